@@ -1,0 +1,108 @@
+"""Every error this program raises on purpose, each with its HTTP status and stable code.
+
+A message names the field or part at fault and the remedy; it never carries a secret or a
+recipient's address. `api/problems.py` turns these into `application/problem+json` (RFC 9457).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class AppError(Exception):
+    """A bug or an outage unless a subclass says otherwise."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Something went wrong on our side"
+
+    def __init__(self, detail: str = "", **extra: Any) -> None:
+        """detail: one plain sentence with the remedy. extra: further members of the problem."""
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.extra = extra
+
+
+class ConfigurationError(AppError):
+    """The settings, the database's schema or the machine make a start impossible."""
+
+    code = "configuration"
+    title = "The service is not configured correctly"
+
+
+class Unauthorized(AppError):
+    status, code, title = 401, "unauthorized", "Credentials are missing or wrong"
+
+
+class InvalidRequest(AppError):
+    """A malformed body or parameter. Nothing was changed."""
+
+    status, code, title = 422, "invalid_request", "The request is malformed"
+
+
+class PayloadTooLarge(AppError):
+    status, code, title = 413, "payload_too_large", "The request body is too large"
+
+
+class NotFound(AppError):
+    status, code, title = 404, "not_found", "There is no such thing here"
+
+
+class MailoutNotFound(NotFound):
+    code, title = "mailout_not_found", "There is no such mailout"
+
+
+class MailoutNotReady(AppError):
+    """Carries `mailout_status`, the present state."""
+
+    status, code, title = 409, "mailout_not_ready", "The mailout is not ready"
+
+
+class TransitionNotAllowed(AppError):
+    status, code, title = 409, "transition_not_allowed", "The mailout's state does not allow this"
+
+
+class TemplateInvalid(AppError):
+    """A subject or body that can't be sent. Carries `field` and, where known, `line`."""
+
+    status, code, title = 409, "template_invalid", "The mailout's content can't be sent"
+
+    def __init__(self, detail: str, *, field: str, line: int | None = None) -> None:
+        super().__init__(detail, field=field, **({} if line is None else {"line": line}))
+        self.field, self.line = field, line
+
+
+class IdempotencyKeyReused(AppError):
+    status, code = 422, "idempotency_key_reused"
+    title = "This Idempotency-Key was used with another body"
+
+
+class SesNotConfigured(AppError):
+    """A setting that sending requires is missing. Carries `missing`, their names."""
+
+    status, code, title = 503, "ses_not_configured", "Sending is not configured"
+
+
+class Unavailable(AppError):
+    """A part we depend on can't be reached now; the caller should try again."""
+
+    status, code, title = 503, "unavailable", "Temporarily unavailable"
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database can't be reached or can't take work. Nothing is known to have changed."""
+
+    code, title = "database_unavailable", "The database can't be reached"
+
+
+class DatabaseError(AppError):
+    """The database refused a call: a bug of ours, or a schema that doesn't fit.
+
+    sqlstate: PostgreSQL's five-character code, or PostgREST's own (`PGRST202`).
+    """
+
+    code, title = "database_error", "The database refused a call"
+
+    def __init__(self, detail: str, *, sqlstate: str | None) -> None:
+        super().__init__(detail)
+        self.sqlstate = sqlstate
