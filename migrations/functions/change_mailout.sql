@@ -1,0 +1,99 @@
+-- A person's or the sender's word on a mailout. Each is conditional on the present state and
+-- answers {"changed", "status"}; an unknown id gives null.
+create or replace function ready_mailout(p_mailout uuid) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+begin
+    update mailouts set status = 'ready', status_reason = null
+     where id = p_mailout and status = 'draft';
+    return mailout_transition(p_mailout, found);
+end $$;
+
+-- p_code: who or what asks (person, account, quota, guard, held).
+create or replace function pause_mailout(p_mailout uuid, p_code text, p_reason text) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+begin
+    update mailouts set status = 'paused', pause_code = p_code, status_reason = p_reason
+     where id = p_mailout and status = 'sending';
+    return mailout_transition(p_mailout, found);
+end $$;
+
+create or replace function resume_mailout(p_mailout uuid) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+begin
+    update mailouts set status = 'sending', pause_code = null, status_reason = null
+     where id = p_mailout and status = 'paused';
+    return mailout_transition(p_mailout, found);
+end $$;
+
+-- What waits for the account (suspended, paused, quota) goes on by itself when it may send again.
+create or replace function resume_waiting_mailouts() returns jsonb
+language sql set search_path = public, pg_temp as $$
+    with resumed as (
+        update mailouts set status = 'sending', pause_code = null, status_reason = null
+         where status = 'paused' and pause_code in ('account', 'quota') returning id)
+    select coalesce(jsonb_agg(id), '[]') from resumed;
+$$;
+
+-- No new batch after this commits; calls in flight are recorded. Queued rows are turned in slices
+-- by cancel_recipients.
+create or replace function cancel_mailout(p_mailout uuid) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+begin
+    update mailouts set status = 'cancelled', pause_code = null, status_reason = 'Cancelled by a person.'
+     where id = p_mailout and status in ('ready', 'sending', 'paused');
+    if found then
+        perform cancel_recipients(p_mailout, 5000);
+    end if;
+    return mailout_transition(p_mailout, found);
+end $$;
+
+create or replace function cancel_recipients(p_mailout uuid, p_limit integer) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_count bigint;
+begin
+    update send_logs set status = 'cancelled', next_attempt_at = null
+     where id in (select l.id from send_logs l join mailouts m on m.id = l.mailout_id
+                   where l.mailout_id = p_mailout and l.status = 'queued' and not l.is_test
+                     and m.status = 'cancelled'
+                   order by l.id limit p_limit for update of l skip locked);
+    get diagnostics v_count = row_count;
+    return to_jsonb(v_count);
+end $$;
+
+-- A person's decision to send to those who were missed. Unknown rows younger than 20 minutes may
+-- still be on their way to SES (a signature lives that long): left out unless forced.
+create or replace function resend_mailout(p_mailout uuid, p_statuses jsonb, p_force boolean) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_status text;
+    v_count  bigint;
+    v_left   bigint;
+begin
+    select status into v_status from mailouts where id = p_mailout for update;
+    if v_status is null or v_status not in ('sent', 'failed') then
+        return mailout_transition(p_mailout, false);
+    end if;
+    select count(*) into v_left from send_logs
+     where mailout_id = p_mailout and status = 'unknown' and not is_test and p_statuses ? 'unknown'
+       and not p_force and claimed_at > clock_timestamp() - interval '20 minutes';
+    update send_logs
+       set status = 'queued', attempts = 0, next_attempt_at = null, error_code = null,
+           error_message = null, message_id = null
+     where mailout_id = p_mailout and not is_test and status in ('failed', 'unknown')
+       and p_statuses ? status
+       and (status <> 'unknown' or p_force
+            or claimed_at <= clock_timestamp() - interval '20 minutes');
+    get diagnostics v_count = row_count;
+    if v_count > 0 then
+        update mailouts set status = 'sending', sent_at = null, status_reason = null where id = p_mailout;
+    end if;
+    return mailout_transition(p_mailout, v_count > 0)
+        || jsonb_build_object('allowed', true, 'requeued', v_count, 'too_young', v_left);
+end $$;
+
+create or replace function mailout_transition(p_mailout uuid, p_changed boolean) returns jsonb
+language sql set search_path = public, pg_temp as $$
+    select jsonb_build_object('changed', p_changed, 'status', status, 'status_reason', status_reason)
+    from mailouts where id = p_mailout;
+$$;

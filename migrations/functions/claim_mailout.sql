@@ -1,0 +1,54 @@
+-- ready → sending, once, whoever asks. The content is frozen and queueing opened in the same
+-- transaction. p_content_hash: of the content the caller has compiled; when it was edited since,
+-- nothing is claimed ("changed"). p_request_key: an Idempotency-Key or Notion event; a repeat of
+-- an accepted request is answered as before and starts nothing.
+create or replace function claim_mailout(
+    p_mailout uuid, p_content_hash text, p_request_key text default null,
+    p_request_hash text default null)
+returns jsonb language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_mailout  mailouts;
+    v_request  send_requests;
+    v_status   text;
+    v_response jsonb;
+begin
+    update mailouts m
+       set status = 'sending', started_at = now(), status_reason = null, pause_code = null
+     where m.id = p_mailout and m.status = 'ready' and mailout_content_hash(m) = p_content_hash
+    returning * into v_mailout;
+
+    if not found then
+        -- The winner of a race of equal requests has committed by now: is this its repeat?
+        select * into v_request from send_requests
+         where key = p_request_key and created_at > now() - interval '7 days';
+        if found then
+            return case when v_request.body_hash = p_request_hash
+                then jsonb_build_object('outcome', 'repeat', 'response', v_request.response)
+                else jsonb_build_object('outcome', 'key_reused') end;
+        end if;
+        select status into v_status from mailouts where id = p_mailout;
+        return jsonb_build_object(
+            'outcome', case when v_status is null then 'not_found'
+                            when v_status = 'ready' then 'changed' else 'not_ready' end,
+            'status', v_status);
+    end if;
+
+    update mailouts set recipients = (count_audience(p_mailout))::bigint where id = p_mailout
+    returning * into v_mailout;
+    insert into mailout_snapshots (mailout_id, content, content_hash)
+    values (p_mailout, mailout_content(v_mailout), p_content_hash)
+    on conflict (mailout_id) do update
+       set content = excluded.content, content_hash = excluded.content_hash, taken_at = now();
+    insert into mailout_queues (mailout_id) values (p_mailout)
+    on conflict (mailout_id) do update set cursor = default, done_at = null;
+
+    v_response := jsonb_build_object('mailout_id', p_mailout, 'status', 'sending',
+                                     'recipients', v_mailout.recipients);
+    if p_request_key is not null then
+        insert into send_requests (key, body_hash, response)
+        values (p_request_key, p_request_hash, v_response)
+        on conflict (key) do update   -- only one older than 7 days can be there
+           set body_hash = excluded.body_hash, response = excluded.response, created_at = now();
+    end if;
+    return jsonb_build_object('outcome', 'claimed', 'response', v_response);
+end $$;

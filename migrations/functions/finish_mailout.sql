@@ -1,0 +1,46 @@
+-- sending → sent | failed when the audience is queued and every recipient is settled; gives the
+-- mailout's status. `failed`: everybody was refused for good.
+create or replace function finish_mailout(p_mailout uuid) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_status text;
+    v_failed boolean;
+begin
+    select status into v_status from mailouts where id = p_mailout;
+    if v_status <> 'sending'
+       or exists (select from mailout_queues where mailout_id = p_mailout and done_at is null)
+       or exists (select from send_logs where mailout_id = p_mailout and status = 'queued' and not is_test)
+       or exists (select from send_batches where mailout_id = p_mailout and recorded_at is null)
+    then
+        return to_jsonb(v_status);
+    end if;
+    v_failed := exists (select from send_logs where mailout_id = p_mailout and status = 'failed' and not is_test)
+        and not exists (select from send_logs where mailout_id = p_mailout
+                           and status not in ('failed', 'skipped', 'cancelled') and not is_test);
+    update mailouts
+       set status = case when v_failed then 'failed' else 'sent' end,
+           sent_at = clock_timestamp(), status_reason = closing_reason(p_mailout)
+     where id = p_mailout and status = 'sending'
+    returning status into v_status;
+    return to_jsonb(v_status);
+end $$;
+
+-- Plain words for a finished mailout: null when there is nothing to say.
+create or replace function closing_reason(p_mailout uuid) returns text
+language plpgsql stable set search_path = public, pg_temp as $$
+declare
+    v_total bigint; v_unknown bigint; v_failed bigint; v_error text;
+begin
+    select count(*), count(*) filter (where status = 'unknown'),
+           count(*) filter (where status = 'failed'),
+           mode() within group (order by error_message) filter (where status = 'failed')
+      into v_total, v_unknown, v_failed, v_error
+      from send_logs where mailout_id = p_mailout and not is_test;
+    return nullif(concat_ws(' ',
+        case when v_total = 0 then 'Nobody was to be mailed: no active subscriber is in the audience.' end,
+        case when v_unknown > 0 then format(
+            '%s of %s recipients: it is unknown whether SES accepted the mail. SES''s events settle this; a person may resend.',
+            v_unknown, v_total) end,
+        case when v_failed > 0 then format('%s of %s recipients were refused: %s',
+            v_failed, v_total, coalesce(v_error, 'see the statement')) end), '');
+end $$;

@@ -1,0 +1,43 @@
+-- A sender says that it lives, and with which rate it was told to send; the smallest rate of the
+-- living holds for all, never above the account's. A pause longer than the lease starts
+-- `alive_since` anew: after an outage of the database every heartbeat looks dead, so nobody may
+-- judge others before it has been alive for a full lease itself.
+create or replace function heartbeat(
+    p_executor uuid, p_region text, p_label text, p_lease_seconds double precision,
+    p_rate_limit double precision default null)
+returns jsonb language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_now  timestamptz := clock_timestamp();
+    v_rate send_rates;
+begin
+    insert into executors as e (id, region, label, rate_limit, lease_seconds)
+    values (p_executor, p_region, p_label, p_rate_limit, p_lease_seconds)
+    on conflict (id) do update
+       set heartbeat_at = v_now, rate_limit = p_rate_limit, lease_seconds = p_lease_seconds,
+           alive_since = case when e.heartbeat_at > v_now - make_interval(secs => p_lease_seconds)
+                              then e.alive_since else v_now end;
+    insert into send_rates (region) values (p_region) on conflict do nothing;
+    update send_rates r set rate = effective_rate(p_region, r.account) where region = p_region
+       and rate is distinct from effective_rate(p_region, r.account);
+    select * into v_rate from send_rates where region = p_region;
+    delete from send_requests where created_at < now() - interval '8 days';
+    return jsonb_build_object(
+        'rate', v_rate.rate, 'account', v_rate.account,
+        'account_age_seconds', extract(epoch from v_now - v_rate.account_checked_at),
+        'executors', (select count(*) from executors e where e.region = p_region and is_alive(e)));
+end $$;
+
+create or replace function is_alive(e executors) returns boolean
+language sql volatile set search_path = public, pg_temp as $$
+    select e.heartbeat_at > clock_timestamp() - make_interval(secs => e.lease_seconds);
+$$;
+
+-- Recipients per second for a region: what the living executors were told (the smallest), else
+-- nine tenths of the account's MaxSendRate, and never above that. null: not known yet.
+create or replace function effective_rate(p_region text, p_account jsonb)
+returns double precision language sql volatile set search_path = public, pg_temp as $$
+    select least(
+        coalesce((select min(e.rate_limit) from executors e where e.region = p_region and is_alive(e)),
+                 (p_account ->> 'max_send_rate')::double precision * 0.9),
+        (p_account ->> 'max_send_rate')::double precision);
+$$;

@@ -1,0 +1,13 @@
+-- The part of a mailout that decides what is sent: frozen when it starts.
+create or replace function mailout_content(m mailouts) returns jsonb
+language sql immutable set search_path = public, pg_temp as $$
+    select jsonb_build_object(
+        'subject', m.subject, 'preheader', m.preheader, 'body_html', m.body_html,
+        'body_markdown', m.body_markdown, 'body_text', m.body_text, 'from_email', m.from_email,
+        'from_name', m.from_name, 'reply_to', m.reply_to, 'configuration_set', m.configuration_set);
+$$;
+
+create or replace function mailout_content_hash(m mailouts) returns text
+language sql immutable set search_path = public, pg_temp as $$
+    select md5(mailout_content(m)::text);
+$$;

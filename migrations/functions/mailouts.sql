@@ -1,0 +1,64 @@
+-- Creating, showing and listing mailouts.
+create or replace function create_mailout(p_mailout jsonb) returns jsonb
+language sql set search_path = public, pg_temp as $$
+    insert into mailouts (subject, preheader, body_html, body_markdown, body_text, notion_page_id,
+                          from_email, from_name, reply_to, configuration_set, audience)
+    select subject, preheader, body_html, body_markdown, body_text, notion_page_id, from_email,
+           from_name, reply_to, configuration_set, audience
+      from jsonb_populate_record(null::mailouts, p_mailout)
+    returning to_jsonb(id);
+$$;
+
+create or replace function mailout_summary(m mailouts) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select jsonb_build_object(
+        'id', m.id, 'subject', m.subject, 'status', m.status, 'status_reason', m.status_reason,
+        'notion_page_id', m.notion_page_id, 'audience', m.audience, 'recipients', m.recipients,
+        'scheduled_at', m.scheduled_at, 'created_at', m.created_at, 'started_at', m.started_at,
+        'sent_at', m.sent_at);
+$$;
+
+-- Recipients per status, test rows aside; every status is there.
+create or replace function mailout_counts(p_mailout uuid) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select jsonb_object_agg(s.status, coalesce(c.n, 0))
+      from unnest(array['queued', 'sending', 'sent', 'delivered', 'bounced', 'complained',
+                        'failed', 'unknown', 'skipped', 'cancelled']) as s (status)
+      left join (select status, count(*) as n from send_logs
+                  where mailout_id = p_mailout and not is_test group by status) c using (status);
+$$;
+
+create or replace function show_mailout(p_mailout uuid) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select mailout_summary(m) || jsonb_build_object(
+        'queueing', exists (select from mailout_queues where mailout_id = m.id and done_at is null),
+        'counts', mailout_counts(m.id),
+        'unsubscribed', (select count(*) from send_logs
+                          where mailout_id = m.id and unsubscribed_at is not null))
+      from mailouts m where m.id = p_mailout;
+$$;
+
+-- Newest first, after the row (p_before, p_before_id) of the page before.
+create or replace function list_mailouts(
+    p_limit integer, p_status text default null, p_before timestamptz default null,
+    p_before_id uuid default null)
+returns jsonb language sql stable set search_path = public, pg_temp as $$
+    select coalesce(jsonb_agg(mailout_summary(m) order by m.created_at desc, m.id desc), '[]')
+      from (select * from mailouts
+             where (p_status is null or status = p_status)
+               and (p_before is null or (created_at, id) < (p_before, p_before_id))
+             order by created_at desc, id desc limit p_limit) m;
+$$;
+
+-- The closing statement, a page of the ledger after row p_after.
+create or replace function list_recipients(p_mailout uuid, p_after bigint, p_limit integer) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select coalesce(jsonb_agg(jsonb_build_object(
+               'id', l.id, 'email', l.email, 'status', l.status, 'error_code', l.error_code,
+               'error_message', l.error_message, 'bounce_type', l.bounce_type,
+               'bounce_subtype', l.bounce_subtype, 'message_id', l.message_id,
+               'attempts', l.attempts, 'sent_at', l.sent_at, 'event_at', l.event_at,
+               'unsubscribed_at', l.unsubscribed_at) order by l.id), '[]')
+      from (select * from send_logs where mailout_id = p_mailout and id > p_after and not is_test
+             order by id limit p_limit) l;
+$$;

@@ -1,0 +1,45 @@
+-- Queue the next slice of a started mailout's audience, at most p_limit subscribers. Idempotent
+-- and resumable: the cursor moves in the same transaction, and the unique key refuses a second
+-- row. Only those subscribed before the start are taken; who left since then is `skipped`, and
+-- after a cancel the rest is `cancelled`, so that the closing statement adds up.
+create or replace function queue_recipients(p_mailout uuid, p_limit integer) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_queue   mailout_queues;
+    v_mailout mailouts;
+    v_tags    text[];
+    v_seen    bigint;
+    v_last    uuid;
+begin
+    select * into v_queue from mailout_queues
+     where mailout_id = p_mailout and done_at is null for update skip locked;
+    if not found then
+        return jsonb_build_object('queued', 0, 'done', not exists (
+            select from mailout_queues where mailout_id = p_mailout and done_at is null));
+    end if;
+    select * into v_mailout from mailouts where id = p_mailout;
+    v_tags := audience_tags(v_mailout.audience);
+
+    with slice as materialized (
+        select s.id, s.email, s.status from subscribers s
+         where s.id > v_queue.cursor and s.created_at <= v_mailout.started_at
+           and (s.status = 'active' or s.status_updated_at > v_mailout.started_at)
+           and (v_tags is null or s.tags && v_tags)
+         order by s.id limit p_limit
+    ), inserted as (
+        insert into send_logs (mailout_id, subscriber_id, email, status, error_code)
+        select p_mailout, id, email,
+               case when v_mailout.status = 'cancelled' then 'cancelled'
+                    when status = 'active' then 'queued' else 'skipped' end,
+               case when v_mailout.status <> 'cancelled' and status <> 'active' then status end
+          from slice
+        on conflict do nothing
+    )
+    select count(*), (array_agg(id order by id desc))[1] into v_seen, v_last from slice;
+
+    update mailout_queues
+       set cursor = coalesce(v_last, cursor),
+           done_at = case when v_seen < p_limit then now() end
+     where mailout_id = p_mailout;
+    return jsonb_build_object('queued', v_seen, 'done', v_seen < p_limit);
+end $$;

@@ -1,0 +1,52 @@
+-- What became of an attempt, row by row. p_results: [{"id", "outcome", "message_id", "code",
+-- "message", "delay"}] with the outcomes
+--   sent      SES accepted it                          failed   refused for good
+--   retry     certainly not accepted, counts           requeue  the same, doesn't count (throttled)
+--   unknown   nobody can say: never sent again by itself
+-- A row is only changed by its own latest attempt. What comes late (the row is `unknown`, or an
+-- event was faster) still counts. `delay`: seconds before the next try.
+create or replace function record_results(p_attempt uuid, p_results jsonb) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_mailout uuid;
+    v_status  text;
+    v_changed bigint;
+begin
+    update send_batches set recorded_at = clock_timestamp()
+     where attempt_id = p_attempt returning mailout_id into v_mailout;
+    if not found then
+        return jsonb_build_object('recorded', 0);
+    end if;
+    -- Ordered against pause, cancel and finish, which update the mailout.
+    select status into v_status from mailouts where id = v_mailout for share;
+
+    with r as (
+        select * from jsonb_to_recordset(p_results)
+            as r (id bigint, outcome text, message_id text, code text, message text,
+                  delay double precision)
+    ), changed as (
+        update send_logs l
+           set status = case
+                   when l.status not in ('sending', 'unknown') then l.status
+                   when r.outcome in ('sent', 'failed', 'unknown') then r.outcome
+                   when v_status in ('sending', 'paused') or l.is_test then 'queued'
+                   when v_status = 'cancelled' then 'cancelled'
+                   else 'failed' end,   -- the mailout ended without it: a person may resend
+               attempts = l.attempts - (r.outcome = 'requeue' and l.status in ('sending', 'unknown'))::integer,
+               message_id = coalesce(l.message_id, r.message_id),
+               sent_at = coalesce(l.sent_at, case when r.outcome = 'sent' then clock_timestamp() end),
+               next_attempt_at = case when r.outcome in ('retry', 'requeue') and r.delay > 0
+                   then clock_timestamp() + make_interval(secs => r.delay) end,
+               error_code = case when l.status in ('sending', 'unknown') then r.code else l.error_code end,
+               error_message = case when l.status in ('sending', 'unknown') then r.message
+                                    else l.error_message end
+          from r
+         where l.id = r.id and l.attempt_id = p_attempt
+           and (l.status in ('sending', 'unknown') or l.message_id is null)
+        returning 1
+    )
+    select count(*) into v_changed from changed;
+
+    perform apply_parked_events(p_results);
+    return jsonb_build_object('recorded', v_changed, 'mailout_status', finish_mailout(v_mailout));
+end $$;

@@ -1,0 +1,27 @@
+-- Times, and: who is no longer active is taken out of every running mailout in the same
+-- transaction, also when a person edits the table by hand. A claim that has already committed
+-- keeps its row; one that comes later finds it skipped.
+create or replace function subscribers_before_update() returns trigger
+language plpgsql set search_path = public, pg_temp as $$
+begin
+    new.updated_at := now();
+    if new.status is distinct from old.status then
+        new.status_updated_at := now();
+    end if;
+    return new;
+end $$;
+
+create or replace function subscribers_after_leaving() returns trigger
+language plpgsql set search_path = public, pg_temp as $$
+begin
+    update send_logs set status = 'skipped', error_code = new.status, next_attempt_at = null
+     where subscriber_id = new.id and status = 'queued' and not is_test
+       and mailout_id in (select id from mailouts where status in ('sending', 'paused'));
+    return null;
+end $$;
+
+create or replace trigger subscribers_before_update before update on subscribers
+    for each row execute function subscribers_before_update();
+create or replace trigger subscribers_after_leaving after update of status on subscribers
+    for each row when (new.status <> 'active' and old.status = 'active')
+    execute function subscribers_after_leaving();

@@ -1,0 +1,35 @@
+-- Bulk import: new addresses are added, known ones get the name, tags and fields given (nothing is
+-- taken away), and nobody's status changes: who left stays away. p_rows: [{"email", "name",
+-- "tags", "fields"}], each address once.
+create or replace function import_subscribers(p_rows jsonb) returns jsonb
+language sql set search_path = public, pg_temp as $$
+    with given as (
+        select r.email, r.name, coalesce(r.tags, '{}') as tags, coalesce(r.fields, '{}') as fields
+          from jsonb_to_recordset(p_rows) as r (email text, name text, tags text[], fields jsonb)
+    ), written as (
+        insert into subscribers as s (email, name, tags, fields)
+        select email, name, tags, fields from given
+        on conflict (lower(email)) do update
+           set name = coalesce(excluded.name, s.name),
+               tags = s.tags || array(select unnest(excluded.tags) except select unnest(s.tags)),
+               fields = s.fields || excluded.fields
+         where (s.name, s.fields) is distinct from
+               (coalesce(excluded.name, s.name), s.fields || excluded.fields)
+            or not s.tags @> excluded.tags
+        returning (xmax = 0) as is_new
+    )
+    select jsonb_build_object(
+        'added', count(*) filter (where is_new), 'updated', count(*) filter (where not is_new),
+        'unchanged', jsonb_array_length(p_rows) - count(*)) from written;
+$$;
+
+-- In the order of their addresses, after p_after.
+create or replace function list_subscribers(
+    p_limit integer, p_status text default null, p_after text default null)
+returns jsonb language sql stable set search_path = public, pg_temp as $$
+    select coalesce(jsonb_agg(to_jsonb(s) order by lower(s.email)), '[]')
+      from (select * from subscribers
+             where (p_status is null or status = p_status)
+               and (p_after is null or lower(email) > lower(p_after))
+             order by lower(email) limit p_limit) s;
+$$;

@@ -1,0 +1,19 @@
+-- A recipient's word: idempotent, and stronger than a bounce. p_mailout: the mailout whose link
+-- was used. Answers {"email"}, or null when the subscriber no longer exists.
+create or replace function unsubscribe(p_subscriber uuid, p_mailout uuid default null) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+begin
+    update subscribers set status = 'unsubscribed'
+     where id = p_subscriber and status in ('active', 'bounced');
+    update send_logs set unsubscribed_at = clock_timestamp()
+     where mailout_id = p_mailout and subscriber_id = p_subscriber and not is_test
+       and unsubscribed_at is null;
+    return (select jsonb_build_object('email', email, 'status', status)
+              from subscribers where id = p_subscriber);
+end $$;
+
+create or replace function find_subscriber(p_subscriber uuid default null, p_email text default null)
+returns jsonb language sql stable set search_path = public, pg_temp as $$
+    select to_jsonb(s) from subscribers s
+     where s.id = p_subscriber or lower(s.email) = lower(p_email) limit 1;
+$$;

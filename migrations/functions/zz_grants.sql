@@ -1,0 +1,59 @@
+-- Who may call what. On Supabase `anon` and `authenticated` get nothing and `service_role` gets
+-- what it needs, whatever the project's default privileges say. On plain PostgreSQL these roles
+-- don't exist and the owner is the only user.
+do $grants$
+declare
+    v_function regprocedure;
+    v_table    regclass;
+    v_role     text;
+    v_roles    text[] := array(select rolname::text from pg_roles
+                                where rolname in ('anon', 'authenticated'));
+    v_service  boolean := exists (select from pg_roles where rolname = 'service_role');
+begin
+    for v_table in
+        select format('public.%I', t)::regclass from unnest(array[
+            'subscribers', 'mailouts', 'mailout_snapshots', 'mailout_queues', 'send_logs',
+            'send_batches', 'executors', 'send_rates', 'send_requests', 'ses_events']) t
+    loop
+        execute format('revoke all on table %s from public', v_table);
+        foreach v_role in array v_roles loop
+            execute format('revoke all on table %s from %I', v_table, v_role);
+        end loop;
+        if v_service then
+            execute format('grant select, insert, update, delete on table %s to service_role', v_table);
+        end if;
+    end loop;
+    if v_service then
+        grant select on table schema_version to service_role;
+        execute format('grant usage on schema public to service_role');
+        execute format('grant usage on all sequences in schema public to service_role');
+    end if;
+    foreach v_role in array v_roles loop
+        execute format('revoke all on sequence public.send_logs_id_seq, public.ses_events_id_seq from %I', v_role);
+    end loop;
+
+    for v_function in select p.oid::regprocedure from pg_proc p where p.pronamespace = 'public'::regnamespace
+        and p.proname = any (array[
+            'schema_status', 'mailout_content', 'mailout_content_hash', 'find_mailout',
+            'snapshot_content', 'find_send_request', 'audience_tags', 'count_audience',
+            'claim_mailout', 'queue_recipients', 'sender_work', 'heartbeat', 'is_alive',
+            'effective_rate', 'leave', 'recover_lost', 'record_account', 'claim_batch',
+            'record_results', 'finish_mailout', 'closing_reason', 'ready_mailout', 'pause_mailout',
+            'resume_mailout', 'resume_waiting_mailouts', 'cancel_mailout', 'cancel_recipients',
+            'resend_mailout', 'mailout_transition', 'send_log_rank', 'subscriber_rank',
+            'subscribers_before_update', 'subscribers_after_leaving', 'mailouts_before_update',
+            'mailouts_before_delete', 'apply_ses_events', 'match_send_log', 'apply_ses_event',
+            'apply_parked_events', 'unsubscribe', 'find_subscriber', 'queue_test',
+            'sample_subscriber', 'create_mailout', 'mailout_summary', 'mailout_counts',
+            'show_mailout', 'list_mailouts', 'list_recipients', 'import_subscribers',
+            'list_subscribers'])
+    loop
+        execute format('revoke all on function %s from public', v_function);
+        foreach v_role in array v_roles loop
+            execute format('revoke all on function %s from %I', v_function, v_role);
+        end loop;
+        if v_service then
+            execute format('grant execute on function %s to service_role', v_function);
+        end if;
+    end loop;
+end $grants$;
