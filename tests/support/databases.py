@@ -1,0 +1,105 @@
+"""A real PostgreSQL for the tests, and a database of its own for each test.
+
+The server is the embedded one (TEST_POSTGRES_BIN names another PostgreSQL's programs). The
+schema is migrated once into a template with Supabase's roles, and each test gets a copy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+from psycopg import conninfo, sql
+
+from app.adapters.embedded import EmbeddedPostgres
+from app.adapters.migrations import migrate
+from tests.support.postgrest import AUTHENTICATOR_PASSWORD, PRIVILEGES_SQL, ROLES_SQL
+
+TEMPLATE = "template_migrated"
+
+# Lost data at a power cut are no matter here, the time of a disk's flush is.
+FAST_SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+
+
+@dataclass
+class DatabaseServer:
+    """The session's server with its template."""
+
+    server: EmbeddedPostgres
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def dsn(self, database: str) -> str:
+        """The superuser's address of `database`."""
+        return self.server.dsn(database)
+
+    def authenticator_dsn(self, database: str) -> str:
+        """The address that PostgREST would use."""
+        return conninfo.make_conninfo(
+            self.dsn(database), user="authenticator", password=AUTHENTICATOR_PASSWORD
+        )
+
+    def restart(self) -> None:
+        """Cut every connection, as an upgrade of the server does. The address stays."""
+        self.server.stop()
+        self.server.start()
+
+    @contextmanager
+    def database(self, template: str = TEMPLATE) -> Iterator[str]:
+        """A new database's name; the database is dropped afterwards, whoever is connected."""
+        name = f"test_{os.getpid()}_{next(self._numbers)}"
+        self._execute(
+            sql.SQL("create database {} template {} strategy file_copy").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+        try:
+            yield name
+        finally:
+            self._execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+    @contextmanager
+    def empty_database(self) -> Iterator[str]:
+        """A new database without our schema, but with Supabase's roles and default privileges."""
+        with self.database("template_supabase") as name:
+            yield name
+
+    def prepare(self) -> None:
+        """Make the roles and both templates."""
+        with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
+            connection.execute(ROLES_SQL.encode())
+            connection.execute("create database template_supabase")
+        with psycopg.connect(self.dsn("template_supabase")) as connection:
+            connection.execute(PRIVILEGES_SQL)
+        self._execute(sql.SQL("create database {} template template_supabase").format(
+            sql.Identifier(TEMPLATE)
+        ))
+        asyncio.run(migrate(self.dsn(TEMPLATE)))
+
+    def _execute(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@contextmanager
+def database_server() -> Iterator[DatabaseServer]:
+    """A server in a folder of its own, ready with its templates, stopped and removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="amazonsender-test-"))
+    folder.chmod(0o711)  # as root the server runs as another account, which must get in
+    own_bin = os.environ.get("TEST_POSTGRES_BIN")
+    try:
+        with EmbeddedPostgres(
+            folder / "data", bin_dir=Path(own_bin) if own_bin else None, settings=FAST_SETTINGS
+        ) as server:
+            databases = DatabaseServer(server)
+            databases.prepare()
+            yield databases
+    finally:
+        shutil.rmtree(folder)
