@@ -1,0 +1,244 @@
+"""The envelope in which SNS delivers over HTTP, and what makes it trustworthy. Pure.
+
+Sources: https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html and
+https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+from app.errors import AppError
+
+NOTIFICATION = "Notification"
+SUBSCRIPTION_CONFIRMATION = "SubscriptionConfirmation"
+UNSUBSCRIBE_CONFIRMATION = "UnsubscribeConfirmation"
+_TYPES = (NOTIFICATION, SUBSCRIPTION_CONFIRMATION, UNSUBSCRIBE_CONFIRMATION)
+
+# The fields that are signed, in the order of the string to sign.
+_SIGNED_IN_NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
+_SIGNED_IN_CONFIRMATION = (
+    "Message",
+    "MessageId",
+    "SubscribeURL",
+    "Timestamp",
+    "Token",
+    "TopicArn",
+    "Type",
+)
+
+_DNS_SUFFIX = {
+    "aws": "amazonaws.com",
+    "aws-us-gov": "amazonaws.com",
+    "aws-cn": "amazonaws.com.cn",
+}
+# Words of letters, then a number. `s3-us-west-2`, the host of a bucket, does not fit.
+_REGION = r"[a-z]{2,}(?:-[a-z]+)+-[0-9]+"
+_TOPIC_ARN = re.compile(
+    rf"arn:(aws(?:-[a-z]+)*):sns:({_REGION}):[0-9]{{12}}:[A-Za-z0-9_.-]{{1,256}}"
+)
+_CERTIFICATE_PATH = r"/SimpleNotificationService-[A-Za-z0-9]+\.pem"
+# A sandbox may name its certificates freely, but no dot segment, query, escape or fragment.
+_SANDBOX_CERTIFICATE_PATH = r"(?:/[A-Za-z0-9_-]+)+\.pem"
+
+
+class MalformedSnsMessage(AppError):
+    """Not a message as SNS writes them. Sending it again won't help."""
+
+    status, code, title = 400, "malformed_sns_message", "The body is not an SNS message"
+
+
+class RawDelivery(MalformedSnsMessage):
+    """Raw message delivery carries no signature, so nothing says who wrote it."""
+
+    code, title = "raw_message_delivery", "Raw message delivery is switched on"
+
+
+class ForbiddenSource(AppError):
+    """A topic we don't listen to, or a certificate from anywhere but SNS itself."""
+
+    status, code, title = 403, "forbidden_source", "The message is not from an allowed source"
+
+
+class BadSignature(AppError):
+    status, code, title = 403, "bad_signature", "The message's signature is not valid"
+
+
+@dataclass(frozen=True)
+class SnsMessage:
+    """An envelope, with every text exactly as received: the signature covers those texts."""
+
+    type: str
+    message_id: str
+    topic_arn: str
+    message: str
+    subject: str | None
+    timestamp: str
+    token: str | None
+    """Only in the two confirmations, like `subscribe_url`, which is signed but never fetched."""
+    subscribe_url: str | None
+    signature: str
+    signature_version: str
+    signing_cert_url: str
+
+    @property
+    def published_at(self) -> datetime:
+        """When SNS published it (UTC); retries keep it. Raises MalformedSnsMessage.
+
+        Read after the signature was checked: a changed timestamp is a forgery, not a typing error.
+        """
+        try:
+            time = datetime.fromisoformat(self.timestamp)
+            return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        except (ValueError, OverflowError) as exc:
+            raise MalformedSnsMessage("Timestamp is not an ISO 8601 time.") from exc
+
+
+def parse_sns_message(body: bytes, headers: Mapping[str, str]) -> SnsMessage:
+    """Read a request of SNS strictly.
+
+    body: at most the 256 KB of SNS plus its envelope; the caller limits it.
+    headers: with lower-case names, or a mapping that ignores case.
+    A null Subject, Token or SubscribeURL counts as absent.
+    Raises MalformedSnsMessage for anything else that SNS doesn't write, doubled JSON keys among
+    it: with two `TopicArn`, one reader could check the first and another use the second.
+    """
+    if headers.get("x-amz-sns-rawdelivery", "false").lower() == "true":
+        raise RawDelivery(
+            "Raw message delivery removes the signature. Switch it off in the subscription "
+            "(attribute RawMessageDelivery = false)."
+        )
+    envelope = _load(body)
+    kind = _required(envelope, "Type")
+    if kind not in _TYPES:
+        raise MalformedSnsMessage(f"Type is none of {', '.join(_TYPES)}.")
+    if headers.get("x-amz-sns-message-type", kind) != kind:
+        raise MalformedSnsMessage("The header x-amz-sns-message-type differs from the body's Type.")
+    confirmation = kind != NOTIFICATION
+    return SnsMessage(
+        type=kind,
+        message_id=_required(envelope, "MessageId"),
+        topic_arn=_required(envelope, "TopicArn"),
+        message=_required(envelope, "Message"),
+        subject=_optional(envelope, "Subject"),
+        timestamp=_required(envelope, "Timestamp"),
+        token=_required(envelope, "Token") if confirmation else None,
+        subscribe_url=_required(envelope, "SubscribeURL") if confirmation else None,
+        signature=_required(envelope, "Signature"),
+        signature_version=_required(envelope, "SignatureVersion"),
+        signing_cert_url=_required(envelope, "SigningCertURL"),
+    )
+
+
+def string_to_sign(message: SnsMessage) -> bytes:
+    """The bytes that SNS signed: `name\\nvalue\\n` for each signed field, in a fixed order.
+
+    Raises BadSignature when a field other than Message holds a line break: such a field could
+    pass for several, so that two different messages would share one signature.
+    """
+    values = {
+        "Message": message.message,
+        "MessageId": message.message_id,
+        "SubscribeURL": message.subscribe_url,
+        "Subject": message.subject,
+        "Timestamp": message.timestamp,
+        "Token": message.token,
+        "TopicArn": message.topic_arn,
+        "Type": message.type,
+    }
+    names = _SIGNED_IN_NOTIFICATION if message.type == NOTIFICATION else _SIGNED_IN_CONFIRMATION
+    lines = []
+    for name in names:
+        value = values[name]
+        if value is None:
+            continue
+        if name != "Message" and "\n" in value:
+            raise BadSignature(f"{name} holds a line break, which SNS never signs.")
+        lines.append(f"{name}\n{value}\n")
+    return "".join(lines).encode()
+
+
+def topic_region(topic_arn: str) -> str:
+    """The region of an SNS topic, such as `eu-central-1`. Raises ForbiddenSource."""
+    return _partition_and_region(topic_arn)[1]
+
+
+def check_certificate_url(url: str, topic_arn: str, sandbox_endpoint: str | None) -> None:
+    """Raise ForbiddenSource unless `url` is where SNS keeps certificates of the topic's region.
+
+    sandbox_endpoint: AWS_ENDPOINT_URL_SNS; its scheme, host and port are then allowed too, and
+    only there may the scheme be http. The text is compared as a whole, so that no user name,
+    port, query, fragment, escape or other host gets through. Amazon's own validators accept
+    `sns.s3-REGION.amazonaws.com`, which is anybody's bucket (CVE-2023-33185 is of that kind).
+    """
+    partition, region = _partition_and_region(topic_arn)
+    host = f"sns.{region}.{_DNS_SUFFIX[partition]}"
+    if re.fullmatch(re.escape(f"https://{host}") + _CERTIFICATE_PATH, url):
+        return
+    if sandbox_endpoint is not None:
+        endpoint = urlsplit(sandbox_endpoint)
+        origin = f"{endpoint.scheme}://{endpoint.netloc}"
+        if re.fullmatch(re.escape(origin) + _SANDBOX_CERTIFICATE_PATH, url):
+            return
+    raise ForbiddenSource(f"SigningCertURL is not a certificate of https://{host}.")
+
+
+def _partition_and_region(topic_arn: str) -> tuple[str, str]:
+    match = _TOPIC_ARN.fullmatch(topic_arn)
+    if match is None or match[1] not in _DNS_SUFFIX:
+        raise ForbiddenSource("TopicArn is not the ARN of an SNS topic.")
+    return match[1], match[2]
+
+
+def _load(body: bytes) -> dict[str, Any]:
+    try:
+        text = body.decode("utf-8")
+        envelope = json.loads(
+            text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant
+        )
+    # ValueError: not UTF-8, not JSON, a doubled key. RecursionError: nested thousands deep.
+    except (ValueError, RecursionError) as exc:
+        raise MalformedSnsMessage(
+            "The body is not JSON as SNS writes it. Subscribe this address to an SNS topic "
+            "with raw message delivery off."
+        ) from exc
+    if not isinstance(envelope, dict):
+        raise MalformedSnsMessage("The body is JSON, but not an object.")
+    return envelope
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _optional(envelope: Mapping[str, Any], name: str) -> str | None:
+    value = envelope.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise MalformedSnsMessage(f"{name} is not a string.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as exc:  # half of a surrogate pair: JSON can spell it, UTF-8 can't
+        raise MalformedSnsMessage(f"{name} is not valid Unicode.") from exc
+    return value
+
+
+def _required(envelope: Mapping[str, Any], name: str) -> str:
+    value = _optional(envelope, name)
+    if not value:
+        raise MalformedSnsMessage(f"{name} is missing.")
+    return value
