@@ -78,9 +78,11 @@ class DatabaseServer:
             connection.execute("create database template_supabase")
         with psycopg.connect(self.dsn("template_supabase")) as connection:
             connection.execute(PRIVILEGES_SQL)
-        self._execute(sql.SQL("create database {} template template_supabase").format(
-            sql.Identifier(TEMPLATE)
-        ))
+        self._execute(
+            sql.SQL("create database {} template template_supabase").format(
+                sql.Identifier(TEMPLATE)
+            )
+        )
         asyncio.run(migrate(self.dsn(TEMPLATE)))
 
     def _execute(self, statement: sql.Composed) -> None:

@@ -85,7 +85,7 @@ class _Refusal(Exception):  # noqa: N818 - an answer, not a fault of the stand-i
     hint: str | None = None
 
     def response(self) -> Response:
-        error = {"message": self.message}
+        error: dict[str, str | None] = {"message": self.message}
         if self.code is not None:
             error |= {"code": self.code, "details": self.details, "hint": self.hint}
         return _json(orjson.dumps(error), self.status)
@@ -238,7 +238,7 @@ def _query(name: str, function: DictRow, arguments: dict[str, Any]) -> sql.Compo
         )
         head = sql.SQL("with given as (select * from json_to_record(%s) as _({})) ").format(columns)
     else:
-        head = sql.SQL("with given as (select %s::json) ")
+        head = sql.Composed([sql.SQL("with given as (select %s::json) ")])
     if function["proretset"]:
         body = sql.SQL(
             "select coalesce(json_agg(found), '[]')::text as body from (select * from {} limit {})"

@@ -1,0 +1,176 @@
+"""A direct connection to PostgreSQL: `DATABASE_URL`, or the embedded server."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import time
+from typing import Any
+
+import orjson
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb, set_json_loads
+from psycopg_pool import AsyncConnectionPool
+
+from app.adapters.sqlstates import is_outage, retrying_conflicts
+from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
+
+# A call that takes longer is given up; SQL functions work in slices far below this.
+CALL_SECONDS = 30.0
+
+# A connection used this short a time ago isn't asked again whether it is alive.
+_TRUSTED_SECONDS = 1.0
+
+_CONNECTION_SETTINGS: dict[str, Any] = {
+    "autocommit": True,  # one call is one statement is one transaction
+    "prepare_threshold": None,  # a transaction pooler gives each statement another connection
+    "application_name": "amazonsender",
+    # A network that swallows packets is noticed: libpq's manual, "Connection Parameters".
+    "keepalives_idle": 30,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 4000,
+}
+
+
+class _Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
+    """A connection that remembers when it last answered (seconds, monotonic)."""
+
+    answered_at = 0.0
+
+    @property
+    def looks_alive(self) -> bool:
+        """Answered just now, and nothing came since: a server that ends says so or hangs up."""
+        if time.monotonic() - self.answered_at > _TRUSTED_SECONDS:
+            return False
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLIN)
+        return not poll.poll(0)
+
+
+class PostgresDatabase:
+    """`ports.Database` over a pool of connections that finds back after an outage by itself.
+
+    dsn: libpq connection string or URL. min_size, max_size: connections.
+    timeout: seconds after which an unreachable database is DatabaseUnavailable.
+    """
+
+    def __init__(
+        self, dsn: str, *, min_size: int = 1, max_size: int = 10, timeout: float = 4.0
+    ) -> None:
+        try:
+            psycopg.conninfo.conninfo_to_dict(dsn)
+        except psycopg.ProgrammingError:
+            # The cause is dropped on purpose: it quotes the string, password and all.
+            raise ConfigurationError("DATABASE_URL is not a PostgreSQL address") from None
+        self._timeout = timeout
+        self._running: set[asyncio.Task[Any]] = set()
+        self._opened = False
+        self._pool = AsyncConnectionPool(
+            dsn,
+            connection_class=_Connection,
+            kwargs={**_CONNECTION_SETTINGS, "connect_timeout": max(2, round(timeout))},
+            configure=_configure,
+            check=self._check,
+            min_size=min_size,
+            max_size=max_size,
+            timeout=timeout,
+            reconnect_timeout=timeout,
+            name="amazonsender",
+            open=False,
+        )
+
+    async def open(self) -> None:
+        """Start connecting in the background. `call` does it too when it wasn't done."""
+        if not self._opened:
+            self._opened = True
+            await self._pool.open()
+
+    async def close(self) -> None:
+        self._opened = True
+        await self._pool.close()
+
+    async def call(self, function: str, /, **arguments: Any) -> Any:
+        await self.open()
+        query = sql.SQL("select {}({})").format(
+            sql.Identifier("public", function),  # whatever the user's search_path
+            sql.SQL(", ").join(
+                sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name))
+                for name in arguments
+            ),
+        )
+        values = {name: _parameter(value) for name, value in arguments.items()}
+        return await retrying_conflicts(lambda: self._bounded(query, values))
+
+    async def _bounded(self, query: sql.Composed, values: dict[str, Any]) -> Any:
+        """Run it in a task of its own, which cleans up after itself when its time is over.
+
+        Cancelling a query asks the server and waits for it, up to ten seconds with psycopg. A
+        caller of a frozen server must not wait that long.
+        """
+        try:
+            async with asyncio.timeout(self._timeout) as limit:
+                task = asyncio.create_task(self._execute(query, values, limit))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+                try:
+                    return await asyncio.shield(task)
+                finally:
+                    task.cancel()
+        except TimeoutError:
+            raise DatabaseUnavailable("The database doesn't answer in time") from None
+
+    async def _execute(
+        self, query: sql.Composed, values: dict[str, Any], limit: asyncio.Timeout
+    ) -> Any:
+        try:
+            async with self._pool.connection() as connection:
+                if not limit.expired():
+                    limit.reschedule(asyncio.get_running_loop().time() + CALL_SECONDS)
+                row = await (await connection.execute(query, values)).fetchone()
+                connection.answered_at = time.monotonic()
+        except psycopg.Error as error:
+            raise _translated(error) from error
+        return row[0] if row else None
+
+    async def _check(self, connection: _Connection) -> None:
+        """The pool's check before it hands out a connection. Raises when it is dead."""
+        if connection.looks_alive:
+            return
+        try:
+            await connection.execute("")
+        except psycopg.OperationalError:
+            # The server was gone, so the others are dead too; trying each would take seconds.
+            await self._pool.drain()
+            raise
+
+
+async def _configure(connection: _Connection) -> None:
+    set_json_loads(orjson.loads, connection)
+    connection.answered_at = time.monotonic()
+
+
+def _parameter(value: Any) -> Any:
+    """Numbers go as literals without a type, as texts do: the function's declaration decides.
+
+    So an int fits `numeric` and `bigint` alike, as it does over Supabase's API.
+    """
+    match value:
+        case dict() | list():
+            return Jsonb(value, dumps=orjson.dumps)
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return str(value)
+        case _:
+            return value
+
+
+def _translated(error: psycopg.Error) -> DatabaseUnavailable | DatabaseError:
+    """Ours for psycopg's. No SQLSTATE: there was no answer, only a broken connection."""
+    if is_outage(error.sqlstate):
+        return DatabaseUnavailable(f"The database can't take work now (SQLSTATE {error.sqlstate})")
+    if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
+        return DatabaseUnavailable("The database can't be reached, or the connection broke")
+    return DatabaseError(error.diag.message_primary or str(error), sqlstate=error.sqlstate)

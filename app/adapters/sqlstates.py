@@ -1,0 +1,44 @@
+"""What a refused call's SQLSTATE means to us: the same on every way to the database.
+
+Source: PostgreSQL's appendix "Error Codes"; PostgREST's page "Errors" for the PGRST codes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from app.errors import DatabaseError
+
+Answer = TypeVar("Answer")
+
+# Connection lost (08), out of resources (53), cancelled or shutting down (57); PostgREST without
+# a database (PGRST000-002) or a free connection (PGRST003).
+_OUTAGES = ("08", "53", "57", "PGRST000", "PGRST001", "PGRST002", "PGRST003")
+
+# Serialization failure and deadlock: rolled back for certain, and likely to pass next time.
+_CONFLICTS = ("40001", "40P01")
+
+_MAX_ATTEMPTS = 5
+
+
+def is_outage(sqlstate: str | None) -> bool:
+    """Whether the database can't take work now, so that the caller should come back."""
+    return sqlstate is not None and sqlstate.startswith(_OUTAGES)
+
+
+async def retrying_conflicts(call: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Repeat `call` when it lost against another transaction: five attempts within about 1.5 s.
+
+    Raises what `call` raises: DatabaseError for a conflict at the last attempt.
+    """
+    for attempt in range(1, _MAX_ATTEMPTS):
+        try:
+            return await call()
+        except DatabaseError as error:
+            if error.sqlstate not in _CONFLICTS:
+                raise
+        await asyncio.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter
+    return await call()

@@ -1,0 +1,101 @@
+"""Supabase's API, for those who have no database password: `SUPABASE_URL` and its secret key.
+
+supabase-py's `.rpc()` is the only verb used: PostgREST runs the function in one transaction, as
+the role that the key stands for. Needs `service_role`, the only one allowed to call ours.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import orjson
+from postgrest.exceptions import APIError
+from supabase import AsyncClient, AsyncClientOptions, SupabaseException, acreate_client
+
+from app.adapters.postgres import CALL_SECONDS
+from app.adapters.sqlstates import is_outage, retrying_conflicts
+from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
+
+# PostgREST's code for a JWT that it can't verify. The gateway before it answers 401 without one.
+_KEY_REFUSED = "PGRST301"
+
+
+class SupabaseDatabase:
+    """`ports.Database` over `POST /rest/v1/rpc/FUNCTION`.
+
+    url: the project's address. key: its `sb_secret_…` key, or the older `service_role` JWT.
+    timeout: seconds to connect and to get a connection of ours; an answer may take CALL_SECONDS.
+    """
+
+    def __init__(self, url: str, key: str, *, timeout: float = 4.0) -> None:
+        self._url, self._key = url, key
+        self._client: AsyncClient | None = None
+        self._http = httpx.AsyncClient(
+            timeout=httpx.Timeout(timeout, read=CALL_SECONDS),
+            event_hooks={"response": [_refuse_gateway_errors]},
+            trust_env=False,  # the environment's proxies are not meant for the database
+        )
+
+    async def open(self) -> None:
+        """Check the address and the key's form; `call` does it too when it wasn't done."""
+        if self._client is None:
+            try:
+                self._client = await acreate_client(
+                    self._url,
+                    self._key,
+                    options=AsyncClientOptions(
+                        httpx_client=self._http, auto_refresh_token=False, persist_session=False
+                    ),
+                )
+            except SupabaseException as error:
+                raise ConfigurationError(
+                    "SUPABASE_URL or SUPABASE_SERVICE_ROLE_KEY is malformed"
+                ) from error
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def call(self, function: str, /, **arguments: Any) -> Any:
+        return await retrying_conflicts(lambda: self._call(function, arguments))
+
+    async def _call(self, function: str, arguments: dict[str, Any]) -> Any:
+        await self.open()
+        if self._client is None or self._http.is_closed:
+            raise DatabaseUnavailable("The connection to Supabase is closed")
+        try:
+            answer = await self._client.rpc(function, arguments).execute()
+        except APIError as error:
+            raise _translated(error) from error
+        except httpx.TransportError as error:
+            raise DatabaseUnavailable(
+                f"Supabase's API can't be reached ({type(error).__name__}): check SUPABASE_URL"
+            ) from error
+        return answer.data
+
+
+async def _refuse_gateway_errors(response: httpx.Response) -> None:
+    """Judge by the status what comes from the gateway; APIError doesn't carry the status.
+
+    Raises DatabaseError for a refused key, DatabaseUnavailable when PostgREST didn't answer.
+    """
+    if response.status_code == httpx.codes.UNAUTHORIZED:
+        raise DatabaseError(
+            "Supabase refused the key: check SUPABASE_SERVICE_ROLE_KEY", sqlstate=_KEY_REFUSED
+        )
+    if response.is_server_error and not _is_postgrest_error(await response.aread()):
+        raise DatabaseUnavailable(f"Supabase's API answered {response.status_code}")
+
+
+def _is_postgrest_error(body: bytes) -> bool:
+    try:
+        error = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(error, dict) and isinstance(error.get("code"), str)
+
+
+def _translated(error: APIError) -> DatabaseUnavailable | DatabaseError:
+    if is_outage(error.code):
+        return DatabaseUnavailable(f"The database can't take work now ({error.code})")
+    return DatabaseError(error.message or "Supabase refused the call", sqlstate=error.code)

@@ -1,0 +1,130 @@
+"""What every test may use: an environment without surprises, and databases (support/databases)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.rows import DictRow, dict_row
+
+from app.adapters.postgres import PostgresDatabase
+from app.adapters.supabase import SupabaseDatabase
+from app.ports import Database
+from tests.support.databases import DatabaseServer, database_server
+from tests.support.postgrest import PostgrestStandIn, make_key
+
+# All that a test sees of the outer environment: nothing of it configures us, AWS or PostgreSQL.
+KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "TEST_POSTGRES_BIN")
+
+OUTER_ENVIRONMENT = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Scrub the environment before any module of ours is imported."""
+    config.stash[OUTER_ENVIRONMENT] = dict(os.environ)
+    for name in set(os.environ) - set(KEPT_VARIABLES):
+        # pytest's own variables, and those of its plugins, tell workers apart.
+        if not name.startswith(("PYTEST_", "COV_")):
+            del os.environ[name]
+    # No credentials of the machine either: neither from a role nor, see below, from files.
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _empty_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    os.environ["HOME"] = str(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="session")
+def outer_environment(pytestconfig: pytest.Config) -> dict[str, str]:
+    """The variables as they were, for tests against live services (`-m live`, `-m supabase`)."""
+    return pytestconfig.stash[OUTER_ENVIRONMENT]
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[DatabaseServer]:
+    """The session's PostgreSQL (each worker of pytest-xdist has its own)."""
+    with database_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgrest(postgres_server: DatabaseServer) -> Iterator[PostgrestStandIn]:
+    """The stand-in for Supabase's API, on a real socket, for every database of the session."""
+    with PostgrestStandIn(postgres_server.authenticator_dsn) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def database_name(postgres_server: DatabaseServer) -> Iterator[str]:
+    """A migrated database of the test's own. All fixtures below are about this one."""
+    with postgres_server.database() as name:
+        yield name
+
+
+@pytest.fixture
+def dsn(postgres_server: DatabaseServer, database_name: str) -> str:
+    """What to give as DATABASE_URL."""
+    return postgres_server.dsn(database_name)
+
+
+@pytest.fixture
+def empty_dsn(postgres_server: DatabaseServer) -> Iterator[str]:
+    """A database without our schema, but with Supabase's roles and default privileges."""
+    with postgres_server.empty_database() as name:
+        yield postgres_server.dsn(name)
+
+
+@pytest.fixture
+def supabase_url(postgrest: PostgrestStandIn, database_name: str) -> str:
+    """What to give as SUPABASE_URL."""
+    return postgrest.url(database_name)
+
+
+@pytest.fixture
+def supabase_key() -> str:
+    """What to give as SUPABASE_SERVICE_ROLE_KEY."""
+    return make_key("service_role")
+
+
+@pytest.fixture
+async def sql(dsn: str) -> AsyncIterator[psycopg.AsyncConnection[DictRow]]:
+    """The superuser's connection, to arrange and to look; each statement commits."""
+    connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row)
+    async with connection:
+        yield connection
+
+
+@pytest.fixture
+async def postgres_database(dsn: str) -> AsyncIterator[PostgresDatabase]:
+    database = PostgresDatabase(dsn)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def supabase_database(
+    supabase_url: str, supabase_key: str
+) -> AsyncIterator[SupabaseDatabase]:
+    database = SupabaseDatabase(supabase_url, supabase_key)
+    yield database
+    await database.close()
+
+
+@pytest.fixture(params=["postgres", "supabase"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """Each way to the database in turn."""
+    found: Database = request.getfixturevalue(f"{request.param}_database")
+    return found
+
+
+@pytest.fixture
+def migrations_folder(tmp_path: Path) -> Path:
+    """A folder for a test's own SQL files, stamped as version 1."""
+    folder = tmp_path / "migrations"
+    (folder / "functions").mkdir(parents=True)
+    (folder / "schema.json").write_text('{"version": 1, "min_code": 1, "digest": ""}')
+    return folder
