@@ -166,8 +166,10 @@ def to_row(event: SesEvent, sns_message_id: str) -> dict[str, Any]:
 
 
 def _load(message: str) -> dict[str, Any]:
+    if "\\u0000" in message:
+        message = _ESCAPED_NUL.sub(r"\1\\ufffd", message)
     try:
-        value = orjson.loads(_ESCAPED_NUL.sub(r"\1\\ufffd", message))
+        value = orjson.loads(message)
         # orjson reads 1,024 levels but writes 254: what can't be written can't be stored.
         orjson.dumps(value)
     except (ValueError, TypeError) as exc:  # orjson's errors are subclasses of these

@@ -1,0 +1,139 @@
+"""Mail addresses and display names in the form that SES takes. Pure.
+
+SES wants one mailbox per entry, the local part in 7-bit ASCII, the domain in Punycode and a
+display name with other characters in MIME encoded-words:
+https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_Destination.html
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from email.header import Header
+
+import idna
+
+ADDRESS_MAX_CHARS = 254  # RFC 5321 4.5.3.1.3: a path of 256 with its angle brackets
+LOCAL_PART_MAX_CHARS = 64  # RFC 5321 4.5.3.1.1
+ENCODED_WORD_MAX_CHARS = 75  # RFC 2047 section 2
+
+_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~-"
+_DOT_ATOM = rf"[{_ATEXT}]+(?:\.[{_ATEXT}]+)*"
+_LABEL_END = r"(?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_DOMAIN = rf"(?:[A-Za-z0-9]{_LABEL_END}\.)+[A-Za-z]{_LABEL_END}"  # no address ends in a number
+_MAILBOX = re.compile(rf"(?=.{{1,{LOCAL_PART_MAX_CHARS}}}@){_DOT_ATOM}@{_DOMAIN}", re.ASCII)
+
+_ATOMS = re.compile(rf"[{_ATEXT}]+(?: [{_ATEXT}]+)*", re.ASCII)
+_ENCODED_WORD = re.compile(r"=\?.*\?=")
+# Control characters, line and paragraph separators, halves of surrogate pairs.
+_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Zl", "Zp", "Cs"})
+
+
+class InvalidAddress(ValueError):
+    """The text says why in plain words, without repeating the address."""
+
+
+class InvalidName(ValueError):
+    """A display name that could smuggle a header, or be read as something else."""
+
+
+def ascii_address(address: str) -> str:
+    """The one mailbox `address`, ready for the wire: ASCII, its domain lower-case Punycode.
+
+    Reserved domains such as example.com and .test are fine; whether a domain takes mail is not
+    asked. Raises InvalidAddress for everything that SES refuses or could read as more than one
+    mailbox: line breaks, lists, display names, quoted or non-ASCII local parts, address literals.
+    """
+    if _MAILBOX.fullmatch(address) and len(address) <= ADDRESS_MAX_CHARS:
+        local, _, domain = address.partition("@")
+        # Two hyphens in a row may be Punycode, whose content is checked below.
+        if "--" not in domain:
+            return f"{local}@{domain.lower()}"
+    if problem := _problem(address):
+        raise InvalidAddress(problem)
+    local, _, domain = address.partition("@")
+    try:
+        domain = idna.encode(domain, uts46=True, std3_rules=True).decode("ascii").lower()
+    except UnicodeError as exc:  # idna's errors are subclasses
+        raise InvalidAddress("the part after the @ is not a valid domain") from exc
+    encoded = f"{local}@{domain}"
+    if len(encoded) > ADDRESS_MAX_CHARS:
+        raise InvalidAddress(f"it is longer than {ADDRESS_MAX_CHARS} characters in Punycode")
+    if not _MAILBOX.fullmatch(encoded):
+        raise InvalidAddress("the part after the @ is not a valid domain")
+    return encoded
+
+
+def canonical_address(address: str) -> str:
+    """The address as it is stored at import: `ascii_address` without surrounding whitespace.
+
+    The local part keeps its case, as only its own mail server may say that case doesn't matter;
+    that two spellings are one subscriber is decided by the unique index on `lower(email)`.
+    """
+    return ascii_address(address.strip())
+
+
+def format_mailbox(name: str | None, address: str) -> str:
+    """`Name <address>` for a From, To or Reply-To (RFC 5322 section 3.4), in ASCII on one line.
+
+    Runs of spaces in the name count as one. A name with other than ASCII characters becomes
+    encoded-words (RFC 2047) of at most 75 characters. Raises InvalidAddress, and InvalidName for
+    a name with control characters, line breaks or something that looks like an encoded-word: a
+    reader would decode it, and what it hides was never checked.
+    """
+    mailbox = ascii_address(address)
+    if name is None:
+        return mailbox
+    if any(unicodedata.category(char) in _FORBIDDEN_CATEGORIES for char in name):
+        raise InvalidName("the name holds a line break or another control character")
+    if _ENCODED_WORD.search(name):
+        raise InvalidName("the name looks like an encoded header (=?…?=); write it as plain text")
+    words = " ".join(name.split())
+    return f"{_phrase(words)} <{mailbox}>" if words else mailbox
+
+
+def mask_address(address: str) -> str:
+    """`a•••@e•••.com` for anna@example.com: enough to recognise, too little to use."""
+    local, at, domain = address.rpartition("@")
+    if not at:
+        return "•••"
+    host, dot, tld = domain.rpartition(".")
+    return f"{local[:1]}•••@{(host or domain)[:1]}•••{dot}{tld if dot else ''}"
+
+
+def _phrase(name: str) -> str:
+    if _ATOMS.fullmatch(name):
+        return name
+    if name.isascii():
+        return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    # Folded lines begin with a space, so putting them back on one line separates the words.
+    encoded = Header(name, "utf-8", maxlinelen=ENCODED_WORD_MAX_CHARS).encode()
+    return "".join(encoded.splitlines())
+
+
+def _problem(address: str) -> str | None:
+    """What is plainly wrong with an address, in words; None when only its domain may be."""
+    local, at, domain = address.rpartition("@")
+    if any(unicodedata.category(char) in _FORBIDDEN_CATEGORIES for char in address):
+        return "it holds a line break or another control character"
+    if not at or not local or not domain:
+        return "it needs a name, an @ and a domain"
+    if len(address) > ADDRESS_MAX_CHARS:
+        return f"it is longer than {ADDRESS_MAX_CHARS} characters"
+    if "<" in address or ">" in address:
+        return "write the address alone, without a display name or angle brackets"
+    if '"' in local:
+        return "Amazon SES refuses a quoted part before the @"
+    if "@" in local or "," in address or ";" in address:
+        return "it is more than one address"
+    if any(char.isspace() for char in address):
+        return "it holds a space"
+    if domain.startswith("["):
+        return "the part after the @ is a network address, not a domain"
+    if not local.isascii():
+        return "the part before the @ has characters that Amazon SES refuses (ASCII only)"
+    if len(local) > LOCAL_PART_MAX_CHARS:
+        return f"the part before the @ is longer than {LOCAL_PART_MAX_CHARS} characters"
+    if not re.fullmatch(_DOT_ATOM, local, re.ASCII):
+        return "the part before the @ has characters or dots in places that mail doesn't allow"
+    return None
