@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -164,9 +164,11 @@ class _Certificates:
         except (httpx.HTTPError, TimeoutError) as exc:
             raise CertificateUnavailable("The signing certificate can't be fetched now.") from exc
         try:
-            return x509.load_pem_x509_certificate(pem)
-        except ValueError as exc:
+            certificate = x509.load_pem_x509_certificate(pem)
+            certificate.public_key()  # read only when asked for: an odd one shows itself here
+        except (ValueError, UnsupportedAlgorithm) as exc:
             raise CertificateUnavailable("The certificate's address holds none.") from exc
+        return certificate
 
     async def _download(self, url: str) -> bytes:
         plain = {"Accept-Encoding": "identity"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import ssl
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -330,9 +331,21 @@ class _Endless(httpx.AsyncByteStream):
             yield b"x" * 4096
 
 
+# A certificate whose key is of an algorithm that nobody knows, in place of rsaEncryption.
+ODD_DER = (
+    SnsSigner()
+    .certificate.public_bytes(serialization.Encoding.DER)
+    .replace(
+        bytes.fromhex("06092a864886f70d0101010500"), bytes.fromhex("06092a864886f70d01017f0500")
+    )
+)
+ODD_PEM = ssl.DER_cert_to_PEM_cert(ODD_DER).encode()
+
+
 @pytest.mark.parametrize(
     "answer",
     [
+        lambda _: httpx.Response(200, content=ODD_PEM),
         lambda _: httpx.Response(404),
         lambda _: httpx.Response(500),
         lambda _: httpx.Response(304),
