@@ -148,6 +148,13 @@ create table send_requests (
 );
 create index send_requests_created_at on send_requests (created_at);
 
+-- The report of the latest dry run of each mailout.
+create table dry_runs (
+    mailout_id uuid primary key references mailouts on delete cascade,
+    report     jsonb not null,
+    updated_at timestamptz not null default now()
+);
+
 create table ses_events (
     id             bigint generated always as identity primary key,
     sns_message_id text not null unique,
@@ -172,6 +179,7 @@ alter table send_batches      enable row level security;
 alter table executors         enable row level security;
 alter table send_rates        enable row level security;
 alter table send_requests     enable row level security;
+alter table dry_runs          enable row level security;
 alter table ses_events        enable row level security;
 
 -- A queue's table: vacuum early, so that claims don't wade through dead rows.

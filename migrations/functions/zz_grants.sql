@@ -13,7 +13,8 @@ begin
     for v_table in
         select format('public.%I', t)::regclass from unnest(array[
             'subscribers', 'mailouts', 'mailout_snapshots', 'mailout_queues', 'send_logs',
-            'send_batches', 'executors', 'send_rates', 'send_requests', 'ses_events']) t
+            'send_batches', 'executors', 'send_rates', 'send_requests', 'ses_events',
+            'dry_runs']) t
     loop
         execute format('revoke all on table %s from public', v_table);
         foreach v_role in array v_roles loop
@@ -46,7 +47,7 @@ begin
             'apply_parked_events', 'unsubscribe', 'find_subscriber', 'queue_test',
             'sample_subscriber', 'create_mailout', 'mailout_summary', 'mailout_counts',
             'show_mailout', 'list_mailouts', 'list_recipients', 'import_subscribers',
-            'list_subscribers'])
+            'list_subscribers', 'audience_page', 'save_dry_run', 'show_dry_run'])
     loop
         execute format('revoke all on function %s from public', v_function);
         foreach v_role in array v_roles loop

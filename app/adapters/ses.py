@@ -1,0 +1,302 @@
+"""Amazon SES v2 through boto3. Blocking: call it from threads, never from the event loop.
+
+boto3's own retries are off, because one call with the defaults makes up to three HTTP requests
+after a timeout or a reset, and SES has no idempotency token: each may be accepted.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ProxyConnectionError,
+    SSLError,
+)
+
+from app import __version__
+from app.domain.batches import Account
+from app.domain.mail import Envelope, Mail
+from app.domain.render import Compiled
+from app.domain.ses_answers import Answer, entry_answer, refused_call
+from app.errors import Unavailable
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_sns import SNSClient
+
+CONNECT_TIMEOUT = 5.0
+READ_TIMEOUT = 30.0
+
+
+class LeaseLost(Exception):
+    """Too long since the recipients were claimed: the request was stopped before it left."""
+
+
+class Fence:
+    """Stops a request whose claim is old, at the last moment before it leaves.
+
+    A process may be stopped for minutes (SIGSTOP, a paused machine) between claiming and sending,
+    while another declares its recipients `unknown`. `boot` counts through a suspended machine;
+    the wall clock through a paused virtual one. The later of both counts.
+    """
+
+    def __init__(self, max_age_seconds: float) -> None:
+        self._boot = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self._wall = time.time()
+        self._max_age = max_age_seconds
+
+    def check(self) -> None:
+        """Raises LeaseLost when the claim is too old."""
+        age = max(time.clock_gettime(time.CLOCK_BOOTTIME) - self._boot, time.time() - self._wall)
+        if age > self._max_age:
+            raise LeaseLost(f"claimed {age:.1f} s ago, at most {self._max_age:.1f} s are allowed")
+
+
+@dataclass
+class _Call:
+    """One request. left: it got past the fence, so bytes of it may be on their way."""
+
+    fence: Fence
+    left: bool = False
+
+
+def aws_client(settings: Settings, service: str, *, region: str | None, **config: Any) -> Any:
+    """A boto3 client with this program's credentials, region and endpoint, retries off."""
+    endpoint = {
+        "sesv2": settings.aws_endpoint_url_sesv2,
+        "sns": settings.aws_endpoint_url_sns,
+    }[service]
+    session = boto3.session.Session(
+        aws_access_key_id=settings.aws_access_key_id,
+        aws_secret_access_key=_reveal(settings.aws_secret_access_key),
+        aws_session_token=_reveal(settings.aws_session_token),
+        region_name=region,
+        profile_name=settings.aws_profile,
+    )
+    return session.client(
+        service,
+        endpoint_url=endpoint,
+        config=Config(
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            user_agent_extra=f"amazonsender/{__version__}",
+            **config,
+        ),
+    )
+
+
+def sns_client(settings: Settings, region: str) -> SNSClient:
+    return aws_client(settings, "sns", region=region)
+
+
+def _reveal(secret: Any) -> str | None:
+    return secret.get_secret_value() if secret else None
+
+
+class SesSender:
+    """Sends mails and asks for the account; one client for the life of the process."""
+
+    def __init__(self, settings: Settings, *, max_connections: int) -> None:
+        self._client: SESV2Client = aws_client(
+            settings,
+            "sesv2",
+            region=settings.aws_region,
+            max_pool_connections=max_connections,
+            # The requests are built here and their limits checked before (domain/mail.py);
+            # checking each of 50 entries again costs about a third of the call.
+            parameter_validation=False,
+        )
+        self._local = threading.local()
+        # Fires after signing, right before the bytes leave.
+        self._client.meta.events.register("before-send.sesv2", self._check_fence)
+
+    def _check_fence(self, **_: Any) -> None:
+        call: _Call | None = getattr(self._local, "call", None)
+        if call is not None:
+            call.fence.check()
+            call.left = True
+
+    @contextmanager
+    def _fenced(self, call: _Call) -> Iterator[None]:
+        self._local.call = call
+        try:
+            yield
+        finally:
+            self._local.call = None
+
+    def send_bulk(
+        self, compiled: Compiled, envelope: Envelope, mails: Sequence[Mail], fence: Fence
+    ) -> list[Answer]:
+        """One SendBulkEmail call; one answer per mail, in order."""
+        request: dict[str, Any] = {
+            "FromEmailAddress": envelope.from_mailbox,
+            "DefaultContent": {
+                "Template": {
+                    "TemplateContent": {
+                        "Subject": compiled.subject,
+                        "Html": compiled.html,
+                        "Text": compiled.text,
+                    },
+                    "TemplateData": "{}",
+                    "Headers": [{"Name": "List-Id", "Value": envelope.list_id}],
+                }
+            },
+            "BulkEmailEntries": [
+                {
+                    "Destination": {"ToAddresses": [mail.to]},
+                    "ReplacementTags": _name_values(mail.tags),
+                    "ReplacementEmailContent": {
+                        "ReplacementTemplate": {"ReplacementTemplateData": mail.data}
+                    },
+                    "ReplacementHeaders": _name_values(mail.list_unsubscribe),
+                }
+                for mail in mails
+            ],
+            **_common(envelope),
+        }
+        call = _Call(fence)
+        try:
+            with self._fenced(call):
+                response = self._client.send_bulk_email(**request)
+        except Exception as exc:  # noqa: BLE001  every way a call can end is an answer
+            return [_failed_call(exc, call, len(mails))] * len(mails)
+        results = response.get("BulkEmailEntryResults")
+        if not isinstance(results, list) or len(results) != len(mails):
+            # A cut answer parses as a success without results. SES may have accepted all.
+            return [_UNREADABLE] * len(mails)
+        return [
+            entry_answer(result.get("Status", ""), result.get("MessageId"), result.get("Error"))
+            for result in results
+        ]
+
+    def send_single(
+        self, compiled: Compiled, envelope: Envelope, mail: Mail, fence: Fence
+    ) -> Answer:
+        """One SendEmail call with the finished text."""
+        rendered = compiled.paste(mail.values)
+        headers = (("List-Id", envelope.list_id), *mail.list_unsubscribe)
+        request: dict[str, Any] = {
+            "FromEmailAddress": envelope.from_mailbox,
+            "Destination": {"ToAddresses": [mail.to]},
+            "EmailTags": _name_values(mail.tags),
+            "Content": {
+                "Simple": {
+                    "Subject": {"Data": rendered.subject, "Charset": "UTF-8"},
+                    "Body": {
+                        "Html": {"Data": rendered.html, "Charset": "UTF-8"},
+                        "Text": {"Data": rendered.text, "Charset": "UTF-8"},
+                    },
+                    "Headers": _name_values(headers),
+                }
+            },
+            **_common(envelope),
+        }
+        call = _Call(fence)
+        try:
+            with self._fenced(call):
+                response = self._client.send_email(**request)
+        except Exception as exc:  # noqa: BLE001  every way a call can end is an answer
+            return _failed_call(exc, call, 1)
+        message_id = response.get("MessageId")
+        return Answer("sent", message_id=message_id) if message_id else _UNREADABLE
+
+    def get_account(self) -> Account:
+        """Raises Unavailable, in plain words, when SES doesn't answer or refuses."""
+        try:
+            response = self._client.get_account()
+        except (ClientError, BotoCoreError) as exc:
+            raise Unavailable(f"SES did not answer GetAccount: {exc}") from exc
+        quota = response.get("SendQuota", {})
+        return Account(
+            max_send_rate=float(quota.get("MaxSendRate", 0)),
+            max_24h_send=float(quota.get("Max24HourSend", 0)),
+            sent_last_24h=float(quota.get("SentLast24Hours", 0)),
+            sending_enabled=bool(response.get("SendingEnabled", True)),
+            enforcement_status=str(response.get("EnforcementStatus", "HEALTHY")),
+            production_access=bool(response.get("ProductionAccessEnabled", True)),
+        )
+
+    def identity(self, name: str) -> dict[str, Any] | None:
+        """GetEmailIdentity; None when the account doesn't have it. Raises Unavailable."""
+        return self._look_up("get_email_identity", EmailIdentity=name)
+
+    def event_destinations(self, configuration_set: str) -> list[dict[str, Any]] | None:
+        """GetConfigurationSetEventDestinations; None without such a set. Raises Unavailable."""
+        found = self._look_up(
+            "get_configuration_set_event_destinations", ConfigurationSetName=configuration_set
+        )
+        return None if found is None else list(found.get("EventDestinations", []))
+
+    def _look_up(self, operation: str, **arguments: str) -> dict[str, Any] | None:
+        try:
+            return dict(getattr(self._client, operation)(**arguments))
+        except self._client.exceptions.NotFoundException:
+            return None
+        except (ClientError, BotoCoreError) as exc:
+            raise Unavailable(f"SES did not answer {operation}: {exc}") from exc
+
+
+_UNREADABLE = Answer(
+    "unknown",
+    "unreadable_answer",
+    "SES's answer was cut or does not match the call.",
+    halt="unreachable",
+)
+
+
+def _name_values(pairs: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"Name": name, "Value": value} for name, value in pairs]
+
+
+def _common(envelope: Envelope) -> dict[str, Any]:
+    common: dict[str, Any] = {}
+    if envelope.reply_to:
+        common["ReplyToAddresses"] = list(envelope.reply_to)
+    if envelope.configuration_set:
+        common["ConfigurationSetName"] = envelope.configuration_set
+    return common
+
+
+def _failed_call(exc: Exception, call: _Call, entries: int) -> Answer:
+    """A call that gave no result: certainly not accepted, refused, or unknown."""
+    if isinstance(exc, ClientError):
+        error = exc.response.get("Error", {})
+        status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return refused_call(error.get("Code", ""), status, error.get("Message", ""), entries)
+    if isinstance(exc, LeaseLost):
+        return Answer("requeue", "lease_lost", str(exc))
+    if isinstance(exc, (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)):
+        return Answer("retry", "not_connected", "SES can't be reached.", halt="unreachable")
+    if isinstance(exc, SSLError) and _is_certificate_error(exc):
+        return Answer("retry", "certificate", "SES's certificate was refused.", halt="unreachable")
+    if not call.left:  # no credentials, no region, an unusable request
+        return Answer("requeue", type(exc).__name__, str(exc), halt="configuration")
+    return Answer(
+        "unknown", "no_answer", "The connection ended before SES answered.", halt="unreachable"
+    )
+
+
+def _is_certificate_error(exc: SSLError) -> bool:
+    cause: object = exc.kwargs.get("error")
+    while isinstance(cause, BaseException):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        reason = getattr(cause, "reason", None)
+        cause = (
+            reason if isinstance(reason, BaseException) else cause.__cause__ or cause.__context__
+        )
+    return False

@@ -1,0 +1,367 @@
+"""Calls the functions of `migrations/functions/` by name; method, function and file share it.
+
+Rows become dataclasses here; nothing above knows how they travelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from app.domain.batches import Account, Batch, Idle, Recipient, Result
+from app.domain.states import MailoutStatus, PauseCode
+from app.errors import MailoutNotFound
+from app.ports import Database
+
+
+@dataclass(frozen=True)
+class MailoutContent:
+    """What decides what is sent; addresses and configuration set may be None (settings hold)."""
+
+    subject: str
+    preheader: str | None
+    body_html: str | None
+    body_markdown: str | None
+    body_text: str | None
+    from_email: str | None
+    from_name: str | None
+    reply_to: str | None
+    configuration_set: str | None
+
+
+@dataclass(frozen=True)
+class Mailout:
+    id: UUID
+    status: MailoutStatus
+    status_reason: str | None
+    content: MailoutContent
+    content_hash: str
+
+
+@dataclass(frozen=True)
+class SendRequestRecord:
+    """An accepted request to start a mailout: the hash of its body, and what it was answered."""
+
+    body_hash: str
+    response: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """outcome: claimed, repeat, key_reused, changed, not_ready or not_found."""
+
+    outcome: str
+    response: dict[str, Any] | None
+    status: MailoutStatus | None
+
+
+@dataclass(frozen=True)
+class Work:
+    sending: tuple[UUID, ...]
+    queueing: tuple[UUID, ...]
+    cancelling: tuple[UUID, ...]
+    testing: tuple[UUID, ...]
+
+
+@dataclass(frozen=True)
+class Transition:
+    """changed: whether this call moved the mailout; status: the state it is in now."""
+
+    changed: bool
+    status: MailoutStatus
+    status_reason: str | None
+
+
+class Store:
+    def __init__(self, database: Database) -> None:
+        self._call = database.call
+
+    async def find_mailout(
+        self, mailout_id: UUID | None = None, *, notion_page: str | None = None
+    ) -> Mailout | None:
+        """notion_page: 32 hex digits without dashes."""
+        row = await self._call(
+            "find_mailout", p_mailout=_text(mailout_id), p_notion_page=notion_page
+        )
+        if row is None:
+            return None
+        return Mailout(
+            id=UUID(row["id"]),
+            status=row["status"],
+            status_reason=row["status_reason"],
+            content=MailoutContent(**row["content"]),
+            content_hash=row["content_hash"],
+        )
+
+    async def snapshot_content(self, mailout_id: UUID) -> tuple[MailoutContent, str]:
+        """The content frozen at the start, and its hash. Raises MailoutNotFound."""
+        row = await self._call("snapshot_content", p_mailout=str(mailout_id))
+        if row is None:
+            raise MailoutNotFound(f"Mailout {mailout_id} was never started.")
+        return MailoutContent(**row["content"]), row["content_hash"]
+
+    async def find_send_request(self, key: str) -> SendRequestRecord | None:
+        row = await self._call("find_send_request", p_key=key)
+        return None if row is None else SendRequestRecord(**row)
+
+    async def claim_mailout(
+        self,
+        mailout_id: UUID,
+        content_hash: str,
+        *,
+        request_key: str | None,
+        request_hash: str | None,
+    ) -> Claim:
+        row = await self._call(
+            "claim_mailout",
+            p_mailout=str(mailout_id),
+            p_content_hash=content_hash,
+            p_request_key=request_key,
+            p_request_hash=request_hash,
+        )
+        return Claim(row["outcome"], row.get("response"), row.get("status"))
+
+    async def queue_recipients(self, mailout_id: UUID, limit: int) -> tuple[int, bool]:
+        """Queue a slice; gives how many subscribers it covered and whether queueing is done."""
+        row = await self._call("queue_recipients", p_mailout=str(mailout_id), p_limit=limit)
+        return row["queued"], row["done"]
+
+    async def sender_work(self) -> Work:
+        row = await self._call("sender_work")
+        return Work(**{name: tuple(map(UUID, ids)) for name, ids in row.items()})
+
+    async def heartbeat(
+        self,
+        executor_id: UUID,
+        *,
+        region: str,
+        label: str,
+        lease_seconds: float,
+        rate_limit: float | None,
+    ) -> dict[str, Any]:
+        """Gives `rate` (recipients/s, None: not known), `account`, `account_age_seconds`,
+        `executors` (how many live)."""
+        row: dict[str, Any] = await self._call(
+            "heartbeat",
+            p_executor=str(executor_id),
+            p_region=region,
+            p_label=label,
+            p_lease_seconds=lease_seconds,
+            p_rate_limit=rate_limit,
+        )
+        return row
+
+    async def leave(self, executor_id: UUID) -> None:
+        await self._call("leave", p_executor=str(executor_id))
+
+    async def recover_lost(self, executor_id: UUID) -> int:
+        """Recipients that became `unknown` because their sender's heartbeat is gone."""
+        row = await self._call("recover_lost", p_executor=str(executor_id))
+        return int(row["recipients"])
+
+    async def record_account(self, region: str, account: Account) -> float | None:
+        """Gives the rate that now holds, in recipients per second."""
+        rate = await self._call(
+            "record_account",
+            p_region=region,
+            p_account={
+                "max_send_rate": account.max_send_rate,
+                "max_24h_send": account.max_24h_send,
+                "sent_last_24h": account.sent_last_24h,
+                "sending_enabled": account.sending_enabled,
+                "enforcement_status": account.enforcement_status,
+                "production_access": account.production_access,
+            },
+        )
+        return None if rate is None else float(rate)
+
+    async def claim_batch(
+        self, mailout_id: UUID, executor_id: UUID, *, region: str, limit: int, test: bool = False
+    ) -> Batch | Idle:
+        row = await self._call(
+            "claim_batch",
+            p_mailout=str(mailout_id),
+            p_executor=str(executor_id),
+            p_region=region,
+            p_limit=limit,
+            p_test=test,
+        )
+        if "reason" in row:
+            return Idle(row["reason"], float(row.get("seconds", 0)))
+        return Batch(
+            attempt_id=UUID(row["attempt_id"]),
+            mailout_id=mailout_id,
+            recipients=tuple(
+                Recipient(
+                    send_log_id=r["id"],
+                    email=r["email"],
+                    attempts=r["attempts"],
+                    subscriber_id=UUID(r["subscriber_id"]) if r["subscriber_id"] else None,
+                    name=r["name"],
+                    fields=r["fields"] or {},
+                )
+                for r in row["rows"]
+            ),
+            delay=float(row["delay"]),
+            is_test=test,
+        )
+
+    async def record_results(
+        self, attempt_id: UUID, results: Sequence[Result]
+    ) -> MailoutStatus | None:
+        """Settle an attempt; gives the mailout's status afterwards."""
+        row = await self._call(
+            "record_results",
+            p_attempt=str(attempt_id),
+            p_results=[result.to_row() for result in results],
+        )
+        return row.get("mailout_status")
+
+    async def finish_mailout(self, mailout_id: UUID) -> MailoutStatus | None:
+        status: MailoutStatus | None = await self._call("finish_mailout", p_mailout=str(mailout_id))
+        return status
+
+    async def ready_mailout(self, mailout_id: UUID) -> Transition:
+        return await self._transition("ready_mailout", mailout_id)
+
+    async def pause_mailout(self, mailout_id: UUID, code: PauseCode, reason: str) -> Transition:
+        return await self._transition("pause_mailout", mailout_id, p_code=code, p_reason=reason)
+
+    async def resume_mailout(self, mailout_id: UUID) -> Transition:
+        return await self._transition("resume_mailout", mailout_id)
+
+    async def cancel_mailout(self, mailout_id: UUID) -> Transition:
+        return await self._transition("cancel_mailout", mailout_id)
+
+    async def _transition(self, function: str, mailout_id: UUID, **arguments: Any) -> Transition:
+        row = await self._call(function, p_mailout=str(mailout_id), **arguments)
+        if row is None:
+            raise MailoutNotFound(f"There is no mailout {mailout_id}.")
+        return Transition(row["changed"], row["status"], row["status_reason"])
+
+    async def resume_waiting_mailouts(self) -> list[UUID]:
+        """Mailouts that waited for the account and now go on."""
+        return [UUID(i) for i in await self._call("resume_waiting_mailouts")]
+
+    async def cancel_recipients(self, mailout_id: UUID, limit: int) -> int:
+        count: int = await self._call("cancel_recipients", p_mailout=str(mailout_id), p_limit=limit)
+        return count
+
+    async def resend_mailout(
+        self, mailout_id: UUID, statuses: Sequence[str], *, force: bool
+    ) -> dict[str, Any]:
+        """Gives `allowed`, `status`, `requeued` and `too_young`. Raises MailoutNotFound."""
+        row: dict[str, Any] | None = await self._call(
+            "resend_mailout",
+            p_mailout=str(mailout_id),
+            p_statuses=list(statuses),
+            p_force=force,
+        )
+        if row is None:
+            raise MailoutNotFound(f"There is no mailout {mailout_id}.")
+        return row
+
+    async def apply_ses_events(self, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+        """Gives how many of the events were `new`, and how many `matched` a row."""
+        counts: dict[str, int] = await self._call("apply_ses_events", p_events=list(rows))
+        return counts
+
+    async def unsubscribe(
+        self, subscriber_id: UUID, mailout_id: UUID | None
+    ) -> dict[str, Any] | None:
+        """Gives the subscriber's `email` and `status`; None when it no longer exists."""
+        row: dict[str, Any] | None = await self._call(
+            "unsubscribe", p_subscriber=str(subscriber_id), p_mailout=_text(mailout_id)
+        )
+        return row
+
+    async def find_subscriber(
+        self, subscriber_id: UUID | None = None, *, email: str | None = None
+    ) -> dict[str, Any] | None:
+        row: dict[str, Any] | None = await self._call(
+            "find_subscriber", p_subscriber=_text(subscriber_id), p_email=email
+        )
+        return row
+
+    async def queue_test(self, mailout_id: UUID, emails: Sequence[str]) -> int:
+        count: int = await self._call(
+            "queue_test", p_mailout=str(mailout_id), p_emails=list(emails)
+        )
+        return count
+
+    async def sample_subscriber(self, mailout_id: UUID) -> dict[str, Any] | None:
+        row: dict[str, Any] | None = await self._call(
+            "sample_subscriber", p_mailout=str(mailout_id)
+        )
+        return row
+
+    async def count_audience(self, mailout_id: UUID) -> int:
+        count: int = await self._call("count_audience", p_mailout=str(mailout_id))
+        return count
+
+    async def audience_page(
+        self, mailout_id: UUID, after: UUID, limit: int
+    ) -> list[dict[str, Any]]:
+        """Subscribers of the audience, whatever their status, in the order of their ids."""
+        rows: list[dict[str, Any]] = await self._call(
+            "audience_page", p_mailout=str(mailout_id), p_after=str(after), p_limit=limit
+        )
+        return rows
+
+    async def save_dry_run(self, mailout_id: UUID, report: dict[str, Any]) -> None:
+        await self._call("save_dry_run", p_mailout=str(mailout_id), p_report=report)
+
+    async def show_dry_run(self, mailout_id: UUID) -> dict[str, Any] | None:
+        report: dict[str, Any] | None = await self._call("show_dry_run", p_mailout=str(mailout_id))
+        return report
+
+    async def create_mailout(self, mailout: dict[str, Any]) -> UUID:
+        return UUID(await self._call("create_mailout", p_mailout=mailout))
+
+    async def show_mailout(self, mailout_id: UUID) -> dict[str, Any]:
+        """Raises MailoutNotFound."""
+        row: dict[str, Any] | None = await self._call("show_mailout", p_mailout=str(mailout_id))
+        if row is None:
+            raise MailoutNotFound(f"There is no mailout {mailout_id}.")
+        return row
+
+    async def list_mailouts(
+        self, limit: int, *, status: str | None = None, before: tuple[str, str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Newest first; before: (created_at, id) of the last row of the page before."""
+        rows: list[dict[str, Any]] = await self._call(
+            "list_mailouts",
+            p_limit=limit,
+            p_status=status,
+            p_before=before[0] if before else None,
+            p_before_id=before[1] if before else None,
+        )
+        return rows
+
+    async def list_recipients(
+        self, mailout_id: UUID, after: int, limit: int
+    ) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = await self._call(
+            "list_recipients", p_mailout=str(mailout_id), p_after=after, p_limit=limit
+        )
+        return rows
+
+    async def import_subscribers(self, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+        """Gives how many were `added`, `updated` and `unchanged`."""
+        counts: dict[str, int] = await self._call("import_subscribers", p_rows=list(rows))
+        return counts
+
+    async def list_subscribers(
+        self, limit: int, *, status: str | None = None, after: str | None = None
+    ) -> list[dict[str, Any]]:
+        """In the order of their addresses; after: the last address of the page before."""
+        rows: list[dict[str, Any]] = await self._call(
+            "list_subscribers", p_limit=limit, p_status=status, p_after=after
+        )
+        return rows
+
+
+def _text(value: UUID | None) -> str | None:
+    return None if value is None else str(value)

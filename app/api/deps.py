@@ -1,0 +1,90 @@
+"""Where FastAPI meets the services: what a route may ask for, and who may call it."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from app.adapters.sns import SnsConfirmer, SnsVerifier
+from app.adapters.store import Store
+from app.domain.tokens import UnsubscribeTokens
+from app.errors import PayloadTooLarge, Unauthorized
+from app.services.dry_run import DryRuns
+from app.services.health import Health
+from app.services.record_events import RecordEvents
+from app.services.start_mailout import StartMailout
+from app.settings import Settings
+
+MAX_BODY_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a route can need, wired once in main.py and kept in `app.state.services`."""
+
+    settings: Settings
+    store: Store
+    start_mailout: StartMailout
+    record_events: RecordEvents
+    verifier: SnsVerifier
+    confirmer: SnsConfirmer
+    tokens: UnsubscribeTokens | None
+    health: Health
+    dry_runs: DryRuns
+    wake: Callable[[], None]
+
+
+def get_services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesDep = Annotated[Services, Depends(get_services)]
+
+
+def is_authorized(request: Request, settings: Settings, body_token: object = None) -> bool:
+    """Whether any credential presented is one of the shared secrets; constant-time.
+
+    Two `Authorization` headers are ambiguous, so they count as none.
+    """
+    presented = [body_token] if isinstance(body_token, str) else []
+    authorizations = request.headers.getlist("authorization")
+    if len(authorizations) > 1:
+        return False
+    for value in authorizations:
+        scheme, _, credential = value.partition(" ")
+        if scheme.lower() == "bearer":
+            presented.append(credential.strip())
+    presented += request.headers.getlist("x-auth-token")
+    matches = [
+        hmac.compare_digest(candidate.encode(), secret.encode())
+        for candidate in presented
+        for secret in settings.executor_secrets
+    ]
+    return any(matches)
+
+
+def require_caller(request: Request, services: ServicesDep) -> None:
+    if not is_authorized(request, services.settings):
+        raise Unauthorized(
+            "Present the shared secret as `Authorization: Bearer …` or `X-Auth-Token: …`."
+        )
+
+
+async def limited_body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
+    """The raw body, at most `limit` bytes; stops reading when it is longer.
+
+    Raises PayloadTooLarge.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise PayloadTooLarge(f"The body may have at most {limit:,} bytes.")
+        chunks.append(chunk)
+    return b"".join(chunks)

@@ -1,0 +1,320 @@
+"""Starting, showing and steering mailouts."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any, Literal, TypeVar
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.responses import ORJSONResponse
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from app.api.deps import ServicesDep, is_authorized, limited_body, require_caller
+from app.api.problems import invalid_request, problems
+from app.domain.states import MAILOUT_STATUSES
+from app.errors import (
+    AppError,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    MailoutNotFound,
+    MailoutNotReady,
+    NotFound,
+    PayloadTooLarge,
+    SesNotConfigured,
+    TemplateInvalid,
+    TransitionNotAllowed,
+    Unauthorized,
+    Unavailable,
+)
+from app.services.start_mailout import SendRequest, fingerprint
+
+router = APIRouter(tags=["mailouts"])
+protected = APIRouter(tags=["mailouts"], dependencies=[Depends(require_caller)])
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class SendBody(BaseModel):
+    """What a caller posts. auth_token: where a header can't be set."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mailout_id: UUID
+    test: bool = False
+    dry_run: bool = False
+    auth_token: str | None = None
+
+
+class NotionSource(BaseModel):
+    event_id: str | None = None
+
+
+class NotionPage(BaseModel):
+    id: UUID  # with or without dashes
+
+
+class NotionBody(BaseModel):
+    """The payload of a Notion automation's "send webhook" action, as far as it matters here."""
+
+    source: NotionSource
+    data: NotionPage
+
+
+class SendAccepted(BaseModel):
+    """recipients: eligible subscribers."""
+
+    mailout_id: UUID
+    status: str
+    recipients: int
+
+
+class NotStarted(BaseModel):
+    """A refusal in Notion's form: Notion pauses an automation whose call fails."""
+
+    started: Literal[False] = False
+    status: str | None
+    reason: str
+
+
+_IdempotencyKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)
+]
+
+
+@router.post(
+    "/send-mailout",
+    status_code=202,
+    response_model=SendAccepted | NotStarted,
+    responses=problems(
+        Unauthorized,
+        MailoutNotFound,
+        MailoutNotReady,
+        TemplateInvalid,
+        InvalidRequest,
+        IdempotencyKeyReused,
+        PayloadTooLarge,
+        SesNotConfigured,
+        Unavailable,
+    ),
+    openapi_extra={
+        "security": [{"bearer": []}, {"token": []}],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "anyOf": [SendBody.model_json_schema(), NotionBody.model_json_schema()]
+                    }
+                }
+            },
+        },
+    },
+)
+async def send_mailout(
+    request: Request, services: ServicesDep, idempotency_key: _IdempotencyKey = None
+) -> ORJSONResponse:
+    """Start a mailout: at once, in the background, once."""
+    raw = await limited_body(request)
+    body = _json(raw)
+    if not is_authorized(
+        request, services.settings, body.get("auth_token") if isinstance(body, dict) else None
+    ):
+        raise Unauthorized(
+            "Present the shared secret as `Authorization: Bearer …`, `X-Auth-Token: …` or "
+            "`auth_token` in the body."
+        )
+    if not isinstance(body, dict):
+        raise InvalidRequest('The body must be a JSON object like {"mailout_id": "…"}.')
+    if "source" in body and "data" in body:
+        try:
+            return await _start(services, _notion_request(body))
+        except AppError as refusal:
+            if refusal.status in {401, 404, 503} or refusal.status == 500:
+                raise
+            return ORJSONResponse(
+                NotStarted(
+                    status=refusal.extra.get("mailout_status"), reason=refusal.detail
+                ).model_dump(),
+            )
+    parsed = _parse(SendBody, body)
+    send = SendRequest(
+        mailout_id=parsed.mailout_id,
+        key=f"key:{idempotency_key}" if idempotency_key else None,
+        fingerprint=fingerprint(raw),
+    )
+    if parsed.dry_run or services.settings.dry_run_send:
+        return await _dry_run(services, send)
+    if parsed.test:
+        return ORJSONResponse(await services.start_mailout.test(send), 202)
+    return await _start(services, send)
+
+
+def _notion_request(body: dict[str, Any]) -> SendRequest:
+    notion = _parse(NotionBody, body)
+    page = notion.data.id.hex
+    event = notion.source.event_id
+    return SendRequest(
+        notion_page=page,
+        key=f"notion:{event}:{page}" if event else None,
+        fingerprint=page,  # a repeat differs in `attempt` and times, so the page alone counts
+    )
+
+
+async def _start(services: ServicesDep, send: SendRequest) -> ORJSONResponse:
+    if services.settings.dry_run_send:
+        return await _dry_run(services, send)
+    accepted = await services.start_mailout(send)
+    return ORJSONResponse(
+        accepted, 202, headers={"Location": f"/mailouts/{accepted['mailout_id']}"}
+    )
+
+
+async def _dry_run(services: ServicesDep, send: SendRequest) -> ORJSONResponse:
+    started = await services.dry_runs.start(send)
+    return ORJSONResponse(
+        started, 202, headers={"Location": f"/mailouts/{started['mailout_id']}/dry-run"}
+    )
+
+
+def _json(raw: bytes) -> Any:
+    """The body as JSON; None when it isn't (authentication comes before any complaint)."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _parse(model: type[_Model], body: Any) -> _Model:
+    try:
+        return model.model_validate(body)
+    except ValidationError as exc:
+        raise invalid_request(exc.errors()) from exc
+
+
+class Page(BaseModel):
+    """next: pass it as `cursor` for the page after; null on the last one."""
+
+    items: list[dict[str, Any]]
+    next: str | None
+
+
+@protected.get("/mailouts", responses=problems(Unauthorized, InvalidRequest))
+async def list_mailouts(
+    services: ServicesDep,
+    status: Annotated[str | None, Query(pattern=f"^({'|'.join(MAILOUT_STATUSES)})$")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> Page:
+    """Newest first."""
+    before = decode_cursor(cursor, 2)
+    rows = await services.store.list_mailouts(
+        limit + 1, status=status, before=(before[0], before[1]) if before else None
+    )
+    items = rows[:limit]
+    last = encode_cursor(items[-1]["created_at"], items[-1]["id"]) if len(rows) > limit else None
+    return Page(items=items, next=last)
+
+
+@protected.get("/mailouts/{mailout_id}", responses=problems(Unauthorized, MailoutNotFound))
+async def show_mailout(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
+    """One mailout with its counts per recipient status."""
+    return await services.store.show_mailout(mailout_id)
+
+
+@protected.get("/mailouts/{mailout_id}/dry-run", responses=problems(Unauthorized, NotFound))
+async def show_dry_run(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
+    """The report of the latest dry run."""
+    return await services.dry_runs.report(mailout_id)
+
+
+_steering = problems(Unauthorized, MailoutNotFound, TransitionNotAllowed)
+
+
+@protected.post("/mailouts/{mailout_id}/pause", responses=_steering)
+async def pause(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
+    """sending → paused: no new batch from now on; calls in flight are recorded."""
+    moved = await services.store.pause_mailout(mailout_id, "person", "Paused by a person.")
+    return _moved(mailout_id, moved.changed, moved.status, "pause")
+
+
+@protected.post("/mailouts/{mailout_id}/resume", responses=_steering)
+async def resume(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
+    """paused → sending."""
+    moved = await services.store.resume_mailout(mailout_id)
+    services.wake()
+    return _moved(mailout_id, moved.changed, moved.status, "resume")
+
+
+@protected.post("/mailouts/{mailout_id}/cancel", responses=_steering)
+async def cancel(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
+    """ready, sending or paused → cancelled: who was not mailed yet never is."""
+    moved = await services.store.cancel_mailout(mailout_id)
+    services.wake()
+    return _moved(mailout_id, moved.changed, moved.status, "cancel")
+
+
+class ResendBody(BaseModel):
+    """statuses: whose rows go back to the queue. force: `unknown` ones of any age."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    statuses: Annotated[
+        list[Annotated[str, StringConstraints(pattern="^(failed|unknown)$")]],
+        Field(min_length=1, max_length=2),
+    ]
+    force: bool = False
+
+
+@protected.post(
+    "/mailouts/{mailout_id}/resend",
+    status_code=202,
+    responses=_steering | problems(InvalidRequest),
+)
+async def resend(mailout_id: UUID, body: ResendBody, services: ServicesDep) -> dict[str, Any]:
+    """sent or failed → sending, for those who were missed: a person's decision."""
+    done = await services.store.resend_mailout(mailout_id, body.statuses, force=body.force)
+    if not done.get("allowed"):
+        _moved(mailout_id, False, done["status"], "resend")
+    services.wake()
+    return {
+        "mailout_id": str(mailout_id),
+        "status": done["status"],
+        "requeued": done["requeued"],
+        "too_young": done["too_young"],
+    }
+
+
+def _moved(mailout_id: UUID, changed: bool, status: str, verb: str) -> dict[str, Any]:
+    if not changed:
+        raise TransitionNotAllowed(
+            f"Mailout {mailout_id} is {status}: it can't be {verb.removesuffix('e')}ed now."
+            if verb != "resend"
+            else f"Mailout {mailout_id} is {status}; a resend starts from sent or failed.",
+            mailout_status=status,
+        )
+    return {"mailout_id": str(mailout_id), "status": status}
+
+
+def encode_cursor(*parts: str) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps(parts)).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None, size: int) -> list[str] | None:
+    """Raises InvalidRequest for anything that encode_cursor didn't make."""
+    if cursor is None:
+        return None
+    try:
+        parts = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (binascii.Error, ValueError) as exc:
+        raise InvalidRequest("cursor: use the `next` of the page before.") from exc
+    if (
+        not isinstance(parts, list)
+        or len(parts) != size
+        or not all(isinstance(p, str) for p in parts)
+    ):
+        raise InvalidRequest("cursor: use the `next` of the page before.")
+    return parts

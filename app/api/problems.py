@@ -1,0 +1,120 @@
+"""`application/problem+json` (RFC 9457) for every error, with a stable `code`."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app.errors import AppError, InvalidRequest, Unauthorized, Unavailable
+
+log = structlog.get_logger(__name__)
+
+RETRY_AFTER_SECONDS = 5
+
+
+class ProblemResponse(Response):
+    media_type = "application/problem+json"
+
+    def render(self, content: Any) -> bytes:
+        return orjson.dumps(content)
+
+
+def problem(error: AppError) -> ProblemResponse:
+    headers = {}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    # A fault of ours is told to the log, not to the caller.
+    detail = error.title if error.status == 500 else error.detail
+    return ProblemResponse(
+        {
+            "type": "about:blank",
+            "title": error.title,
+            "status": error.status,
+            "code": error.code,
+            "detail": detail,
+            **error.extra,
+        },
+        status_code=error.status,
+        headers=headers,
+    )
+
+
+def problems(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route: which problems it may answer."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for error in errors:
+        text = found.get(error.status, {}).get("description")
+        line = f"`{error.code}`: {error.title}"
+        found[error.status] = {
+            "description": f"{text}; {line}" if text else line,
+            "content": {
+                "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+            },
+        }
+    return found
+
+
+PROBLEM_SCHEMA = {
+    "type": "object",
+    "title": "Problem",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "detail": {"type": "string"},
+    },
+}
+
+
+def install(app: FastAPI) -> None:
+    @app.exception_handler(AppError)
+    async def on_app_error(_: Request, error: AppError) -> ProblemResponse:
+        if error.status == 500:
+            log.error("request_failed", code=error.code, exc_info=error)
+        elif error.status == 503:
+            log.warning("request_unavailable", code=error.code, error=error.detail)
+        return problem(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(_: Request, error: RequestValidationError) -> ProblemResponse:
+        return problem(invalid_request(error.errors()))
+
+    @app.exception_handler(HTTPException)
+    async def on_http(_: Request, error: HTTPException) -> ProblemResponse:
+        status = HTTPStatus(error.status_code)
+        return ProblemResponse(
+            {
+                "type": "about:blank",
+                "title": status.phrase,
+                "status": status.value,
+                "code": status.name.lower(),
+                "detail": str(error.detail),
+            },
+            status_code=status.value,
+            headers=error.headers,
+        )
+
+    @app.exception_handler(Exception)
+    async def on_bug(_: Request, error: Exception) -> ProblemResponse:
+        log.error("request_failed", code="internal", exc_info=error)
+        return problem(AppError())
+
+
+def invalid_request(errors: Any) -> InvalidRequest:
+    """What pydantic found, as one sentence that names each field; values are not repeated."""
+    parts = []
+    for error in errors:
+        where = ".".join(str(part) for part in error["loc"] if part not in {"body", "query"})
+        parts.append(f"{where or 'body'}: {error['msg']}")
+    return InvalidRequest("; ".join(parts))

@@ -1,0 +1,59 @@
+"""`POST /ses-events`: what Amazon SNS pushes."""
+
+from __future__ import annotations
+
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.responses import ORJSONResponse
+
+from app.api.deps import ServicesDep, limited_body
+from app.api.problems import problems
+from app.domain.events import MalformedEvent, parse_ses_event, to_row
+from app.domain.sns_message import (
+    SUBSCRIPTION_CONFIRMATION,
+    UNSUBSCRIBE_CONFIRMATION,
+    BadSignature,
+    ForbiddenSource,
+    MalformedSnsMessage,
+    parse_sns_message,
+)
+from app.errors import PayloadTooLarge, Unavailable
+
+log = structlog.get_logger(__name__)
+router = APIRouter(tags=["events"])
+
+MAX_MESSAGE_BYTES = 300_000  # SNS's 256 KB and its envelope
+
+
+@router.post(
+    "/ses-events",
+    responses=problems(
+        MalformedSnsMessage,
+        MalformedEvent,
+        ForbiddenSource,
+        BadSignature,
+        PayloadTooLarge,
+        Unavailable,
+    ),
+    openapi_extra={"requestBody": {"required": True, "content": {"text/plain": {}}}},
+)
+async def ses_events(request: Request, services: ServicesDep) -> ORJSONResponse:
+    """200 only when the event is committed; SNS repeats what gets 503."""
+    message = parse_sns_message(await limited_body(request, MAX_MESSAGE_BYTES), request.headers)
+    await services.verifier.verify(message)
+    if message.type == SUBSCRIPTION_CONFIRMATION:
+        await services.confirmer.confirm(message)
+        log.info("subscription_confirmed", topic=message.topic_arn)
+        return ORJSONResponse({"confirmed": True})
+    if message.type == UNSUBSCRIBE_CONFIRMATION:
+        log.warning(
+            "subscription_ended",
+            topic=message.topic_arn,
+            remedy="subscribe this endpoint to the topic again",
+        )
+        return ORJSONResponse({"recorded": False})
+    event = parse_ses_event(message.message, published_at=message.published_at)
+    if event is None:  # SES's "Successfully validated SNS topic"
+        return ORJSONResponse({"recorded": False})
+    await services.record_events(to_row(event, message.message_id))
+    return ORJSONResponse({"recorded": True})

@@ -1,0 +1,40 @@
+"""Looking at subscribers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+
+from app.api.deps import ServicesDep, require_caller
+from app.api.mailouts import Page, decode_cursor, encode_cursor
+from app.api.problems import problems
+from app.domain.states import SUBSCRIBER_STATUSES
+from app.errors import InvalidRequest, NotFound, Unauthorized
+
+router = APIRouter(tags=["subscribers"], dependencies=[Depends(require_caller)])
+
+
+@router.get("/subscribers", responses=problems(Unauthorized, InvalidRequest))
+async def list_subscribers(
+    services: ServicesDep,
+    status: Annotated[str | None, Query(pattern=f"^({'|'.join(SUBSCRIBER_STATUSES)})$")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=1000)] = None,
+) -> Page:
+    """In the order of their addresses."""
+    after = decode_cursor(cursor, 1)
+    rows = await services.store.list_subscribers(
+        limit + 1, status=status, after=after[0] if after else None
+    )
+    items = rows[:limit]
+    return Page(items=items, next=encode_cursor(items[-1]["email"]) if len(rows) > limit else None)
+
+
+@router.get("/subscribers/{email}", responses=problems(Unauthorized, NotFound))
+async def show_subscriber(email: str, services: ServicesDep) -> dict[str, Any]:
+    """One subscriber; upper and lower case are the same."""
+    found = await services.store.find_subscriber(email=email)
+    if found is None:
+        raise NotFound("There is no such subscriber.")
+    return found

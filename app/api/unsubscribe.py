@@ -1,0 +1,87 @@
+"""`/unsubscribe`: for people (a page with one button) and for mail clients (RFC 8058)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+
+from app.api.deps import Services, ServicesDep
+from app.api.pages import page
+from app.domain.addresses import mask_address
+from app.domain.tokens import InvalidToken, UnsubscribeTarget
+from app.errors import AppError, Unavailable
+
+log = structlog.get_logger(__name__)
+router = APIRouter(tags=["unsubscribe"])
+
+_Token = Annotated[str, Query(max_length=500)]
+_responses: dict[int | str, dict[str, Any]] = {
+    400: {"description": "A page: the link is not valid"},
+    503: {"description": "A page: try again later"},
+}
+
+
+@router.api_route(
+    "/unsubscribe", methods=["GET", "HEAD"], response_class=HTMLResponse, responses=_responses
+)
+async def show(request: Request, services: ServicesDep, token: _Token = "") -> HTMLResponse:
+    """One button. Scanners and previews open links, so looking changes nothing (unless
+    UNSUBSCRIBE_CONFIRM is false)."""
+    try:
+        target = _verify(services, token)
+        if request.method == "GET" and not services.settings.unsubscribe_confirm:
+            return await _unsubscribe(services, target)
+        found = None
+        if not target.test:
+            found = await services.store.find_subscriber(target.subscriber_id)
+    except AppError as error:
+        return _error_page(services, error)
+    return page(
+        "unsubscribe.html",
+        services.settings,
+        token=token,
+        test=target.test,
+        address=mask_address(found["email"]) if found else None,
+        done=found is not None and found["status"] in {"unsubscribed", "complained"},
+    )
+
+
+@router.post("/unsubscribe", response_class=HTMLResponse, responses=_responses)
+async def act(services: ServicesDep, token: _Token = "") -> HTMLResponse:
+    """Unsubscribe now. The token says all, so the body (`List-Unsubscribe=One-Click`, or the
+    button's) isn't read: no cookie, no login, no redirect, any number of times."""
+    try:
+        return await _unsubscribe(services, _verify(services, token))
+    except AppError as error:
+        return _error_page(services, error)
+
+
+def _verify(services: Services, token: str) -> UnsubscribeTarget:
+    if services.tokens is None:
+        raise Unavailable("UNSUBSCRIBE_SECRET is not set.")
+    return services.tokens.verify(token)
+
+
+async def _unsubscribe(services: Services, target: UnsubscribeTarget) -> HTMLResponse:
+    found = None
+    if not target.test:
+        found = await services.store.unsubscribe(target.subscriber_id, target.mailout_id)
+        log.info("unsubscribed", mailout_id=str(target.mailout_id), known=found is not None)
+    return page(
+        "unsubscribed.html",
+        services.settings,
+        test=target.test,
+        address=mask_address(found["email"]) if found else None,
+    )
+
+
+def _error_page(services: Services, error: AppError) -> HTMLResponse:
+    if isinstance(error, InvalidToken):
+        return page("invalid.html", services.settings, status=400)
+    if error.status == 503:
+        log.warning("unsubscribe_unavailable", code=error.code, error=error.detail)
+        return page("unavailable.html", services.settings, status=503)
+    raise error

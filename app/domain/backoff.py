@@ -1,0 +1,60 @@
+"""When to try again, and when to leave SES in peace. Pure: time and chance are passed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_ATTEMPTS = 8
+"""Counted attempts per recipient before it is `failed`."""
+
+
+def backoff_seconds(attempt: int, chance: float, *, base: float = 1.0, cap: float = 300.0) -> float:
+    """Exponential backoff with full jitter, in seconds.
+
+    attempt: 1 for the first retry. chance: uniform in [0, 1).
+    Source: AWS Architecture Blog, "Exponential Backoff And Jitter" (full jitter).
+    """
+    return chance * min(cap, base * 2.0 ** min(attempt - 1, 30))
+
+
+@dataclass
+class Breaker:
+    """A circuit breaker around SES. Times are seconds on any monotonic clock.
+
+    It opens after `threshold` failures in a row (no answer, or no connection; a refusal such as
+    throttling is an answer). While open nothing is sent; then one small batch is let through
+    (half-open): its success closes the breaker, its failure opens it for twice as long.
+    """
+
+    threshold: int = 5
+    base_seconds: float = 5.0
+    cap_seconds: float = 300.0
+    failures: int = 0
+    open_until: float | None = None
+
+    def state(self, now: float) -> str:
+        """`closed`, `open`, or `half_open` (one small batch may go)."""
+        if self.open_until is None:
+            return "closed"
+        return "open" if now < self.open_until else "half_open"
+
+    def wait(self, now: float) -> float:
+        """Seconds until a call is allowed; 0 when one is allowed now."""
+        return max(0.0, self.open_until - now) if self.open_until is not None else 0.0
+
+    @property
+    def probing(self) -> bool:
+        """Whether the next call is the probe after an open spell: keep it small and alone."""
+        return self.open_until is not None
+
+    def succeeded(self) -> None:
+        self.failures = 0
+        self.open_until = None
+
+    def failed(self, now: float) -> None:
+        if self.wait(now) > 0:
+            return  # a call that began before the breaker opened tells nothing new
+        self.failures += 1
+        if self.failures >= self.threshold:
+            spell = self.base_seconds * 2.0 ** (self.failures - self.threshold)
+            self.open_until = now + min(self.cap_seconds, spell)

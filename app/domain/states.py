@@ -1,0 +1,24 @@
+"""The words of both state machines (docs/states.md draws them)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+MailoutStatus = Literal["draft", "ready", "sending", "paused", "sent", "failed", "cancelled"]
+MAILOUT_STATUSES: tuple[MailoutStatus, ...] = (
+    "draft",
+    "ready",
+    "sending",
+    "paused",
+    "sent",
+    "failed",
+    "cancelled",
+)
+PauseCode = Literal["person", "account", "quota", "guard", "held"]
+SubscriberStatus = Literal["active", "unsubscribed", "bounced", "complained"]
+SUBSCRIBER_STATUSES: tuple[SubscriberStatus, ...] = (
+    "active",
+    "unsubscribed",
+    "bounced",
+    "complained",
+)

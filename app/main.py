@@ -1,0 +1,137 @@
+"""The service: wiring and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+import httpx
+import structlog
+from fastapi import FastAPI
+
+from app import __version__
+from app.adapters.ses import SesSender, sns_client
+from app.adapters.sns import SnsConfirmer, SnsVerifier
+from app.adapters.store import Store
+from app.api import health, mailouts, problems, ses_events, subscribers, unsubscribe
+from app.api.deps import Services
+from app.domain.tokens import UnsubscribeTokens
+from app.errors import ConfigurationError
+from app.runtime import open_database
+from app.services.account import AccountMonitor
+from app.services.dry_run import DryRuns
+from app.services.health import Health
+from app.services.record_events import RecordEvents
+from app.services.sender import BULK_CALLS, SINGLE_CALLS, Sender
+from app.services.start_mailout import StartMailout
+from app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+DESCRIPTION = """\
+Sends one mailout from Postgres or Supabase through Amazon SES, never twice to anyone, never losing
+anyone. Callers present the shared secret as `Authorization: Bearer …`, `X-Auth-Token: …`, or
+`auth_token` in the body of `/send-mailout`."""
+
+
+def create_app(settings: Settings, *, with_sender: bool = True) -> FastAPI:
+    """The ASGI application. with_sender: send in this process too."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running(settings, with_sender=with_sender) as services:
+            app.state.services = services
+            yield
+
+    app = FastAPI(
+        title="AmazonSender",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    problems.install(app)
+    for router in (
+        mailouts.router,
+        mailouts.protected,
+        subscribers.router,
+        ses_events.router,
+        unsubscribe.router,
+        health.router,
+    ):
+        app.include_router(router)
+    return app
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, with_sender: bool) -> AsyncIterator[Services]:
+    """Everything behind the routes, started; stopped in good order at the end."""
+    if not settings.executor_secrets:
+        raise ConfigurationError(
+            "EXECUTOR_SHARED_SECRET is not set: callers could not be told from strangers. Make one "
+            'with: python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
+        )
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings))
+        http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
+        store = Store(database)
+        sender, account = await stack.enter_async_context(
+            sending(store, settings, with_sender=with_sender)
+        )
+        wake = sender.wake if sender else _nobody_to_wake
+        start = StartMailout(store, settings, wake)
+        dry_runs = DryRuns(store, settings, start, account)
+        stack.push_async_callback(dry_runs.close)
+        yield Services(
+            settings=settings,
+            store=store,
+            start_mailout=start,
+            record_events=RecordEvents(store),
+            verifier=SnsVerifier(
+                frozenset(settings.sns_allowed_topic_arns), settings.aws_endpoint_url_sns, http
+            ),
+            confirmer=SnsConfirmer(partial(sns_client, settings)),
+            tokens=(
+                UnsubscribeTokens(settings.unsubscribe_secrets)
+                if settings.unsubscribe_secrets
+                else None
+            ),
+            health=Health(database, settings.missing_to_send(), account, sender),
+            dry_runs=dry_runs,
+            wake=wake,
+        )
+
+
+@asynccontextmanager
+async def sending(
+    store: Store, settings: Settings, *, with_sender: bool
+) -> AsyncIterator[tuple[Sender | None, AccountMonitor | None]]:
+    """The sender and the watch over the SES account, as tasks, where sending is configured."""
+    missing = settings.missing_to_send()
+    if missing:
+        log.warning("sending_not_configured", missing=missing)
+        yield None, None
+        return
+    assert settings.aws_region is not None
+    ses = await asyncio.to_thread(SesSender, settings, max_connections=BULK_CALLS + SINGLE_CALLS)
+    sender = Sender(store, ses, settings) if with_sender else None
+    account = AccountMonitor(
+        store, ses, settings.aws_region, sender.wake if sender else _nobody_to_wake
+    )
+    stopping = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(account.run(stopping))
+        if sender:
+            group.create_task(sender.run())
+        try:
+            yield sender, account
+        finally:
+            stopping.set()
+            if sender:
+                sender.stop()
+
+
+def _nobody_to_wake() -> None:
+    """A process without a sender: those elsewhere look for work every second."""

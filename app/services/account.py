@@ -1,0 +1,93 @@
+"""What SES says of the account: rate, daily quota, whether it may send. Asked once a minute."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from app.adapters.store import Store
+from app.domain.batches import Account
+from app.errors import Unavailable
+
+log = structlog.get_logger(__name__)
+
+REFRESH_SECONDS = 60.0
+RETRY_SECONDS = 5.0
+
+
+class AccountSource(Protocol):
+    def get_account(self) -> Account:
+        """Blocking. Raises Unavailable."""
+        ...
+
+
+class AccountMonitor:
+    """Keeps the database's picture of the account fresh and lets waiting mailouts go on."""
+
+    def __init__(
+        self, store: Store, source: AccountSource, region: str, wake: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._source = source
+        self._region = region
+        self._wake = wake
+        self.account: Account | None = None
+        self.error: str | None = None
+        self._checked_at = float("-inf")
+
+    @property
+    def age_seconds(self) -> float:
+        return time.monotonic() - self._checked_at
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            try:
+                await self.refresh()
+                pause = REFRESH_SECONDS
+            except Unavailable as exc:
+                log.warning("account_check_failed", error=exc.detail)
+                pause = RETRY_SECONDS
+            try:
+                await asyncio.wait_for(stopping.wait(), pause)
+            except TimeoutError:
+                continue
+
+    async def refresh(self) -> Account:
+        """Ask SES, record the answer, act on it. Raises Unavailable."""
+        try:
+            account = await asyncio.to_thread(self._source.get_account)
+        except Unavailable as exc:
+            self.error = exc.detail
+            raise
+        self.account, self.error, self._checked_at = account, None, time.monotonic()
+        await self._store.record_account(self._region, account)
+        if not account.can_send:
+            await self._pause_all(account)
+        elif account.quota_left >= 1:
+            resumed = await self._store.resume_waiting_mailouts()
+            for mailout_id in resumed:
+                log.info("mailout_resumed", mailout_id=str(mailout_id), by="account")
+        self._wake()
+        return account
+
+    async def _pause_all(self, account: Account) -> None:
+        reason = account_reason(account)
+        for mailout_id in (await self._store.sender_work()).sending:
+            if (await self._store.pause_mailout(mailout_id, "account", reason)).changed:
+                log.warning("mailout_paused", mailout_id=str(mailout_id), reason=reason)
+
+
+def account_reason(account: Account) -> str:
+    if account.enforcement_status == "SHUTDOWN":
+        return (
+            "Amazon SES has shut down sending for this account. Answer the case in the AWS console; "
+            "the mailout goes on by itself when SES allows it."
+        )
+    return (
+        "Sending is switched off for this SES account. Switch it on in the SES console; "
+        "the mailout goes on by itself."
+    )

@@ -1,0 +1,144 @@
+"""From stored content and settings to what is ready to be sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+from app.adapters.store import MailoutContent
+from app.domain.addresses import InvalidAddress, ascii_address
+from app.domain.batches import Batch, Recipient, Result
+from app.domain.mail import Envelope, Mail, mail_tags, make_envelope, static_wire_bytes
+from app.domain.render import (
+    Compiled,
+    Content,
+    Footer,
+    RenderError,
+    compile_content,
+    template_variables,
+)
+from app.domain.tokens import UnsubscribeTokens
+from app.errors import TemplateInvalid
+from app.settings import Settings
+
+TEST_SUBJECT_MARK = "[Test] "
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A mailout compiled once: the same for every recipient."""
+
+    mailout_id: UUID
+    subject: str
+    compiled: Compiled
+    envelope: Envelope
+    static_bytes: int
+
+
+def prepare(
+    settings: Settings, mailout_id: UUID, content: MailoutContent, *, test: bool = False
+) -> Prepared:
+    """Compile content and envelope. CPU work of some milliseconds: call it in a thread.
+
+    Raises TemplateInvalid naming the field; nothing about a single recipient is checked here.
+    """
+    compiled = compile_content(
+        Content(
+            subject=TEST_SUBJECT_MARK + content.subject if test else content.subject,
+            body_html=content.body_html,
+            body_markdown=content.body_markdown,
+            body_text=content.body_text,
+            preheader=content.preheader,
+        ),
+        Footer(
+            org_name=settings.org_name or "",
+            org_address=settings.org_address or "",
+            html=settings.footer_html,
+            text=settings.footer_text,
+        ),
+    )
+    return Prepared(
+        mailout_id=mailout_id,
+        subject=content.subject,
+        compiled=compiled,
+        envelope=_envelope(settings, content),
+        static_bytes=static_wire_bytes(compiled),
+    )
+
+
+def _envelope(settings: Settings, content: MailoutContent) -> Envelope:
+    addresses: dict[str, str | None] = {}
+    for field, value in (
+        ("from_email", content.from_email or settings.ses_from_email),
+        ("reply_to", content.reply_to or settings.reply_to_email),
+    ):
+        try:
+            addresses[field] = ascii_address(value) if value else None
+        except InvalidAddress as exc:
+            raise TemplateInvalid(f"{field} is not a usable address: {exc}", field=field) from exc
+    try:
+        return make_envelope(
+            from_email=addresses["from_email"] or "",
+            from_name=content.from_name or settings.from_name,
+            reply_to=addresses["reply_to"],
+            configuration_set=content.configuration_set or settings.ses_configuration_set,
+        )
+    except ValueError as exc:
+        raise TemplateInvalid(f"from_name can't stand in a mail: {exc}", field="from_name") from exc
+
+
+class MailBuilder:
+    """Makes the mail of one recipient of a prepared mailout."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._tokens = UnsubscribeTokens(settings.unsubscribe_secrets)
+        self._base_url = settings.app_base_url
+
+    def unsubscribe_url(self, mailout_id: UUID, subscriber_id: UUID | None, *, test: bool) -> str:
+        token = self._tokens.sign(subscriber_id or UUID(int=0), mailout_id, test=test)
+        return f"{self._base_url}/unsubscribe?token={quote(token, safe='')}"
+
+    def build(
+        self,
+        prepared: Prepared,
+        batch: Batch,
+        recipient: Recipient,
+        sample: dict[str, Any] | None = None,
+    ) -> Mail | Result:
+        """The mail, or the reason why SES would refuse it: then the recipient is `failed`.
+
+        sample: whose name and fields a test mail shows.
+        """
+        try:
+            to = ascii_address(recipient.email)
+        except InvalidAddress as exc:
+            return _failed(recipient, "invalid_address", f"The address can't be mailed: {exc}.")
+        url = self.unsubscribe_url(prepared.mailout_id, recipient.subscriber_id, test=batch.is_test)
+        shown = sample or {}
+        variables = template_variables(
+            email=recipient.email,
+            name=shown.get("name") or recipient.name,
+            fields=shown.get("fields") or recipient.fields,
+            mailout_id=str(prepared.mailout_id),
+            mailout_subject=prepared.subject,
+            unsubscribe_url=url,
+        )
+        try:
+            values = prepared.compiled.values(variables)
+        except RenderError as exc:
+            return _failed(
+                recipient, "render_error", f"The template fails for this recipient: {exc}"
+            )
+        return Mail(
+            send_log_id=recipient.send_log_id,
+            to=to,
+            values=values,
+            unsubscribe_url=url,
+            tags=mail_tags(prepared.mailout_id, recipient.send_log_id, batch.attempt_id),
+        )
+
+
+def _failed(recipient: Recipient, code: str, message: str) -> Result:
+    return Result(recipient.send_log_id, "failed", code=code, message=message)

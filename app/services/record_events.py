@@ -1,0 +1,82 @@
+"""Group commit for SES events: concurrent requests share one database call.
+
+A lone event is written at once. Under load events gather for at most 20 ms or 500 events, and each
+caller returns only when its own event is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import structlog
+
+from app.adapters.store import Store
+from app.errors import AppError, Unavailable
+
+log = structlog.get_logger(__name__)
+
+MAX_GROUP = 500
+GATHER_SECONDS = 0.02
+MAX_WAITING = 5_000
+"""Beyond this, callers are turned away (503), so that SNS comes back and memory stays bounded."""
+
+
+class RecordEvents:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: list[tuple[dict[str, Any], asyncio.Future[None]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def __call__(self, row: dict[str, Any]) -> None:
+        """Return when the event (domain/events.py:to_row) is committed.
+
+        Raises Unavailable when it can't be stored now; then SNS should send it again.
+        """
+        if len(self._waiting) >= MAX_WAITING:
+            raise Unavailable("Too many events at once; try again.")
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((row, future))
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+        await future
+
+    async def _write(self) -> None:
+        """Write groups until nobody waits; then end."""
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
+                await self._commit(group)
+                if 1 < len(self._waiting) < MAX_GROUP:
+                    await asyncio.sleep(GATHER_SECONDS)
+        finally:
+            self._writer = None
+
+    async def _commit(self, group: list[tuple[dict[str, Any], asyncio.Future[None]]]) -> None:
+        try:
+            counts = await self._store.apply_ses_events([row for row, _ in group])
+        except Unavailable as exc:
+            self._settle(group, exc)
+        except AppError as exc:
+            # One event that the database refuses must not hold up the others: write them singly.
+            if len(group) == 1:
+                log.exception("event_refused", type=group[0][0].get("type"))
+                self._settle(group, exc)
+            else:
+                for one in group:
+                    await self._commit([one])
+        else:
+            log.info("events_recorded", events=len(group), **counts)
+            self._settle(group, None)
+
+    @staticmethod
+    def _settle(
+        group: list[tuple[dict[str, Any], asyncio.Future[None]]], error: AppError | None
+    ) -> None:
+        for _, future in group:
+            if future.done():  # the caller has gone away
+                continue
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)

@@ -1,0 +1,158 @@
+"""`POST /send-mailout`: start a mailout once, whoever asks and however often."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from app.adapters.store import Mailout, Store
+from app.domain.mail import MAX_CALL_BYTES
+from app.errors import (
+    IdempotencyKeyReused,
+    MailoutNotFound,
+    MailoutNotReady,
+    SesNotConfigured,
+    TemplateInvalid,
+    Unavailable,
+)
+from app.services.prepare import Prepared, prepare
+from app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+_MAX_CHANGES = 5
+"""How often the content may be edited between compiling and claiming before we give up."""
+
+
+@dataclass(frozen=True)
+class SendRequest:
+    """One request, in whichever form it came.
+
+    mailout_id or notion_page (32 hex digits) names the mailout. key: what makes it a repeat
+    (Idempotency-Key, or Notion's event and page); fingerprint: of the body, to refuse a key that is
+    used again for something else.
+    """
+
+    mailout_id: UUID | None = None
+    notion_page: str | None = None
+    key: str | None = None
+    fingerprint: str | None = None
+
+
+def fingerprint(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+class StartMailout:
+    """wake: tells a sender in this process that there is work."""
+
+    def __init__(self, store: Store, settings: Settings, wake: Callable[[], None]) -> None:
+        self._store = store
+        self._settings = settings
+        self._wake = wake
+
+    async def __call__(self, request: SendRequest) -> dict[str, Any]:
+        """Gives the answer of the accepted request: mailout_id, status, recipients.
+
+        Raises MailoutNotFound, MailoutNotReady, TemplateInvalid, SesNotConfigured,
+        IdempotencyKeyReused, DatabaseUnavailable; then nothing was changed.
+        """
+        if request.key and (earlier := await self._store.find_send_request(request.key)):
+            if earlier.body_hash != request.fingerprint:
+                raise IdempotencyKeyReused("Use a new Idempotency-Key for another request.")
+            return earlier.response
+        for _ in range(_MAX_CHANGES):
+            mailout = await self._find(request)
+            if mailout.status != "ready":
+                raise not_ready(mailout.id, mailout.status)
+            self.require_configuration()
+            await self.prepare(mailout)
+            claim = await self._store.claim_mailout(
+                mailout.id,
+                mailout.content_hash,
+                request_key=request.key,
+                request_hash=request.fingerprint,
+            )
+            if claim.outcome in {"claimed", "repeat"}:
+                assert claim.response is not None
+                if claim.outcome == "claimed":
+                    log.info(
+                        "mailout_started",
+                        mailout_id=str(mailout.id),
+                        recipients=claim.response["recipients"],
+                    )
+                    self._wake()
+                return claim.response
+            if claim.outcome == "key_reused":
+                raise IdempotencyKeyReused("Use a new Idempotency-Key for another request.")
+            if claim.outcome == "not_ready":
+                raise not_ready(mailout.id, claim.status or "unknown")
+            if claim.outcome == "not_found":
+                raise MailoutNotFound(f"There is no mailout {mailout.id}.")
+        raise Unavailable("The mailout is being edited right now; try again when that is done.")
+
+    async def test(self, request: SendRequest) -> dict[str, Any]:
+        """Queue one mail for each of TEST_EMAILS; the mailout's state stays as it is."""
+        mailout = await self._find(request)
+        self.require_configuration(test=True)
+        await self.prepare(mailout, test=True)
+        queued = await self._store.queue_test(mailout.id, self._settings.test_emails)
+        self._wake()
+        log.info("test_queued", mailout_id=str(mailout.id), recipients=queued)
+        return {
+            "mailout_id": str(mailout.id),
+            "status": mailout.status,
+            "recipients": queued,
+            "test": True,
+        }
+
+    async def _find(self, request: SendRequest) -> Mailout:
+        mailout = await self._store.find_mailout(
+            request.mailout_id, notion_page=request.notion_page
+        )
+        if mailout is None:
+            raise MailoutNotFound(
+                f"There is no mailout {request.mailout_id}."
+                if request.mailout_id
+                else "No mailout has this Notion page; set its notion_page_id to the page's id."
+            )
+        return mailout
+
+    def require_configuration(self, *, test: bool = False) -> None:
+        missing = self._settings.missing_to_send()
+        if test and not self._settings.test_emails:
+            missing.append("TEST_EMAILS")
+        if missing:
+            raise SesNotConfigured(f"Set {', '.join(missing)} and restart.", missing=missing)
+
+    async def prepare(self, mailout: Mailout, *, test: bool = False) -> Prepared:
+        """Compile, so that an error is found before the first mail leaves."""
+        prepared = await asyncio.to_thread(
+            prepare, self._settings, mailout.id, mailout.content, test=test
+        )
+        if self._settings.ses_send_mode == "bulk" and prepared.static_bytes > MAX_CALL_BYTES // 2:
+            raise TemplateInvalid(
+                f"The content takes {prepared.static_bytes:,} bytes, too much for SES's bulk calls "
+                f"({MAX_CALL_BYTES // 2:,}). Shorten it or set SES_SEND_MODE=auto.",
+                field="body_html",
+            )
+        return prepared
+
+
+def not_ready(mailout_id: UUID, status: str) -> MailoutNotReady:
+    remedy = {
+        "draft": "Set its status to ready first.",
+        "sending": "It is being sent already.",
+        "paused": "Resume it instead.",
+    }.get(status, "Make a new mailout, or resend to those who were missed.")
+    return MailoutNotReady(
+        f"Mailout {mailout_id} is {status}, not ready. {remedy}",
+        mailout_id=str(mailout_id),
+        mailout_status=status,
+    )

@@ -1,0 +1,242 @@
+"""Every setting, with its unit. Built once at the start and passed in; nobody else reads the
+environment. `.env.example` documents each for operators; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.domain.addresses import InvalidAddress, ascii_address
+from app.errors import ConfigurationError
+
+MIN_SECRET_LENGTH = 32
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+SecretList = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """The environment (and `.env`), validated."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+    )
+
+    executor_shared_secret: SecretList = ()
+    app_base_url: str = "http://localhost:8000"
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+
+    database_url: SecretStr | None = None
+    supabase_url: str | None = None
+    supabase_service_role_key: SecretStr | None = None
+    data_dir: Path = Path(".data")
+
+    aws_region: str | None = None
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: SecretStr | None = None
+    aws_session_token: SecretStr | None = None
+    aws_profile: str | None = None
+    aws_endpoint_url_sesv2: str | None = None
+    aws_endpoint_url_sns: str | None = None
+
+    ses_from_email: str | None = None
+    from_name: str | None = None
+    reply_to_email: str | None = None
+    ses_configuration_set: str | None = Field(None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    rate_limit_per_sec: float | None = Field(
+        None, gt=0, allow_inf_nan=False
+    )  # recipients/s, shared
+    batch_size: int = Field(50, ge=1, le=50)  # destinations per SendBulkEmail call
+    ses_send_mode: Literal["auto", "bulk", "single"] = "auto"
+    test_emails: CommaSeparated = ()
+    dry_run_send: bool = False
+
+    sns_allowed_topic_arns: CommaSeparated = ()
+
+    unsubscribe_secret: SecretList = ()
+    unsubscribe_confirm: bool = True
+
+    org_name: str | None = None
+    org_address: str | None = None
+    footer_html: str = ""
+    footer_text: str = ""
+
+    notion_api_token: SecretStr | None = None
+    notion_webhook_verification_token: SecretStr | None = None
+    owner_email: str | None = None
+
+    bounce_rate_pause: float = Field(0.05, gt=0, le=1)  # share of mails with an outcome
+    complaint_rate_pause: float = Field(0.001, gt=0, le=1)
+    lease_seconds: float = Field(60, ge=2, allow_inf_nan=False)
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] | None = None  # None: console on a terminal, else json
+
+    @field_validator("executor_shared_secret", "unsubscribe_secret")
+    @classmethod
+    def _long_enough(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(secret.get_secret_value()) < MIN_SECRET_LENGTH for secret in secrets):
+            raise ValueError(
+                f"each secret must have at least {MIN_SECRET_LENGTH} characters; "
+                'make one with: python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
+            )
+        return secrets
+
+    @field_validator(
+        "app_base_url", "supabase_url", "aws_endpoint_url_sesv2", "aws_endpoint_url_sns"
+    )
+    @classmethod
+    def _http_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if (
+            parts.scheme not in {"http", "https"}
+            or not parts.hostname
+            or parts.query
+            or parts.fragment
+        ):
+            raise ValueError("must be an address like https://mail.example.com")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        return value
+
+    @field_validator("ses_from_email", "reply_to_email", "owner_email")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        return None if value is None else _valid_address(value)
+
+    @field_validator("test_emails")
+    @classmethod
+    def _addresses(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_valid_address(value) for value in values)
+
+    @field_validator("sns_allowed_topic_arns")
+    @classmethod
+    def _topic_arns(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            if not value.startswith("arn:aws") or value.count(":") != 5:
+                raise ValueError(
+                    "must be topic ARNs like arn:aws:sns:eu-west-1:123456789012:ses-events"
+                )
+        return values
+
+    @field_validator("log_level", "log_format", "ses_send_mode", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Settings:
+        if bool(self.supabase_url) != bool(self.supabase_service_role_key):
+            raise ValueError("SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY must be set together")
+        if set(self.executor_secrets) & set(self.unsubscribe_secrets):
+            raise ValueError("UNSUBSCRIBE_SECRET must differ from EXECUTOR_SHARED_SECRET")
+        return self
+
+    @property
+    def executor_secrets(self) -> tuple[str, ...]:
+        return tuple(secret.get_secret_value() for secret in self.executor_shared_secret)
+
+    @property
+    def unsubscribe_secrets(self) -> tuple[str, ...]:
+        return tuple(secret.get_secret_value() for secret in self.unsubscribe_secret)
+
+    @property
+    def uses_embedded_database(self) -> bool:
+        return self.database_url is None and self.supabase_url is None
+
+    def missing_to_send(self) -> list[str]:
+        """What must be set before a mail may leave, each with why, in plain words."""
+        required = {
+            "SES_FROM_EMAIL": self.ses_from_email,
+            "UNSUBSCRIBE_SECRET": self.unsubscribe_secret,
+            "ORG_NAME": self.org_name,
+            "ORG_ADDRESS": self.org_address,
+            "AWS_REGION": self.aws_region,
+        }
+        missing = [name for name, value in required.items() if not value]
+        base = urlsplit(self.app_base_url)
+        rehearsal = base.hostname in LOCAL_HOSTS and self.aws_endpoint_url_sesv2 is not None
+        if base.scheme != "https" and not rehearsal:
+            missing.append("APP_BASE_URL (must be https:// to send)")
+        return missing
+
+
+def _valid_address(value: str) -> str:
+    try:
+        return ascii_address(value)
+    except InvalidAddress as exc:
+        raise ValueError(f"is not a usable mail address: {exc}") from exc
+
+
+def load_settings(env_file: Path | None = Path(".env"), **overrides: Any) -> Settings:
+    """Settings from the environment and `env_file`; overrides win (for tests and the demo).
+
+    Raises ConfigurationError naming the variable and the remedy, in one line.
+    """
+    if env_file is not None and env_file.exists():
+        _refuse_lookalikes(env_file)
+    if "aws_region" not in overrides and not os.environ.get("AWS_REGION"):
+        # boto3 itself knows only this older name.
+        if default_region := os.environ.get("AWS_DEFAULT_REGION"):
+            overrides["aws_region"] = default_region
+    try:
+        return Settings(_env_file=env_file, **overrides)
+    except ValidationError as exc:
+        raise ConfigurationError(_one_line(exc)) from exc
+
+
+def _one_line(exc: ValidationError) -> str:
+    problems = []
+    for error in exc.errors(include_input=False, include_url=False):
+        name = str(error["loc"][0]).upper() if error["loc"] else ""
+        reason = error["msg"].removeprefix("Value error, ")
+        problems.append(f"{name}: {reason}" if name else reason)
+    return "; ".join(problems)
+
+
+def _refuse_lookalikes(env_file: Path) -> None:
+    """A misspelt name in `.env` would silently do nothing, so it stops the start."""
+    known = {name.upper() for name in Settings.model_fields}
+    prefixes = {name.split("_")[0] + "_" for name in known if "_" in name} - {"AWS_"}
+    for key in dotenv_values(env_file):
+        if key.upper() in known:
+            continue
+        close = difflib.get_close_matches(key.upper(), known, n=1, cutoff=0.8)
+        if (close and not key.startswith("AWS_")) or key.upper().startswith(tuple(prefixes)):
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise ConfigurationError(f"{key} in {env_file} is not a setting of AmazonSender{hint}")
