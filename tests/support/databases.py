@@ -29,6 +29,11 @@ TEMPLATE = "template_migrated"
 FAST_SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
 
+# In memory a copy of the template takes 15 ms instead of 100 to 300.
+MEMORY_FOLDER = Path("/dev/shm")
+ENOUGH_MEMORY_BYTES = 2 * 1024**3
+
+
 @dataclass
 class DatabaseServer:
     """The session's server with its template."""
@@ -93,7 +98,7 @@ class DatabaseServer:
 @contextmanager
 def database_server() -> Iterator[DatabaseServer]:
     """A server in a folder of its own, ready with its templates, stopped and removed at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="amazonsender-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="amazonsender-test-", dir=_fast_folder()))
     folder.chmod(0o711)  # as root the server runs as another account, which must get in
     own_bin = os.environ.get("TEST_POSTGRES_BIN")
     try:
@@ -105,3 +110,10 @@ def database_server() -> Iterator[DatabaseServer]:
             yield databases
     finally:
         shutil.rmtree(folder)
+
+
+def _fast_folder() -> Path | None:
+    """Where to put the data; None for the usual temporary folder."""
+    if MEMORY_FOLDER.is_dir() and shutil.disk_usage(MEMORY_FOLDER).free > ENOUGH_MEMORY_BYTES:
+        return MEMORY_FOLDER
+    return None
