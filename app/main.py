@@ -90,7 +90,9 @@ async def running(settings: Settings, *, with_sender: bool) -> AsyncIterator[Ser
             start_mailout=start,
             record_events=RecordEvents(store),
             verifier=SnsVerifier(
-                frozenset(settings.sns_allowed_topic_arns), settings.aws_endpoint_url_sns, http
+                allowed_topic_arns=frozenset(settings.sns_allowed_topic_arns),
+                sandbox_endpoint=settings.aws_endpoint_url_sns,
+                http=http,
             ),
             confirmer=SnsConfirmer(partial(sns_client, settings)),
             tokens=(

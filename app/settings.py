@@ -149,9 +149,7 @@ class Settings(BaseSettings):
     def _topic_arns(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         for value in values:
             if not value.startswith("arn:aws") or value.count(":") != 5:
-                raise ValueError(
-                    "must be topic ARNs like arn:aws:sns:eu-west-1:123456789012:ses-events"
-                )
+                raise ValueError("must be topic ARNs like arn:aws:sns:eu-west-1:123456789012:ses")
         return values
 
     @field_validator("log_level", "log_format", "ses_send_mode", mode="before")
@@ -210,14 +208,13 @@ def load_settings(env_file: Path | None = Path(".env"), **overrides: Any) -> Set
     """
     if env_file is not None and env_file.exists():
         _refuse_lookalikes(env_file)
-    if "aws_region" not in overrides and not os.environ.get("AWS_REGION"):
-        # boto3 itself knows only this older name.
-        if default_region := os.environ.get("AWS_DEFAULT_REGION"):
-            overrides["aws_region"] = default_region
     try:
-        return Settings(_env_file=env_file, **overrides)
+        settings = Settings(_env_file=env_file, **overrides)
     except ValidationError as exc:
         raise ConfigurationError(_one_line(exc)) from exc
+    if settings.aws_region is None and (region := os.environ.get("AWS_DEFAULT_REGION")):
+        return settings.model_copy(update={"aws_region": region})  # boto3's own older name
+    return settings
 
 
 def _one_line(exc: ValidationError) -> str:

@@ -19,6 +19,20 @@ log = structlog.get_logger(__name__)
 RETRY_AFTER_SECONDS = 5
 
 
+PROBLEM_SCHEMA = {
+    "type": "object",
+    "title": "Problem",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "detail": {"type": "string"},
+    },
+}
+
+
 class ProblemResponse(Response):
     media_type = "application/problem+json"
 
@@ -61,20 +75,6 @@ def problems(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
             },
         }
     return found
-
-
-PROBLEM_SCHEMA = {
-    "type": "object",
-    "title": "Problem",
-    "required": ["type", "title", "status", "code", "detail"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "code": {"type": "string"},
-        "detail": {"type": "string"},
-    },
-}
 
 
 def install(app: FastAPI) -> None:

@@ -84,8 +84,8 @@ class AccountMonitor:
 def account_reason(account: Account) -> str:
     if account.enforcement_status == "SHUTDOWN":
         return (
-            "Amazon SES has shut down sending for this account. Answer the case in the AWS console; "
-            "the mailout goes on by itself when SES allows it."
+            "Amazon SES has shut down sending for this account. Answer the case in the AWS "
+            "console; the mailout goes on by itself when SES allows it."
         )
     return (
         "Sending is switched off for this SES account. Switch it on in the SES console; "

@@ -128,9 +128,7 @@ class MailBuilder:
         try:
             values = prepared.compiled.values(variables)
         except RenderError as exc:
-            return _failed(
-                recipient, "render_error", f"The template fails for this recipient: {exc}"
-            )
+            return _failed(recipient, "render_error", f"The template fails for them: {exc}")
         return Mail(
             send_log_id=recipient.send_log_id,
             to=to,

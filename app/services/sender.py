@@ -49,8 +49,7 @@ SHUTDOWN_SECONDS = 8.0
 _IDLE_REASONS: dict[str, tuple[PauseCode, str]] = {
     "quota": (
         "quota",
-        "SES's daily quota is used up. The mailout goes on by itself as it frees (a rolling "
-        "24 hours), or at once when AWS raises the quota.",
+        "SES's daily quota is used up; the mailout goes on by itself as it frees.",
     ),
 }
 _HALTS: dict[str, tuple[PauseCode, str]] = {
@@ -96,7 +95,7 @@ class Sender:
         self._woken.set()
 
     async def run(self) -> None:
-        """Work until `stop`. A part that fails is logged and tried again; it never ends the rest."""
+        """Work until `stop`. A part that fails is logged and tried again; the rest goes on."""
         log.info("sender_started", executor_id=str(self.id), region=self._region)
         await self._forever(self._heartbeat, once=True)
         async with asyncio.TaskGroup() as group:
@@ -392,7 +391,7 @@ class Sender:
                     deadline = deadline or time.monotonic() + SHUTDOWN_SECONDS
                     if time.monotonic() > deadline:
                         # The next sender finds the rows in `sending` and calls them unknown.
-                        log.error("results_lost", attempt=str(batch.attempt_id))
+                        log.exception("results_lost", attempt=str(batch.attempt_id))
                         return
                 await asyncio.sleep(min(5.0, 0.1 * 2.0**failures))
                 continue
