@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -119,12 +118,3 @@ def database(request: pytest.FixtureRequest) -> Database:
     """Each way to the database in turn."""
     found: Database = request.getfixturevalue(f"{request.param}_database")
     return found
-
-
-@pytest.fixture
-def migrations_folder(tmp_path: Path) -> Path:
-    """A folder for a test's own SQL files, stamped as version 1."""
-    folder = tmp_path / "migrations"
-    (folder / "functions").mkdir(parents=True)
-    (folder / "schema.json").write_text('{"version": 1, "min_code": 1, "digest": ""}')
-    return folder

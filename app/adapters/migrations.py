@@ -191,7 +191,7 @@ async def check_schema(database: Database, bundle: Bundle | None = None) -> None
     except DatabaseError as error:
         if error.sqlstate in ("42883", "42P01", "PGRST202"):  # no such function, no such table
             raise ConfigurationError(f"The database has no schema yet: {_MIGRATE}") from error
-        if error.sqlstate == "42501":
+        if error.sqlstate in ("42501", "PGRST301"):
             raise ConfigurationError(
                 "The database refuses us its functions: use the user who ran `amazonsender "
                 "migrate`, or for Supabase the service_role or secret key"
