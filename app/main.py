@@ -17,6 +17,7 @@ from app.adapters.sns import SnsConfirmer, SnsVerifier
 from app.adapters.store import Store
 from app.api import health, mailouts, problems, ses_events, subscribers, unsubscribe
 from app.api.deps import Services
+from app.api.request_log import RequestLog
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
 from app.runtime import open_database
@@ -36,23 +37,17 @@ anyone. Callers present the shared secret as `Authorization: Bearer …`, `X-Aut
 `auth_token` in the body of `/send-mailout`."""
 
 
-def create_app(settings: Settings, *, with_sender: bool = True) -> FastAPI:
-    """The ASGI application. with_sender: send in this process too."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running(settings, with_sender=with_sender) as services:
-            app.state.services = services
-            yield
-
+def create_app(services: Services) -> FastAPI:
+    """The ASGI application over running services (see `running`)."""
     app = FastAPI(
         title="AmazonSender",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=lifespan,
         redirect_slashes=False,
     )
+    app.state.services = services
     problems.install(app)
+    app.add_middleware(RequestLog)
     for router in (
         mailouts.router,
         mailouts.protected,
@@ -80,8 +75,7 @@ async def running(settings: Settings, *, with_sender: bool) -> AsyncIterator[Ser
         sender, account = await stack.enter_async_context(
             sending(store, settings, with_sender=with_sender)
         )
-        wake = sender.wake if sender else _nobody_to_wake
-        start = StartMailout(store, settings, wake)
+        start = StartMailout(store, settings, sender.wake if sender else nobody_to_wake)
         dry_runs = DryRuns(store, settings, start, account)
         stack.push_async_callback(dry_runs.close)
         yield Services(
@@ -102,7 +96,7 @@ async def running(settings: Settings, *, with_sender: bool) -> AsyncIterator[Ser
             ),
             health=Health(database, settings.missing_to_send(), account, sender),
             dry_runs=dry_runs,
-            wake=wake,
+            sender=sender,
         )
 
 
@@ -120,7 +114,7 @@ async def sending(
     ses = await asyncio.to_thread(SesSender, settings, max_connections=BULK_CALLS + SINGLE_CALLS)
     sender = Sender(store, ses, settings) if with_sender else None
     account = AccountMonitor(
-        store, ses, settings.aws_region, sender.wake if sender else _nobody_to_wake
+        store, ses, settings.aws_region, sender.wake if sender else nobody_to_wake
     )
     stopping = asyncio.Event()
     async with asyncio.TaskGroup() as group:
@@ -135,5 +129,5 @@ async def sending(
                 sender.stop()
 
 
-def _nobody_to_wake() -> None:
+def nobody_to_wake() -> None:
     """A process without a sender: those elsewhere look for work every second."""

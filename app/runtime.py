@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-
-import structlog
 
 from app.adapters.embedded import EmbeddedPostgres
 from app.adapters.migrations import check_schema, migrate
@@ -13,8 +12,6 @@ from app.adapters.postgres import PostgresDatabase
 from app.adapters.supabase import SupabaseDatabase
 from app.ports import Database
 from app.settings import Settings
-
-log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
@@ -53,5 +50,9 @@ async def direct_dsn(settings: Settings) -> AsyncIterator[str | None]:
     elif settings.supabase_url is not None:
         yield None
     else:
-        with EmbeddedPostgres(settings.data_dir) as server:
-            yield server.dsn()
+        server = EmbeddedPostgres(settings.data_dir)
+        dsn = await asyncio.to_thread(server.start)
+        try:
+            yield dsn
+        finally:
+            await asyncio.to_thread(server.stop)

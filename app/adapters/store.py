@@ -156,6 +156,11 @@ class Store:
     async def leave(self, executor_id: UUID) -> None:
         await self._call("leave", p_executor=str(executor_id))
 
+    async def count_executors(self) -> int:
+        """How many senders live now."""
+        count: int = await self._call("count_executors")
+        return count
+
     async def recover_lost(self, executor_id: UUID) -> int:
         """Recipients that became `unknown` because their sender's heartbeat is gone."""
         row = await self._call("recover_lost", p_executor=str(executor_id))

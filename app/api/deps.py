@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from app.errors import PayloadTooLarge, Unauthorized
 from app.services.dry_run import DryRuns
 from app.services.health import Health
 from app.services.record_events import RecordEvents
+from app.services.sender import Sender
 from app.services.start_mailout import StartMailout
 from app.settings import Settings
 
@@ -35,7 +35,17 @@ class Services:
     tokens: UnsubscribeTokens | None
     health: Health
     dry_runs: DryRuns
-    wake: Callable[[], None]
+    sender: Sender | None
+
+    def wake(self) -> None:
+        """Tell the sender of this process that there is work."""
+        if self.sender:
+            self.sender.wake()
+
+    def stop_sending(self) -> None:
+        """Claim nothing more; what is in flight is recorded."""
+        if self.sender:
+            self.sender.stop()
 
 
 def get_services(request: Request) -> Services:

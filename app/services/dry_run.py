@@ -69,6 +69,11 @@ class DryRuns:
             raise NotFound("There was no dry run of this mailout yet.")
         return found
 
+    async def finished(self, mailout_id: UUID) -> None:
+        """Wait for the running dry run of a mailout."""
+        if task := self._running.get(mailout_id):
+            await asyncio.wait({task})
+
     async def close(self) -> None:
         for task in list(self._running.values()):
             task.cancel()

@@ -1,0 +1,55 @@
+# AmazonSender. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help install install-dev demo test lint format bench soak lock stamp clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: $(VENV)/.installed ## set up .venv with the locked dependencies
+
+install-dev: $(VENV)/.installed-dev ## the same, with what tests and checks need
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+		|| { echo "Python 3.11 to 3.13 is needed: make PYTHON=python3.12 …" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: install ## send a mailout to 3,000 subscribers on embedded parts (KEEP=1 leaves it running)
+	@KEEP=$(KEEP) $(BIN)/python -m app.demo
+
+test: install-dev ## the whole suite, on a real PostgreSQL
+	$(BIN)/pytest -n 2 --dist worksteal
+
+lint: install-dev ## ruff, mypy, and the checks of Docker and YAML files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/yamllint --strict docker-compose.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/hadolint Dockerfile
+
+format: install-dev ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+stamp: install ## after a change of any SQL file: a new schema version
+	$(BIN)/python -m app.adapters.migrations stamp
+
+clean: ## remove everything that was made, the demo's database too
+	rm -rf $(VENV) .data .mypy_cache .ruff_cache .pytest_cache .hypothesis

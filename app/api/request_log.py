@@ -1,0 +1,51 @@
+"""One log line per request: never a query (it may hold a token), a body or a header."""
+
+from __future__ import annotations
+
+import time
+from uuid import uuid4
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = structlog.get_logger(__name__)
+
+
+class RequestLog:
+    """ASGI middleware. Health checks are logged at debug level only."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=uuid4().hex)
+        started = time.monotonic()
+        status = 0
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_note)
+        finally:
+            write = log.debug if scope["path"].startswith("/health") else log.info
+            write(
+                "request",
+                method=scope["method"],
+                path=_shown(scope),
+                status=status,
+                seconds=round(time.monotonic() - started, 4),
+            )
+
+
+def _shown(scope: Scope) -> str:
+    """The route's pattern, so that an address in the path (`/subscribers/{email}`) isn't logged."""
+    route = scope.get("route")
+    return getattr(route, "path", None) or "(no route)"

@@ -1,0 +1,488 @@
+"""The command line: each command calls a service and prints plain lines.
+
+Errors go to stderr in one line with the remedy; the exit code is then 1 (2: wrong usage).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+import typer
+import uvicorn
+
+from app import __version__
+from app.adapters import migrations
+from app.adapters.store import Store
+from app.domain.states import MAILOUT_STATUSES, SUBSCRIBER_STATUSES
+from app.errors import AppError, ConfigurationError, TransitionNotAllowed
+from app.logs import configure_logging
+from app.main import create_app, nobody_to_wake, running, sending
+from app.runtime import direct_dsn, open_database
+from app.services import doctor as doctor_service
+from app.services.dry_run import DryRuns
+from app.services.start_mailout import SendRequest, StartMailout
+from app.services.statement import write_statement
+from app.services.subscribers_csv import export_csv, import_csv
+from app.settings import Settings, load_settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Sends a mailout from Postgres or Supabase through Amazon SES: never twice, never lost.",
+)
+subscribers_app = typer.Typer(no_args_is_help=True, help="Import and export subscribers.")
+mailouts_app = typer.Typer(no_args_is_help=True, help="Create, release and list mailouts.")
+app.add_typer(subscribers_app, name="subscribers")
+app.add_typer(mailouts_app, name="mailouts")
+
+T = TypeVar("T")
+GRACE_SECONDS = 5
+"""How long requests under way may take after a stop was asked for."""
+
+
+def main() -> None:
+    """The `amazonsender` command."""
+    try:
+        app()
+    except AppError as error:
+        fail(error.detail)
+    except BrokenPipeError:  # `amazonsender … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def fail(message: str) -> None:
+    """Say why, in one plain line, and end."""
+    typer.echo(f"amazonsender: {' '.join(message.split())}", err=True)
+    sys.exit(1)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner(loop_factory=_new_loop()) as runner:
+        return runner.run(work)
+
+
+def _new_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    async with open_database(settings) as database:
+        yield Store(database)
+
+
+def quiet_settings() -> Settings:
+    """For commands that answer a person: warnings and errors only in the log."""
+    settings = load_settings()
+    if settings.log_level == "info":
+        settings = settings.model_copy(update={"log_level": "warning"})
+    configure_logging(settings)
+    return settings
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and end.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers, which would end the process before it has tidied up."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@app.command()
+def serve(
+    sender: Annotated[
+        bool, typer.Option("--sender/--no-sender", help="Send mails in this process too.")
+    ] = True,
+) -> None:
+    """Run the service: HTTP and, unless --no-sender, the sender."""
+    settings = load_settings()
+    configure_logging(settings)
+    hung = run(_serve(settings, with_sender=sender))
+    _end(hung)
+
+
+async def _serve(settings: Settings, *, with_sender: bool) -> bool:
+    async with running(settings, with_sender=with_sender) as services:
+        server = _Server(
+            uvicorn.Config(
+                create_app(services),
+                host=settings.host,
+                port=settings.port,
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+
+        def stop() -> None:
+            server.should_exit = True
+            services.stop_sending()
+
+        _on_stop_signal(stop)
+        await server.serve()
+        if not server.started:
+            raise ConfigurationError(
+                f"Can't listen on {settings.host}:{settings.port}: set HOST and PORT to a free one."
+            )
+    return services.sender is not None and services.sender.hung
+
+
+@app.command()
+def worker() -> None:
+    """Run a sender alone; any number may share one database."""
+    settings = load_settings()
+    configure_logging(settings)
+    _end(run(_work(settings)))
+
+
+async def _work(settings: Settings) -> bool:
+    if missing := settings.missing_to_send():
+        raise ConfigurationError(f"A worker has to send: set {', '.join(missing)}.")
+    async with (
+        open_store(settings) as store,
+        sending(store, settings, with_sender=True) as (sender, _),
+    ):
+        assert sender is not None
+        stopped = asyncio.Event()
+        _on_stop_signal(stopped.set)
+        await stopped.wait()
+        sender.stop()
+    return sender.hung
+
+
+def _on_stop_signal(stop: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+
+
+def _end(hung: bool) -> None:
+    """Leave without waiting for a call that SES never answers: its rows are recorded unknown."""
+    if hung:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+@app.command()
+def migrate(
+    print_: Annotated[
+        bool, typer.Option("--print", help="Write one SQL script for Supabase's SQL editor.")
+    ] = False,
+    status: Annotated[
+        bool, typer.Option("--status", help="List what is applied and what isn't.")
+    ] = False,
+) -> None:
+    """Bring the database's tables and functions up to date."""
+    if print_:
+        typer.echo(migrations.print_script())
+        return
+    settings = quiet_settings()
+    run(_migrate(settings, only_status=status))
+
+
+async def _migrate(settings: Settings, *, only_status: bool) -> None:
+    async with direct_dsn(settings) as dsn:
+        if dsn is None:
+            raise ConfigurationError(
+                "Migrations can't run over Supabase's API: paste what `amazonsender migrate "
+                "--print` writes into Supabase's SQL editor, or set DATABASE_URL."
+            )
+        if only_status:
+            for entry in await migrations.status(dsn):
+                when = f"  {entry.applied_at:%Y-%m-%d %H:%M}" if entry.applied_at else ""
+                typer.echo(f"{entry.state:8} {entry.name}{when}")
+            return
+        applied = await migrations.migrate(dsn)
+        typer.echo(f"Applied: {', '.join(applied)}" if applied else "Nothing to do.")
+
+
+@app.command()
+def sandbox(
+    host: Annotated[str, typer.Option(help="Listen address.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port.")] = 8025,
+    events: Annotated[
+        str, typer.Option(help="Where signed SNS messages are posted; empty: nowhere.")
+    ] = "",
+    rate: Annotated[float, typer.Option(help="MaxSendRate: recipients per second.")] = 14.0,
+    quota: Annotated[float, typer.Option(help="Recipients per 24 hours; -1: no limit.")] = 50_000,
+    topic: Annotated[
+        str, typer.Option(help="Topic ARN of the events.")
+    ] = "arn:aws:sns:us-east-1:123456789012:amazonsender",
+    bounce_share: Annotated[
+        float, typer.Option(help="Share of ordinary addresses that bounce.")
+    ] = 0.0,
+    complaint_share: Annotated[float, typer.Option(help="Share that complains.")] = 0.0,
+    public_url: Annotated[
+        str, typer.Option(help="This sandbox's address as others reach it.")
+    ] = "",
+    accept_log: Annotated[
+        Path | None, typer.Option(help="Append a line per accepted recipient.")
+    ] = None,
+    signature_version: Annotated[str, typer.Option(help="SNS signature version, 1 or 2.")] = "1",
+) -> None:
+    """Run a local Amazon SES and SNS: accepts, judges and shows mail, posts signed events."""
+    from app.sandbox.config import SandboxConfig
+    from app.sandbox.main import run as run_sandbox
+
+    if signature_version not in {"1", "2"}:
+        raise typer.BadParameter("must be 1 or 2", param_hint="--signature-version")
+    run_sandbox(
+        host,
+        port,
+        SandboxConfig(
+            max_send_rate=rate,
+            max_24h_send=quota,
+            topic_arn=topic,
+            event_endpoint=events or None,
+            bounce_share=bounce_share,
+            complaint_share=complaint_share,
+            public_url=public_url or None,
+            accept_log=accept_log,
+            signature_version="1" if signature_version == "1" else "2",
+        ),
+    )
+
+
+@app.command()
+def send(
+    mailout_id: UUID,
+    test: Annotated[
+        bool, typer.Option("--test", help="Only to TEST_EMAILS; the mailout stays as it is.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Render everything, send nothing.")
+    ] = False,
+) -> None:
+    """Start a mailout, as POST /send-mailout does; running senders take it from there."""
+    run(_send(quiet_settings(), mailout_id, test=test, dry_run=dry_run))
+
+
+async def _send(settings: Settings, mailout_id: UUID, *, test: bool, dry_run: bool) -> None:
+    async with open_store(settings) as store:
+        start = StartMailout(store, settings, nobody_to_wake)
+        request = SendRequest(mailout_id=mailout_id)
+        if dry_run or settings.dry_run_send:
+            rehearsal = DryRuns(store, settings, start, None)
+            await rehearsal.start(request)
+            await rehearsal.finished(mailout_id)
+            for key, value in (await rehearsal.report(mailout_id)).items():
+                typer.echo(f"{key}: {value}")
+            return
+        accepted = await (start.test(request) if test else start(request))
+        typer.echo(f"Mailout {mailout_id}: {accepted['recipients']} recipients.")
+        if not await store.count_executors():
+            typer.echo(
+                "No sender is running: start `amazonsender serve` or `amazonsender worker`.",
+                err=True,
+            )
+
+
+@app.command()
+def statement(
+    mailout_id: UUID,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file; else standard output.")
+    ] = None,
+) -> None:
+    """Write the closing statement as CSV: every recipient, outcome and reason."""
+    settings = quiet_settings()
+
+    async def work() -> None:
+        async with open_store(settings) as store:
+            if output is None:
+                await write_statement(store, mailout_id, sys.stdout)
+                return
+            with output.open("w", encoding="utf-8", newline="") as file:
+                counts = await write_statement(store, mailout_id, file)
+        typer.echo(f"{sum(counts.values())} recipients: {_counted(counts)}")
+
+    run(work())
+
+
+@app.command()
+def doctor() -> None:
+    """Check configuration, database and SES account; say what to fix, a line each."""
+    findings = run(doctor_service.examine(quiet_settings()))
+    for finding in findings:
+        remedy = f" → {finding.remedy}" if finding.remedy else ""
+        typer.echo(f"{finding.level:5}{finding.what}{remedy}")
+    if any(finding.level == "fail" for finding in findings):
+        raise typer.Exit(1)
+
+
+@subscribers_app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
+    rejects: Annotated[
+        Path | None, typer.Option(help="Write the refused rows' reasons to a file.")
+    ] = None,
+) -> None:
+    """Import a CSV: `email`, optional `name` and `tags`; other columns become fields.
+
+    Importing a file again changes nothing, and nobody who left is brought back.
+    """
+    settings = quiet_settings()
+
+    async def work() -> None:
+        async with open_store(settings) as store:
+            report = await import_csv(store, file)
+        typer.echo(report.summary())
+        shown = report.refused_rows if rejects is None else []
+        for row in shown[:20]:
+            typer.echo(f"  line {row.line}: {row.reason}", err=True)
+        if len(shown) > 20:
+            typer.echo("  … use --rejects FILE for all of them", err=True)
+        if rejects is not None:
+            rejects.write_text(
+                "".join(f"line {row.line}: {row.reason}\n" for row in report.refused_rows),
+                encoding="utf-8",
+            )
+
+    run(work())
+
+
+@subscribers_app.command("export")
+def export(
+    file: Annotated[Path, typer.Argument(dir_okay=False, writable=True)],
+    status: Annotated[str | None, typer.Option(help="Only those with this status.")] = None,
+) -> None:
+    """Export subscribers as CSV."""
+    if status is not None and status not in SUBSCRIBER_STATUSES:
+        raise typer.BadParameter(f"one of {', '.join(SUBSCRIBER_STATUSES)}", param_hint="--status")
+    settings = quiet_settings()
+
+    async def work() -> None:
+        async with open_store(settings) as store:
+            with file.open("w", encoding="utf-8", newline="") as out:
+                count = await export_csv(store, out, status=status)
+        typer.echo(f"{count} subscribers written to {file}.")
+
+    run(work())
+
+
+@mailouts_app.command("create")
+def create(
+    file: Annotated[
+        Path,
+        typer.Argument(exists=True, dir_okay=False, readable=True, help="FILE.html or FILE.md"),
+    ],
+    subject: Annotated[str, typer.Option(help="The subject; Liquid allowed.")],
+    preheader: Annotated[
+        str | None, typer.Option(help="The line that inboxes show after the subject.")
+    ] = None,
+    text: Annotated[Path | None, typer.Option(help="A text part; derived when absent.")] = None,
+    notion_page_id: Annotated[
+        str | None, typer.Option(help="The Notion page that triggers it.")
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(help="Only subscribers with this tag; may be repeated.")
+    ] = None,
+) -> None:
+    """Create a draft from a file and print its id. It is checked, but not sent."""
+    kinds = {
+        ".html": "body_html",
+        ".htm": "body_html",
+        ".md": "body_markdown",
+        ".markdown": "body_markdown",
+    }
+    column = kinds.get(file.suffix.lower())
+    if column is None:
+        raise typer.BadParameter("must end in .html or .md", param_hint="FILE")
+    settings = quiet_settings()
+
+    async def work() -> None:
+        async with open_store(settings) as store:
+            mailout_id = await store.create_mailout(
+                {
+                    "subject": subject,
+                    "preheader": preheader,
+                    column: _read(file),
+                    "body_text": _read(text) if text else None,
+                    "notion_page_id": notion_page_id,
+                    "audience": {"tags": tag} if tag else None,
+                }
+            )
+            mailout = await store.find_mailout(mailout_id)
+            assert mailout is not None
+            typer.echo(mailout_id)
+            try:
+                await StartMailout(store, settings, nobody_to_wake).prepare(mailout)
+            except AppError as error:
+                typer.echo(f"The draft can't be sent yet: {error.detail}", err=True)
+
+    run(work())
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise ConfigurationError(f"{file} is not UTF-8 text: save it as UTF-8.") from exc
+
+
+@mailouts_app.command("ready")
+def ready(mailout_id: UUID) -> None:
+    """Release a draft: it may be sent from now on."""
+    settings = quiet_settings()
+
+    async def work() -> None:
+        async with open_store(settings) as store:
+            moved = await store.ready_mailout(mailout_id)
+        if not moved.changed:
+            raise TransitionNotAllowed(f"Mailout {mailout_id} is {moved.status}, not draft.")
+        typer.echo(f"Mailout {mailout_id} is ready.")
+
+    run(work())
+
+
+@mailouts_app.command("list")
+def list_(
+    status: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
+) -> None:
+    """List mailouts, newest first."""
+    if status is not None and status not in MAILOUT_STATUSES:
+        raise typer.BadParameter(f"one of {', '.join(MAILOUT_STATUSES)}", param_hint="--status")
+    settings = quiet_settings()
+
+    async def work() -> None:
+        async with open_store(settings) as store:
+            for row in await store.list_mailouts(limit, status=status):
+                reason = f"  ({row['status_reason']})" if row["status_reason"] else ""
+                typer.echo(f"{row['id']}  {row['status']:9}  {row['subject']}{reason}")
+
+    run(work())
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()) if count)
+
+
+if __name__ == "__main__":
+    main()
