@@ -1,0 +1,234 @@
+"""The control API under `/sandbox/`: what was accepted, and how the sandbox should behave."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+
+import httpx
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from app.sandbox.faults import FaultPlan, Probability
+from app.sandbox.mime import build_message, wire_headers
+from app.sandbox.quota import Enforcement
+from app.sandbox.state import Sandbox
+from app.sandbox.store import Mail, iso
+from app.sandbox.wire import open_connections
+
+Body = TypeVar("Body", bound=BaseModel)
+
+MAX_PAGE = 1000
+UNSUBSCRIBE_TIMEOUT_SECONDS = 15.0
+
+
+class AccountChange(BaseModel):
+    """The body of `PUT /sandbox/account`; what isn't named stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_send_rate: Annotated[float, Field(gt=0)] | None = None
+    max_24h_send: Annotated[float, Field(ge=-1)] | None = None
+    production_access: bool | None = None
+    sending_enabled: bool | None = None
+    enforcement_status: Enforcement | None = None
+
+
+class Release(BaseModel):
+    """The body of `POST /sandbox/events/release`; see Publisher.release."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    shuffle: bool = False
+    duplicate: Probability = 0.0
+    new_ids: bool = False
+    drop: Probability = 0.0
+    seed: int = 0
+
+
+class Click(BaseModel):
+    """The body of `POST /sandbox/mails/{id}/click`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    link: str = "https://example.com/"
+
+
+class ControlApi:
+    """JSON in, JSON out; refusals are `{"error": …}`."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def routes(self) -> list[Route]:
+        mail = "/sandbox/mails/{id}"
+        return [
+            _route("GET", "/sandbox/mails", self._mails),
+            _route("GET", mail, self._mail),
+            _route("POST", f"{mail}/open", self._open),
+            _route("POST", f"{mail}/click", self._click),
+            _route("POST", f"{mail}/unsubscribe", self._unsubscribe),
+            _route("GET", "/sandbox/stats", self._stats),
+            Route("/sandbox/accepted", self._accepted),
+            _route("POST", "/sandbox/reset", self._reset),
+            _route("GET", "/sandbox/faults", self._get_faults),
+            _route("PUT", "/sandbox/faults", self._put_faults),
+            _route("DELETE", "/sandbox/faults", self._delete_faults),
+            _route("PUT", "/sandbox/account", self._put_account),
+            _route("POST", "/sandbox/events/hold", self._hold),
+            _route("POST", "/sandbox/events/release", self._release),
+        ]
+
+    async def _mails(self, request: Request) -> Any:
+        query = request.query_params
+        try:
+            limit = int(query.get("limit", 50))
+        except ValueError as exc:
+            raise Refused("limit is not a number") from exc
+        if not 1 <= limit <= MAX_PAGE:
+            raise Refused(f"limit is 1 to {MAX_PAGE}")
+        mails = self._sandbox.store.newest(
+            to=query.get("to", ""), after=query.get("after", ""), limit=limit
+        )
+        return {
+            "mails": [summary(mail) for mail in mails],
+            "next": mails[-1].message_id if len(mails) == limit else None,
+        }
+
+    async def _mail(self, request: Request) -> Any:
+        mail = self._found(request)
+        region = self._sandbox.config.region
+        return {
+            **summary(mail),
+            "html": mail.render(mail.call.html),
+            "text": mail.render(mail.call.text),
+            "headers": [
+                {"name": name, "value": value} for name, value in wire_headers(mail, region)
+            ],
+            "failure": mail.failure,
+            "events": mail.events,
+            "raw": build_message(mail, region).as_bytes().decode("ascii", "replace"),
+        }
+
+    def _found(self, request: Request) -> Mail:
+        mail = self._sandbox.store.get(request.path_params["id"])
+        if mail is None:
+            raise Refused("There is no such mail, or it is no longer kept", 404)
+        return mail
+
+    async def _open(self, request: Request) -> Any:
+        mail = self._found(request)
+        self._sandbox.publisher.publish("Open", mail, next(iter(mail.fates)))
+        return {"published": "Open"}
+
+    async def _click(self, request: Request) -> Any:
+        mail, click = self._found(request), await _parsed(request, Click)
+        self._sandbox.publisher.publish(
+            "Click", mail, next(iter(mail.fates)), details={"link": click.link, "linkTags": None}
+        )
+        return {"published": "Click"}
+
+    async def _unsubscribe(self, request: Request) -> Any:
+        return await unsubscribe(self._found(request))
+
+    async def _stats(self, request: Request) -> Any:
+        return {**self._sandbox.stats(), "connections": open_connections(request.scope)}
+
+    async def _accepted(self, _request: Request) -> Response:
+        log = self._sandbox.store.accept_log
+        return StreamingResponse(log.read(), media_type="application/x-ndjson")
+
+    async def _reset(self, _request: Request) -> Any:
+        self._sandbox.reset()
+        return {"reset": iso(time.time())}
+
+    async def _get_faults(self, _request: Request) -> Any:
+        return self._sandbox.injector.remaining().model_dump(mode="json", exclude_defaults=True)
+
+    async def _put_faults(self, request: Request) -> Any:
+        self._sandbox.injector.set(await _parsed(request, FaultPlan))
+        return await self._get_faults(request)
+
+    async def _delete_faults(self, request: Request) -> Any:
+        self._sandbox.injector.set(FaultPlan())
+        return await self._get_faults(request)
+
+    async def _put_account(self, request: Request) -> Any:
+        account, change = self._sandbox.account, await _parsed(request, AccountChange)
+        for name, value in change.model_dump(exclude_none=True).items():
+            setattr(account, name, value)
+        return {name: getattr(account, name) for name in AccountChange.model_fields}
+
+    async def _hold(self, _request: Request) -> Any:
+        self._sandbox.publisher.hold()
+        return {"holding": True}
+
+    async def _release(self, request: Request) -> Any:
+        options = await _parsed(request, Release)
+        return {"released": self._sandbox.publisher.release(**options.model_dump())}
+
+
+class Refused(Exception):
+    """A control call that makes no sense; `status` is 422 or 404."""
+
+    def __init__(self, message: str, status: int = 422) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def summary(mail: Mail) -> dict[str, Any]:
+    """A mail in a list."""
+    return {
+        "message_id": mail.message_id,
+        "time": iso(mail.time),
+        "operation": mail.call.operation,
+        "from": mail.call.source,
+        "to": list(mail.fates),
+        "subject": mail.subject,
+        "tags": mail.tags,
+        "fates": mail.fates,
+    }
+
+
+async def unsubscribe(mail: Mail) -> dict[str, Any]:
+    """Press the mail program's unsubscribe button: RFC 8058's POST to List-Unsubscribe.
+
+    Gives the address and the answer's status. Raises Refused when the mail has no such header
+    or nothing answers there.
+    """
+    wanted = (mail.header("List-Unsubscribe") or "").split(",")
+    links = [each.strip(" <>") for each in wanted if each.strip(" <").startswith("http")]
+    if not links or mail.header("List-Unsubscribe-Post") != "List-Unsubscribe=One-Click":
+        raise Refused("The mail has no one-click unsubscribe headers")
+    try:
+        async with httpx.AsyncClient(timeout=UNSUBSCRIBE_TIMEOUT_SECONDS, trust_env=False) as http:
+            response = await http.post(links[0], data={"List-Unsubscribe": "One-Click"})
+    except httpx.HTTPError as exc:
+        raise Refused(f"{links[0]} does not answer: {exc}") from exc
+    return {"url": links[0], "status": response.status_code}
+
+
+async def _parsed(request: Request, model: type[Body]) -> Body:
+    """The body as `model`; an empty body is an empty object. Raises Refused."""
+    try:
+        return model.model_validate_json(await request.body() or b"{}")
+    except ValidationError as exc:
+        raise Refused("; ".join(f"{e['loc']}: {e['msg']}" for e in exc.errors())) from exc
+
+
+def _route(method: str, path: str, handler: Callable[[Request], Awaitable[Any]]) -> Route:
+    async def endpoint(request: Request) -> Response:
+        try:
+            return _json(await handler(request))
+        except Refused as refused:
+            return _json({"error": str(refused)}, refused.status)
+
+    return Route(path, endpoint, methods=[method])
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(content), status, media_type="application/json")

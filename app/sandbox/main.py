@@ -1,0 +1,107 @@
+"""The sandbox as an ASGI application, and its server."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import socket
+import sys
+from collections.abc import AsyncIterator
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.sandbox.api_ses import SesApi
+from app.sandbox.config import SandboxConfig
+from app.sandbox.control import ControlApi
+from app.sandbox.pages import Pages
+from app.sandbox.sns_api import SnsApi
+from app.sandbox.state import Sandbox
+from app.sandbox.wire import SandboxProtocol
+
+# A pool's idle connection must not be closed under a request: AWS keeps them for about a minute.
+KEEP_ALIVE_SECONDS = 75
+SHUTDOWN_SECONDS = 1
+
+
+def create_sandbox(config: SandboxConfig) -> Starlette:
+    """SES v2, SNS, the certificate, the inbox and the control API as one application.
+
+    `app.state.sandbox` is its Sandbox. Faults of the connection need the server of `run`.
+    Raises OSError when the accept log can't be opened.
+    """
+    sandbox = Sandbox(config)
+    sns = SnsApi(sandbox)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with sandbox.publisher.running():
+            yield
+        sandbox.store.accept_log.close()
+
+    async def certificate(_request: Request) -> Response:
+        return Response(sandbox.identity.certificate_pem, media_type="application/x-pem-file")
+
+    routes = [
+        *SesApi(sandbox).routes(),
+        Route("/", sns.post, methods=["POST"]),
+        Route(sandbox.identity.certificate_path, certificate),
+        *ControlApi(sandbox).routes(),
+        *Pages(sandbox, sns).routes(),
+    ]
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.state.sandbox = sandbox
+    return app
+
+
+class SandboxUvicorn(uvicorn.Server):
+    """uvicorn that says on stdout when it is ready, in one line a script can wait for."""
+
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        sys.stdout.write(f"sandbox ready on {self._url}\n")
+        sys.stdout.flush()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises OSError when it is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
+
+
+def local_url(listener: socket.socket) -> str:
+    """The address under which this machine reaches `listener`."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def server_for(listener: socket.socket, config: SandboxConfig) -> SandboxUvicorn:
+    """A server of a new sandbox for `listener`; it runs by `server.run([listener])`."""
+    url = local_url(listener)
+    config = dataclasses.replace(config, public_url=config.public_url or url)
+    settings = uvicorn.Config(
+        create_sandbox(config),
+        http=SandboxProtocol,
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_level="warning",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    return SandboxUvicorn(settings, url)
+
+
+def run(host: str, port: int, config: SandboxConfig) -> None:
+    """Serve until SIGINT or SIGTERM. Raises OSError when the port or the log can't be had."""
+    with listen(host, port) as listener:
+        server_for(listener, config).run([listener])

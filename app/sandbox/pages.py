@@ -1,0 +1,143 @@
+"""The inbox in a browser: what was accepted, what became of it, and each mail as it would look."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, FileSystemLoader
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from app.sandbox.control import Refused, unsubscribe
+from app.sandbox.mime import build_message, wire_headers
+from app.sandbox.sns_api import SnsApi
+from app.sandbox.state import Sandbox
+from app.sandbox.store import Mail
+
+PAGE_SIZE = 50
+_TEMPLATES = Path(__file__).parent / "templates"
+_COMMON_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_PAGE_HEADERS = {
+    **_COMMON_HEADERS,
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+}
+# A mail is somebody's HTML: no script, no request to anywhere, an origin of its own.
+_MAIL_HEADERS = {
+    **_COMMON_HEADERS,
+    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+}
+
+
+class Pages:
+    """`/` (the inbox), `/mail/{id}` and its parts."""
+
+    def __init__(self, sandbox: Sandbox, sns: SnsApi) -> None:
+        self._sandbox, self._sns = sandbox, sns
+        self._templates = Environment(
+            loader=FileSystemLoader(_TEMPLATES),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters["clock"] = _clock
+        self._style = (_TEMPLATES / "style.css").read_text()
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/", self._inbox, methods=["GET"]),
+            Route("/style.css", self._stylesheet),
+            Route("/mail/{id}", self._mail, methods=["GET"]),
+            Route("/mail/{id}/html", self._html),
+            Route("/mail/{id}/raw", self._raw),
+            Route("/mail/{id}/{action}", self._act, methods=["POST"]),
+        ]
+
+    def _page(self, template: str, status: int = 200, **values: Any) -> Response:
+        html = self._templates.get_template(template).render(config=self._sandbox.config, **values)
+        return HTMLResponse(html, status, _PAGE_HEADERS)
+
+    async def _stylesheet(self, _request: Request) -> Response:
+        return Response(self._style, media_type="text/css", headers=_COMMON_HEADERS)
+
+    async def _inbox(self, request: Request) -> Response:
+        query = request.query_params
+        if "Action" in query:  # the SubscribeURL of a message
+            return self._sns.answer(request, b"", query)
+        to, after = query.get("to", "").strip(), query.get("after", "")
+        mails = self._sandbox.store.newest(to=to, after=after, limit=PAGE_SIZE + 1)
+        older = ""
+        if len(mails) > PAGE_SIZE:
+            mails = mails[:PAGE_SIZE]
+            older = urlencode({"to": to, "after": mails[-1].message_id})
+        stats = self._sandbox.stats()
+        return self._page(
+            "inbox.html", mails=mails, to=to, older=older, first=not after, stats=stats
+        )
+
+    def _found(self, request: Request) -> Mail | None:
+        return self._sandbox.store.get(request.path_params["id"])
+
+    def _gone(self) -> Response:
+        return self._page("gone.html", 404)
+
+    async def _mail(self, request: Request) -> Response:
+        if (mail := self._found(request)) is None:
+            return self._gone()
+        return self._page(
+            "mail.html",
+            mail=mail,
+            text=mail.render(mail.call.text),
+            has_html=mail.call.html is not None and not mail.failure,
+            headers=wire_headers(mail, self._sandbox.config.region),
+            can_unsubscribe=mail.header("List-Unsubscribe-Post") is not None,
+            events_on=bool(self._sandbox.publisher.subscriptions),
+            notice=request.query_params.get("notice", ""),
+        )
+
+    async def _html(self, request: Request) -> Response:
+        if (mail := self._found(request)) is None:
+            return self._gone()
+        return HTMLResponse(mail.render(mail.call.html) or "", headers=_MAIL_HEADERS)
+
+    async def _raw(self, request: Request) -> Response:
+        if (mail := self._found(request)) is None:
+            return self._gone()
+        raw = build_message(mail, self._sandbox.config.region).as_bytes()
+        return PlainTextResponse(raw, headers=_PAGE_HEADERS)
+
+    async def _act(self, request: Request) -> Response:
+        """The buttons of a mail's page: what its recipient could do."""
+        action = request.path_params["action"]
+        if (mail := self._found(request)) is None or action not in ("open", "click", "unsubscribe"):
+            return self._gone()
+        if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return PlainTextResponse("This form belongs to the sandbox's own pages.", 403)
+        notice = await self._done(action, mail)
+        query = urlencode({"notice": notice})
+        return RedirectResponse(f"/mail/{mail.message_id}?{query}", status_code=303)
+
+    async def _done(self, action: str, mail: Mail) -> str:
+        if action == "unsubscribe":
+            try:
+                done = await unsubscribe(mail)
+            except Refused as refused:
+                return str(refused)
+            return f"The unsubscribe address answered {done['status']}."
+        link = {"link": "https://example.com/", "linkTags": None} if action == "click" else {}
+        recipient = next(iter(mail.fates))
+        self._sandbox.publisher.publish(action.capitalize(), mail, recipient, details=link)
+        return f"{action.capitalize()} event published."
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")

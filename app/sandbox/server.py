@@ -1,0 +1,133 @@
+"""A sandbox on a free port for tests, the demo and benchmarks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import orjson
+
+from app.sandbox.config import SandboxConfig
+from app.sandbox.main import SandboxUvicorn, listen, local_url, server_for
+
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+
+
+class SandboxServer:
+    """A context manager: a running sandbox, in a thread or (`process=True`) a process.
+
+    Inside, `url` is its address and `control` an HTTP client for it.
+    Raises RuntimeError when it doesn't start.
+    """
+
+    def __init__(self, config: SandboxConfig | None = None, *, process: bool = False) -> None:
+        self.config = config or SandboxConfig()
+        self._in_process = process
+        self._process: subprocess.Popen[str] | None = None
+        self._server: SandboxUvicorn | None = None
+
+    def __enter__(self) -> Self:
+        self.url = self._start_process() if self._in_process else self._start_thread()
+        self.control = httpx.Client(base_url=self.url, trust_env=False, timeout=30)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.control.close()
+        if self._process:
+            self._stop_process(self._process)
+        if self._server:
+            self._server.should_exit = True
+            self._thread.join(STOP_SECONDS)
+            self._listener.close()
+
+    # What tests ask for again and again
+
+    def stats(self) -> dict[str, Any]:
+        """`GET /sandbox/stats`."""
+        return self._json("GET", "/sandbox/stats")
+
+    def mails(self, to: str = "", limit: int = 1000) -> list[dict[str, Any]]:
+        """The newest mails whose address contains `to`, newest first."""
+        query = httpx.QueryParams(to=to, limit=limit)
+        mails: list[dict[str, Any]] = self._json("GET", f"/sandbox/mails?{query}")["mails"]
+        return mails
+
+    def mail(self, message_id: str) -> dict[str, Any]:
+        """One mail with its parts, headers, events and raw source."""
+        return self._json("GET", f"/sandbox/mails/{message_id}")
+
+    def accepted(self) -> list[dict[str, Any]]:
+        """The accept log: one item for every accepted recipient."""
+        body = self.control.get("/sandbox/accepted").raise_for_status().content
+        return [orjson.loads(line) for line in body.splitlines()]
+
+    def faults(self, **plan: Any) -> None:
+        """Fail as `plan` says from now on; without arguments, not at all."""
+        self._json("PUT", "/sandbox/faults", plan)
+
+    def account(self, **change: Any) -> None:
+        """Change rate, quota or status (`PUT /sandbox/account`)."""
+        self._json("PUT", "/sandbox/account", change)
+
+    def reset(self) -> None:
+        self._json("POST", "/sandbox/reset")
+
+    def _json(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        response = self.control.request(method, path, json=body)
+        if response.is_error:
+            raise RuntimeError(f"{method} {path}: {response.text}")
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    # Starting and stopping
+
+    def _start_thread(self) -> str:
+        self._listener = listen("127.0.0.1", 0)
+        self._server = server_for(self._listener, self.config)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._listener],), name="sandbox", daemon=True
+        )
+        self._thread.start()
+        deadline = time.monotonic() + START_SECONDS
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                raise RuntimeError("The sandbox did not start")
+            time.sleep(0.005)
+        return local_url(self._listener)
+
+    def _start_process(self) -> str:
+        """The child finds its port and tells it in its ready line."""
+        self._process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "app.sandbox", "127.0.0.1", "0", self.config.to_json()],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()  # ends when the child does
+        if not line.startswith("sandbox ready on "):
+            self._stop_process(self._process)
+            raise RuntimeError("The sandbox did not start")
+        return line.removeprefix("sandbox ready on ").strip()
+
+    def _stop_process(self, process: subprocess.Popen[str]) -> None:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout:
+            process.stdout.close()

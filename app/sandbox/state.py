@@ -1,0 +1,71 @@
+"""The parts of one sandbox, put together."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Any
+
+from app.sandbox.config import SandboxConfig
+from app.sandbox.faults import FaultInjector, FaultPlan
+from app.sandbox.publish import Publisher
+from app.sandbox.quota import Account
+from app.sandbox.send import Sender
+from app.sandbox.signing import signing_identity
+from app.sandbox.store import AcceptLog, Store
+from app.sandbox.suppression import SuppressionList
+
+
+class Sandbox:
+    """Everything the routes share. Raises OSError when the accept log can't be opened."""
+
+    def __init__(self, config: SandboxConfig) -> None:
+        self.config = config
+        self.account = Account(config)
+        self.injector = FaultInjector(config.seed)
+        self.suppression = SuppressionList()
+        self.identity = signing_identity()
+        self.publisher = Publisher(config, self.identity, self.injector)
+        self.store = Store(keep=config.keep, accept_log=AcceptLog(config.accept_log))
+        self.sender = Sender(
+            config, self.account, self.store, self.suppression, self.injector, self.publisher
+        )
+        self.requests: Counter[str] = Counter()  # by operation
+        self.answers: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by operation, code
+
+    def stats(self) -> dict[str, Any]:
+        """Figures since the start or the last reset."""
+        store, publisher = self.store, self.publisher
+        return {
+            "requests": dict(self.requests),
+            "answers": {operation: dict(codes) for operation, codes in self.answers.items()},
+            "throttled": sum(codes["TooManyRequestsException"] for codes in self.answers.values()),
+            "accepted": store.accepted.total(),
+            "accepted_by_mailout": dict(store.accepted),
+            "duplicates": store.duplicates,
+            "duplicate_examples": store.duplicate_examples,
+            "fates": dict(store.fates),
+            "kept": len(store),
+            "events": {
+                **dict.fromkeys(("posted", "retried", "refused", "given_up"), 0),
+                **publisher.figures,
+                "waiting": publisher.waiting(),
+                "holding": publisher.holding,
+            },
+            "subscriptions_confirmed": sum(
+                subscription.confirmed for subscription in publisher.subscriptions.values()
+            ),
+        }
+
+    def reset(self) -> None:
+        """Forget mail, figures, faults, waiting events and the suppression list.
+
+        Subscriptions stay, the account returns to its configuration, an accept log's file keeps
+        what is in it.
+        """
+        self.account.reset()
+        self.injector.set(FaultPlan())
+        self.suppression.clear()
+        self.publisher.forget()
+        self.store.reset()
+        self.requests.clear()
+        self.answers.clear()
