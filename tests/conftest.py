@@ -10,9 +10,11 @@ import pytest
 from psycopg.rows import DictRow, dict_row
 
 from app.adapters.postgres import PostgresDatabase
+from app.adapters.store import Store
 from app.adapters.supabase import SupabaseDatabase
 from app.ports import Database
 from tests.support.databases import DatabaseServer, database_server
+from tests.support.factories import Arrange
 from tests.support.postgrest import PostgrestStandIn, make_key
 
 # All that a test sees of the outer environment: nothing of it configures us, AWS or PostgreSQL.
@@ -118,3 +120,20 @@ def database(request: pytest.FixtureRequest) -> Database:
     """Each way to the database in turn."""
     found: Database = request.getfixturevalue(f"{request.param}_database")
     return found
+
+
+@pytest.fixture
+def store(database: Database) -> Store:
+    """The store over each way to the database in turn."""
+    return Store(database)
+
+
+@pytest.fixture
+def direct_store(postgres_database: PostgresDatabase) -> Store:
+    """The store over a direct connection, for what doesn't depend on the way."""
+    return Store(postgres_database)
+
+
+@pytest.fixture
+def arrange(sql: psycopg.AsyncConnection[DictRow]) -> Arrange:
+    return Arrange(sql)

@@ -30,8 +30,8 @@ from app.adapters.embedded_host import (
     account_for,
     copied_package,
     free_port,
-    no_process_in,
     port_is_free,
+    processes_in,
     reachable_folder,
     wheel_package,
     write_private,
@@ -99,7 +99,7 @@ class EmbeddedPostgres:
                 f"DATA_DIR can't be made at {self._folder}: {error.strerror}"
             ) from error
         with self._mutex():
-            users = os.open(self._folder / "postgres.users", os.O_RDWR | os.O_CREAT, 0o600)
+            users = self._open_lock("postgres.users")
             try:
                 fcntl.flock(users, fcntl.LOCK_SH)
                 self._ensure_running()
@@ -136,12 +136,21 @@ class EmbeddedPostgres:
     @contextlib.contextmanager
     def _mutex(self) -> Iterator[None]:
         """Starting and stopping happen one at a time, over all processes."""
-        lock = os.open(self._folder / "postgres.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        lock = self._open_lock("postgres.lock")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         finally:
             os.close(lock)
+
+    def _open_lock(self, name: str) -> int:
+        try:
+            return os.open(self._folder / name, os.O_RDWR | os.O_CREAT, 0o600)
+        except PermissionError as error:
+            raise ConfigurationError(
+                f"DATA_DIR at {self._folder} belongs to another user: run as that user or choose "
+                "another DATA_DIR"
+            ) from error
 
     # -- where it runs ------------------------------------------------------------------------
 
@@ -247,7 +256,7 @@ class EmbeddedPostgres:
         if not self._claims_to_run():
             return False
         pid_file = self._data / "postmaster.pid"
-        if no_process_in(self._data):
+        if processes_in(self._data) == []:
             # The number belongs to another program now, as after a restarted container.
             pid_file.unlink()
             return False

@@ -125,17 +125,19 @@ def write_private(path: Path, text: str) -> None:
     Path(draft.name).rename(path)
 
 
-def no_process_in(data: Path) -> bool:
-    """Whether certainly no server runs on `data`: PostgreSQL's processes all work from there.
+def processes_in(folder: Path) -> list[int] | None:
+    """The processes that work in `folder`, as all of a PostgreSQL server's do in its data's.
 
-    False where that can't be seen (no /proc).
+    None where that can't be told (no /proc).
     """
-    processes = list(Path("/proc").glob("[0-9]*"))
-    for process in processes:
+    if not Path("/proc/self/cwd").exists():
+        return None
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # ended meanwhile, or not ours to see
-            if (process / "cwd").readlink() == data:
-                return False
-    return bool(processes)
+            if (process / "cwd").readlink() == folder:
+                found.append(int(process.name))
+    return found
 
 
 def port_is_free(port: int) -> bool:

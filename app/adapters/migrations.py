@@ -9,8 +9,8 @@ SQL file: `python -m app.adapters.migrations stamp`.
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, LiteralString
@@ -122,12 +122,9 @@ async def status(dsn: str, bundle: Bundle | None = None) -> list[MigrationStatus
     """What is applied and what isn't. Changes nothing. Raises DatabaseUnavailable."""
     bundle = bundle or read_bundle()
     async with _connection(dsn) as connection:
-        stamp_row = await _stamp_row(connection)
-        rows = (
-            await _rows(connection, "select * from public.schema_migrations order by name")
-            if (await _has_tables(connection))
-            else []
-        )
+        with _errors_of("The list of migrations"):
+            stamp_row = await _stamp_row(connection)
+            rows = await _applied_rows(connection)
     done = {row["name"]: row for row in rows}
     found = [_file_status(file, done.pop(file.name, None)) for file in bundle.numbered]
     found += [MigrationStatus(name, "unknown", row["applied_at"]) for name, row in done.items()]
@@ -231,13 +228,11 @@ async def _connection(dsn: str) -> AsyncIterator[_Connection]:
         yield connection
 
 
-@asynccontextmanager
-async def _step(connection: _Connection, name: str) -> AsyncIterator[None]:
-    """One transaction, one runner at a time."""
+@contextmanager
+def _errors_of(name: str) -> Iterator[None]:
+    """psycopg's errors become ours, with the name of what failed."""
     try:
-        async with connection.transaction():
-            await connection.execute(_BEGIN.encode())
-            yield
+        yield
     except psycopg.errors.LockNotAvailable as error:
         raise DatabaseError(
             f"{name} waited {_LOCK_WAIT} for a table that another session holds, and was undone: "
@@ -249,6 +244,15 @@ async def _step(connection: _Connection, name: str) -> AsyncIterator[None]:
             raise DatabaseUnavailable(f"{name}: the connection to the database broke") from error
         reason = error.diag.message_primary
         raise DatabaseError(f"{name} failed: {reason}", sqlstate=error.sqlstate) from error
+
+
+@asynccontextmanager
+async def _step(connection: _Connection, name: str) -> AsyncIterator[None]:
+    """One transaction, one runner at a time."""
+    with _errors_of(name):
+        async with connection.transaction():
+            await connection.execute(_BEGIN.encode())
+            yield
 
 
 async def _rows(connection: _Connection, query: LiteralString) -> list[DictRow]:
@@ -265,6 +269,12 @@ async def _stamp_row(connection: _Connection) -> DictRow | None:
         return None
     rows = await _rows(connection, "select * from public.schema_version")
     return rows[0] if rows else None
+
+
+async def _applied_rows(connection: _Connection) -> list[DictRow]:
+    if not await _has_tables(connection):
+        return []
+    return await _rows(connection, "select * from public.schema_migrations order by name")
 
 
 async def _is_done(connection: _Connection, bundle: Bundle) -> bool:

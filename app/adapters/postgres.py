@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import select
 import time
 from typing import Any
@@ -20,12 +21,12 @@ from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
 CALL_SECONDS = 30.0
 
 # A connection used this short a time ago isn't asked again whether it is alive.
-_TRUSTED_SECONDS = 1.0
+TRUSTED_SECONDS = 1.0
 
 _CONNECTION_SETTINGS: dict[str, Any] = {
     "autocommit": True,  # one call is one statement is one transaction
     "prepare_threshold": None,  # a transaction pooler gives each statement another connection
-    "application_name": "amazonsender",
+    "fallback_application_name": "amazonsender",
     # A network that swallows packets is noticed: libpq's manual, "Connection Parameters".
     "keepalives_idle": 30,
     "keepalives_interval": 5,
@@ -42,7 +43,7 @@ class _Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
     @property
     def looks_alive(self) -> bool:
         """Answered just now, and nothing came since: a server that ends says so or hangs up."""
-        if time.monotonic() - self.answered_at > _TRUSTED_SECONDS:
+        if time.monotonic() - self.answered_at > TRUSTED_SECONDS:
             return False
         poll = select.poll()
         poll.register(self.fileno(), select.POLLIN)
@@ -93,17 +94,11 @@ class PostgresDatabase:
 
     async def call(self, function: str, /, **arguments: Any) -> Any:
         await self.open()
-        query = sql.SQL("select {}({})").format(
-            sql.Identifier("public", function),  # whatever the user's search_path
-            sql.SQL(", ").join(
-                sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name))
-                for name in arguments
-            ),
-        )
+        query = _query(function, tuple(arguments))
         values = {name: _parameter(value) for name, value in arguments.items()}
         return await retrying_conflicts(lambda: self._bounded(query, values))
 
-    async def _bounded(self, query: sql.Composed, values: dict[str, Any]) -> Any:
+    async def _bounded(self, query: bytes, values: dict[str, Any]) -> Any:
         """Run it in a task of its own, which cleans up after itself when its time is over.
 
         Cancelling a query asks the server and waits for it, up to ten seconds with psycopg. A
@@ -121,9 +116,7 @@ class PostgresDatabase:
         except TimeoutError:
             raise DatabaseUnavailable("The database doesn't answer in time") from None
 
-    async def _execute(
-        self, query: sql.Composed, values: dict[str, Any], limit: asyncio.Timeout
-    ) -> Any:
+    async def _execute(self, query: bytes, values: dict[str, Any], limit: asyncio.Timeout) -> Any:
         try:
             async with self._pool.connection() as connection:
                 if not limit.expired():
@@ -149,6 +142,19 @@ class PostgresDatabase:
 async def _configure(connection: _Connection) -> None:
     set_json_loads(orjson.loads, connection)
     connection.answered_at = time.monotonic()
+
+
+@functools.lru_cache
+def _query(function: str, names: tuple[str, ...]) -> bytes:
+    """The call with named arguments. Qualified, so that the user's search_path doesn't matter."""
+    arguments = sql.SQL(", ").join(
+        sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in names
+    )
+    return (
+        sql.SQL("select {}({})")
+        .format(sql.Identifier("public", function), arguments)
+        .as_bytes(None)
+    )
 
 
 def _parameter(value: Any) -> Any:

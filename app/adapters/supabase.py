@@ -77,14 +77,21 @@ class SupabaseDatabase:
 async def _refuse_gateway_errors(response: httpx.Response) -> None:
     """Judge by the status what comes from the gateway; APIError doesn't carry the status.
 
-    Raises DatabaseError for a refused key, DatabaseUnavailable when PostgREST didn't answer.
+    Raises DatabaseError for a refused key or a wrong address, DatabaseUnavailable when it wasn't
+    PostgREST who answered.
     """
     if response.status_code == httpx.codes.UNAUTHORIZED:
         raise DatabaseError(
             "Supabase refused the key: check SUPABASE_SERVICE_ROLE_KEY", sqlstate=_KEY_REFUSED
         )
-    if response.is_server_error and not _is_postgrest_error(await response.aread()):
+    if response.is_success or _is_postgrest_error(await response.aread()):
+        return
+    if response.is_server_error or response.status_code == httpx.codes.TOO_MANY_REQUESTS:
         raise DatabaseUnavailable(f"Supabase's API answered {response.status_code}")
+    raise DatabaseError(
+        f"This is not Supabase's API (it answered {response.status_code}): check SUPABASE_URL",
+        sqlstate=None,
+    )
 
 
 def _is_postgrest_error(body: bytes) -> bool:

@@ -6,13 +6,14 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg.rows import DictRow
 
-from app.adapters.postgres import PostgresDatabase
+from app.adapters.postgres import TRUSTED_SECONDS, PostgresDatabase
 from app.adapters.supabase import SupabaseDatabase
 from app.errors import DatabaseError, DatabaseUnavailable
 from app.ports import Database
@@ -257,6 +258,23 @@ async def test_a_silent_server_is_unavailable_within_five_seconds(silent_port: i
     await database.close()
 
 
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs /proc")
+async def test_a_frozen_server_is_unavailable_within_five_seconds(
+    postgres_database: PostgresDatabase, postgres_server: DatabaseServer
+) -> None:
+    """Its connections look open, and the kernel goes on acknowledging what we send."""
+    await postgres_database.call("with_default", p_a=1)
+    with postgres_server.frozen():
+        # One call may have begun on a connection that had answered a moment before; it is
+        # allowed its full time. Those that come later aren't.
+        await asyncio.sleep(TRUSTED_SECONDS)
+        started = time.monotonic()
+        with pytest.raises(DatabaseUnavailable):
+            await postgres_database.call("with_default", p_a=1)
+        assert time.monotonic() - started < 5
+    assert await postgres_database.call("with_default", p_a=1) == 8
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://supabase.invalid"])
 async def test_an_unreachable_api_is_unavailable_within_five_seconds(url: str) -> None:
     """As for the direct connection."""
@@ -276,6 +294,37 @@ async def test_a_refused_key_is_named(supabase_url: str, key: str) -> None:
         await database.call("nothing")
     assert caught.value.sqlstate == "PGRST301"
     await database.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (404, "<html>", DatabaseError),
+        (429, "slow down", DatabaseUnavailable),
+        (502, '{"message": "An invalid response was received"}', DatabaseUnavailable),
+        (503, '{"code": "PGRST002", "message": "no schema cache"}', DatabaseUnavailable),
+        (504, '{"code": "PGRST003", "message": "no connection"}', DatabaseUnavailable),
+        (540, "project paused", DatabaseUnavailable),
+    ],
+)
+async def test_what_the_gateway_answers_is_told_apart(
+    status: int, body: str, expected: type[Exception]
+) -> None:
+    """An address without PostgREST needs a remedy, a gateway without an upstream patience."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write((head + body).encode())
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as gateway:
+        port = gateway.sockets[0].getsockname()[1]
+        database = SupabaseDatabase(f"http://127.0.0.1:{port}", make_key("service_role"))
+        with pytest.raises(expected):
+            await database.call("schema_status")
+        await database.close()
 
 
 async def test_two_deadlocked_calls_both_succeed(

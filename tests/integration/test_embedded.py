@@ -44,10 +44,12 @@ def stop_leftovers(data_dir: Path) -> None:
             os.kill(postmaster(data_dir), signal.SIGQUIT)
 
 
-def server_for(data_dir: Path) -> EmbeddedPostgres:
+def server_for(data_dir: Path, **settings: str) -> EmbeddedPostgres:
     own_bin = os.environ.get("TEST_POSTGRES_BIN")
     return EmbeddedPostgres(
-        data_dir, bin_dir=Path(own_bin) if own_bin else None, settings=FAST_SETTINGS
+        data_dir,
+        bin_dir=Path(own_bin) if own_bin else None,
+        settings=FAST_SETTINGS | settings,
     )
 
 
@@ -222,9 +224,8 @@ def test_a_server_that_does_not_start_says_why(data_dir: Path) -> None:
     """The server's own last words are in the message."""
     with server_for(data_dir):
         pass
-    broken = EmbeddedPostgres(data_dir, settings={"shared_buffers": "much"})
     with pytest.raises(ConfigurationError, match="shared_buffers"):
-        broken.start()
+        server_for(data_dir, shared_buffers="much").start()
 
 
 @AS_ROOT

@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ import psycopg
 from psycopg import conninfo, sql
 
 from app.adapters.embedded import EmbeddedPostgres
+from app.adapters.embedded_host import processes_in
 from app.adapters.migrations import migrate
 from tests.support.postgrest import AUTHENTICATOR_PASSWORD, PRIVILEGES_SQL, ROLES_SQL
 
@@ -39,6 +41,7 @@ class DatabaseServer:
     """The session's server with its template."""
 
     server: EmbeddedPostgres
+    _folder: Path
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def dsn(self, database: str) -> str:
@@ -55,6 +58,22 @@ class DatabaseServer:
         """Cut every connection, as an upgrade of the server does. The address stays."""
         self.server.stop()
         self.server.start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The server's processes are halted: connections stay open and nothing answers.
+
+        Needs Linux's /proc.
+        """
+        processes = processes_in((self._folder / "postgres").resolve())
+        assert processes
+        try:
+            for process in processes:
+                os.kill(process, signal.SIGSTOP)
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
 
     @contextmanager
     def database(self, template: str = TEMPLATE) -> Iterator[str]:
@@ -105,7 +124,7 @@ def database_server() -> Iterator[DatabaseServer]:
         with EmbeddedPostgres(
             folder / "data", bin_dir=Path(own_bin) if own_bin else None, settings=FAST_SETTINGS
         ) as server:
-            databases = DatabaseServer(server)
+            databases = DatabaseServer(server, folder / "data")
             databases.prepare()
             yield databases
     finally:
