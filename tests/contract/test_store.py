@@ -1,0 +1,443 @@
+"""The rules of both state machines, over each way to the database."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+from app.adapters.store import Store
+from app.domain.batches import Batch, Idle, Result
+from tests.support.factories import (
+    REGION,
+    Arrange,
+    all_sent,
+    an_account,
+    claim,
+    living_sender,
+    start,
+)
+
+
+async def test_of_two_simultaneous_claims_one_wins(store: Store, arrange: Arrange) -> None:
+    """A mailout is claimed once, whoever asks."""
+    mailout = await arrange.mailout()
+    found = await store.find_mailout(mailout)
+    assert found is not None
+    claims = await asyncio.gather(
+        *(
+            store.claim_mailout(mailout, found.content_hash, request_key=None, request_hash=None)
+            for _ in range(8)
+        )
+    )
+    assert sorted(c.outcome for c in claims) == ["claimed"] + ["not_ready"] * 7
+
+
+async def test_an_edit_between_compiling_and_claiming_claims_nothing(
+    store: Store, arrange: Arrange
+) -> None:
+    mailout = await arrange.mailout()
+    found = await store.find_mailout(mailout)
+    assert found is not None
+    await arrange.sql.execute("update mailouts set subject = 'Edited' where id = %s", [mailout])
+    late = await store.claim_mailout(
+        mailout, found.content_hash, request_key=None, request_hash=None
+    )
+    assert late.outcome == "changed"
+    assert await arrange.one("select status from mailouts where id = %s", mailout) == "ready"
+
+
+async def test_an_edit_after_the_start_is_not_sent(store: Store, arrange: Arrange) -> None:
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    await arrange.sql.execute("update mailouts set subject = 'Edited' where id = %s", [mailout])
+    content, _ = await store.snapshot_content(mailout)
+    assert content.subject == "Hello"
+
+
+async def test_equal_requests_that_race_get_the_same_answer(store: Store, arrange: Arrange) -> None:
+    """A repeat is answered as before, also when it comes while the first is under way."""
+    await arrange.subscribers(3)
+    mailout = await arrange.mailout()
+    found = await store.find_mailout(mailout)
+    assert found is not None
+    claims = await asyncio.gather(
+        *(
+            store.claim_mailout(mailout, found.content_hash, request_key="k", request_hash="b")
+            for _ in range(5)
+        )
+    )
+    assert sorted(c.outcome for c in claims) == ["claimed"] + ["repeat"] * 4
+    assert {c.response["recipients"] for c in claims if c.response} == {3}
+    other = await store.claim_mailout(
+        mailout, found.content_hash, request_key="k", request_hash="other"
+    )
+    assert other.outcome == "key_reused"
+
+
+async def test_a_notion_page_is_found_with_dashes_or_without(
+    store: Store, arrange: Arrange
+) -> None:
+    page = uuid4()
+    with_dashes = await arrange.mailout(notion_page_id=str(page).upper())
+    found = await store.find_mailout(notion_page=page.hex)
+    assert found is not None
+    assert found.id == with_dashes
+
+
+async def test_queueing_takes_the_active_in_slices_once(store: Store, arrange: Arrange) -> None:
+    """Who is not active gets no row; a slice asked for twice adds nobody twice."""
+    await arrange.subscribers(25)
+    for status in ("unsubscribed", "bounced", "complained"):
+        await arrange.subscriber(status=status)
+    mailout = await arrange.mailout()
+    found = await store.find_mailout(mailout)
+    assert found is not None
+    claimed = await store.claim_mailout(
+        mailout, found.content_hash, request_key=None, request_hash=None
+    )
+    assert claimed.response is not None
+    assert claimed.response["recipients"] == 25
+    rounds = [await store.queue_recipients(mailout, 10) for _ in range(4)]
+    assert [done for _, done in rounds] == [False, False, True, True]
+    assert await arrange.counts(mailout) == {"queued": 25}
+
+
+async def test_an_audience_by_tag(store: Store, arrange: Arrange) -> None:
+    await arrange.subscriber("a@example.com", tags=["news", "x"])
+    await arrange.subscriber("b@example.com", tags=["other"])
+    await arrange.subscriber("c@example.com")
+    mailout = await arrange.mailout(audience={"tags": ["news"]})
+    await start(store, mailout)
+    assert await arrange.one("select email from send_logs") == "a@example.com"
+    assert await arrange.counts(mailout) == {"queued": 1}
+
+
+async def test_who_joins_after_the_start_is_not_mailed(store: Store, arrange: Arrange) -> None:
+    await arrange.subscribers(2)
+    mailout = await arrange.mailout()
+    found = await store.find_mailout(mailout)
+    assert found is not None
+    await store.claim_mailout(mailout, found.content_hash, request_key=None, request_hash=None)
+    await arrange.subscriber("late@example.com")
+    await store.queue_recipients(mailout, 100)
+    assert await arrange.counts(mailout) == {"queued": 2}
+
+
+async def test_who_leaves_before_their_slice_is_skipped_and_accounted_for(
+    store: Store, arrange: Arrange
+) -> None:
+    await arrange.subscribers(3)
+    mailout = await arrange.mailout()
+    found = await store.find_mailout(mailout)
+    assert found is not None
+    await store.claim_mailout(mailout, found.content_hash, request_key=None, request_hash=None)
+    await arrange.sql.execute(
+        "update subscribers set status = 'unsubscribed' where email = 'reader1@example.com'"
+    )
+    await store.queue_recipients(mailout, 100)
+    assert await arrange.counts(mailout) == {"queued": 2, "skipped": 1}
+
+
+async def test_a_claim_marks_rows_with_an_attempt_before_anything_is_sent(
+    store: Store, arrange: Arrange
+) -> None:
+    await arrange.subscribers(3)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    batch = await claim(store, mailout, await living_sender(store))
+    assert len(batch.recipients) == 3
+    assert {r.attempts for r in batch.recipients} == {1}
+    assert await arrange.counts(mailout) == {"sending": 3}
+    assert (
+        await arrange.one("select count(*) from send_logs where attempt_id = %s", batch.attempt_id)
+        == 3
+    )
+
+
+async def test_racing_claims_never_share_a_recipient(store: Store, arrange: Arrange) -> None:
+    await arrange.subscribers(60)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    senders = [await living_sender(store) for _ in range(4)]
+    batches = await asyncio.gather(
+        *(store.claim_batch(mailout, s, region=REGION, limit=10) for s in senders * 2)
+    )
+    seen = [r.send_log_id for b in batches if isinstance(b, Batch) for r in b.recipients]
+    assert len(seen) == len(set(seen))
+
+
+async def test_results_settle_each_row_by_itself_and_finish_the_mailout(
+    store: Store, arrange: Arrange
+) -> None:
+    await arrange.subscribers(5)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    sender = await living_sender(store)
+    batch = await claim(store, mailout, sender)
+    one, two, three, four, five = (r.send_log_id for r in batch.recipients)
+    status = await store.record_results(
+        batch.attempt_id,
+        [
+            Result(one, "sent", message_id="m1"),
+            Result(two, "failed", code="MESSAGE_REJECTED", message="no"),
+            Result(three, "unknown", code="no_answer", message="?"),
+            Result(four, "retry", code="TRANSIENT_FAILURE", delay=0),
+            Result(five, "requeue", code="ACCOUNT_THROTTLED", delay=0),
+        ],
+    )
+    assert status == "sending"
+    assert await arrange.counts(mailout) == {"sent": 1, "failed": 1, "unknown": 1, "queued": 2}
+    again = await claim(store, mailout, sender)
+    # A throttled try doesn't count as an attempt; a transient failure does.
+    assert {r.send_log_id: r.attempts for r in again.recipients} == {four: 2, five: 1}
+    assert await store.record_results(again.attempt_id, all_sent(again)) == "sent"
+    shown = await store.show_mailout(mailout)
+    assert shown["status"] == "sent"
+    assert "1 of 5 recipients: it is unknown" in shown["status_reason"]
+    assert shown["counts"]["unknown"] == 1
+
+
+async def test_a_mailout_whose_everybody_was_refused_is_failed(
+    store: Store, arrange: Arrange
+) -> None:
+    await arrange.subscribers(2)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    batch = await claim(store, mailout, await living_sender(store))
+    status = await store.record_results(
+        batch.attempt_id, [Result(r.send_log_id, "failed", code="X") for r in batch.recipients]
+    )
+    assert status == "failed"
+
+
+async def test_a_mailout_without_recipients_is_sent_with_a_reason(
+    store: Store, arrange: Arrange
+) -> None:
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    assert await store.finish_mailout(mailout) == "sent"
+    assert "Nobody" in (await store.show_mailout(mailout))["status_reason"]
+
+
+async def test_a_result_of_another_attempt_changes_nothing(store: Store, arrange: Arrange) -> None:
+    """A sender that lost its rows can't overwrite what a later attempt found."""
+    await arrange.subscribers(1)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    sender = await living_sender(store)
+    first = await claim(store, mailout, sender)
+    row = first.recipients[0].send_log_id
+    await store.record_results(first.attempt_id, [Result(row, "requeue")])
+    second = await claim(store, mailout, sender)
+    await store.record_results(first.attempt_id, [Result(row, "failed", code="late")])
+    assert await arrange.counts(mailout) == {"sending": 1}
+    await store.record_results(second.attempt_id, all_sent(second))
+    assert await arrange.counts(mailout) == {"sent": 1}
+
+
+async def test_a_dead_senders_rows_become_unknown_and_a_late_answer_counts(
+    store: Store, arrange: Arrange
+) -> None:
+    await arrange.subscribers(2)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    dead, alive = await living_sender(store), await living_sender(store)
+    batch = await claim(store, mailout, dead)
+    assert await store.recover_lost(alive) == 0
+    await arrange.sql.execute(
+        "update executors set heartbeat_at = now() - interval '2 minutes' where id = %s", [dead]
+    )
+    await arrange.sql.execute("update send_batches set claimed_at = now() - interval '2 minutes'")
+    # Itself not yet alive for a full lease: after an outage everybody looks dead.
+    assert await store.recover_lost(alive) == 0
+    await arrange.sql.execute(
+        "update executors set alive_since = now() - interval '5 minutes' where id = %s", [alive]
+    )
+    assert await store.recover_lost(alive) == 2
+    assert await arrange.counts(mailout) == {"unknown": 2}
+    nothing = await store.claim_batch(mailout, alive, region=REGION, limit=50)
+    assert nothing == Idle("empty")
+    await store.record_results(batch.attempt_id, all_sent(batch))
+    assert await arrange.counts(mailout) == {"sent": 2}
+
+
+async def test_a_sender_with_an_overdue_heartbeat_gets_nothing(
+    store: Store, arrange: Arrange
+) -> None:
+    await arrange.subscribers(1)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    sender = await living_sender(store)
+    await arrange.sql.execute("update executors set heartbeat_at = now() - interval '2 minutes'")
+    assert await store.claim_batch(mailout, sender, region=REGION, limit=1) == Idle("lease")
+
+
+async def test_who_unsubscribes_in_mid_send_gets_nothing_from_the_next_claim_on(
+    store: Store, arrange: Arrange
+) -> None:
+    await arrange.subscribers(3)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    someone = await arrange.one("select subscriber_id from send_logs order by id limit 1")
+    await store.unsubscribe(someone, mailout)
+    batch = await claim(store, mailout, await living_sender(store))
+    assert someone not in {r.subscriber_id for r in batch.recipients}
+    assert await arrange.counts(mailout) == {"sending": 2, "skipped": 1}
+    assert (await store.show_mailout(mailout))["unsubscribed"] == 1
+
+
+async def test_a_deleted_subscriber_is_skipped(store: Store, arrange: Arrange) -> None:
+    await arrange.subscribers(1)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    await arrange.sql.execute("delete from subscribers")
+    claimed = await store.claim_batch(mailout, await living_sender(store), region=REGION, limit=1)
+    assert claimed == Idle("skipped")
+    assert await arrange.one("select error_code from send_logs") == "deleted"
+
+
+async def test_pause_resume_and_cancel(store: Store, arrange: Arrange) -> None:
+    await arrange.subscribers(4)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    sender = await living_sender(store)
+    batch = await claim(store, mailout, sender, limit=1)
+    assert (await store.pause_mailout(mailout, "person", "Wait.")).changed
+    assert not (await store.pause_mailout(mailout, "person", "Again.")).changed
+    paused = await store.claim_batch(mailout, sender, region=REGION, limit=1)
+    assert paused == Idle("not_sending")
+    assert (await store.resume_mailout(mailout)).status == "sending"
+    assert (await store.cancel_mailout(mailout)).status == "cancelled"
+    assert not (await store.resume_mailout(mailout)).changed
+    # What was in flight is recorded; a refusal doesn't queue it again.
+    await store.record_results(
+        batch.attempt_id, [Result(batch.recipients[0].send_log_id, "requeue")]
+    )
+    assert await arrange.counts(mailout) == {"cancelled": 4}
+
+
+async def test_cancelling_while_queueing_accounts_for_everybody(
+    store: Store, arrange: Arrange
+) -> None:
+    await arrange.subscribers(5)
+    mailout = await arrange.mailout()
+    found = await store.find_mailout(mailout)
+    assert found is not None
+    await store.claim_mailout(mailout, found.content_hash, request_key=None, request_hash=None)
+    await store.queue_recipients(mailout, 2)
+    await store.cancel_mailout(mailout)
+    await store.queue_recipients(mailout, 100)
+    assert await arrange.counts(mailout) == {"cancelled": 5}
+
+
+async def test_resend_takes_the_failed_and_the_old_unknown(store: Store, arrange: Arrange) -> None:
+    await arrange.subscribers(3)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    sender = await living_sender(store)
+    batch = await claim(store, mailout, sender)
+    failed, young, old = (r.send_log_id for r in batch.recipients)
+    await store.record_results(
+        batch.attempt_id,
+        [Result(failed, "failed", code="X"), Result(young, "unknown"), Result(old, "unknown")],
+    )
+    await arrange.sql.execute(
+        "update send_logs set claimed_at = now() - interval '30 minutes' where id = %s", [old]
+    )
+    done = await store.resend_mailout(mailout, ["failed", "unknown"], force=False)
+    assert (done["requeued"], done["too_young"], done["status"]) == (2, 1, "sending")
+    assert await arrange.counts(mailout) == {"queued": 2, "unknown": 1}
+    assert (await store.resend_mailout(mailout, ["unknown"], force=True)).get("allowed") is None
+
+
+async def test_the_rate_of_all_senders_together(store: Store, arrange: Arrange) -> None:
+    """The smallest told rate holds, never above the account's; without one, nine tenths of it."""
+    account = an_account(max_send_rate=10)
+    one = await living_sender(store, rate=100, account=account)
+    assert await store.record_account(REGION, account) == 10
+    await living_sender(store, rate=4, account=account)
+    assert await store.record_account(REGION, account) == 4
+    await arrange.sql.execute("delete from executors where id <> %s", [one])
+    await arrange.sql.execute("update executors set rate_limit = null")
+    assert await store.record_account(REGION, account) == 9
+
+
+async def test_a_batch_never_exceeds_a_seconds_tokens_and_the_next_waits(
+    store: Store, arrange: Arrange
+) -> None:
+    await arrange.subscribers(40)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    sender = await living_sender(store, rate=14)
+    batch = await claim(store, mailout, sender)
+    assert len(batch.recipients) == 14
+    idle = await store.claim_batch(mailout, sender, region=REGION, limit=50)
+    assert isinstance(idle, Idle)
+    assert idle.reason == "wait"
+    assert 0.5 < idle.seconds <= 1.0
+
+
+async def test_a_rate_below_one_works(store: Store, arrange: Arrange) -> None:
+    await arrange.subscribers(2)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    sender = await living_sender(store, rate=0.9)
+    assert len((await claim(store, mailout, sender)).recipients) == 1
+    idle = await store.claim_batch(mailout, sender, region=REGION, limit=50)
+    assert isinstance(idle, Idle)
+    assert 0.9 < idle.seconds < 1.2
+
+
+async def test_the_daily_quota_is_never_exceeded(store: Store, arrange: Arrange) -> None:
+    await arrange.subscribers(10)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    sender = await living_sender(store, account=an_account(max_24h_send=100, sent_last_24h=97))
+    assert len((await claim(store, mailout, sender)).recipients) == 3
+    assert await store.claim_batch(mailout, sender, region=REGION, limit=50) == Idle("quota")
+
+
+async def test_test_mails_change_nobody(store: Store, arrange: Arrange) -> None:
+    await arrange.subscriber("a@example.com", name="Ann", fields={"city": "Lisbon"})
+    mailout = await arrange.mailout("draft")
+    assert await store.queue_test(mailout, ["me@example.com", "you@example.com"]) == 2
+    assert (await store.sender_work()).testing == (mailout,)
+    sample = await store.sample_subscriber(mailout)
+    assert sample is not None
+    assert (sample["name"], sample["fields"]) == ("Ann", {"city": "Lisbon"})
+    batch = await store.claim_batch(
+        mailout, await living_sender(store), region=REGION, limit=50, test=True
+    )
+    assert isinstance(batch, Batch)
+    await store.record_results(batch.attempt_id, all_sent(batch))
+    shown = await store.show_mailout(mailout)
+    assert shown["status"] == "draft"
+    assert sum(shown["counts"].values()) == 0
+
+
+async def test_import_adds_updates_and_never_brings_anybody_back(
+    store: Store, arrange: Arrange
+) -> None:
+    await arrange.subscriber("Ann@example.com", status="unsubscribed", tags=["old"])
+    rows = [
+        {"email": "ann@example.com", "name": "Ann", "tags": ["new"], "fields": {"city": "Rome"}},
+        {"email": "bob@example.com", "name": None, "tags": [], "fields": {}},
+    ]
+    assert await store.import_subscribers(rows) == {"added": 1, "updated": 1, "unchanged": 0}
+    assert await store.import_subscribers(rows) == {"added": 0, "updated": 0, "unchanged": 2}
+    ann = await store.find_subscriber(email="ANN@EXAMPLE.COM")
+    assert ann is not None
+    assert (ann["status"], ann["name"], ann["tags"]) == ("unsubscribed", "Ann", ["old", "new"])
+
+
+async def test_a_started_mailout_cannot_be_deleted(store: Store, arrange: Arrange) -> None:
+    await arrange.subscribers(1)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    refused = None
+    try:
+        await arrange.sql.execute("delete from mailouts where id = %s", [mailout])
+    except Exception as error:  # noqa: BLE001  the message is what a person sees
+        refused = str(error)
+    assert refused is not None
+    assert "has a ledger" in refused

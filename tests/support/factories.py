@@ -1,0 +1,123 @@
+"""Rows with sensible defaults; a test names only what it is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
+
+from app.adapters.store import Store
+from app.domain.batches import Account, Batch, Result
+
+REGION = "us-east-1"
+Sql = psycopg.AsyncConnection[DictRow]
+
+
+@dataclass
+class Arrange:
+    """Puts rows where a test needs them, over the superuser's connection."""
+
+    sql: Sql
+
+    async def subscriber(self, email: str | None = None, **columns: Any) -> UUID:
+        row = {"email": email or f"{uuid4().hex}@example.com", **columns}
+        if "fields" in row:
+            row["fields"] = Jsonb(row["fields"])
+        return await self._insert("subscribers", row)
+
+    async def subscribers(self, count: int) -> None:
+        await self.sql.execute(
+            "insert into subscribers (email, name, created_at) "
+            "select 'reader' || n || '@example.com', 'Reader ' || n, now() - interval '1 day' "
+            "from generate_series(1, %s) n",
+            [count],
+        )
+
+    async def mailout(self, status: str = "ready", **columns: Any) -> UUID:
+        row = {
+            "subject": "Hello",
+            "body_html": "<p>Hi {{ name }}</p>",
+            "status": status,
+            **columns,
+        }
+        if row.get("audience") is not None:
+            row["audience"] = Jsonb(row["audience"])
+        return await self._insert("mailouts", row)
+
+    async def _insert(self, table: str, row: dict[str, Any]) -> UUID:
+        names = psycopg.sql.SQL(", ").join(map(psycopg.sql.Identifier, row))
+        values = psycopg.sql.SQL(", ").join(psycopg.sql.Placeholder() * len(row))
+        statement = psycopg.sql.SQL("insert into {} ({}) values ({}) returning id").format(
+            psycopg.sql.Identifier(table), names, values
+        )
+        done = await self.sql.execute(statement, list(row.values()))
+        found = await done.fetchone()
+        assert found is not None
+        identity: UUID = found["id"]
+        return identity
+
+    async def counts(self, mailout_id: UUID) -> dict[str, int]:
+        """Rows per status, test rows aside; only those that occur."""
+        done = await self.sql.execute(
+            "select status, count(*) as n from send_logs where mailout_id = %s and not is_test "
+            "group by status",
+            [mailout_id],
+        )
+        return {row["status"]: row["n"] async for row in done}
+
+    async def one(self, query: str, *values: Any) -> Any:
+        """The first column of the first row; None without a row."""
+        done = await self.sql.execute(query.encode(), values)
+        row = await done.fetchone()
+        return None if row is None else next(iter(row.values()))
+
+
+async def start(store: Store, mailout_id: UUID) -> None:
+    """Claim a ready mailout and queue its audience."""
+    mailout = await store.find_mailout(mailout_id)
+    assert mailout is not None
+    claim = await store.claim_mailout(
+        mailout_id, mailout.content_hash, request_key=None, request_hash=None
+    )
+    assert claim.outcome == "claimed"
+    while not (await store.queue_recipients(mailout_id, 1_000))[1]:
+        pass
+
+
+async def living_sender(
+    store: Store, *, rate: float = 1e6, lease: float = 60, account: Account | None = None
+) -> UUID:
+    """A sender's id with a fresh heartbeat, and an account that lets it send."""
+    sender = uuid4()
+    await store.record_account(REGION, account or an_account())
+    await store.heartbeat(sender, region=REGION, label="test", lease_seconds=lease, rate_limit=rate)
+    return sender
+
+
+def an_account(**changes: Any) -> Account:
+    values: dict[str, Any] = {
+        "max_send_rate": 1e6,
+        "max_24h_send": -1,
+        "sent_last_24h": 0,
+        "sending_enabled": True,
+        "enforcement_status": "HEALTHY",
+        "production_access": True,
+    }
+    return Account(**values | changes)
+
+
+async def claim(store: Store, mailout_id: UUID, sender: UUID, limit: int = 50) -> Batch:
+    batch = await store.claim_batch(mailout_id, sender, region=REGION, limit=limit)
+    assert isinstance(batch, Batch), batch
+    return batch
+
+
+def all_sent(batch: Batch) -> list[Result]:
+    return [
+        Result(r.send_log_id, "sent", message_id=f"message-{r.send_log_id}")
+        for r in batch.recipients
+    ]
