@@ -367,6 +367,11 @@ class Store:
         )
         return rows
 
+    async def subscriber_field_names(self) -> list[str]:
+        """Every name that occurs in a subscriber's fields, sorted."""
+        names: list[str] = await self._call("subscriber_field_names")
+        return names
+
 
 def _text(value: UUID | None) -> str | None:
     return None if value is None else str(value)

@@ -1,11 +1,15 @@
 -- Bulk import: new addresses are added, known ones get the name, tags and fields given (nothing is
--- taken away), and nobody's status changes: who left stays away. p_rows: [{"email", "name",
--- "tags", "fields"}], each address once.
+-- taken away), and nobody's status changes: who left stays away. A field whose text is there
+-- already stays as it is: `true` doesn't become the text "true" by an export and import.
+-- p_rows: [{"email", "name", "tags", "fields"}], each address once.
 create or replace function import_subscribers(p_rows jsonb) returns jsonb
 language sql set search_path = public, pg_temp as $$
     with given as (
-        select r.email, r.name, coalesce(r.tags, '{}') as tags, coalesce(r.fields, '{}') as fields
+        select r.email, r.name, coalesce(r.tags, '{}') as tags,
+               (select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(r.fields)
+                 where s.fields ->> key is distinct from value #>> '{}') as fields
           from jsonb_to_recordset(p_rows) as r (email text, name text, tags text[], fields jsonb)
+          left join subscribers s on lower(s.email) = lower(r.email)
     ), written as (
         insert into subscribers as s (email, name, tags, fields)
         select email, name, tags, fields from given
@@ -32,4 +36,11 @@ returns jsonb language sql stable set search_path = public, pg_temp as $$
              where (p_status is null or status = p_status)
                and (p_after is null or lower(email) > lower(p_after))
              order by lower(email) limit p_limit) s;
+$$;
+
+-- The names that any subscriber's fields have, in the order of their bytes: an export's columns.
+create or replace function subscriber_field_names() returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select coalesce(jsonb_agg(name order by name collate "C"), '[]')
+      from (select distinct jsonb_object_keys(fields) as name from subscribers) names;
 $$;
