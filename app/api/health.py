@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from fastapi.responses import ORJSONResponse
 
 from app import __version__
 from app.api.deps import ServicesDep
+from app.api.responses import JsonAnswer
 
 router = APIRouter(tags=["health"])
 
 
 @router.get("/health", responses={503: {"description": "The database or its schema is missing."}})
-async def health(services: ServicesDep) -> ORJSONResponse:
+async def health(services: ServicesDep) -> JsonAnswer:
     """Checks of each part, at most 2 s old."""
     status, report = await services.health()
-    return ORJSONResponse(report, status, headers={"Cache-Control": "no-store"})
+    return JsonAnswer(report, status, headers={"Cache-Control": "no-store"})
 
 
 @router.get("/health/live")

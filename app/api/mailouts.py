@@ -9,11 +9,11 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Header, Query, Request
-from fastapi.responses import ORJSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from app.api.deps import ServicesDep, is_authorized, limited_body, require_caller
 from app.api.problems import invalid_request, problems
+from app.api.responses import JsonAnswer
 from app.domain.states import MAILOUT_STATUSES
 from app.errors import (
     AppError,
@@ -116,7 +116,7 @@ _IdempotencyKey = Annotated[
 )
 async def send_mailout(
     request: Request, services: ServicesDep, idempotency_key: _IdempotencyKey = None
-) -> ORJSONResponse:
+) -> JsonAnswer:
     """Start a mailout: at once, in the background, once."""
     raw = await limited_body(request)
     body = _json(raw)
@@ -135,7 +135,7 @@ async def send_mailout(
         except AppError as refusal:
             if refusal.status in {401, 404, 503} or refusal.status == 500:
                 raise
-            return ORJSONResponse(
+            return JsonAnswer(
                 NotStarted(
                     status=refusal.extra.get("mailout_status"), reason=refusal.detail
                 ).model_dump(),
@@ -149,7 +149,7 @@ async def send_mailout(
     if parsed.dry_run or services.settings.dry_run_send:
         return await _dry_run(services, send)
     if parsed.test:
-        return ORJSONResponse(await services.start_mailout.test(send), 202)
+        return JsonAnswer(await services.start_mailout.test(send), 202)
     return await _start(services, send)
 
 
@@ -164,18 +164,16 @@ def _notion_request(body: dict[str, Any]) -> SendRequest:
     )
 
 
-async def _start(services: ServicesDep, send: SendRequest) -> ORJSONResponse:
+async def _start(services: ServicesDep, send: SendRequest) -> JsonAnswer:
     if services.settings.dry_run_send:
         return await _dry_run(services, send)
     accepted = await services.start_mailout(send)
-    return ORJSONResponse(
-        accepted, 202, headers={"Location": f"/mailouts/{accepted['mailout_id']}"}
-    )
+    return JsonAnswer(accepted, 202, headers={"Location": f"/mailouts/{accepted['mailout_id']}"})
 
 
-async def _dry_run(services: ServicesDep, send: SendRequest) -> ORJSONResponse:
+async def _dry_run(services: ServicesDep, send: SendRequest) -> JsonAnswer:
     started = await services.dry_runs.start(send)
-    return ORJSONResponse(
+    return JsonAnswer(
         started, 202, headers={"Location": f"/mailouts/{started['mailout_id']}/dry-run"}
     )
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 
+from app.api.responses import ProblemAnswer
 from app.errors import AppError, InvalidRequest, Unauthorized, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -33,14 +32,7 @@ PROBLEM_SCHEMA = {
 }
 
 
-class ProblemResponse(Response):
-    media_type = "application/problem+json"
-
-    def render(self, content: Any) -> bytes:
-        return orjson.dumps(content)
-
-
-def problem(error: AppError) -> ProblemResponse:
+def problem(error: AppError) -> ProblemAnswer:
     headers = {}
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
@@ -48,7 +40,7 @@ def problem(error: AppError) -> ProblemResponse:
         headers["WWW-Authenticate"] = "Bearer"
     # A fault of ours is told to the log, not to the caller.
     detail = error.title if error.status == 500 else error.detail
-    return ProblemResponse(
+    return ProblemAnswer(
         {
             "type": "about:blank",
             "title": error.title,
@@ -79,7 +71,7 @@ def problems(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
 
 def install(app: FastAPI) -> None:
     @app.exception_handler(AppError)
-    async def on_app_error(_: Request, error: AppError) -> ProblemResponse:
+    async def on_app_error(_: Request, error: AppError) -> ProblemAnswer:
         if error.status == 500:
             log.error("request_failed", code=error.code, exc_info=error)
         elif error.status == 503:
@@ -87,13 +79,13 @@ def install(app: FastAPI) -> None:
         return problem(error)
 
     @app.exception_handler(RequestValidationError)
-    async def on_invalid(_: Request, error: RequestValidationError) -> ProblemResponse:
+    async def on_invalid(_: Request, error: RequestValidationError) -> ProblemAnswer:
         return problem(invalid_request(error.errors()))
 
     @app.exception_handler(HTTPException)
-    async def on_http(_: Request, error: HTTPException) -> ProblemResponse:
+    async def on_http(_: Request, error: HTTPException) -> ProblemAnswer:
         status = HTTPStatus(error.status_code)
-        return ProblemResponse(
+        return ProblemAnswer(
             {
                 "type": "about:blank",
                 "title": status.phrase,
@@ -106,7 +98,7 @@ def install(app: FastAPI) -> None:
         )
 
     @app.exception_handler(Exception)
-    async def on_bug(_: Request, error: Exception) -> ProblemResponse:
+    async def on_bug(_: Request, error: Exception) -> ProblemAnswer:
         log.error("request_failed", code="internal", exc_info=error)
         return problem(AppError())
 

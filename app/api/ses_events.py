@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import structlog
 from fastapi import APIRouter, Request
-from fastapi.responses import ORJSONResponse
 
 from app.api.deps import ServicesDep, limited_body
 from app.api.problems import problems
+from app.api.responses import JsonAnswer
 from app.domain.events import MalformedEvent, parse_ses_event, to_row
 from app.domain.sns_message import (
     SUBSCRIPTION_CONFIRMATION,
@@ -37,23 +37,23 @@ MAX_MESSAGE_BYTES = 300_000  # SNS's 256 KB and its envelope
     ),
     openapi_extra={"requestBody": {"required": True, "content": {"text/plain": {}}}},
 )
-async def ses_events(request: Request, services: ServicesDep) -> ORJSONResponse:
+async def ses_events(request: Request, services: ServicesDep) -> JsonAnswer:
     """200 only when the event is committed; SNS repeats what gets 503."""
     message = parse_sns_message(await limited_body(request, MAX_MESSAGE_BYTES), request.headers)
     await services.verifier.verify(message)
     if message.type == SUBSCRIPTION_CONFIRMATION:
         await services.confirmer.confirm(message)
         log.info("subscription_confirmed", topic=message.topic_arn)
-        return ORJSONResponse({"confirmed": True})
+        return JsonAnswer({"confirmed": True})
     if message.type == UNSUBSCRIBE_CONFIRMATION:
         log.warning(
             "subscription_ended",
             topic=message.topic_arn,
             remedy="subscribe this endpoint to the topic again",
         )
-        return ORJSONResponse({"recorded": False})
+        return JsonAnswer({"recorded": False})
     event = parse_ses_event(message.message, published_at=message.published_at)
     if event is None:  # SES's "Successfully validated SNS topic"
-        return ORJSONResponse({"recorded": False})
+        return JsonAnswer({"recorded": False})
     await services.record_events(to_row(event, message.message_id))
-    return ORJSONResponse({"recorded": True})
+    return JsonAnswer({"recorded": True})

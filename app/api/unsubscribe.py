@@ -24,9 +24,8 @@ _responses: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.api_route(
-    "/unsubscribe", methods=["GET", "HEAD"], response_class=HTMLResponse, responses=_responses
-)
+@router.head("/unsubscribe", include_in_schema=False)
+@router.get("/unsubscribe", response_class=HTMLResponse, responses=_responses)
 async def show(request: Request, services: ServicesDep, token: _Token = "") -> HTMLResponse:
     """One button. Scanners and previews open links, so looking changes nothing (unless
     UNSUBSCRIBE_CONFIRM is false)."""

@@ -153,9 +153,7 @@ async def test_an_untagged_event_waits_for_its_message_id(store: Store, arrange:
     assert await state(arrange) == ("bounced", "Permanent", "bounced")
 
 
-async def test_an_event_that_fits_no_attempt_changes_nobody(
-    store: Store, arrange: Arrange
-) -> None:
+async def test_an_event_that_fits_no_attempt_changes_nobody(store: Store, arrange: Arrange) -> None:
     """Tags of another mailout, unknown ids, an attempt never made, a contradicting message id, or
     a mere address: stored, and nothing moves."""
     mailout, batch = await one_in_flight(store, arrange)

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from app.sandbox.config import SandboxConfig
+from app.sandbox.server import SandboxServer
+from tests.support.service import Service, in_process, settings_for
+
+
+@pytest.fixture(scope="session")
+def _session_sandbox() -> Iterator[SandboxServer]:
+    with SandboxServer(SandboxConfig(max_send_rate=100_000, max_24h_send=-1)) as server:
+        yield server
+
+
+@pytest.fixture
+def sandbox(_session_sandbox: SandboxServer) -> Iterator[SandboxServer]:
+    """The local SES, empty and without faults."""
+    _session_sandbox.reset()
+    _session_sandbox.faults()
+    yield _session_sandbox
+    _session_sandbox.faults()
+
+
+@pytest.fixture
+async def service(dsn: str, sandbox: SandboxServer) -> AsyncIterator[Service]:
+    """The service with its sender, on a database of its own and the sandbox."""
+    async with in_process(settings_for(dsn, sandbox.url)) as running:
+        yield running

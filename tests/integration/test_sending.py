@@ -1,0 +1,212 @@
+"""From POST /send-mailout to SES's door, on a real database and the sandbox."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.sandbox.server import SandboxServer
+from tests.support.factories import Arrange
+from tests.support.service import BEARER, Service, in_process, settings_for
+from tests.support.waiting import eventually
+
+
+async def finished(service: Service, mailout: UUID, *statuses: str) -> dict[str, Any]:
+    wanted = statuses or ("sent", "failed")
+    return await eventually(
+        lambda: service.show(mailout), until=lambda shown: shown["status"] in wanted
+    )
+
+
+async def test_everybody_gets_their_own_mail_once(
+    service: Service, sandbox: SandboxServer, arrange: Arrange
+) -> None:
+    await arrange.subscribers(120)
+    await arrange.subscriber("ann+letters@bücher.example", name='Ann "A", née Ærø <x>')
+    mailout = await arrange.mailout(
+        subject="Für {{ name }}",
+        body_html="<p>Hi {{ name }}, {{ fields.city | default: 'you' }}</p>",
+    )
+    answer = await service.send(mailout)
+    assert answer.status_code == 202
+    assert answer.json() == {
+        "mailout_id": str(mailout),
+        "status": "sending",
+        "recipients": 121,
+    }
+    assert answer.headers["location"] == f"/mailouts/{mailout}"
+    shown = await finished(service, mailout)
+    assert shown["status"] == "sent"
+    assert shown["counts"]["sent"] == 121
+    accepted = sandbox.accepted()
+    assert len(accepted) == 121
+    assert len({a["to"] for a in accepted}) == 121
+    # Bulk calls of at most 50.
+    assert sandbox.stats()["requests"]["SendBulkEmail"] <= 4
+    [ann] = sandbox.mails("ann+letters")
+    mail = sandbox.mail(ann["message_id"])
+    assert ann["to"] == ["ann+letters@xn--bcher-kva.example"]
+    assert mail["subject"] == 'Für Ann "A", née Ærø <x>'
+    assert "Ann &#34;A&#34;, née Ærø &lt;x&gt;" in mail["html"]
+    assert 'Ann "A", née Ærø <x>' in mail["text"]
+
+
+@pytest.mark.parametrize("mode", ["bulk", "single", "auto"])
+async def test_what_every_mail_carries(
+    dsn: str, sandbox: SandboxServer, arrange: Arrange, mode: str
+) -> None:
+    """Footer, unsubscribe link and header pair, List-Id, tags, both parts: in each mode."""
+    await arrange.subscriber("ann@example.com", name="Ann")
+    mailout = await arrange.mailout(preheader="A peek", from_name="Komma, GmbH")
+    async with in_process(settings_for(dsn, sandbox.url, SES_SEND_MODE=mode)) as service:
+        await service.send(mailout)
+        await finished(service, mailout)
+    [sent] = sandbox.mails()
+    mail = sandbox.mail(sent["message_id"])
+    headers = {h["name"].lower(): h["value"] for h in mail["headers"]}
+    link = headers["list-unsubscribe"].strip("<>")
+    assert link.startswith("http://localhost:8000/unsubscribe?token=")
+    assert headers["list-unsubscribe-post"] == "List-Unsubscribe=One-Click"
+    assert headers["list-id"] == "<news.example.com>"
+    assert headers["from"].startswith('"Komma, GmbH"')
+    for part in (mail["html"], mail["text"]):
+        assert "Example Org" in part
+        assert "1 Street, Town" in part
+        assert link in part
+    assert "ses:no-track" in mail["html"]
+    assert "A peek" in mail["html"]
+    row = await arrange.one("select id from send_logs")
+    attempt = await arrange.one("select attempt_id from send_logs")
+    tags = mail["tags"]
+    as_dict = tags if isinstance(tags, dict) else {t["Name"]: t["Value"] for t in tags}
+    assert as_dict["mailout_id"] == str(mailout)
+    assert as_dict["send_log_id"] == str(row)
+    assert as_dict["attempt"] == str(attempt)
+    operation = "SendEmail" if mode == "single" else "SendBulkEmail"
+    assert sandbox.stats()["requests"][operation] == 1
+
+
+async def test_an_address_that_ses_would_refuse_fails_alone_with_a_reason(
+    service: Service, sandbox: SandboxServer, arrange: Arrange
+) -> None:
+    await arrange.subscribers(3)
+    await arrange.subscriber("two@example.com, three@example.com")
+    await arrange.subscriber("ünïcode@example.com")
+    mailout = await arrange.mailout()
+    await service.send(mailout)
+    shown = await finished(service, mailout)
+    assert (shown["counts"]["sent"], shown["counts"]["failed"]) == (3, 2)
+    reasons = await arrange.sql.execute(
+        "select error_code, error_message from send_logs where status = 'failed'"
+    )
+    async for row in reasons:
+        assert row["error_code"] == "invalid_address"
+        assert row["error_message"]
+
+
+async def test_mixed_entry_results_are_handled_one_by_one(
+    service: Service, sandbox: SandboxServer, arrange: Arrange
+) -> None:
+    """Transient failures are tried again, refusals are final; nobody twice, nobody lost."""
+    await arrange.subscribers(100)
+    mailout = await arrange.mailout()
+    statuses = ["TRANSIENT_FAILURE", "MESSAGE_REJECTED"]
+    sandbox.faults(entry_failure={"probability": 0.3, "statuses": statuses}, seed=7)
+    await service.send(mailout)
+    shown = await finished(service, mailout)
+    counts = shown["counts"]
+    assert counts["sent"] + counts["failed"] == 100
+    assert counts["failed"] > 0
+    assert len(sandbox.accepted()) == counts["sent"]
+    assert sandbox.stats()["duplicates"] == 0
+
+
+async def test_a_lost_answer_is_unknown_and_never_sent_again(
+    service: Service, sandbox: SandboxServer, arrange: Arrange
+) -> None:
+    """SES accepted and the connection broke: exactly one request, recorded as unknown."""
+    await arrange.subscribers(20)
+    mailout = await arrange.mailout()
+    sandbox.faults(next=["accept_then_drop"])
+    await service.send(mailout)
+    shown = await finished(service, mailout)
+    assert shown["counts"]["unknown"] == 20
+    assert "unknown" in shown["status_reason"]
+    assert sandbox.stats()["requests"]["SendBulkEmail"] == 1
+    assert sandbox.stats()["duplicates"] == 0
+
+
+async def test_a_throttled_call_is_repeated_without_counting(
+    service: Service, sandbox: SandboxServer, arrange: Arrange
+) -> None:
+    await arrange.subscribers(10)
+    mailout = await arrange.mailout()
+    sandbox.faults(next=["throttle"])
+    await service.send(mailout)
+    shown = await finished(service, mailout)
+    assert shown["counts"]["sent"] == 10
+    assert await arrange.one("select max(attempts) from send_logs") == 1
+
+
+async def test_a_suspended_account_pauses_the_mailout_and_loses_nobody(
+    service: Service, sandbox: SandboxServer, arrange: Arrange
+) -> None:
+    await arrange.subscribers(10)
+    mailout = await arrange.mailout()
+    sandbox.faults(account_suspended=True)
+    await service.send(mailout)
+    shown = await finished(service, mailout, "paused")
+    assert shown["counts"]["queued"] == 10
+    assert "account" in shown["status_reason"]
+
+
+async def test_a_test_send_goes_to_the_test_addresses_and_leaves_the_mailout_alone(
+    service: Service, sandbox: SandboxServer, arrange: Arrange
+) -> None:
+    await arrange.subscriber("ann@example.com", name="Ann")
+    mailout = await arrange.mailout("draft", subject="Hello {{ name }}")
+    for _ in range(2):
+        answer = await service.send(mailout, test=True)
+        assert answer.status_code == 202
+        assert answer.json()["recipients"] == 2
+
+    async def mails() -> list[dict[str, Any]]:
+        return sandbox.mails()
+
+    sent = await eventually(mails, until=lambda found: len(found) == 4)
+    assert {m["to"][0] for m in sent} == {"me@example.com", "you@example.com"}
+    assert {m["subject"] for m in sent} == {"[Test] Hello Ann"}
+    assert (await service.show(mailout))["status"] == "draft"
+    link = next(
+        h["value"].strip("<>")
+        for h in sandbox.mail(sent[0]["message_id"])["headers"]
+        if h["name"].lower() == "list-unsubscribe"
+    )
+    page = await service.http.post(link.removeprefix("http://localhost:8000"))
+    assert page.status_code == 200
+    assert await arrange.one("select status from subscribers") == "active"
+
+
+async def test_a_dry_run_sends_nothing_and_reports(
+    service: Service, sandbox: SandboxServer, arrange: Arrange
+) -> None:
+    await arrange.subscribers(7)
+    await arrange.subscriber("bad address")
+    await arrange.subscriber("left@example.com", status="unsubscribed")
+    mailout = await arrange.mailout()
+    answer = await service.send(mailout, dry_run=True)
+    assert answer.status_code == 202
+    where = answer.headers["location"]
+
+    async def report() -> dict[str, Any]:
+        found: dict[str, Any] = (await service.http.get(where, headers=BEARER)).json()
+        return found
+
+    done = await eventually(report, until=lambda r: r["state"] == "done")
+    assert done["recipients"] == 7
+    assert done["skipped"] == {"invalid_address": 1, "unsubscribed": 1}
+    assert done["problems"][0]["email"] == "bad address"
+    assert (await service.show(mailout))["status"] == "ready"
+    assert sandbox.accepted() == []

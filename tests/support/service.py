@@ -1,0 +1,142 @@
+"""The service with its sender: in this process over ASGI, or as real processes over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from app.api.deps import Services
+from app.main import create_app, running
+from app.settings import Settings, load_settings
+
+SECRET = "caller-secret-0123456789abcdefghij"
+UNSUBSCRIBE_SECRET = "unsubscribe-secret-0123456789abcdef"
+TOPIC = "arn:aws:sns:us-east-1:123456789012:amazonsender"
+BEARER = {"Authorization": f"Bearer {SECRET}"}
+
+DEFAULTS: dict[str, str] = {
+    "EXECUTOR_SHARED_SECRET": SECRET,
+    "UNSUBSCRIBE_SECRET": UNSUBSCRIBE_SECRET,
+    "APP_BASE_URL": "http://localhost:8000",
+    "AWS_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "AKIATEST",
+    "AWS_SECRET_ACCESS_KEY": "test-secret-key",
+    "SES_FROM_EMAIL": "news@example.com",
+    "SES_CONFIGURATION_SET": "sandbox",
+    "ORG_NAME": "Example Org",
+    "ORG_ADDRESS": "1 Street, Town",
+    "SNS_ALLOWED_TOPIC_ARNS": TOPIC,
+    "TEST_EMAILS": "me@example.com, you@example.com",
+    "RATE_LIMIT_PER_SEC": "100000",
+}
+
+
+def environment(dsn: str, sandbox_url: str | None, **changes: str | None) -> dict[str, str]:
+    """The variables of a complete configuration; a change to None removes one."""
+    values: dict[str, str | None] = {**DEFAULTS, "DATABASE_URL": dsn}
+    if sandbox_url is not None:
+        values |= {"AWS_ENDPOINT_URL_SESV2": sandbox_url, "AWS_ENDPOINT_URL_SNS": sandbox_url}
+    values |= changes
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def settings_for(dsn: str, sandbox_url: str | None, **changes: str | None) -> Settings:
+    values = environment(dsn, sandbox_url, **changes)
+    return load_settings(None, **{name.lower(): value for name, value in values.items()})
+
+
+class Service:
+    """A running service and a client for it."""
+
+    def __init__(self, services: Services, http: httpx.AsyncClient) -> None:
+        self.services = services
+        self.http = http
+
+    async def send(self, mailout_id: object, **body: Any) -> httpx.Response:
+        return await self.http.post(
+            "/send-mailout", json={"mailout_id": str(mailout_id), **body}, headers=BEARER
+        )
+
+    async def show(self, mailout_id: object) -> dict[str, Any]:
+        found: dict[str, Any] = (
+            (await self.http.get(f"/mailouts/{mailout_id}", headers=BEARER))
+            .raise_for_status()
+            .json()
+        )
+        return found
+
+
+@asynccontextmanager
+async def in_process(settings: Settings, *, with_sender: bool = True) -> AsyncIterator[Service]:
+    """The service in this event loop."""
+    async with running(settings, with_sender=with_sender) as services:
+        transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as http:
+            yield Service(services, http)
+
+
+class Process:
+    """One of our commands as a process of its own, its log in a file."""
+
+    def __init__(self, child: subprocess.Popen[bytes], log: Path) -> None:
+        self.child = child
+        self._log = log
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def signal(self, number: signal.Signals) -> None:
+        os.killpg(self.child.pid, number)
+
+    def stop(self) -> float:
+        """SIGTERM; gives the seconds until it was gone."""
+        started = time.monotonic()
+        self.signal(signal.SIGTERM)
+        self.child.wait(30)
+        return time.monotonic() - started
+
+
+@contextmanager
+def process(folder: Path, variables: dict[str, str], *arguments: str) -> Iterator[Process]:
+    """`amazonsender …` in the background; killed at the end if it still runs."""
+    log = folder / f"{arguments[0]}-{time.monotonic_ns()}.log"
+    with log.open("wb") as out:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "app.cli", *arguments],
+            env={"PATH": os.environ["PATH"], "HOME": str(folder), **variables},
+            cwd=folder,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield Process(child, log)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def command(
+    folder: Path, variables: dict[str, str], *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """`amazonsender …` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "app.cli", *arguments],
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), **variables},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
