@@ -1,0 +1,112 @@
+"""Liquid hidden behind plain words, while tools that know nothing of it handle the text.
+
+An HTML parser moves a `{% for %}` out of a table and escapes the `<` of `{% if a < 3 %}`; Markdown
+takes the `|` of a filter for a table's cell. So every Liquid tag and output is replaced by a word
+of letters and digits (a token), which all of them leave alone, and put back afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import count
+
+from liquid.lex import compile_liquid_rules
+from liquid.token import TOKEN_CONTENT, TOKEN_OUTPUT
+
+# python-liquid's own rules, so that a token covers exactly what its lexer would take.
+_LEXER = compile_liquid_rules()
+_PRINTING_TAGS = ("echo", "cycle", "increment", "decrement")
+_BLOCK_TAGS = ("if", "unless", "case", "for", "tablerow", "capture", "ifchanged")
+
+
+@dataclass(frozen=True)
+class Mask:
+    """What a token stands for: a whole comment, else one output or one tag.
+
+    tag: the tag's name, None for an output.
+    """
+
+    liquid: str
+    tag: str | None
+
+    @property
+    def prints(self) -> bool:
+        """Whether it shows something by itself, unlike `if` or `assign`."""
+        return self.tag is None or self.tag in _PRINTING_TAGS
+
+
+class Masks:
+    """Tokens for the Liquid of one mail; the text between them is literal, braces included."""
+
+    def __init__(self, *texts: str) -> None:
+        """texts: all that tokens may ever stand among; none of them contains a token by chance."""
+        everything = "\n".join(texts).lower()
+        self._prefix = next(p for n in count() if (p := f"lq{n}x") not in everything)
+        self._masks: list[Mask] = []
+        self.token = re.compile(rf"{self._prefix}\d+z")
+
+    def add(self, liquid: str, tag: str | None = None) -> str:
+        """A token for an output, or for a tag of that name."""
+        self._masks.append(Mask(liquid, tag))
+        return f"{self._prefix}{len(self._masks) - 1}z"
+
+    def __getitem__(self, token: str) -> Mask:
+        return self._masks[int(token[len(self._prefix) : -1])]
+
+    def mask(self, source: str) -> str:
+        """Replace the Liquid in a source that parses. `raw` blocks become literal text."""
+        masked: list[str] = []
+        comment_depth, comment_start = 0, 0
+        for match in _LEXER.finditer(source):
+            kind, name = match.lastgroup, match["name"]
+            if comment_depth:
+                comment_depth += {"comment": 1, "endcomment": -1}.get(name, 0)
+                if not comment_depth:
+                    masked.append(self.add(source[comment_start : match.end()], "comment"))
+            elif kind == TOKEN_CONTENT:
+                masked.append(match[0])
+            elif kind == "RAW":
+                masked.append(self._unwrap(match))
+            elif name == "comment":
+                comment_depth, comment_start = 1, match.start()
+            else:
+                masked.append(self.add(match[0], None if kind == TOKEN_OUTPUT else name or "doc"))
+        return "".join(masked)
+
+    def _unwrap(self, raw: re.Match[str]) -> str:
+        """A raw block's text, between comments that trim white space as the block would."""
+        left = "-" if raw[0].startswith("{%-") else ""
+        before = self.add(f"{{%{left} # %}}", "#")
+        after = self.add(f"{{% # {raw['rsr']}%}}", "#")
+        return before + raw["raw"] + after
+
+    def unmask(self, text: str) -> str:
+        """Liquid source that renders `text`: tokens are Liquid again, all else is literal."""
+        source: list[str] = []
+        end = 0
+        for match in self.token.finditer(text):
+            source += literal(text[end : match.start()]), self[match[0]].liquid
+            end = match.end()
+        return "".join(source) + literal(text[end:])
+
+    def silent(self, text: str) -> str:
+        """The tokens in `text` that show nothing: what remains where the text around is dropped."""
+        return "".join(m[0] for m in self.token.finditer(text) if not self[m[0]].prints)
+
+    def is_silent(self, text: str) -> bool:
+        """Whether `text` has tokens that show nothing, and nothing else but blanks."""
+        words = self.token.sub(lambda match: "x" if self[match[0]].prints else "", text)
+        return bool(text.strip()) and not words.strip()
+
+    def depth(self, text: str) -> int:
+        """How many Liquid blocks are open at the end of `text`, which starts in none."""
+        tags = [self[match[0]].tag or "" for match in self.token.finditer(text)]
+        closed = sum(tag.startswith("end") for tag in tags)
+        return sum(tag in _BLOCK_TAGS for tag in tags) - closed
+
+
+def literal(text: str) -> str:
+    """Liquid source that renders `text` as it is."""
+    # A single { at the end may meet the brace of whatever follows.
+    return re.sub(r"\{{2,}|\{(?=%|\Z)", r"{% raw %}\g<0>{% endraw %}", text)

@@ -1,0 +1,149 @@
+"""The text part, derived from masked HTML when the author gives none."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from markdownify import MarkdownConverter
+
+from app.domain.markup import MARKUP, loosened
+from app.domain.masking import Masks
+
+_NOT_SHOWN = {"head", "title", "style", "script", "template", "noscript"}
+# Of these attributes the text shows the value; Liquid in others matters only if it shows nothing
+# by itself: an `assign` does, and an `if` whose `endif` stands elsewhere.
+_SHOWN_ATTRIBUTES = {("a", "href"), ("img", "alt")}
+
+
+def from_html(source: str, masks: Masks) -> str:
+    """Readable text from masked HTML, masked as well."""
+    source = MARKUP.sub(lambda m: masks.silent(m[0]) if m[0][1] in "!?" else m[0], source)
+    source = loosened(source, masks)
+    # The doctype keeps BeautifulSoup from taking a short text for a file's name.
+    text: str = _Converter(masks).convert(f"<!doctype html>{source}")
+    text = re.sub(r"[ \t\xa0]+(?=\n|\Z)", "", text)
+    text = re.sub(r"\n{3,}", "\n\n", text)
+    return _tables_as_lines(_without_tag_lines(text.strip(), masks), masks)
+
+
+class _Converter(MarkdownConverter):
+    """Markdown without its marks: what a person would type in a plain mail."""
+
+    def __init__(self, masks: Masks) -> None:
+        super().__init__(
+            escape_asterisks=False,
+            escape_underscores=False,
+            wrap=True,  # line breaks of the source are spaces, as in a browser
+            wrap_width=None,
+            bullets="-",
+        )
+        self.masks = masks
+
+    def process_tag(self, node: Any, parent_tags: Any = None) -> str:
+        if node.name in _NOT_SHOWN or _is_hidden(node):
+            return self.masks.silent(str(node))
+        dropped = [
+            f"{name}={value}"
+            for name, value in node.attrs.items()
+            if (node.name, name) not in _SHOWN_ATTRIBUTES
+        ]
+        # markdownify's types leave this method out.
+        text: str = super().process_tag(node, parent_tags)  # type: ignore[misc]
+        return self.masks.silent(" ".join(dropped)) + text
+
+    def convert_a(self, el: Any, text: str, parent_tags: Any) -> str:
+        url = (el.get("href") or "").strip()
+        label = text.strip()
+        shown = self.masks.unmask(label)
+        target = self.masks.unmask(url)
+        if not url or url.startswith("#") or shown in (target, target.removeprefix("mailto:")):
+            return text
+        link = f"{label} ({url})" if label else url
+        return text.replace(label, link, 1) if label else link
+
+    def convert_img(self, el: Any, text: str, parent_tags: Any) -> str:
+        return el.get("alt") or ""
+
+    def convert_br(self, el: Any, text: str, parent_tags: Any) -> str:
+        return "\n" + text
+
+    def convert_block(self, el: Any, text: str, parent_tags: Any) -> str:
+        return f"\n\n{text.strip()}\n\n" if text.strip() else ""
+
+    convert_div = convert_section = convert_article = convert_block
+    convert_header = convert_footer = convert_main = convert_center = convert_block
+    convert_p = convert_pre = convert_table = convert_block
+    convert_dl = convert_dt = convert_dd = convert_block
+    convert_figure = convert_figcaption = convert_caption = convert_block
+
+    def convert_ul(self, el: Any, text: str, parent_tags: Any) -> str:
+        nested = "li" in parent_tags
+        return f"\n{text.rstrip()}" if nested else self.convert_block(el, text, parent_tags)
+
+    convert_ol = convert_ul
+
+    def convert_hN(  # noqa: N802  # markdownify's name
+        self, n: int, el: Any, text: str, parent_tags: Any
+    ) -> str:
+        return self.convert_block(el, text, parent_tags)
+
+    def convert_tr(self, el: Any, text: str, parent_tags: Any) -> str:
+        return f"\n{text.strip()}\n"
+
+    def convert_td(self, el: Any, text: str, parent_tags: Any) -> str:
+        """Cells of one line stand side by side; those of layout tables are blocks."""
+        text = text.strip()
+        return f"\n\n{text}\n\n" if "\n" in text else f"{text}  " * bool(text)
+
+    convert_th = convert_td
+
+    def convert_text(self, el: Any, text: str, parent_tags: Any) -> str:
+        return text
+
+    convert_b = convert_strong = convert_em = convert_i = convert_del = convert_s = convert_text
+    convert_code = convert_kbd = convert_samp = convert_sub = convert_sup = convert_text
+    convert_video = convert_q = convert_text
+
+
+def _is_hidden(node: Any) -> bool:
+    style = str(node.attrs.get("style") or "").replace(" ", "").lower()
+    return "hidden" in node.attrs or "display:none" in style
+
+
+def _without_tag_lines(text: str, masks: Masks) -> str:
+    """Take away the lines that tags alone stand on, so that they leave no blank lines.
+
+    Where such lines separate others, the largest of the gaps around them remains.
+    """
+    out: list[str] = []
+    gap: float = math.inf  # line breaks since the last line that shows something
+    for line, breaks in re.findall(r"([^\n]*)(\n*)", text):
+        silent = masks.is_silent(line)
+        out.append("".join(line.split()) if silent else line)
+        gap = gap if silent else 0
+        more = max(0, len(breaks) - gap)
+        out.append("\n" * int(more))
+        gap += more
+    return "".join(out)
+
+
+def _tables_as_lines(text: str, masks: Masks) -> str:
+    """Loops in place of `tablerow`, which writes HTML."""
+
+    # As an output: python-liquid drops blocks that hold nothing but white space.
+    between = "{% unless forloop.first %}{{ '\n' }}{% endunless %}"
+
+    def as_loop(match: re.Match[str]) -> str:
+        mask = masks[match[0]]
+        if mask.tag == "endtablerow":
+            return masks.add("{% endfor %}", "endfor")
+        if mask.tag == "tablerow":
+            loop = re.sub(
+                r",?\s*cols\s*:\s*[^\s,%-]+", "", mask.liquid.replace("tablerow", "for", 1)
+            )
+            return masks.add(loop + between, "for")
+        return match[0]
+
+    return masks.token.sub(as_loop, text)

@@ -1,0 +1,253 @@
+"""A mailout's content, compiled once and filled per recipient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from liquid import BoundTemplate
+from liquid.exceptions import LiquidError, ResourceLimitError
+
+from app.domain import liquid, markdown, markup, plaintext
+from app.domain.holes import CONTROL, Part, RenderError
+from app.domain.markup import Footer
+from app.domain.masking import Masks
+from app.errors import TemplateInvalid
+
+__all__ = [
+    "Compiled",
+    "Content",
+    "Footer",
+    "RenderError",
+    "Rendered",
+    "compile_content",
+    "template_variables",
+]
+
+MAX_BODY_BYTES = 5_000_000  # UTF-8; SES takes 1 MB a call, so this only bounds our own work
+
+
+@dataclass(frozen=True)
+class Content:
+    """What an author wrote; all of it may contain Liquid. HTML goes before Markdown."""
+
+    subject: str
+    body_html: str | None
+    body_markdown: str | None
+    body_text: str | None
+    preheader: str | None = None
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One recipient's mail, as SES would send it."""
+
+    subject: str
+    html: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """One mailout's inline templates for SES.
+
+    constant: values of the holes that are the same for everybody; `values` has them too.
+    """
+
+    subject: str
+    html: str
+    text: str
+    constant: Mapping[str, str]
+    parts: tuple[Part, Part, Part]
+
+    def values(self, variables: Mapping[str, Any]) -> dict[str, str]:
+        """A value for every hole, ready to be pasted.
+
+        variables: what `template_variables` gives. Raises RenderError.
+        """
+        values = dict(self.constant)
+        for part in self.parts:
+            part.fill(variables, values)
+        return values
+
+    def paste(self, values: Mapping[str, str]) -> Rendered:
+        """What SES makes of `values`: each hole replaced once, nothing escaped, nothing reread."""
+        return Rendered(*(part.paste(values) for part in self.parts))
+
+
+def template_variables(
+    *,
+    email: str,
+    name: str | None,
+    fields: Mapping[str, Any] | None,
+    mailout_id: str,
+    mailout_subject: str,
+    unsubscribe_url: str,
+) -> dict[str, Any]:
+    """The variables of a template (CONTRACT.md 4).
+
+    An empty name is none, so that `if name` and `default` do what they seem to.
+    """
+    return {
+        "email": email,
+        "name": name or None,
+        "fields": fields or {},
+        "mailout": {"id": mailout_id, "subject": mailout_subject},
+        "unsubscribe_url": unsubscribe_url,
+    }
+
+
+def compile_content(content: Content, footer: Footer) -> Compiled:
+    """Compile one mailout's subject, HTML and text.
+
+    Raises TemplateInvalid, naming the field and where possible the line, for whatever would go
+    wrong with every recipient.
+    """
+    body, field = _body(content)
+    _check_subject(content.subject)
+    _check(content.subject, field="subject")
+    _check(body, field=field, html=True)
+    preheader = content.preheader if (content.preheader or "").strip() else None
+    _check(preheader or "", field="preheader", html=True)
+    text = content.body_text if (content.body_text or "").strip() else None
+    _check(text or "", field="body_text")
+
+    masks = Masks(body, preheader or "", footer.html, footer.org_name, footer.org_address)
+    fragment = masks.mask(body)
+    if field == "body_markdown":
+        fragment = markdown.to_html(fragment, masks)
+    try:
+        markup.check(fragment)
+    except markup.MarkupError as exc:
+        raise TemplateInvalid(f"{field}: {exc}.", field=field) from exc
+
+    html_source = _html_source(fragment, field, preheader, footer, masks)
+    text_source = _derived_text(fragment, masks) if text is None else text
+
+    names = (f"h{number}" for number in count())
+    subject = Part(liquid.parse(content.subject, html=False, field="subject"), names, one_line=True)
+    html = Part(liquid.parse(html_source, html=True, field=field), names)
+    plain = Part(_parse_text(text_source + _text_footer(footer), derived=text is None), names)
+    return Compiled(
+        subject=subject.template,
+        html=html.template,
+        text=plain.template,
+        constant=subject.constant | html.constant | plain.constant,
+        parts=(subject, html, plain),
+    )
+
+
+def _body(content: Content) -> tuple[str, str]:
+    """The body to send, and the name of its field."""
+    for field in ("body_html", "body_markdown"):
+        body: str | None = getattr(content, field)
+        if body and body.strip():
+            return body, field
+    raise TemplateInvalid("The mailout has no body: give HTML or Markdown.", field="body_html")
+
+
+def _check_subject(subject: str) -> None:
+    if not subject.strip():
+        raise TemplateInvalid("The subject is empty.", field="subject")
+    if control := CONTROL.search(subject):
+        raise TemplateInvalid(
+            f"The subject has a line break or control character (U+{ord(control[0]):04X}); "
+            "write it in one line.",
+            field="subject",
+        )
+
+
+def _check(source: str, *, field: str, html: bool = False) -> None:
+    """Raise TemplateInvalid for what can be known from the author's own text, line by line."""
+    try:
+        size = len(source.encode())
+    except UnicodeEncodeError as exc:
+        raise TemplateInvalid(f"{field} is not valid Unicode text.", field=field) from exc
+    if size > MAX_BODY_BYTES:
+        limit = MAX_BODY_BYTES // 1_000_000
+        raise TemplateInvalid(f"{field} is larger than {limit} MB; shorten it.", field=field)
+    template = liquid.parse(source, html=html, field=field)
+    failures = [_failure(template, trial) for trial in _TRIALS]
+    # What fails differently, or for some data only, is those recipients' problem: the dry run
+    # lists them. A loop without end is nobody's wish.
+    alike = len({failure and failure.detail for failure in failures}) == 1
+    for failure in failures:
+        cause = failure and failure.__cause__
+        if failure and (alike or isinstance(cause, ResourceLimitError)):
+            line = liquid.line_of(cause) if isinstance(cause, LiquidError) else None
+            detail = f"{liquid.place(field, line)}: {failure.detail}"
+            raise TemplateInvalid(detail, field=field, line=line)
+
+
+class _AnyField(dict[str, str]):
+    """A subscriber's fields, whatever the template asks for. "1" passes for text and number."""
+
+    def __missing__(self, key: str) -> str:
+        return "1"
+
+
+_TRIALS = [
+    template_variables(
+        email=email,
+        name=name,
+        fields=fields,
+        mailout_id="00000000-0000-0000-0000-000000000000",
+        mailout_subject="News",
+        unsubscribe_url="https://example.com/unsubscribe",
+    )
+    for email, name, fields in (
+        ("", None, {}),
+        ("ann@example.com", "Ann", _AnyField({"": "1"})),  # not empty, hence truthy
+    )
+]
+
+
+def _failure(template: BoundTemplate, variables: Mapping[str, Any]) -> RenderError | None:
+    try:
+        Part(template, (f"h{number}" for number in count())).fill(variables, {})
+    except RenderError as exc:
+        return exc
+    return None
+
+
+def _html_source(
+    fragment: str, field: str, preheader: str | None, footer: Footer, masks: Masks
+) -> str:
+    make = markup.markdown_document if field == "body_markdown" else markup.as_document
+    document = markup.inline_styles(make(fragment), masks)
+    document = markup.untrack_unsubscribe(document, masks)
+    document = markup.insert(
+        document,
+        masks,
+        first=markup.preheader(masks.mask(preheader)) if preheader else "",
+        last=markup.footer_html(footer, masks.add("{{ unsubscribe_url }}")),
+    )
+    return masks.unmask(document)
+
+
+def _text_footer(footer: Footer) -> str:
+    masks = Masks(footer.text, footer.org_name, footer.org_address)
+    return masks.unmask(markup.footer_text(footer, masks.add("{{ unsubscribe_url }}")))
+
+
+def _derived_text(fragment: str, masks: Masks) -> str:
+    try:
+        return masks.unmask(plaintext.from_html(fragment, masks))
+    except RecursionError as exc:
+        problem = "The text part can't be derived from elements left open; give body_text."
+        raise TemplateInvalid(problem, field="body_text") from exc
+
+
+def _parse_text(source: str, *, derived: bool) -> BoundTemplate:
+    try:
+        return liquid.parse(source, html=False, field="body_text")
+    except TemplateInvalid as exc:
+        if not derived:
+            raise
+        raise TemplateInvalid(
+            "The text part can't be derived from a body whose Liquid blocks cross its elements; "
+            "give body_text.",
+            field="body_text",
+        ) from exc
