@@ -1,0 +1,57 @@
+"""What stands in the cells of our CSV files: text that no spreadsheet runs, tags, values. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+# A spreadsheet takes a cell that begins like this for a formula, some after trimming spaces and
+# some in full-width characters too (CWE-1236; OWASP ASVS 1.2.10). The second apostrophe of a text
+# like `'=1` is ours, so that reading takes away exactly what writing put there.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n ＝＋－＠]")
+_PROTECTED = re.compile(r"'+[=+\-@\t\r\n ＝＋－＠]")
+
+_TAG_SEPARATORS = re.compile(r"[;|,]")
+
+
+def protect(text: str) -> str:
+    """The text as a cell that no spreadsheet takes for a formula: `'` stands before those."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def restore(cell: str) -> str:
+    """The text that `protect` was given."""
+    return cell[1:] if _PROTECTED.match(cell) else cell
+
+
+def read_tags(cell: str) -> list[str]:
+    """Tags separated by `;`, `|` or `,`, or as a JSON list of texts; each once, in order."""
+    parts: Iterable[str] = _TAG_SEPARATORS.split(cell)
+    if cell.startswith("["):
+        listed = _json(cell)
+        if isinstance(listed, list) and all(isinstance(tag, str) for tag in listed):
+            parts = listed
+    stripped = (tag.strip() for tag in parts)
+    return list(dict.fromkeys(tag for tag in stripped if tag))
+
+
+def write_tags(tags: list[str]) -> str:
+    """With `;` between them; as JSON where a tag holds a separator itself."""
+    cell = ";".join(tags)
+    return cell if read_tags(cell) == tags else json.dumps(tags, ensure_ascii=False)
+
+
+def write_value(value: Any) -> str:
+    """A field's value: text as it is, nothing for null, everything else as JSON."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
