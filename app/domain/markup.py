@@ -320,7 +320,7 @@ def footer_text(footer: Footer, unsubscribe_url: str) -> str:
     organisation = f"{footer.org_name}\n{footer.org_address}"
     blocks = [footer.text, organisation, f"Unsubscribe: {unsubscribe_url}"]
     lines = ("\n".join(block.strip().splitlines()) for block in blocks)
-    return "\n\n---\n" + "\n\n".join(block for block in lines if block) + "\n"
+    return "---\n" + "\n\n".join(block for block in lines if block) + "\n"
 
 
 def _lines(text: str) -> str:

@@ -42,7 +42,7 @@ class _Converter(MarkdownConverter):
         self.masks = masks
 
     def process_tag(self, node: Any, parent_tags: Any = None) -> str:
-        if node.name in _NOT_SHOWN or _is_hidden(node):
+        if node.name in _NOT_SHOWN or self._is_hidden(node):
             return self.masks.silent(str(node))
         dropped = [
             f"{name}={value}"
@@ -52,6 +52,11 @@ class _Converter(MarkdownConverter):
         # markdownify's types leave this method out.
         text: str = super().process_tag(node, parent_tags)  # type: ignore[misc]
         return self.masks.silent(" ".join(dropped)) + text
+
+    def _is_hidden(self, node: Any) -> bool:
+        style = str(node.attrs.get("style") or "").replace(" ", "").lower()
+        hidden = "hidden" in node.attrs or "display:none" in style
+        return hidden and not self.masks.token.search(style)
 
     def convert_a(self, el: Any, text: str, parent_tags: Any) -> str:
         url = (el.get("href") or "").strip()
@@ -105,11 +110,6 @@ class _Converter(MarkdownConverter):
     convert_b = convert_strong = convert_em = convert_i = convert_del = convert_s = convert_text
     convert_code = convert_kbd = convert_samp = convert_sub = convert_sup = convert_text
     convert_video = convert_q = convert_text
-
-
-def _is_hidden(node: Any) -> bool:
-    style = str(node.attrs.get("style") or "").replace(" ", "").lower()
-    return "hidden" in node.attrs or "display:none" in style
 
 
 def _without_tag_lines(text: str, masks: Masks) -> str:

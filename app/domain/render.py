@@ -125,11 +125,14 @@ def compile_content(content: Content, footer: Footer) -> Compiled:
 
     html_source = _html_source(fragment, field, preheader, footer, masks)
     text_source = _derived_text(fragment, masks) if text is None else text
+    text_source = (
+        f"{text_source}\n\n{_text_footer(footer)}" if text_source else _text_footer(footer)
+    )
 
     names = (f"h{number}" for number in count())
     subject = Part(liquid.parse(content.subject, html=False, field="subject"), names, one_line=True)
     html = Part(liquid.parse(html_source, html=True, field=field), names)
-    plain = Part(_parse_text(text_source + _text_footer(footer), derived=text is None), names)
+    plain = Part(_parse_text(text_source, derived=text is None), names)
     return Compiled(
         subject=subject.template,
         html=html.template,

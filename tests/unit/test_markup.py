@@ -433,6 +433,11 @@ def test_a_link_opened_and_closed_under_conditions_is_text() -> None:
     assert text_of(html, name=None) == "go"
 
 
+def test_what_liquid_may_hide_is_in_the_text() -> None:
+    html = '<p style="display:none">a</p><p style="{% if name %}display:none{% endif %}">b</p>'
+    assert text_of(html) == "b"
+
+
 def test_tablerow_is_lines_in_text() -> None:
     html = "<table>{% tablerow i in fields.items cols:2 %}<b>{{ i }}</b>{% endtablerow %}</table>"
     assert text_of(html, items=["p", "q", "r"]) == "p\nq\nr"
