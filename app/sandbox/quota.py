@@ -17,6 +17,10 @@ DAY_SECONDS = 24 * 3600
 SLOT_SECONDS = 60  # the 24 hours are kept by the minute
 
 
+# What "any rate left" is: one recipient, less what two clocks and a network may differ by.
+LEAST_LEFT = 0.95
+
+
 class Bucket:
     """A one-second rate that lets a call pass while any of it is left, then wants its debt paid.
 
@@ -34,7 +38,7 @@ class Bucket:
         now = self._clock()
         self._level = min(max(self.rate, 1.0), self._level + (now - self._at) * self.rate)
         self._at = now
-        if self._level <= 0:
+        if self._level < LEAST_LEFT:
             return False
         self._level -= count
         return True

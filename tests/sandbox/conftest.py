@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,7 +14,7 @@ from tests.sandbox.support import Receiver, ses_client
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
-FAST = {"max_send_rate": 100_000.0, "max_24h_send": -1.0, "event_delay": (0.0, 0.0)}
+FAST: dict[str, Any] = {"max_send_rate": 100_000.0, "max_24h_send": -1.0, "event_delay": (0.0, 0.0)}
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +46,7 @@ def receiver() -> Iterator[Receiver]:
 def start(request: pytest.FixtureRequest) -> Callable[..., SandboxServer]:
     """Start a sandbox of one's own with some settings."""
 
-    def started(**settings: object) -> SandboxServer:
+    def started(**settings: Any) -> SandboxServer:
         server = SandboxServer(SandboxConfig(**{**FAST, **settings}))
         server.__enter__()
         request.addfinalizer(lambda: server.__exit__(None, None, None))
@@ -61,7 +61,7 @@ def with_events(
 ) -> Callable[..., SandboxServer]:
     """Start a sandbox that posts to `receiver`, with the subscription confirmed."""
 
-    def started(**settings: object) -> SandboxServer:
+    def started(**settings: Any) -> SandboxServer:
         server = start(event_endpoint=receiver.url, **settings)
         receiver.confirm(server.url)
         return server

@@ -97,7 +97,7 @@ def statuses(answer: Any) -> list[str]:
 
 
 @contextmanager
-def refused(code: str, status: int = 400, match: str = "") -> Iterator[None]:
+def refused(code: str, status: int = 400, match: str | None = None) -> Iterator[None]:
     """The call inside is refused as a whole with SES's `code` and HTTP `status`."""
     with pytest.raises(ClientError, match=match) as caught:
         yield
@@ -136,7 +136,7 @@ class Receiver:
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802 - the name http.server looks for
+            def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 text = body if headers.get("content-type", "").startswith("text") else b"{}"
@@ -182,7 +182,7 @@ class Receiver:
 
     def confirm(self, sandbox_url: str) -> None:
         """Wait for the SubscriptionConfirmation and confirm it as the product does."""
-        asked = self.wait_for(lambda received: bool(received))[0].body
+        asked = self.wait_for(bool)[0].body
         sns_client(sandbox_url).confirm_subscription(
             TopicArn=asked["TopicArn"], Token=asked["Token"]
         )
