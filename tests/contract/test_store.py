@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from uuid import uuid4
 
 from app.adapters.store import Store
@@ -419,7 +420,7 @@ async def test_import_adds_updates_and_never_brings_anybody_back(
     store: Store, arrange: Arrange
 ) -> None:
     await arrange.subscriber("Ann@example.com", status="unsubscribed", tags=["old"])
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"email": "ann@example.com", "name": "Ann", "tags": ["new"], "fields": {"city": "Rome"}},
         {"email": "bob@example.com", "name": None, "tags": [], "fields": {}},
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -69,7 +70,7 @@ async def test_every_order_ends_in_the_same_state(
     """Send, delivery, hard bounce and complaint in each order, with SES's own answer recorded
     first, in the middle or last, and each event doubled."""
     mailout, batch = await one_in_flight(direct_store, arrange)
-    kinds = [
+    kinds: list[Callable[[], dict[str, Any]]] = [
         lambda: event(batch, "send"),
         lambda: event(batch, "delivery"),
         lambda: hard_bounce(batch),

@@ -90,11 +90,12 @@ class TestAuthentication:
     async def test_three_ways_to_present_the_secret(
         self, service: Service, arrange: Arrange
     ) -> None:
-        for headers, body in (
+        ways: list[tuple[dict[str, str], dict[str, str]]] = [
             (BEARER, {}),
             ({"X-Auth-Token": SECRET}, {}),
             ({}, {"auth_token": SECRET}),
-        ):
+        ]
+        for headers, body in ways:
             mailout = await arrange.mailout()
             answer = await service.http.post(
                 "/send-mailout", json={"mailout_id": str(mailout), **body}, headers=headers

@@ -1,0 +1,98 @@
+"""Group commit: few database calls, each caller answered for its own event."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from app.adapters.store import Store
+from app.errors import DatabaseError, DatabaseUnavailable
+from app.services.record_events import RecordEvents
+
+
+class Recorder(Store):
+    """Keeps the groups instead of calling a database."""
+
+    def __init__(self, error: Exception | None = None, refuses: str | None = None) -> None:
+        self.groups: list[list[str]] = []
+        self.error = error
+        self.refuses = refuses
+        self.release = asyncio.Event()
+        self.release.set()
+
+    async def apply_ses_events(self, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+        await self.release.wait()
+        names = [row["sns_message_id"] for row in rows]
+        self.groups.append(names)
+        if self.error:
+            raise self.error
+        if self.refuses in names:
+            raise DatabaseError("refused", sqlstate="22023")
+        return {"new": len(rows), "matched": len(rows)}
+
+
+def rows(count: int) -> list[dict[str, Any]]:
+    return [{"sns_message_id": str(n), "type": "delivery"} for n in range(count)]
+
+
+async def test_a_lone_event_is_written_at_once() -> None:
+    store = Recorder()
+    await RecordEvents(store)(rows(1)[0])
+    assert store.groups == [["0"]]
+
+
+async def test_what_comes_meanwhile_is_written_together() -> None:
+    store = Recorder()
+    store.release.clear()
+    record = RecordEvents(store)
+    tasks = [asyncio.create_task(record(row)) for row in rows(1200)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    store.release.set()
+    await asyncio.gather(*tasks)
+    assert sum(map(len, store.groups)) == 1200
+    assert max(map(len, store.groups)) <= 500
+    assert len(store.groups) <= 4
+
+
+async def test_an_outage_reaches_every_caller() -> None:
+    record = RecordEvents(Recorder(DatabaseUnavailable("gone")))
+    outcomes = await asyncio.gather(*(record(row) for row in rows(5)), return_exceptions=True)
+    assert all(isinstance(outcome, DatabaseUnavailable) for outcome in outcomes)
+
+
+async def test_one_event_that_is_refused_does_not_hold_up_the_others() -> None:
+    store = Recorder(refuses="3")
+    store.release.clear()
+    record = RecordEvents(store)
+    tasks = [asyncio.create_task(record(row)) for row in rows(6)]
+    await asyncio.sleep(0)
+    store.release.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [isinstance(outcome, DatabaseError) for outcome in outcomes] == [
+        n == 3 for n in range(6)
+    ]
+
+
+async def test_the_writer_starts_again_after_a_quiet_time() -> None:
+    store = Recorder()
+    record = RecordEvents(store)
+    for row in rows(3):
+        await record(row)
+    assert len(store.groups) == 3
+
+
+async def test_too_many_waiting_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.services.record_events.MAX_WAITING", 2)
+    store = Recorder()
+    store.release.clear()
+    record = RecordEvents(store)
+    tasks = [asyncio.create_task(record(row)) for row in rows(5)]
+    await asyncio.sleep(0)
+    store.release.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert any(isinstance(outcome, Exception) for outcome in outcomes)
+    assert any(outcome is None for outcome in outcomes)

@@ -1,0 +1,91 @@
+"""Every answer that botocore's model knows has a decided meaning."""
+
+from __future__ import annotations
+
+import botocore.session
+import pytest
+
+from app.domain.ses_answers import entry_answer, refused_call
+from app.services.deliver import settle
+
+MODEL = botocore.session.get_session().get_service_model("sesv2")
+STATUSES = MODEL.shape_for("BulkEmailStatus").enum
+ERRORS = sorted(
+    {
+        e.name
+        for op in ("SendBulkEmail", "SendEmail")
+        for e in MODEL.operation_model(op).error_shapes
+    }
+)
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_every_entry_status_of_the_model_is_handled(status: str) -> None:
+    answer = entry_answer(status, "id" if status == "SUCCESS" else None, "because")
+    assert answer.outcome != "unknown"
+    assert (answer.outcome == "sent") == (status == "SUCCESS")
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "halt"),
+    [
+        ("ACCOUNT_THROTTLED", "requeue", "throttled"),
+        ("ACCOUNT_DAILY_QUOTA_EXCEEDED", "requeue", "quota"),
+        ("TRANSIENT_FAILURE", "retry", None),
+        ("MESSAGE_REJECTED", "failed", None),
+        ("INVALID_PARAMETER", "failed", None),
+        ("ACCOUNT_SUSPENDED", "requeue", "account"),
+        ("CONFIGURATION_SET_NOT_FOUND", "requeue", "configuration"),
+    ],
+)
+def test_what_an_entry_status_means(status: str, outcome: str, halt: str | None) -> None:
+    answer = entry_answer(status, None, "text")
+    assert (answer.outcome, answer.halt, answer.message) == (outcome, halt, "text")
+
+
+def test_a_status_nobody_knows_and_a_success_without_id_are_unknown() -> None:
+    assert entry_answer("BRAND_NEW", None, None).outcome == "unknown"
+    assert entry_answer("SUCCESS", None, None).outcome == "unknown"
+
+
+@pytest.mark.parametrize("code", ERRORS)
+def test_every_error_of_the_model_is_a_definite_refusal(code: str) -> None:
+    assert refused_call(code, 400, "text", 1).outcome in {"requeue", "failed"}
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_5xx_is_unknown_whatever_its_code(status: int) -> None:
+    """It may follow an acceptance."""
+    for code in ("InternalServiceErrorException", "TooManyRequestsException", ""):
+        answer = refused_call(code, status, "", 50)
+        assert (answer.outcome, answer.halt) == ("unknown", "unreachable")
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "message", "halt"),
+    [
+        ("TooManyRequestsException", 429, "Maximum sending rate exceeded.", "throttled"),
+        ("LimitExceededException", 400, "Daily message quota exceeded.", "quota"),
+        ("ThrottlingException", 400, "Maximum sending rate exceeded", "throttled"),
+        ("AccountSuspendedException", 400, "", "account"),
+        ("SendingPausedException", 400, "", "account"),
+        ("NotFoundException", 404, "", "configuration"),
+        ("AccessDeniedException", 403, "", "configuration"),
+        ("SomethingNew", 403, "", "configuration"),
+    ],
+)
+def test_what_a_refused_call_means(code: str, status: int, message: str, halt: str) -> None:
+    answer = refused_call(code, status, message, 50)
+    assert (answer.outcome, answer.halt) == ("requeue", halt)
+
+
+def test_a_bad_request_is_split_until_one_entry_is_left() -> None:
+    assert refused_call("BadRequestException", 400, "", 2).halt == "split"
+    alone = refused_call("BadRequestException", 400, "", 1)
+    assert (alone.outcome, alone.halt) == ("failed", None)
+
+
+def test_a_retry_ends_after_its_attempts() -> None:
+    answer = entry_answer("TRANSIENT_FAILURE", None, None)
+    assert settle(1, answer, attempts=1).outcome == "retry"
+    assert settle(1, answer, attempts=8).outcome == "failed"
