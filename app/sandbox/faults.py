@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -91,6 +91,12 @@ class Latency(_Strict):
     min: Annotated[float, Field(ge=0)] = 0.0
     max: Annotated[float, Field(ge=0)] = 0.0
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Latency:
+        if self.min > self.max:
+            raise ValueError("min is above max")
+        return self
+
 
 class Faults(_Strict):
     """How send calls fail. A kind of failure is given as a probability or as an object.
@@ -137,12 +143,6 @@ class FaultPlan(Faults):
     seed: int | None = None
     next: list[Annotated[Faults, BeforeValidator(_as_faults)]] = []
 
-    @model_validator(mode="after")
-    def _latency_in_order(self) -> FaultPlan:
-        if self.latency and self.latency.min > self.latency.max:
-            raise ValueError("latency: min is above max")
-        return self
-
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -180,11 +180,11 @@ class FaultInjector:
         return Decision(faults, self._kind(faults), before, seconds - before)
 
     def _kind(self, faults: Faults) -> Kind | None:
-        for kind in Kind.__args__:  # type: ignore[attr-defined]  # of a Literal
+        kinds: tuple[Kind, ...] = get_args(Kind)
+        for kind in kinds:
             fault: Fault | None = getattr(faults, kind)
             if fault and self.hits(fault.probability):
-                found: Kind = kind
-                return found
+                return kind
         return None
 
     def hits(self, probability: float) -> bool:

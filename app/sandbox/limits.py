@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from app.sandbox.simulator import SIMULATOR_DOMAIN
+from app.sandbox.simulator import is_simulator
 
 MAX_ENTRIES = 50  # "Bulk email sending: 50 destinations per call" (SES quotas)
 MAX_RECIPIENTS = 50  # To, Cc and Bcc together, per message (SES quotas)
@@ -79,6 +79,4 @@ def is_verified(address: str, verified: frozenset[str]) -> bool:
 
 def may_receive_in_sandbox(address: str, verified: frozenset[str]) -> bool:
     """An account without production access reaches verified addresses and the simulator."""
-    return address.lower().endswith(f"@{SIMULATOR_DOMAIN}") or (
-        bool(verified) and is_verified(address, verified)
-    )
+    return is_simulator(address) or (bool(verified) and is_verified(address, verified))

@@ -73,7 +73,9 @@ class Publisher:
         self._due: list[_Due] = []
         self._order = itertools.count()
         self._wake = asyncio.Event()
-        self._slots = asyncio.Semaphore(config.event_connections)
+        # A client for each connection: httpcore's pool looks at all of its connections on every
+        # request, which with 20 of them costs as much as everything else together.
+        self._clients: asyncio.Queue[httpx.AsyncClient] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._held: list[_Post] = []
         self.holding = False
@@ -83,11 +85,12 @@ class Publisher:
     @contextlib.asynccontextmanager
     async def running(self) -> Any:
         """Post while the context is open; what is left then is dropped."""
-        count = self._config.event_connections
-        limits = httpx.Limits(max_connections=count, max_keepalive_connections=count)
-        async with httpx.AsyncClient(
-            limits=limits, timeout=self._config.event_timeout, trust_env=False
-        ) as self._client:
+        async with contextlib.AsyncExitStack() as stack:
+            tls = httpx.create_ssl_context(trust_env=False)
+            timeout = self._config.event_timeout
+            for _ in range(self._config.event_connections):
+                client = httpx.AsyncClient(verify=tls, timeout=timeout, trust_env=False)
+                self._clients.put_nowait(await stack.enter_async_context(client))
             self._spawn(self._dispatch())
             if self._config.event_endpoint:
                 self.subscribe(self._config.event_endpoint)
@@ -128,10 +131,13 @@ class Publisher:
         self.subscriptions.pop(arn, None)
 
     async def _handshake(self, subscription: Subscription) -> None:
-        while not subscription.confirmed and subscription.arn in self.subscriptions:
-            await self._send(subscription, self._confirmation(subscription), counted=False)
-            if not subscription.confirmed:
-                await asyncio.sleep(HANDSHAKE_PAUSE_SECONDS)
+        timeout = self._config.event_timeout
+        async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
+            while not subscription.confirmed and subscription.arn in self.subscriptions:
+                message = self._confirmation(subscription)
+                await self._send(client, subscription, message, counted=False)
+                if not subscription.confirmed:
+                    await asyncio.sleep(HANDSHAKE_PAUSE_SECONDS)
 
     def _any_confirmed(self) -> bool:
         return any(subscription.confirmed for subscription in self.subscriptions.values())
@@ -260,13 +266,12 @@ class Publisher:
 
     async def _dispatch(self) -> None:
         while True:
-            await self._slots.acquire()
+            client = await self._clients.get()
             post = await self._next()
-            if self.holding:
+            while self.holding:
                 self._held.append(post)
-                self._slots.release()
-                continue
-            self._spawn(self._deliver(post))
+                post = await self._next()
+            self._spawn(self._deliver(client, post))
 
     async def _next(self) -> _Post:
         """The next post that is due, once somebody has confirmed."""
@@ -280,7 +285,7 @@ class Publisher:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), timeout)
 
-    async def _deliver(self, post: _Post) -> None:
+    async def _deliver(self, client: httpx.AsyncClient, post: _Post) -> None:
         """Post to each confirmed subscription, or to the one that didn't take it before."""
         try:
             self._built(post)
@@ -290,13 +295,15 @@ class Publisher:
             targets = [post.to] if post.to else list(self.subscriptions.values())
             for subscription in targets:
                 if subscription.confirmed:
-                    await self._deliver_to(subscription, post)
+                    await self._deliver_to(client, subscription, post)
         finally:
-            self._slots.release()
+            self._clients.put_nowait(client)
 
-    async def _deliver_to(self, subscription: Subscription, post: _Post) -> None:
+    async def _deliver_to(
+        self, client: httpx.AsyncClient, subscription: Subscription, post: _Post
+    ) -> None:
         assert post.message is not None
-        again = await self._send(subscription, post.message, shown=post.shown)
+        again = await self._send(client, subscription, post.message, shown=post.shown)
         if not again:
             return
         attempts = post.attempts + 1
@@ -311,6 +318,7 @@ class Publisher:
 
     async def _send(
         self,
+        client: httpx.AsyncClient,
         subscription: Subscription,
         message: dict[str, str],
         *,
@@ -328,7 +336,7 @@ class Publisher:
         if message["Type"] == "Notification":
             headers["x-amz-sns-subscription-arn"] = subscription.arn
         try:
-            response = await self._client.post(
+            response = await client.post(
                 subscription.endpoint, content=orjson.dumps(message), headers=headers
             )
             answer, again = str(response.status_code), response.status_code >= 500

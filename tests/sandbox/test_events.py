@@ -38,7 +38,7 @@ def test_the_confirmation_is_signed_and_repeated_until_it_is_answered(
     start: Start, receiver: Receiver
 ) -> None:
     """Events wait meanwhile, and none is lost."""
-    server = start(event_endpoint=receiver.url)
+    server = start(event_endpoint=receiver.url, event_connections=1)
     ses_client(server.url).send_email(**single())
     first, second, *_ = receiver.wait_for(lambda received: len(received) >= 2)
     for post in (first, second):
@@ -117,7 +117,7 @@ def test_a_notification_is_signed_and_addressed_as_sns_does(
 
 
 def test_an_event_tells_which_mail_it_is_about(with_events: Start, receiver: Receiver) -> None:
-    server = with_events()
+    server = with_events(event_connections=1)
     mail = entry("a@example.com", name="Jörg")
     mail["ReplacementHeaders"] = [{"Name": "List-Id", "Value": "<x>"}]
     answer = ses_client(server.url).send_bulk_email(**bulk(mail, ConfigurationSetName="sandbox"))
