@@ -13,9 +13,11 @@ from typing import Any
 
 import jwt
 import pytest
+import typer
 import yaml  # type: ignore[import-untyped]
 from fastapi.routing import APIRoute
 
+from app import cli
 from app.api import health, mailouts, ses_events, subscribers, unsubscribe
 
 ROOT = Path(__file__).parent.parent.parent
@@ -177,6 +179,20 @@ def test_the_readme_lists_every_endpoint_and_nothing_else() -> None:
     }
     listed = set(re.findall(r"^\| `((?:GET|POST) [^`]+)` \|", README, re.MULTILINE))
     assert listed == served
+
+
+def test_the_readme_lists_every_command_and_nothing_else() -> None:
+    listed = set(re.findall(r"^\| `amazonsender ([^`]+)` \|", README, re.MULTILINE))
+    assert listed == set(commands(typer.main.get_command(cli.app)))
+
+
+def commands(command: Any) -> Iterator[str]:
+    """The full names of a command's subcommands; groups themselves aside."""
+    for name, sub in command.commands.items():
+        if hasattr(sub, "commands"):
+            yield from (f"{name} {inner}" for inner in commands(sub))
+        else:
+            yield name
 
 
 def test_the_policy_in_the_readme_allows_what_the_program_calls() -> None:
