@@ -1,0 +1,18 @@
+"""What a check found, for people. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Finding:
+    """fail: sending would fail. warn: it would work, but something is missing or unknown.
+
+    what, remedy: sentences for people who know neither AWS nor databases.
+    """
+
+    level: Literal["ok", "warn", "fail"]
+    what: str
+    remedy: str = ""
