@@ -1,22 +1,21 @@
 """The command line: each command calls a service and prints plain lines.
 
-Errors go to stderr in one line with the remedy; the exit code is then 1 (2: wrong usage).
+Errors go to stderr in one line with the remedy; the exit code is then 1 (2: wrong usage). What
+only one command needs is imported in it, so that the others start quickly.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import typer
-import uvicorn
 
 from app import __version__
 from app.adapters import migrations
@@ -24,9 +23,7 @@ from app.adapters.store import Store
 from app.domain.states import MAILOUT_STATUSES, SUBSCRIBER_STATUSES
 from app.errors import AppError, ConfigurationError, TransitionNotAllowed
 from app.logs import configure_logging
-from app.main import create_app, nobody_to_wake, running, sending
 from app.runtime import direct_dsn, open_database
-from app.services import doctor as doctor_service
 from app.services.dry_run import DryRuns
 from app.services.start_mailout import SendRequest, StartMailout
 from app.services.statement import write_statement
@@ -45,8 +42,6 @@ app.add_typer(subscribers_app, name="subscribers")
 app.add_typer(mailouts_app, name="mailouts")
 
 T = TypeVar("T")
-GRACE_SECONDS = 5
-"""How long requests under way may take after a stop was asked for."""
 
 
 def main() -> None:
@@ -94,21 +89,22 @@ def quiet_settings() -> Settings:
     return settings
 
 
-@app.callback()
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and end.")] = False,
-) -> None:
-    if version:
+def _show_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(__version__)
         raise typer.Exit
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers, which would end the process before it has tidied up."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and end."
+        ),
+    ] = False,
+) -> None:
+    """Options before a command."""
 
 
 @app.command()
@@ -120,36 +116,9 @@ def serve(
     """Run the service: HTTP and, unless --no-sender, the sender."""
     settings = load_settings()
     configure_logging(settings)
-    hung = run(_serve(settings, with_sender=sender))
-    _end(hung)
+    from app.server import serve as serve_forever
 
-
-async def _serve(settings: Settings, *, with_sender: bool) -> bool:
-    async with running(settings, with_sender=with_sender) as services:
-        server = _Server(
-            uvicorn.Config(
-                create_app(services),
-                host=settings.host,
-                port=settings.port,
-                lifespan="off",
-                access_log=False,
-                log_config=None,
-                server_header=False,
-                timeout_graceful_shutdown=GRACE_SECONDS,
-            )
-        )
-
-        def stop() -> None:
-            server.should_exit = True
-            services.stop_sending()
-
-        _on_stop_signal(stop)
-        await server.serve()
-        if not server.started:
-            raise ConfigurationError(
-                f"Can't listen on {settings.host}:{settings.port}: set HOST and PORT to a free one."
-            )
-    return services.sender is not None and services.sender.hung
+    _end(run(serve_forever(settings, with_sender=sender)))
 
 
 @app.command()
@@ -157,28 +126,9 @@ def worker() -> None:
     """Run a sender alone; any number may share one database."""
     settings = load_settings()
     configure_logging(settings)
-    _end(run(_work(settings)))
+    from app.server import work
 
-
-async def _work(settings: Settings) -> bool:
-    if missing := settings.missing_to_send():
-        raise ConfigurationError(f"A worker has to send: set {', '.join(missing)}.")
-    async with (
-        open_store(settings) as store,
-        sending(store, settings, with_sender=True) as (sender, _),
-    ):
-        assert sender is not None
-        stopped = asyncio.Event()
-        _on_stop_signal(stopped.set)
-        await stopped.wait()
-        sender.stop()
-    return sender.hung
-
-
-def _on_stop_signal(stop: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+    _end(run(work(settings)))
 
 
 def _end(hung: bool) -> None:
@@ -285,7 +235,7 @@ def send(
 
 async def _send(settings: Settings, mailout_id: UUID, *, test: bool, dry_run: bool) -> None:
     async with open_store(settings) as store:
-        start = StartMailout(store, settings, nobody_to_wake)
+        start = StartMailout(store, settings)
         request = SendRequest(mailout_id=mailout_id)
         if dry_run or settings.dry_run_send:
             rehearsal = DryRuns(store, settings, start, None)
@@ -328,7 +278,9 @@ def statement(
 @app.command()
 def doctor() -> None:
     """Check configuration, database and SES account; say what to fix, a line each."""
-    findings = run(doctor_service.examine(quiet_settings()))
+    from app.services.doctor import examine
+
+    findings = run(examine(quiet_settings()))
     for finding in findings:
         remedy = f" → {finding.remedy}" if finding.remedy else ""
         typer.echo(f"{finding.level:5}{finding.what}{remedy}")
@@ -432,7 +384,7 @@ def create(
             assert mailout is not None
             typer.echo(mailout_id)
             try:
-                await StartMailout(store, settings, nobody_to_wake).prepare(mailout)
+                await StartMailout(store, settings).prepare(mailout)
             except AppError as error:
                 typer.echo(f"The draft can't be sent yet: {error.detail}", err=True)
 

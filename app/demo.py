@@ -276,7 +276,7 @@ def follow(http: httpx.Client, url: str, headers: dict[str, str]) -> dict[str, A
         total = sum(counts.values())
         open_ = counts["queued"] + counts["sending"]
         progress(f"{total - open_} of {report['recipients']} handed to SES")
-        return report["status"] in {"sent", "failed"}
+        return bool(report["status"] in {"sent", "failed"})
 
     wait_until(is_over, "the mailout to finish")
     print()
@@ -295,15 +295,13 @@ def unsubscribe_one(http: httpx.Client, sandbox: str) -> str:
 def await_events(http: httpx.Client, url: str, headers: dict[str, str]) -> dict[str, Any]:
     """Until each accepted mail has its delivery, bounce or complaint."""
     report: dict[str, Any] = {}
-    seen: list[int] = []
 
     def is_settled() -> bool:
         nonlocal report
         report = http.get(url, headers=headers).json()
-        waiting = report["counts"]["sent"]
+        waiting: int = report["counts"]["sent"]
         progress(f"{waiting} mails without an event yet")
-        seen.append(waiting)
-        return waiting == 0
+        return waiting == 0 and report["counts"]["complained"] > 0
 
     wait_until(is_settled, "the events of the sandbox")
     print()

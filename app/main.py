@@ -26,7 +26,7 @@ from app.services.dry_run import DryRuns
 from app.services.health import Health
 from app.services.record_events import RecordEvents
 from app.services.sender import BULK_CALLS, SINGLE_CALLS, Sender
-from app.services.start_mailout import StartMailout
+from app.services.start_mailout import StartMailout, nobody_to_wake
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -127,7 +127,3 @@ async def sending(
             stopping.set()
             if sender:
                 sender.stop()
-
-
-def nobody_to_wake() -> None:
-    """A process without a sender: those elsewhere look for work every second."""

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from app.adapters.embedded import EmbeddedPostgres
 from app.adapters.migrations import check_schema, migrate
 from app.adapters.postgres import PostgresDatabase
-from app.adapters.supabase import SupabaseDatabase
 from app.ports import Database
 from app.settings import Settings
 
@@ -22,17 +21,19 @@ async def open_database(settings: Settings, *, checked: bool = True) -> AsyncIte
     Raises ConfigurationError, DatabaseUnavailable.
     """
     async with direct_dsn(settings) as dsn:
-        database: PostgresDatabase | SupabaseDatabase
         if dsn is not None:
             if settings.uses_embedded_database:
                 await migrate(dsn)
-            database = PostgresDatabase(dsn)
+            database: Database = PostgresDatabase(dsn)
         else:
-            assert settings.supabase_url and settings.supabase_service_role_key
+            # It takes a moment to import, and most start without it.
+            from app.adapters.supabase import SupabaseDatabase
+
+            assert settings.supabase_url is not None
+            assert settings.supabase_service_role_key is not None
             database = SupabaseDatabase(
                 settings.supabase_url, settings.supabase_service_role_key.get_secret_value()
             )
-        await database.open()
         try:
             if checked:
                 await check_schema(database)

@@ -86,7 +86,7 @@ def aws_client(settings: Settings, service: str, *, region: str | None, **config
         region_name=region,
         profile_name=settings.aws_profile,
     )
-    return session.client(
+    return session.client(  # type: ignore[call-overload]
         service,
         endpoint_url=endpoint,
         config=Config(
@@ -100,7 +100,8 @@ def aws_client(settings: Settings, service: str, *, region: str | None, **config
 
 
 def sns_client(settings: Settings, region: str) -> SNSClient:
-    return aws_client(settings, "sns", region=region)
+    client: SNSClient = aws_client(settings, "sns", region=region)
+    return client
 
 
 def _reveal(secret: Any) -> str | None:

@@ -222,7 +222,8 @@ class Store:
             p_attempt=str(attempt_id),
             p_results=[result.to_row() for result in results],
         )
-        return row.get("mailout_status")
+        status: MailoutStatus | None = row.get("mailout_status")
+        return status
 
     async def finish_mailout(self, mailout_id: UUID) -> MailoutStatus | None:
         status: MailoutStatus | None = await self._call("finish_mailout", p_mailout=str(mailout_id))

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Protocol
 
+from app.adapters.ses import Fence
 from app.domain.backoff import MAX_ATTEMPTS, backoff_seconds
 from app.domain.batches import Batch, Outcome, Recipient, Result
 from app.domain.lanes import Lane, Mode
@@ -17,19 +18,15 @@ from app.domain.ses_answers import Answer, Halt
 from app.services.prepare import Prepared
 
 
-class FenceLike(Protocol):
-    def check(self) -> None: ...
-
-
 class BulkSender(Protocol):
     """What delivering needs of SES. Nothing is raised: every way a call ends is an answer."""
 
     def send_bulk(
-        self, compiled: Compiled, envelope: Envelope, mails: Sequence[Mail], fence: FenceLike
+        self, compiled: Compiled, envelope: Envelope, mails: Sequence[Mail], fence: Fence
     ) -> list[Answer]: ...
 
     def send_single(
-        self, compiled: Compiled, envelope: Envelope, mail: Mail, fence: FenceLike
+        self, compiled: Compiled, envelope: Envelope, mail: Mail, fence: Fence
     ) -> Answer: ...
 
 
@@ -55,7 +52,7 @@ class Deliver:
         batch: Batch,
         build: Callable[[Recipient], Mail | Result],
         lane: Lane,
-        fence: FenceLike,
+        fence: Fence,
         singles: Executor,
     ) -> Delivery:
         """singles: where SendEmail calls of one batch run side by side."""
@@ -100,7 +97,7 @@ class Deliver:
         return Delivery(tuple(results), halts, calls)
 
     def _bulk(
-        self, prepared: Prepared, mails: list[Mail], fence: FenceLike, answers: dict[int, Answer]
+        self, prepared: Prepared, mails: list[Mail], fence: Fence, answers: dict[int, Answer]
     ) -> int:
         """Send a group; after a definite refusal of the whole call, halve it to find the cause."""
         given = self._ses.send_bulk(prepared.compiled, prepared.envelope, mails, fence)

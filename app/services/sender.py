@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
@@ -284,7 +285,7 @@ class Sender:
                 lane=lane,
                 calls=delivery.calls,
                 seconds=round(time.monotonic() - started, 3),
-                **Counter(result.outcome for result in delivery.results),
+                **Counter[str](result.outcome for result in delivery.results),
             )
         except Unavailable as exc:
             log.warning("sender_waits", step="pause", error=exc.detail)
@@ -315,8 +316,9 @@ class Sender:
             self._bulk_pool, self._deliver, prepared, batch, build, lane, fence, self._single_pool
         )
         stopping = asyncio.create_task(self._stopping.wait())
+        first: list[asyncio.Future[Any]] = [work, stopping]
         try:
-            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 await asyncio.wait({work}, timeout=SHUTDOWN_SECONDS)
         finally:

@@ -49,10 +49,16 @@ def fingerprint(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
+def nobody_to_wake() -> None:
+    """Without a sender in this process: those elsewhere look for work every second."""
+
+
 class StartMailout:
     """wake: tells a sender in this process that there is work."""
 
-    def __init__(self, store: Store, settings: Settings, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, wake: Callable[[], None] = nobody_to_wake
+    ) -> None:
         self._store = store
         self._settings = settings
         self._wake = wake

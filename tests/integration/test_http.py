@@ -141,7 +141,8 @@ class TestSendMailout:
 
     async def test_unknown_and_malformed(self, service: Service) -> None:
         assert (await service.send(uuid4())).json()["code"] == "mailout_not_found"
-        for body in ({"mailout_id": "x"}, {}, {"mailout_id": str(uuid4()), "status": "sent"}, []):
+        bodies: list[Any] = [{"mailout_id": "x"}, {}, [], {"mailout_id": str(uuid4()), "id": 1}]
+        for body in bodies:
             answer = await service.http.post("/send-mailout", json=body, headers=BEARER)
             assert answer.status_code == 422, body
             assert answer.json()["code"] == "invalid_request"

@@ -75,7 +75,7 @@ def make_key(role: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Refusal(Exception):  # noqa: N818 - an answer, not a fault of the stand-in
+class _Refusal(Exception):
     """One of PostgREST's error answers."""
 
     status: int

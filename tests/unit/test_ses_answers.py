@@ -9,7 +9,7 @@ from app.domain.ses_answers import entry_answer, refused_call
 from app.services.deliver import settle
 
 MODEL = botocore.session.get_session().get_service_model("sesv2")
-STATUSES = MODEL.shape_for("BulkEmailStatus").enum
+STATUSES = MODEL.shape_for("BulkEmailStatus").metadata["enum"]
 ERRORS = sorted(
     {
         e.name
