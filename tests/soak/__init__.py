@@ -1,0 +1,1 @@
+"""Fault-injection runs that prove "never twice, never lost": `make soak`, and a short form."""

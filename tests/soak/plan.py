@@ -1,0 +1,113 @@
+"""How large a run is, and everything that goes wrong in it, drawn from one seed beforehand."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+UNREADABLE = ("accept_then_drop", "drop_before_accept", "cut_answer", "short_results")
+"""Calls whose sender can't tell what SES accepted; a 5xx is the fifth of that kind."""
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Times are seconds, shares are parts of calls (or of entries), rates recipients per second.
+
+    kills: SIGKILLs, at progress points spread over `until` of the recipients. stops: SIGSTOPs for
+    `stop_leases` leases, then SIGCONT. restarts: pause between two immediate stops of PostgreSQL;
+    None: it stays up. unsubscribes: readers who leave while the mailout runs.
+    hold_events: SES's events come only when the mailout is over.
+    """
+
+    name: str
+    seed: int
+    recipients: int
+    kills: int
+    stops: int = 0
+    stop_leases: Interval = (1.3, 2.5)
+    restarts: Interval | None = None
+    unsubscribes: int = 0
+    executors: int = 4
+    rate: float = 40
+    batch: int = 20
+    lease: float = 3
+    latency: Interval = (0.3, 1.5)
+    until: float = 0.75
+    hold_events: bool = True
+    dropped: float = 0.02
+    throttled: float = 0.05
+    entry_failures: float = 0.02
+    cut: float = 0.005
+    short: float = 0.005
+    server_errors: float = 0.01
+    patience: float = 240
+
+    @classmethod
+    def sized(cls, default: Self) -> Self:
+        """`default`, changed by SOAK_SEED, SOAK_RECIPIENTS, SOAK_KILLS, SOAK_STOPS, SOAK_RATE."""
+        numbers = ("seed", "recipients", "kills", "stops", "rate")
+        given = {name: os.environ.get(f"SOAK_{name.upper()}") for name in numbers}
+        return replace(default, **{name: int(value) for name, value in given.items() if value})
+
+    def dice(self, actor: str) -> random.Random:
+        """A generator for one actor: what one draws doesn't change what another does."""
+        return random.Random(f"{self.seed}/{actor}")
+
+    def calls(self) -> list[dict[str, Any]]:
+        """What the send calls meet, one after the other: the `next` of `PUT /sandbox/faults`.
+
+        Listed rather than left to the sandbox's own dice, because what is left of the list says
+        which faults were met. Twice as many as the recipients need, for those sent again.
+        """
+        dice = self.dice("calls")
+        return [self._call(dice) for _ in range(2 * self.recipients // self.batch + 100)]
+
+    def _call(self, dice: random.Random) -> dict[str, Any]:
+        kinds: dict[str, tuple[float, Any]] = {
+            "accept_then_drop": (self.dropped, {"reset": dice.random() < 0.5}),
+            "throttle": (self.throttled, True),
+            "cut_answer": (self.cut, {"bytes": 10}),
+            "short_results": (self.short, True),
+            "server_error": (self.server_errors, {"status": 500, "accept": dice.random() < 0.5}),
+        }
+        call: dict[str, Any] = {
+            "latency": dict(zip(("min", "max"), self.latency, strict=True)),
+            "entry_failure": {
+                "probability": self.entry_failures,
+                "statuses": ["TRANSIENT_FAILURE", "MESSAGE_REJECTED"],
+            },
+        }
+        drawn = dice.random()
+        for kind, (share, details) in kinds.items():
+            if drawn < share:
+                return {**call, kind: details}
+            drawn -= share
+        return call
+
+    def points(self) -> list[int]:
+        """How many recipients are accepted when each kill falls due, ascending."""
+        dice = self.dice("points")
+        return sorted(
+            round(dice.uniform(0.02, self.until) * self.recipients) for _ in range(self.kills)
+        )
+
+
+def faults_met(calls: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    """How often each kind of fault is in `calls`."""
+    return Counter(
+        kind
+        for call in calls
+        for kind in (*UNREADABLE, "throttle", "server_error")
+        if kind in call
+    )
+
+
+def unreadable(met: Mapping[str, int]) -> int:
+    """Calls of `met` whose outcome the sender can't know."""
+    return sum(met.get(kind, 0) for kind in (*UNREADABLE, "server_error"))

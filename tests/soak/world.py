@@ -1,0 +1,209 @@
+"""The real parts of a run: PostgreSQL with fsync, a sandbox process, executors as processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import orjson
+import psycopg
+from psycopg.rows import DictRow, dict_row
+
+import app
+from app.adapters.embedded import EmbeddedPostgres
+from app.adapters.embedded_host import free_port
+from app.adapters.migrations import migrate
+from app.sandbox.config import SandboxConfig
+from app.sandbox.server import SandboxServer
+from tests.soak.plan import Plan
+from tests.support.service import BEARER, TOPIC, Process, environment, process
+
+# Children run the same tree as this process, also when that is a patched copy (controls.py).
+TREE = str(Path(app.__file__).parents[1])
+
+
+@dataclass
+class AcceptLog:
+    """The sandbox's append-only log, followed. `lines`: one item per accepted recipient."""
+
+    path: Path
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    _offset: int = 0
+
+    def read(self) -> int:
+        """Take in what was added; gives how many recipients are accepted so far."""
+        with self.path.open("rb") as file:
+            file.seek(self._offset)
+            added = file.read()
+        whole = added[: added.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        self.lines += [orjson.loads(line) for line in whole.splitlines()]
+        return len(self.lines)
+
+
+class Executor:
+    """One place for a process: `serve` or `worker`, started again after each death."""
+
+    def __init__(self, folder: Path, variables: dict[str, str], command: str) -> None:
+        self._folder, self._variables, self.command = folder, variables, command
+        self._stack = ExitStack()
+        self.stopped = False
+        self.start()
+
+    def start(self) -> None:
+        self.process: Process = self._stack.enter_context(
+            process(self._folder, self._variables, self.command)
+        )
+
+    @property
+    def label(self) -> str:
+        """Its name in the table of executors."""
+        return f"{socket.gethostname()}:{self.process.child.pid}"
+
+    @property
+    def is_sending(self) -> bool:
+        """It lives, and has recorded a batch: it takes part in the mailout."""
+        return self.process.child.poll() is None and '"batch_sent"' in self.process.log
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self.process.signal(signal.SIGKILL)
+        self.process.child.wait()
+        self.stopped = False
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+@dataclass
+class World:
+    plan: Plan
+    folder: Path
+    server: EmbeddedPostgres
+    sandbox: SandboxServer
+    log: AcceptLog
+    variables: dict[str, str]
+    http: httpx.AsyncClient
+    executors: list[Executor]
+
+    @property
+    def dsn(self) -> str:
+        return self.server.dsn()
+
+    @asynccontextmanager
+    async def sql(self) -> AsyncIterator[psycopg.AsyncConnection[DictRow]]:
+        """The superuser's connection; waits for a server that is just starting."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                connection = await psycopg.AsyncConnection.connect(
+                    self.dsn, autocommit=True, row_factory=dict_row, connect_timeout=5
+                )
+                break
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.1)
+        async with connection:
+            yield connection
+
+    async def ask(self, method: str, path: str, body: Any = None) -> httpx.Response | None:
+        """One request to the front; None while it is dead, stopped or without a database."""
+        try:
+            response = await self.http.request(method, path, json=body, headers=BEARER)
+        except httpx.TransportError:
+            return None
+        return None if response.status_code == 503 else response
+
+    async def show(self, mailout: UUID) -> dict[str, Any] | None:
+        response = await self.ask("GET", f"/mailouts/{mailout}")
+        shown: dict[str, Any] | None = response and response.raise_for_status().json()
+        return shown
+
+    def restart_postgres(self) -> None:
+        """`pg_ctl stop -m immediate` (as a crash: recovery follows), then start. Blocks."""
+        self.server._pg_ctl("stop", "-m", "immediate", "-w", check=True)
+        self.server.stop()
+        self.server.start()
+
+
+@contextmanager
+def durable_postgres() -> Iterator[EmbeddedPostgres]:
+    """A migrated server on a real disk that flushes what it commits."""
+    folder = Path(tempfile.mkdtemp(prefix="amazonsender-soak-"))
+    folder.chmod(0o711)  # as root the server runs as another account, which must get in
+    try:
+        with EmbeddedPostgres(folder / "data", settings={"restart_after_crash": "on"}) as server:
+            asyncio.run(migrate(server.dsn()))
+            yield server
+    finally:
+        shutil.rmtree(folder)
+
+
+@asynccontextmanager
+async def world(plan: Plan, folder: Path) -> AsyncIterator[World]:
+    """All of it, the executors running and the readers subscribed."""
+    async with AsyncExitStack() as stack:
+        opened = durable_postgres()
+        server = await asyncio.to_thread(opened.__enter__)
+        stack.push_async_callback(asyncio.to_thread, opened.__exit__, None, None, None)
+        port, accept_log = free_port(), folder / "accepted.jsonl"
+        front = f"http://127.0.0.1:{port}"
+        config = SandboxConfig(
+            max_send_rate=100_000,
+            max_24h_send=-1,
+            event_endpoint=f"{front}/ses-events",
+            topic_arn=TOPIC,
+            event_delay=(0.0, 0.5),
+            signature_version="2",
+            accept_log=accept_log,
+            keep=100,
+            seed=plan.seed,
+        )
+        sandbox = stack.enter_context(SandboxServer(config, process=True))
+        if plan.hold_events:
+            sandbox.control.post("/sandbox/events/hold")
+        sandbox.faults(next=plan.calls(), event_duplicate=0.1)
+        variables = environment(
+            server.dsn(),
+            sandbox.url,
+            PORT=str(port),
+            APP_BASE_URL=front,
+            LEASE_SECONDS=str(plan.lease),
+            RATE_LIMIT_PER_SEC=str(plan.rate),
+            BATCH_SIZE=str(plan.batch),
+            PYTHONPATH=TREE,
+        )
+        http = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=front, timeout=5, trust_env=False)
+        )
+        executors = []
+        for number in range(plan.executors):
+            executor = Executor(folder, variables, "worker" if number else "serve")
+            stack.callback(executor.close)
+            executors.append(executor)
+        running = World(
+            plan, folder, server, sandbox, AcceptLog(accept_log), variables, http, executors
+        )
+        with contextlib.suppress(FileExistsError):
+            accept_log.touch(exist_ok=False)
+        async with running.sql() as sql:
+            await sql.execute(
+                "insert into subscribers (email, name, created_at) "
+                "select 'reader' || n || '@example.com', 'Reader ' || n, now() - interval '1 day' "
+                "from generate_series(1, %s) n",
+                [plan.recipients],
+            )
+        yield running
