@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
-import signal
 import socket
 import tempfile
 import time
@@ -59,7 +57,6 @@ class Executor:
     def __init__(self, folder: Path, variables: dict[str, str], command: str) -> None:
         self._folder, self._variables, self.command = folder, variables, command
         self._stack = ExitStack()
-        self.stopped = False
         self.start()
 
     def start(self) -> None:
@@ -78,12 +75,7 @@ class Executor:
         return self.process.child.poll() is None and '"batch_sent"' in self.process.log
 
     def kill(self) -> None:
-        """SIGKILL, and wait until it is gone."""
-        self.process.signal(signal.SIGKILL)
-        self.process.child.wait()
-        self.stopped = False
-
-    def close(self) -> None:
+        """SIGKILL, and wait until it is gone. Harmless when it is."""
         self._stack.close()
 
 
@@ -192,13 +184,11 @@ async def world(plan: Plan, folder: Path) -> AsyncIterator[World]:
         executors = []
         for number in range(plan.executors):
             executor = Executor(folder, variables, "worker" if number else "serve")
-            stack.callback(executor.close)
+            stack.callback(executor.kill)
             executors.append(executor)
         running = World(
             plan, folder, server, sandbox, AcceptLog(accept_log), variables, http, executors
         )
-        with contextlib.suppress(FileExistsError):
-            accept_log.touch(exist_ok=False)
         async with running.sql() as sql:
             await sql.execute(
                 "insert into subscribers (email, name, created_at) "

@@ -1,0 +1,304 @@
+"""One run: a mailout, everything that goes wrong while it is sent, and the verdict.
+
+The seed decides what goes wrong and at which progress; a red run is repeated with SOAK_SEED.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from tests.soak.judge import Accepted, Shown, Verdict, fullest_second, judge
+from tests.soak.plan import Plan, faults_met, unreadable
+from tests.soak.world import Executor, World, world
+from tests.support.service import command
+
+LOOK_SECONDS = 0.05
+# What a request may take from the fence to SES on a busy machine, beside SES's own time.
+ON_ITS_WAY_SECONDS = 1.5
+
+
+@dataclass
+class Run:
+    """A running mailout and what was done to it. Times: unix seconds."""
+
+    world: World
+    mailout: UUID
+    kills: list[tuple[str, float]] = field(default_factory=list)  # label, when
+    stops: int = 0
+    restarts: int = 0
+    unsubscribed: dict[str, float] = field(default_factory=dict)
+    looked: float = field(default_factory=time.monotonic)
+    progressed: float = field(default_factory=time.monotonic)
+
+    @property
+    def plan(self) -> Plan:
+        return self.world.plan
+
+    async def until(self, look: Callable[[], Awaitable[Any]], what: str) -> Any:
+        """Look again and again until it is true; gives what was seen. Fails after `patience`."""
+        deadline = time.monotonic() + self.plan.patience
+        while not (seen := await look()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"seed {self.plan.seed}: never came: {what}; {self.state()}")
+            await asyncio.sleep(LOOK_SECONDS)
+        return seen
+
+    def state(self) -> str:
+        logs = "\n".join(
+            f"{e.command} {e.label}: {e.process.log[-800:]}" for e in self.world.executors
+        )
+        return f"accepted {self.world.log.read()}, kills {len(self.kills)}\n{logs}"
+
+    async def progress(self, point: int) -> None:
+        async def reached() -> bool:
+            return self.world.log.read() >= point
+
+        await self.until(reached, f"{point} recipients accepted")
+
+    async def victim(self, dice: Any) -> Executor:
+        """One of those that take part in sending now."""
+
+        async def sending() -> list[Executor]:
+            return [e for e in self.world.executors if e.is_sending]
+
+        found: Executor = dice.choice(await self.until(sending, "an executor that sends"))
+        return found
+
+    # What goes wrong
+
+    async def kill(self) -> None:
+        dice = self.plan.dice("kills")
+        for point in self.plan.points():
+            await self.progress(point)
+            await asyncio.sleep(dice.uniform(0, 0.5))
+            victim = await self.victim(dice)
+            self.kills.append((victim.label, time.time()))
+            victim.kill()
+            victim.start()
+
+    async def stop(self) -> None:
+        """Stop processes for longer than their lease, several at once if it comes so."""
+        dice = self.plan.dice("stops")
+        least, most = self.plan.stop_leases
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self.plan.stops):
+                span = self.plan.until * self.plan.recipients / self.plan.stops
+                await self.progress(round((self.stops + dice.random()) * span))
+                victim = await self.victim(dice)
+                self.stops += 1
+                seconds = dice.uniform(least, most) * self.plan.lease
+                group.create_task(self.pause_process(victim, seconds))
+
+    async def pause_process(self, victim: Executor, seconds: float) -> None:
+        process = victim.process
+        with suppress(ProcessLookupError):  # a kill may hit a stopped process
+            process.signal(signal.SIGSTOP)
+            await asyncio.sleep(seconds)
+            process.signal(signal.SIGCONT)
+
+    async def restart(self, done: asyncio.Event) -> None:
+        if self.plan.restarts is None:
+            return
+        dice = self.plan.dice("restarts")
+        while not done.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(done.wait(), dice.uniform(*self.plan.restarts))
+                return
+            await asyncio.to_thread(self.world.restart_postgres)
+            self.restarts += 1
+
+    async def unsubscribe(self) -> None:
+        dice = self.plan.dice("unsubscribes")
+        readers = dice.sample(range(1, self.plan.recipients + 1), self.plan.unsubscribes)
+        for number, reader in enumerate(readers):
+            await self.progress(round(number / len(readers) * 0.5 * self.plan.recipients))
+            address = f"reader{reader}@example.com"
+            async with self.world.sql() as sql:
+                await sql.execute(
+                    "update subscribers set status = 'unsubscribed' where email = %s", [address]
+                )
+            self.unsubscribed[address] = time.time()
+
+    async def everything(self) -> None:
+        done = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            restarts = group.create_task(self.restart(done))
+            works = [group.create_task(w) for w in (self.kill(), self.stop(), self.unsubscribe())]
+            await asyncio.gather(*works)
+            done.set()
+            await restarts
+
+    # What comes of it
+
+    async def finished(self) -> dict[str, Any] | None:
+        shown = await self.world.show(self.mailout)
+        over = shown and shown["status"] in {"sent", "failed"}
+        return shown if over else None
+
+    async def shown(self) -> Shown:
+        """The closing statement and the counts, as an outsider gets them."""
+        world = self.world
+        done = await asyncio.to_thread(
+            command, world.folder, world.variables, "statement", str(self.mailout)
+        )
+        assert done.returncode == 0, done.stderr
+        mailout = await self.until(lambda: world.show(self.mailout), "an answer of the front")
+        return Shown.read(list(csv.DictReader(io.StringIO(done.stdout))), mailout)
+
+    async def calls_in_flight(self) -> int:
+        """Attempts that were open when their process was killed, over all kills."""
+        async with self.world.sql() as sql:
+            found = 0
+            for label, at in self.kills:
+                row = await (
+                    await sql.execute(
+                        "select count(*) as n from send_batches b "
+                        "join executors e on e.id = b.executor_id where e.label = %s "
+                        "and (b.recorded_at is null or b.recorded_at > to_timestamp(%s))",
+                        [label, at],
+                    )
+                ).fetchone()
+                assert row is not None
+                found += row["n"]
+        return found
+
+    async def token_windows(self, verdict: Verdict) -> None:
+        """By the database's clock: no second with more tokens than the rate and one batch."""
+        async with self.world.sql() as sql:
+            done = await sql.execute(
+                "select extract(epoch from token_at)::float8 as due, "
+                "extract(epoch from claimed_at)::float8 as claimed, "
+                "cardinality(send_log_ids) as tokens from send_batches"
+            )
+            rows = await done.fetchall()
+        most = round(self.plan.rate) + self.plan.batch
+        due = fullest_second((row["due"], row["tokens"]) for row in rows)
+        verdict.expect("most tokens due in one second", due, at_most=most)
+        # A batch is claimed up to 0.05 s before its last token falls due (claim_batch.sql).
+        claimed = fullest_second((row["claimed"], row["tokens"]) for row in rows)
+        early = round(0.05 * self.plan.rate) + 1
+        verdict.expect("most claimed in one second", claimed, at_most=most + early)
+
+    async def late_requests(self, verdict: Verdict) -> None:
+        """Nothing is accepted of a claim whose lease was over: who was stopped is fenced."""
+        async with self.world.sql() as sql:
+            done = await sql.execute(
+                "select attempt_id::text as id, extract(epoch from claimed_at)::float8 as at "
+                "from send_batches"
+            )
+            claimed = {row["id"]: row["at"] async for row in done}
+        most = self.plan.lease + self.plan.latency[1] + ON_ITS_WAY_SECONDS
+        from datetime import datetime
+
+        late = {
+            line["tags"]["attempt"]
+            for line in self.world.log.lines
+            if datetime.fromisoformat(line["time"]).timestamp() - claimed[line["tags"]["attempt"]]
+            > most
+        }
+        verdict.expect("calls accepted with a lease long lost", len(late))
+
+    def mailed_after_leaving(self, accepted: Accepted) -> int:
+        """Recipients accepted later than any call can be that was claimed before they left."""
+        grace = self.plan.lease / 2 + self.plan.latency[1] + ON_ITS_WAY_SECONDS
+        return sum(
+            max(accepted.times.get(address, [0.0])) > left + grace
+            for address, left in self.unsubscribed.items()
+        )
+
+
+async def run(plan: Plan, folder: Path) -> Verdict:
+    """Carry `plan` out in `folder` and judge. Raises AssertionError when the run gets stuck."""
+    began = time.monotonic()
+    async with world(plan, folder) as running:
+        one = Run(running, await _start(running))
+        await one.everything()
+        await one.until(one.finished, "the end of the mailout")
+        sending = time.monotonic() - began
+        verdict = await _judge(one)
+        verdict.figures |= {
+            "seconds until the mailout was over": round(sending),
+            "seconds in all": round(time.monotonic() - began),
+        }
+    return verdict
+
+
+async def _start(running: World) -> UUID:
+    async with running.sql() as sql:
+        row = await (
+            await sql.execute(
+                "insert into mailouts (subject, body_html, status) "
+                "values ('Hello {{ name }}', '<p>Hi {{ name }}</p>', 'ready') returning id"
+            )
+        ).fetchone()
+    assert row is not None
+    mailout: UUID = row["id"]
+    deadline = time.monotonic() + 60
+    while True:
+        answer = await running.ask("POST", "/send-mailout", {"mailout_id": str(mailout)})
+        if answer is not None:
+            assert answer.status_code == 202, answer.text
+            return mailout
+        assert time.monotonic() < deadline, "the front doesn't start"
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _judge(one: Run) -> Verdict:
+    plan, running = one.plan, one.world
+    verdict = Verdict({"run": plan.name, "seed": plan.seed, "recipients": plan.recipients})
+    readers = [f"reader{n}@example.com" for n in range(1, plan.recipients + 1)]
+    before = await one.shown()
+    running.log.read()
+    accepted = Accepted.read(running.log.lines, str(one.mailout))
+    plan_left = running.sandbox.control.get("/sandbox/faults").raise_for_status().json()
+    calls = plan.calls()
+    met_calls = calls[: len(calls) - len(plan_left.get("next", []))]
+    met, open_calls = faults_met(met_calls), await one.calls_in_flight()
+    verdict.figures |= {
+        "SIGKILL": len(one.kills),
+        "calls in flight at the kills": open_calls,
+        "SIGSTOP beyond the lease": one.stops,
+        "immediate restarts of PostgreSQL": one.restarts,
+        "send calls": len(met_calls),
+        "calls throttled / without a readable answer": f"{met['throttle']} / {unreadable(met)}",
+        "accepted": len(accepted),
+        "failed": len(before.with_status("failed")),
+        "skipped": len(before.with_status("skipped")),
+    }
+    judge(verdict, readers, accepted, before, final=False)
+    unknown = before.with_status("unknown")
+    verdict.expect(
+        "unknown (U)", len(unknown), at_most=plan.batch * (open_calls + unreadable(met))
+    )
+    verdict.figures["of these accepted by SES"] = len([a for a in unknown if a in accepted])
+    if one.unsubscribed:
+        verdict.figures["left in mid-send"] = len(one.unsubscribed)
+        verdict.expect("mailed after they left", one.mailed_after_leaving(accepted))
+    await one.token_windows(verdict)
+    await one.late_requests(verdict)
+
+    release = {"shuffle": True, "duplicate": 0.1, "seed": plan.seed}
+    running.sandbox.control.post("/sandbox/events/release", json=release)
+    unproven = len([a for a in unknown if a not in accepted])
+
+    async def settled() -> bool:
+        mailout = await running.show(one.mailout)
+        if mailout is None:
+            return False
+        counts: dict[str, int] = mailout["counts"]
+        return counts["unknown"] <= unproven and counts["delivered"] >= len(accepted)
+
+    with suppress(AssertionError):  # then the figures below say what is missing
+        await one.until(settled, "the events")
+    judge(verdict, readers, accepted, await one.shown(), final=True)
+    return verdict
