@@ -23,6 +23,7 @@ MIN_CALLS = 4
 PROBE_SECONDS = 120.0
 LIMITED_SPACING_SECONDS = 1.0
 THROTTLE_CAP_SECONDS = 15.0
+SOON = 3
 
 
 @dataclass
@@ -58,14 +59,21 @@ class Lanes:
         """A call ended. chance: uniform in [0, 1), for the jitter of the pause."""
         if throttled and now >= self._open_at[lane]:  # one of a burst counts for all of it
             self._throttled[lane] += 1
-            pause = 0.5 + backoff_seconds(
-                self._throttled[lane], chance, base=1.0, cap=THROTTLE_CAP_SECONDS
-            )
-            self._open_at[lane] = now + pause
+            self._open_at[lane] = now + self._pause(lane, chance)
         elif not throttled:
             self._throttled[lane] = 0
         if lane == "bulk" and self.mode == "auto":
             self._observe(now, throttled)
+
+    def _pause(self, lane: Lane, chance: float) -> float:
+        """Seconds after a throttled call. In mode `auto` the first few bulk calls in a row come
+        back soon: backing off at once would hide that only every call a second is refused."""
+        times = self._throttled[lane]
+        if self.mode == "auto" and lane == "bulk":
+            if times <= SOON:
+                return 0.15 + 0.25 * chance
+            times -= SOON
+        return 0.5 + backoff_seconds(times, chance, base=1.0, cap=THROTTLE_CAP_SECONDS)
 
     def _observe(self, now: float, throttled: bool) -> None:
         self._calls.append((now, throttled))

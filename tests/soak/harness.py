@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from tests.soak.judge import Accepted, Shown, Verdict, fullest_second, judge
+import psycopg
+
+from tests.soak.judge import Accepted, Shown, Verdict, accepted_at, fullest_second, judge
 from tests.soak.plan import Plan, faults_met, unreadable
 from tests.soak.world import Executor, World, world
 from tests.support.service import command
@@ -37,8 +39,6 @@ class Run:
     stops: int = 0
     restarts: int = 0
     unsubscribed: dict[str, float] = field(default_factory=dict)
-    looked: float = field(default_factory=time.monotonic)
-    progressed: float = field(default_factory=time.monotonic)
 
     @property
     def plan(self) -> Plan:
@@ -123,10 +123,18 @@ class Run:
         for number, reader in enumerate(readers):
             await self.progress(round(number / len(readers) * 0.5 * self.plan.recipients))
             address = f"reader{reader}@example.com"
-            async with self.world.sql() as sql:
-                await sql.execute(
-                    "update subscribers set status = 'unsubscribed' where email = %s", [address]
-                )
+
+            async def left(address: str = address) -> bool:
+                with suppress(psycopg.OperationalError):  # PostgreSQL is just restarting
+                    async with self.world.sql() as sql:
+                        await sql.execute(
+                            "update subscribers set status = 'unsubscribed' where email = %s",
+                            [address],
+                        )
+                    return True
+                return False
+
+            await self.until(left, f"{address} off the list")
             self.unsubscribed[address] = time.time()
 
     async def everything(self) -> None:
@@ -198,13 +206,10 @@ class Run:
             )
             claimed = {row["id"]: row["at"] async for row in done}
         most = self.plan.lease + self.plan.latency[1] + ON_ITS_WAY_SECONDS
-        from datetime import datetime
-
         late = {
             line["tags"]["attempt"]
             for line in self.world.log.lines
-            if datetime.fromisoformat(line["time"]).timestamp() - claimed[line["tags"]["attempt"]]
-            > most
+            if accepted_at(line) - claimed[line["tags"]["attempt"]] > most
         }
         verdict.expect("calls accepted with a lease long lost", len(late))
 
@@ -277,9 +282,7 @@ async def _judge(one: Run) -> Verdict:
     }
     judge(verdict, readers, accepted, before, final=False)
     unknown = before.with_status("unknown")
-    verdict.expect(
-        "unknown (U)", len(unknown), at_most=plan.batch * (open_calls + unreadable(met))
-    )
+    verdict.expect("unknown (U)", len(unknown), at_most=plan.batch * (open_calls + unreadable(met)))
     verdict.figures["of these accepted by SES"] = len([a for a in unknown if a in accepted])
     if one.unsubscribed:
         verdict.figures["left in mid-send"] = len(one.unsubscribed)

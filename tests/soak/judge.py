@@ -15,6 +15,11 @@ ACCEPTED_SHOWN_AS = frozenset({"sent", "delivered", "bounced", "complained"})
 NOT_ACCEPTED_SHOWN_AS = frozenset({"failed", "unknown", "skipped", "cancelled"})
 
 
+def accepted_at(line: Mapping[str, Any]) -> float:
+    """When a line of the accept log was written: unix seconds."""
+    return datetime.fromisoformat(line["time"]).timestamp()
+
+
 @dataclass(frozen=True)
 class Accepted:
     """Recipients by the accept log. times: unix seconds of every acceptance, by address."""
@@ -26,8 +31,7 @@ class Accepted:
         times: dict[str, list[float]] = {}
         for line in lines:
             if line["tags"]["mailout_id"] == mailout:
-                accepted = datetime.fromisoformat(line["time"]).timestamp()
-                times.setdefault(line["to"], []).append(accepted)
+                times.setdefault(line["to"], []).append(accepted_at(line))
         return cls(times)
 
     def __contains__(self, address: str) -> bool:
@@ -64,10 +68,9 @@ class Shown:
     def adds_up(self) -> bool:
         """One row per recipient, and the counts are those of the rows and sum to the audience."""
         counted = {status: n for status, n in self.counts.items() if n}
-        return (
-            self.rows == len(self.status) == self.recipients == sum(counted.values())
-            and counted == Counter(self.status.values())
-        )
+        return self.rows == len(self.status) == self.recipients == sum(
+            counted.values()
+        ) and counted == Counter(self.status.values())
 
     def with_status(self, *statuses: str) -> set[str]:
         return {address for address, status in self.status.items() if status in statuses}

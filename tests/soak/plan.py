@@ -101,10 +101,7 @@ class Plan:
 def faults_met(calls: Iterable[Mapping[str, Any]]) -> Counter[str]:
     """How often each kind of fault is in `calls`."""
     return Counter(
-        kind
-        for call in calls
-        for kind in (*UNREADABLE, "throttle", "server_error")
-        if kind in call
+        kind for call in calls for kind in (*UNREADABLE, "throttle", "server_error") if kind in call
     )
 
 

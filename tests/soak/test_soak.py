@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import os
 import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg.rows import dict_row
 
+from app.adapters.postgres import PostgresDatabase
+from app.adapters.store import Store
+from tests.soak.events import compare
 from tests.soak.harness import run
+from tests.soak.judge import Verdict
 from tests.soak.plan import Plan
+from tests.support.databases import DatabaseServer
+from tests.support.factories import Arrange
+
+Side = tuple[Store, Arrange]
 
 
 async def told(plan: Plan, folder: Path) -> None:
     print(f"\n{plan.name}: seed {plan.seed}")
-    verdict = await run(plan, folder)
+    hold_to(await run(plan, folder))
+
+
+def hold_to(verdict: Verdict) -> None:
     print(verdict.table())
     assert verdict.wrong == [], verdict.table()
 
 
 def fresh_seed() -> int:
-    return random.SystemRandom().randrange(10**6)
+    return int(os.environ.get("SOAK_SEED") or random.SystemRandom().randrange(10**6))
 
 
 async def test_kills_short(tmp_path: Path) -> None:
@@ -27,21 +43,86 @@ async def test_kills_short(tmp_path: Path) -> None:
     plan = Plan(
         name="kills, short",
         seed=fresh_seed(),
-        recipients=1_000,
+        recipients=800,
         kills=6,
         executors=3,
         rate=120,
         lease=2,
-        latency=(0.1, 0.5),
+        latency=(0.1, 0.4),
         unsubscribes=20,
     )
-    await told(Plan.sized(plan), tmp_path)
+    await told(plan, tmp_path)
+
+
+async def test_everything_at_once_short(tmp_path: Path) -> None:
+    """Killed, stopped beyond the lease, and PostgreSQL crashing, while events come in."""
+    plan = Plan(
+        name="everything at once, short",
+        seed=fresh_seed(),
+        recipients=600,
+        kills=3,
+        stops=3,
+        stop_leases=(1.2, 1.5),
+        restarts=(1.5, 3.0),
+        executors=3,
+        rate=100,
+        lease=2,
+        latency=(0.1, 0.4),
+        unsubscribes=10,
+        hold_events=False,
+    )
+    await told(plan, tmp_path)
+
+
+@pytest.fixture
+async def two_databases(postgres_server: DatabaseServer) -> AsyncIterator[list[Side]]:
+    async with AsyncExitStack() as stack:
+        sides: list[Side] = []
+        for _ in range(2):
+            dsn = postgres_server.dsn(stack.enter_context(postgres_server.database()))
+            database = PostgresDatabase(dsn)
+            stack.push_async_callback(database.close)
+            sql = await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row)
+            await stack.enter_async_context(sql)
+            sides.append((Store(database), Arrange(sql)))
+        yield sides
+
+
+async def test_events_in_disorder_short(two_databases: list[Side]) -> None:
+    """Doubled, reordered and delayed events end as the ordered ones do."""
+    ordered, disordered = two_databases
+    hold_to(await compare(ordered, disordered, seed=fresh_seed(), count=4_000))
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3_600)
 async def test_kills(tmp_path: Path) -> None:
+    plan = Plan(name="kills", seed=fresh_seed(), recipients=20_000, kills=200, unsubscribes=200)
+    await told(Plan.sized(plan), tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3_600)
+async def test_everything_at_once(tmp_path: Path) -> None:
     plan = Plan(
-        name="kills", seed=fresh_seed(), recipients=20_000, kills=200, unsubscribes=200
+        name="everything at once",
+        seed=fresh_seed(),
+        recipients=8_000,
+        kills=40,
+        stops=30,
+        restarts=(3, 8),
+        rate=60,
+        lease=2.5,
+        latency=(0.1, 0.8),
+        unsubscribes=100,
+        hold_events=False,
     )
     await told(Plan.sized(plan), tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1_800)
+async def test_events_in_disorder(two_databases: list[Side]) -> None:
+    ordered, disordered = two_databases
+    count = int(os.environ.get("SOAK_EVENTS", "100000"))
+    hold_to(await compare(ordered, disordered, seed=fresh_seed(), count=count))

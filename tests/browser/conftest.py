@@ -1,0 +1,131 @@
+"""Debian's Chromium on the running service and sandbox, over real sockets."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import httpx
+import pytest
+from playwright.async_api import Browser, async_playwright
+
+from app.sandbox.config import SandboxConfig
+from app.sandbox.server import SandboxServer
+from tests.browser.support import Site, Visit, elsewhere
+from tests.sandbox.support import ses_client
+from tests.support.databases import DatabaseServer
+from tests.support.service import TOPIC, environment, process
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2 import SESV2Client
+
+CHROMIUM = shutil.which("chromium") or shutil.which("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",  # Chromium's own sandbox doesn't start as root, and only our pages are shown
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # Nothing but this machine can be reached, whatever a page tries.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+
+OpenVisit: TypeAlias = Callable[..., Awaitable[Visit]]
+
+
+@pytest.fixture(scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """The browser, headless, with a new profile that goes with it."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed (on Debian: apt-get install chromium)")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def visit(chromium: Browser) -> AsyncIterator[OpenVisit]:
+    """Open a tab of a new visitor, without cookies, with Playwright's settings for a context."""
+    contexts = []
+
+    async def opened(**settings: Any) -> Visit:
+        context = await chromium.new_context(**settings)
+        context.set_default_timeout(10_000)  # milliseconds
+        contexts.append(context)
+        return Visit(await context.new_page())
+
+    yield opened
+    for context in contexts:
+        await context.close()
+
+
+@pytest.fixture(scope="session")
+def database_name(postgres_server: DatabaseServer) -> Iterator[str]:
+    """One database for the session, since one service runs on it."""
+    with postgres_server.database() as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+async def site(
+    chromium: Browser,  # first, so that nothing is started where it is absent
+    postgres_server: DatabaseServer,
+    database_name: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Site]:
+    """`amazonsender serve` and the sandbox, which posts its events to it."""
+    port = _free_port()
+    base = f"http://127.0.0.1:{port}"
+    config = SandboxConfig(
+        max_send_rate=100_000,
+        max_24h_send=-1,
+        event_endpoint=f"{base}/ses-events",
+        topic_arn=TOPIC,
+        event_delay=(0.0, 0.0),
+    )
+    folder = tmp_path_factory.mktemp("service")
+    with SandboxServer(config) as sandbox:
+        variables = environment(
+            postgres_server.dsn(database_name),
+            sandbox.url,
+            PORT=str(port),
+            APP_BASE_URL=base,
+            FROM_NAME="Example Org",
+        )
+        async with httpx.AsyncClient(base_url=base, timeout=10, trust_env=False) as http:
+            with process(folder, variables, "serve") as service:
+
+                async def answers() -> bool:
+                    assert service.child.poll() is None, service.log
+                    try:
+                        return (await http.get("/health")).status_code == 200
+                    except httpx.TransportError:
+                        return False
+
+                await eventually(answers, until=bool)
+                yield Site(base, sandbox, http)
+
+
+@pytest.fixture
+def ses(site: Site) -> SESV2Client:
+    """Puts any mail into the sandbox."""
+    return ses_client(site.sandbox.url)
+
+
+@pytest.fixture
+def other_origin() -> Iterator[tuple[str, list[str]]]:
+    """A server that no page of ours has anything to do with, and what it was asked for."""
+    with elsewhere() as found:
+        yield found
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

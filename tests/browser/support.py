@@ -1,0 +1,101 @@
+"""A browser's visits, the looks in which pages are seen, and a witness of what leaves a page."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+from playwright.async_api import Page
+
+from app.sandbox.server import SandboxServer
+
+# WCAG 2.2, 1.4.10, asks for 320 CSS pixels; the narrowest phones in use have 360.
+LOOKS: dict[str, dict[str, Any]] = {
+    "desktop": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
+    "phone": {
+        "viewport": {"width": 360, "height": 740},
+        "color_scheme": "light",
+        "device_scale_factor": 2,
+        "is_mobile": True,
+        "has_touch": True,
+    },
+    "dark phone": {
+        "viewport": {"width": 360, "height": 740},
+        "color_scheme": "dark",
+        "device_scale_factor": 2,
+        "is_mobile": True,
+        "has_touch": True,
+    },
+}
+
+_CHECKS = (Path(__file__).parent / "checks.js").read_text("utf-8")
+
+
+@dataclass
+class Visit:
+    """One visitor's tab, with all it asked for and all the browser complained about."""
+
+    page: Page
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "console",
+            # Violations of the Content-Security-Policy are reported here too.
+            lambda message: self.complaints.append(f"{message.type}: {message.text}"),
+        )
+
+    async def problems(self) -> list[str]:
+        """What is wrong with the page as it stands, for eyes, fingers and screen readers."""
+        found: list[str] = await self.page.evaluate(_CHECKS)
+        return found
+
+    def foreign(self, origin: str) -> list[str]:
+        """The requests to anywhere but `origin`."""
+        return [url for url in self.requests if not url.startswith((f"{origin}/", "about:"))]
+
+
+@dataclass(frozen=True)
+class Site:
+    """The service and the sandbox, running."""
+
+    service: str
+    sandbox: SandboxServer
+    http: httpx.AsyncClient  # of the service
+
+
+@contextmanager
+def elsewhere() -> Iterator[tuple[str, list[str]]]:
+    """Another origin: its address, and the paths that somebody asked it for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+        do_POST = do_GET
+
+        def log_message(self, *_arguments: Any) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
