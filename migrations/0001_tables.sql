@@ -43,6 +43,7 @@ create table mailouts (
                                    and audience - 'tags' = '{}'::jsonb)),
     scheduled_at      timestamptz,
     recipients        bigint,           -- eligible subscribers when it started
+    started_in        text,             -- database_identity() when it started or was resumed
     created_at        timestamptz not null default now(),
     updated_at        timestamptz not null default now(),
     started_at        timestamptz,

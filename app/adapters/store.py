@@ -156,6 +156,10 @@ class Store:
     async def leave(self, executor_id: UUID) -> None:
         await self._call("leave", p_executor=str(executor_id))
 
+    async def note_waiting(self, reason: str | None) -> None:
+        """Say on every running mailout why it waits; None: it no longer does."""
+        await self._call("note_waiting", p_reason=reason)
+
     async def count_executors(self) -> int:
         """How many senders live now."""
         count: int = await self._call("count_executors")

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -274,8 +275,10 @@ class Sender:
         started = time.monotonic()
         try:
             delivery = await self._call(batch, lane, fence)
-            self._learn(delivery, lane)
+            news = self._learn(delivery, lane)
             await self._record(batch, delivery.results)
+            if news is not None:
+                await self._store.note_waiting(news or None)
             for halt, message in delivery.halts.items():
                 if halt in _HALTS and not batch.is_test:
                     code, reason = _HALTS[halt]
@@ -364,13 +367,21 @@ class Sender:
             )
         return self._prepared[key]
 
-    def _learn(self, delivery: Delivery, lane: Lane) -> None:
+    def _learn(self, delivery: Delivery, lane: Lane) -> str | None:
+        """Tell breaker and lanes how the call ended; what to say of it on running mailouts: a
+        reason, nothing any more (""), or no news (None)."""
         now = time.monotonic()
+        news: str | None = None
         if "unreachable" in delivery.halts:
             self.breaker.failed(now)
             if wait := self.breaker.wait(now):
                 log.warning("ses_breaker_open", seconds=wait, error=delivery.halts["unreachable"])
+                at = datetime.now(UTC) + timedelta(seconds=wait)
+                news = f"Waiting for SES, which does not answer; next try at {at:%H:%M:%S} UTC."
         elif delivery.calls:
+            if self.breaker.probing:
+                log.info("ses_breaker_closed")
+                news = ""
             self.breaker.succeeded()
         self._lanes.finished(
             lane,
@@ -378,6 +389,7 @@ class Sender:
             now=now,
             chance=random.random(),  # noqa: S311  jitter, no secret
         )
+        return news
 
     async def _record(self, batch: Batch, results: tuple[Result, ...]) -> None:
         """Write the results down, however long the database is away: they exist nowhere else."""

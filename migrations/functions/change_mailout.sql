@@ -20,7 +20,8 @@ end $$;
 create or replace function resume_mailout(p_mailout uuid) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 begin
-    update mailouts set status = 'sending', pause_code = null, status_reason = null
+    update mailouts set status = 'sending', pause_code = null, status_reason = null,
+           started_in = database_identity()
      where id = p_mailout and status = 'paused';
     return mailout_transition(p_mailout, found);
 end $$;
@@ -86,7 +87,8 @@ begin
             or claimed_at <= clock_timestamp() - interval '20 minutes');
     get diagnostics v_count = row_count;
     if v_count > 0 then
-        update mailouts set status = 'sending', sent_at = null, status_reason = null where id = p_mailout;
+        update mailouts set status = 'sending', sent_at = null, status_reason = null,
+               started_in = database_identity() where id = p_mailout;
     end if;
     return mailout_transition(p_mailout, v_count > 0)
         || jsonb_build_object('allowed', true, 'requeued', v_count, 'too_young', v_left);

@@ -28,7 +28,8 @@ begin
     end if;
     if not p_test then
         -- The share lock orders this claim and a pause or cancel: whichever commits first counts.
-        perform from mailouts where id = p_mailout and status = 'sending' for share;
+        perform from mailouts where id = p_mailout and status = 'sending'
+           and coalesce(started_in = database_identity(), true) for share;
         if not found then
             return jsonb_build_object('reason', 'not_sending');
         end if;

@@ -13,7 +13,8 @@ declare
     v_response jsonb;
 begin
     update mailouts m
-       set status = 'sending', started_at = now(), status_reason = null, pause_code = null
+       set status = 'sending', started_at = now(), status_reason = null, pause_code = null,
+           started_in = database_identity()
      where m.id = p_mailout and m.status = 'ready' and mailout_content_hash(m) = p_content_hash
     returning * into v_mailout;
 

@@ -20,6 +20,7 @@ begin
     update send_rates r set rate = effective_rate(p_region, r.account) where region = p_region
        and rate is distinct from effective_rate(p_region, r.account);
     select * into v_rate from send_rates where region = p_region;
+    perform hold_foreign_mailouts();
     delete from send_requests where created_at < now() - interval '8 days';
     return jsonb_build_object(
         'rate', v_rate.rate, 'account', v_rate.account,

@@ -48,7 +48,7 @@ begin
             'sample_subscriber', 'create_mailout', 'mailout_summary', 'mailout_counts',
             'show_mailout', 'list_mailouts', 'list_recipients', 'import_subscribers',
             'list_subscribers', 'audience_page', 'save_dry_run', 'show_dry_run',
-            'count_executors', 'subscriber_field_names'])
+            'count_executors', 'database_identity', 'hold_foreign_mailouts', 'note_waiting', 'subscriber_field_names'])
     loop
         execute format('revoke all on function %s from public', v_function);
         foreach v_role in array v_roles loop

@@ -442,3 +442,21 @@ async def test_a_started_mailout_cannot_be_deleted(store: Store, arrange: Arrang
         refused = str(error)
     assert refused is not None
     assert "has a ledger" in refused
+
+
+async def test_a_mailout_of_another_database_is_held_for_a_person(
+    store: Store, arrange: Arrange
+) -> None:
+    """A restored backup, a copy or a failover: nobody is sent to again by itself."""
+    await arrange.subscribers(2)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    await arrange.sql.execute("update mailouts set started_in = 'another'")
+    sender = await living_sender(store)
+    shown = await store.show_mailout(mailout)
+    assert shown["status"] == "paused"
+    assert "restored" in shown["status_reason"]
+    assert await store.claim_batch(mailout, sender, region=REGION, limit=5) == Idle("not_sending")
+    assert await store.resume_waiting_mailouts() == []
+    assert (await store.resume_mailout(mailout)).changed
+    assert len((await claim(store, mailout, sender)).recipients) == 2

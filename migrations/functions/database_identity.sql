@@ -1,0 +1,38 @@
+-- Which database this is: the cluster, its timeline (a new one after a failover or a restore to a
+-- point in time) and the database in it. A dump restored elsewhere has another identity.
+create or replace function database_identity() returns text
+language plpgsql stable set search_path = public, pg_temp as $$
+declare
+    v_database text := (select oid::text from pg_database where datname = current_database());
+begin
+    return (select format('%s:%s:%s', s.system_identifier, c.timeline_id, v_database)
+              from pg_control_system() s, pg_control_checkpoint() c);
+exception when insufficient_privilege then
+    return v_database;
+end $$;
+
+-- A mailout that was started in another database may have been sent further than this one knows
+-- (a restored backup, a standby that lacked the last commits): it waits for a person's word.
+create or replace function hold_foreign_mailouts() returns void
+language sql set search_path = public, pg_temp as $$
+    update mailouts
+       set status = 'paused', pause_code = 'held', status_reason =
+           'The database was restored from a backup, copied or failed over after this mailout '
+           'started, so some recipients may have been mailed already without a trace here. '
+           'Compare with the sent mails, then cancel it, or resume it to send to all that are '
+           'still queued.'
+     where status in ('sending', 'paused') and coalesce(pause_code, '') <> 'held'
+       and started_in <> database_identity();
+$$;
+
+-- What keeps running mailouts waiting, in plain words (null: nothing any more). Only the sender's
+-- own words are replaced.
+create or replace function note_waiting(p_reason text) returns jsonb
+language sql set search_path = public, pg_temp as $$
+    with noted as (
+        update mailouts set status_reason = p_reason
+         where status = 'sending' and (status_reason is null or status_reason like 'Waiting for SES%')
+           and status_reason is distinct from p_reason
+        returning 1)
+    select to_jsonb(count(*)) from noted;
+$$;
