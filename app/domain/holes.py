@@ -14,7 +14,6 @@ from typing import Any
 
 from liquid import BoundTemplate, Node
 from liquid.builtin.content import ContentNode
-from liquid.builtin.output import OutputNode
 from liquid.builtin.tags.assign_tag import AssignNode
 from liquid.builtin.tags.capture_tag import CaptureNode
 from liquid.builtin.tags.comment_tag import CommentNode
@@ -22,6 +21,7 @@ from liquid.builtin.tags.doc_tag import DocNode
 from liquid.exceptions import LiquidError
 
 from app.domain import liquid
+from app.domain.gaps import Shown
 
 _HOLE = re.compile(r"\{\{(h\d+)\}\}")
 # Handlebars reads `\{{` as a literal and `{{{` as another kind of tag: these characters must not
@@ -74,9 +74,18 @@ class Part:
         # Static text and hole names in turns, so that pasting is one join.
         self._pieces = _HOLE.split(self.template)
 
-    def fill(self, variables: Mapping[str, Any], values: dict[str, str]) -> None:
-        """Add to `values` the value of each hole that isn't constant. Raises RenderError."""
+    def fill(
+        self,
+        variables: Mapping[str, Any],
+        values: dict[str, str],
+        gaps: set[str] | None = None,
+    ) -> None:
+        """Add to `values` the value of each hole that isn't constant. Raises RenderError.
+
+        gaps: gets the variables that were to be shown and are missing.
+        """
         context = liquid.Context(self._source, globals=variables)
+        context.gaps = gaps
         buffer = liquid.output_buffer(self._source.env)
         ends: list[int] = []
         for step in self._steps:
@@ -131,7 +140,7 @@ class Part:
     def _hole(self, node: Node, before: str, after: str) -> str:
         key = (before, _expression(node), after)
         # What `assign` and the like set may differ from one place to the next.
-        shared = type(node) is OutputNode and not liquid.roots(node) & self._changing
+        shared = type(node) is Shown and not liquid.roots(node) & self._changing
         name = self._known.get(key) if shared else None
         if name is None:
             name = next(self._names)

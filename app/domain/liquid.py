@@ -22,6 +22,7 @@ from liquid.output import LimitedStringIO
 from liquid.stream import TokenStream
 from liquid.token import TOKEN_TAG, Token
 
+from app.domain.gaps import OutputTag, WatchedEchoTag, subexpressions
 from app.errors import TemplateInvalid
 
 ROOTS = ("name", "email", "fields", "mailout", "unsubscribe_url")
@@ -36,9 +37,10 @@ class Context(RenderContext):
     """A render context whose buffers keep line breaks as they are.
 
     python-liquid's limited buffer turns CRLF into LF, which no other part of it does.
+    gaps: where what a recipient lacks is noted (see gaps.py); None: nowhere.
     """
 
-    __slots__ = ()
+    gaps: set[str] | None = None
 
     def get_buffer(self, buf: TextIO | None = None) -> StringIO:
         used = buf.size if isinstance(buf, LimitedStringIO) else 0
@@ -108,6 +110,8 @@ class MailEnvironment(Environment):
             del self.tags[tag]
         for name in _REFUSED_FILTERS:
             del self.filters[name]
+        self.add_tag(OutputTag)
+        self.add_tag(WatchedEchoTag)
         self.add_tag(BoundedForTag)
         self.add_tag(BoundedTablerowTag)
 
@@ -211,7 +215,7 @@ def _similar(name: str, known: object) -> str:
 
 def roots(node: Node) -> set[str]:
     """The names of the variables that a node's own expressions use."""
-    used = (each for expression in node.expressions() for each in _subexpressions(expression))
+    used = (each for expression in node.expressions() for each in subexpressions(expression))
     return {str(each.head()) for each in used if isinstance(each, Path)}
 
 
@@ -234,11 +238,5 @@ def _stray_interrupts(
 def _expressions(nodes: list[Node], template: BoundTemplate) -> Iterator[Expression]:
     for node in nodes:
         for expression in node.expressions():
-            yield from _subexpressions(expression)
+            yield from subexpressions(expression)
         yield from _expressions(_children(node, template), template)
-
-
-def _subexpressions(expression: Expression) -> Iterator[Expression]:
-    yield expression
-    for child in expression.children():
-        yield from _subexpressions(child)

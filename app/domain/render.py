@@ -62,14 +62,15 @@ class Compiled:
     constant: Mapping[str, str]
     parts: tuple[Part, Part, Part]
 
-    def values(self, variables: Mapping[str, Any]) -> dict[str, str]:
+    def values(self, variables: Mapping[str, Any], gaps: set[str] | None = None) -> dict[str, str]:
         """A value for every hole, ready to be pasted.
 
-        variables: what `template_variables` gives. Raises RenderError.
+        variables: what `template_variables` gives. gaps: gets those of this recipient's that were
+        to be shown and are missing, such as `fields.city`. Raises RenderError.
         """
         values = dict(self.constant)
         for part in self.parts:
-            part.fill(variables, values)
+            part.fill(variables, values, gaps)
         return values
 
     def paste(self, values: Mapping[str, str]) -> Rendered:

@@ -1,0 +1,74 @@
+"""Where a recipient's missing data leave a gap in a mail.
+
+A missing `name` or `fields.x` renders empty and is a problem in the dry run (CONTRACT.md 4). What
+counts is what is shown: a value behind `if` that isn't reached, or one that `default` replaces,
+leaves no gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TextIO
+
+from liquid import RenderContext
+from liquid.builtin.expressions import FilteredExpression, Path
+from liquid.builtin.output import Output, OutputNode
+from liquid.builtin.tags.echo_tag import EchoTag
+from liquid.expression import Expression
+from liquid.stringify import to_liquid_string
+from liquid.token import Token
+from liquid.undefined import is_undefined
+
+PERSONAL = ("name", "fields")
+"""The variables that one subscriber has and another hasn't."""
+
+
+class Shown(OutputNode):
+    """`{{ … }}`, which notes in the context's `gaps` what it needed and didn't find."""
+
+    __slots__ = ("_defaulted", "_paths")
+
+    def __init__(self, token: Token, expression: Expression) -> None:
+        super().__init__(token, expression)
+        self._paths = [
+            each
+            for each in subexpressions(expression)
+            if isinstance(each, Path) and each.head() in PERSONAL
+        ]
+        filters = expression.filters if isinstance(expression, FilteredExpression) else None
+        self._defaulted = any(each.name == "default" for each in filters or ())
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        text = to_liquid_string(self.expression.evaluate(context), context.autoescape)
+        gaps: set[str] | None = getattr(context, "gaps", None)
+        if gaps is not None and not (self._defaulted and text.strip()):
+            gaps.update(str(path) for path in self._paths if _is_blank(path.evaluate(context)))
+        return buffer.write(text)
+
+
+class ShownEcho(Shown):
+    """`{% echo … %}`."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"{{% echo {self.expression} %}}"
+
+
+class OutputTag(Output):
+    node_class = Shown
+
+
+class WatchedEchoTag(EchoTag):
+    node_class = ShownEcho  # type: ignore[assignment]  # the library makes no other use of it
+
+
+def subexpressions(expression: Expression) -> Iterator[Expression]:
+    """The expression and all that it is made of."""
+    yield expression
+    for child in expression.children():
+        yield from subexpressions(child)
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or is_undefined(value) or (isinstance(value, str) and not value.strip())
