@@ -27,8 +27,8 @@ _COMMON_HEADERS = {
 }
 _PAGE_HEADERS = {
     **_COMMON_HEADERS,
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; "
+    "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 }
 # A mail is somebody's HTML: no script, no request to anywhere, an origin of its own.
 _MAIL_HEADERS = {
