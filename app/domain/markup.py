@@ -77,26 +77,33 @@ _SKELETON = """\
 _MARKDOWN_STYLE = """\
 <style>
 body { margin: 0; padding: 0; background: #ffffff; }
-.mail { max-width: 600px; margin: 0 auto; padding: 24px; color: #1f2328;
+.mail { max-width: 600px; margin: 0 auto; padding: 24px 24px 0; color: #1f2328;
   font-family: -apple-system, BlinkMacSystemFont, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif;
-  font-size: 16px; line-height: 1.6; }
+  font-size: 16px; line-height: 1.6; word-wrap: break-word; }
 .mail h1 { font-size: 28px; line-height: 1.25; margin: 0 0 16px; }
 .mail h2 { font-size: 22px; line-height: 1.3; margin: 32px 0 12px; }
 .mail h3 { font-size: 18px; line-height: 1.4; margin: 24px 0 8px; }
 .mail p, .mail ul, .mail ol { margin: 0 0 16px; }
+.mail ul, .mail ol { padding: 0 0 0 24px; }
 .mail a { color: #0b57d0; }
 .mail img { max-width: 100%; height: auto; border: 0; }
 .mail blockquote { margin: 0 0 16px; padding: 0 0 0 16px; border-left: 4px solid #d0d7de; }
-.mail pre { margin: 0 0 16px; padding: 12px; overflow: auto; background: #f3f4f6; }
+.mail pre { margin: 0 0 16px; padding: 12px; white-space: pre-wrap; background: #f3f4f6; }
 .mail code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 14px; }
-.mail table { border-collapse: collapse; margin: 0 0 16px; }
-.mail th, .mail td { border: 1px solid #d0d7de; padding: 6px 12px; text-align: left; }
+.mail table { width: 100%; border-collapse: collapse; margin: 0 0 16px; }
+.mail th, .mail td { border-bottom: 1px solid #d0d7de; padding: 8px 12px 8px 0; text-align: left;
+  vertical-align: top; }
 .mail hr { border: 0; border-top: 1px solid #d0d7de; margin: 24px 0; }
+@media (max-width: 480px) {
+  .mail { padding: 16px 16px 0 !important; }
+  .mail th, .mail td { font-size: 15px !important; padding-right: 8px !important; }
+}
 @media (prefers-color-scheme: dark) {
   body { background: #16181d !important; }
   .mail { color: #e6e8eb !important; }
   .mail a { color: #8ab4f8 !important; }
   .mail pre { background: #24272e !important; }
+  .mail blockquote, .mail th, .mail td, .mail hr { border-color: #444c56 !important; }
   .mail-footer { background: #16181d !important; color: #a8adb5 !important; }
   .mail-footer a { color: #a8adb5 !important; }
 }
