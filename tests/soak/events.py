@@ -17,6 +17,7 @@ from uuid import UUID
 
 import orjson
 import psycopg
+import structlog
 from psycopg.rows import DictRow
 
 from app.adapters.store import Store
@@ -168,9 +169,11 @@ async def in_disorder(sent: Sent, events: Sequence[Event], dice: random.Random) 
         for step in todo:
             await (sent.record(step) if isinstance(step, Batch) else front(step))
 
-    async with asyncio.TaskGroup() as group:
-        for number in range(AT_ONCE):
-            group.create_task(work(fronts[number % FRONTS]))
+    with structlog.testing.capture_logs() as logs:
+        async with asyncio.TaskGroup() as group:
+            for number in range(AT_ONCE):
+                group.create_task(work(fronts[number % FRONTS]))
+    assert {line["event"] for line in logs} == {"events_recorded"}
     return len({row["sns_message_id"] for row in (*rows, *copies)})
 
 

@@ -49,15 +49,28 @@ class Run:
         deadline = time.monotonic() + self.plan.patience
         while not (seen := await look()):
             if time.monotonic() > deadline:
-                raise AssertionError(f"seed {self.plan.seed}: never came: {what}; {self.state()}")
+                raise AssertionError(
+                    f"seed {self.plan.seed}: never came: {what}\n{await self.state()}"
+                )
             await asyncio.sleep(LOOK_SECONDS)
         return seen
 
-    def state(self) -> str:
-        logs = "\n".join(
-            f"{e.command} {e.label}: {e.process.log[-800:]}" for e in self.world.executors
-        )
-        return f"accepted {self.world.log.read()}, kills {len(self.kills)}\n{logs}"
+    async def state(self) -> str:
+        """What to look at after a run that got stuck."""
+        lines = [f"accepted {self.world.log.read()}, kills {len(self.kills)}"]
+        async with self.world.sql() as sql:
+            for query in (
+                "select status, count(*) from send_logs group by 1",
+                "select status, status_reason from mailouts",
+                "select attempt_id, executor_id, claimed_at, clock_timestamp() - claimed_at as age "
+                "from send_batches where recorded_at is null",
+                "select e.*, is_alive(e) from executors e order by heartbeat_at desc limit 6",
+                "select pid, state, wait_event_type, wait_event, left(query, 80) as query "
+                "from pg_stat_activity where backend_type = 'client backend'",
+            ):
+                lines += [str(row) for row in await (await sql.execute(query)).fetchall()]
+        lines += [f"{e.command} {e.label}: {e.process.log[-1500:]}" for e in self.world.executors]
+        return "\n".join(lines)
 
     async def progress(self, point: int) -> None:
         async def reached() -> bool:

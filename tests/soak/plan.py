@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -46,14 +45,16 @@ class Plan:
     cut: float = 0.005
     short: float = 0.005
     server_errors: float = 0.01
-    patience: float = 240
+    patience: float = 90
 
     @classmethod
-    def sized(cls, default: Self) -> Self:
-        """`default`, changed by SOAK_SEED, SOAK_RECIPIENTS, SOAK_KILLS, SOAK_STOPS, SOAK_RATE."""
-        numbers = ("seed", "recipients", "kills", "stops", "rate")
-        given = {name: os.environ.get(f"SOAK_{name.upper()}") for name in numbers}
-        return replace(default, **{name: int(value) for name, value in given.items() if value})
+    def sized(cls, default: Self, environment: Mapping[str, str]) -> Self:
+        """`default`, changed by SOAK_RECIPIENTS, SOAK_KILLS, SOAK_STOPS and SOAK_RATE."""
+        given: dict[str, Any] = {}
+        for name in ("recipients", "kills", "stops", "rate"):
+            if text := environment.get(f"SOAK_{name.upper()}"):
+                given[name] = int(text)
+        return replace(default, **given)
 
     def dice(self, actor: str) -> random.Random:
         """A generator for one actor: what one draws doesn't change what another does."""

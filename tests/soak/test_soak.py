@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -25,24 +25,33 @@ Side = tuple[Store, Arrange]
 
 
 async def told(plan: Plan, folder: Path) -> None:
-    print(f"\n{plan.name}: seed {plan.seed}")
+    tell(f"{plan.name}: seed {plan.seed}")
     hold_to(await run(plan, folder))
 
 
+def tell(text: str) -> None:
+    """Seen with `-s`, and with every failure."""
+    sys.stdout.write(f"\n{text}\n")
+    sys.stdout.flush()
+
+
 def hold_to(verdict: Verdict) -> None:
-    print(verdict.table())
+    tell(verdict.table())
     assert verdict.wrong == [], verdict.table()
 
 
-def fresh_seed() -> int:
-    return int(os.environ.get("SOAK_SEED") or random.SystemRandom().randrange(10**6))
+@pytest.fixture
+def seed(outer_environment: dict[str, str]) -> int:
+    """SOAK_SEED to repeat a run, else a new one."""
+    given = outer_environment.get("SOAK_SEED")
+    return int(given) if given else random.SystemRandom().randrange(10**6)
 
 
-async def test_kills_short(tmp_path: Path) -> None:
+async def test_kills_short(tmp_path: Path, seed: int) -> None:
     """kill -9 at random moments: nobody twice, nobody lost."""
     plan = Plan(
         name="kills, short",
-        seed=fresh_seed(),
+        seed=seed,
         recipients=800,
         kills=6,
         executors=3,
@@ -50,15 +59,16 @@ async def test_kills_short(tmp_path: Path) -> None:
         lease=2,
         latency=(0.1, 0.4),
         unsubscribes=20,
+        patience=40,
     )
     await told(plan, tmp_path)
 
 
-async def test_everything_at_once_short(tmp_path: Path) -> None:
+async def test_everything_at_once_short(tmp_path: Path, seed: int) -> None:
     """Killed, stopped beyond the lease, and PostgreSQL crashing, while events come in."""
     plan = Plan(
         name="everything at once, short",
-        seed=fresh_seed(),
+        seed=seed,
         recipients=600,
         kills=3,
         stops=3,
@@ -70,6 +80,7 @@ async def test_everything_at_once_short(tmp_path: Path) -> None:
         latency=(0.1, 0.4),
         unsubscribes=10,
         hold_events=False,
+        patience=40,
     )
     await told(plan, tmp_path)
 
@@ -88,25 +99,27 @@ async def two_databases(postgres_server: DatabaseServer) -> AsyncIterator[list[S
         yield sides
 
 
-async def test_events_in_disorder_short(two_databases: list[Side]) -> None:
+async def test_events_in_disorder_short(two_databases: list[Side], seed: int) -> None:
     """Doubled, reordered and delayed events end as the ordered ones do."""
     ordered, disordered = two_databases
-    hold_to(await compare(ordered, disordered, seed=fresh_seed(), count=4_000))
+    hold_to(await compare(ordered, disordered, seed=seed, count=4_000))
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3_600)
-async def test_kills(tmp_path: Path) -> None:
-    plan = Plan(name="kills", seed=fresh_seed(), recipients=20_000, kills=200, unsubscribes=200)
-    await told(Plan.sized(plan), tmp_path)
+async def test_kills(tmp_path: Path, seed: int, outer_environment: dict[str, str]) -> None:
+    plan = Plan(name="kills", seed=seed, recipients=20_000, kills=200, unsubscribes=200)
+    await told(Plan.sized(plan, outer_environment), tmp_path)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3_600)
-async def test_everything_at_once(tmp_path: Path) -> None:
+async def test_everything_at_once(
+    tmp_path: Path, seed: int, outer_environment: dict[str, str]
+) -> None:
     plan = Plan(
         name="everything at once",
-        seed=fresh_seed(),
+        seed=seed,
         recipients=8_000,
         kills=40,
         stops=30,
@@ -117,12 +130,14 @@ async def test_everything_at_once(tmp_path: Path) -> None:
         unsubscribes=100,
         hold_events=False,
     )
-    await told(Plan.sized(plan), tmp_path)
+    await told(Plan.sized(plan, outer_environment), tmp_path)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1_800)
-async def test_events_in_disorder(two_databases: list[Side]) -> None:
+async def test_events_in_disorder(
+    two_databases: list[Side], seed: int, outer_environment: dict[str, str]
+) -> None:
     ordered, disordered = two_databases
-    count = int(os.environ.get("SOAK_EVENTS", "100000"))
-    hold_to(await compare(ordered, disordered, seed=fresh_seed(), count=count))
+    count = int(outer_environment.get("SOAK_EVENTS", "100000"))
+    hold_to(await compare(ordered, disordered, seed=seed, count=count))

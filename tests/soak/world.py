@@ -121,8 +121,7 @@ class World:
 
     async def show(self, mailout: UUID) -> dict[str, Any] | None:
         response = await self.ask("GET", f"/mailouts/{mailout}")
-        shown: dict[str, Any] | None = response and response.raise_for_status().json()
-        return shown
+        return None if response is None else response.raise_for_status().json()
 
     def restart_postgres(self) -> None:
         """`pg_ctl stop -m immediate` (as a crash: recovery follows), then start. Blocks."""
