@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +39,8 @@ class Mailout:
     status_reason: str | None
     content: MailoutContent
     content_hash: str
+    tested_hash: str | None
+    """Of the content that the latest test mails showed."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class Store:
             status_reason=row["status_reason"],
             content=MailoutContent(**row["content"]),
             content_hash=row["content_hash"],
+            tested_hash=row["tested_hash"],
         )
 
     async def snapshot_content(self, mailout_id: UUID) -> tuple[MailoutContent, str]:
@@ -113,13 +117,21 @@ class Store:
         *,
         request_key: str | None,
         request_hash: str | None,
+        region: str | None = None,
+        rate_limit: float | None = None,
+        warnings: Sequence[str] = (),
     ) -> Claim:
+        """region, rate_limit: of this process, to tell quota and duration. warnings: for the
+        answer."""
         row = await self._call(
             "claim_mailout",
             p_mailout=str(mailout_id),
             p_content_hash=content_hash,
             p_request_key=request_key,
             p_request_hash=request_hash,
+            p_region=region,
+            p_rate_limit=rate_limit,
+            p_warnings=list(warnings),
         )
         return Claim(row["outcome"], row.get("response"), row.get("status"))
 
@@ -164,6 +176,11 @@ class Store:
         """How many senders live now."""
         count: int = await self._call("count_executors")
         return count
+
+    async def metrics_snapshot(self) -> dict[str, Any]:
+        """Gives `queued`, `unknown` and `senders`, `mailouts` and `paused` as counts, `regions`."""
+        row: dict[str, Any] = await self._call("metrics_snapshot")
+        return row
 
     async def recover_lost(self, executor_id: UUID) -> int:
         """Recipients that became `unknown` because their sender's heartbeat is gone."""
@@ -273,9 +290,10 @@ class Store:
             raise MailoutNotFound(f"There is no mailout {mailout_id}.")
         return row
 
-    async def apply_ses_events(self, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
-        """Gives how many of the events were `new`, and how many `matched` a row."""
-        counts: dict[str, int] = await self._call("apply_ses_events", p_events=list(rows))
+    async def apply_ses_events(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Gives how many of the events were `new`, and how many of those `matched` a row; and
+        `copies`, the SNS ids of those that were there already."""
+        counts: dict[str, Any] = await self._call("apply_ses_events", p_events=list(rows))
         return counts
 
     async def unsubscribe(
@@ -295,11 +313,24 @@ class Store:
         )
         return row
 
-    async def queue_test(self, mailout_id: UUID, emails: Sequence[str]) -> int:
-        count: int = await self._call(
-            "queue_test", p_mailout=str(mailout_id), p_emails=list(emails)
+    async def queue_test(
+        self, mailout_id: UUID, emails: Sequence[str], content_hash: str | None = None
+    ) -> int | None:
+        """How many test mails wait now; None when the content isn't (any more) `content_hash`."""
+        count: int | None = await self._call(
+            "queue_test",
+            p_mailout=str(mailout_id),
+            p_emails=list(emails),
+            p_content_hash=content_hash,
         )
         return count
+
+    async def tested_content(self, mailout_id: UUID) -> tuple[MailoutContent, str]:
+        """What test mails show, and its hash. Raises MailoutNotFound."""
+        row = await self._call("tested_content", p_mailout=str(mailout_id))
+        if row is None:
+            raise MailoutNotFound(f"Mailout {mailout_id} was never tested.")
+        return MailoutContent(**row["content"]), row["content_hash"]
 
     async def sample_subscriber(self, mailout_id: UUID) -> dict[str, Any] | None:
         row: dict[str, Any] | None = await self._call(
@@ -311,6 +342,16 @@ class Store:
         count: int = await self._call("count_audience", p_mailout=str(mailout_id))
         return count
 
+    async def send_outlook(
+        self, region: str | None, rate_limit: float | None, recipients: int
+    ) -> dict[str, Any]:
+        """What is known of sending to `recipients`: `quota_left`, `rate` (recipients/s),
+        `seconds` and `days`; what isn't known is left out."""
+        row: dict[str, Any] = await self._call(
+            "send_outlook", p_region=region, p_rate_limit=rate_limit, p_recipients=recipients
+        )
+        return row
+
     async def audience_page(
         self, mailout_id: UUID, after: UUID, limit: int
     ) -> list[dict[str, Any]]:
@@ -320,8 +361,18 @@ class Store:
         )
         return rows
 
-    async def save_dry_run(self, mailout_id: UUID, report: dict[str, Any]) -> None:
-        await self._call("save_dry_run", p_mailout=str(mailout_id), p_report=report)
+    async def begin_dry_run(self, mailout_id: UUID, run: UUID, report: dict[str, Any]) -> None:
+        """Take the place of the mailout's latest run, wherever that runs."""
+        await self._call(
+            "begin_dry_run", p_mailout=str(mailout_id), p_run=str(run), p_report=report
+        )
+
+    async def save_dry_run(self, mailout_id: UUID, run: UUID, report: dict[str, Any]) -> bool:
+        """Progress or outcome; False when another run has taken this one's place."""
+        ours: bool = await self._call(
+            "save_dry_run", p_mailout=str(mailout_id), p_run=str(run), p_report=report
+        )
+        return ours
 
     async def show_dry_run(self, mailout_id: UUID) -> dict[str, Any] | None:
         report: dict[str, Any] | None = await self._call("show_dry_run", p_mailout=str(mailout_id))
@@ -357,6 +408,35 @@ class Store:
             "list_recipients", p_mailout=str(mailout_id), p_after=after, p_limit=limit
         )
         return rows
+
+    # The dashboard
+
+    async def mailout_outcomes(self, mailout_id: UUID) -> dict[str, Any]:
+        """Gives `counts` per status, `unsubscribed`, and `groups` of rows that went alike: each
+        `status`, `error_code`, `bounce_type`, `bounce_subtype`, `n` and one `message`."""
+        row: dict[str, Any] = await self._call("mailout_outcomes", p_mailout=str(mailout_id))
+        return row
+
+    async def mailout_series(self, mailout_id: UUID) -> dict[str, Any] | None:
+        """Gives `start`, `step` (seconds), `steps` and `points` (`kind`, `step`, `n`); None when
+        the mailout was never started."""
+        row: dict[str, Any] | None = await self._call("mailout_series", p_mailout=str(mailout_id))
+        return row
+
+    async def sending_pace(self, mailout_id: UUID | None = None) -> float:
+        """Recipients per second that SES accepted of late; None: of all mailouts."""
+        return float(await self._call("sending_pace", p_mailout=_text(mailout_id)))
+
+    async def account_overview(self, region: str) -> dict[str, Any]:
+        row: dict[str, Any] = await self._call("account_overview", p_region=region)
+        return row
+
+    async def end_session(self, session: str, expires_at: datetime) -> None:
+        await self._call("end_session", p_session=session, p_expires_at=expires_at.isoformat())
+
+    async def session_ended(self, session: str) -> bool:
+        ended: bool = await self._call("session_ended", p_session=session)
+        return ended
 
     async def import_subscribers(self, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
         """Gives how many were `added`, `updated` and `unchanged`."""

@@ -1,6 +1,7 @@
 -- Store a group of events and move their rows, in one transaction. p_events: what
 -- domain/events.py:to_row gives. A second copy of an SNS message changes nothing; an event that
--- fits no row is kept and parked.
+-- fits no row is kept and parked. Answers how many were new and how many of those fit a row, and
+-- the SNS ids of the copies.
 create or replace function apply_ses_events(p_events jsonb) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 declare
@@ -8,7 +9,8 @@ declare
     v_id      bigint;
     v_log     bigint;
     v_new     bigint := 0;
-    v_matched bigint := 0;
+    v_matched bigint[] := '{}';
+    v_copies  jsonb := '[]';
 begin
     -- In the order of the rows, so that two groups lock them in the same order.
     for v_event in select e from jsonb_array_elements(p_events) e
@@ -19,19 +21,22 @@ begin
                                 parked, occurred_at)
         values (v_event ->> 'sns_message_id', v_event ->> 'type', v_event ->> 'message_id',
                 (v_event ->> 'mailout_id')::uuid, v_log, v_event -> 'payload',
-                case when v_log is null then v_event - 'payload' end,
+                case when v_log is null and v_event ->> 'notice' is null then v_event - 'payload' end,
                 (v_event ->> 'occurred_at')::timestamptz)
         on conflict (sns_message_id) do nothing
         returning id into v_id;
-        if v_id is not null then
+        if v_id is null then
+            v_copies := v_copies || (v_event -> 'sns_message_id');
+        else
             v_new := v_new + 1;
             if v_log is not null then
-                v_matched := v_matched + 1;
+                v_matched := v_matched || v_id;
                 perform apply_ses_event(v_log, v_event);
             end if;
         end if;
     end loop;
-    return jsonb_build_object('new', v_new, 'matched', v_matched);
+    perform count_events(v_matched);
+    return jsonb_build_object('new', v_new, 'matched', cardinality(v_matched), 'copies', v_copies);
 end $$;
 
 -- The row an event speaks of, or null. Tags must be those of an attempt that we made: the row's
@@ -62,8 +67,8 @@ begin
              where attempt_id = v_attempt and v_row.id = any (send_log_ids));
 end $$;
 
--- Move one row forward, and its subscriber.
-create or replace function apply_ses_event(p_log bigint, p_event jsonb) returns void
+-- Move one row forward, and its subscriber. Answers what that changes in the guards' figures.
+create or replace function apply_ses_event(p_log bigint, p_event jsonb) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 declare
     v_bounce  text := p_event ->> 'bounce_type';
@@ -76,11 +81,12 @@ declare
         when 'unknown' then null
         when 'subscription' then null
         else 'sent' end;    -- send, delivery_delay, open, click: proof that SES accepted it
-    v_before  text;
+    v_before  send_logs;
+    v_change  jsonb;
     v_row     send_logs;
 begin
     if v_status is not null then
-        select status into v_before from send_logs where id = p_log for update;
+        select * into v_before from send_logs where id = p_log for update;
         update send_logs
            set status = v_status,
                message_id = coalesce(message_id, p_event ->> 'message_id'),
@@ -90,13 +96,17 @@ begin
                bounce_type = case when v_status = 'bounced' then v_bounce else bounce_type end,
                bounce_subtype = case when v_status = 'bounced' then p_event ->> 'bounce_subtype'
                                      else bounce_subtype end,
-               error_code = case when v_status in ('bounced', 'failed') then coalesce(v_bounce, p_event ->> 'type') end,
+               error_code = case when v_status in ('bounced', 'failed') then coalesce(v_bounce, p_event ->> 'type')
+                                 when v_status = 'complained' then p_event ->> 'complaint_subtype' end,
                error_message = case when v_status in ('bounced', 'failed') then p_event ->> 'detail' end
          where id = p_log and send_log_rank(v_status, v_bounce) > send_log_rank(status, bounce_type)
         returning * into v_row;
-        if v_before = 'unknown' and v_row.id is not null then
-            update mailouts set status_reason = closing_reason(id)
-             where id = v_row.mailout_id and status = 'sent';
+        if found then
+            v_change := outcome_change(v_before, v_row);
+            if v_before.status = 'unknown' then
+                update mailouts set status_reason = closing_reason(id)
+                 where id = v_row.mailout_id and status = 'sent';
+            end if;
         end if;
     end if;
     if p_event ->> 'suppresses' is not null then
@@ -107,14 +117,16 @@ begin
          where id = (select subscriber_id from send_logs where id = p_log)
            and subscriber_rank(status) < subscriber_rank(p_event ->> 'suppresses');
     end if;
+    return v_change;
 end $$;
 
 -- Events that were faster than the record of their message id.
 create or replace function apply_parked_events(p_results jsonb) returns void
 language plpgsql set search_path = public, pg_temp as $$
 declare
-    v_parked ses_events;
-    v_log    bigint;
+    v_parked  ses_events;
+    v_log     bigint;
+    v_matched bigint[] := '{}';
 begin
     for v_parked in
         select e.* from ses_events e
@@ -126,6 +138,8 @@ begin
         if v_log is not null then
             update ses_events set send_log_id = v_log, parked = null where id = v_parked.id;
             perform apply_ses_event(v_log, v_parked.parked);
+            v_matched := v_matched || v_parked.id;
         end if;
     end loop;
+    perform count_events(v_matched);
 end $$;

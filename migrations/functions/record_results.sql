@@ -12,7 +12,10 @@ declare
     v_status  text;
     v_changed bigint;
 begin
-    update send_batches set recorded_at = clock_timestamp()
+    update send_batches
+       set recorded_at = clock_timestamp(),
+           accepted = (select count(*) from jsonb_array_elements(p_results) r
+                        where r ->> 'outcome' = 'sent')
      where attempt_id = p_attempt returning mailout_id into v_mailout;
     if not found then
         return jsonb_build_object('recorded', 0);

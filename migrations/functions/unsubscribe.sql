@@ -8,6 +8,9 @@ begin
     update send_logs set unsubscribed_at = clock_timestamp()
      where mailout_id = p_mailout and subscriber_id = p_subscriber and not is_test
        and unsubscribed_at is null;
+    if found then
+        perform add_event_counts(p_mailout, 'unsubscribe', clock_timestamp(), 1);
+    end if;
     return (select jsonb_build_object('email', email, 'status', status)
               from subscribers where id = p_subscriber);
 end $$;

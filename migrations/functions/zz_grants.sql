@@ -14,7 +14,7 @@ begin
         select format('public.%I', t)::regclass from unnest(array[
             'subscribers', 'mailouts', 'mailout_snapshots', 'mailout_queues', 'send_logs',
             'send_batches', 'executors', 'send_rates', 'send_requests', 'ses_events',
-            'dry_runs']) t
+            'mailout_tests', 'dry_runs', 'event_counts', 'ended_sessions']) t
     loop
         execute format('revoke all on table %s from public', v_table);
         foreach v_role in array v_roles loop
@@ -45,10 +45,13 @@ begin
             'subscribers_before_update', 'subscribers_after_leaving', 'mailouts_before_update',
             'mailouts_before_delete', 'apply_ses_events', 'match_send_log', 'apply_ses_event',
             'apply_parked_events', 'unsubscribe', 'find_subscriber', 'queue_test',
-            'sample_subscriber', 'create_mailout', 'mailout_summary', 'mailout_counts',
+            'tested_content', 'sample_subscriber', 'create_mailout', 'mailout_summary', 'mailout_counts', 'mailout_tested',
             'show_mailout', 'list_mailouts', 'list_recipients', 'import_subscribers',
-            'list_subscribers', 'audience_page', 'save_dry_run', 'show_dry_run',
-            'count_executors', 'database_identity', 'hold_foreign_mailouts', 'note_waiting', 'subscriber_field_names'])
+            'list_subscribers', 'audience_page', 'begin_dry_run', 'save_dry_run',
+            'show_dry_run', 'send_outlook',
+            'add_event_counts', 'count_events', 'recent_events', 'end_session', 'session_ended',
+            'mailout_outcomes', 'sending_pace', 'mailout_series', 'account_overview',
+            'count_executors', 'metrics_snapshot', 'database_identity', 'hold_foreign_mailouts', 'note_waiting', 'subscriber_field_names'])
     loop
         execute format('revoke all on function %s from public', v_function);
         foreach v_role in array v_roles loop

@@ -1,0 +1,95 @@
+-- What the dashboard shows. Nothing here changes a mailout.
+
+-- The ledger of one mailout in one pass: recipients per status (every status is there), who
+-- unsubscribed, and what went wrong, grouped. `message`: of one row of the group.
+create or replace function mailout_outcomes(p_mailout uuid) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    with ledger as materialized (
+        select status, error_code, bounce_type, bounce_subtype, count(*) as n,
+               count(unsubscribed_at) as unsubscribed, min(error_message) as message
+          from send_logs where mailout_id = p_mailout and not is_test
+         group by status, error_code, bounce_type, bounce_subtype
+    )
+    select jsonb_build_object(
+        'counts', (select jsonb_object_agg(s.status, coalesce(c.n, 0))
+                     from unnest(array['queued', 'sending', 'sent', 'delivered', 'bounced', 'complained',
+                                       'failed', 'unknown', 'skipped', 'cancelled']) as s (status)
+                     left join (select status, sum(n) as n from ledger group by status) c using (status)),
+        'unsubscribed', (select coalesce(sum(unsubscribed), 0) from ledger),
+        'groups', (select coalesce(jsonb_agg(to_jsonb(g) - 'unsubscribed' order by n desc), '[]')
+                     from (select * from ledger
+                            where status in ('bounced', 'failed', 'unknown', 'skipped', 'complained')
+                               or status = 'queued' and error_code is not null
+                            order by n desc limit 30) g));
+$$;
+
+-- Recipients per second that SES accepted of late: of the batches recorded in the last 30 seconds,
+-- over the time since the first of them was claimed. 0: none. p_mailout null: all mailouts.
+create or replace function sending_pace(p_mailout uuid default null) returns jsonb
+language sql volatile set search_path = public, pg_temp as $$
+    select to_jsonb(coalesce(sum(accepted)
+               / greatest(1, extract(epoch from clock_timestamp() - min(claimed_at))), 0))
+      from send_batches
+     where claimed_at > clock_timestamp() - interval '60 seconds'
+       and recorded_at > clock_timestamp() - interval '30 seconds'
+       and (p_mailout is null or mailout_id = p_mailout);
+$$;
+
+-- One mailout over time: what SES accepted and what its events said, in steps of `step` seconds
+-- from `start`, at most 48 of them (up to 24 hours after the last batch). null: never started.
+create or replace function mailout_series(p_mailout uuid) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    with mailout as (
+        select date_bin('10 seconds', started_at, 'epoch') as start,
+               case when status in ('sending', 'paused') then now() else coalesce(sent_at, updated_at) end as ended
+          from mailouts where id = p_mailout and started_at is not null
+    ), accepted as materialized (
+        select 'accepted' as kind, date_bin('10 seconds', b.recorded_at, 'epoch') as slot,
+               sum(b.accepted) as n
+          from mailout m join send_batches b
+            on b.mailout_id = p_mailout and b.claimed_at between m.start and m.ended
+         where b.accepted > 0
+         group by 2
+    ), span as (
+        select m.start, least(
+            (select max(slot) from event_counts where mailout_id = p_mailout),
+            greatest((select max(slot) from accepted), m.start) + interval '24 hours') as last_event,
+               (select max(slot) from accepted) as last_accepted
+          from mailout m
+    ), grid as (
+        select s.start, greatest(s.last_event, s.last_accepted, s.start) as last,
+               (select min(x) from unnest(array[10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400]) x
+                 where x * 47 >= extract(epoch from greatest(s.last_event, s.last_accepted, s.start) - s.start)) as fits
+          from span s
+    ), steps as (select start, last, coalesce(fits, 604800) as step from grid
+    ), points as (
+        select * from accepted
+        union all
+        select kind, slot, events from event_counts where mailout_id = p_mailout
+    )
+    select jsonb_build_object('start', g.start, 'step', g.step,
+        'steps', floor(extract(epoch from g.last - g.start) / g.step)::integer + 1,
+        'points', (select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'step', nth, 'n', n)), '[]')
+                     from (select kind, sum(n) as n,
+                                  greatest(0, floor(extract(epoch from slot - g.start) / g.step))::integer as nth
+                             from points where slot <= g.last group by kind, nth) p))
+      from steps g;
+$$;
+
+-- The account in one region, who sends there, and what SES's events said of late.
+create or replace function account_overview(p_region text) returns jsonb
+language sql volatile set search_path = public, pg_temp as $$
+    select jsonb_build_object(
+        'rate', r.rate, 'account', r.account, 'taken_since_check', coalesce(r.taken_since_check, 0),
+        'account_age_seconds', extract(epoch from clock_timestamp() - r.account_checked_at),
+        'pace', sending_pace(),
+        'day', recent_events(interval '24 hours'),
+        'month', recent_events(interval '30 days'),
+        'executors', (select coalesce(jsonb_agg(jsonb_build_object(
+                                 'label', e.label, 'region', e.region, 'rate_limit', e.rate_limit,
+                                 'started_at', e.started_at, 'alive', is_alive(e),
+                                 'silent_seconds', extract(epoch from clock_timestamp() - e.heartbeat_at))
+                                 order by e.started_at), '[]')
+                        from executors e where e.heartbeat_at > clock_timestamp() - interval '1 hour'))
+      from (select p_region as region) asked left join send_rates r using (region);
+$$;

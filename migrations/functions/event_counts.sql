@@ -1,0 +1,37 @@
+-- Events per mailout, kind and 10 seconds: written with the events, read by the dashboard.
+create or replace function add_event_counts(p_mailout uuid, p_kind text, p_at timestamptz, p_events bigint)
+returns void language sql set search_path = public, pg_temp as $$
+    insert into event_counts as c (mailout_id, kind, slot, events)
+    values (p_mailout, p_kind, date_bin('10 seconds', p_at, 'epoch'), p_events)
+    on conflict (mailout_id, kind, slot) do update set events = c.events + excluded.events;
+$$;
+
+-- p_ids: of new rows of ses_events that were matched. Kinds: delivery, complaint, reject,
+-- rendering_failure, and the bounces told apart: `bounce` (permanent, what SES judges a sender by),
+-- `suppressed` (permanent, but SES did not even try), `soft_bounce` (anything else). Test mails,
+-- and events that settle nothing, are not counted.
+create or replace function count_events(p_ids bigint[]) returns void
+language sql set search_path = public, pg_temp as $$
+    select add_event_counts(mailout_id, kind, slot, count(*))
+      from (select l.mailout_id, date_bin('10 seconds', e.occurred_at, 'epoch') as slot,
+                   case when e.type = 'complaint'
+                             and e.payload #>> '{complaint,complaintFeedbackType}' = 'not-spam' then null
+                        when e.type <> 'bounce' then e.type
+                        when e.payload #>> '{bounce,bounceType}' is distinct from 'Permanent' then 'soft_bounce'
+                        when e.payload #>> '{bounce,bounceSubType}' in ('Suppressed',
+                             'OnAccountSuppressionList', 'UnsubscribedRecipient') then 'suppressed'
+                        else 'bounce' end as kind
+              from ses_events e join send_logs l on l.id = e.send_log_id
+             where e.id = any (p_ids) and not l.is_test
+               and e.type in ('delivery', 'bounce', 'complaint', 'reject', 'rendering_failure')) counted
+     where kind is not null
+     group by mailout_id, kind, slot
+     order by mailout_id, kind, slot;   -- the same order everywhere, so that writers don't deadlock
+$$;
+
+-- Events per kind of the last p_age, all mailouts.
+create or replace function recent_events(p_age interval) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select coalesce(jsonb_object_agg(kind, n), '{}')
+      from (select kind, sum(events) as n from event_counts where slot > now() - p_age group by kind) k;
+$$;
