@@ -209,7 +209,6 @@ create table event_counts (
     events     bigint not null,
     primary key (mailout_id, kind, slot)
 ) with (fillfactor = 50);
-create index event_counts_slot on event_counts (slot);
 
 -- Signed-out sessions of the dashboard, kept until their cookies would have expired.
 create table ended_sessions (
@@ -221,7 +220,7 @@ create index ses_events_parked_at on ses_events (received_at) where parked is no
 
 -- What the guards judge by (guards.sql): recipients of a mailout with an outcome, and how many of
 -- them count as bounces and complaints; `past_…`: as it was when a person last resumed it.
-create table mailout_outcomes (
+create table guard_figures (
     mailout_id      uuid primary key references mailouts on delete cascade,
     outcomes        bigint not null,
     bounces         bigint not null,
@@ -233,7 +232,7 @@ create table mailout_outcomes (
 
 -- The same for all mailouts together, by the hour in which events came in. forgiven: a person has
 -- resumed a mailout since, so the guards no longer count them.
-create table outcome_hours (
+create table guard_hours (
     hour       timestamptz not null,
     forgiven   boolean not null default false,
     outcomes   bigint not null,
@@ -287,8 +286,8 @@ alter table send_requests     enable row level security;
 alter table mailout_tests     enable row level security;
 alter table dry_runs          enable row level security;
 alter table ses_events        enable row level security;
-alter table mailout_outcomes  enable row level security;
-alter table outcome_hours     enable row level security;
+alter table guard_figures     enable row level security;
+alter table guard_hours       enable row level security;
 alter table refused_messages  enable row level security;
 alter table suppression_checks enable row level security;
 alter table owner_notices     enable row level security;
@@ -299,5 +298,5 @@ alter table ended_sessions    enable row level security;
 alter table send_logs set (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000);
 alter table send_rates set (fillfactor = 50);
 alter table executors set (fillfactor = 50);
-alter table mailout_outcomes set (fillfactor = 50);
-alter table outcome_hours set (fillfactor = 50);
+alter table guard_figures set (fillfactor = 50);
+alter table guard_hours set (fillfactor = 50);

@@ -1,8 +1,11 @@
 -- Store a group of events and move their rows, in one transaction. p_events: what
 -- domain/events.py:to_row gives. A second copy of an SNS message changes nothing; an event that
--- fits no row is kept and parked. Answers how many were new and how many of those fit a row, and
--- the SNS ids of the copies.
-create or replace function apply_ses_events(p_events jsonb) returns jsonb
+-- fits no row is kept and parked, but for those of our own notices to the owner. Answers how many
+-- were new and how many of those fit a row, the SNS ids of the copies, and `tripped`: mailouts that
+-- the guards stop from now on (guards.sql; p_…_rate null: no guard).
+create or replace function apply_ses_events(
+    p_events jsonb, p_bounce_rate numeric default null, p_complaint_rate numeric default null)
+returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 declare
     v_event   jsonb;
@@ -11,6 +14,7 @@ declare
     v_new     bigint := 0;
     v_matched bigint[] := '{}';
     v_copies  jsonb := '[]';
+    v_changes jsonb[] := '{}';
 begin
     -- In the order of the rows, so that two groups lock them in the same order.
     for v_event in select e from jsonb_array_elements(p_events) e
@@ -31,12 +35,14 @@ begin
             v_new := v_new + 1;
             if v_log is not null then
                 v_matched := v_matched || v_id;
-                perform apply_ses_event(v_log, v_event);
+                v_changes := v_changes || apply_ses_event(v_log, v_event);
             end if;
         end if;
     end loop;
     perform count_events(v_matched);
-    return jsonb_build_object('new', v_new, 'matched', cardinality(v_matched), 'copies', v_copies);
+    return jsonb_build_object('new', v_new, 'matched', cardinality(v_matched), 'copies', v_copies,
+        'tripped', case when count_outcomes(array_remove(v_changes, null))
+                        then tripped_mailouts(p_bounce_rate, p_complaint_rate) else '[]' end);
 end $$;
 
 -- The row an event speaks of, or null. Tags must be those of an attempt that we made: the row's
@@ -127,6 +133,7 @@ declare
     v_parked  ses_events;
     v_log     bigint;
     v_matched bigint[] := '{}';
+    v_changes jsonb[] := '{}';
 begin
     for v_parked in
         select e.* from ses_events e
@@ -137,9 +144,10 @@ begin
         v_log := match_send_log(v_parked.parked);
         if v_log is not null then
             update ses_events set send_log_id = v_log, parked = null where id = v_parked.id;
-            perform apply_ses_event(v_log, v_parked.parked);
+            v_changes := v_changes || apply_ses_event(v_log, v_parked.parked);
             v_matched := v_matched || v_parked.id;
         end if;
     end loop;
     perform count_events(v_matched);
+    perform count_outcomes(array_remove(v_changes, null));
 end $$;

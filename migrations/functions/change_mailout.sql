@@ -17,13 +17,21 @@ begin
     return mailout_transition(p_mailout, found);
 end $$;
 
+-- A person's word: the guards count from here on.
 create or replace function resume_mailout(p_mailout uuid) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_code text;
 begin
+    select pause_code into v_code from mailouts where id = p_mailout and status = 'paused' for update;
+    if not found then
+        return mailout_transition(p_mailout, false);
+    end if;
+    perform rearm_guards(p_mailout, v_code is not distinct from 'guard');
     update mailouts set status = 'sending', pause_code = null, status_reason = null,
            started_in = database_identity()
-     where id = p_mailout and status = 'paused';
-    return mailout_transition(p_mailout, found);
+     where id = p_mailout;
+    return mailout_transition(p_mailout, true);
 end $$;
 
 -- What waits for the account (suspended, paused, quota) goes on by itself when it may send again.
@@ -87,7 +95,8 @@ begin
             or claimed_at <= clock_timestamp() - interval '20 minutes');
     get diagnostics v_count = row_count;
     if v_count > 0 then
-        update mailouts set status = 'sending', sent_at = null, status_reason = null,
+        perform rearm_guards(p_mailout, false);
+        update mailouts set status = 'sending', canary_phase = null, sent_at = null, status_reason = null,
                started_in = database_identity() where id = p_mailout;
     end if;
     return mailout_transition(p_mailout, v_count > 0)

@@ -5,9 +5,11 @@
 --   wait (with "seconds"): tokens are not due yet        empty: nothing is due (see finish_mailout)
 --   skipped: only people who left were found, ask again   not_sending: paused, cancelled or over
 --   quota: SES's daily quota is used up                    no_rate: the account's rate isn't known
---   lease: the caller's own heartbeat is overdue
+--   lease: the caller's own heartbeat is overdue           canary: its share is out (canary.sql)
+--   guard: the guards stop the mailout (guards.sql; p_…_rate null: no guard)
 create or replace function claim_batch(
-    p_mailout uuid, p_executor uuid, p_region text, p_limit integer, p_test boolean default false)
+    p_mailout uuid, p_executor uuid, p_region text, p_limit integer, p_test boolean default false,
+    p_bounce_rate numeric default null, p_complaint_rate numeric default null)
 returns jsonb language plpgsql set search_path = public, pg_temp as $$
 declare
     c_early    constant double precision := 0.05;   -- seconds a batch may be claimed before its time
@@ -21,6 +23,7 @@ declare
     v_attempt  uuid := gen_random_uuid();
     v_rows     jsonb;
     v_count    integer;
+    v_canary   text;
 begin
     perform from executors e where e.id = p_executor and is_alive(e);
     if not found then
@@ -28,10 +31,13 @@ begin
     end if;
     if not p_test then
         -- The share lock orders this claim and a pause or cancel: whichever commits first counts.
-        perform from mailouts where id = p_mailout and status = 'sending'
+        select canary_phase into v_canary from mailouts where id = p_mailout and status = 'sending'
            and coalesce(started_in = database_identity(), true) for share;
         if not found then
             return jsonb_build_object('reason', 'not_sending');
+        end if;
+        if guard_trip(p_mailout, p_bounce_rate, p_complaint_rate) is not null then
+            return jsonb_build_object('reason', 'guard');
         end if;
     end if;
 
@@ -51,13 +57,21 @@ begin
         v_capacity := least(v_capacity, floor(v_quota)::integer);
     end if;
 
-    select array_agg(id) into v_ids from (
-        select id from send_logs
-         where mailout_id = p_mailout and status = 'queued' and is_test = p_test
-           and (next_attempt_at is null or next_attempt_at <= v_now)
-         order by id limit v_capacity for update skip locked) due;
+    if v_canary is null then
+        select array_agg(id) into v_ids from (
+            select id from send_logs
+             where mailout_id = p_mailout and status = 'queued' and is_test = p_test
+               and (next_attempt_at is null or next_attempt_at <= v_now)
+             order by id limit v_capacity for update skip locked) due;
+    else
+        select array_agg(id) into v_ids from (
+            select id from send_logs
+             where mailout_id = p_mailout and status = 'queued' and canary
+               and (next_attempt_at is null or next_attempt_at <= v_now)
+             order by id limit v_capacity for update skip locked) due;
+    end if;
     if v_ids is null then
-        return jsonb_build_object('reason', 'empty');
+        return jsonb_build_object('reason', case when v_canary is null then 'empty' else 'canary' end);
     end if;
 
     -- Tokens fall due at next_token_at and then every 1/rate seconds; at most one batch of them is

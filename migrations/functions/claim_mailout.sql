@@ -14,7 +14,8 @@ declare
 begin
     update mailouts m
        set status = 'sending', started_at = now(), status_reason = null, pause_code = null,
-           started_in = database_identity()
+           started_in = database_identity(), canary_until = null,
+           canary_phase = case when canary is not null then 'sending' end
      where m.id = p_mailout and m.status = 'ready' and mailout_content_hash(m) = p_content_hash
     returning * into v_mailout;
 

@@ -2,9 +2,9 @@
 create or replace function create_mailout(p_mailout jsonb) returns jsonb
 language sql set search_path = public, pg_temp as $$
     insert into mailouts (subject, preheader, body_html, body_markdown, body_text, notion_page_id,
-                          from_email, from_name, reply_to, configuration_set, audience)
+                          from_email, from_name, reply_to, configuration_set, audience, canary)
     select subject, preheader, body_html, body_markdown, body_text, notion_page_id, from_email,
-           from_name, reply_to, configuration_set, audience
+           from_name, reply_to, configuration_set, audience, canary
       from jsonb_populate_record(null::mailouts, p_mailout)
     returning to_jsonb(id);
 $$;
@@ -13,7 +13,7 @@ create or replace function mailout_summary(m mailouts) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object(
         'id', m.id, 'subject', m.subject, 'status', m.status, 'status_reason', m.status_reason,
-        'notion_page_id', m.notion_page_id, 'audience', m.audience, 'recipients', m.recipients,
+        'notion_page_id', m.notion_page_id, 'audience', m.audience, 'canary', m.canary, 'recipients', m.recipients,
         'scheduled_at', m.scheduled_at, 'created_at', m.created_at, 'started_at', m.started_at,
         'sent_at', m.sent_at);
 $$;

@@ -8,6 +8,7 @@ declare
     v_queue   mailout_queues;
     v_mailout mailouts;
     v_tags    text[];
+    v_canary  numeric;   -- its share, while the mailout has one
     v_seen    bigint;
     v_last    uuid;
 begin
@@ -19,6 +20,8 @@ begin
     end if;
     select * into v_mailout from mailouts where id = p_mailout;
     v_tags := audience_tags(v_mailout.audience);
+    v_canary := case when v_mailout.canary_phase is not null
+                     then (v_mailout.canary ->> 'share')::numeric end;
 
     with slice as materialized (
         select s.id, s.email, s.status from subscribers s
@@ -26,13 +29,17 @@ begin
            and (s.status = 'active' or s.status_updated_at > v_mailout.started_at)
            and (v_tags is null or s.tags && v_tags)
          order by s.id limit p_limit
+    ), positioned as (
+        select id, row_number() over (order by split_part(lower(email), '@', -1), md5(lower(email))) as at
+          from slice where v_canary is not null and status = 'active'
     ), inserted as (
-        insert into send_logs (mailout_id, subscriber_id, email, status, error_code)
+        insert into send_logs (mailout_id, subscriber_id, email, status, error_code, canary)
         select p_mailout, id, email,
                case when v_mailout.status = 'cancelled' then 'cancelled'
                     when status = 'active' then 'queued' else 'skipped' end,
-               case when v_mailout.status <> 'cancelled' and status <> 'active' then status end
-          from slice
+               case when v_mailout.status <> 'cancelled' and status <> 'active' then status end,
+               case when v_canary is not null and is_canary(at, v_canary) then true end
+          from slice left join positioned using (id)
         on conflict do nothing
     )
     select count(*), (array_agg(id order by id desc))[1] into v_seen, v_last from slice;

@@ -14,7 +14,8 @@ begin
         select format('public.%I', t)::regclass from unnest(array[
             'subscribers', 'mailouts', 'mailout_snapshots', 'mailout_queues', 'send_logs',
             'send_batches', 'executors', 'send_rates', 'send_requests', 'ses_events',
-            'mailout_tests', 'dry_runs', 'event_counts', 'ended_sessions']) t
+            'mailout_tests', 'dry_runs', 'event_counts', 'ended_sessions',
+            'guard_figures', 'guard_hours', 'refused_messages', 'suppression_checks', 'owner_notices']) t
     loop
         execute format('revoke all on table %s from public', v_table);
         foreach v_role in array v_roles loop
@@ -30,7 +31,7 @@ begin
         execute format('grant usage on all sequences in schema public to service_role');
     end if;
     foreach v_role in array v_roles loop
-        execute format('revoke all on sequence public.send_logs_id_seq, public.ses_events_id_seq from %I', v_role);
+        execute format('revoke all on sequence public.send_logs_id_seq, public.ses_events_id_seq, public.owner_notices_id_seq from %I', v_role);
     end loop;
 
     for v_function in select p.oid::regprocedure from pg_proc p where p.pronamespace = 'public'::regnamespace
@@ -49,9 +50,15 @@ begin
             'show_mailout', 'list_mailouts', 'list_recipients', 'import_subscribers',
             'list_subscribers', 'audience_page', 'begin_dry_run', 'save_dry_run',
             'show_dry_run', 'send_outlook',
-            'add_event_counts', 'count_events', 'recent_events', 'end_session', 'session_ended',
+            'add_event_counts', 'count_events', 'recent_rates', 'end_session', 'session_ended',
             'mailout_outcomes', 'sending_pace', 'mailout_series', 'account_overview',
-            'count_executors', 'metrics_snapshot', 'database_identity', 'hold_foreign_mailouts', 'note_waiting', 'subscriber_field_names'])
+            'count_executors', 'metrics_snapshot', 'database_identity', 'hold_foreign_mailouts', 'note_waiting', 'subscriber_field_names',
+            'has_outcome', 'counts_as_bounce', 'counts_as_complaint', 'outcome_change',
+            'count_outcomes', 'guard_trip', 'tripped_mailouts', 'pause_tripped', 'rearm_guards',
+            'canary_is_valid', 'is_canary', 'advance_canary', 'record_refused_messages',
+            'watchdog_figures', 'begin_suppression_check', 'compare_suppressed',
+            'end_suppression_check', 'mailouts_tell_owner', 'claim_owner_notice',
+            'settle_owner_notice'])
     loop
         execute format('revoke all on function %s from public', v_function);
         foreach v_role in array v_roles loop

@@ -1,0 +1,78 @@
+-- What the watchdog looks at. Everything here is cheap enough to be asked every few seconds.
+
+-- Messages to /ses-events that were refused, per reason: {"bad_signature": 3}.
+create or replace function record_refused_messages(p_counts jsonb) returns jsonb
+language sql set search_path = public, pg_temp as $$
+    insert into refused_messages as r (hour, reason, messages)
+    select date_trunc('hour', now()), key, value::bigint from jsonb_each_text(p_counts) order by key
+    on conflict (hour, reason) do update set messages = r.messages + excluded.messages
+    returning to_jsonb(true);
+$$;
+
+-- p_patience: seconds that SES's events may take. Answers
+--   silent:    accepted mails (at most 1,000) without an event, though no event came since at all
+--   unmatched: events (at most 1,000) of the last 24 hours that fit no recipient and may not any more
+--   refused:   messages refused in this hour and the last one, per reason
+--   suppression: the last comparison with SES's list, per region
+create or replace function watchdog_figures(p_patience double precision) returns jsonb
+language plpgsql stable set search_path = public, pg_temp as $$
+declare
+    v_now   timestamptz := clock_timestamp();
+    v_late  timestamptz := v_now - make_interval(secs => p_patience);
+    v_day   timestamptz := v_now - interval '24 hours';
+    v_event timestamptz := (select received_at from ses_events where send_log_id is not null
+                             order by id desc limit 1);
+begin
+    return jsonb_build_object(
+        'silent', (
+            select count(*) from (
+                select from (select send_log_ids from send_batches
+                              where claimed_at > greatest(v_day, v_event) - interval '1 minute'
+                                and recorded_at > greatest(v_day, v_event) and recorded_at < v_late
+                              order by claimed_at desc limit 20) b,
+                       unnest(b.send_log_ids) as i (id)
+                  join send_logs l on l.id = i.id
+                 where l.status = 'sent' and l.event_at is null limit 1000) silent),
+        'unmatched', (
+            select count(*) from (
+                select from ses_events where parked is not null and received_at between v_day and v_late
+                 limit 1000) unmatched),
+        'refused', (
+            select coalesce(jsonb_object_agg(reason, n), '{}')
+              from (select reason, sum(messages) as n from refused_messages
+                     where hour >= date_trunc('hour', v_now) - interval '1 hour' group by reason) r),
+        'suppression', (
+            select coalesce(jsonb_agg(to_jsonb(s) - 'started_at' order by region), '[]')
+              from suppression_checks s where checked_at is not null));
+end $$;
+
+-- Whether the caller is to compare with SES's suppression list now: at most one an hour and region.
+create or replace function begin_suppression_check(p_region text) returns jsonb
+language sql set search_path = public, pg_temp as $$
+    with begun as (
+        insert into suppression_checks as s (region, started_at) values (p_region, clock_timestamp())
+        on conflict (region) do update set started_at = excluded.started_at
+         where s.started_at < clock_timestamp() - interval '1 hour'
+        returning 1)
+    select to_jsonb(exists (select from begun));
+$$;
+
+-- A page of SES's list against the subscribers: {"active", "left"}, how many of each.
+create or replace function compare_suppressed(p_emails jsonb) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select jsonb_build_object('active', count(*) filter (where s.status = 'active'),
+                              'left', count(*) filter (where s.status in ('bounced', 'complained')))
+      from (select distinct lower(e) as email from jsonb_array_elements_text(p_emails) e) listed
+      join subscribers s on lower(s.email) = listed.email;
+$$;
+
+create or replace function end_suppression_check(
+    p_region text, p_listed bigint, p_active bigint, p_left bigint)
+returns jsonb language sql set search_path = public, pg_temp as $$
+    update suppression_checks
+       set checked_at = clock_timestamp(), listed = p_listed, active = p_active,
+           unlisted = greatest(0, (select count(*) from subscribers
+                                    where status in ('bounced', 'complained')) - p_left)
+     where region = p_region
+    returning to_jsonb(true);
+$$;
