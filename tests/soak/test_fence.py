@@ -1,0 +1,84 @@
+"""A process that was only stopped wakes up with a lease it has lost: it may not send with it."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from app.adapters.store import Store
+from app.sandbox.config import SandboxConfig
+from app.sandbox.server import SandboxServer
+from tests.soak.world import TREE
+from tests.support.factories import Arrange, living_sender, start
+from tests.support.service import environment, process
+from tests.support.waiting import eventually
+
+LEASE = 2.0
+READERS = 10
+
+
+FENCE_BEGINS_LATE = pytest.mark.xfail(
+    strict=True, reason="the fence counts from the claim's answer, not from its question"
+)
+
+
+@pytest.mark.parametrize(
+    "point", [pytest.param("in the claim", marks=FENCE_BEGINS_LATE), "in the call"]
+)
+async def test_a_sender_stopped_beyond_its_lease_sends_nothing_with_it(
+    dsn: str, direct_store: Store, arrange: Arrange, tmp_path: Path, point: str
+) -> None:
+    """Stopped while its claim commits, or right after, before the request leaves.
+
+    What it had claimed was called unknown meanwhile, so a person may have sent it again.
+    """
+    await arrange.subscribers(READERS)
+    mailout = await arrange.mailout()
+    await start(direct_store, mailout)
+    # The same rate as the worker is told, so that only its claim wants the lock on the rate.
+    judge = await living_sender(direct_store, rate=1e5, lease=3_600)
+    await arrange.sql.execute("update executors set alive_since = now() - interval '2 hours'")
+    # Which statement of the sender is held up by a lock while the process is stopped.
+    held = {
+        "in the claim": "select * from send_rates for update",
+        "in the call": "lock table mailout_snapshots",
+    }[point]
+
+    async def rows(query: str) -> Any:
+        return await arrange.one(query)
+
+    with SandboxServer(SandboxConfig(max_send_rate=1e5, max_24h_send=-1)) as sandbox:
+        variables = environment(dsn, sandbox.url, LEASE_SECONDS=str(LEASE), PYTHONPATH=TREE)
+        async with await psycopg.AsyncConnection.connect(dsn) as holder:
+            await holder.execute(held.encode())
+            with process(tmp_path, variables, "worker") as worker:
+                function = {"in the claim": "claim_batch", "in the call": "snapshot_content"}[point]
+                await eventually(
+                    lambda: rows(
+                        "select count(*) from pg_stat_activity where wait_event_type = 'Lock' "
+                        f"and query like '%%{function}%%'"
+                    ),
+                    until=bool,
+                )
+                worker.signal(signal.SIGSTOP)
+                await holder.commit()
+                await eventually(
+                    lambda: rows(
+                        "select count(*) from send_batches "
+                        f"where claimed_at < clock_timestamp() - interval '{LEASE + 0.5} s'"
+                    ),
+                    until=bool,
+                )
+                lost = await arrange.one("select attempt_id::text from send_batches")
+                assert await direct_store.recover_lost(judge) == READERS
+                worker.signal(signal.SIGCONT)
+                await eventually(
+                    lambda: arrange.counts(mailout), until=lambda c: c == {"sent": READERS}
+                )
+        accepted = sandbox.accepted()
+    assert len(accepted) == READERS
+    assert lost not in {line["tags"]["attempt"] for line in accepted}
