@@ -45,9 +45,15 @@ class Run:
         return self.world.plan
 
     async def until(self, look: Callable[[], Awaitable[Any]], what: str) -> Any:
-        """Look again and again until it is true; gives what was seen. Fails after `patience`."""
-        deadline = time.monotonic() + self.plan.patience
+        """Look again and again until it is true; gives what was seen.
+
+        Fails when SES has accepted nobody for `patience` seconds meanwhile.
+        """
+        deadline, accepted = 0.0, -1
         while not (seen := await look()):
+            if self.world.log.read() > accepted:
+                accepted = self.world.log.read()
+                deadline = time.monotonic() + self.plan.patience
             if time.monotonic() > deadline:
                 raise AssertionError(
                     f"seed {self.plan.seed}: never came: {what}\n{await self.state()}"

@@ -21,7 +21,8 @@ class Plan:
     kills: SIGKILLs, at progress points spread over `until` of the recipients. stops: SIGSTOPs for
     `stop_leases` leases, then SIGCONT. restarts: pause between two immediate stops of PostgreSQL;
     None: it stays up. unsubscribes: readers who leave while the mailout runs.
-    hold_events: SES's events come only when the mailout is over.
+    hold_events: SES's events come only when the mailout is over. patience: how long SES may
+    accept nobody before the run counts as stuck.
     """
 
     name: str

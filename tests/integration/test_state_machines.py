@@ -1,0 +1,400 @@
+"""Both state machines against a model of a few lines, by Hypothesis, on the real functions.
+
+What happens in which order is drawn; after each step the ledger, the mailout and the reader must
+be what the model says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar, cast
+from uuid import UUID, uuid4
+
+import psycopg
+from hypothesis import HealthCheck, assume, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from psycopg.rows import dict_row
+
+from app.adapters.postgres import PostgresDatabase
+from app.adapters.store import Store
+from app.domain.batches import Batch, Outcome, Result
+from tests.support.factories import REGION, Arrange, living_sender
+
+T = TypeVar("T")
+
+READERS = 4
+RANK = {"sent": 10, "failed": 20, "soft": 30, "delivered": 40, "hard": 50, "complained": 60}
+"""docs/states.md: an event moves a row only up; what isn't listed has rank 0."""
+EVENTS = {
+    "send": "sent",
+    "reject": "failed",
+    "soft": "soft",
+    "delivery": "delivered",
+    "hard": "hard",
+    "complaint": "complained",
+}
+SUPPRESSES = {"hard": "bounced", "complaint": "complained"}
+SUBSCRIBER_RANK = {"active": 0, "bounced": 1, "unsubscribed": 2, "complained": 3}
+
+
+@dataclass
+class Row:
+    """A recipient. status: as in the table, but `soft` and `hard` for the two bounces.
+
+    attempt: of the latest claim. returned: whether something certain put it back into the queue
+    since then. answered: SES's message id, once it is known.
+    """
+
+    id: int
+    status: str = "queued"
+    attempt: UUID | None = None
+    returned: bool = True
+    message_id: str | None = None
+
+    @property
+    def shown(self) -> str:
+        return "bounced" if self.status in {"soft", "hard"} else self.status
+
+
+@dataclass
+class Model:
+    """What ought to be."""
+
+    mailout: str = "ready"
+    rows: dict[str, Row] = field(default_factory=dict)
+    readers: dict[str, str] = field(default_factory=dict)
+    open: dict[UUID, Batch] = field(default_factory=dict)
+    closed: dict[UUID, Batch] = field(default_factory=dict)
+
+    def row(self, send_log_id: int) -> tuple[str, Row]:
+        return next((email, row) for email, row in self.rows.items() if row.id == send_log_id)
+
+    def leave(self, email: str, status: str) -> None:
+        """A reader's state changes; a queued row of somebody who leaves is skipped at once."""
+        before = self.readers[email]
+        self.readers[email] = status
+        row = self.rows.get(email)
+        running = self.mailout in {"sending", "paused"}
+        if running and before == "active" and row and row.status == "queued":
+            row.status = "skipped"
+
+    def finish(self) -> None:
+        statuses = {row.status for row in self.rows.values()}
+        if self.mailout == "sending" and not self.open and "queued" not in statuses:
+            refused = "failed" in statuses and statuses <= {"failed", "skipped", "cancelled"}
+            self.mailout = "failed" if refused else "sent"
+
+
+class Machine(RuleBasedStateMachine):
+    def __init__(self, dsn: str) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.database = PostgresDatabase(dsn)
+        self.store = Store(self.database)
+        self.sql = self.wait(
+            psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row)
+        )
+        self.arrange = Arrange(self.sql)
+        self.model = Model()
+
+    def teardown(self) -> None:
+        self.wait(self.sql.execute("truncate mailout_queues, send_batches"))
+        self.wait(self.sql.execute("update mailouts set status = 'cancelled'"))
+        self.wait(self.sql.close())
+        self.wait(self.database.close())
+        self.loop.close()
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(work)
+
+    @initialize()
+    def start(self) -> None:
+        """A mailout to READERS people, started and queued."""
+        self.wait(self.sql.execute("delete from executors"))
+        tag = uuid4().hex
+        for number in range(READERS):
+            email = f"{number}-{tag}@example.com"
+            # Recipients are queued in the order of these ids: the same in every replay.
+            reader = UUID(f"{number:08x}{tag[8:]}")
+            self.wait(self.arrange.subscriber(email, tags=[tag], id=reader))
+            self.model.readers[email] = "active"
+        # Those subscribed before the start are mailed.
+        self.mailout = self.wait(self.arrange.mailout(audience={"tags": [tag]}))
+        self.sender = self.wait(living_sender(self.store, lease=3_600))
+        found = self.wait(self.store.find_mailout(self.mailout))
+        assert found is not None
+        claims = [
+            self.wait(
+                self.store.claim_mailout(
+                    self.mailout, found.content_hash, request_key=None, request_hash=None
+                )
+            ).outcome
+            for _ in range(2)
+        ]
+        assert claims == ["claimed", "not_ready"]
+        self.model.mailout = "sending"
+        while not self.wait(self.store.queue_recipients(self.mailout, 3))[1]:
+            pass
+        for row in self.ledger():
+            self.model.rows[row["email"]] = Row(row["id"])
+        assert self.model.rows.keys() == self.model.readers.keys()
+
+    def ledger(self) -> list[dict[str, Any]]:
+        return self.wait(self.store.list_recipients(self.mailout, 0, 100))
+
+    # Sending
+
+    @rule(limit=st.integers(1, READERS))
+    def claim(self, limit: int) -> None:
+        model = self.model
+        found = self.wait(
+            self.store.claim_batch(self.mailout, self.sender, region=REGION, limit=limit)
+        )
+        due = sorted(
+            (row.id, email) for email, row in model.rows.items() if row.status == "queued"
+        )[:limit]
+        if model.mailout != "sending" or not due:
+            assert not isinstance(found, Batch)
+            expected = "not_sending" if model.mailout != "sending" else "empty"
+            assert found.reason == expected
+            return
+        mailed = [email for _, email in due if model.readers[email] == "active"]
+        for _, email in due:
+            row = model.rows[email]
+            row.status = "sending" if email in mailed else "skipped"
+        if not mailed:
+            assert not isinstance(found, Batch)
+            assert found.reason == "skipped"
+            return
+        assert isinstance(found, Batch)
+        assert [r.email for r in found.recipients] == mailed
+        for email in mailed:
+            row = model.rows[email]
+            assert row.returned, "claimed twice without proof that the first was not accepted"
+            row.attempt, row.returned = found.attempt_id, False
+        model.open[found.attempt_id] = found
+
+    @precondition(lambda self: self.model.open or self.model.closed)
+    @rule(data=st.data())
+    def record(self, data: st.DataObject) -> None:
+        """An answer comes: in time, late, or once more."""
+        model = self.model
+        attempts = [*model.open, *model.closed]
+        attempt = data.draw(st.sampled_from(attempts), label="attempt")
+        batch = (model.open | model.closed)[attempt]
+        outcomes: st.SearchStrategy[Outcome] = st.sampled_from(
+            ["sent", "failed", "retry", "requeue", "unknown"]
+        )
+        results = [
+            Result(
+                recipient.send_log_id,
+                outcome := data.draw(outcomes, label="outcome"),
+                message_id=message_id(attempt, recipient.send_log_id)
+                if outcome == "sent"
+                else None,
+            )
+            for recipient in batch.recipients
+        ]
+        model.closed[attempt] = model.open.pop(attempt, batch)
+        for result in results:
+            self._expect(attempt, result)
+        model.finish()
+        assert self.wait(self.store.record_results(attempt, results)) == model.mailout
+
+    def _expect(self, attempt: UUID, result: Result) -> None:
+        _, row = self.model.row(result.send_log_id)
+        if row.attempt != attempt:
+            return
+        if row.status in {"sending", "unknown"}:
+            if result.outcome in {"sent", "failed", "unknown"}:
+                row.status = result.outcome
+            elif self.model.mailout in {"sending", "paused"}:
+                row.status, row.returned = "queued", True
+            else:
+                row.status = "cancelled" if self.model.mailout == "cancelled" else "failed"
+            row.message_id = row.message_id or result.message_id
+        elif row.message_id is None:
+            row.message_id = result.message_id
+
+    @precondition(lambda self: self.model.open)
+    @rule()
+    def crash(self) -> None:
+        """The sender dies; another recovers what it had in flight, once."""
+        old, self.sender = self.sender, self.wait(living_sender(self.store, lease=3_600))
+        self.wait(
+            self.sql.execute(
+                "update executors set heartbeat_at = now() - interval '2 hours' where id = %s",
+                [old],
+            )
+        )
+        assert self.wait(self.store.recover_lost(self.sender)) == 0, "it is too young to judge"
+        self.wait(
+            self.sql.execute(
+                "update executors set alive_since = now() - interval '2 hours' where id = %s",
+                [self.sender],
+            )
+        )
+        self.wait(
+            self.sql.execute("update send_batches set claimed_at = now() - interval '2 hours'")
+        )
+        lost = 0
+        for attempt, batch in list(self.model.open.items()):
+            self.model.closed[attempt] = self.model.open.pop(attempt)
+            for recipient in batch.recipients:
+                _, row = self.model.row(recipient.send_log_id)
+                if row.attempt == attempt and row.status == "sending":
+                    row.status, lost = "unknown", lost + 1
+        assert self.wait(self.store.recover_lost(self.sender)) == lost
+        assert self.wait(self.store.recover_lost(self.sender)) == 0
+
+    @rule()
+    def finish(self) -> None:
+        self.model.finish()
+        assert self.wait(self.store.finish_mailout(self.mailout)) == self.model.mailout
+
+    # People
+
+    @rule()
+    def pause(self) -> None:
+        self._move(
+            self.wait(self.store.pause_mailout(self.mailout, "person", "wait")).changed,
+            {"sending"},
+            "paused",
+        )
+
+    @rule()
+    def resume(self) -> None:
+        self._move(
+            self.wait(self.store.resume_mailout(self.mailout)).changed, {"paused"}, "sending"
+        )
+
+    @precondition(lambda self: len(self.model.closed) > 1)
+    @rule()
+    def cancel(self) -> None:
+        changed = self.wait(self.store.cancel_mailout(self.mailout)).changed
+        self._move(changed, {"sending", "paused"}, "cancelled")
+        if changed:
+            for row in self.model.rows.values():
+                row.status = "cancelled" if row.status == "queued" else row.status
+
+    def _move(self, changed: bool, sources: set[str], target: str) -> None:
+        assert changed == (self.model.mailout in sources)
+        if changed:
+            self.model.mailout = target
+
+    @rule(data=st.data())
+    def unsubscribe(self, data: st.DataObject) -> None:
+        email = data.draw(st.sampled_from(sorted(self.model.readers)), label="reader")
+        reader = self.wait(self.store.find_subscriber(email=email))
+        assert reader is not None
+        self.wait(self.store.unsubscribe(UUID(reader["id"]), self.mailout))
+        if self.model.readers[email] != "complained":
+            self.model.leave(email, "unsubscribed")
+
+    @rule(
+        statuses=st.sampled_from([["failed"], ["unknown"], ["failed", "unknown"]]),
+        force=st.booleans(),
+    )
+    def resend(self, statuses: list[str], force: bool) -> None:
+        model = self.model
+        young = not force and "unknown" in statuses
+        # Whether an unknown row is old enough depends on the clock: crash() makes all old.
+        assume(not (young and any(row.status == "unknown" for row in model.rows.values())))
+        answer = self.wait(self.store.resend_mailout(self.mailout, statuses, force=force))
+        missed = [row for row in model.rows.values() if row.status in statuses]
+        allowed = model.mailout in {"sent", "failed"}
+        assert answer.get("requeued", 0) == (len(missed) if allowed else 0)
+        if allowed and missed:
+            model.mailout = "sending"
+            for row in missed:
+                row.status, row.returned, row.message_id = "queued", True, None
+
+    # SES
+
+    @precondition(lambda self: self.model.open or self.model.closed)
+    @rule(data=st.data(), kind=st.sampled_from(sorted(EVENTS)), twice=st.booleans())
+    def event(self, data: st.DataObject, kind: str, twice: bool) -> None:
+        """Any event of any attempt, at any time, perhaps doubled."""
+        batches = self.model.open | self.model.closed
+        attempt = data.draw(st.sampled_from(list(batches)), label="attempt")
+        recipient = data.draw(st.sampled_from(batches[attempt].recipients), label="recipient")
+        email, row = self.model.row(recipient.send_log_id)
+        message = message_id(attempt, row.id)
+        matched = attempt != row.attempt or row.message_id in {None, message}
+        event: dict[str, Any] = {
+            "sns_message_id": str(uuid4()),
+            "type": "bounce" if kind in {"soft", "hard"} else kind,
+            "message_id": message,
+            "occurred_at": "2026-11-24T12:00:00+00:00",
+            "mailout_id": str(self.mailout),
+            "send_log_id": str(row.id),
+            "attempt": str(attempt),
+            "bounce_type": {"soft": "Transient", "hard": "Permanent"}.get(kind),
+            "bounce_subtype": None,
+            "suppresses": SUPPRESSES.get(kind),
+            "detail": None,
+            "payload": {},
+        }
+        if matched:
+            if RANK[EVENTS[kind]] > RANK.get(row.status, 0):
+                row.status = EVENTS[kind]
+                row.message_id = row.message_id or message
+            suppresses = SUPPRESSES.get(kind)
+            before = SUBSCRIBER_RANK[self.model.readers[email]]
+            if suppresses and before < SUBSCRIBER_RANK[suppresses]:
+                self.model.leave(email, suppresses)
+        for expected in [1, 0][: 1 + twice]:
+            counts = self.wait(self.store.apply_ses_events([event]))
+            assert counts == {"new": expected, "matched": expected * matched}
+
+    # What always holds
+
+    @invariant()
+    def the_database_is_as_the_model(self) -> None:
+        model = self.model
+        if not model.rows:
+            return
+        shown = self.wait(self.store.show_mailout(self.mailout))
+        assert shown["status"] == model.mailout
+        assert sum(shown["counts"].values()) == READERS, "the statement doesn't add up"
+        assert {row["email"]: row["status"] for row in self.ledger()} == {
+            email: row.shown for email, row in model.rows.items()
+        }
+        done = self.wait(
+            self.sql.execute(
+                "select email, status from subscribers where email = any(%s)",
+                [list(model.readers)],
+            )
+        )
+        found = {row["email"]: row["status"] for row in self.wait(done.fetchall())}
+        assert found == model.readers
+        if model.mailout in {"sent", "failed"}:
+            assert not {"queued", "sending"} & {row.status for row in model.rows.values()}
+
+
+def message_id(attempt: UUID, send_log_id: int) -> str:
+    return f"0100-{attempt}-{send_log_id}"
+
+
+def test_both_state_machines_follow_the_model(dsn: str) -> None:
+    run_state_machine_as_test(
+        cast(type[RuleBasedStateMachine], partial(Machine, dsn)),
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=25,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
