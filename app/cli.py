@@ -21,10 +21,11 @@ from app import __version__
 from app.adapters import migrations
 from app.adapters.store import Store
 from app.domain.states import MAILOUT_STATUSES, SUBSCRIBER_STATUSES
-from app.errors import AppError, ConfigurationError, TransitionNotAllowed
+from app.errors import AppError, ConfigurationError, TransitionNotAllowed, Unavailable
 from app.logs import configure_logging
 from app.runtime import direct_dsn, open_database
 from app.services.dry_run import DryRuns
+from app.services.in_words import accepted_lines, dry_run_lines
 from app.services.start_mailout import SendRequest, StartMailout
 from app.services.statement import write_statement
 from app.services.subscribers_csv import export_csv, import_csv
@@ -42,6 +43,8 @@ app.add_typer(subscribers_app, name="subscribers")
 app.add_typer(mailouts_app, name="mailouts")
 
 T = TypeVar("T")
+
+PROGRESS_SECONDS = 5.0
 
 
 def main() -> None:
@@ -238,19 +241,39 @@ async def _send(settings: Settings, mailout_id: UUID, *, test: bool, dry_run: bo
         start = StartMailout(store, settings)
         request = SendRequest(mailout_id=mailout_id)
         if dry_run or settings.dry_run_send:
-            rehearsal = DryRuns(store, settings, start, None)
-            await rehearsal.start(request)
-            await rehearsal.finished(mailout_id)
-            for key, value in (await rehearsal.report(mailout_id)).items():
-                typer.echo(f"{key}: {value}")
+            await _rehearse(DryRuns(store, settings, start), store, settings, request)
             return
         accepted = await (start.test(request) if test else start(request))
-        typer.echo(f"Mailout {mailout_id}: {accepted['recipients']} recipients.")
+        for line in accepted_lines(accepted):
+            typer.echo(line)
+        for warning in accepted.get("warnings", []):
+            typer.echo(f"warning: {warning}", err=True)
         if not await store.count_executors():
             typer.echo(
                 "No sender is running: start `amazonsender serve` or `amazonsender worker`.",
                 err=True,
             )
+
+
+async def _rehearse(
+    dry_runs: DryRuns, store: Store, settings: Settings, request: SendRequest
+) -> None:
+    from app.services.account import refresh_account
+
+    try:
+        await refresh_account(store, settings)
+    except Unavailable as exc:
+        typer.echo(f"Rate and quota may be unknown: {exc.detail}", err=True)
+    started = await dry_runs.start(request)
+    mailout_id = UUID(started["mailout_id"])
+    while not await dry_runs.finished(mailout_id, PROGRESS_SECONDS):
+        done = (await dry_runs.report(mailout_id)).get("rendered", 0)
+        typer.echo(f"{done:,} of {started['recipients']:,} rendered", err=True)
+    report = await dry_runs.report(mailout_id)
+    for line in dry_run_lines(report):
+        typer.echo(line)
+    if report["state"] != "done":
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -76,7 +76,7 @@ async def running(settings: Settings, *, with_sender: bool) -> AsyncIterator[Ser
             sending(store, settings, with_sender=with_sender)
         )
         start = StartMailout(store, settings, sender.wake if sender else nobody_to_wake)
-        dry_runs = DryRuns(store, settings, start, account)
+        dry_runs = DryRuns(store, settings, start)
         stack.push_async_callback(dry_runs.close)
         yield Services(
             settings=settings,

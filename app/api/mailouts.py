@@ -29,6 +29,7 @@ from app.errors import (
     Unauthorized,
     Unavailable,
 )
+from app.services.send_warnings import untested
 from app.services.start_mailout import SendRequest, fingerprint
 
 router = APIRouter(tags=["mailouts"])
@@ -65,11 +66,21 @@ class NotionBody(BaseModel):
 
 
 class SendAccepted(BaseModel):
-    """recipients: eligible subscribers."""
+    """recipients: eligible subscribers. warnings: what speaks against it, in sentences.
+
+    As far as it is known: quota_left of daily_quota (recipients; none when SES sets no limit), rate
+    (recipients per second), seconds until the last one is sent, days on which it sends.
+    """
 
     mailout_id: UUID
     status: str
     recipients: int
+    warnings: list[str] = []
+    quota_left: float | None = None
+    daily_quota: float | None = None
+    rate: float | None = None
+    seconds: float | None = None
+    days: int | None = None
 
 
 class NotStarted(BaseModel):
@@ -219,8 +230,19 @@ async def list_mailouts(
 
 @protected.get("/mailouts/{mailout_id}", responses=problems(Unauthorized, MailoutNotFound))
 async def show_mailout(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
-    """One mailout with its counts per recipient status."""
-    return await services.store.show_mailout(mailout_id)
+    """One mailout with its counts per recipient status.
+
+    tested: when a test mail was last asked for, and whether it showed what is sent. warnings:
+    what speaks against sending it, until it is over.
+    """
+    found = await services.store.show_mailout(mailout_id)
+    tested = found["tested"]
+    found["warnings"] = (
+        untested(tested=tested is not None, current=bool(tested and tested["current"]))
+        if found["status"] in {"draft", "ready", "sending", "paused"}
+        else []
+    )
+    return found
 
 
 @protected.get("/mailouts/{mailout_id}/dry-run", responses=problems(Unauthorized, NotFound))

@@ -73,6 +73,7 @@ class Part:
         self.template = "".join(self._compiled())
         # Static text and hole names in turns, so that pasting is one join.
         self._pieces = _HOLE.split(self.template)
+        self._static_bytes = sum(len(text.encode()) for text in self._pieces[0::2])
 
     def fill(
         self,
@@ -106,6 +107,10 @@ class Part:
         pieces = self._pieces.copy()
         pieces[1::2] = [values[name] for name in pieces[1::2]]
         return "".join(pieces)
+
+    def size(self, values: Mapping[str, str]) -> int:
+        """Bytes of what `paste` gives, in UTF-8."""
+        return self._static_bytes + sum(len(values[name].encode()) for name in self._pieces[1::2])
 
     def _compiled(self) -> Iterator[str]:
         """The template's text, filling `constant` and `_steps` on the way."""

@@ -77,6 +77,12 @@ class Compiled:
         """What SES makes of `values`: each hole replaced once, nothing escaped, nothing reread."""
         return Rendered(*(part.paste(values) for part in self.parts))
 
+    def sizes(self, values: Mapping[str, str]) -> tuple[int, int]:
+        """Bytes of the HTML part, and of subject, HTML and text together, before any encoding for
+        the wire."""
+        subject, html, text = (part.size(values) for part in self.parts)
+        return html, subject + html + text
+
 
 def template_variables(
     *,

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 import structlog
+from botocore.exceptions import BotoCoreError
 
+from app.adapters.ses import SesSender
 from app.adapters.store import Store
 from app.domain.batches import Account
 from app.errors import Unavailable
+from app.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +82,21 @@ class AccountMonitor:
         for mailout_id in (await self._store.sender_work()).sending:
             if (await self._store.pause_mailout(mailout_id, "account", reason)).changed:
                 log.warning("mailout_paused", mailout_id=str(mailout_id), reason=reason)
+
+
+async def refresh_account(store: Store, settings: Settings) -> None:
+    """Ask SES once and record the answer, for a command in a process of its own.
+
+    Raises Unavailable.
+    """
+    if settings.aws_region is None:
+        raise Unavailable("AWS_REGION is not set.")
+    try:
+        source = await asyncio.to_thread(SesSender, settings, max_connections=1)
+    except BotoCoreError as exc:
+        raise Unavailable(f"SES can't be asked: {exc}") from exc
+    account = await asyncio.to_thread(source.get_account)
+    await store.record_account(settings.aws_region, account)
 
 
 def account_reason(account: Account) -> str:

@@ -1,40 +1,52 @@
-"""A rehearsal: render every recipient, send and change nothing, report what would happen."""
+"""A rehearsal: render every recipient, send and change nothing, report what would happen.
+
+The report is in the database, so that any process can show it; saving it is also the run's sign of
+life.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import time
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
 
 from app.adapters.store import Mailout, Store
-from app.domain.batches import Account, Batch, Recipient, Result
-from app.errors import MailoutNotFound, NotFound
-from app.services.account import AccountMonitor
+from app.domain.batches import Batch, Recipient, Result
+from app.domain.rehearsal import Rehearsal
+from app.errors import MailoutNotFound, NotFound, Unavailable
 from app.services.prepare import MailBuilder, Prepared
 from app.services.start_mailout import SendRequest, StartMailout
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-PAGE = 1_000
-MAX_PROBLEMS = 100
-"""Problems listed one by one; all are counted."""
+PAGE = 500
+SAVE_SECONDS = 2.0
+"""How often progress is saved; without it for a minute, a run counts as interrupted."""
+MAX_PARTS = 10
+"""Days that are listed one by one when the daily quota doesn't suffice."""
+
+
+class Superseded(Exception):
+    """Another dry run of the same mailout was started, here or elsewhere."""
+
+
+@dataclass(frozen=True)
+class _Running:
+    run: UUID
+    task: asyncio.Task[None]
 
 
 class DryRuns:
-    """account: None in a process that can't ask SES."""
-
-    def __init__(
-        self, store: Store, settings: Settings, start: StartMailout, account: AccountMonitor | None
-    ) -> None:
+    def __init__(self, store: Store, settings: Settings, start: StartMailout) -> None:
         self._store = store
         self._settings = settings
         self._start = start
-        self._account = account
-        self._running: dict[UUID, asyncio.Task[None]] = {}
+        self._running: dict[UUID, _Running] = {}
 
     async def start(self, request: SendRequest) -> dict[str, Any]:
         """Begin a dry run in the background, in place of a running one of the same mailout.
@@ -49,11 +61,12 @@ class DryRuns:
         self._start.require_configuration()
         prepared = await self._start.prepare(mailout)
         recipients = await self._store.count_audience(mailout.id)
-        await self._store.save_dry_run(mailout.id, {"state": "running", "recipients": recipients})
+        run = uuid4()
+        await self._store.begin_dry_run(mailout.id, run, _progress(Rehearsal(), recipients))
         if earlier := self._running.pop(mailout.id, None):
-            earlier.cancel()
-        task = asyncio.create_task(self._run(mailout, prepared))
-        self._running[mailout.id] = task
+            earlier.task.cancel()
+        task = asyncio.create_task(self._run(run, mailout, prepared, recipients))
+        self._running[mailout.id] = _Running(run, task)
         task.add_done_callback(lambda done: self._forget(mailout.id, done))
         return {
             "mailout_id": str(mailout.id),
@@ -69,75 +82,136 @@ class DryRuns:
             raise NotFound("There was no dry run of this mailout yet.")
         return found
 
-    async def finished(self, mailout_id: UUID) -> None:
-        """Wait for the running dry run of a mailout."""
-        if task := self._running.get(mailout_id):
-            await asyncio.wait({task})
+    async def finished(self, mailout_id: UUID, seconds: float) -> bool:
+        """Wait for this process's dry run of a mailout, at most `seconds`; whether it is over."""
+        running = self._running.get(mailout_id)
+        if running is None:
+            return True
+        done, _ = await asyncio.wait({running.task}, timeout=seconds)
+        return bool(done)
 
     async def close(self) -> None:
-        for task in list(self._running.values()):
-            task.cancel()
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        """Stop what runs, and say so."""
+        stopped = dict(self._running)
+        for running in stopped.values():
+            running.task.cancel()
+        await asyncio.gather(*(each.task for each in stopped.values()), return_exceptions=True)
+        for mailout_id, running in stopped.items():
+            if not running.task.cancelled():
+                continue
+            try:
+                await self._end(mailout_id, running.run, "interrupted", "The program was stopped.")
+            except Unavailable as exc:
+                log.warning("dry_run_interrupted", mailout_id=str(mailout_id), error=exc.detail)
 
     def _forget(self, mailout_id: UUID, done: asyncio.Task[None]) -> None:
-        if self._running.get(mailout_id) is done:
+        running = self._running.get(mailout_id)
+        if running is not None and running.task is done:
             del self._running[mailout_id]
         if not done.cancelled() and (error := done.exception()):
             log.error("dry_run_failed", mailout_id=str(mailout_id), exc_info=error)
 
-    async def _run(self, mailout: Mailout, prepared: Prepared) -> None:
+    async def _run(self, run: UUID, mailout: Mailout, prepared: Prepared, expected: int) -> None:
         try:
-            report = await self._render_all(mailout, prepared)
-        except BaseException:
-            await asyncio.shield(
-                self._store.save_dry_run(
-                    mailout.id, {"state": "failed", "detail": "The dry run was interrupted."}
-                )
-            )
+            report = await self._render_all(run, mailout, prepared, expected)
+            await self._save(mailout.id, run, report)
+        except Superseded:
+            log.info("dry_run_superseded", mailout_id=str(mailout.id))
+        except Unavailable as exc:  # shown as interrupted when its sign of life is old
+            log.warning("dry_run_interrupted", mailout_id=str(mailout.id), error=exc.detail)
+        except Exception:
+            await self._end(mailout.id, run, "failed", "The program failed; its log says how.")
             raise
-        await self._store.save_dry_run(mailout.id, report)
-        log.info("dry_run_done", mailout_id=str(mailout.id), recipients=report["recipients"])
+        else:
+            log.info(
+                "dry_run_done",
+                mailout_id=str(mailout.id),
+                recipients=report["recipients"],
+                problems=report["problems_total"],
+            )
 
-    async def _render_all(self, mailout: Mailout, prepared: Prepared) -> dict[str, Any]:
+    async def _render_all(
+        self, run: UUID, mailout: Mailout, prepared: Prepared, expected: int
+    ) -> dict[str, Any]:
         builder = MailBuilder(self._settings)
-        batch = Batch(uuid4(), mailout.id, (), 0.0)
-        skipped: Counter[str] = Counter()
-        problems: list[dict[str, str]] = []
-        recipients = largest = 0
-        after = UUID(int=0)
+        rehearsal = Rehearsal()
+        after, saved_at = UUID(int=0), time.monotonic()
         while page := await self._store.audience_page(mailout.id, after, PAGE):
             after = UUID(page[-1]["id"])
-            for index, row in enumerate(page):
-                if row["status"] != "active":
-                    skipped[row["status"]] += 1
-                    continue
-                built = builder.build(
-                    prepared,
-                    batch,
-                    Recipient(index, row["email"], 1, UUID(row["id"]), row["name"], row["fields"]),
-                )
-                if isinstance(built, Result):
-                    skipped[built.code or "failed"] += 1
-                    if len(problems) < MAX_PROBLEMS:
-                        problems.append({"email": row["email"], "problem": built.message or ""})
-                else:
-                    recipients += 1
-                    largest = max(largest, len(prepared.compiled.paste(built.values).html.encode()))
-            await asyncio.sleep(0)  # requests come in between
-        account = self._account.account if self._account else None
+            # In a thread: requests are to be answered meanwhile.
+            await asyncio.to_thread(rehearse, rehearsal, builder, prepared, page)
+            if time.monotonic() - saved_at > SAVE_SECONDS:
+                await self._save(mailout.id, run, _progress(rehearsal, expected))
+                saved_at = time.monotonic()
+        outlook = await self._store.send_outlook(
+            self._settings.aws_region, self._settings.rate_limit_per_sec, rehearsal.recipients
+        )
         return {
             "state": "done",
-            "recipients": recipients,
-            "skipped": dict(skipped),
-            "problems": problems,
-            "largest_html_bytes": largest,
-            "quota": None if account is None or account.max_24h_send < 0 else account.quota_left,
-            "seconds": self._seconds(recipients, account),
+            "content_hash": mailout.content_hash,
+            **rehearsal.report(),
+            "quota": outlook.get("quota_left"),
+            "daily_quota": outlook.get("daily_quota"),
+            "rate": outlook.get("rate"),
+            "seconds": outlook.get("seconds"),
+            "days": outlook.get("days"),
+            "parts": daily_parts(
+                rehearsal.recipients, outlook.get("quota_left"), outlook.get("daily_quota")
+            ),
         }
 
-    def _seconds(self, recipients: int, account: Account | None) -> float | None:
-        """How long sending takes at the rate that would hold; None when it isn't known."""
-        rate = self._settings.rate_limit_per_sec
-        if account is not None:
-            rate = min(rate or account.max_send_rate * 0.9, account.max_send_rate)
-        return round(recipients / rate, 1) if rate else None
+    async def _save(self, mailout_id: UUID, run: UUID, report: dict[str, Any]) -> None:
+        if not await self._store.save_dry_run(mailout_id, run, report):
+            raise Superseded
+
+    async def _end(self, mailout_id: UUID, run: UUID, state: str, detail: str) -> None:
+        await self._store.save_dry_run(mailout_id, run, {"state": state, "detail": detail})
+
+
+def rehearse(
+    rehearsal: Rehearsal, builder: MailBuilder, prepared: Prepared, rows: list[dict[str, Any]]
+) -> None:
+    """Render a page of the audience (rows of `audience_page`) and add up what comes of it."""
+    batch = Batch(UUID(int=0), prepared.mailout_id, (), 0.0)
+    for number, row in enumerate(rows):
+        if row["status"] != "active":
+            rehearsal.skip(row["status"])
+            continue
+        gaps: set[str] = set()
+        recipient = Recipient(number, row["email"], 1, UUID(row["id"]), row["name"], row["fields"])
+        built = builder.build(prepared, batch, recipient, gaps=gaps)
+        if isinstance(built, Result):
+            code = built.code or "failed"
+            rehearsal.skip(code)
+            rehearsal.problem(row["email"], built.message or code, code)
+        else:
+            rehearsal.mail(row["email"], prepared.compiled, built.values, gaps)
+
+
+def daily_parts(
+    recipients: float, quota_left: float | None, daily_quota: float | None
+) -> list[float]:
+    """How many go on each day, the first MAX_PARTS days; one part where no quota is known."""
+    if quota_left is None or not daily_quota:
+        return [recipients] if recipients else []
+    parts: list[float] = []
+    part = quota_left or daily_quota
+    while recipients > 0 and len(parts) < MAX_PARTS:
+        parts.append(min(part, recipients))
+        recipients -= part
+        part = daily_quota
+    return parts
+
+
+def _progress(rehearsal: Rehearsal, expected: int) -> dict[str, Any]:
+    found = rehearsal.report()
+    return {
+        "state": "running",
+        "recipients": expected,
+        "rendered": found["recipients"],
+        "skipped": found["skipped"],
+        "problems": found["problems"],
+        "problems_total": found["problems_total"],
+        "quota": None,
+        "seconds": None,
+    }

@@ -106,10 +106,12 @@ class MailBuilder:
         batch: Batch,
         recipient: Recipient,
         sample: dict[str, Any] | None = None,
+        gaps: set[str] | None = None,
     ) -> Mail | Result:
         """The mail, or the reason why SES would refuse it: then the recipient is `failed`.
 
-        sample: whose name and fields a test mail shows.
+        sample: whose name and fields a test mail shows. gaps: gets the variables that the mail
+        shows and this recipient lacks.
         """
         try:
             to = ascii_address(recipient.email)
@@ -126,7 +128,7 @@ class MailBuilder:
             unsubscribe_url=url,
         )
         try:
-            values = prepared.compiled.values(variables)
+            values = prepared.compiled.values(variables, gaps)
         except RenderError as exc:
             return _failed(recipient, "render_error", f"The template fails for them: {exc}")
         return Mail(

@@ -342,10 +342,9 @@ class Sender:
             return _for_all(batch, "unknown", "internal", "The sender failed while sending.")
 
     async def _prepare(self, batch: Batch) -> Prepared:
-        if batch.is_test:  # a test shows what is written now
-            mailout = await self._store.find_mailout(batch.mailout_id)
-            assert mailout is not None
-            content, content_hash = mailout.content, f"test:{mailout.content_hash}"
+        if batch.is_test:
+            content, content_hash = await self._store.tested_content(batch.mailout_id)
+            content_hash = f"test:{content_hash}"
         else:
             known = next(
                 (

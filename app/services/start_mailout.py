@@ -22,6 +22,7 @@ from app.errors import (
     Unavailable,
 )
 from app.services.prepare import Prepared, prepare
+from app.services.send_warnings import send_warnings
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -64,7 +65,8 @@ class StartMailout:
         self._wake = wake
 
     async def __call__(self, request: SendRequest) -> dict[str, Any]:
-        """Gives the answer of the accepted request: mailout_id, status, recipients.
+        """Gives the answer of the accepted request: mailout_id, status, recipients, warnings and,
+        as far as they are known, quota_left, rate, seconds and days (send_outlook.sql).
 
         Raises MailoutNotFound, MailoutNotReady, TemplateInvalid, SesNotConfigured,
         IdempotencyKeyReused, DatabaseUnavailable; then nothing was changed.
@@ -79,11 +81,15 @@ class StartMailout:
                 raise not_ready(mailout.id, mailout.status)
             self.require_configuration()
             await self.prepare(mailout)
+            warnings = send_warnings(self._settings, mailout)
             claim = await self._store.claim_mailout(
                 mailout.id,
                 mailout.content_hash,
                 request_key=request.key,
                 request_hash=request.fingerprint,
+                region=self._settings.aws_region,
+                rate_limit=self._settings.rate_limit_per_sec,
+                warnings=warnings,
             )
             if claim.outcome in {"claimed", "repeat"}:
                 assert claim.response is not None
@@ -93,6 +99,10 @@ class StartMailout:
                         mailout_id=str(mailout.id),
                         recipients=claim.response["recipients"],
                     )
+                    if warnings:
+                        log.warning(
+                            "mailout_warnings", mailout_id=str(mailout.id), warnings=warnings
+                        )
                     self._wake()
                 return claim.response
             if claim.outcome == "key_reused":
@@ -101,14 +111,21 @@ class StartMailout:
                 raise not_ready(mailout.id, claim.status or "unknown")
             if claim.outcome == "not_found":
                 raise MailoutNotFound(f"There is no mailout {mailout.id}.")
-        raise Unavailable("The mailout is being edited right now; try again when that is done.")
+        raise being_edited()
 
     async def test(self, request: SendRequest) -> dict[str, Any]:
         """Queue one mail for each of TEST_EMAILS; the mailout's state stays as it is."""
-        mailout = await self._find(request)
-        self.require_configuration(test=True)
-        await self.prepare(mailout, test=True)
-        queued = await self._store.queue_test(mailout.id, self._settings.test_emails)
+        for _ in range(_MAX_CHANGES):
+            mailout = await self._find(request)
+            self.require_configuration(test=True)
+            await self.prepare(mailout, test=True)
+            queued = await self._store.queue_test(
+                mailout.id, self._settings.test_emails, mailout.content_hash
+            )
+            if queued is not None:
+                break
+        else:
+            raise being_edited()
         self._wake()
         log.info("test_queued", mailout_id=str(mailout.id), recipients=queued)
         return {
@@ -142,13 +159,18 @@ class StartMailout:
         prepared = await asyncio.to_thread(
             prepare, self._settings, mailout.id, mailout.content, test=test
         )
-        if self._settings.ses_send_mode == "bulk" and prepared.static_bytes > MAX_CALL_BYTES // 2:
+        size = len(prepared.bulk_head)
+        if self._settings.ses_send_mode == "bulk" and size > MAX_CALL_BYTES // 2:
             raise TemplateInvalid(
-                f"The content takes {prepared.static_bytes:,} bytes, too much for SES's bulk calls "
+                f"The content takes {size:,} bytes, too much for SES's bulk calls "
                 f"({MAX_CALL_BYTES // 2:,}). Shorten it or set SES_SEND_MODE=auto.",
                 field="body_html",
             )
         return prepared
+
+
+def being_edited() -> Unavailable:
+    return Unavailable("The mailout is being edited right now; try again when that is done.")
 
 
 def not_ready(mailout_id: UUID, status: str) -> MailoutNotReady:

@@ -1,10 +1,12 @@
 -- ready → sending, once, whoever asks. The content is frozen and queueing opened in the same
 -- transaction. p_content_hash: of the content the caller has compiled; when it was edited since,
 -- nothing is claimed ("changed"). p_request_key: an Idempotency-Key or Notion event; a repeat of
--- an accepted request is answered as before and starts nothing.
+-- an accepted request is answered as before and starts nothing. p_region, p_rate_limit: of the
+-- caller, to tell quota and duration (send_outlook.sql). p_warnings: for the answer, as they come.
 create or replace function claim_mailout(
     p_mailout uuid, p_content_hash text, p_request_key text default null,
-    p_request_hash text default null)
+    p_request_hash text default null, p_region text default null,
+    p_rate_limit double precision default null, p_warnings jsonb default '[]')
 returns jsonb language plpgsql set search_path = public, pg_temp as $$
 declare
     v_mailout  mailouts;
@@ -45,7 +47,8 @@ begin
     on conflict (mailout_id) do update set cursor = default, done_at = null;
 
     v_response := jsonb_build_object('mailout_id', p_mailout, 'status', 'sending',
-                                     'recipients', v_mailout.recipients);
+                                     'recipients', v_mailout.recipients, 'warnings', p_warnings)
+               || send_outlook(p_region, p_rate_limit, v_mailout.recipients);
     if p_request_key is not null then
         insert into send_requests (key, body_hash, response)
         values (p_request_key, p_request_hash, v_response)

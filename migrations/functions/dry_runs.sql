@@ -12,14 +12,32 @@ begin
                      order by id limit p_limit) s);
 end $$;
 
-create or replace function save_dry_run(p_mailout uuid, p_report jsonb) returns jsonb
+-- A new run takes the place of the one before, wherever that runs.
+create or replace function begin_dry_run(p_mailout uuid, p_run uuid, p_report jsonb) returns jsonb
 language sql set search_path = public, pg_temp as $$
-    insert into dry_runs (mailout_id, report) values (p_mailout, p_report)
-    on conflict (mailout_id) do update set report = excluded.report, updated_at = now()
+    insert into dry_runs (mailout_id, run_id, report) values (p_mailout, p_run, p_report)
+    on conflict (mailout_id) do update
+       set run_id = excluded.run_id, report = excluded.report, started_at = now(), updated_at = now()
     returning to_jsonb(true);
 $$;
 
+-- Progress or outcome of a run: also its sign of life. false: another has taken its place.
+create or replace function save_dry_run(p_mailout uuid, p_run uuid, p_report jsonb) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+begin
+    update dry_runs set report = p_report, updated_at = now()
+     where mailout_id = p_mailout and run_id = p_run;
+    return to_jsonb(found);
+end $$;
+
+-- The latest run's report. Without a sign of life for a minute its process is gone.
 create or replace function show_dry_run(p_mailout uuid) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
-    select report from dry_runs where mailout_id = p_mailout;
+    select report || jsonb_build_object('started_at', started_at, 'updated_at', updated_at)
+           || case when report ->> 'state' = 'running'
+                        and updated_at < clock_timestamp() - interval '1 minute'
+                   then jsonb_build_object('state', 'interrupted',
+                                           'detail', 'The process that ran it is gone; start it again.')
+                   else '{}' end
+      from dry_runs where mailout_id = p_mailout;
 $$;

@@ -28,13 +28,23 @@ language sql stable set search_path = public, pg_temp as $$
                   where mailout_id = p_mailout and not is_test group by status) c using (status);
 $$;
 
+-- When a test mail was last asked for, and whether it showed what is sent; null: never.
+create or replace function mailout_tested(m mailouts) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select jsonb_build_object('at', t.tested_at, 'current', t.content_hash = coalesce(
+               (select content_hash from mailout_snapshots where mailout_id = m.id),
+               mailout_content_hash(m)))
+      from mailout_tests t where t.mailout_id = m.id;
+$$;
+
 create or replace function show_mailout(p_mailout uuid) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select mailout_summary(m) || jsonb_build_object(
         'queueing', exists (select from mailout_queues where mailout_id = m.id and done_at is null),
         'counts', mailout_counts(m.id),
         'unsubscribed', (select count(*) from send_logs
-                          where mailout_id = m.id and unsubscribed_at is not null))
+                          where mailout_id = m.id and unsubscribed_at is not null),
+        'tested', mailout_tested(m))
       from mailouts m where m.id = p_mailout;
 $$;
 
