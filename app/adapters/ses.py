@@ -6,6 +6,7 @@ after a timeout or a reset, and SES has no idempotency token: each may be accept
 
 from __future__ import annotations
 
+import json
 import ssl
 import threading
 import time
@@ -26,8 +27,17 @@ from botocore.exceptions import (
 )
 
 from app import __version__
+from app.adapters.ses_notice import bulk_request, single_request
 from app.domain.batches import Account
-from app.domain.mail import Envelope, Mail
+from app.domain.mail import (
+    BulkEntry,
+    Envelope,
+    Mail,
+    Notice,
+    bulk_body,
+    common_members,
+    name_values,
+)
 from app.domain.render import Compiled
 from app.domain.ses_answers import Answer, entry_answer, refused_call
 from app.errors import Unavailable
@@ -67,9 +77,11 @@ class Fence:
 
 @dataclass
 class _Call:
-    """One request. left: it got past the fence, so bytes of it may be on their way."""
+    """One request. body: its ready JSON, if boto3 shouldn't write it. left: it got past the fence,
+    so bytes of it may be on their way."""
 
     fence: Fence
+    body: bytes | None = None
     left: bool = False
 
 
@@ -124,6 +136,13 @@ class SesSender:
         self._local = threading.local()
         # Fires after signing, right before the bytes leave.
         self._client.meta.events.register("before-send.sesv2", self._check_fence)
+        # Fires before signing.
+        self._client.meta.events.register("before-call.sesv2.SendBulkEmail", self._use_ready_body)
+
+    def _use_ready_body(self, params: dict[str, Any], **_: Any) -> None:
+        call: _Call | None = getattr(self._local, "call", None)
+        if call is not None and call.body is not None:
+            params["body"] = call.body
 
     def _check_fence(self, **_: Any) -> None:
         call: _Call | None = getattr(self._local, "call", None)
@@ -139,46 +158,19 @@ class SesSender:
         finally:
             self._local.call = None
 
-    def send_bulk(
-        self, compiled: Compiled, envelope: Envelope, mails: Sequence[Mail], fence: Fence
-    ) -> list[Answer]:
-        """One SendBulkEmail call; one answer per mail, in order."""
-        request: dict[str, Any] = {
-            "FromEmailAddress": envelope.from_mailbox,
-            "DefaultContent": {
-                "Template": {
-                    "TemplateContent": {
-                        "Subject": compiled.subject,
-                        "Html": compiled.html,
-                        "Text": compiled.text,
-                    },
-                    "TemplateData": "{}",
-                    "Headers": [{"Name": "List-Id", "Value": envelope.list_id}],
-                }
-            },
-            "BulkEmailEntries": [
-                {
-                    "Destination": {"ToAddresses": [mail.to]},
-                    "ReplacementTags": _name_values(mail.tags),
-                    "ReplacementEmailContent": {
-                        "ReplacementTemplate": {"ReplacementTemplateData": mail.data}
-                    },
-                    "ReplacementHeaders": _name_values(mail.list_unsubscribe),
-                }
-                for mail in mails
-            ],
-            **_common(envelope),
-        }
-        call = _Call(fence)
+    def send_bulk(self, head: bytes, entries: Sequence[BulkEntry], fence: Fence) -> list[Answer]:
+        """One SendBulkEmail call (domain/mail.py: bulk_head); one answer per entry, in order."""
+        call = _Call(fence, body=bulk_body(head, entries))
         try:
             with self._fenced(call):
-                response = self._client.send_bulk_email(**request)
+                # What is passed here is replaced by the ready body (see _use_ready_body).
+                response = self._client.send_bulk_email(DefaultContent={}, BulkEmailEntries=[])
         except Exception as exc:  # noqa: BLE001  every way a call can end is an answer
-            return [_failed_call(exc, call, len(mails))] * len(mails)
+            return [_failed_call(exc, call, len(entries))] * len(entries)
         results = response.get("BulkEmailEntryResults")
-        if not isinstance(results, list) or len(results) != len(mails):
+        if not isinstance(results, list) or len(results) != len(entries):
             # A cut answer parses as a success without results. SES may have accepted all.
-            return [_UNREADABLE] * len(mails)
+            return [_UNREADABLE] * len(entries)
         return [
             entry_answer(result.get("Status", ""), result.get("MessageId"), result.get("Error"))
             for result in results
@@ -193,7 +185,7 @@ class SesSender:
         request: dict[str, Any] = {
             "FromEmailAddress": envelope.from_mailbox,
             "Destination": {"ToAddresses": [mail.to]},
-            "EmailTags": _name_values(mail.tags),
+            "EmailTags": name_values(mail.tags),
             "Content": {
                 "Simple": {
                     "Subject": {"Data": rendered.subject, "Charset": "UTF-8"},
@@ -201,10 +193,10 @@ class SesSender:
                         "Html": {"Data": rendered.html, "Charset": "UTF-8"},
                         "Text": {"Data": rendered.text, "Charset": "UTF-8"},
                     },
-                    "Headers": _name_values(headers),
+                    "Headers": name_values(headers),
                 }
             },
-            **_common(envelope),
+            **common_members(envelope),
         }
         call = _Call(fence)
         try:
@@ -215,16 +207,60 @@ class SesSender:
         message_id = response.get("MessageId")
         return Answer("sent", message_id=message_id) if message_id else _UNREADABLE
 
+    def send_notice(
+        self,
+        notice: Notice,
+        *,
+        from_mailbox: str,
+        to: str,
+        tags: Sequence[tuple[str, str]],
+        bulk: bool,
+        fence: Fence,
+    ) -> Answer:
+        """One mail of our own, by SendEmail or as the only entry of a SendBulkEmail call.
+
+        Without a configuration set: nobody waits for its events.
+        """
+        build = bulk_request if bulk else single_request
+        request = build(notice, from_mailbox, to, tags)
+        call = _Call(fence)
+        try:
+            with self._fenced(call):
+                if not bulk:
+                    message_id = self._client.send_email(**request).get("MessageId")
+                    return Answer("sent", message_id=message_id) if message_id else _UNREADABLE
+                results = self._client.send_bulk_email(**request).get("BulkEmailEntryResults")
+        except Exception as exc:  # noqa: BLE001  every way a call can end is an answer
+            return _failed_call(exc, call, 1)
+        if not isinstance(results, list) or len(results) != 1:
+            return _UNREADABLE
+        [result] = results
+        return entry_answer(result.get("Status", ""), result.get("MessageId"), result.get("Error"))
+
+    def suppressed_page(self, token: str | None) -> tuple[list[str], str | None]:
+        """Up to 1,000 addresses of the account's suppression list, and the next page's token.
+
+        Raises Unavailable.
+        """
+        page: dict[str, Any] = {"PageSize": 1000} | ({"NextToken": token} if token else {})
+        try:
+            response = self._client.list_suppressed_destinations(**page)
+        except (ClientError, BotoCoreError) as exc:
+            raise Unavailable(f"SES did not answer ListSuppressedDestinations: {exc}") from exc
+        listed = response.get("SuppressedDestinationSummaries", [])
+        return [each["EmailAddress"] for each in listed], response.get("NextToken")
+
     def get_account(self) -> Account:
         """Raises Unavailable, in plain words, when SES doesn't answer or refuses."""
         try:
             response = self._client.get_account()
-        except (ClientError, BotoCoreError) as exc:
+            quota = response["SendQuota"]
+            quota["MaxSendRate"], quota["Max24HourSend"]
+        except Exception as exc:  # a cut or strange answer parses as one with members missing
             raise Unavailable(f"SES did not answer GetAccount: {exc}") from exc
-        quota = response.get("SendQuota", {})
         return Account(
-            max_send_rate=float(quota.get("MaxSendRate", 0)),
-            max_24h_send=float(quota.get("Max24HourSend", 0)),
+            max_send_rate=float(quota["MaxSendRate"]),
+            max_24h_send=float(quota["Max24HourSend"]),
             sent_last_24h=float(quota.get("SentLast24Hours", 0)),
             sending_enabled=bool(response.get("SendingEnabled", True)),
             enforcement_status=str(response.get("EnforcementStatus", "HEALTHY")),
@@ -259,17 +295,51 @@ _UNREADABLE = Answer(
 )
 
 
-def _name_values(pairs: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
-    return [{"Name": name, "Value": value} for name, value in pairs]
+def _bulk_notice(
+    notice: Notice, destination: dict[str, list[str]], tags: Sequence[tuple[str, str]]
+) -> dict[str, Any]:
+    """A notice as the only entry of a bulk call: its texts are the values, so that nothing in
+    them is read as a template."""
+    values = {"subject": notice.subject, "html": notice.html, "text": notice.text}
+    return {
+        "DefaultContent": {
+            "Template": {
+                "TemplateContent": {
+                    "Subject": "{{subject}}",
+                    "Html": "{{html}}",
+                    "Text": "{{text}}",
+                },
+                "TemplateData": "{}",
+            }
+        },
+        "BulkEmailEntries": [
+            {
+                "Destination": destination,
+                "ReplacementTags": name_values(tags),
+                "ReplacementEmailContent": {
+                    "ReplacementTemplate": {"ReplacementTemplateData": json.dumps(values)}
+                },
+            }
+        ],
+    }
 
 
-def _common(envelope: Envelope) -> dict[str, Any]:
-    common: dict[str, Any] = {}
-    if envelope.reply_to:
-        common["ReplyToAddresses"] = list(envelope.reply_to)
-    if envelope.configuration_set:
-        common["ConfigurationSetName"] = envelope.configuration_set
-    return common
+def _single_notice(
+    notice: Notice, destination: dict[str, list[str]], tags: Sequence[tuple[str, str]]
+) -> dict[str, Any]:
+    return {
+        "Destination": destination,
+        "EmailTags": name_values(tags),
+        "Content": {
+            "Simple": {
+                "Subject": {"Data": notice.subject, "Charset": "UTF-8"},
+                "Body": {
+                    "Html": {"Data": notice.html, "Charset": "UTF-8"},
+                    "Text": {"Data": notice.text, "Charset": "UTF-8"},
+                },
+            }
+        },
+    }
 
 
 def _failed_call(exc: Exception, call: _Call, entries: int) -> Answer:
@@ -281,9 +351,11 @@ def _failed_call(exc: Exception, call: _Call, entries: int) -> Answer:
     if isinstance(exc, LeaseLost):
         return Answer("requeue", "lease_lost", str(exc))
     if isinstance(exc, (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)):
-        return Answer("retry", "not_connected", "SES can't be reached.", halt="unreachable")
+        return Answer("requeue", "not_connected", "SES can't be reached.", halt="unreachable")
     if isinstance(exc, SSLError) and _is_certificate_error(exc):
-        return Answer("retry", "certificate", "SES's certificate was refused.", halt="unreachable")
+        return Answer(
+            "requeue", "certificate", "SES's certificate was refused.", halt="unreachable"
+        )
     if not call.left:  # no credentials, no region, an unusable request
         return Answer("requeue", type(exc).__name__, str(exc), halt="configuration")
     return Answer(

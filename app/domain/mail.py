@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -13,11 +13,9 @@ from app.domain.addresses import format_mailbox
 from app.domain.render import Compiled
 
 # SES v2 quotas: "inline template: the whole input JSON at most 1 MB", and template data at most
-# 262,144 characters (botocore's model). The margin leaves room for what is around the entries.
-MAX_CALL_BYTES = 1_000_000 - 8_192
+# 262,144 characters (botocore's model).
+MAX_CALL_BYTES = 1_000_000
 MAX_TEMPLATE_DATA = 262_144
-# Message size of SES v2 is 40 MB after base64; bodies are refused long before (render.py).
-MAX_HEADER_VALUE = 995
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +47,15 @@ def make_envelope(
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """A finished mail of our own, to the owner."""
+
+    subject: str
+    text: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
 class Mail:
     """One recipient's mail. to: ASCII address. values: of every hole of the compiled content."""
 
@@ -57,16 +64,6 @@ class Mail:
     values: dict[str, str]
     unsubscribe_url: str
     tags: tuple[tuple[str, str], ...]
-    data: str = field(init=False)
-    wire_bytes: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        data = orjson.dumps(self.values).decode()
-        object.__setattr__(self, "data", data)
-        # botocore writes the body with json.dumps, where a non-ASCII letter takes six bytes and
-        # the quotes of this inner JSON are escaped once more.
-        size = len(json.dumps(data)) + len(self.to) + len(self.unsubscribe_url) + 700
-        object.__setattr__(self, "wire_bytes", size)
 
     @property
     def list_unsubscribe(self) -> tuple[tuple[str, str], ...]:
@@ -86,32 +83,88 @@ def mail_tags(mailout_id: UUID, send_log_id: int, attempt_id: UUID) -> tuple[tup
     )
 
 
-def static_wire_bytes(compiled: Compiled) -> int:
-    """Bytes that the compiled content takes in every bulk call."""
-    return len(json.dumps([compiled.subject, compiled.html, compiled.text]))
+def name_values(pairs: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    """Tags or headers as SES writes them."""
+    return [{"Name": name, "Value": value} for name, value in pairs]
 
 
-def fits_bulk(compiled: Compiled, mail: Mail) -> bool:
-    """Whether a call with this mail alone stays under SES's limits for bulk calls."""
-    return (
-        len(mail.data) <= MAX_TEMPLATE_DATA
-        and static_wire_bytes(compiled) + mail.wire_bytes <= MAX_CALL_BYTES
-    )
+# The body of SendBulkEmail is written here and not by boto3, which would walk and check the 30 KB
+# of content and all 50 entries anew for each call: 20 instead of 80 microseconds a mail.
 
 
-def split_by_size(mails: Sequence[Mail], static_bytes: int) -> Iterator[list[Mail]]:
-    """Consecutive groups that each fit one bulk call (every mail must fit by itself)."""
-    return _grouped(mails, MAX_CALL_BYTES - static_bytes)
+def bulk_head(compiled: Compiled, envelope: Envelope) -> bytes:
+    """What every bulk call of a mailout begins with, up to its entries."""
+    call = {
+        "FromEmailAddress": envelope.from_mailbox,
+        "DefaultContent": {
+            "Template": {
+                "TemplateContent": {
+                    "Subject": compiled.subject,
+                    "Html": compiled.html,
+                    "Text": compiled.text,
+                },
+                "TemplateData": "{}",
+                "Headers": name_values([("List-Id", envelope.list_id)]),
+            }
+        },
+        **common_members(envelope),
+    }
+    return orjson.dumps(call)[:-1] + b',"BulkEmailEntries":['
 
 
-def _grouped(mails: Iterable[Mail], room: int) -> Iterator[list[Mail]]:
-    group: list[Mail] = []
+def common_members(envelope: Envelope) -> dict[str, Any]:
+    """Members that SendEmail and SendBulkEmail share."""
+    common: dict[str, Any] = {}
+    if envelope.reply_to:
+        common["ReplyToAddresses"] = list(envelope.reply_to)
+    if envelope.configuration_set:
+        common["ConfigurationSetName"] = envelope.configuration_set
+    return common
+
+
+@dataclass(frozen=True, slots=True)
+class BulkEntry:
+    """One element of BulkEmailEntries, as JSON."""
+
+    send_log_id: int
+    json: bytes
+
+
+def bulk_entry(mail: Mail) -> BulkEntry | None:
+    """The mail as an entry of a bulk call; None when its data exceed SES's limit for one."""
+    data = orjson.dumps(mail.values).decode()
+    if len(data) > MAX_TEMPLATE_DATA:
+        return None
+    entry = {
+        "Destination": {"ToAddresses": [mail.to]},
+        "ReplacementTags": name_values(mail.tags),
+        "ReplacementEmailContent": {"ReplacementTemplate": {"ReplacementTemplateData": data}},
+        "ReplacementHeaders": name_values(mail.list_unsubscribe),
+    }
+    return BulkEntry(mail.send_log_id, orjson.dumps(entry))
+
+
+def bulk_body(head: bytes, entries: Sequence[BulkEntry]) -> bytes:
+    """A whole request."""
+    return head + b",".join([entry.json for entry in entries]) + b"]}"
+
+
+def fits_bulk(head: bytes, entry: BulkEntry) -> bool:
+    """Whether a call with this entry alone stays under SES's limit for the whole input."""
+    return len(head) + len(entry.json) + 3 <= MAX_CALL_BYTES
+
+
+def split_by_size(head: bytes, entries: Iterable[BulkEntry]) -> Iterator[list[BulkEntry]]:
+    """Consecutive groups that each fit one bulk call (every entry must fit by itself)."""
+    room = MAX_CALL_BYTES - len(head) - 2
+    group: list[BulkEntry] = []
     used = 0
-    for mail in mails:
-        if group and used + mail.wire_bytes > room:
+    for entry in entries:
+        size = len(entry.json) + 1
+        if group and used + size > room:
             yield group
             group, used = [], 0
-        group.append(mail)
-        used += mail.wire_bytes
+        group.append(entry)
+        used += size
     if group:
         yield group

@@ -12,7 +12,14 @@ from app.adapters.ses import Fence
 from app.domain.backoff import MAX_ATTEMPTS, backoff_seconds
 from app.domain.batches import Batch, Outcome, Recipient, Result
 from app.domain.lanes import Lane, Mode
-from app.domain.mail import Envelope, Mail, fits_bulk, split_by_size
+from app.domain.mail import (
+    BulkEntry,
+    Envelope,
+    Mail,
+    bulk_entry,
+    fits_bulk,
+    split_by_size,
+)
 from app.domain.render import Compiled
 from app.domain.ses_answers import Answer, Halt
 from app.services.prepare import Prepared
@@ -22,7 +29,7 @@ class BulkSender(Protocol):
     """What delivering needs of SES. Nothing is raised: every way a call ends is an answer."""
 
     def send_bulk(
-        self, compiled: Compiled, envelope: Envelope, mails: Sequence[Mail], fence: Fence
+        self, head: bytes, entries: Sequence[BulkEntry], fence: Fence
     ) -> list[Answer]: ...
 
     def send_single(
@@ -58,14 +65,16 @@ class Deliver:
         """singles: where SendEmail calls of one batch run side by side."""
         answers: dict[int, Answer] = {}
         results: list[Result] = []
-        bulk: list[Mail] = []
+        bulk: list[BulkEntry] = []
         single: list[Mail] = []
         for recipient in batch.recipients:
             built = build(recipient)
             if isinstance(built, Result):
                 results.append(built)
-            elif lane == "bulk" and fits_bulk(prepared.compiled, built):
-                bulk.append(built)
+                continue
+            entry = bulk_entry(built) if lane == "bulk" else None
+            if entry is not None and fits_bulk(prepared.bulk_head, entry):
+                bulk.append(entry)
             elif self._mode == "bulk":
                 results.append(
                     Result(
@@ -79,7 +88,7 @@ class Deliver:
                 single.append(built)
 
         calls = 0
-        for group in split_by_size(bulk, prepared.static_bytes):
+        for group in split_by_size(prepared.bulk_head, bulk):
             calls += self._bulk(prepared, group, fence, answers)
         if single:
             calls += len(single)
@@ -97,18 +106,22 @@ class Deliver:
         return Delivery(tuple(results), halts, calls)
 
     def _bulk(
-        self, prepared: Prepared, mails: list[Mail], fence: Fence, answers: dict[int, Answer]
+        self,
+        prepared: Prepared,
+        entries: list[BulkEntry],
+        fence: Fence,
+        answers: dict[int, Answer],
     ) -> int:
         """Send a group; after a definite refusal of the whole call, halve it to find the cause."""
-        given = self._ses.send_bulk(prepared.compiled, prepared.envelope, mails, fence)
+        given = self._ses.send_bulk(prepared.bulk_head, entries, fence)
         if given[0].halt == "split":
-            middle = len(mails) // 2
+            middle = len(entries) // 2
             return (
                 1
-                + self._bulk(prepared, mails[:middle], fence, answers)
-                + self._bulk(prepared, mails[middle:], fence, answers)
+                + self._bulk(prepared, entries[:middle], fence, answers)
+                + self._bulk(prepared, entries[middle:], fence, answers)
             )
-        answers.update(zip((mail.send_log_id for mail in mails), given, strict=True))
+        answers.update(zip((entry.send_log_id for entry in entries), given, strict=True))
         return 1
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from app.adapters.store import MailoutContent
 from app.domain.addresses import InvalidAddress, ascii_address
 from app.domain.batches import Batch, Recipient, Result
-from app.domain.mail import Envelope, Mail, mail_tags, make_envelope, static_wire_bytes
+from app.domain.mail import Envelope, Mail, bulk_head, mail_tags, make_envelope
 from app.domain.render import (
     Compiled,
     Content,
@@ -28,13 +28,13 @@ TEST_SUBJECT_MARK = "[Test] "
 
 @dataclass(frozen=True)
 class Prepared:
-    """A mailout compiled once: the same for every recipient."""
+    """A mailout compiled once: the same for every recipient. bulk_head: domain/mail.py."""
 
     mailout_id: UUID
     subject: str
     compiled: Compiled
     envelope: Envelope
-    static_bytes: int
+    bulk_head: bytes
 
 
 def prepare(
@@ -59,12 +59,13 @@ def prepare(
             text=settings.footer_text,
         ),
     )
+    envelope = _envelope(settings, content)
     return Prepared(
         mailout_id=mailout_id,
         subject=content.subject,
         compiled=compiled,
-        envelope=_envelope(settings, content),
-        static_bytes=static_wire_bytes(compiled),
+        envelope=envelope,
+        bulk_head=bulk_head(compiled, envelope),
     )
 
 

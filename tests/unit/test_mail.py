@@ -3,11 +3,25 @@ from __future__ import annotations
 import json
 from uuid import uuid4
 
+import botocore.session
 import pytest
+from botocore.validate import ParamValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.mail import MAX_CALL_BYTES, Mail, mail_tags, make_envelope, split_by_size
+from app.domain.mail import (
+    MAX_CALL_BYTES,
+    BulkEntry,
+    Mail,
+    bulk_body,
+    bulk_entry,
+    bulk_head,
+    fits_bulk,
+    mail_tags,
+    make_envelope,
+    split_by_size,
+)
+from app.domain.render import Content, Footer, compile_content
 
 
 def mail(values: dict[str, str]) -> Mail:
@@ -20,27 +34,56 @@ def mail(values: dict[str, str]) -> Mail:
     )
 
 
+HEAD = bulk_head(
+    compile_content(
+        Content("Hi {{ name }}", "<p>{{ name }}, grüß Gott</p>", None, None),
+        Footer("Org", "Street"),
+    ),
+    make_envelope(
+        from_email="news@example.com",
+        from_name="Grüße",
+        reply_to="reply@example.com",
+        configuration_set="set",
+    ),
+)
+
+
+def entry(values: dict[str, str]) -> BulkEntry:
+    made = bulk_entry(mail(values))
+    assert made is not None
+    return made
+
+
 @given(st.lists(st.text(), max_size=8))
-def test_the_size_counted_is_at_least_the_size_on_the_wire(texts: list[str]) -> None:
-    """Non-ASCII costs six bytes a letter in botocore's JSON, quotes are escaped twice."""
-    one = mail({f"h{n}": text.encode("utf-8", "replace").decode() for n, text in enumerate(texts)})
-    entry = {
-        "Destination": {"ToAddresses": [one.to]},
-        "ReplacementTags": [{"Name": n, "Value": v} for n, v in one.tags],
-        "ReplacementEmailContent": {"ReplacementTemplate": {"ReplacementTemplateData": one.data}},
-        "ReplacementHeaders": [{"Name": n, "Value": v} for n, v in one.list_unsubscribe],
-    }
-    assert len(json.dumps(entry)) <= one.wire_bytes
+def test_the_body_is_what_boto3_would_send(texts: list[str]) -> None:
+    """Valid for botocore's own model of SendBulkEmail, each value as it was given."""
+    values = {f"h{n}": t.encode("utf-8", "replace").decode() for n, t in enumerate(texts)}
+    body = json.loads(bulk_body(HEAD, [entry(values), entry(values)]))
+    model = botocore.session.get_session().get_service_model("sesv2")
+    shape = model.operation_model("SendBulkEmail").input_shape
+    assert shape is not None
+    assert not ParamValidator().validate(body, shape).has_errors()
+    assert set(body) <= set(shape.members)
+    for each in body["BulkEmailEntries"]:
+        data = each["ReplacementEmailContent"]["ReplacementTemplate"]["ReplacementTemplateData"]
+        assert json.loads(data) == values
 
 
 @settings(max_examples=30)
 @given(st.lists(st.integers(1, 200_000), min_size=1, max_size=50), st.integers(0, 700_000))
-def test_groups_keep_order_lose_nobody_and_fit(sizes: list[int], static: int) -> None:
-    mails = [mail({"h0": "x" * size}) for size in sizes]
-    groups = list(split_by_size(mails, static))
-    assert [m for group in groups for m in group] == mails
+def test_groups_keep_order_lose_nobody_and_fit(sizes: list[int], head: int) -> None:
+    entries = [entry({"h0": "x" * size}) for size in sizes]
+    groups = list(split_by_size(b"x" * head, entries))
+    assert [e for group in groups for e in group] == entries
     for group in groups:
-        assert len(group) == 1 or static + sum(m.wire_bytes for m in group) <= MAX_CALL_BYTES
+        assert len(group) == 1 or len(bulk_body(b"x" * head, group)) <= MAX_CALL_BYTES
+        if all(fits_bulk(b"x" * head, e) for e in group):
+            assert len(bulk_body(b"x" * head, group)) <= MAX_CALL_BYTES
+
+
+def test_data_beyond_the_limit_of_an_entry_make_none() -> None:
+    assert bulk_entry(mail({"h0": "x" * 262_100})) is not None
+    assert bulk_entry(mail({"h0": "x" * 262_144})) is None
 
 
 @pytest.mark.parametrize(
