@@ -48,7 +48,8 @@ def seed(outer_environment: dict[str, str]) -> int:
 
 
 async def test_kills_short(tmp_path: Path, seed: int) -> None:
-    """kill -9 at random moments: nobody twice, nobody lost."""
+    """kill -9 at random moments: nobody twice, nobody lost. With far more faults than the long
+    run, so that a broken rule shows in so few calls (controls.py)."""
     plan = Plan(
         name="kills, short",
         seed=seed,
@@ -59,6 +60,10 @@ async def test_kills_short(tmp_path: Path, seed: int) -> None:
         lease=2,
         latency=(0.1, 0.4),
         unsubscribes=20,
+        dropped=0.1,
+        cut=0.04,
+        short=0.04,
+        server_errors=0.08,
         patience=40,
     )
     await told(plan, tmp_path)
