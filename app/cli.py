@@ -20,6 +20,7 @@ import typer
 from app import __version__
 from app.adapters import migrations
 from app.adapters.store import Store
+from app.domain.guards import parse_canary
 from app.domain.states import MAILOUT_STATUSES, SUBSCRIBER_STATUSES
 from app.errors import AppError, ConfigurationError, TransitionNotAllowed, Unavailable
 from app.logs import configure_logging
@@ -378,6 +379,10 @@ def create(
     tag: Annotated[
         list[str] | None, typer.Option(help="Only subscribers with this tag; may be repeated.")
     ] = None,
+    canary: Annotated[
+        str | None,
+        typer.Option(help="SHARE,WAIT such as 0.02,15m: that share first, then wait for events."),
+    ] = None,
 ) -> None:
     """Create a draft from a file and print its id. It is checked, but not sent."""
     kinds = {
@@ -401,6 +406,7 @@ def create(
                     "body_text": _read(text) if text else None,
                     "notion_page_id": notion_page_id,
                     "audience": {"tags": tag} if tag else None,
+                    "canary": parse_canary(canary) if canary else None,
                 }
             )
             mailout = await store.find_mailout(mailout_id)

@@ -10,7 +10,9 @@ Outcome = Literal["sent", "failed", "retry", "requeue", "unknown"]
 """sent: SES accepted it. failed: refused for good. retry: certainly not accepted, counts as an
 attempt. requeue: the same, but doesn't count (throttled). unknown: nobody can say."""
 
-IdleReason = Literal["wait", "empty", "skipped", "not_sending", "quota", "no_rate", "lease"]
+IdleReason = Literal[
+    "wait", "empty", "skipped", "not_sending", "quota", "no_rate", "lease", "guard", "canary"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,9 @@ _KINDS: Mapping[str, tuple[str, str]] = {
 }
 EVENT_TYPES = (*(ours for ours, _ in _KINDS.values()), "unknown")
 
+NOTICE_TAG = "amazonsender_notice"
+"""The only tag of ours on mails to the owner, whose events fit no recipient by intent."""
+
 # SES posts this text, not JSON, when the topic is attached to a configuration set.
 _VALIDATION_NOTICE = "Successfully validated SNS topic"
 
@@ -73,6 +76,8 @@ class SesEvent:
     send_log_id: str | None
     attempt: str | None
     """The tags that we put on the mail; None when absent or not of our form."""
+    is_notice: bool
+    """Of a mail to the owner, which is in no ledger."""
     recipients: tuple[str, ...]
     """Whom the event is about, as SES wrote the addresses."""
     bounce_type: str | None
@@ -134,6 +139,7 @@ def parse_ses_event(message: str, *, published_at: datetime) -> SesEvent | None:
         mailout_id=_uuid_tag(tags, "mailout_id"),
         send_log_id=_row_id_tag(tags, "send_log_id"),
         attempt=_uuid_tag(tags, "attempt"),
+        is_notice=NOTICE_TAG in tags,
         recipients=_recipients(kind, about, mail),
         bounce_type=_text(bounce, "bounceType"),
         bounce_subtype=_text(bounce, "bounceSubType"),
@@ -156,9 +162,11 @@ def to_row(event: SesEvent, sns_message_id: str) -> dict[str, Any]:
         "mailout_id": event.mailout_id,
         "send_log_id": event.send_log_id,
         "attempt": event.attempt,
+        "notice": event.is_notice or None,
         "recipients": list(event.recipients),
         "bounce_type": event.bounce_type,
         "bounce_subtype": event.bounce_subtype,
+        "complaint_subtype": event.complaint_subtype,
         "suppresses": event.suppresses,
         "detail": event.detail,
         "payload": dict(event.payload),
