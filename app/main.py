@@ -15,15 +15,19 @@ from app import __version__
 from app.adapters.ses import SesSender, sns_client
 from app.adapters.sns import SnsConfirmer, SnsVerifier
 from app.adapters.store import Store
-from app.api import health, mailouts, problems, ses_events, subscribers, unsubscribe
+from app.api import health, mailouts, metrics, problems, ses_events, subscribers, unsubscribe
 from app.api.deps import Services
 from app.api.request_log import RequestLog
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
+from app.metrics import Metrics
 from app.runtime import open_database
 from app.services.account import AccountMonitor
+from app.services.cloudwatch import telling_cloudwatch
+from app.services.database_gauges import DatabaseGauges
 from app.services.dry_run import DryRuns
 from app.services.health import Health
+from app.services.metered_ses import MeteredSes
 from app.services.record_events import RecordEvents
 from app.services.sender import BULK_CALLS, SINGLE_CALLS, Sender
 from app.services.start_mailout import StartMailout, nobody_to_wake
@@ -55,6 +59,7 @@ def create_app(services: Services) -> FastAPI:
         ses_events.router,
         unsubscribe.router,
         health.router,
+        metrics.router,
     ):
         app.include_router(router)
     return app
@@ -72,8 +77,10 @@ async def running(settings: Settings, *, with_sender: bool) -> AsyncIterator[Ser
         database = await stack.enter_async_context(open_database(settings))
         http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
         store = Store(database)
+        meters = Metrics()
+        await stack.enter_async_context(telling_cloudwatch(settings, meters))
         sender, account = await stack.enter_async_context(
-            sending(store, settings, with_sender=with_sender)
+            sending(store, settings, meters, with_sender=with_sender)
         )
         start = StartMailout(store, settings, sender.wake if sender else nobody_to_wake)
         dry_runs = DryRuns(store, settings, start)
@@ -82,7 +89,7 @@ async def running(settings: Settings, *, with_sender: bool) -> AsyncIterator[Ser
             settings=settings,
             store=store,
             start_mailout=start,
-            record_events=RecordEvents(store),
+            record_events=RecordEvents(store, meters),
             verifier=SnsVerifier(
                 allowed_topic_arns=frozenset(settings.sns_allowed_topic_arns),
                 sandbox_endpoint=settings.aws_endpoint_url_sns,
@@ -96,13 +103,15 @@ async def running(settings: Settings, *, with_sender: bool) -> AsyncIterator[Ser
             ),
             health=Health(database, settings.missing_to_send(), account, sender),
             dry_runs=dry_runs,
+            metrics=meters,
+            database_gauges=DatabaseGauges(store, meters),
             sender=sender,
         )
 
 
 @asynccontextmanager
 async def sending(
-    store: Store, settings: Settings, *, with_sender: bool
+    store: Store, settings: Settings, meters: Metrics, *, with_sender: bool
 ) -> AsyncIterator[tuple[Sender | None, AccountMonitor | None]]:
     """The sender and the watch over the SES account, as tasks, where sending is configured."""
     missing = settings.missing_to_send()
@@ -112,9 +121,12 @@ async def sending(
         return
     assert settings.aws_region is not None
     ses = await asyncio.to_thread(SesSender, settings, max_connections=BULK_CALLS + SINGLE_CALLS)
-    sender = Sender(store, ses, settings) if with_sender else None
+    sender = Sender(store, ses, settings, meters) if with_sender else None
     account = AccountMonitor(
-        store, ses, settings.aws_region, sender.wake if sender else nobody_to_wake
+        store,
+        MeteredSes(ses, meters),
+        settings.aws_region,
+        sender.wake if sender else nobody_to_wake,
     )
     stopping = asyncio.Event()
     async with asyncio.TaskGroup() as group:

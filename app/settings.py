@@ -99,6 +99,8 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] | None = None  # None: console on a terminal, else json
+    metrics_cloudwatch: bool = False
+    metrics_port: int | None = Field(None, ge=0, le=65535)  # of a worker, which has no other HTTP
 
     @field_validator("executor_shared_secret", "unsubscribe_secret")
     @classmethod

@@ -12,6 +12,8 @@ from app.adapters.sns import SnsConfirmer, SnsVerifier
 from app.adapters.store import Store
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import PayloadTooLarge, Unauthorized
+from app.metrics import Metrics
+from app.services.database_gauges import DatabaseGauges
 from app.services.dry_run import DryRuns
 from app.services.health import Health
 from app.services.record_events import RecordEvents
@@ -35,6 +37,8 @@ class Services:
     tokens: UnsubscribeTokens | None
     health: Health
     dry_runs: DryRuns
+    metrics: Metrics
+    database_gauges: DatabaseGauges
     sender: Sender | None
 
     def wake(self) -> None:

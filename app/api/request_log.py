@@ -12,7 +12,7 @@ log = structlog.get_logger(__name__)
 
 
 class RequestLog:
-    """ASGI middleware. Health checks are logged at debug level only."""
+    """ASGI middleware. What is asked every few seconds is logged at debug level only."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -35,7 +35,7 @@ class RequestLog:
         try:
             await self._app(scope, receive, send_and_note)
         finally:
-            write = log.debug if scope["path"].startswith("/health") else log.info
+            write = log.debug if scope["path"].startswith(("/health", "/metrics")) else log.info
             write(
                 "request",
                 method=scope["method"],

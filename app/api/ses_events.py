@@ -15,9 +15,10 @@ from app.domain.sns_message import (
     BadSignature,
     ForbiddenSource,
     MalformedSnsMessage,
+    SnsMessage,
     parse_sns_message,
 )
-from app.errors import PayloadTooLarge, Unavailable
+from app.errors import AppError, PayloadTooLarge, Unavailable
 
 log = structlog.get_logger(__name__)
 router = APIRouter(tags=["events"])
@@ -39,8 +40,11 @@ MAX_MESSAGE_BYTES = 300_000  # SNS's 256 KB and its envelope
 )
 async def ses_events(request: Request, services: ServicesDep) -> JsonAnswer:
     """200 only when the event is committed; SNS repeats what gets 503."""
-    message = parse_sns_message(await limited_body(request, MAX_MESSAGE_BYTES), request.headers)
-    await services.verifier.verify(message)
+    try:
+        message = await _verified(request, services)
+    except AppError as error:
+        services.metrics.message_refused(error.code)
+        raise
     if message.type == SUBSCRIPTION_CONFIRMATION:
         await services.confirmer.confirm(message)
         log.info("subscription_confirmed", topic=message.topic_arn)
@@ -57,3 +61,10 @@ async def ses_events(request: Request, services: ServicesDep) -> JsonAnswer:
         return JsonAnswer({"recorded": False})
     await services.record_events(to_row(event, message.message_id))
     return JsonAnswer({"recorded": True})
+
+
+async def _verified(request: Request, services: ServicesDep) -> SnsMessage:
+    """The message, once it is known to be genuine and of one of our topics."""
+    message = parse_sns_message(await limited_body(request, MAX_MESSAGE_BYTES), request.headers)
+    await services.verifier.verify(message)
+    return message

@@ -15,6 +15,7 @@ MAILOUT_STATUSES: tuple[MailoutStatus, ...] = (
     "cancelled",
 )
 PauseCode = Literal["person", "account", "quota", "guard", "held"]
+PAUSE_CODES: tuple[PauseCode, ...] = ("person", "account", "quota", "guard", "held")
 SubscriberStatus = Literal["active", "unsubscribed", "bounced", "complained"]
 SUBSCRIBER_STATUSES: tuple[SubscriberStatus, ...] = (
     "active",

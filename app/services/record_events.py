@@ -13,6 +13,7 @@ import structlog
 
 from app.adapters.store import Store
 from app.errors import AppError, Unavailable
+from app.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -23,8 +24,9 @@ MAX_WAITING = 5_000
 
 
 class RecordEvents:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, metrics: Metrics | None = None) -> None:
         self._store = store
+        self._metrics = metrics or Metrics()
         self._waiting: list[tuple[dict[str, Any], asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
 
@@ -53,8 +55,9 @@ class RecordEvents:
             self._writer = None
 
     async def _commit(self, group: list[tuple[dict[str, Any], asyncio.Future[None]]]) -> None:
+        rows = [row for row, _ in group]
         try:
-            counts = await self._store.apply_ses_events([row for row, _ in group])
+            stored = await self._store.apply_ses_events(rows)
         except Unavailable as exc:
             self._settle(group, exc)
         except AppError as exc:
@@ -66,7 +69,13 @@ class RecordEvents:
                 for one in group:
                     await self._commit([one])
         else:
-            log.info("events_recorded", events=len(group), **counts)
+            self._metrics.events_committed(rows, stored)
+            log.info(
+                "events_recorded",
+                events=len(group),
+                new=stored["new"],
+                matched=stored["matched"],
+            )
             self._settle(group, None)
 
     @staticmethod

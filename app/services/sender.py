@@ -28,7 +28,9 @@ from app.domain.batches import Batch, Idle, Outcome, Result
 from app.domain.lanes import Lane, Lanes
 from app.domain.states import PauseCode
 from app.errors import TemplateInvalid, Unavailable
+from app.metrics import Metrics
 from app.services.deliver import Deliver, Delivery
+from app.services.metered_ses import MeteredSes
 from app.services.prepare import MailBuilder, Prepared, prepare
 from app.settings import Settings
 
@@ -65,16 +67,20 @@ _HALTS: dict[str, tuple[PauseCode, str]] = {
 
 
 class Sender:
-    def __init__(self, store: Store, ses: SesSender, settings: Settings) -> None:
+    def __init__(
+        self, store: Store, ses: SesSender, settings: Settings, metrics: Metrics | None = None
+    ) -> None:
         assert settings.aws_region is not None
         self.id = uuid4()
         self._store = store
         self._settings = settings
         self._region = settings.aws_region
         self._builder = MailBuilder(settings)
-        self._deliver = Deliver(ses, settings.ses_send_mode)
+        self._metrics = metrics or Metrics()
+        self._deliver = Deliver(MeteredSes(ses, self._metrics), settings.ses_send_mode)
         self._lanes = Lanes(settings.ses_send_mode)
         self.breaker = Breaker()
+        self._metrics.watch_breaker(lambda: self.breaker.state(time.monotonic()))
         self._prepared: dict[tuple[UUID, str], Prepared] = {}
         self._bulk_pool = ThreadPoolExecutor(BULK_CALLS, thread_name_prefix="ses-bulk")
         self._single_pool = ThreadPoolExecutor(SINGLE_CALLS, thread_name_prefix="ses-single")
@@ -98,14 +104,15 @@ class Sender:
 
     async def run(self) -> None:
         """Work until `stop`. A part that fails is logged and tried again; the rest goes on."""
-        log.info("sender_started", executor_id=str(self.id), region=self._region)
+        structlog.contextvars.bind_contextvars(executor_id=str(self.id))
+        log.info("sender_started", region=self._region)
         await self._forever(self._heartbeat, once=True)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._forever(self._heartbeat, self._settings.lease_seconds / 3))
             group.create_task(self._forever(self._upkeep, POLL_SECONDS, on_wake=True))
             await self._forever(self._dispatch, POLL_SECONDS, on_wake=True)
             await self._drain()
-        log.info("sender_stopped", executor_id=str(self.id))
+        log.info("sender_stopped")
 
     async def _forever(
         self,
@@ -149,6 +156,7 @@ class Sender:
             rate_limit=self._settings.rate_limit_per_sec,
         )
         if lost := await self._store.recover_lost(self.id):
+            self._metrics.recipients_lost(lost)
             log.warning("recipients_unknown", recipients=lost, because="their sender is gone")
 
     async def _upkeep(self) -> None:
@@ -248,7 +256,9 @@ class Sender:
     async def _idle(self, mailout_id: UUID, idle: Idle) -> bool:
         """Nothing was claimed: wait, finish or pause. True: ask again."""
         if idle.reason == "wait":
+            started = time.monotonic()
             await self._sleep(min(idle.seconds, POLL_SECONDS), self._stopping)
+            self._metrics.waited_for_tokens(time.monotonic() - started)
             return True
         if idle.reason == "skipped":
             return True
@@ -408,6 +418,8 @@ class Sender:
                         return
                 await asyncio.sleep(min(5.0, 0.1 * 2.0**failures))
                 continue
+            if not batch.is_test:
+                self._metrics.results_recorded(results)
             if status in {"sent", "failed"}:
                 log.info("mailout_finished", mailout_id=str(batch.mailout_id), status=status)
             return

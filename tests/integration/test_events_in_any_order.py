@@ -148,7 +148,7 @@ async def test_an_untagged_event_waits_for_its_message_id(store: Store, arrange:
     """The older notifications carry no tags, and may be faster than SES's answer."""
     mailout, batch = await one_in_flight(store, arrange)
     untagged = hard_bounce(batch) | {"mailout_id": None, "send_log_id": None, "attempt": None}
-    assert await store.apply_ses_events([untagged]) == {"new": 1, "matched": 0}
+    assert (await store.apply_ses_events([untagged]))["matched"] == 0
     assert await arrange.counts(mailout) == {"sending": 1}
     await store.record_results(batch.attempt_id, all_sent(batch))
     assert await state(arrange) == ("bounced", "Permanent", "bounced")
@@ -166,7 +166,7 @@ async def test_an_event_that_fits_no_attempt_changes_nobody(store: Store, arrang
         hard_bounce(batch) | {"message_id": "another"},
         hard_bounce(batch) | {"message_id": "another", "mailout_id": None, "send_log_id": None},
     ]
-    assert await store.apply_ses_events(strangers) == {"new": 5, "matched": 0}
+    assert (await store.apply_ses_events(strangers))["matched"] == 0
     assert await state(arrange) == ("sent", None, "active")
     assert mailout == batch.mailout_id
 

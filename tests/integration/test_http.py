@@ -77,7 +77,7 @@ class TestAuthentication:
 
     async def test_every_route_is_protected_or_known_to_be_public(self, service: Service) -> None:
         """A new route fails closed."""
-        public = {"/unsubscribe", "/ses-events", "/health", "/health/live"}
+        public = {"/unsubscribe", "/ses-events", "/health", "/health/live", "/metrics"}
         paths = set((await service.http.get("/openapi.json")).json()["paths"])
         protected = {
             "/send-mailout", "/mailouts", "/mailouts/{mailout_id}", "/subscribers",

@@ -18,7 +18,7 @@ import yaml  # type: ignore[import-untyped]
 from fastapi.routing import APIRoute
 
 from app import cli
-from app.api import health, mailouts, ses_events, subscribers, unsubscribe
+from app.api import health, mailouts, metrics, ses_events, subscribers, unsubscribe
 
 ROOT = Path(__file__).parent.parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
@@ -168,7 +168,7 @@ def test_the_wheel_carries_the_pages_and_no_tests(wheel_files: list[str]) -> Non
 def test_the_readme_lists_every_endpoint_and_nothing_else() -> None:
     routers = (
         mailouts.router, mailouts.protected, subscribers.router, ses_events.router,
-        unsubscribe.router, health.router,
+        unsubscribe.router, health.router, metrics.router,
     )  # fmt: skip
     served = {
         f"{method} {route.path}"

@@ -23,7 +23,7 @@ class Recorder(Store):
         self.release = asyncio.Event()
         self.release.set()
 
-    async def apply_ses_events(self, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+    async def apply_ses_events(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         await self.release.wait()
         names = [row["sns_message_id"] for row in rows]
         self.groups.append(names)
@@ -31,11 +31,12 @@ class Recorder(Store):
             raise self.error
         if self.refuses in names:
             raise DatabaseError("refused", sqlstate="22023")
-        return {"new": len(rows), "matched": len(rows)}
+        return {"new": len(rows), "matched": len(rows), "copies": []}
 
 
 def rows(count: int) -> list[dict[str, Any]]:
-    return [{"sns_message_id": str(n), "type": "delivery"} for n in range(count)]
+    at = "2026-11-24T12:00:00+00:00"
+    return [{"sns_message_id": str(n), "type": "delivery", "occurred_at": at} for n in range(count)]
 
 
 async def test_a_lone_event_is_written_at_once() -> None:

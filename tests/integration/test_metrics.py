@@ -1,0 +1,252 @@
+"""`GET /metrics`: what Prometheus sees, of this process and of the database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.adapters.store import Store
+from app.metrics import Metrics
+from app.sandbox.server import SandboxServer
+from app.services.cloudwatch import CloudWatch
+from app.services.database_gauges import DatabaseGauges
+from tests.support.databases import DatabaseServer
+from tests.support.factories import (
+    Arrange,
+    all_sent,
+    an_account,
+    claim,
+    living_sender,
+    start,
+)
+from tests.support.service import Service, in_process, settings_for
+from tests.support.waiting import eventually
+
+Samples = Mapping[tuple[str, tuple[str, ...]], float]
+
+
+async def scrape(service: Service) -> Samples:
+    """Samples by name (without the prefix) and label values."""
+    answer = await service.http.get("/metrics")
+    assert answer.status_code == 200
+    return read(answer.text)
+
+
+def read(page: str) -> Samples:
+    return {
+        (sample.name.removeprefix("amazonsender_"), tuple(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+    }
+
+
+def event(kind: str, number: int, **changes: Any) -> dict[str, Any]:
+    """A row of domain/events.py:to_row, as far as counting it goes."""
+    return {
+        "sns_message_id": str(number),
+        "type": kind,
+        "occurred_at": datetime.now(UTC).isoformat(),
+        "bounce_type": None,
+        "bounce_subtype": None,
+        **changes,
+    }
+
+
+async def test_it_is_prometheus_text_for_anybody(service: Service) -> None:
+    answer = await service.http.get("/metrics")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs Debian's package prometheus")
+async def test_promtool_finds_nothing_to_say(service: Service, arrange: Arrange) -> None:
+    await arrange.mailout()
+    page = (await service.http.get("/metrics")).content
+    judged = await asyncio.to_thread(
+        subprocess.run, ["promtool", "check", "metrics"], input=page, capture_output=True
+    )
+    assert (judged.returncode, judged.stdout, judged.stderr) == (0, b"", b"")
+
+
+async def test_known_series_start_at_zero(service: Service) -> None:
+    """Else the first event of a kind would not show as growth."""
+    samples = await scrape(service)
+    zero = [
+        ("recipients_total", ("unknown",)),
+        ("ses_calls_total", ("SendBulkEmail", "throttled")),
+        ("ses_events_total", ("complaint",)),
+        ("bounces_total", ("permanent",)),
+        ("sns_messages_refused_total", ("bad_signature",)),
+        ("mailouts", ("paused",)),
+        ("recipients_queued", ()),
+    ]
+    assert [samples[key] for key in zero] == [0] * len(zero)
+
+
+async def test_a_mailout_shows_in_calls_recipients_and_gauges(
+    service: Service, arrange: Arrange, sandbox: SandboxServer
+) -> None:
+    await arrange.subscribers(120)
+    mailout = await arrange.mailout()
+    await service.send(mailout)
+    await eventually(lambda: service.show(mailout), until=lambda s: s["status"] == "sent")
+    samples = await scrape(service)
+    calls = samples["ses_calls_total", ("SendBulkEmail", "ok")]
+    assert samples["recipients_total", ("sent",)] == 120
+    assert calls == sandbox.stats()["requests"]["SendBulkEmail"]
+    assert calls == samples["ses_call_seconds_count", ()]
+    assert samples["ses_calls_total", ("GetAccount", "ok")] >= 1
+    assert samples["mailouts", ("sent",)] == 1
+    assert samples["senders", ()] == 1
+    assert samples["ses_breaker_state", ("closed",)] == 1
+    assert samples["ses_sending_enabled", ("us-east-1",)] == 1
+    assert samples["ses_enforcement_status", ("us-east-1", "HEALTHY")] == 1
+    assert samples["database_up", ()] == 1
+
+
+async def test_test_mails_are_calls_but_no_recipients(service: Service, arrange: Arrange) -> None:
+    mailout = await arrange.mailout("draft")
+    assert (await service.send(mailout, test=True)).status_code == 202
+    await eventually(
+        lambda: scrape(service),
+        until=lambda s: s["ses_calls_total", ("SendBulkEmail", "ok")] == 1,
+    )
+    assert (await scrape(service))["recipients_total", ("sent",)] == 0
+
+
+async def test_what_is_not_ours_is_counted_with_its_reason(service: Service) -> None:
+    await service.http.post("/ses-events", content=b"nonsense")
+    await service.http.post("/ses-events", content=b"x" * 400_000)
+    samples = await scrape(service)
+    assert samples["sns_messages_refused_total", ("malformed_sns_message",)] == 1
+    assert samples["sns_messages_refused_total", ("payload_too_large",)] == 1
+
+
+async def test_nothing_personal_is_shown(
+    service: Service, arrange: Arrange, sandbox: SandboxServer
+) -> None:
+    await arrange.subscriber("canary.reader@example.com", name="Canary")
+    mailout = await arrange.mailout(subject="Canary subject")
+    await service.send(mailout)
+    await eventually(lambda: service.show(mailout), until=lambda s: s["status"] == "sent")
+    page = (await service.http.get("/metrics")).text
+    assert "@" not in page
+    assert "anary" not in page
+    assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-", page)
+
+
+async def test_without_the_database_the_rest_is_still_shown(
+    dsn: str, sandbox: SandboxServer, postgres_server: DatabaseServer
+) -> None:
+    """Within the seconds that a scrape may take; and it comes back by itself."""
+    async with in_process(settings_for(dsn, sandbox.url), with_sender=False) as service:
+        with postgres_server.frozen():
+            samples = await scrape(service)
+            assert samples["database_up", ()] == 0
+            assert ("recipients_queued", ()) not in samples
+            assert ("ses_events_total", ("bounce",)) in samples
+        await eventually(lambda: scrape(service), until=lambda s: s["database_up", ()] == 1)
+
+
+async def test_two_services_count_their_own_and_agree_on_the_database(
+    dsn: str, sandbox: SandboxServer, arrange: Arrange
+) -> None:
+    await arrange.subscribers(400)
+    mailout = await arrange.mailout()
+    settings = settings_for(dsn, sandbox.url)
+    async with in_process(settings) as one, in_process(settings) as two:
+        await eventually(one.services.store.count_executors, until=lambda n: n == 2)
+        await one.send(mailout)
+        await eventually(lambda: one.show(mailout), until=lambda s: s["status"] == "sent")
+        first, second = await scrape(one), await scrape(two)
+    sent = ("recipients_total", ("sent",))
+    assert first[sent] + second[sent] == 400
+    assert first["senders", ()] == second["senders", ()] == 2
+
+
+async def test_the_database_is_asked_seldom(store: Store, arrange: Arrange) -> None:
+    meters = Metrics()
+    now = 1_000.0
+    gauges = DatabaseGauges(store, meters, lambda: now)
+    await gauges.refresh()
+    await arrange.mailout("ready")
+    now += 9
+    await gauges.refresh()
+    assert read(meters.page().decode())["mailouts", ("ready",)] == 0
+    now += 1
+    await gauges.refresh()
+    assert read(meters.page().decode())["mailouts", ("ready",)] == 1
+
+
+async def test_the_snapshot_counts_what_waits_and_what_nobody_knows(
+    store: Store, arrange: Arrange
+) -> None:
+    """Over each way to the database; the unknown of long ago are no news."""
+    await arrange.subscribers(10)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    sender = await living_sender(
+        store, rate=20, account=an_account(max_send_rate=14, max_24h_send=200, sent_last_24h=100)
+    )
+    batch = await claim(store, mailout, sender, limit=4)
+    await store.record_results(batch.attempt_id, all_sent(batch)[:2])
+    await arrange.sql.execute("update send_logs set status = 'unknown' where status = 'sending'")
+    snapshot = await store.metrics_snapshot()
+    assert (snapshot["queued"], snapshot["unknown"], snapshot["senders"]) == (6, 2, 1)
+    assert snapshot["mailouts"] == {"sending": 1}
+    [region] = snapshot["regions"]
+    assert (region["rate"], region["max_rate"]) == (14, 14)
+    assert (region["quota"], region["quota_used"]) == (200, 104)
+    assert 0 <= region["tokens"] <= 14
+    await arrange.sql.execute("update send_logs set claimed_at = now() - interval '8 days'")
+    await store.pause_mailout(mailout, "quota", "used up")
+    snapshot = await store.metrics_snapshot()
+    assert snapshot["unknown"] == 0
+    assert snapshot["paused"] == {"quota": 1}
+
+
+def test_events_are_counted_once_and_bounces_by_kind() -> None:
+    meters = Metrics()
+    rows = [
+        event("bounce", 1, bounce_type="Permanent", bounce_subtype="General"),
+        event("bounce", 2, bounce_type="Permanent", bounce_subtype="OnAccountSuppressionList"),
+        event("bounce", 3, bounce_type="Transient", bounce_subtype="MailboxFull"),
+        event("delivery", 4),
+        event("delivery", 4),
+        event("delivery", 5, occurred_at=(datetime.now(UTC) - timedelta(hours=2)).isoformat()),
+    ]
+    meters.events_committed(rows, {"new": 5, "matched": 4, "copies": ["4"]})
+    samples = read(meters.page().decode())
+    assert samples["ses_events_total", ("bounce",)] == 3
+    assert samples["ses_events_total", ("delivery",)] == 2
+    kinds = {kind: samples["bounces_total", (kind,)] for kind in ("permanent", "suppressed")}
+    assert kinds == {"permanent": 1, "suppressed": 1}
+    assert samples["ses_event_copies_total", ()] == 1
+    assert samples["ses_events_unmatched_total", ()] == 1
+    assert samples["ses_event_lag_seconds_bucket", ("3600.0",)] == 4
+    assert samples["ses_event_lag_seconds_count", ()] == 5
+
+
+def test_cloudwatch_is_told_the_growth_since_the_last_line() -> None:
+    """A line as the embedded metric format wants it; one dimension, nothing per recipient."""
+    meters = Metrics()
+    cloudwatch = CloudWatch(meters, "eu-west-1", now=lambda: 1_769_850_000.0)
+    meters.recipients_lost(3)
+    first, second = json.loads(cloudwatch.line()), json.loads(cloudwatch.line())
+    assert (first["Unknown"], second["Unknown"]) == (3, 0)
+    about = first.pop("_aws")
+    [directive] = about["CloudWatchMetrics"]
+    assert about["Timestamp"] == 1_769_850_000_000
+    assert directive["Dimensions"] == [["Region"]]
+    assert first.pop("Region") == "eu-west-1"
+    assert {metric["Name"] for metric in directive["Metrics"]} == set(first)
+    assert {metric["Unit"] for metric in directive["Metrics"]} == {"Count", "Seconds"}
