@@ -1,7 +1,8 @@
 -- What the dashboard shows. Nothing here changes a mailout.
 
 -- The ledger of one mailout in one pass: recipients per status (every status is there), who
--- unsubscribed, and what went wrong, grouped. `message`: of one row of the group.
+-- unsubscribed, and what went wrong, grouped (`message`: of one row of the group); and the figures
+-- that the guards judge it by.
 create or replace function mailout_outcomes(p_mailout uuid) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     with ledger as materialized (
@@ -16,11 +17,19 @@ language sql stable set search_path = public, pg_temp as $$
                                        'failed', 'unknown', 'skipped', 'cancelled']) as s (status)
                      left join (select status, sum(n) as n from ledger group by status) c using (status)),
         'unsubscribed', (select coalesce(sum(unsubscribed), 0) from ledger),
+        'rates', (select jsonb_build_object('outcomes', outcomes, 'bounces', bounces, 'complaints', complaints)
+                    from guard_figures where mailout_id = p_mailout),
         'groups', (select coalesce(jsonb_agg(to_jsonb(g) - 'unsubscribed' order by n desc), '[]')
                      from (select * from ledger
                             where status in ('bounced', 'failed', 'unknown', 'skipped', 'complained')
                                or status = 'queued' and error_code is not null
                             order by n desc limit 30) g));
+$$;
+
+-- One mailout without its recipients, which cost more; null: there is none.
+create or replace function mailout_headline(p_mailout uuid) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select mailout_summary(m) from mailouts m where m.id = p_mailout;
 $$;
 
 -- Recipients per second that SES accepted of late: of the batches recorded in the last 30 seconds,
@@ -76,15 +85,15 @@ language sql stable set search_path = public, pg_temp as $$
       from steps g;
 $$;
 
--- The account in one region, who sends there, and what SES's events said of late.
+-- The account in one region, who sends there, and the rates of late that the guards judge by.
 create or replace function account_overview(p_region text) returns jsonb
 language sql volatile set search_path = public, pg_temp as $$
     select jsonb_build_object(
         'rate', r.rate, 'account', r.account, 'taken_since_check', coalesce(r.taken_since_check, 0),
         'account_age_seconds', extract(epoch from clock_timestamp() - r.account_checked_at),
         'pace', sending_pace(),
-        'day', recent_events(interval '24 hours'),
-        'month', recent_events(interval '30 days'),
+        'day', recent_rates(interval '24 hours'),
+        'month', recent_rates(interval '30 days'),
         'executors', (select coalesce(jsonb_agg(jsonb_build_object(
                                  'label', e.label, 'region', e.region, 'rate_limit', e.rate_limit,
                                  'started_at', e.started_at, 'alive', is_alive(e),
@@ -92,4 +101,11 @@ language sql volatile set search_path = public, pg_temp as $$
                                  order by e.started_at), '[]')
                         from executors e where e.heartbeat_at > clock_timestamp() - interval '1 hour'))
       from (select p_region as region) asked left join send_rates r using (region);
+$$;
+
+create or replace function recent_rates(p_age interval) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select jsonb_build_object('outcomes', coalesce(sum(outcomes), 0), 'bounces', coalesce(sum(bounces), 0),
+                              'complaints', coalesce(sum(complaints), 0))
+      from guard_hours where hour > now() - p_age;
 $$;

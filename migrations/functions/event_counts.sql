@@ -28,10 +28,3 @@ language sql set search_path = public, pg_temp as $$
      group by mailout_id, kind, slot
      order by mailout_id, kind, slot;   -- the same order everywhere, so that writers don't deadlock
 $$;
-
--- Events per kind of the last p_age, all mailouts.
-create or replace function recent_events(p_age interval) returns jsonb
-language sql stable set search_path = public, pg_temp as $$
-    select coalesce(jsonb_object_agg(kind, n), '{}')
-      from (select kind, sum(events) as n from event_counts where slot > now() - p_age group by kind) k;
-$$;

@@ -1,0 +1,69 @@
+"""Remembers answers that are costly to find, so that looking doesn't disturb sending."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any
+
+MAX_KEPT = 256
+COST_SHARE = 20
+"""An answer is kept this many times as long as it took to find: finding it again and again costs
+at most a twentieth of one connection's time, however large the tables are."""
+AT_ONCE = 2
+
+
+class Memo:
+    """Askers of the same thing at the same time share one search."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
+        self._running: dict[Hashable, asyncio.Task[Any]] = {}
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    def ask(
+        self, key: Hashable, find: Callable[[], Awaitable[Any]], *, keep_seconds: float
+    ) -> asyncio.Future[Any]:
+        """A future of the answer, which may be up to `keep_seconds` (or its cost) old.
+
+        It must not be cancelled: others may wait for it too (asyncio.shield, asyncio.wait).
+        """
+        if kept := self._kept.get(key):
+            until, answer = kept
+            if time.monotonic() < until:
+                done = asyncio.get_running_loop().create_future()
+                done.set_result(answer)
+                return done
+        task = self._running.get(key)
+        if task is None:
+            task = asyncio.create_task(self._find(key, find, keep_seconds))
+            self._running[key] = task
+            task.add_done_callback(lambda ended: self._forget(key, ended))
+        return task
+
+    async def _find(
+        self, key: Hashable, find: Callable[[], Awaitable[Any]], keep_seconds: float
+    ) -> Any:
+        async with self._turns:
+            started = time.monotonic()
+            answer = await find()
+        now = time.monotonic()
+        self._kept[key] = (now + max(keep_seconds, COST_SHARE * (now - started)), answer)
+        self._kept.move_to_end(key)
+        while len(self._kept) > MAX_KEPT:
+            self._kept.popitem(last=False)
+        return answer
+
+    def _forget(self, key: Hashable, task: asyncio.Task[Any]) -> None:
+        del self._running[key]
+        if not task.cancelled():
+            task.exception()  # whoever still waits gets it; nobody may be left
+
+    async def close(self) -> None:
+        """Give up what is being looked for."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
