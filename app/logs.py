@@ -1,34 +1,50 @@
 """Logging: structlog, one event a line, JSON unless on a terminal.
 
-A line is an event name and ids. Never a secret; never a recipient's address above debug level.
+A line is an event name and ids. Never a secret, never a recipient's address. The program's own
+lines keep to that; what comes from elsewhere (an exception's text, SES's words, a library) passes
+the same filter: secrets of the settings and anything that looks like an address are replaced,
+control characters are escaped, long texts are cut.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+from urllib.parse import unquote, urlsplit
 
 import structlog
-from structlog.typing import Processor
+from pydantic import SecretStr
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from app.settings import Settings
 
-# Libraries that would log request bodies, headers or addresses at their debug level.
-_QUIET = (
-    "botocore",
-    "boto3",
-    "urllib3",
-    "httpx",
-    "httpcore",
-    "hpack",
-    "asyncio",
-    "uvicorn.access",
-    "markdown_it",
-)
+log = structlog.get_logger(__name__)
+
+TEXT_MAX_CHARS = 4_000
+EXCEPTION_MAX_CHARS = 16_000
+ITEMS_MAX = 50
+
+# Only these may say less than a warning: libraries log bodies, headers and addresses when asked
+# for details, and new ones come with every upgrade.
+_TALKATIVE = ("app", "uvicorn")
+
+# What stands before the @ of an address, or of the host in `scheme://user:password@host`. At most
+# 64 characters (RFC 5321, 4.5.3.1.1), which also bounds the search in a hostile text.
+_LOCAL_PART = re.compile(r"[^\s@<>()\[\]{},;\"'=/|\\]{1,64}@(?=\w|\[)")
+# C0 and C1 (terminals obey them), line separators, and marks that reverse the direction of text.
+_CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+_IN_A_LINE = re.compile(rf"[{_CONTROLS}\n]")
+_IN_A_TEXT = re.compile(rf"[{_CONTROLS}]")
+_SHORTEST_SECRET = 8  # a shorter one would black out ordinary words
 
 
 def configure_logging(settings: Settings) -> None:
-    """Route structlog and the standard library's loggers to stderr in the format asked for."""
+    """Route structlog, the standard library's loggers, warnings and crashes to stderr, in the
+    format asked for."""
     level = getattr(logging, settings.log_level.upper())
     as_console = settings.log_format == "console" or (
         settings.log_format is None and sys.stderr.isatty()
@@ -39,11 +55,13 @@ def configure_logging(settings: Settings) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        Tame(sorted(secrets_of(settings), key=len, reverse=True)),
     ]
-    if not as_console:
-        shared.append(structlog.processors.format_exc_info)
     renderer: Processor = (
-        structlog.dev.ConsoleRenderer() if as_console else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if as_console
+        else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -60,10 +78,85 @@ def configure_logging(settings: Settings) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(max(level, logging.WARNING))
-    for name in ("uvicorn", "uvicorn.error"):
+    root.setLevel(max(level, logging.WARNING))
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers[:] = []
         logger.propagate = True
+    logging.captureWarnings(True)
+    sys.excepthook = _log_crash
+    threading.excepthook = _log_thread_crash
+
+
+class Tame:
+    """Processor: makes each value of a line safe to write, whoever chose it."""
+
+    def __init__(self, secrets: list[str]) -> None:
+        """secrets: longest first, so that none is replaced in part."""
+        self._secrets = secrets
+
+    def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        for key, value in event.items():
+            if key in {"exception", "stack"}:  # of several lines, for people
+                event[key] = _IN_A_TEXT.sub(_escaped, self._text(str(value), EXCEPTION_MAX_CHARS))
+            elif not key.startswith("_"):  # those are structlog's own, and go before writing
+                event[key] = self._value(value)
+        return event
+
+    def _value(self, value: object) -> object:
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if isinstance(value, dict):
+            pairs = list(value.items())[:ITEMS_MAX]
+            return {self._line(str(name)): self._value(item) for name, item in pairs}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self._value(item) for item in list(value)[:ITEMS_MAX]]
+        return self._line(str(value))
+
+    def _line(self, text: str) -> str:
+        return _IN_A_LINE.sub(_escaped, self._text(text, TEXT_MAX_CHARS))
+
+    def _text(self, text: str, limit: int) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "[secret]")
+        if len(text) > limit:
+            text = f"{text[:limit]}… ({len(text):,} characters)"
+        return _LOCAL_PART.sub("…@", text) if "@" in text else text
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
+
+
+def secrets_of(settings: Settings) -> set[str]:
+    """Everything in the settings that must never be written anywhere."""
+    found = {value for value in _secret_values(settings) if len(value) >= _SHORTEST_SECRET}
+    if settings.database_url is not None:
+        password = urlsplit(settings.database_url.get_secret_value()).password or ""
+        found |= {text for text in (password, unquote(password)) if len(text) >= _SHORTEST_SECRET}
+    return found
+
+
+def _secret_values(settings: Settings) -> Iterator[str]:
+    for _, value in settings:
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, SecretStr):
+                yield item.get_secret_value()
+
+
+def _log_crash(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        log.critical("crashed", exc_info=(kind, error, trace))
+
+
+def _log_thread_crash(crash: threading.ExceptHookArgs) -> None:
+    if crash.exc_value is not None:
+        log.critical(
+            "crashed", exc_info=crash.exc_value, thread=getattr(crash.thread, "name", None)
+        )
