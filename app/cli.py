@@ -122,7 +122,8 @@ def serve(
     configure_logging(settings)
     from app.server import serve as serve_forever
 
-    _end(run(serve_forever(settings, with_sender=sender)))
+    run(serve_forever(settings, with_sender=sender))
+    _end()
 
 
 @app.command()
@@ -132,15 +133,15 @@ def worker() -> None:
     configure_logging(settings)
     from app.server import work
 
-    _end(run(work(settings)))
+    run(work(settings))
+    _end()
 
 
-def _end(hung: bool) -> None:
-    """Leave without waiting for a call that SES never answers: its rows are recorded unknown."""
-    if hung:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+def _end() -> None:
+    """Leave without waiting for threads in a call that SES never answers: all is recorded."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 @app.command()
@@ -300,11 +301,20 @@ def statement(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    mailout_id: Annotated[
+        UUID | None, typer.Argument(help="Check this mailout, too: content, readers, time.")
+    ] = None,
+    links: Annotated[
+        bool, typer.Option("--links", help="Ask every link of the mailout whether it answers.")
+    ] = False,
+) -> None:
     """Check configuration, database and SES account; say what to fix, a line each."""
     from app.services.doctor import examine
 
-    findings = run(examine(quiet_settings()))
+    if links and mailout_id is None:
+        raise typer.BadParameter("needs a MAILOUT_ID", param_hint="--links")
+    findings = run(examine(quiet_settings(), mailout_id, links=links))
     for finding in findings:
         remedy = f" → {finding.remedy}" if finding.remedy else ""
         typer.echo(f"{finding.level:5}{finding.what}{remedy}")

@@ -15,22 +15,38 @@ from app import __version__
 from app.adapters.ses import SesSender, sns_client
 from app.adapters.sns import SnsConfirmer, SnsVerifier
 from app.adapters.store import Store
-from app.api import health, mailouts, metrics, problems, ses_events, subscribers, unsubscribe
+from app.api import (
+    dashboard,
+    health,
+    mailouts,
+    metrics,
+    preflight,
+    problems,
+    ses_events,
+    subscribers,
+    unsubscribe,
+)
 from app.api.deps import Services
 from app.api.request_log import RequestLog
+from app.api.session import Sessions
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
 from app.metrics import Metrics
 from app.runtime import open_database
 from app.services.account import AccountMonitor
 from app.services.cloudwatch import telling_cloudwatch
+from app.services.dashboard import Dashboard
 from app.services.database_gauges import DatabaseGauges
 from app.services.dry_run import DryRuns
+from app.services.guards import Guards, guard_limits
 from app.services.health import Health
 from app.services.metered_ses import MeteredSes
+from app.services.preflight import Preflight
 from app.services.record_events import RecordEvents
-from app.services.sender import BULK_CALLS, SINGLE_CALLS, Sender
+from app.services.send_batch import BULK_CALLS, SINGLE_CALLS
+from app.services.sender import Sender
 from app.services.start_mailout import StartMailout, nobody_to_wake
+from app.services.watchdog import SuppressionWatch, Watchdog
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -55,10 +71,12 @@ def create_app(services: Services) -> FastAPI:
     for router in (
         mailouts.router,
         mailouts.protected,
+        preflight.router,
         subscribers.router,
         ses_events.router,
         unsubscribe.router,
         health.router,
+        dashboard.router,
         metrics.router,
     ):
         app.include_router(router)
@@ -85,11 +103,15 @@ async def running(settings: Settings, *, with_sender: bool) -> AsyncIterator[Ser
         start = StartMailout(store, settings, sender.wake if sender else nobody_to_wake)
         dry_runs = DryRuns(store, settings, start)
         stack.push_async_callback(dry_runs.close)
+        watchdog = await stack.enter_async_context(watching(store))
+        checks = Health(database, settings.missing_to_send(), account, sender, watchdog)
+        pages = Dashboard(store, settings, checks)
+        stack.push_async_callback(pages.close)
         yield Services(
             settings=settings,
             store=store,
             start_mailout=start,
-            record_events=RecordEvents(store, meters),
+            record_events=RecordEvents(store, Guards(store, guard_limits(settings)), meters),
             verifier=SnsVerifier(
                 allowed_topic_arns=frozenset(settings.sns_allowed_topic_arns),
                 sandbox_endpoint=settings.aws_endpoint_url_sns,
@@ -101,12 +123,28 @@ async def running(settings: Settings, *, with_sender: bool) -> AsyncIterator[Ser
                 if settings.unsubscribe_secrets
                 else None
             ),
-            health=Health(database, settings.missing_to_send(), account, sender),
+            health=checks,
             dry_runs=dry_runs,
+            preflight=Preflight(store, settings),
             metrics=meters,
             database_gauges=DatabaseGauges(store, meters),
             sender=sender,
+            watchdog=watchdog,
+            dashboard=pages,
+            sessions=Sessions(settings.executor_secrets, store),
         )
+
+
+@asynccontextmanager
+async def watching(store: Store) -> AsyncIterator[Watchdog]:
+    """The watchdog, as a task."""
+    watchdog, stopping = Watchdog(store), asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watchdog.run(stopping))
+        try:
+            yield watchdog
+        finally:
+            stopping.set()
 
 
 @asynccontextmanager
@@ -130,12 +168,17 @@ async def sending(
     )
     stopping = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        group.create_task(account.run(stopping))
+        watches = [
+            group.create_task(account.run(stopping)),
+            group.create_task(SuppressionWatch(store, ses, settings.aws_region).run(stopping)),
+        ]
         if sender:
             group.create_task(sender.run())
         try:
             yield sender, account
         finally:
             stopping.set()
+            for watch in watches:  # one may hang in a call to SES
+                watch.cancel()
             if sender:
                 sender.stop()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -23,6 +25,8 @@ from app.settings import Settings
 
 GRACE_SECONDS = 5
 """How long requests under way may take after a stop was asked for."""
+EXIT_SECONDS = 9.5
+"""After this long the process ends, however things stand."""
 
 
 class _Server(uvicorn.Server):
@@ -33,8 +37,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(settings: Settings, *, with_sender: bool) -> bool:
-    """HTTP and, with_sender, the sender. Gives whether a call to SES was left hanging.
+async def serve(settings: Settings, *, with_sender: bool) -> None:
+    """HTTP and, with_sender, the sender.
 
     Raises ConfigurationError, DatabaseUnavailable when it can't start.
     """
@@ -48,12 +52,10 @@ async def serve(settings: Settings, *, with_sender: bool) -> bool:
 
         _on_stop_signal(stop)
         await server.serve([listener])
-    return services.sender is not None and services.sender.hung
 
 
-async def work(settings: Settings) -> bool:
-    """A sender alone, with `/metrics` where METRICS_PORT is set. Gives whether a call to SES was
-    left hanging.
+async def work(settings: Settings) -> None:
+    """A sender alone, with `/metrics` where METRICS_PORT is set.
 
     Raises ConfigurationError, DatabaseUnavailable when it can't start.
     """
@@ -74,7 +76,6 @@ async def work(settings: Settings) -> bool:
             _on_stop_signal(stopped.set)
             await stopped.wait()
             sender.stop()
-    return sender.hung
 
 
 def _server(app: ASGIApp) -> _Server:
@@ -117,6 +118,14 @@ def _listen(host: str, port: int, setting: str = "PORT") -> socket.socket:
 
 
 def _on_stop_signal(stop: Callable[[], None]) -> None:
+    def stop_in_time() -> None:
+        stop()
+        # Whatever hangs (a call to SES, a frozen database): gone within 10 s. What isn't recorded
+        # by then is found in `sending` by the next sender, and called unknown.
+        last_resort = threading.Timer(EXIT_SECONDS, os._exit, args=(1,))
+        last_resort.daemon = True
+        last_resort.start()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, stop_in_time)

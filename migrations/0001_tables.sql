@@ -115,6 +115,8 @@ create table send_logs (
 );
 create unique index send_logs_once on send_logs (mailout_id, subscriber_id) where not is_test;
 create index send_logs_queued on send_logs (mailout_id, id) where status = 'queued' and not is_test;
+create index send_logs_unsubscribed on send_logs (mailout_id) where unsubscribed_at is not null and not is_test;
+create index send_logs_failed on send_logs (mailout_id) where status = 'failed' and not is_test;
 create index send_logs_queued_tests on send_logs (mailout_id) where status = 'queued' and is_test;
 create index send_logs_unknown on send_logs (mailout_id) where status = 'unknown' and not is_test;
 create index send_logs_queued_canaries on send_logs (mailout_id, id) where status = 'queued' and canary;

@@ -357,7 +357,9 @@ def _failed_call(exc: Exception, call: _Call, entries: int) -> Answer:
             "requeue", "certificate", "SES's certificate was refused.", halt="unreachable"
         )
     if not call.left:  # no credentials, no region, an unusable request
-        return Answer("requeue", type(exc).__name__, str(exc), halt="configuration")
+        return Answer(
+            "requeue", "not_prepared", f"{type(exc).__name__}: {exc}", halt="configuration"
+        )
     return Answer(
         "unknown", "no_answer", "The connection ended before SES answered.", halt="unreachable"
     )

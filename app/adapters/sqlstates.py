@@ -14,9 +14,12 @@ from app.errors import DatabaseError
 
 Answer = TypeVar("Answer")
 
-# Connection lost (08), out of resources (53), cancelled or shutting down (57); PostgREST without
-# a database (PGRST000-002) or a free connection (PGRST003).
-_OUTAGES = ("08", "53", "57", "PGRST000", "PGRST001", "PGRST002", "PGRST003")
+# Connection lost (08), a standby that only reads (25006), out of resources (53), a lock not had in
+# time (55P03), cancelled or shutting down (57), the disk (58); PostgREST without a database
+# (PGRST000-002) or a free connection (PGRST003).
+_OUTAGES = (
+    "08", "25006", "53", "55P03", "57", "58", "PGRST000", "PGRST001", "PGRST002", "PGRST003",
+)  # fmt: skip
 
 # Serialization failure and deadlock: rolled back for certain, and likely to pass next time.
 _CONFLICTS = ("40001", "40P01")

@@ -5,13 +5,14 @@ Rows become dataclasses here; nothing above knows how they travelled.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from app.domain.batches import Account, Batch, Idle, Recipient, Result
+from app.domain.guards import GuardLimits, Trip
 from app.domain.states import MailoutStatus, PauseCode
 from app.errors import MailoutNotFound
 from app.ports import Database
@@ -41,6 +42,11 @@ class Mailout:
     content_hash: str
     tested_hash: str | None
     """Of the content that the latest test mails showed."""
+
+    @property
+    def is_tested(self) -> bool | None:
+        """Whether they showed what would be sent now; None: there were none."""
+        return None if self.tested_hash is None else self.tested_hash == self.content_hash
 
 
 @dataclass(frozen=True)
@@ -182,6 +188,15 @@ class Store:
         row: dict[str, Any] = await self._call("metrics_snapshot")
         return row
 
+    async def release_batch(self, attempt_id: UUID) -> bool:
+        """Give back a claim whose answer never came; whether there was one."""
+        return await self._call("release_batch", p_attempt=str(attempt_id)) is not None
+
+    async def apply_parked_events(self) -> int:
+        """Events whose row could only be told later; gives how many were applied."""
+        count: int = await self._call("apply_parked_events")
+        return count
+
     async def recover_lost(self, executor_id: UUID) -> int:
         """Recipients that became `unknown` because their sender's heartbeat is gone."""
         row = await self._call("recover_lost", p_executor=str(executor_id))
@@ -204,8 +219,17 @@ class Store:
         return None if rate is None else float(rate)
 
     async def claim_batch(
-        self, mailout_id: UUID, executor_id: UUID, *, region: str, limit: int, test: bool = False
+        self,
+        mailout_id: UUID,
+        executor_id: UUID,
+        *,
+        region: str,
+        limit: int,
+        test: bool = False,
+        guards: GuardLimits | None = None,
+        attempt_id: UUID | None = None,
     ) -> Batch | Idle:
+        """attempt_id: the caller's, to give a claim back whose answer it never gets."""
         row = await self._call(
             "claim_batch",
             p_mailout=str(mailout_id),
@@ -213,6 +237,8 @@ class Store:
             p_region=region,
             p_limit=limit,
             p_test=test,
+            p_attempt=str(attempt_id or uuid4()),
+            **_limits(guards),
         )
         if "reason" in row:
             return Idle(row["reason"], float(row.get("seconds", 0)))
@@ -290,11 +316,76 @@ class Store:
             raise MailoutNotFound(f"There is no mailout {mailout_id}.")
         return row
 
-    async def apply_ses_events(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    async def apply_ses_events(
+        self, rows: Sequence[dict[str, Any]], guards: GuardLimits | None = None
+    ) -> dict[str, Any]:
         """Gives how many of the events were `new`, and how many of those `matched` a row; and
-        `copies`, the SNS ids of those that were there already."""
-        counts: dict[str, Any] = await self._call("apply_ses_events", p_events=list(rows))
+        `copies`, the SNS ids of those that were there already; and `tripped`, the ids of mailouts
+        that the guards stop from now on."""
+        counts: dict[str, Any] = await self._call(
+            "apply_ses_events", p_events=list(rows), **_limits(guards)
+        )
         return counts
+
+    async def guard_trip(self, mailout_id: UUID, guards: GuardLimits) -> Trip | None:
+        """Why the guards stop this mailout now."""
+        row = await self._call("guard_trip", p_mailout=str(mailout_id), **_limits(guards))
+        return None if row is None else Trip(**row)
+
+    async def pause_tripped(self, mailout_id: UUID, reason: str, guards: GuardLimits) -> Transition:
+        """Pause what the guards stop, if they still do and somebody is left to send to."""
+        return await self._transition(
+            "pause_tripped", mailout_id, p_reason=reason, **_limits(guards)
+        )
+
+    async def advance_canary(self, mailout_id: UUID, guards: GuardLimits | None = None) -> bool:
+        """The canary's next step, if it is due; gives whether the mailout still waits."""
+        waits: bool = await self._call(
+            "advance_canary", p_mailout=str(mailout_id), **_limits(guards)
+        )
+        return waits
+
+    async def watchdog_figures(self, patience_seconds: float) -> dict[str, Any]:
+        """Gives `silent`, `unmatched`, `refused` per reason, and `suppression` per region."""
+        row: dict[str, Any] = await self._call("watchdog_figures", p_patience=patience_seconds)
+        return row
+
+    async def record_refused_messages(self, counts: Mapping[str, int]) -> None:
+        await self._call("record_refused_messages", p_counts=dict(counts))
+
+    async def begin_suppression_check(self, region: str) -> bool:
+        """Whether the caller is to compare with SES's suppression list now."""
+        begun: bool = await self._call("begin_suppression_check", p_region=region)
+        return begun
+
+    async def compare_suppressed(self, emails: Sequence[str]) -> dict[str, int]:
+        """How many of these are `active` here, and how many have `left` (bounced, complained)."""
+        counts: dict[str, int] = await self._call("compare_suppressed", p_emails=list(emails))
+        return counts
+
+    async def end_suppression_check(
+        self, region: str, *, listed: int, active: int, left: int
+    ) -> None:
+        await self._call(
+            "end_suppression_check", p_region=region, p_listed=listed, p_active=active, p_left=left
+        )
+
+    async def claim_owner_notice(self, region: str) -> dict[str, Any] | None:
+        """What the owner is to be told next; whoever gets it is the one to tell it."""
+        row: dict[str, Any] | None = await self._call("claim_owner_notice", p_region=region)
+        return row
+
+    async def settle_owner_notice(
+        self, notice_id: int, outcome: str | None, *, detail: str | None, retry_seconds: float = 0
+    ) -> None:
+        """outcome: sent, failed, unknown; None: certainly not accepted, to be tried again."""
+        await self._call(
+            "settle_owner_notice",
+            p_notice=notice_id,
+            p_outcome=outcome,
+            p_detail=detail,
+            p_retry_seconds=retry_seconds,
+        )
 
     async def unsubscribe(
         self, subscriber_id: UUID, mailout_id: UUID | None
@@ -345,8 +436,8 @@ class Store:
     async def send_outlook(
         self, region: str | None, rate_limit: float | None, recipients: int
     ) -> dict[str, Any]:
-        """What is known of sending to `recipients`: `quota_left`, `rate` (recipients/s),
-        `seconds` and `days`; what isn't known is left out."""
+        """What is known of sending to `recipients`: `quota_left` and `daily_quota`
+        (recipients), `rate` (recipients/s), `seconds` and `days`; what isn't known is left out."""
         row: dict[str, Any] = await self._call(
             "send_outlook", p_region=region, p_rate_limit=rate_limit, p_recipients=recipients
         )
@@ -402,18 +493,27 @@ class Store:
         return rows
 
     async def list_recipients(
-        self, mailout_id: UUID, after: int, limit: int
+        self, mailout_id: UUID, after: UUID, limit: int
     ) -> list[dict[str, Any]]:
+        """A page of the ledger, in the order of subscriber ids, after subscriber `after`."""
         rows: list[dict[str, Any]] = await self._call(
-            "list_recipients", p_mailout=str(mailout_id), p_after=after, p_limit=limit
+            "list_recipients", p_mailout=str(mailout_id), p_after=str(after), p_limit=limit
         )
         return rows
 
     # The dashboard
 
+    async def mailout_headline(self, mailout_id: UUID) -> dict[str, Any]:
+        """A mailout as in the list. Raises MailoutNotFound."""
+        row: dict[str, Any] | None = await self._call("mailout_headline", p_mailout=str(mailout_id))
+        if row is None:
+            raise MailoutNotFound(f"There is no mailout {mailout_id}.")
+        return row
+
     async def mailout_outcomes(self, mailout_id: UUID) -> dict[str, Any]:
-        """Gives `counts` per status, `unsubscribed`, and `groups` of rows that went alike: each
-        `status`, `error_code`, `bounce_type`, `bounce_subtype`, `n` and one `message`."""
+        """Gives `counts` per status, `unsubscribed`, `rates` (`outcomes`, `bounces`, `complaints`;
+        None before the first event), and `groups` of rows that went alike: each `status`,
+        `error_code`, `bounce_type`, `bounce_subtype`, `n` and one `message`."""
         row: dict[str, Any] = await self._call("mailout_outcomes", p_mailout=str(mailout_id))
         return row
 
@@ -428,6 +528,8 @@ class Store:
         return float(await self._call("sending_pace", p_mailout=_text(mailout_id)))
 
     async def account_overview(self, region: str) -> dict[str, Any]:
+        """Gives `account`, its age, `rate`, `pace`, `executors`, and the rates of `day` and
+        `month`."""
         row: dict[str, Any] = await self._call("account_overview", p_region=region)
         return row
 
@@ -456,6 +558,13 @@ class Store:
         """Every name that occurs in a subscriber's fields, sorted."""
         names: list[str] = await self._call("subscriber_field_names")
         return names
+
+
+def _limits(guards: GuardLimits | None) -> dict[str, float | None]:
+    return {
+        "p_bounce_rate": guards.bounce_rate if guards else None,
+        "p_complaint_rate": guards.complaint_rate if guards else None,
+    }
 
 
 def _text(value: UUID | None) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 MAX_ATTEMPTS = 8
 """Counted attempts per recipient before it is `failed`."""
@@ -21,16 +22,20 @@ def backoff_seconds(attempt: int, chance: float, *, base: float = 1.0, cap: floa
 class Breaker:
     """A circuit breaker around SES. Times are seconds on any monotonic clock.
 
-    It opens after `threshold` failures in a row (no answer, or no connection; a refusal such as
-    throttling is an answer). While open nothing is sent; then one small batch is let through
-    (half-open): its success closes the breaker, its failure opens it for twice as long.
+    It opens after `threshold` failures in a row, or when half of the last `window` calls failed (no
+    answer, or no connection; a refusal such as throttling is an answer). While open nothing is
+    sent; then one small batch is let through (half-open): its success closes the breaker, its
+    failure opens it for twice as long.
     """
 
     threshold: int = 5
+    window: int = 20
     base_seconds: float = 5.0
     cap_seconds: float = 300.0
     failures: int = 0
     open_until: float | None = None
+    _openings: int = 0
+    _recent: deque[bool] = field(default_factory=deque)
 
     def state(self, now: float) -> str:
         """`closed`, `open`, or `half_open` (one small batch may go)."""
@@ -48,13 +53,24 @@ class Breaker:
         return self.open_until is not None
 
     def succeeded(self) -> None:
-        self.failures = 0
+        if self.probing:
+            self._recent.clear()
+        self.failures = self._openings = 0
         self.open_until = None
+        self._note(failed=False)
 
     def failed(self, now: float) -> None:
         if self.wait(now) > 0:
             return  # a call that began before the breaker opened tells nothing new
         self.failures += 1
-        if self.failures >= self.threshold:
-            spell = self.base_seconds * 2.0 ** (self.failures - self.threshold)
+        self._note(failed=True)
+        often = len(self._recent) == self.window and sum(self._recent) * 2 >= self.window
+        if self.probing or often or self.failures >= self.threshold:
+            spell = self.base_seconds * 2.0 ** min(self._openings, 30)
             self.open_until = now + min(self.cap_seconds, spell)
+            self._openings += 1
+
+    def _note(self, *, failed: bool) -> None:
+        self._recent.append(failed)
+        if len(self._recent) > self.window:
+            self._recent.popleft()

@@ -23,6 +23,7 @@ class Envelope:
     """What is the same for every mail of a mailout: addresses in wire form, and the list's id."""
 
     from_mailbox: str
+    from_address: str
     reply_to: tuple[str, ...]
     configuration_set: str | None
     list_id: str
@@ -40,6 +41,7 @@ def make_envelope(
     label = "".join(c if c.isascii() and c.isalnum() else "-" for c in mailbox).strip("-") or "list"
     return Envelope(
         from_mailbox=format_mailbox(from_name, from_email),
+        from_address=from_email,
         reply_to=(format_mailbox(None, reply_to),) if reply_to else (),
         configuration_set=configuration_set,
         list_id=f"<{label.lower()}.{domain}>",  # RFC 2919: stable, in a domain of ours

@@ -11,10 +11,10 @@ from typing import Literal
 
 from app.domain.batches import Outcome
 
-Halt = Literal["throttled", "quota", "account", "configuration", "split", "unreachable"]
+Halt = Literal["throttled", "quota", "account", "configuration", "content", "split", "unreachable"]
 """What the sender should do beside settling the rows. throttled: slow down. quota, account,
-configuration: pause the mailout with this reason. split: find the one that spoils the call.
-unreachable: SES did not answer (counts for the circuit breaker)."""
+configuration, content: pause the mailout with this reason. split: find the one that spoils the
+call. unreachable: SES did not answer (counts for the circuit breaker)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,15 @@ class Answer:
     message: str | None = None
     message_id: str | None = None
     halt: Halt | None = None
+
+    @property
+    def from_ses(self) -> bool:
+        """Whether SES itself said this (and not that it couldn't be asked)."""
+        return self.halt != "unreachable" and self.code not in NEVER_LEFT
+
+
+NEVER_LEFT = frozenset({"lease_lost", "not_prepared"})
+"""Codes of answers that are ours: the request did not leave this machine."""
 
 
 # Entry statuses (BulkEmailStatus) other than SUCCESS.
@@ -104,3 +113,20 @@ def refused_call(code: str, http_status: int, message: str, entries: int) -> Ans
         # MessageRejected, BadRequestException …: refused, and one entry may be the cause.
         return Answer("failed", code, message, halt="split" if entries > 1 else None)
     return Answer("unknown", code, message, halt="unreachable")
+
+
+def unless_sender_unverified(answer: Answer, sender: str) -> Answer:
+    """SES words a sender and, in its sandbox, a recipient that isn't verified alike: "Email address
+    is not verified. The following identities failed the check in region …: ADDRESSES". When it is
+    the sender (or its domain), nobody is to blame but the configuration.
+    """
+    text = (answer.message or "").lower()
+    if answer.outcome != "failed" or "not verified" not in text:
+        return answer
+    named = text.rpartition(":")[2]
+    sender = sender.lower()
+    domain = sender.rpartition("@")[2]
+    identities = {identity.strip(" .") for identity in named.split(",")}
+    if not identities & {sender, domain}:
+        return answer
+    return Answer("requeue", answer.code, answer.message, halt="configuration")

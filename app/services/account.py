@@ -54,6 +54,9 @@ class AccountMonitor:
             except Unavailable as exc:
                 log.warning("account_check_failed", error=exc.detail)
                 pause = RETRY_SECONDS
+            except Exception:
+                log.exception("account_check_failed")
+                pause = RETRY_SECONDS
             try:
                 await asyncio.wait_for(stopping.wait(), pause)
             except TimeoutError:

@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import socket
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Any
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 import structlog
@@ -24,46 +20,30 @@ import structlog
 from app.adapters.ses import Fence, SesSender
 from app.adapters.store import Store
 from app.domain.backoff import Breaker
-from app.domain.batches import Batch, Idle, Outcome, Result
-from app.domain.lanes import Lane, Lanes
-from app.domain.states import PauseCode
-from app.errors import TemplateInvalid, Unavailable
+from app.domain.batches import Batch, Idle
+from app.domain.lanes import Lane
+from app.errors import Unavailable
 from app.metrics import Metrics
-from app.services.deliver import Deliver, Delivery
+from app.services.guards import Guards, guard_limits
 from app.services.metered_ses import MeteredSes
-from app.services.prepare import MailBuilder, Prepared, prepare
+from app.services.owner_mail import OwnerMail
+from app.services.send_batch import BULK_CALLS, SINGLE_BATCH, SINGLE_BATCHES, SendBatch
+from app.services.stopping import Stopping
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-BULK_CALLS = 16
-"""Bulk calls in flight at once: 16 × 50 recipients ÷ 0.1 s is beyond any SES quota."""
-SINGLE_CALLS = 32
-SINGLE_BATCH = 8
-"""Recipients claimed at once for SendEmail: as many as then are in flight, not more."""
 CAREFUL_BATCH = 10
 """After a call whose outcome is unknown, until one succeeds: fewer recipients at stake."""
 POLL_SECONDS = 1.0
 FIRST_SLICE = 1_000
 SLICE = 20_000
 """Subscribers queued per call: well under the 8 s that Supabase's API allows a statement."""
-SHUTDOWN_SECONDS = 8.0
-"""How long calls in flight may take after a stop was asked for; then they are `unknown`."""
+ORPHAN_SECONDS = 60.0
+"""How long a claim whose answer never came is asked for: its commit may be late."""
+QUOTA_REASON = "SES's daily quota is used up; the mailout goes on by itself as it frees."
 
-_IDLE_REASONS: dict[str, tuple[PauseCode, str]] = {
-    "quota": (
-        "quota",
-        "SES's daily quota is used up; the mailout goes on by itself as it frees.",
-    ),
-}
-_HALTS: dict[str, tuple[PauseCode, str]] = {
-    "quota": ("quota", "SES's daily quota is used up; the mailout goes on by itself as it frees."),
-    "account": ("account", "SES does not let this account send; the mailout goes on by itself."),
-    "configuration": (
-        "account",
-        "SES refuses the configuration; set it right and the mailout goes on by itself.",
-    ),
-}
+T = TypeVar("T")
 
 
 class Sender:
@@ -75,61 +55,70 @@ class Sender:
         self._store = store
         self._settings = settings
         self._region = settings.aws_region
-        self._builder = MailBuilder(settings)
         self._metrics = metrics or Metrics()
-        self._deliver = Deliver(MeteredSes(ses, self._metrics), settings.ses_send_mode)
-        self._lanes = Lanes(settings.ses_send_mode)
-        self.breaker = Breaker()
-        self._metrics.watch_breaker(lambda: self.breaker.state(time.monotonic()))
-        self._prepared: dict[tuple[UUID, str], Prepared] = {}
-        self._bulk_pool = ThreadPoolExecutor(BULK_CALLS, thread_name_prefix="ses-bulk")
-        self._single_pool = ThreadPoolExecutor(SINGLE_CALLS, thread_name_prefix="ses-single")
+        self._stopping = Stopping()
+        self._send = SendBatch(
+            store, MeteredSes(ses, self._metrics), settings, self._stopping, self._metrics
+        )
+        self._guards = Guards(store, guard_limits(settings))
+        self._owner_mail = OwnerMail(store, ses, settings) if settings.owner_email else None
+        self._owner_pool = ThreadPoolExecutor(1, thread_name_prefix="ses-owner")
         self._slots: dict[Lane, asyncio.Semaphore] = {
             "bulk": asyncio.Semaphore(BULK_CALLS),
-            "single": asyncio.Semaphore(SINGLE_CALLS // SINGLE_BATCH),
+            "single": asyncio.Semaphore(SINGLE_BATCHES),
         }
         self._in_flight: set[asyncio.Task[None]] = set()
-        self._woken = asyncio.Event()
-        self._stopping = asyncio.Event()
-        self.hung = False
+        self._orphans: dict[UUID, float] = {}
+        self._work_to_send = asyncio.Event()
+        self._work_to_queue = asyncio.Event()
+        self._metrics.watch_breaker(lambda: self.breaker.state(time.monotonic()))
+
+    @property
+    def breaker(self) -> Breaker:
+        return self._send.breaker
 
     def wake(self) -> None:
         """There may be work now; don't wait for the next poll."""
-        self._woken.set()
+        self._work_to_send.set()
+        self._work_to_queue.set()
 
     def stop(self) -> None:
-        """Claim nothing more; `run` returns when the calls in flight are recorded."""
-        self._stopping.set()
-        self._woken.set()
+        """Claim nothing more; `run` returns when the calls in flight are recorded, after
+        stopping.GRACE_SECONDS at the latest."""
+        self._stopping.ask()
 
     async def run(self) -> None:
         """Work until `stop`. A part that fails is logged and tried again; the rest goes on."""
-        structlog.contextvars.bind_contextvars(executor_id=str(self.id))
-        log.info("sender_started", region=self._region)
-        await self._forever(self._heartbeat, once=True)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._forever(self._heartbeat, self._settings.lease_seconds / 3))
-            group.create_task(self._forever(self._upkeep, POLL_SECONDS, on_wake=True))
-            await self._forever(self._dispatch, POLL_SECONDS, on_wake=True)
-            await self._drain()
-        log.info("sender_stopped")
+        log.info("sender_started", executor_id=str(self.id), region=self._region)
+        beat = self._settings.lease_seconds / 3
+        loops = [
+            asyncio.create_task(self._forever(self._heartbeat, beat)),
+            asyncio.create_task(self._forever(self._upkeep, POLL_SECONDS, self._work_to_queue)),
+            asyncio.create_task(self._forever(self._dispatch, POLL_SECONDS, self._work_to_send)),
+            asyncio.create_task(self._forever(self._tell_owner, POLL_SECONDS)),
+        ]
+        await self._stopping.wait()
+        await asyncio.wait(loops, timeout=self._stopping.left)
+        await self._drain()
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        log.info("sender_stopped", executor_id=str(self.id))
 
     async def _forever(
         self,
         step: Callable[[], Awaitable[object]],
-        seconds: float = 1.0,
-        *,
-        on_wake: bool = False,
-        once: bool = False,
+        seconds: float,
+        news: asyncio.Event | None = None,
     ) -> None:
-        """Run `step` again and again, `seconds` apart or (on_wake) when there is news."""
+        """Run `step` again and again, `seconds` apart or when there are `news`."""
         failures = 0
-        while not self._stopping.is_set():
+        while not self._stopping.asked:
+            if news is not None:
+                news.clear()
             try:
                 await step()
                 failures = 0
-                if once:
-                    return
             except Unavailable as exc:
                 failures += 1
                 log.warning("sender_waits", step=step.__name__, error=exc.detail)
@@ -137,13 +126,17 @@ class Sender:
                 failures += 1
                 log.exception("sender_step_failed", step=step.__name__)
             pause = seconds if not failures else min(10.0, 0.25 * 2.0**failures)
-            await self._sleep(pause, self._woken if on_wake and not failures else self._stopping)
+            await self._stopping.sleep(pause, None if failures else news)
 
-    async def _sleep(self, seconds: float, until: asyncio.Event) -> None:
-        try:
-            await asyncio.wait_for(until.wait(), seconds)
-        except TimeoutError:
-            return
+    async def _each(self, ids: tuple[UUID, ...], step: Callable[[UUID], Awaitable[object]]) -> None:
+        """One mailout's trouble is not the next one's. Raises Unavailable: that is everybody's."""
+        for mailout_id in ids:
+            try:
+                await step(mailout_id)
+            except Unavailable:
+                raise
+            except Exception:
+                log.exception("sender_step_failed", step=step.__name__, mailout_id=str(mailout_id))
 
     # Housekeeping
 
@@ -160,46 +153,79 @@ class Sender:
             log.warning("recipients_unknown", recipients=lost, because="their sender is gone")
 
     async def _upkeep(self) -> None:
-        """Queue audiences slice by slice, and finish cancelling."""
+        """Give back lost claims, queue audiences, finish cancelling, apply what was parked."""
+        await self._release_orphans()
         work = await self._store.sender_work()
-        for mailout_id in work.queueing:
-            await self._queue(mailout_id)
-        for mailout_id in work.cancelling:
-            while await self._store.cancel_recipients(mailout_id, SLICE):
-                pass
+        await self._each(work.queueing, self._queue)
+        await self._each(work.cancelling, self._cancel)
+        await self._store.apply_parked_events()
+
+    async def _release_orphans(self) -> None:
+        for attempt_id, since in list(self._orphans.items()):
+            if await self._store.release_batch(attempt_id):
+                log.info("claim_given_back", attempt=str(attempt_id))
+                self._work_to_send.set()
+            elif time.monotonic() - since < ORPHAN_SECONDS:
+                continue
+            del self._orphans[attempt_id]
 
     async def _queue(self, mailout_id: UUID) -> None:
         done, limit, total = False, FIRST_SLICE, 0
-        while not done and not self._stopping.is_set():
+        while not done and not self._stopping.asked:
             count, done = await self._store.queue_recipients(mailout_id, limit)
             if count == 0 and not done:
                 return  # another sender has it
             total, limit = total + count, SLICE
-            self._woken.set()
+            self._work_to_send.set()
         log.info("recipients_queued", mailout_id=str(mailout_id), recipients=total)
+
+    async def _cancel(self, mailout_id: UUID) -> None:
+        while not self._stopping.asked and await self._store.cancel_recipients(mailout_id, SLICE):
+            pass
+
+    async def _tell_owner(self) -> None:
+        """Mail the owner what is due (owner_mail.py)."""
+        if self._owner_mail is None:
+            await self._stopping.wait()
+            return
+        while not self._stopping.asked and await self._owner_mail(self._answer):
+            pass
+
+    async def _answer(self, call: Callable[[], T]) -> T | None:
+        """What a blocking call to SES gives; None: it hangs though a stop was asked for."""
+        work = asyncio.get_running_loop().run_in_executor(self._owner_pool, call)
+        return work.result() if await self._stopping.ended(work) else None
 
     # Sending
 
     async def _dispatch(self) -> None:
         """Send until there is nothing to do now; mailouts take turns, batch by batch."""
-        self._woken.clear()
         work = await self._store.sender_work()
         turns = [(i, True) for i in work.testing] + [(i, False) for i in work.sending]
-        refreshed = time.monotonic()
-        while turns and not self._stopping.is_set():
-            if time.monotonic() - refreshed > POLL_SECONDS:
-                return  # look for new work
+        looked = time.monotonic()
+        while turns and not self._stopping.asked:
+            if time.monotonic() - looked > POLL_SECONDS:
+                self._work_to_send.set()  # look for new work, and go on
+                return
             for turn in list(turns):
-                if self._stopping.is_set():
-                    return
-                if not await self._take_turn(*turn):
+                if not await self._try_turn(*turn):
                     turns.remove(turn)
-        if self._in_flight and not self._stopping.is_set():
+        if self._in_flight and not self._stopping.asked:
             # The last results may free more work (retries, a mailout to finish).
             await asyncio.wait(
                 self._in_flight, return_when=asyncio.FIRST_COMPLETED, timeout=POLL_SECONDS
             )
-            self._woken.set()
+            self._work_to_send.set()
+
+    async def _try_turn(self, mailout_id: UUID, test: bool) -> bool:
+        """A turn, without letting one mailout's trouble become the others'."""
+        try:
+            return await self._take_turn(mailout_id, test)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("sender_step_failed", step="turn", mailout_id=str(mailout_id))
+            return False
 
     async def _take_turn(self, mailout_id: UUID, test: bool) -> bool:
         """Claim and launch one batch of a mailout; False when it has nothing to do now."""
@@ -208,43 +234,57 @@ class Sender:
             return False
         slots = self._slots[lane]
         await slots.acquire()
-        if self._stopping.is_set():
+        if self._stopping.asked:
             slots.release()
             return False
+        # The fence counts from before the claim: the process may be stopped while it waits for
+        # the answer. The attempt's id is ours, so that a claim without an answer can be returned.
+        fence, attempt_id = Fence(self._settings.lease_seconds / 2), uuid4()
         try:
             claim = await self._store.claim_batch(
                 mailout_id,
                 self.id,
+                attempt_id=attempt_id,
                 region=self._region,
                 test=test,
                 limit=self._limit(lane),
+                guards=self._guards.limits,
             )
         except BaseException:
+            self._orphans[attempt_id] = time.monotonic()
             slots.release()
             raise
         if isinstance(claim, Batch):
-            self._lanes.started(lane, time.monotonic())
-            task = asyncio.create_task(self._send(claim, lane))
+            self._send.lanes.started(lane, time.monotonic())
+            task = asyncio.create_task(self._send(claim, lane, fence))
             self._in_flight.add(task)
-            task.add_done_callback(self._in_flight.discard)
+            task.add_done_callback(lambda done: self._landed(done, slots))
             return True
         slots.release()
         return await self._idle(mailout_id, claim)
 
+    def _landed(self, done: asyncio.Task[None], slots: asyncio.Semaphore) -> None:
+        self._in_flight.discard(done)
+        slots.release()
+        if not done.cancelled() and (error := done.exception()):
+            log.error("batch_failed", exc_info=error)
+
     async def _open_lane(self) -> Lane | None:
         """The lane for the next call, after waiting for a throttled or silent SES."""
-        while not self._stopping.is_set():
+        while not self._stopping.asked:
             now = time.monotonic()
             wait = self.breaker.wait(now)
             if wait == 0 and self.breaker.probing and self._in_flight:
-                await asyncio.wait(self._in_flight, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    self._in_flight, return_when=asyncio.FIRST_COMPLETED, timeout=POLL_SECONDS
+                )
                 continue
             lane: Lane | None = None
             if wait == 0:
-                lane, wait = self._lanes.choose(now)
+                lane, wait = self._send.lanes.choose(now)
             if lane is not None:
                 return lane
-            await self._sleep(min(wait, POLL_SECONDS), self._stopping)
+            await self._stopping.sleep(min(wait, POLL_SECONDS))
         return None
 
     def _limit(self, lane: Lane) -> int:
@@ -257,189 +297,34 @@ class Sender:
         """Nothing was claimed: wait, finish or pause. True: ask again."""
         if idle.reason == "wait":
             started = time.monotonic()
-            await self._sleep(min(idle.seconds, POLL_SECONDS), self._stopping)
+            await self._stopping.sleep(min(idle.seconds, POLL_SECONDS))
             self._metrics.waited_for_tokens(time.monotonic() - started)
             return True
         if idle.reason == "skipped":
             return True
-        if idle.reason == "empty":
+        if idle.reason == "canary":
+            return not await self._store.advance_canary(mailout_id, self._guards.limits)
+        if idle.reason == "guard":
+            await self._guards.enforce(mailout_id)
+        if idle.reason in {"empty", "guard"}:
             status = await self._store.finish_mailout(mailout_id)
             if status in {"sent", "failed"}:
                 log.info("mailout_finished", mailout_id=str(mailout_id), status=status)
         elif idle.reason == "lease":
             await self._heartbeat()
-        elif idle.reason in _IDLE_REASONS:
-            await self._pause(mailout_id, *_IDLE_REASONS[idle.reason])
+        elif idle.reason == "quota":
+            await self._send.pause(mailout_id, "quota", QUOTA_REASON)
         return False
-
-    async def _pause(self, mailout_id: UUID, code: PauseCode, reason: str) -> None:
-        if (await self._store.pause_mailout(mailout_id, code, reason)).changed:
-            log.warning("mailout_paused", mailout_id=str(mailout_id), reason=reason)
-
-    async def _send(self, batch: Batch, lane: Lane) -> None:
-        """Send one batch and record it. Whatever happens, each recipient gets a result."""
-        structlog.contextvars.bind_contextvars(
-            mailout_id=str(batch.mailout_id), attempt=str(batch.attempt_id)
-        )
-        fence = Fence(self._settings.lease_seconds / 2)
-        started = time.monotonic()
-        try:
-            delivery = await self._call(batch, lane, fence)
-            news = self._learn(delivery, lane)
-            await self._record(batch, delivery.results)
-            if news is not None:
-                await self._store.note_waiting(news or None)
-            for halt, message in delivery.halts.items():
-                if halt in _HALTS and not batch.is_test:
-                    code, reason = _HALTS[halt]
-                    await self._pause(batch.mailout_id, code, f"{reason} SES said: {message}")
-            log.info(
-                "batch_sent",
-                lane=lane,
-                calls=delivery.calls,
-                seconds=round(time.monotonic() - started, 3),
-                **Counter[str](result.outcome for result in delivery.results),
-            )
-        except Unavailable as exc:
-            log.warning("sender_waits", step="pause", error=exc.detail)
-        except Exception:
-            log.exception("batch_failed")
-        finally:
-            self._slots[lane].release()
-
-    async def _call(self, batch: Batch, lane: Lane, fence: Fence) -> Delivery:
-        try:
-            prepared = await self._prepare(batch)
-            sample = (
-                await self._store.sample_subscriber(batch.mailout_id) if batch.is_test else None
-            )
-        except TemplateInvalid as exc:
-            # It compiled when it was started, so the settings or this program have changed since.
-            if not batch.is_test:
-                await self._pause(
-                    batch.mailout_id, "held", f"The content can't be sent: {exc.detail}"
-                )
-            return _for_all(batch, "failed" if batch.is_test else "requeue", exc.code, exc.detail)
-        except Unavailable as exc:
-            return _for_all(batch, "requeue", exc.code, exc.detail)
-        build = partial(self._builder.build, prepared, batch, sample=sample)
-        if batch.delay > 0:
-            await asyncio.sleep(batch.delay)
-        work = asyncio.get_running_loop().run_in_executor(
-            self._bulk_pool, self._deliver, prepared, batch, build, lane, fence, self._single_pool
-        )
-        stopping = asyncio.create_task(self._stopping.wait())
-        first: list[asyncio.Future[Any]] = [work, stopping]
-        try:
-            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                await asyncio.wait({work}, timeout=SHUTDOWN_SECONDS)
-        finally:
-            stopping.cancel()
-        if not work.done():
-            self.hung = True
-            return _for_all(
-                batch,
-                "unknown",
-                "stopped",
-                "SES had not answered when the process was stopped.",
-            )
-        try:
-            return work.result()
-        except Exception:
-            # A fault of ours, somewhere around the call: what SES got can't be told.
-            log.exception("delivery_failed")
-            return _for_all(batch, "unknown", "internal", "The sender failed while sending.")
-
-    async def _prepare(self, batch: Batch) -> Prepared:
-        if batch.is_test:
-            content, content_hash = await self._store.tested_content(batch.mailout_id)
-            content_hash = f"test:{content_hash}"
-        else:
-            known = next(
-                (
-                    p
-                    for (i, h), p in self._prepared.items()
-                    if i == batch.mailout_id and not h.startswith("test:")
-                ),
-                None,
-            )
-            if known is not None:  # a started mailout's content never changes
-                return known
-            content, content_hash = await self._store.snapshot_content(batch.mailout_id)
-        key = (batch.mailout_id, content_hash)
-        if key not in self._prepared:
-            while len(self._prepared) >= 8:
-                self._prepared.pop(next(iter(self._prepared)))
-            self._prepared[key] = await asyncio.to_thread(
-                prepare, self._settings, batch.mailout_id, content, test=batch.is_test
-            )
-        return self._prepared[key]
-
-    def _learn(self, delivery: Delivery, lane: Lane) -> str | None:
-        """Tell breaker and lanes how the call ended; what to say of it on running mailouts: a
-        reason, nothing any more (""), or no news (None)."""
-        now = time.monotonic()
-        news: str | None = None
-        if "unreachable" in delivery.halts:
-            self.breaker.failed(now)
-            if wait := self.breaker.wait(now):
-                log.warning("ses_breaker_open", seconds=wait, error=delivery.halts["unreachable"])
-                at = datetime.now(UTC) + timedelta(seconds=wait)
-                news = f"Waiting for SES, which does not answer; next try at {at:%H:%M:%S} UTC."
-        elif delivery.calls:
-            if self.breaker.probing:
-                log.info("ses_breaker_closed")
-                news = ""
-            self.breaker.succeeded()
-        self._lanes.finished(
-            lane,
-            throttled="throttled" in delivery.halts,
-            now=now,
-            chance=random.random(),  # noqa: S311  jitter, no secret
-        )
-        return news
-
-    async def _record(self, batch: Batch, results: tuple[Result, ...]) -> None:
-        """Write the results down, however long the database is away: they exist nowhere else."""
-        failures = 0
-        deadline: float | None = None
-        while True:
-            try:
-                status = await self._store.record_results(batch.attempt_id, results)
-            except Unavailable as exc:
-                failures += 1
-                log.warning("results_wait", attempt=str(batch.attempt_id), error=exc.detail)
-                if self._stopping.is_set():
-                    deadline = deadline or time.monotonic() + SHUTDOWN_SECONDS
-                    if time.monotonic() > deadline:
-                        # The next sender finds the rows in `sending` and calls them unknown.
-                        log.exception("results_lost", attempt=str(batch.attempt_id))
-                        return
-                await asyncio.sleep(min(5.0, 0.1 * 2.0**failures))
-                continue
-            if not batch.is_test:
-                self._metrics.results_recorded(results)
-            if status in {"sent", "failed"}:
-                log.info("mailout_finished", mailout_id=str(batch.mailout_id), status=status)
-            return
 
     async def _drain(self) -> None:
         """Let calls in flight end and be recorded, then sign off."""
         if self._in_flight:
-            await asyncio.wait(set(self._in_flight))
-        self._bulk_pool.shutdown(wait=False, cancel_futures=True)
-        self._single_pool.shutdown(wait=False, cancel_futures=True)
+            await asyncio.wait(self._in_flight, timeout=self._stopping.left + 0.5)
+        self._send.close()
+        self._owner_pool.shutdown(wait=False, cancel_futures=True)
         try:
-            await self._store.leave(self.id)
-        except Unavailable as exc:
-            log.warning("sender_left_silently", error=exc.detail)
-
-
-def _for_all(batch: Batch, outcome: Outcome, code: str, message: str) -> Delivery:
-    """The same result for every recipient of a batch, without a call."""
-    return Delivery(
-        tuple(Result(r.send_log_id, outcome, code=code, message=message) for r in batch.recipients),
-        {},
-        0,
-    )
+            async with asyncio.timeout(max(0.5, min(1.0, self._stopping.left))):
+                await self._release_orphans()
+                await self._store.leave(self.id)
+        except (Unavailable, TimeoutError) as exc:
+            log.warning("sender_left_silently", error=str(exc))

@@ -75,9 +75,9 @@ async def write_statement(store: Store, mailout_id: UUID, out: TextIO) -> Counte
     writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180, section 2
     writer.writerow(COLUMNS)
     counts: Counter[str] = Counter()
-    after = 0
+    after = UUID(int=0)
     while page := await store.list_recipients(mailout_id, after, PAGE):
-        after = page[-1]["id"]
+        after = UUID(page[-1]["subscriber_id"])
         counts.update(row["status"] for row in page)
         writer.writerows(_cells(row) for row in page)
     return counts

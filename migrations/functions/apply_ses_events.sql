@@ -15,7 +15,12 @@ declare
     v_matched bigint[] := '{}';
     v_copies  jsonb := '[]';
     v_changes jsonb[] := '{}';
+    v_tripped jsonb := '[]';
+    v_unsure  uuid[];      -- mailouts with unknown rows, whose closing words may change
 begin
+    v_unsure := array(select distinct l.mailout_id from jsonb_array_elements(p_events) e
+                        join send_logs l on l.id = (e ->> 'send_log_id')::bigint
+                       where l.status = 'unknown');
     -- In the order of the rows, so that two groups lock them in the same order.
     for v_event in select e from jsonb_array_elements(p_events) e
                    order by (e ->> 'send_log_id')::bigint nulls last, e ->> 'message_id'
@@ -40,9 +45,13 @@ begin
         end if;
     end loop;
     perform count_events(v_matched);
+    perform refresh_reasons(v_unsure);
+    -- A statement of its own, so that the judgement sees these figures.
+    if count_outcomes(array_remove(v_changes, null)) then
+        v_tripped := tripped_mailouts(p_bounce_rate, p_complaint_rate);
+    end if;
     return jsonb_build_object('new', v_new, 'matched', cardinality(v_matched), 'copies', v_copies,
-        'tripped', case when count_outcomes(array_remove(v_changes, null))
-                        then tripped_mailouts(p_bounce_rate, p_complaint_rate) else '[]' end);
+                              'tripped', v_tripped);
 end $$;
 
 -- The row an event speaks of, or null. Tags must be those of an attempt that we made: the row's
@@ -95,7 +104,10 @@ begin
         select * into v_before from send_logs where id = p_log for update;
         update send_logs
            set status = v_status,
-               message_id = coalesce(message_id, p_event ->> 'message_id'),
+               -- Of the latest attempt only: its own answer and events must still fit.
+               message_id = coalesce(message_id, case
+                   when p_event ->> 'attempt' is null or (p_event ->> 'attempt')::uuid = attempt_id
+                   then p_event ->> 'message_id' end),
                event_at = (p_event ->> 'occurred_at')::timestamptz,
                sent_at = coalesce(sent_at, (p_event ->> 'occurred_at')::timestamptz),
                next_attempt_at = null,
@@ -109,10 +121,6 @@ begin
         returning * into v_row;
         if found then
             v_change := outcome_change(v_before, v_row);
-            if v_before.status = 'unknown' then
-                update mailouts set status_reason = closing_reason(id)
-                 where id = v_row.mailout_id and status = 'sent';
-            end if;
         end if;
     end if;
     if p_event ->> 'suppresses' is not null then
@@ -126,8 +134,9 @@ begin
     return v_change;
 end $$;
 
--- Events that were faster than the record of their message id.
-create or replace function apply_parked_events(p_results jsonb) returns void
+-- Events that were faster than the record of their message id: of these results, or (p_results
+-- null, a sweep) any of the last hours, for an event that was being stored while its message id was.
+create or replace function apply_parked_events(p_results jsonb default null) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 declare
     v_parked  ses_events;
@@ -135,11 +144,18 @@ declare
     v_matched bigint[] := '{}';
     v_changes jsonb[] := '{}';
 begin
+    if not exists (select from ses_events where parked is not null) then
+        return '0';
+    end if;
     for v_parked in
         select e.* from ses_events e
          where e.parked is not null
-           and e.message_id in (select r ->> 'message_id' from jsonb_array_elements(p_results) r)
-         order by e.id for update
+           and case when p_results is null
+                    then e.received_at > now() - interval '2 hours'
+                         and exists (select from send_logs l where l.message_id = e.message_id)
+                    else e.message_id in (select r ->> 'message_id' from jsonb_array_elements(p_results) r)
+                    end
+         order by e.id limit 500 for update skip locked
     loop
         v_log := match_send_log(v_parked.parked);
         if v_log is not null then
@@ -150,4 +166,13 @@ begin
     end loop;
     perform count_events(v_matched);
     perform count_outcomes(array_remove(v_changes, null));
+    return to_jsonb(cardinality(v_matched));
 end $$;
+
+-- The closing words of finished mailouts whose unknown rows were settled, once per mailout.
+create or replace function refresh_reasons(p_mailouts uuid[]) returns void
+language sql set search_path = public, pg_temp as $$
+    update mailouts set status_reason = closing_reason(id)
+     where id = any (p_mailouts) and status = 'sent'
+       and status_reason is distinct from closing_reason(id);
+$$;

@@ -12,8 +12,11 @@ end $$;
 create or replace function pause_mailout(p_mailout uuid, p_code text, p_reason text) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 begin
+    -- A person's word also holds what only waits for the account.
     update mailouts set status = 'paused', pause_code = p_code, status_reason = p_reason
-     where id = p_mailout and status = 'sending';
+     where id = p_mailout
+       and (status = 'sending'
+            or p_code = 'person' and status = 'paused' and pause_code in ('account', 'quota'));
     return mailout_transition(p_mailout, found);
 end $$;
 

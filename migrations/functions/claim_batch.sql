@@ -7,9 +7,12 @@
 --   quota: SES's daily quota is used up                    no_rate: the account's rate isn't known
 --   lease: the caller's own heartbeat is overdue           canary: its share is out (canary.sql)
 --   guard: the guards stop the mailout (guards.sql; p_…_rate null: no guard)
+-- p_attempt: the caller's, so that it can give a claim back whose answer it never got
+-- (release_batch.sql).
 create or replace function claim_batch(
     p_mailout uuid, p_executor uuid, p_region text, p_limit integer, p_test boolean default false,
-    p_bounce_rate numeric default null, p_complaint_rate numeric default null)
+    p_bounce_rate numeric default null, p_complaint_rate numeric default null,
+    p_attempt uuid default gen_random_uuid())
 returns jsonb language plpgsql set search_path = public, pg_temp as $$
 declare
     c_early    constant double precision := 0.05;   -- seconds a batch may be claimed before its time
@@ -20,7 +23,6 @@ declare
     v_next     timestamptz;
     v_ready    timestamptz;
     v_ids      bigint[];
-    v_attempt  uuid := gen_random_uuid();
     v_rows     jsonb;
     v_count    integer;
     v_canary   text;
@@ -32,7 +34,7 @@ begin
     if not p_test then
         -- The share lock orders this claim and a pause or cancel: whichever commits first counts.
         select canary_phase into v_canary from mailouts where id = p_mailout and status = 'sending'
-           and coalesce(started_in = database_identity(), true) for share;
+           and is_from_here(started_in) for share;
         if not found then
             return jsonb_build_object('reason', 'not_sending');
         end if;
@@ -57,10 +59,16 @@ begin
         v_capacity := least(v_capacity, floor(v_quota)::integer);
     end if;
 
-    if v_canary is null then
+    -- Each written out, so that a plan made for all parameters can use the partial index.
+    if p_test then
         select array_agg(id) into v_ids from (
             select id from send_logs
-             where mailout_id = p_mailout and status = 'queued' and is_test = p_test
+             where mailout_id = p_mailout and status = 'queued' and is_test
+             order by id limit v_capacity for update skip locked) due;
+    elsif v_canary is null then
+        select array_agg(id) into v_ids from (
+            select id from send_logs
+             where mailout_id = p_mailout and status = 'queued' and not is_test
                and (next_attempt_at is null or next_attempt_at <= v_now)
              order by id limit v_capacity for update skip locked) due;
     else
@@ -92,7 +100,7 @@ begin
            set status = case when s.status = 'active' or p_test then 'sending' else 'skipped' end,
                error_code = case when s.status = 'active' or p_test then null
                                  else coalesce(s.status, 'deleted') end,
-               error_message = null, attempt_id = v_attempt, claimed_at = v_now,
+               error_message = null, attempt_id = p_attempt, claimed_at = v_now,
                attempts = l.attempts + (s.status is not distinct from 'active' or p_test)::integer,
                next_attempt_at = null
           from unnest(v_ids) as due (id)
@@ -117,9 +125,9 @@ begin
      where region = p_region;
     insert into send_batches (attempt_id, mailout_id, executor_id, region, send_log_ids, token_at,
                               claimed_at)
-    values (v_attempt, p_mailout, p_executor, p_region,
+    values (p_attempt, p_mailout, p_executor, p_region,
             array(select (r ->> 'id')::bigint from jsonb_array_elements(v_rows) r), v_ready, v_now);
     return jsonb_build_object(
-        'attempt_id', v_attempt, 'rows', v_rows,
+        'attempt_id', p_attempt, 'rows', v_rows,
         'delay', greatest(0, extract(epoch from v_ready - v_now)));
 end $$;

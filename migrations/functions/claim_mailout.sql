@@ -14,6 +14,21 @@ declare
     v_status   text;
     v_response jsonb;
 begin
+    if p_request_key is not null then
+        -- The key first: of two requests with one key the second waits here for the first.
+        insert into send_requests as r (key, body_hash, response)
+        values (p_request_key, p_request_hash, 'null')
+        on conflict (key) do update
+           set body_hash = excluded.body_hash, response = excluded.response, created_at = now()
+         where r.created_at < now() - interval '7 days';
+        if not found then
+            select * into v_request from send_requests where key = p_request_key;
+            return case when v_request.body_hash = p_request_hash
+                then jsonb_build_object('outcome', 'repeat', 'response', v_request.response)
+                else jsonb_build_object('outcome', 'key_reused') end;
+        end if;
+    end if;
+
     update mailouts m
        set status = 'sending', started_at = now(), status_reason = null, pause_code = null,
            started_in = database_identity(), canary_until = null,
@@ -22,14 +37,7 @@ begin
     returning * into v_mailout;
 
     if not found then
-        -- The winner of a race of equal requests has committed by now: is this its repeat?
-        select * into v_request from send_requests
-         where key = p_request_key and created_at > now() - interval '7 days';
-        if found then
-            return case when v_request.body_hash = p_request_hash
-                then jsonb_build_object('outcome', 'repeat', 'response', v_request.response)
-                else jsonb_build_object('outcome', 'key_reused') end;
-        end if;
+        delete from send_requests where key = p_request_key;   -- only an accepted one is kept
         select status into v_status from mailouts where id = p_mailout;
         return jsonb_build_object(
             'outcome', case when v_status is null then 'not_found'
@@ -49,11 +57,6 @@ begin
     v_response := jsonb_build_object('mailout_id', p_mailout, 'status', 'sending',
                                      'recipients', v_mailout.recipients, 'warnings', p_warnings)
                || send_outlook(p_region, p_rate_limit, v_mailout.recipients);
-    if p_request_key is not null then
-        insert into send_requests (key, body_hash, response)
-        values (p_request_key, p_request_hash, v_response)
-        on conflict (key) do update   -- only one older than 7 days can be there
-           set body_hash = excluded.body_hash, response = excluded.response, created_at = now();
-    end if;
+    update send_requests set response = v_response where key = p_request_key;
     return jsonb_build_object('outcome', 'claimed', 'response', v_response);
 end $$;

@@ -5,11 +5,21 @@ language plpgsql stable set search_path = public, pg_temp as $$
 declare
     v_database text := (select oid::text from pg_database where datname = current_database());
 begin
-    return (select format('%s:%s:%s', s.system_identifier, c.timeline_id, v_database)
-              from pg_control_system() s, pg_control_checkpoint() c);
+    -- The timeline of the WAL being written: the control file's is that of the last checkpoint.
+    return (select format('%s:%s:%s', system_identifier,
+                          substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), v_database)
+              from pg_control_system());
 exception when insufficient_privilege then
     return v_database;
 end $$;
+
+-- Whether an identity noted earlier is this database's. Who may not read the cluster's identity
+-- notes the database's number alone; that is compared with nothing.
+create or replace function is_from_here(p_identity text) returns boolean
+language sql stable set search_path = public, pg_temp as $$
+    select p_identity is null or p_identity = database_identity()
+        or strpos(p_identity, ':') = 0 or strpos(database_identity(), ':') = 0;
+$$;
 
 -- A mailout that was started in another database may have been sent further than this one knows
 -- (a restored backup, a standby that lacked the last commits): it waits for a person's word.
@@ -22,7 +32,7 @@ language sql set search_path = public, pg_temp as $$
            'Compare with the sent mails, then cancel it, or resume it to send to all that are '
            'still queued.'
      where status in ('sending', 'paused') and coalesce(pause_code, '') <> 'held'
-       and started_in <> database_identity();
+       and not is_from_here(started_in);
 $$;
 
 -- What keeps running mailouts waiting, in plain words (null: nothing any more). Only the sender's

@@ -7,11 +7,12 @@ declare
     v_failed boolean;
 begin
     select status into v_status from mailouts where id = p_mailout;
-    if v_status <> 'sending'
-       or exists (select from mailout_queues where mailout_id = p_mailout and done_at is null)
-       or exists (select from send_logs where mailout_id = p_mailout and status = 'queued' and not is_test)
-       or exists (select from send_batches where mailout_id = p_mailout and recorded_at is null)
-    then
+    if v_status <> 'sending' or is_open(p_mailout) then
+        return to_jsonb(v_status);
+    end if;
+    -- Results are recorded under a share lock: once this is had, none can queue a row any more.
+    select status into v_status from mailouts where id = p_mailout for no key update;
+    if v_status <> 'sending' or is_open(p_mailout) then
         return to_jsonb(v_status);
     end if;
     v_failed := exists (select from send_logs where mailout_id = p_mailout and status = 'failed' and not is_test)
@@ -20,22 +21,31 @@ begin
     update mailouts
        set status = case when v_failed then 'failed' else 'sent' end,
            sent_at = clock_timestamp(), status_reason = closing_reason(p_mailout)
-     where id = p_mailout and status = 'sending'
+     where id = p_mailout
     returning status into v_status;
     return to_jsonb(v_status);
 end $$;
+
+-- Whether anybody of a mailout is still to be queued, sent or recorded.
+create or replace function is_open(p_mailout uuid) returns boolean
+language sql volatile set search_path = public, pg_temp as $$
+    select exists (select from send_logs where mailout_id = p_mailout and status = 'queued' and not is_test)
+        or exists (select from mailout_queues where mailout_id = p_mailout and done_at is null)
+        or exists (select from send_batches where mailout_id = p_mailout and recorded_at is null);
+$$;
 
 -- Plain words for a finished mailout: null when there is nothing to say.
 create or replace function closing_reason(p_mailout uuid) returns text
 language plpgsql stable set search_path = public, pg_temp as $$
 declare
-    v_total bigint; v_unknown bigint; v_failed bigint; v_error text;
+    v_total   bigint := (select recipients from mailouts where id = p_mailout);
+    v_unknown bigint := (select count(*) from send_logs
+                          where mailout_id = p_mailout and status = 'unknown' and not is_test);
+    v_failed  bigint;
+    v_error   text;
 begin
-    select count(*), count(*) filter (where status = 'unknown'),
-           count(*) filter (where status = 'failed'),
-           mode() within group (order by error_message) filter (where status = 'failed')
-      into v_total, v_unknown, v_failed, v_error
-      from send_logs where mailout_id = p_mailout and not is_test;
+    select count(*), mode() within group (order by error_message) into v_failed, v_error
+      from send_logs where mailout_id = p_mailout and status = 'failed' and not is_test;
     return nullif(concat_ws(' ',
         case when v_total = 0 then 'Nobody was to be mailed: no active subscriber is in the audience.' end,
         case when v_unknown > 0 then format(

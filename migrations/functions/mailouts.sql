@@ -43,7 +43,7 @@ language sql stable set search_path = public, pg_temp as $$
         'queueing', exists (select from mailout_queues where mailout_id = m.id and done_at is null),
         'counts', mailout_counts(m.id),
         'unsubscribed', (select count(*) from send_logs
-                          where mailout_id = m.id and unsubscribed_at is not null),
+                          where mailout_id = m.id and unsubscribed_at is not null and not is_test),
         'tested', mailout_tested(m))
       from mailouts m where m.id = p_mailout;
 $$;
@@ -60,15 +60,15 @@ returns jsonb language sql stable set search_path = public, pg_temp as $$
              order by created_at desc, id desc limit p_limit) m;
 $$;
 
--- The closing statement, a page of the ledger after row p_after.
-create or replace function list_recipients(p_mailout uuid, p_after bigint, p_limit integer) returns jsonb
+-- The closing statement, a page of the ledger after subscriber p_after.
+create or replace function list_recipients(p_mailout uuid, p_after uuid, p_limit integer) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select coalesce(jsonb_agg(jsonb_build_object(
-               'id', l.id, 'email', l.email, 'status', l.status, 'error_code', l.error_code,
+               'id', l.id, 'subscriber_id', l.subscriber_id, 'email', l.email, 'status', l.status, 'error_code', l.error_code,
                'error_message', l.error_message, 'bounce_type', l.bounce_type,
                'bounce_subtype', l.bounce_subtype, 'message_id', l.message_id,
                'attempts', l.attempts, 'sent_at', l.sent_at, 'event_at', l.event_at,
-               'unsubscribed_at', l.unsubscribed_at) order by l.id), '[]')
-      from (select * from send_logs where mailout_id = p_mailout and id > p_after and not is_test
-             order by id limit p_limit) l;
+               'unsubscribed_at', l.unsubscribed_at) order by l.subscriber_id), '[]')
+      from (select * from send_logs where mailout_id = p_mailout and subscriber_id > p_after and not is_test
+             order by subscriber_id limit p_limit) l;
 $$;

@@ -30,6 +30,7 @@ begin
     ), changed as (
         update send_logs l
            set status = case
+                   when l.status = 'queued' and r.outcome = 'sent' then 'sent'   -- queued by a resend
                    when l.status not in ('sending', 'unknown') then l.status
                    when r.outcome in ('sent', 'failed', 'unknown') then r.outcome
                    when v_status in ('sending', 'paused') or l.is_test then 'queued'

@@ -34,7 +34,7 @@ returns jsonb language sql stable set search_path = public, pg_temp as $$
     select coalesce(jsonb_agg(to_jsonb(s) order by lower(s.email)), '[]')
       from (select * from subscribers
              where (p_status is null or status = p_status)
-               and (p_after is null or lower(email) > lower(p_after))
+               and lower(email) > lower(coalesce(p_after, ''))
              order by lower(email) limit p_limit) s;
 $$;
 

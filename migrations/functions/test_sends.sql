@@ -32,5 +32,5 @@ language sql stable set search_path = public, pg_temp as $$
       from subscribers s, mailouts m
      where m.id = p_mailout and s.status = 'active'
        and (audience_tags(m.audience) is null or s.tags && audience_tags(m.audience))
-     order by s.created_at, s.id limit 1;
+     order by s.id limit 1;
 $$;

@@ -451,7 +451,7 @@ async def test_a_mailout_of_another_database_is_held_for_a_person(
     await arrange.subscribers(2)
     mailout = await arrange.mailout()
     await start(store, mailout)
-    await arrange.sql.execute("update mailouts set started_in = 'another'")
+    await arrange.sql.execute("update mailouts set started_in = '7:00000001:5'")
     sender = await living_sender(store)
     shown = await store.show_mailout(mailout)
     assert shown["status"] == "paused"

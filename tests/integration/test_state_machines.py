@@ -151,7 +151,7 @@ class Machine(RuleBasedStateMachine):
         assert self.model.rows.keys() == self.model.readers.keys()
 
     def ledger(self) -> list[dict[str, Any]]:
-        return self.wait(self.store.list_recipients(self.mailout, 0, 100))
+        return self.wait(self.store.list_recipients(self.mailout, UUID(int=0), 100))
 
     # Sending
 
