@@ -75,6 +75,13 @@
     if (!scrolls && Math.floor(box.right) > root.clientWidth) report("sticks out", element);
   }
 
+  // Words broken letter by letter
+  for (const element of all("td, th, li, dd, dt, p, h1, h2")) {
+    const box = element.getBoundingClientRect();
+    if (shown(element) && element.textContent.trim().length > 3 && box.height > 3 * box.width)
+      report("squeezed", element);
+  }
+
   // Fingers (2.5.8: 24 pixels, but for links within a sentence)
   for (const element of all("button, input:not([type=hidden]), select, nav a")) {
     const box = element.getBoundingClientRect();

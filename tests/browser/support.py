@@ -85,7 +85,8 @@ def elsewhere() -> Iterator[tuple[str, list[str]]]:
             self.send_response(204)
             self.end_headers()
 
-        do_POST = do_GET
+        def do_POST(self) -> None:
+            self.do_GET()
 
         def log_message(self, *_arguments: Any) -> None:
             """Quiet."""
