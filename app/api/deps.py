@@ -10,15 +10,18 @@ from fastapi import Depends, Request
 
 from app.adapters.sns import SnsConfirmer, SnsVerifier
 from app.adapters.store import Store
+from app.api.session import Sessions
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import PayloadTooLarge, Unauthorized
 from app.metrics import Metrics
+from app.services.dashboard import Dashboard
 from app.services.database_gauges import DatabaseGauges
 from app.services.dry_run import DryRuns
 from app.services.health import Health
 from app.services.record_events import RecordEvents
 from app.services.sender import Sender
 from app.services.start_mailout import StartMailout
+from app.services.watchdog import Watchdog
 from app.settings import Settings
 
 MAX_BODY_BYTES = 1_000_000
@@ -40,6 +43,9 @@ class Services:
     metrics: Metrics
     database_gauges: DatabaseGauges
     sender: Sender | None
+    watchdog: Watchdog
+    dashboard: Dashboard
+    sessions: Sessions
 
     def wake(self) -> None:
         """Tell the sender of this process that there is work."""

@@ -42,8 +42,10 @@ async def ses_events(request: Request, services: ServicesDep) -> JsonAnswer:
     """200 only when the event is committed; SNS repeats what gets 503."""
     try:
         message = await _verified(request, services)
-    except AppError as error:
-        services.metrics.message_refused(error.code)
+    except AppError as refusal:
+        services.metrics.message_refused(refusal.code)
+        if isinstance(refusal, BadSignature | ForbiddenSource):
+            services.watchdog.refused(refusal)
         raise
     if message.type == SUBSCRIPTION_CONFIRMATION:
         await services.confirmer.confirm(message)

@@ -12,6 +12,7 @@ from app.errors import AppError, ConfigurationError, Unavailable
 from app.ports import Database
 from app.services.account import REFRESH_SECONDS, AccountMonitor
 from app.services.sender import Sender
+from app.services.watchdog import Watchdog
 
 CACHE_SECONDS = 2.0
 CHECK_SECONDS = 2.0
@@ -26,11 +27,13 @@ class Health:
         missing: list[str],
         account: AccountMonitor | None,
         sender: Sender | None,
+        watchdog: Watchdog,
     ) -> None:
         self._database = database
         self._missing = missing
         self._account = account
         self._sender = sender
+        self._watchdog = watchdog
         self._lock = asyncio.Lock()
         self._report: tuple[int, dict[str, Any]] | None = None
         self._checked_at = float("-inf")
@@ -47,11 +50,13 @@ class Health:
     async def _check(self) -> tuple[int, dict[str, Any]]:
         database, migrations = await self._check_database()
         ses = self._check_ses()
-        checks = {"database": database, "migrations": migrations, "ses": ses}
+        answers = database["status"] == migrations["status"] == "ok"
+        events = await self._check_events() if answers else {"status": "unknown"}
+        checks = {"database": database, "migrations": migrations, "ses": ses, "events": events}
         if "fail" in {database["status"], migrations["status"]}:
             status = "fail"
         else:
-            status = "ok" if ses["status"] == "ok" else "degraded"
+            status = "ok" if ses["status"] == events["status"] == "ok" else "degraded"
         return (503 if status == "fail" else 200), {
             "status": status,
             "version": __version__,
@@ -72,6 +77,20 @@ class Health:
         except AppError as exc:
             return {"status": "fail", "detail": exc.title}, {"status": "unknown"}
         return ok, ok
+
+    async def _check_events(self) -> dict[str, Any]:
+        """What the watchdog found: each a sentence with its remedy. Never a reason for 503."""
+        try:
+            findings = await asyncio.wait_for(self._watchdog.findings(), CHECK_SECONDS)
+        except (TimeoutError, AppError):
+            return {"status": "unknown"}
+        return {
+            "status": "warn" if findings else "ok",
+            "findings": [
+                {"code": f.code, "count": f.count, "detail": f.what, "remedy": f.remedy}
+                for f in findings
+            ],
+        }
 
     def _check_ses(self) -> dict[str, Any]:
         if self._missing:

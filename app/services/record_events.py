@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import structlog
 
 from app.adapters.store import Store
 from app.errors import AppError, Unavailable
 from app.metrics import Metrics
+from app.services.guards import Guards
 
 log = structlog.get_logger(__name__)
 
@@ -24,8 +26,13 @@ MAX_WAITING = 5_000
 
 
 class RecordEvents:
-    def __init__(self, store: Store, metrics: Metrics | None = None) -> None:
+    """guards: pause the mailouts whose events pass a limit; None: none."""
+
+    def __init__(
+        self, store: Store, guards: Guards | None = None, metrics: Metrics | None = None
+    ) -> None:
         self._store = store
+        self._guards = guards
         self._metrics = metrics or Metrics()
         self._waiting: list[tuple[dict[str, Any], asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
@@ -57,7 +64,9 @@ class RecordEvents:
     async def _commit(self, group: list[tuple[dict[str, Any], asyncio.Future[None]]]) -> None:
         rows = [row for row, _ in group]
         try:
-            stored = await self._store.apply_ses_events(rows)
+            stored = await self._store.apply_ses_events(
+                rows, self._guards.limits if self._guards else None
+            )
         except Unavailable as exc:
             self._settle(group, exc)
         except AppError as exc:
@@ -77,6 +86,16 @@ class RecordEvents:
                 matched=stored["matched"],
             )
             self._settle(group, None)
+            await self._enforce(stored["tripped"])
+
+    async def _enforce(self, tripped: list[str]) -> None:
+        """Pause these; nothing of them is claimed any more, so a failure only delays the word."""
+        for mailout_id in tripped:
+            assert self._guards is not None  # without limits nothing trips
+            try:
+                await self._guards.enforce(UUID(mailout_id))
+            except AppError as exc:
+                log.warning("pause_failed", mailout_id=mailout_id, error=exc.detail)
 
     @staticmethod
     def _settle(

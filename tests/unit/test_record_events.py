@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.adapters.store import Store
+from app.domain.guards import GuardLimits
 from app.errors import DatabaseError, DatabaseUnavailable
 from app.services.record_events import RecordEvents
 
@@ -23,7 +24,9 @@ class Recorder(Store):
         self.release = asyncio.Event()
         self.release.set()
 
-    async def apply_ses_events(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    async def apply_ses_events(
+        self, rows: Sequence[dict[str, Any]], guards: GuardLimits | None = None
+    ) -> dict[str, Any]:
         await self.release.wait()
         names = [row["sns_message_id"] for row in rows]
         self.groups.append(names)
@@ -31,7 +34,7 @@ class Recorder(Store):
             raise self.error
         if self.refuses in names:
             raise DatabaseError("refused", sqlstate="22023")
-        return {"new": len(rows), "matched": len(rows), "copies": []}
+        return {"new": len(rows), "matched": len(rows), "copies": [], "tripped": []}
 
 
 def rows(count: int) -> list[dict[str, Any]]:
