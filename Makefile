@@ -44,6 +44,19 @@ lint: install-dev ## ruff, mypy, and the checks of Docker and YAML files
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/hadolint Dockerfile
 
+bench: install-dev ## side-by-side measurements (quiet machine, about 20 minutes) into bench/results.md
+	$(BIN)/python -m bench.run
+
+soak: install-dev ## long fault-injection runs (SOAK_KILLS, SOAK_RECIPIENTS, SOAK_SEED)
+	$(BIN)/pytest tests/soak -m soak -s -p no:cacheprovider
+
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q
+lock: ## make the four lock files anew (needs uv on the PATH; docs/dependencies.md)
+	$(LOCK) pyproject.toml --extra embedded --group build -o requirements.lock
+	$(LOCK) pyproject.toml --extra embedded --group build --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) pyproject.toml -c requirements.lock -o requirements-docker.lock
+	$(LOCK) --group pyproject.toml:build -c requirements-dev.lock -o requirements-build.lock
+
 format: install-dev ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .

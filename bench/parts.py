@@ -1,0 +1,145 @@
+"""What the measurements share: a database, a sink, processes and their CPU time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+
+from app.adapters.embedded import EmbeddedPostgres
+from app.adapters.migrations import migrate
+from tests.support.service import environment
+
+TICKS = os.sysconf("SC_CLK_TCK")
+REGION = "us-east-1"
+
+# 30 KB of HTML with a name and an unsubscribe link.
+BODY = (
+    "<p>Hi {{ name }}</p>\n"
+    + ("<p>" + "Lorem ipsum dolor sit amet. " * 40 + "</p>\n") * 26
+    + '<p><a href="{{ unsubscribe_url }}">No more letters</a></p>'
+)
+
+
+class Sink:
+    """bench/sink.py in a process of its own."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def reset(self) -> None:
+        httpx.get(f"{self.url}/reset")
+
+    def stats(self) -> dict[str, Any]:
+        found: dict[str, Any] = httpx.get(f"{self.url}/stats", timeout=30).json()
+        return found
+
+
+@contextmanager
+def sink(latency: float = 0.0) -> Iterator[Sink]:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "bench.sink", "0", str(latency)], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    url = child.stdout.readline().split()[-1]
+    try:
+        yield Sink(url)
+    finally:
+        child.kill()
+        child.wait()
+
+
+@contextmanager
+def database(folder: Path) -> Iterator[str]:
+    """A durable PostgreSQL (fsync on), migrated; gives its DSN."""
+    import asyncio
+
+    settings = {"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}
+    with EmbeddedPostgres(folder, settings=settings) as server:
+        asyncio.run(migrate(server.dsn()))
+        yield server.dsn()
+
+
+def fill(dsn: str, subscribers: int) -> None:
+    """Empty the tables and put that many active subscribers there."""
+    with psycopg.connect(dsn, autocommit=True) as sql:
+        tables = sql.execute(
+            "select string_agg(format('%I', tablename), ', ') from pg_tables "
+            "where schemaname = 'public' and tablename not like 'schema_%'"
+        ).fetchone()
+        assert tables is not None
+        sql.execute(f"truncate {tables[0]} cascade")
+        sql.execute(
+            "insert into subscribers (email, name, created_at) select 'reader' || n || "
+            "'@example.com', 'Reader ' || n, now() - interval '1 day' "
+            "from generate_series(1, %s) n",
+            [subscribers],
+        )
+        sql.execute("vacuum analyze")
+
+
+def ready_mailout(dsn: str) -> str:
+    with psycopg.connect(dsn, autocommit=True) as sql:
+        row = sql.execute(
+            "insert into mailouts (subject, body_html, status) "
+            "values ('Hello {{ name }}', %s, 'ready') returning id::text",
+            [BODY],
+        ).fetchone()
+        assert row is not None
+        return str(row[0])
+
+
+class Child:
+    """One of our commands, with the CPU time it took and its peak memory."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    @property
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    @property
+    def peak_mb(self) -> float:
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) / 1024
+        raise RuntimeError("no VmHWM")
+
+
+@contextmanager
+def command(dsn: str, sink_url: str, *arguments: str, **changes: str) -> Iterator[Child]:
+    variables = environment(
+        dsn, sink_url, **{"RATE_LIMIT_PER_SEC": "1000000", "LOG_LEVEL": "warning", **changes}
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-m", "app.cli", *arguments],
+        env={"PATH": os.environ["PATH"], **variables},
+    )
+    try:
+        yield Child(child)
+    finally:
+        child.terminate()
+        child.wait(15)
+
+
+def wait_for(dsn: str, query: str, value: object, seconds: float = 600) -> None:
+    """Poll until the query's first column is `value`."""
+    deadline = time.monotonic() + seconds
+    with psycopg.connect(dsn, autocommit=True) as sql:
+        while True:
+            row = sql.execute(query.encode()).fetchone()
+            if row is not None and row[0] == value:
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{query}: {row}, not {value} after {seconds} s")
+            time.sleep(0.05)

@@ -1,0 +1,285 @@
+"""`make bench`: each figure beside its goal and its baseline, into bench/results.md.
+
+`python -m bench.run [NAME …]` measures only those. Loads go to 127.0.0.1 alone.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+
+from bench.events import post_events
+from bench.parts import Sink, command, database, fill, ready_mailout, sink, wait_for
+from tests.acceptance.conftest import free_port
+from tests.support.service import BEARER
+
+DATA = Path("/var/tmp/amazonsender-bench")
+RESULTS = Path(__file__).parent / "results.md"
+Row = tuple[str, str, str, str]  # what, measured, goal, note
+
+
+def baseline(url: str, operation: str, threads: int, seconds: float = 5) -> tuple[float, float]:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.baselines", url, operation, str(threads), str(seconds)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    rate, cpu = map(float, done.stdout.split())
+    return rate, cpu
+
+
+def our_run(dsn: str, target: Sink, recipients: int, **changes: str) -> dict[str, float]:
+    """Send one mailout with a worker of its own; mails/s from the start to the last record."""
+    fill(dsn, recipients)
+    target.reset()
+    with command(dsn, target.url, "worker", **changes) as worker:
+        wait_for(dsn, "select count(*) from send_rates where account is not null", 1)
+        mailout = ready_mailout(dsn)
+        cpu, started = worker.cpu_seconds, time.monotonic()
+        start_directly(dsn, mailout)
+        wait_for(dsn, "select status from mailouts", "sent")
+        took = time.monotonic() - started
+        stats = target.stats()
+        assert stats["mails"] == recipients, stats["mails"]
+        return {
+            "rate": recipients / took,
+            "cpu": (worker.cpu_seconds - cpu) / recipients * 1e6,
+            "peak_mb": worker.peak_mb,
+            "bytes": stats["bytes"] / recipients,
+            "calls": stats["calls"],
+        }
+
+
+def start_directly(dsn: str, mailout: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as sql:
+        sql.execute(
+            "select claim_mailout(id, mailout_content_hash(m)) from mailouts m where id = %s",
+            [mailout],
+        )
+
+
+def throughput(dsn: str) -> list[Row]:
+    """Interleaved: baseline, ours, baseline, ours."""
+    rows: list[Row] = []
+    with sink() as target:
+        loops: dict[str, list[tuple[float, float]]] = {}
+        ours: list[dict[str, float]] = []
+        for _ in range(2):
+            for name, operation, threads in (
+                ("boto3 send_email, 1 thread", "send_email", 1),
+                ("boto3 send_email, 20 threads", "send_email", 20),
+                ("boto3 send_bulk_email, no ledger", "send_bulk_email", 1),
+            ):
+                loops.setdefault(name, []).append(baseline(target.url, operation, threads))
+            ours.append(our_run(dsn, target, 100_000))
+        for name, runs in loops.items():
+            rate = statistics.mean(r for r, _ in runs)
+            cpu = statistics.mean(c for _, c in runs)
+            rows.append(
+                (name, f"{rate:,.0f} mails/s, {cpu:,.0f} CPU-s per million", "baseline", "")
+            )
+        best = max(r for n, runs in loops.items() if "send_email" in n for r, _ in runs)
+        rate = statistics.mean(run["rate"] for run in ours)
+        cpu = statistics.mean(run["cpu"] for run in ours)
+        rows += [
+            ("throughput, instant sink", f"{rate:,.0f} mails/s = {rate / best:.1f} ×",
+             "10 × the best send_email loop", f"{ours[0]['bytes']:,.0f} bytes a mail on the wire"),
+            ("executor CPU per million", f"{cpu:,.0f} s", "at most 150 s", ""),
+            ("peak memory, 100,000 recipients", f"{max(r['peak_mb'] for r in ours):.0f} MB",
+             "at most 200 MB", ""),
+        ]  # fmt: skip
+    with sink(0.08) as target:
+        one, _ = baseline(target.url, "send_email", 1)
+        run = our_run(dsn, target, 50_000)
+        rows.append(
+            ("throughput, 80 ms answers", f"{run['rate']:,.0f} mails/s = {run['rate'] / one:.0f} ×"
+             f" the one-by-one loop ({one:.1f}/s)", "400 ×", "")
+        )  # fmt: skip
+    return rows
+
+
+def growth(dsn: str) -> list[Row]:
+    with sink() as target:
+        small, large = our_run(dsn, target, 100_000), our_run(dsn, target, 1_000_000)
+    return [
+        ("throughput, 1,000,000 against 100,000 recipients",
+         f"{large['rate']:,.0f} against {small['rate']:,.0f} mails/s", "within 10 %", ""),
+        ("peak memory, 1,000,000 recipients", f"{large['peak_mb']:.0f} MB", "at most 200 MB", ""),
+    ]  # fmt: skip
+
+
+def queueing(dsn: str) -> list[Row]:
+    fill(dsn, 1_000_000)
+    mailout = ready_mailout(dsn)
+    start_directly(dsn, mailout)
+    with psycopg.connect(dsn, autocommit=True) as sql:
+        started = time.monotonic()
+        done = False
+        while not done:
+            row = sql.execute("select queue_recipients(%s, 20000)", [mailout]).fetchone()
+            assert row is not None
+            done = row[0]["done"]
+        ours = time.monotonic() - started
+        sql.execute("truncate send_logs")
+        started = time.monotonic()
+        sql.execute(
+            "insert into send_logs (mailout_id, subscriber_id, email, status) "
+            "select %s, id, email, 'queued' from subscribers order by id",
+            [mailout],
+        )
+        bare = time.monotonic() - started
+    return [
+        ("queueing 1,000,000 recipients", f"{1e6 / ours:,.0f} rows/s = {ours / bare:.2f} × a bare "
+         f"INSERT…SELECT", "100,000 rows/s or 1.3 ×", "")
+    ]  # fmt: skip
+
+
+def first_call(dsn: str) -> list[Row]:
+    rows: list[Row] = []
+    for recipients, goal in ((1_000, "300 ms"), (1_000_000, "1 s")):
+        fill(dsn, recipients)
+        port = free_port()
+        base = f"http://127.0.0.1:{port}"
+        with sink() as target, command(dsn, target.url, "serve", PORT=str(port), APP_BASE_URL=base):
+            wait_for(dsn, "select count(*) from send_rates where account is not null", 1)
+            wait_until_up(base)
+            mailout = ready_mailout(dsn)
+            target.reset()
+            sent = time.monotonic()
+            answer = httpx.post(
+                f"{base}/send-mailout", json={"mailout_id": mailout}, headers=BEARER, timeout=30
+            )
+            answered = time.monotonic() - sent
+            assert answer.status_code == 202, answer.text
+            while not (first := target.stats()["first"]):
+                time.sleep(0.01)
+            rows.append(
+                (f"POST to SES's first call, {recipients:,} recipients",
+                 f"{(first - sent) * 1000:.0f} ms (answered after {answered * 1000:.0f} ms)",
+                 f"under {goal}", "")
+            )  # fmt: skip
+    return rows
+
+
+def wait_until_up(base: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{base}/health").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise TimeoutError("the service did not come up")
+
+
+def fidelity(dsn: str) -> list[Row]:
+    """The mean rate over 30 s, and the fullest one-second window: by token time and at the sink."""
+    rows: list[Row] = []
+    seconds = 30
+    for executors in (1, 3):
+        for rate in (0.9, 14, 100, 1000):
+            fill(dsn, int(rate * (seconds + 10)) + 100)
+            with sink() as target, ExitStack() as stack:
+                for _ in range(executors):
+                    stack.enter_context(
+                        command(dsn, target.url, "worker", RATE_LIMIT_PER_SEC=str(rate))
+                    )
+                wait_for(dsn, "select count(*) from executors", executors)
+                wait_for(dsn, "select count(*) from send_rates where rate is not null", 1)
+                start_directly(dsn, ready_mailout(dsn))
+                time.sleep(seconds + 3)
+                arrivals = target.stats()["arrivals"]
+                with psycopg.connect(dsn, autocommit=True) as sql:
+                    batches = sql.execute(
+                        "select extract(epoch from token_at)::float8, cardinality(send_log_ids) "
+                        "from send_batches order by token_at"
+                    ).fetchall()
+            first = arrivals[0][0]
+            counted = [n for at, n in arrivals if at - first < seconds]
+            # What the first batch brings at once was earned before.
+            mean = (sum(counted) - counted[0]) / seconds
+            tokens = [
+                at - (size - 1 - k) / rate for at, size in batches for k in range(size)
+            ]  # each token's own time
+            rows.append(
+                (f"rate {rate}/s, {executors} executor{'s' * (executors > 1)}",
+                 f"mean {mean / rate:.1%}; fullest second {fullest([(t, 1) for t in tokens])} "
+                 f"tokens, {fullest(arrivals)} at the sink",
+                 f"at least 95 %; at most {rate:g} tokens, {most_at_sink(rate):g}", "")
+            )  # fmt: skip
+    return rows
+
+
+def most_at_sink(rate: float) -> float:
+    """The limit plus one batch."""
+    return rate + max(1, min(50, int(rate)))
+
+
+def fullest(times: list[Any], window: float = 1.0) -> int:
+    """The most that fall into any half-open window of a second."""
+    best = used = start = 0
+    for at, count in times:
+        used += count
+        while times[start][0] <= at - window + 1e-6:
+            used -= times[start][1]
+            start += 1
+        best = max(best, used)
+    return best
+
+
+def events(dsn: str) -> list[Row]:
+    return [
+        (f"/ses-events, signed deliveries, {r.connections} connections",
+         f"{r.rate:,.0f}/s, 99th percentile {r.p99 * 1000:.0f} ms, {r.lost} lost", goal, r.note)
+        for r, goal in post_events(dsn)
+    ]  # fmt: skip
+
+
+MEASUREMENTS: dict[str, Callable[[str], list[Row]]] = {
+    "throughput": throughput,
+    "first_call": first_call,
+    "queueing": queueing,
+    "fidelity": fidelity,
+    "events": events,
+    "growth": growth,
+}
+
+
+def main(names: list[str]) -> None:
+    rows: list[Row] = []
+    with database(DATA) as dsn:
+        for name in names or list(MEASUREMENTS):
+            print(f"{name} …", flush=True)
+            for row in MEASUREMENTS[name](dsn):
+                print("  " + " | ".join(row), flush=True)
+                rows.append(row)
+    when = datetime.now(UTC)
+    lines = [
+        "# Measured",
+        "",
+        f"{when:%Y-%m-%d}, `make bench`; {os.cpu_count()} cores shared by executor, PostgreSQL and "
+        f"sink, {platform.machine()}, Python {platform.python_version()}; fsync on.",
+        "",
+        "| what | measured | goal | |",
+        "|---|---|---|---|",
+        *(f"| {' | '.join(row)} |" for row in rows),
+        "",
+    ]
+    if not names:
+        RESULTS.write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
