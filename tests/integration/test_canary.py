@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +15,7 @@ from app.domain.batches import Batch, Idle
 from app.sandbox.server import SandboxServer
 from tests.integration.test_guards import LIMITS, Mailed
 from tests.support.factories import REGION, Arrange, all_sent, living_sender, start
-from tests.support.service import Service
+from tests.support.service import Service, command, environment
 from tests.support.waiting import eventually
 
 CANARY = {"share": 0.1, "wait": "15m"}
@@ -210,3 +212,21 @@ async def test_the_service_sends_share_and_rest_once(
     done = await eventually(lambda: service.show(mailout), until=lambda s: s["status"] == "sent")
     assert done["counts"]["sent"] == 100
     assert sandbox.stats()["duplicates"] == 0
+
+
+async def test_the_command_line_takes_a_canary(dsn: str, tmp_path: Path, arrange: Arrange) -> None:
+    (tmp_path / "letter.md").write_text("Hi")
+
+    def create(canary: str) -> subprocess.CompletedProcess[str]:
+        options = ("--subject", "Hello", "--canary", canary)
+        variables = environment(dsn, None)
+        return command(tmp_path, variables, "mailouts", "create", "letter.md", *options)
+
+    refused = create("a lot")
+    assert refused.returncode == 1
+    assert "such as 0.02,15m" in refused.stderr
+    done = create("0.02,15m")
+    assert done.returncode == 0, done.stderr
+    stored = await arrange.one("select canary from mailouts where id = %s", done.stdout.strip())
+    assert stored == {"share": 0.02, "wait": "15m"}
+    assert await arrange.one("select count(*) from mailouts") == 1
