@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_args
 
 import structlog
 from prometheus_client.core import GaugeMetricFamily
@@ -19,6 +19,7 @@ from app.adapters.store import Store
 from app.domain.states import MAILOUT_STATUSES, PAUSE_CODES
 from app.errors import AppError
 from app.metrics import Metrics
+from app.services.watchdog import WatchCode, watchdog_findings
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +50,7 @@ class DatabaseGauges(Collector):
         self._store = store
         self._monotonic = monotonic
         self._snapshot: dict[str, Any] | None = None
+        self._watched: dict[str, int] = {}
         self._fresh_until = float("-inf")
         self._lock = asyncio.Lock()
         metrics.registry.register(self)
@@ -62,6 +64,8 @@ class DatabaseGauges(Collector):
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     self._snapshot = await self._store.metrics_snapshot()
+                    findings = await watchdog_findings(self._store)
+                self._watched = {finding.code: finding.count for finding in findings}
                 ended = self._monotonic()
                 self._fresh_until = ended + max(KEPT_SECONDS, (ended - started) / SHARE_OF_TIME)
             except (AppError, TimeoutError) as exc:
@@ -94,6 +98,13 @@ class DatabaseGauges(Collector):
             "because",
             PAUSE_CODES,
             snapshot["paused"],
+        )
+        yield _by(
+            "watchdog_findings",
+            "What the watchdog warns of: how many mails, events, messages or subscribers.",
+            "code",
+            get_args(WatchCode),
+            self._watched,
         )
         yield from _regions(snapshot["regions"])
 

@@ -1,8 +1,8 @@
 -- What only the database knows, for `GET /metrics`: the same whichever process asks. Its cost is
 -- the count of queued rows, from their partial index: 40 to 250 ms for a million. `unknown` counts
 -- a week back, since rows that nobody wants to resend stay as they are.
--- In `regions`, null is not known yet; a `quota` of -1 is no limit; `tokens`: recipients that the
--- shared rate would let go now, as claim_batch counts them.
+-- In `regions`, those that SES was asked for within a day, null is not known yet; a `quota` of -1 is
+-- no limit; `tokens`: recipients that the shared rate would let go now, as claim_batch counts them.
 create or replace function metrics_snapshot() returns jsonb
 language sql volatile set search_path = public, pg_temp as $$
     select jsonb_build_object(
@@ -28,5 +28,7 @@ language sql volatile set search_path = public, pg_temp as $$
             'sending_enabled', account -> 'sending_enabled',
             'enforcement_status', account -> 'enforcement_status',
             'checked_at', extract(epoch from account_checked_at)) order by region), '[]')
-                      from send_rates));
+                      from send_rates
+                     where account_checked_at is null
+                        or account_checked_at > now() - interval '1 day'));
 $$;

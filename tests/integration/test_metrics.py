@@ -123,6 +123,25 @@ async def test_test_mails_are_calls_but_no_recipients(service: Service, arrange:
     assert (await scrape(service))["recipients_total", ("sent",)] == 0
 
 
+async def test_what_the_watchdog_warns_of_is_shown(
+    dsn: str, sandbox: SandboxServer, arrange: Arrange, direct_store: Store
+) -> None:
+    """Accepted minutes ago, and no event came: the same finding as in the log and in /health."""
+    await arrange.subscribers(60)
+    mailout = await arrange.mailout()
+    await start(direct_store, mailout)
+    batch = await claim(direct_store, mailout, await living_sender(direct_store))
+    await direct_store.record_results(batch.attempt_id, all_sent(batch))
+    await arrange.sql.execute(
+        "update send_batches set claimed_at = now() - interval '20 minutes', "
+        "recorded_at = now() - interval '20 minutes'"
+    )
+    async with in_process(settings_for(dsn, sandbox.url), with_sender=False) as service:
+        samples = await scrape(service)
+    assert samples["watchdog_findings", ("events_missing",)] == 50
+    assert samples["watchdog_findings", ("messages_refused",)] == 0
+
+
 async def test_what_is_not_ours_is_counted_with_its_reason(service: Service) -> None:
     await service.http.post("/ses-events", content=b"nonsense")
     await service.http.post("/ses-events", content=b"x" * 400_000)
