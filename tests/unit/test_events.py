@@ -306,9 +306,11 @@ def test_the_row_for_the_database_is_json() -> None:
         "mailout_id": MAILOUT_ID,
         "send_log_id": "42",
         "attempt": ATTEMPT,
+        "notice": None,
         "recipients": ["ann@example.net"],
         "bounce_type": "Permanent",
         "bounce_subtype": "General",
+        "complaint_subtype": None,
         "suppresses": "bounced",
         "detail": "smtp; 550 5.1.1 user unknown",
     }
