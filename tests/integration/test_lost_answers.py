@@ -19,12 +19,7 @@ READERS = 30
 @pytest.mark.parametrize(
     "function",
     [
-        pytest.param(
-            "claim_batch",
-            marks=pytest.mark.xfail(
-                strict=True, reason="a claim whose answer is lost stays `sending`: its owner lives"
-            ),
-        ),
+        "claim_batch",
         "record_results",
         "queue_recipients",
         "heartbeat",

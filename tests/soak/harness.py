@@ -310,7 +310,10 @@ async def _judge(one: Run) -> Verdict:
     await one.late_requests(verdict)
 
     release = {"shuffle": True, "duplicate": 0.1, "seed": plan.seed}
-    running.sandbox.control.post("/sandbox/events/release", json=release)
+    # Signing them all takes the sandbox a while.
+    await asyncio.to_thread(
+        running.sandbox.control.post, "/sandbox/events/release", json=release, timeout=600
+    )
     unproven = len([a for a in unknown if a not in accepted])
 
     async def settled() -> bool:
