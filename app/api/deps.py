@@ -18,6 +18,7 @@ from app.services.dashboard import Dashboard
 from app.services.database_gauges import DatabaseGauges
 from app.services.dry_run import DryRuns
 from app.services.health import Health
+from app.services.preflight import Preflight
 from app.services.record_events import RecordEvents
 from app.services.sender import Sender
 from app.services.start_mailout import StartMailout
@@ -40,6 +41,7 @@ class Services:
     tokens: UnsubscribeTokens | None
     health: Health
     dry_runs: DryRuns
+    preflight: Preflight
     metrics: Metrics
     database_gauges: DatabaseGauges
     sender: Sender | None

@@ -29,7 +29,7 @@ from app.errors import (
     Unauthorized,
     Unavailable,
 )
-from app.services.send_warnings import untested
+from app.services.send_warnings import check_tested
 from app.services.start_mailout import SendRequest, fingerprint
 
 router = APIRouter(tags=["mailouts"])
@@ -237,12 +237,9 @@ async def show_mailout(mailout_id: UUID, services: ServicesDep) -> dict[str, Any
     """
     found = await services.store.show_mailout(mailout_id)
     tested = found["tested"]
-    found["warnings"] = (
-        untested(tested=tested is not None, current=bool(tested and tested["current"]))
-        if found["status"] in {"draft", "ready", "sending", "paused"}
-        else []
-    )
-    return found
+    over = found["status"] not in {"draft", "ready", "sending", "paused"}
+    findings = [] if over else check_tested(tested and tested["current"])
+    return found | {"warnings": [finding.sentences for finding in findings]}
 
 
 @protected.get("/mailouts/{mailout_id}/dry-run", responses=problems(Unauthorized, NotFound))

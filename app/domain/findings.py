@@ -16,3 +16,11 @@ class Finding:
     level: Literal["ok", "warn", "fail"]
     what: str
     remedy: str = ""
+
+    @property
+    def sentences(self) -> str:
+        """Both in one text."""
+        return f"{self.what} {self.remedy[:1].upper()}{self.remedy[1:]}".rstrip()
+
+    def to_row(self) -> dict[str, str]:
+        return {"level": self.level, "what": self.what, "remedy": self.remedy}

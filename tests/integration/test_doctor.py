@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import httpx
 import pytest
 
+from app.adapters.sns_topics import Subscription
 from app.domain.batches import Account
 from app.domain.findings import Finding
+from app.domain.tokens import UnsubscribeTokens
 from app.errors import Unavailable
 from app.ports import Database
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
-from app.services import doctor, doctor_ses
+from app.services import doctor
+from app.services.checks import asking
+from app.services.checks.asking import Outside
+from app.services.checks.events import EVENT_TYPES
 from app.services.doctor import examine
 from app.settings import Settings
 from tests.support.factories import an_account
-from tests.support.service import DEFAULTS, TOPIC, settings_for
+from tests.support.service import DEFAULTS, TOPIC, UNSUBSCRIBE_SECRET, settings_for
 
-ALL_EVENTS = list(doctor_ses.EVENT_TYPES)
+ALL_EVENTS = list(EVENT_TYPES)
 VERIFIED = {"VerifiedForSendingStatus": True, "DkimAttributes": {"Status": "SUCCESS"}}
 NO_DKIM = {"VerifiedForSendingStatus": True, "DkimAttributes": {"Status": "NOT_STARTED"}}
 PENDING = {"VerifiedForSendingStatus": False, "DkimAttributes": {"Status": "PENDING"}}
@@ -81,12 +88,56 @@ def aws_settings(**changes: str | None) -> Settings:
     return settings_for("postgresql://unused", None, **base | changes)
 
 
+@dataclass
+class FakeSns:
+    """A confirmed subscription, unless a test says otherwise. An exception is raised."""
+
+    found: list[Subscription] | Exception | None = field(
+        default_factory=lambda: [Subscription("", confirmed=True, raw=False)]
+    )
+
+    def subscriptions(self, topic_arn: str, endpoint: str) -> list[Subscription] | None:
+        assert topic_arn == TOPIC
+        assert endpoint.endswith("/ses-events")
+        if isinstance(self.found, Exception):
+            raise self.found
+        return self.found
+
+
+Public = Callable[[httpx.Request], httpx.Response]
+
+
+def healthy(request: httpx.Request) -> httpx.Response:
+    """The public address in good order, as this service answers."""
+    if request.url.path == "/unsubscribe":
+        assert request.method == "POST"
+        target = UnsubscribeTokens([UNSUBSCRIBE_SECRET]).verify(request.url.params["token"])
+        assert target.test, "it must not unsubscribe anybody"
+        assert request.content == b"List-Unsubscribe=One-Click"
+        return httpx.Response(200)
+    assert request.url.path == "/health/live"
+    return httpx.Response(200, json={"status": "ok", "version": "1"})
+
+
+def outside(
+    ses: FakeSes | None = None, sns: FakeSns | None = None, public: Public = healthy
+) -> Outside:
+    return Outside(
+        ses=lambda _: ses or FakeSes(),
+        sns=lambda _: sns or FakeSns(),
+        http=lambda: httpx.AsyncClient(transport=httpx.MockTransport(public)),
+    )
+
+
 async def problems(
-    settings: Settings | None = None, ses: FakeSes | None = None
+    settings: Settings | None = None,
+    ses: FakeSes | None = None,
+    sns: FakeSns | None = None,
+    public: Public = healthy,
 ) -> list[tuple[str, str]]:
     """Level and text of everything that isn't ok. Every one must name a remedy."""
     found = await examine(
-        settings or aws_settings(), any_database, lambda _: ses if ses else FakeSes()
+        settings or aws_settings(), open_db=any_database, outside=outside(ses, sns, public)
     )
     bad = [finding for finding in found if finding.level != "ok"]
     assert all(finding.remedy for finding in bad)
@@ -103,13 +154,14 @@ async def test_a_complete_configuration_has_no_problem() -> None:
 
 async def test_the_whole_way_to_the_database_and_ses(dsn: str) -> None:
     """Against a real database and the sandbox's SES: nothing fails, and no secret is shown."""
-    config = SandboxConfig(event_endpoint="http://127.0.0.1:9/ses-events", event_retries=0)
+    config = SandboxConfig(event_endpoint="http://localhost:8000/ses-events", event_retries=0)
     with SandboxServer(config) as sandbox:
         settings = settings_for(dsn, sandbox.url, RATE_LIMIT_PER_SEC=None)
         found = await examine(settings)
-        assert [each.what for each in found if each.level != "ok"] == [
-            f"Mails go to {sandbox.url}, not to Amazon SES."
-        ]
+        mails, events = [each.what for each in found if each.level != "ok"]
+        assert mails == f"Mails go to {sandbox.url}, not to Amazon SES."
+        # Nothing runs there that could confirm it.
+        assert "http://localhost:8000/ses-events is not confirmed yet" in events
         sandbox.account(sending_enabled=False)
         failed = [each.what for each in await examine(settings) if each.level == "fail"]
         assert failed == ["Sending is switched off for this account."]
@@ -208,9 +260,76 @@ async def test_a_domain_with_dkim_makes_up_for_an_address_without() -> None:
     assert await problems(ses=FakeSes(identities=identities)) == []
 
 
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (None, f"There is no topic {TOPIC}"),
+        ([], "are not sent to https://mail.example.com/ses-events"),
+        ([Subscription("", confirmed=False, raw=False)], "is not confirmed yet"),
+        ([Subscription("", confirmed=True, raw=True)], "raw messages"),
+        (Unavailable("SNS did not answer: AuthorizationError"), "can't be checked"),
+    ],
+)
+async def test_events_that_do_not_arrive_are_told(
+    found: list[Subscription] | Exception | None, words: str
+) -> None:
+    ((level, what),) = await problems(sns=FakeSns(found))
+    assert level == "warn"
+    assert words in what
+
+
+def refusing(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("refused", request=request)
+
+
+def expired(request: httpx.Request) -> httpx.Response:
+    try:
+        error = ssl.SSLCertVerificationError("certificate verify failed")
+        error.verify_message = "certificate has expired"
+        raise error
+    except ssl.SSLError as exc:
+        raise httpx.ConnectError("TLS", request=request) from exc
+
+
+def elsewhere(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(301, headers={"Location": "https://www.example.com/"})
+
+
+def a_stranger(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, text="Welcome to nginx!")
+
+
+def only_reading(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(405) if request.method == "POST" else healthy(request)
+
+
+def silent_on_post(request: httpx.Request) -> httpx.Response:
+    if request.method == "POST":
+        raise httpx.ReadTimeout("slow", request=request)
+    return healthy(request)
+
+
+@pytest.mark.parametrize(
+    ("public", "words"),
+    [
+        (refusing, "can't be reached"),
+        (expired, "has no valid certificate (certificate has expired)"),
+        (elsewhere, "redirects to https://www.example.com/"),
+        (a_stranger, "not as this service does"),
+        (only_reading, "answers 405 when a reader unsubscribes"),
+        (silent_on_post, "does not answer in time when a reader unsubscribes"),
+    ],
+)
+async def test_a_public_address_that_does_not_lead_here_is_told(public: Public, words: str) -> None:
+    """Only a warning: a router may treat its own network differently."""
+    ((level, what),) = await problems(public=public)
+    assert level == "warn"
+    assert words in what
+
+
 async def test_a_throttled_question_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """SES answers such calls once a second, which says nothing about the account."""
-    monkeypatch.setattr(doctor_ses, "THROTTLE_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(asking, "THROTTLE_PAUSES", (0.0, 0.0))
     answers: list[Account | Exception] = [unavailable("TooManyRequestsException")] * 2
 
     class Busy(FakeSes):
@@ -223,7 +342,7 @@ async def test_a_throttled_question_is_asked_again(monkeypatch: pytest.MonkeyPat
 
 async def test_wrong_credentials_are_explained(sandbox_with_credentials: SandboxServer) -> None:
     settings = settings_for("postgresql://unused", sandbox_with_credentials.url)
-    found = await examine(settings, any_database)
+    found = await examine(settings, open_db=any_database)
     (failed,) = [each for each in found if each.level == "fail"]
     assert "key is wrong" in failed.remedy
 
@@ -241,20 +360,24 @@ async def test_missing_credentials_are_explained() -> None:
         AWS_ACCESS_KEY_ID=None,
         AWS_SECRET_ACCESS_KEY=None,
     )
-    found = await examine(settings, any_database)
+    found = await examine(settings, open_db=any_database)
     (failed,) = [each for each in found if each.level == "fail"]
     assert "AWS_ACCESS_KEY_ID" in failed.remedy
 
 
 async def test_an_unknown_profile_is_explained() -> None:
-    found = await examine(aws_settings(AWS_PROFILE="nobody"), any_database)
+    found = await examine(
+        aws_settings(AWS_PROFILE="nobody"),
+        open_db=any_database,
+        outside=replace(outside(), ses=asking.ses_account),
+    )
     (failed,) = [each for each in found if each.level == "fail"]
     assert "AWS_PROFILE" in failed.remedy
 
 
 async def test_a_database_without_tables_is_a_failure(empty_dsn: str) -> None:
     settings = settings_for(empty_dsn, None, APP_BASE_URL="https://mail.example.com")
-    found = await examine(settings, ses_factory=lambda _: FakeSes())
+    found = await examine(settings, outside=outside())
     (failed,) = [each for each in found if each.level == "fail"]
     assert "amazonsender migrate" in failed.what
 
@@ -265,7 +388,7 @@ async def test_an_unreachable_database_is_a_failure() -> None:
         None,
         APP_BASE_URL="https://mail.example.com",
     )
-    found = await examine(settings, ses_factory=lambda _: FakeSes())
+    found = await examine(settings, outside=outside())
     (failed,) = [each for each in found if each.level == "fail"]
     assert "DATABASE_URL" in failed.remedy
     assert "the-password" not in lines(found)
@@ -278,7 +401,7 @@ async def test_a_frozen_database_is_not_waited_for(monkeypatch: pytest.MonkeyPat
         yield None  # type: ignore[misc]
 
     monkeypatch.setattr(doctor, "DATABASE_SECONDS", 0.01)
-    found = await examine(aws_settings(), frozen, lambda _: FakeSes())
+    found = await examine(aws_settings(), open_db=frozen, outside=outside())
     (failed,) = [each for each in found if each.level == "fail"]
     assert "The database does not answer" in failed.what
 
@@ -291,10 +414,10 @@ async def test_a_silent_ses_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -
             asked_enough.wait()
             return super().get_account()
 
-    monkeypatch.setattr(doctor_ses, "SES_SECONDS", 0.01)
+    monkeypatch.setattr(asking, "AWS_SECONDS", 0.01)
     try:
         ((level, what),) = await problems(ses=Silent())
     finally:
         asked_enough.set()
     assert level == "fail"
-    assert "SES did not answer" in what
+    assert "AWS did not answer" in what

@@ -45,6 +45,7 @@ class TestAuthentication:
         ("GET", "/mailouts"),
         ("GET", f"/mailouts/{UUID(int=7)}"),
         ("GET", f"/mailouts/{UUID(int=7)}/dry-run"),
+        ("POST", f"/mailouts/{UUID(int=7)}/preflight"),
         ("POST", f"/mailouts/{UUID(int=7)}/pause"),
         ("POST", f"/mailouts/{UUID(int=7)}/resume"),
         ("POST", f"/mailouts/{UUID(int=7)}/cancel"),
@@ -84,6 +85,7 @@ class TestAuthentication:
             "/mailouts/{mailout_id}/dry-run", "/mailouts/{mailout_id}/pause",
             "/mailouts/{mailout_id}/resume", "/mailouts/{mailout_id}/cancel",
             "/mailouts/{mailout_id}/resend", "/subscribers/{email}",
+            "/mailouts/{mailout_id}/preflight",
         }  # fmt: skip
         assert paths == public | protected
 

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from app.adapters.store import Store
+from app.domain.findings import Finding
 from app.sandbox.server import SandboxServer
 from app.services.send_warnings import (
     CHANGED_SINCE_TEST,
@@ -118,7 +119,7 @@ async def test_test_mails_show_what_was_written_when_they_were_asked_for(
         await edit(arrange, mailout, "Second")
     async with in_process(settings) as service:
         assert {m["subject"] for m in await mails(sandbox, 2)} == {"[Test] First"}
-        assert (await service.show(mailout))["warnings"] == [CHANGED_SINCE_TEST]
+        assert (await service.show(mailout))["warnings"] == [CHANGED_SINCE_TEST.sentences]
 
 
 async def edit(arrange: Arrange, mailout: UUID, subject: str) -> None:
@@ -134,8 +135,8 @@ async def test_sending_what_was_not_tested_shows_a_warning(
         assert (await service.send(mailout, test=True)).status_code == 202
     await edit(arrange, changed, "Another subject")
     for mailout, expected in (
-        (never, [NEVER_TESTED]),
-        (changed, [CHANGED_SINCE_TEST]),
+        (never, [NEVER_TESTED.sentences]),
+        (changed, [CHANGED_SINCE_TEST.sentences]),
         (tested, []),
     ):
         assert (await service.show(mailout))["warnings"] == expected
@@ -178,13 +179,13 @@ async def test_a_send_without_events_is_warned_about(
     sandbox: SandboxServer,
     arrange: Arrange,
     changes: dict[str, str | None],
-    expected: str,
+    expected: Finding,
 ) -> None:
     mailout = await arrange.mailout()
     async with in_process(settings_for(dsn, sandbox.url, **changes)) as service:
         answer = await service.send(mailout)
     assert answer.status_code == 202
-    assert expected in answer.json()["warnings"]
+    assert expected.sentences in answer.json()["warnings"]
 
 
 async def test_the_answer_tells_audience_quota_and_duration(
@@ -223,4 +224,4 @@ async def test_the_command_says_it_too(
     assert "3 recipients" in done.stdout
     assert "about 3 seconds" in done.stdout
     assert "100 of 200 are left" in done.stdout
-    assert NEVER_TESTED in done.stderr
+    assert NEVER_TESTED.sentences in done.stderr

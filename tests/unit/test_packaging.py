@@ -18,7 +18,7 @@ import yaml  # type: ignore[import-untyped]
 from fastapi.routing import APIRoute
 
 from app import cli
-from app.api import health, mailouts, metrics, ses_events, subscribers, unsubscribe
+from app.api import health, mailouts, metrics, preflight, ses_events, subscribers, unsubscribe
 
 ROOT = Path(__file__).parent.parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
@@ -168,7 +168,7 @@ def test_the_wheel_carries_the_pages_and_no_tests(wheel_files: list[str]) -> Non
 def test_the_readme_lists_every_endpoint_and_nothing_else() -> None:
     routers = (
         mailouts.router, mailouts.protected, subscribers.router, ses_events.router,
-        unsubscribe.router, health.router, metrics.router,
+        unsubscribe.router, health.router, metrics.router, preflight.router,
     )  # fmt: skip
     served = {
         f"{method} {route.path}"
@@ -205,7 +205,14 @@ def test_the_policy_in_the_readme_allows_what_the_program_calls() -> None:
     ses = read("app/adapters/ses.py")
     operations = set(re.findall(r'_client\.(\w+)\(|_look_up\(\s*"(\w+)"', ses))
     called = {f"ses:{camel(direct or looked_up)}" for direct, looked_up in operations}
-    assert allowed == called | {"ses:SendBulkTemplatedEmail", "sns:ConfirmSubscription"}
+    sns = {"ConfirmSubscription", "ListSubscriptionsByTopic", "GetSubscriptionAttributes"}
+    source = read("app/adapters/sns.py") + read("app/adapters/sns_topics.py")
+    assert all(snake(action) in source for action in sns)
+    assert allowed == called | {"ses:SendBulkTemplatedEmail"} | {f"sns:{name}" for name in sns}
+
+
+def snake(action: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", action).lower()
 
 
 def camel(operation: str) -> str:

@@ -1,0 +1,146 @@
+"""Asking addresses on the web that others wrote down, without being led into our own network.
+
+Names are resolved here and the connection goes to the address that was checked, so that a name
+which resolves differently the second time (DNS rebinding) gains nothing; so does each redirect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+import httpx
+
+from app import __version__
+
+CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 10.0
+MAX_HOPS = 5
+# RFC 6052: IPv6 addresses that stand for an IPv4 address in their last 32 bits.
+_NAT64 = IPv6Network("64:ff9b::/96")
+# Answers of servers that don't take HEAD as they take GET.
+_ASK_AGAIN = frozenset({400, 403, 404, 405, 406, 409, 500, 501, 503})
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+
+def web_client() -> httpx.AsyncClient:
+    """Strict in time, follows nothing, and takes neither proxy nor credentials from the
+    environment."""
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+        follow_redirects=False,
+        trust_env=False,
+        headers={"User-Agent": f"AmazonSender/{__version__} (link check)"},
+    )
+
+
+@dataclass(frozen=True)
+class WebAnswer:
+    """status: of the last answer; None: there was none, and `problem` says why in a few words."""
+
+    status: int | None
+    problem: str = ""
+
+
+class Web:
+    """http: follows no redirects (`web_client`). allowed: addresses that may be asked."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        resolve: Resolve | None = None,
+        allowed: Callable[[str], bool] | None = None,
+    ) -> None:
+        self._http = http
+        self._resolve = resolve or resolve_name
+        self._allowed = allowed or is_public
+
+    async def ask(self, url: str) -> WebAnswer:
+        """The answer at the end of the redirects, by HEAD, or GET where HEAD isn't welcome. No
+        body is read."""
+        try:
+            answer = await self._follow("HEAD", url)
+            if answer.status in _ASK_AGAIN:
+                answer = await self._follow("GET", url)
+        except httpx.HTTPError as exc:
+            return WebAnswer(None, explain(exc))
+        except httpx.InvalidURL:
+            return WebAnswer(None, "is not an address")
+        return answer
+
+    async def _follow(self, method: str, url: str) -> WebAnswer:
+        target = httpx.URL(url)
+        for _ in range(MAX_HOPS):
+            if target.scheme not in {"http", "https"} or not target.host:
+                return WebAnswer(None, "leads to what is no web address")
+            port = target.port or (443 if target.scheme == "https" else 80)
+            try:
+                addresses = await self._resolve(target.raw_host.decode("ascii"), port)
+            except (OSError, UnicodeError):
+                return WebAnswer(None, "has a name that doesn't exist")
+            if not addresses or not all(map(self._allowed, addresses)):
+                return WebAnswer(None, "leads to a private address, where readers can't follow")
+            status, location = await self._ask_any(method, target, addresses)
+            if location is None:
+                return WebAnswer(status)
+            target = target.join(location)
+        return WebAnswer(None, f"redirects more than {MAX_HOPS} times")
+
+    async def _ask_any(
+        self, method: str, target: httpx.URL, addresses: list[str]
+    ) -> tuple[int, str | None]:
+        """The first address that takes a connection: a machine may have no way to IPv6."""
+        for address in addresses[:-1]:
+            try:
+                return await self._ask_one(method, target, address)
+            except httpx.ConnectError:
+                continue
+        return await self._ask_one(method, target, addresses[-1])
+
+    async def _ask_one(
+        self, method: str, target: httpx.URL, address: str
+    ) -> tuple[int, str | None]:
+        """Status, and where it redirects to. The certificate is checked for the name."""
+        request = self._http.build_request(
+            method,
+            target.copy_with(host=address, userinfo=b""),
+            headers={"Host": target.netloc.decode("ascii")},
+            extensions={"sni_hostname": target.raw_host.decode("ascii")},
+        )
+        answer = await self._http.send(request, stream=True)
+        await answer.aclose()
+        return answer.status_code, answer.headers.get("location") if answer.is_redirect else None
+
+
+def explain(error: httpx.HTTPError) -> str:
+    """A failed request in a few words."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"has no valid certificate ({cause.verify_message})"
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx.TimeoutException):
+        return "does not answer in time"
+    if isinstance(error, httpx.ConnectError):
+        return "can't be reached"
+    return f"does not answer properly ({type(error).__name__})"
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public internet: not private, link-local, loopback,
+    multicast or reserved, also where an IPv6 address stands for an IPv4 one."""
+    ip: IPv4Address | IPv6Address = ip_address(address)
+    if isinstance(ip, IPv6Address):
+        nat64 = IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None
+        ip = ip.ipv4_mapped or ip.sixtofour or nat64 or ip
+    return ip.is_global and not ip.is_multicast
+
+
+async def resolve_name(host: str, port: int) -> list[str]:
+    """The addresses of a name. Raises OSError when it has none."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))

@@ -1,0 +1,181 @@
+"""What could go wrong with one mailout: its content, its readers, and the time it takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from app.adapters.store import Mailout, Store
+from app.domain.batches import Batch, Recipient, Result
+from app.domain.findings import Finding
+from app.domain.links import lead_nowhere, links_of
+from app.domain.rehearsal import GMAIL_CLIP_BYTES, Rehearsal
+from app.domain.render import Rendered
+from app.domain.words import duration, plural
+from app.services.dry_run import rehearse
+from app.services.prepare import MailBuilder, Prepared
+from app.services.send_warnings import check_tested
+from app.settings import Settings
+
+SAMPLE = 500
+"""Subscribers that are rendered when no dry run of this content has rendered all."""
+SUBJECT_LENGTH = 70
+"""Characters: about what a wide screen shows; a phone shows 40."""
+
+
+def check_state(mailout: Mailout) -> Finding:
+    """Whether a request to send would be taken."""
+    if mailout.status == "ready":
+        return Finding("ok", "The mailout is ready: the next request sends it.")
+    if mailout.status == "draft":
+        return Finding(
+            "warn",
+            "The mailout is a draft: a request to send it is refused.",
+            "release it when it is finished: amazonsender mailouts ready.",
+        )
+    return Finding(
+        "fail",
+        f"The mailout is {mailout.status}: a request to send it is refused.",
+        "make a new mailout, resume a paused one, or resend to those who were missed.",
+    )
+
+
+def check_people(settings: Settings, mailout: Mailout) -> Iterator[Finding]:
+    """Who looks at it before, and who is told after."""
+    if not settings.test_emails:
+        yield Finding(
+            "warn",
+            "TEST_EMAILS is empty, so nobody can look at a test mail.",
+            "set it to your own address.",
+        )
+    if not settings.owner_email:
+        yield Finding(
+            "warn",
+            "OWNER_EMAIL is missing: nobody is told when the mailout is sent, paused or failed.",
+            "set it to your own address.",
+        )
+    yield from check_tested(mailout.is_tested)
+
+
+def check_outlook(recipients: int, outlook: dict[str, Any]) -> Iterator[Finding]:
+    """outlook: of `Store.send_outlook`."""
+    if not recipients:
+        yield Finding(
+            "warn",
+            "Nobody would get it: the audience is empty.",
+            "import subscribers, or correct the mailout's tags.",
+        )
+        return
+    yield Finding("ok", f"{plural(recipients, 'recipient')} would get it.")
+    if "seconds" not in outlook or "days" not in outlook:
+        yield Finding(
+            "warn",
+            "Rate and daily quota of the SES account aren't known yet, so the time isn't either.",
+            "start the service: it asks SES once a minute.",
+        )
+    elif outlook["days"] > 1:
+        yield Finding(
+            "warn",
+            f"The daily quota doesn't suffice: {outlook['quota_left']:,.0f} of "
+            f"{outlook['daily_quota']:,.0f} are left, so it goes out on "
+            f"{plural(outlook['days'], 'day')}, in {duration(outlook['seconds'])}.",
+            "ask AWS for a larger quota, or send to fewer people by tag.",
+        )
+    else:
+        yield Finding("ok", f"It takes {duration(outlook['seconds'])}, and the quota suffices.")
+
+
+async def check_readers(
+    store: Store, settings: Settings, mailout: Mailout, prepared: Prepared
+) -> list[Finding]:
+    """What the readers' own data do to it: by a dry run of this very content, else by a sample."""
+    earlier = await store.show_dry_run(mailout.id)
+    if earlier and earlier.get("content_hash") == mailout.content_hash:
+        report, whom = earlier, "of all"
+    else:
+        rehearsal = Rehearsal()
+        page = await store.audience_page(mailout.id, UUID(int=0), SAMPLE)
+        await asyncio.to_thread(rehearse, rehearsal, MailBuilder(settings), prepared, page)
+        report = rehearsal.report()
+        whom = f"of the first {len(page):,}" if len(page) == SAMPLE else "of all"
+    return list(_reader_findings(report, whom))
+
+
+def _reader_findings(report: dict[str, Any], whom: str) -> Iterator[Finding]:
+    rehearse_it = "a dry run names each of them; give a default in the template"
+    for kind, number in report["problem_kinds"].items():
+        people = plural(number, "recipient")
+        if kind.endswith(" is missing"):
+            name = kind.removesuffix(" is missing")
+            yield Finding(
+                "warn",
+                f"{people} {whom} lack {name}, so the mail shows nothing there.",
+                f'{rehearse_it}: {{{{ {name} | default: "…" }}}}.',
+            )
+        else:
+            yield Finding(
+                "warn",
+                f"{people} {whom} would get no mail ({kind}).",
+                "a dry run names each of them with the reason; correct their data.",
+            )
+    if not report["problem_kinds"] and report["recipients"]:
+        yield Finding("ok", f"The data {whom} recipients fit the template.")
+    sizes = report["sizes"]
+    if sizes["over_gmail_clip"]:
+        yield Finding(
+            "warn",
+            f"The mail has up to {sizes['largest_html_bytes'] / 1000:,.0f} KB of HTML. Gmail cuts "
+            f"it at {GMAIL_CLIP_BYTES / 1000:.0f} KB, and the unsubscribe link with it.",
+            "shorten it, or link to the rest on the web.",
+        )
+    elif report["recipients"]:
+        yield Finding("ok", f"{sizes['largest_html_bytes'] / 1000:,.0f} KB of HTML at most.")
+
+
+async def sample_mail(
+    store: Store, settings: Settings, mailout: Mailout, prepared: Prepared
+) -> Rendered | None:
+    """The mail as a sample subscriber would see it, with an unsubscribe link that changes nobody;
+    None when the template fails for them."""
+    sample = await store.sample_subscriber(mailout.id)
+    batch = Batch(UUID(int=0), mailout.id, (), 0.0, is_test=True)
+    reader = Recipient(0, "reader@example.com", 1, None, None, {})
+    built = MailBuilder(settings).build(prepared, batch, reader, sample)
+    return None if isinstance(built, Result) else prepared.compiled.paste(built.values)
+
+
+def links_by_author(settings: Settings, mailout: Mailout, mail: Rendered) -> list[str]:
+    """All links but the one to unsubscribe; a derived text repeats those of the HTML."""
+    ours = f"{settings.app_base_url}/unsubscribe"
+    text = mail.text if mailout.content.body_text else ""
+    return [link for link in links_of(mail.html, text) if not link.startswith(ours)]
+
+
+def check_mail(mailout: Mailout, mail: Rendered, links: Sequence[str]) -> Iterator[Finding]:
+    """What a reader would notice."""
+    length = len(mail.subject.strip())
+    if not length:
+        yield Finding("warn", "The subject is empty for the sample reader.", "give a default.")
+    elif length > SUBJECT_LENGTH:
+        yield Finding(
+            "warn",
+            f"The subject has {length} characters; inboxes cut it at about {SUBJECT_LENGTH}, on "
+            "phones at 40.",
+            "put what matters first, or shorten it.",
+        )
+    if not mail.text.partition("---\n")[0].strip():
+        yield Finding(
+            "warn",
+            "The text part has nothing but the footer: the body is all pictures, or empty.",
+            "write some text, or give body_text.",
+        )
+    elif not (mailout.content.body_text or "").strip():
+        yield Finding("ok", "The text part is derived from the body.")
+    for link in lead_nowhere(links):
+        yield Finding(
+            "warn",
+            f"The link “{link[:100]}” leads nowhere from a mail.",
+            "write the whole address, with https://.",
+        )

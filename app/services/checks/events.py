@@ -1,0 +1,155 @@
+"""Do bounces, complaints and deliveries find their way back? A finding each, with its remedy.
+
+Source: the SES developer guide's page "Set up event publishing"; the SNS developer guide's page
+"Fanout to HTTP/S endpoints".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+from app.adapters.sns_topics import Subscription
+from app.domain.findings import Finding
+from app.errors import Unavailable
+from app.services.checks.asking import Outside, SesAccount, ask, remedy_for
+from app.settings import Settings
+
+# Of GetConfigurationSetEventDestinations: what we count and settle recipients by.
+EVENT_TYPES = (
+    "SEND",
+    "DELIVERY",
+    "BOUNCE",
+    "COMPLAINT",
+    "REJECT",
+    "RENDERING_FAILURE",
+    "DELIVERY_DELAY",
+)
+_NO_EVENTS = (
+    "Bounces and complaints will not arrive, so people who don't want mail keep getting it, "
+    "and recipients whose outcome is unknown stay so."
+)
+
+
+async def check_events(settings: Settings, ses: SesAccount, outside: Outside) -> list[Finding]:
+    """Whether bounces and complaints, and proof of unknown sends, find their way back."""
+    name = settings.ses_configuration_set
+    if name is None:
+        return [
+            Finding(
+                "warn",
+                f"SES_CONFIGURATION_SET is missing. {_NO_EVENTS}",
+                "make a configuration set with an SNS destination in the SES console, and set it.",
+            )
+        ]
+    try:
+        destinations = await ask(ses.event_destinations, name)
+    except Unavailable as exc:
+        return [
+            Finding(
+                "warn",
+                f"The configuration set {name} can't be checked: {exc.detail}",
+                remedy_for(exc.detail),
+            )
+        ]
+    if destinations is None:
+        return [
+            Finding(
+                "fail",
+                f"There is no configuration set {name} in {settings.aws_region}: SES refuses mail.",
+                "make it in the SES console, or correct SES_CONFIGURATION_SET.",
+            )
+        ]
+    published = _published(destinations)
+    topics = sorted(published.keys() & set(settings.sns_allowed_topic_arns))
+    return [
+        *_check_topics(settings, name, published),
+        *await _check_subscriptions(settings, topics, outside),
+    ]
+
+
+def _published(destinations: list[dict[str, Any]]) -> dict[str, set[str]]:
+    """Event types by topic."""
+    published: dict[str, set[str]] = {}
+    for destination in destinations:
+        topic = destination.get("SnsDestination", {}).get("TopicArn")
+        if topic and destination.get("Enabled"):
+            published.setdefault(topic, set()).update(destination.get("MatchingEventTypes", []))
+    return published
+
+
+def _check_topics(
+    settings: Settings, name: str, published: dict[str, set[str]]
+) -> Iterator[Finding]:
+    if not published:
+        yield Finding(
+            "warn",
+            f"The configuration set {name} has no SNS destination. {_NO_EVENTS}",
+            "add one in the SES console, with the topic whose subscription is this service.",
+        )
+        return
+    believed = published.keys() & set(settings.sns_allowed_topic_arns)
+    if not believed:
+        yield Finding(
+            "warn",
+            f"SNS_ALLOWED_TOPIC_ARNS lacks {', '.join(sorted(published))}. {_NO_EVENTS}",
+            "add the topic to it.",
+        )
+        return
+    arriving = set().union(*(published[topic] for topic in believed))
+    missing = [kind for kind in EVENT_TYPES if kind not in arriving]
+    if missing:
+        yield Finding(
+            "warn",
+            f"The configuration set {name} does not publish {', '.join(missing)}.",
+            "tick these types in its SNS destination in the SES console.",
+        )
+    else:
+        yield Finding("ok", f"The configuration set {name} publishes every event that we need.")
+
+
+async def _check_subscriptions(
+    settings: Settings, topics: list[str], outside: Outside
+) -> list[Finding]:
+    """Whether SNS brings here what the configuration set publishes to our topics."""
+    endpoint = f"{settings.app_base_url}/ses-events"
+    findings: list[Finding] = []
+    for topic in topics:
+        try:
+            sns = await asyncio.to_thread(outside.sns, settings)
+            found = await ask(sns.subscriptions, topic, endpoint)
+        except Unavailable as exc:
+            what = f"Who gets the events of {topic} can't be checked: {exc.detail}"
+            findings.append(Finding("warn", what, remedy_for(exc.detail)))
+        else:
+            findings.append(_check_subscription(topic, endpoint, found))
+    return findings
+
+
+def _check_subscription(topic: str, endpoint: str, found: list[Subscription] | None) -> Finding:
+    if found is None:
+        return Finding(
+            "warn",
+            f"There is no topic {topic}. {_NO_EVENTS}",
+            "make it in the SNS console, or correct SNS_ALLOWED_TOPIC_ARNS.",
+        )
+    if not found:
+        return Finding(
+            "warn",
+            f"The events of {topic} are not sent to {endpoint}. {_NO_EVENTS}",
+            "subscribe it in the SNS console: protocol HTTPS, raw message delivery off.",
+        )
+    if all(each.raw for each in found):
+        return Finding(
+            "warn",
+            f"{topic} sends raw messages, which carry no signature and are refused. {_NO_EVENTS}",
+            "switch raw message delivery off for the subscription.",
+        )
+    if not any(each.confirmed for each in found):
+        return Finding(
+            "warn",
+            f"The subscription of {endpoint} is not confirmed yet. {_NO_EVENTS}",
+            "request the confirmation again in the SNS console while the service runs.",
+        )
+    return Finding("ok", f"SNS sends the events to {endpoint}.")

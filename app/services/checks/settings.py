@@ -1,0 +1,84 @@
+"""Are the settings there that sending needs, and do they fit together? A finding each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from app.domain.findings import Finding
+from app.domain.links import is_local
+from app.domain.tokens import InvalidToken, UnsubscribeTokens
+from app.settings import LOCAL_HOSTS, Settings
+
+_GENERATOR = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
+_HOW_TO_SET = {
+    "SES_FROM_EMAIL": "set it to the address that the mails come from",
+    "UNSUBSCRIBE_SECRET": f"make one with: {_GENERATOR}",
+    "ORG_NAME": "set it to your organisation's name: the law requires it in the footer",
+    "ORG_ADDRESS": "set it to your postal address: the law requires it in the footer",
+    "AWS_REGION": "set it to the region of your SES account, such as eu-west-1",
+}
+
+
+def check_settings(settings: Settings) -> Iterator[Finding]:
+    missing = [name for name in settings.missing_to_send() if not name.startswith("APP_BASE_URL")]
+    for name in missing:
+        yield Finding("fail", f"{name} is missing.", f"{_HOW_TO_SET.get(name, 'set it')}.")
+    if not missing:
+        yield Finding("ok", "The settings that sending requires are there.")
+    if settings.executor_secrets:
+        yield Finding("ok", "EXECUTOR_SHARED_SECRET is there.")
+    else:
+        yield Finding(
+            "fail",
+            "EXECUTOR_SHARED_SECRET is missing, so the service does not start.",
+            f"make one with: {_GENERATOR}.",
+        )
+    if settings.dry_run_send:
+        yield Finding(
+            "warn", "DRY_RUN_SEND is on: no mail leaves.", "remove it when you want to send."
+        )
+    if settings.aws_endpoint_url_sesv2:
+        yield Finding(
+            "warn",
+            f"Mails go to {settings.aws_endpoint_url_sesv2}, not to Amazon SES.",
+            "remove AWS_ENDPOINT_URL_SESV2 to send to real people.",
+        )
+
+
+def check_unsubscribing(settings: Settings) -> Iterator[Finding]:
+    yield _check_base_url(settings)
+    if not settings.unsubscribe_secrets:
+        return
+    tokens = UnsubscribeTokens(settings.unsubscribe_secrets)
+    nobody = UUID(int=0)
+    try:
+        tokens.verify(tokens.sign(nobody, nobody))
+    except InvalidToken:
+        yield Finding(
+            "fail",
+            "An unsubscribe link signed with UNSUBSCRIBE_SECRET is not valid.",
+            f"make another secret with: {_GENERATOR}.",
+        )
+    else:
+        yield Finding("ok", "Unsubscribe links can be signed and verified.")
+
+
+def _check_base_url(settings: Settings) -> Finding:
+    parts = urlsplit(settings.app_base_url)
+    host = parts.hostname or ""
+    local = is_local(host)
+    if parts.scheme != "https" and not (host in LOCAL_HOSTS and settings.aws_endpoint_url_sesv2):
+        return Finding(
+            "fail",
+            f"APP_BASE_URL is {settings.app_base_url}: unsubscribe links must be https.",
+            "set it to the public https address of this service.",
+        )
+    if local and not settings.aws_endpoint_url_sesv2:
+        return Finding(
+            "warn",
+            f"APP_BASE_URL is {settings.app_base_url}: readers can't reach it to unsubscribe.",
+            "set it to the public https address of this service.",
+        )
+    return Finding("ok", f"Unsubscribe links lead to {settings.app_base_url}.")
