@@ -23,7 +23,6 @@ READERS = 30
         "record_results",
         "queue_recipients",
         "heartbeat",
-        "snapshot_content",
         "sender_work",
     ],
 )

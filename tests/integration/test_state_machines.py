@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
 import psycopg
-from hypothesis import HealthCheck, assume, settings
+from hypothesis import HealthCheck, Phase, assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -395,6 +395,9 @@ def test_both_state_machines_follow_the_model(dsn: str) -> None:
             stateful_step_count=25,
             deadline=None,
             database=None,
+            # Each step is a round trip: making a failing example small would take minutes.
+            phases=[Phase.generate],
+            report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
         ),
     )
