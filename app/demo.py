@@ -162,6 +162,9 @@ def demo_environment(data: Path, port: int, service: str, sandbox: str) -> dict[
         "TEST_EMAILS": f"success@{SIMULATOR}",
         "ORG_NAME": "Studio Ærø",
         "ORG_ADDRESS": "1 Harbour Street, 5970 Ærøskøbing, Denmark",
+        # Its list bounces and complains on purpose, and must not be stopped for that.
+        "BOUNCE_RATE_PAUSE": "0.5",
+        "COMPLAINT_RATE_PAUSE": "0.5",
     }
 
 
