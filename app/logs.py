@@ -34,7 +34,9 @@ _TALKATIVE = ("app", "uvicorn")
 
 # What stands before the @ of an address, or of the host in `scheme://user:password@host`. At most
 # 64 characters (RFC 5321, 4.5.3.1.1), which also bounds the search in a hostile text.
-_LOCAL_PART = re.compile(r"[^\s@<>()\[\]{},;\"'=/|\\]{1,64}@(?=\w|\[)")
+_WORD = r"[^\s@<>()\[\],;:\"\\]{1,64}"
+_LOCAL_PART = re.compile(rf"{_WORD}@(?=\w|\[)")
+_CUT_WORD = re.compile(rf"{_WORD}\Z")
 # C0 and C1 (terminals obey them), line separators, and marks that reverse the direction of text.
 _CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 _IN_A_LINE = re.compile(rf"[{_CONTROLS}\n]")
@@ -122,7 +124,8 @@ class Tame:
         for secret in self._secrets:
             text = text.replace(secret, "[secret]")
         if len(text) > limit:
-            text = f"{text[:limit]}… ({len(text):,} characters)"
+            whole = _CUT_WORD.sub("", text[:limit])  # what was cut may be an address
+            text = f"{whole}… ({len(text):,} characters)"
         return _LOCAL_PART.sub("…@", text) if "@" in text else text
 
 

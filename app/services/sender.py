@@ -89,7 +89,8 @@ class Sender:
 
     async def run(self) -> None:
         """Work until `stop`. A part that fails is logged and tried again; the rest goes on."""
-        log.info("sender_started", executor_id=str(self.id), region=self._region)
+        structlog.contextvars.bind_contextvars(executor_id=str(self.id))
+        log.info("sender_started", region=self._region)
         beat = self._settings.lease_seconds / 3
         loops = [
             asyncio.create_task(self._forever(self._heartbeat, beat)),
@@ -103,7 +104,7 @@ class Sender:
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
-        log.info("sender_stopped", executor_id=str(self.id))
+        log.info("sender_stopped")
 
     async def _forever(
         self,
