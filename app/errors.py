@@ -44,6 +44,10 @@ class PayloadTooLarge(AppError):
     status, code, title = 413, "payload_too_large", "The request body is too large"
 
 
+class BodyTooSlow(AppError):
+    status, code, title = 408, "body_too_slow", "The request body took too long to arrive"
+
+
 class NotFound(AppError):
     status, code, title = 404, "not_found", "There is no such thing here"
 

@@ -17,6 +17,7 @@ from app.adapters.sns import SnsConfirmer, SnsVerifier
 from app.adapters.store import Store
 from app.api import (
     dashboard,
+    dashboard_access,
     health,
     mailouts,
     metrics,
@@ -26,6 +27,7 @@ from app.api import (
     subscribers,
     unsubscribe,
 )
+from app.api.body_limit import BodyLimit
 from app.api.deps import Services
 from app.api.request_log import RequestLog
 from app.api.session import Sessions
@@ -67,6 +69,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     problems.install(app)
+    app.add_middleware(BodyLimit)
     app.add_middleware(RequestLog)
     for router in (
         mailouts.router,
@@ -76,6 +79,7 @@ def create_app(services: Services) -> FastAPI:
         ses_events.router,
         unsubscribe.router,
         health.router,
+        dashboard_access.router,
         dashboard.router,
         metrics.router,
     ):

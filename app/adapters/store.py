@@ -59,11 +59,12 @@ class SendRequestRecord:
 
 @dataclass(frozen=True)
 class Claim:
-    """outcome: claimed, repeat, key_reused, changed, not_ready or not_found."""
+    """Of a mailout, or of its test. outcome: claimed, queued, repeat, key_reused, changed,
+    not_ready or not_found."""
 
     outcome: str
-    response: dict[str, Any] | None
-    status: MailoutStatus | None
+    response: dict[str, Any] | None = None
+    status: MailoutStatus | None = None
 
 
 @dataclass(frozen=True)
@@ -405,16 +406,25 @@ class Store:
         return row
 
     async def queue_test(
-        self, mailout_id: UUID, emails: Sequence[str], content_hash: str | None = None
-    ) -> int | None:
-        """How many test mails wait now; None when the content isn't (any more) `content_hash`."""
-        count: int | None = await self._call(
+        self,
+        mailout_id: UUID,
+        emails: Sequence[str],
+        content_hash: str | None = None,
+        *,
+        request_key: str | None = None,
+        request_hash: str | None = None,
+    ) -> Claim:
+        """outcome: queued, repeat, key_reused, or changed: the content isn't (any more)
+        `content_hash`."""
+        row = await self._call(
             "queue_test",
             p_mailout=str(mailout_id),
             p_emails=list(emails),
             p_content_hash=content_hash,
+            p_request_key=request_key,
+            p_request_hash=request_hash,
         )
-        return count
+        return Claim(row["outcome"], row.get("response"))
 
     async def tested_content(self, mailout_id: UUID) -> tuple[MailoutContent, str]:
         """What test mails show, and its hash. Raises MailoutNotFound."""

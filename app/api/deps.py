@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import AfterValidator
 
 from app.adapters.sns import SnsConfirmer, SnsVerifier
 from app.adapters.store import Store
@@ -24,8 +27,6 @@ from app.services.sender import Sender
 from app.services.start_mailout import StartMailout
 from app.services.watchdog import Watchdog
 from app.settings import Settings
-
-MAX_BODY_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Services:
             self.sender.stop()
 
 
-def get_services(request: Request) -> Services:
+async def get_services(request: Request) -> Services:  # a plain `def` would cost a thread each time
     services: Services = request.app.state.services
     return services
 
@@ -90,23 +91,40 @@ def is_authorized(request: Request, settings: Settings, body_token: object = Non
     return any(matches)
 
 
-def require_caller(request: Request, services: ServicesDep) -> None:
-    if not is_authorized(request, services.settings):
-        raise Unauthorized(
-            "Present the shared secret as `Authorization: Bearer …` or `X-Auth-Token: …`."
-        )
+class Protected(APIRoute):
+    """A route for callers with the secret: others learn nothing of it, not even whether their
+    body can be read (which FastAPI does before it asks any dependency)."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            services = await get_services(request)
+            if not is_authorized(request, services.settings):
+                raise Unauthorized(
+                    "Present the shared secret as `Authorization: Bearer …` or `X-Auth-Token: …`."
+                )
+            return await handle(request)
+
+        return handler
 
 
-async def limited_body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
-    """The raw body, at most `limit` bytes; stops reading when it is longer.
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("a NUL character can't stand here")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]
+"""A caller's text that goes to PostgreSQL, which can't hold NUL."""
+
+
+async def limited_body(request: Request, limit: int) -> bytes:
+    """The body, at most `limit` bytes: where a route takes less than BodyLimit lets through.
 
     Raises PayloadTooLarge.
     """
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise PayloadTooLarge(f"The body may have at most {limit:,} bytes.")
-        chunks.append(chunk)
-    return b"".join(chunks)
+    body = await request.body()
+    if len(body) > limit:
+        raise PayloadTooLarge(f"The body may have at most {limit:,} bytes.")
+    return body

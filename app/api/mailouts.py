@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import base64
 import binascii
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from fastapi import APIRouter, Header, Query, Request
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 
-from app.api.deps import ServicesDep, is_authorized, limited_body, require_caller
+from app.api.deps import Protected, ServicesDep, Text, is_authorized
 from app.api.problems import invalid_request, problems
 from app.api.responses import JsonAnswer
 from app.domain.states import MAILOUT_STATUSES
@@ -33,10 +43,14 @@ from app.services.send_warnings import check_tested
 from app.services.start_mailout import SendRequest, fingerprint
 
 router = APIRouter(tags=["mailouts"])
-protected = APIRouter(tags=["mailouts"], dependencies=[Depends(require_caller)])
+protected = APIRouter(tags=["mailouts"], route_class=Protected)
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_Cursor = TypeVar("_Cursor")
+
+MAX_KEY_CHARS = 255
+"""Of what makes a request a repeat."""
 
 
 class SendBody(BaseModel):
@@ -51,7 +65,7 @@ class SendBody(BaseModel):
 
 
 class NotionSource(BaseModel):
-    event_id: str | None = None
+    event_id: Annotated[Text, Field(max_length=MAX_KEY_CHARS)] | None = None
 
 
 class NotionPage(BaseModel):
@@ -91,8 +105,10 @@ class NotStarted(BaseModel):
     reason: str
 
 
+# Its length is checked in the route: authentication comes first.
 _IdempotencyKey = Annotated[
-    str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)
+    str | None,
+    Header(alias="Idempotency-Key", description=f"1 to {MAX_KEY_CHARS} characters"),
 ]
 
 
@@ -129,7 +145,7 @@ async def send_mailout(
     request: Request, services: ServicesDep, idempotency_key: _IdempotencyKey = None
 ) -> JsonAnswer:
     """Start a mailout: at once, in the background, once."""
-    raw = await limited_body(request)
+    raw = await request.body()
     body = _json(raw)
     if not is_authorized(
         request, services.settings, body.get("auth_token") if isinstance(body, dict) else None
@@ -142,6 +158,7 @@ async def send_mailout(
         raise InvalidRequest('The body must be a JSON object like {"mailout_id": "…"}.')
     if "source" in body and "data" in body:
         try:
+            _check_key(idempotency_key)
             return await _start(services, _notion_request(body))
         except AppError as refusal:
             if refusal.status in {401, 404, 503} or refusal.status == 500:
@@ -151,6 +168,7 @@ async def send_mailout(
                     status=refusal.extra.get("mailout_status"), reason=refusal.detail
                 ).model_dump(),
             )
+    _check_key(idempotency_key)
     parsed = _parse(SendBody, body)
     send = SendRequest(
         mailout_id=parsed.mailout_id,
@@ -162,6 +180,11 @@ async def send_mailout(
     if parsed.test:
         return JsonAnswer(await services.start_mailout.test(send), 202)
     return await _start(services, send)
+
+
+def _check_key(key: str | None) -> None:
+    if key is not None and ("\0" in key or not 1 <= len(key) <= MAX_KEY_CHARS):
+        raise InvalidRequest(f"Idempotency-Key: use 1 to {MAX_KEY_CHARS} characters.")
 
 
 def _notion_request(body: dict[str, Any]) -> SendRequest:
@@ -219,9 +242,8 @@ async def list_mailouts(
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Page:
     """Newest first."""
-    before = decode_cursor(cursor, 2)
     rows = await services.store.list_mailouts(
-        limit + 1, status=status, before=(before[0], before[1]) if before else None
+        limit + 1, status=status, before=mailouts_before(cursor)
     )
     items = rows[:limit]
     last = encode_cursor(items[-1]["created_at"], items[-1]["id"]) if len(rows) > limit else None
@@ -320,18 +342,27 @@ def encode_cursor(*parts: str) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(parts)).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str | None, size: int) -> list[str] | None:
-    """Raises InvalidRequest for anything that encode_cursor didn't make."""
+def decode_cursor(cursor: str | None, parts: TypeAdapter[_Cursor]) -> _Cursor | None:
+    """Raises InvalidRequest for anything that encode_cursor didn't make of such parts."""
     if cursor is None:
         return None
     try:
-        parts = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        return parts.validate_json(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError) as exc:
         raise InvalidRequest("cursor: use the `next` of the page before.") from exc
-    if (
-        not isinstance(parts, list)
-        or len(parts) != size
-        or not all(isinstance(p, str) for p in parts)
-    ):
-        raise InvalidRequest("cursor: use the `next` of the page before.")
-    return parts
+
+
+def _in_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError as exc:
+        raise ValueError("is not within years 1 to 9999") from exc
+
+
+_BEFORE = TypeAdapter(tuple[Annotated[AwareDatetime, AfterValidator(_in_utc)], UUID])
+
+
+def mailouts_before(cursor: str | None) -> tuple[str, str] | None:
+    """When the last mailout of the page before was created, and its id. Raises InvalidRequest."""
+    before = decode_cursor(cursor, _BEFORE)
+    return None if before is None else (before[0].isoformat(), str(before[1]))

@@ -103,10 +103,13 @@ def install(app: FastAPI) -> None:
         return problem(AppError())
 
 
+_PLACES = {"body", "query", "path", "header"}
+
+
 def invalid_request(errors: Any) -> InvalidRequest:
     """What pydantic found, as one sentence that names each field; values are not repeated."""
     parts = []
     for error in errors:
-        where = ".".join(str(part) for part in error["loc"] if part not in {"body", "query"})
+        where = ".".join(str(part) for part in error["loc"] if part not in _PLACES)
         parts.append(f"{where or 'body'}: {error['msg']}")
     return InvalidRequest("; ".join(parts))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
+from pydantic import TypeAdapter
 
-from app.api.deps import ServicesDep, require_caller
+from app.api.deps import Protected, ServicesDep, Text
 from app.api.mailouts import Page, decode_cursor, encode_cursor
 from app.api.problems import problems
 from app.domain.states import SUBSCRIBER_STATUSES
 from app.errors import InvalidRequest, NotFound, Unauthorized
 
-router = APIRouter(tags=["subscribers"], dependencies=[Depends(require_caller)])
+router = APIRouter(tags=["subscribers"], route_class=Protected)
+
+_AFTER = TypeAdapter(tuple[Text])
+"""The last address on the page before."""
 
 
 @router.get("/subscribers", responses=problems(Unauthorized, InvalidRequest))
@@ -23,7 +27,7 @@ async def list_subscribers(
     cursor: Annotated[str | None, Query(max_length=1000)] = None,
 ) -> Page:
     """In the order of their addresses."""
-    after = decode_cursor(cursor, 1)
+    after = decode_cursor(cursor, _AFTER)
     rows = await services.store.list_subscribers(
         limit + 1, status=status, after=after[0] if after else None
     )
@@ -31,8 +35,8 @@ async def list_subscribers(
     return Page(items=items, next=encode_cursor(items[-1]["email"]) if len(rows) > limit else None)
 
 
-@router.get("/subscribers/{email}", responses=problems(Unauthorized, NotFound))
-async def show_subscriber(email: str, services: ServicesDep) -> dict[str, Any]:
+@router.get("/subscribers/{email}", responses=problems(Unauthorized, NotFound, InvalidRequest))
+async def show_subscriber(email: Text, services: ServicesDep) -> dict[str, Any]:
     """One subscriber; upper and lower case are the same."""
     found = await services.store.find_subscriber(email=email)
     if found is None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import structlog
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from app.api.deps import Services, ServicesDep
@@ -17,7 +17,6 @@ from app.errors import AppError, Unavailable
 log = structlog.get_logger(__name__)
 router = APIRouter(tags=["unsubscribe"])
 
-_Token = Annotated[str, Query(max_length=500)]
 _responses: dict[int | str, dict[str, Any]] = {
     400: {"description": "A page: the link is not valid"},
     503: {"description": "A page: try again later"},
@@ -26,7 +25,7 @@ _responses: dict[int | str, dict[str, Any]] = {
 
 @router.head("/unsubscribe", include_in_schema=False)
 @router.get("/unsubscribe", response_class=HTMLResponse, responses=_responses)
-async def show(request: Request, services: ServicesDep, token: _Token = "") -> HTMLResponse:
+async def show(request: Request, services: ServicesDep, token: str = "") -> HTMLResponse:
     """One button. Scanners and previews open links, so looking changes nothing (unless
     UNSUBSCRIBE_CONFIRM is false)."""
     try:
@@ -49,7 +48,7 @@ async def show(request: Request, services: ServicesDep, token: _Token = "") -> H
 
 
 @router.post("/unsubscribe", response_class=HTMLResponse, responses=_responses)
-async def act(services: ServicesDep, token: _Token = "") -> HTMLResponse:
+async def act(services: ServicesDep, token: str = "") -> HTMLResponse:
     """Unsubscribe now. The token says all, so the body (`List-Unsubscribe=One-Click`, or the
     button's) isn't read: no cookie, no login, no redirect, any number of times."""
     try:

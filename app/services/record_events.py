@@ -69,11 +69,12 @@ class RecordEvents:
             )
         except Unavailable as exc:
             self._settle(group, exc)
-        except AppError as exc:
-            # One event that the database refuses must not hold up the others: write them singly.
+        except Exception:
+            # One event that can't be stored must not hold up the others: write them singly.
             if len(group) == 1:
+                # Kept by SNS, which tries for an hour and then has its dead-letter queue.
                 log.exception("event_refused", type=group[0][0].get("type"))
-                self._settle(group, exc)
+                self._settle(group, Unavailable("The event can't be stored; send it again."))
             else:
                 for one in group:
                     await self._commit([one])

@@ -71,10 +71,8 @@ class StartMailout:
         Raises MailoutNotFound, MailoutNotReady, TemplateInvalid, SesNotConfigured,
         IdempotencyKeyReused, DatabaseUnavailable; then nothing was changed.
         """
-        if request.key and (earlier := await self._store.find_send_request(request.key)):
-            if earlier.body_hash != request.fingerprint:
-                raise IdempotencyKeyReused("Use a new Idempotency-Key for another request.")
-            return earlier.response
+        if earlier := await self._earlier(request):
+            return earlier
         for _ in range(_MAX_CHANGES):
             mailout = await self._find(request)
             if mailout.status != "ready":
@@ -106,7 +104,7 @@ class StartMailout:
                     self._wake()
                 return claim.response
             if claim.outcome == "key_reused":
-                raise IdempotencyKeyReused("Use a new Idempotency-Key for another request.")
+                raise key_reused()
             if claim.outcome == "not_ready":
                 raise not_ready(mailout.id, claim.status or "unknown")
             if claim.outcome == "not_found":
@@ -115,25 +113,45 @@ class StartMailout:
 
     async def test(self, request: SendRequest) -> dict[str, Any]:
         """Queue one mail for each of TEST_EMAILS; the mailout's state stays as it is."""
+        if earlier := await self._earlier(request):
+            return earlier
         for _ in range(_MAX_CHANGES):
             mailout = await self._find(request)
             self.require_configuration(test=True)
             await self.prepare(mailout, test=True)
             queued = await self._store.queue_test(
-                mailout.id, self._settings.test_emails, mailout.content_hash
+                mailout.id,
+                self._settings.test_emails,
+                mailout.content_hash,
+                request_key=request.key,
+                request_hash=request.fingerprint,
             )
-            if queued is not None:
+            if queued.outcome == "key_reused":
+                raise key_reused()
+            if queued.response is not None:
                 break
         else:
             raise being_edited()
-        self._wake()
-        log.info("test_queued", mailout_id=str(mailout.id), recipients=queued)
-        return {
-            "mailout_id": str(mailout.id),
-            "status": mailout.status,
-            "recipients": queued,
-            "test": True,
-        }
+        if queued.outcome == "queued":
+            self._wake()
+            log.info(
+                "test_queued",
+                mailout_id=str(mailout.id),
+                recipients=queued.response["recipients"],
+            )
+        return queued.response
+
+    async def _earlier(self, request: SendRequest) -> dict[str, Any] | None:
+        """What the accepted request was answered that this one repeats.
+
+        Raises IdempotencyKeyReused.
+        """
+        earlier = await self._store.find_send_request(request.key) if request.key else None
+        if earlier is None:
+            return None
+        if earlier.body_hash != request.fingerprint:
+            raise key_reused()
+        return earlier.response
 
     async def _find(self, request: SendRequest) -> Mailout:
         mailout = await self._store.find_mailout(
@@ -155,18 +173,31 @@ class StartMailout:
             raise SesNotConfigured(f"Set {', '.join(missing)} and restart.", missing=missing)
 
     async def prepare(self, mailout: Mailout, *, test: bool = False) -> Prepared:
-        """Compile, so that an error is found before the first mail leaves."""
-        prepared = await asyncio.to_thread(
-            prepare, self._settings, mailout.id, mailout.content, test=test
-        )
-        size = len(prepared.bulk_head)
+        """Compile, so that an error is found before the first mail leaves.
+
+        Raises TemplateInvalid, which carries the mailout's status.
+        """
+        try:
+            prepared = await asyncio.to_thread(
+                prepare, self._settings, mailout.id, mailout.content, test=test
+            )
+            self._require_fitting(len(prepared.bulk_head))
+        except TemplateInvalid as exc:
+            exc.extra["mailout_status"] = mailout.status
+            raise
+        return prepared
+
+    def _require_fitting(self, size: int) -> None:
         if self._settings.ses_send_mode == "bulk" and size > MAX_CALL_BYTES // 2:
             raise TemplateInvalid(
                 f"The content takes {size:,} bytes, too much for SES's bulk calls "
                 f"({MAX_CALL_BYTES // 2:,}). Shorten it or set SES_SEND_MODE=auto.",
                 field="body_html",
             )
-        return prepared
+
+
+def key_reused() -> IdempotencyKeyReused:
+    return IdempotencyKeyReused("Use a new Idempotency-Key for another request.")
 
 
 def being_edited() -> Unavailable:

@@ -10,23 +10,13 @@ create or replace function claim_mailout(
 returns jsonb language plpgsql set search_path = public, pg_temp as $$
 declare
     v_mailout  mailouts;
-    v_request  send_requests;
+    v_known    jsonb;
     v_status   text;
     v_response jsonb;
 begin
-    if p_request_key is not null then
-        -- The key first: of two requests with one key the second waits here for the first.
-        insert into send_requests as r (key, body_hash, response)
-        values (p_request_key, p_request_hash, 'null')
-        on conflict (key) do update
-           set body_hash = excluded.body_hash, response = excluded.response, created_at = now()
-         where r.created_at < now() - interval '7 days';
-        if not found then
-            select * into v_request from send_requests where key = p_request_key;
-            return case when v_request.body_hash = p_request_hash
-                then jsonb_build_object('outcome', 'repeat', 'response', v_request.response)
-                else jsonb_build_object('outcome', 'key_reused') end;
-        end if;
+    v_known := take_request_key(p_request_key, p_request_hash);
+    if v_known is not null then
+        return v_known;
     end if;
 
     update mailouts m

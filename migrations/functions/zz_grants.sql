@@ -45,7 +45,7 @@ begin
             'resend_mailout', 'mailout_transition', 'send_log_rank', 'subscriber_rank',
             'subscribers_before_update', 'subscribers_after_leaving', 'mailouts_before_update',
             'mailouts_before_delete', 'apply_ses_events', 'match_send_log', 'apply_ses_event',
-            'apply_parked_events', 'unsubscribe', 'find_subscriber', 'queue_test',
+            'apply_parked_events', 'unsubscribe', 'find_subscriber', 'queue_test', 'take_request_key',
             'tested_content', 'sample_subscriber', 'create_mailout', 'mailout_summary', 'mailout_counts', 'mailout_tested',
             'show_mailout', 'list_mailouts', 'list_recipients', 'import_subscribers',
             'list_subscribers', 'audience_page', 'begin_dry_run', 'save_dry_run',

@@ -401,7 +401,10 @@ async def test_the_daily_quota_is_never_exceeded(store: Store, arrange: Arrange)
 async def test_test_mails_change_nobody(store: Store, arrange: Arrange) -> None:
     await arrange.subscriber("a@example.com", name="Ann", fields={"city": "Lisbon"})
     mailout = await arrange.mailout("draft")
-    assert await store.queue_test(mailout, ["me@example.com", "you@example.com"]) == 2
+    queued = await store.queue_test(mailout, ["me@example.com", "you@example.com"])
+    assert queued.outcome == "queued"
+    assert queued.response is not None
+    assert queued.response["recipients"] == 2
     assert (await store.sender_work()).testing == (mailout,)
     sample = await store.sample_subscriber(mailout)
     assert sample is not None

@@ -10,7 +10,7 @@ import pytest
 
 from app.adapters.store import Store
 from app.domain.guards import GuardLimits
-from app.errors import DatabaseError, DatabaseUnavailable
+from app.errors import DatabaseError, DatabaseUnavailable, Unavailable
 from app.services.record_events import RecordEvents
 
 
@@ -69,6 +69,7 @@ async def test_an_outage_reaches_every_caller() -> None:
 
 
 async def test_one_event_that_is_refused_does_not_hold_up_the_others() -> None:
+    """And SNS is asked to bring it again (503), so that it isn't lost."""
     store = Recorder(refuses="3")
     store.release.clear()
     record = RecordEvents(store)
@@ -76,9 +77,13 @@ async def test_one_event_that_is_refused_does_not_hold_up_the_others() -> None:
     await asyncio.sleep(0)
     store.release.set()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [isinstance(outcome, DatabaseError) for outcome in outcomes] == [
-        n == 3 for n in range(6)
-    ]
+    assert [isinstance(outcome, Unavailable) for outcome in outcomes] == [n == 3 for n in range(6)]
+
+
+async def test_a_fault_of_ours_leaves_no_caller_waiting() -> None:
+    record = RecordEvents(Recorder(RuntimeError("a bug")))
+    outcomes = await asyncio.gather(*(record(row) for row in rows(3)), return_exceptions=True)
+    assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
 
 
 async def test_the_writer_starts_again_after_a_quiet_time() -> None:
