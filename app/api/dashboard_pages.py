@@ -11,7 +11,8 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.api.problems import RETRY_AFTER_SECONDS
-from app.domain.words import duration
+from app.domain.remedies import without_addresses
+from app.domain.words import duration, plural
 
 _FOLDER = Path(__file__).parent / "dashboard_templates"
 _ASSET_TYPES = {
@@ -48,16 +49,15 @@ def percent(share: float) -> str:
     value = 100 * share
     if value in (0, 100):
         return f"{value:.0f} %"
-    for digits, least in ((1, 1.0), (2, 0.1), (3, 0.0)):
-        if value >= least:
-            text = f"{min(value, 99.9):.{digits}f}"
-            break
-    text = text.rstrip("0").rstrip(".")
-    return f"{text} %" if text != "0" else "<0.001 %"
+    if value < 0.001:
+        return "<0.001 %"
+    digits = next(digits for digits, least in ((1, 1.0), (2, 0.01), (3, 0.0)) if value >= least)
+    return f"{min(value, 99.9):.{digits}f}".rstrip("0").rstrip(".") + " %"
 
 
 def pace(per_second: float) -> str:
-    return f"{per_second:,.0f} a second" if per_second >= 10 else f"{per_second:.2g} a second"
+    digits = 0 if per_second >= 100 or per_second == 0 else 1
+    return f"{per_second:,.{digits}f}".removesuffix(".0") + " a second"
 
 
 def when(iso: str) -> str:
@@ -77,7 +77,14 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters.update(
-    number=number, percent=percent, pace=pace, when=when, duration=duration, sentence=sentence
+    duration=duration,
+    masked=without_addresses,
+    number=number,
+    pace=pace,
+    percent=percent,
+    plural=plural,
+    sentence=sentence,
+    when=when,
 )
 _TEMPLATES.globals.update(
     asset=lambda name: f"/dashboard/assets/{name}?v={_VERSIONS[name]}",

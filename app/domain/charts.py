@@ -12,10 +12,11 @@ from functools import lru_cache, partial
 from xml.etree.ElementTree import Element, SubElement
 
 import pygal
+from pygal.style import Style
 
-WIDTH, HEIGHT = 480, 200
+WIDTH, HEIGHT = 340, 170
 """In the drawing's own units; the page scales it."""
-TIME_LABELS = 4
+LABEL_SIZE = 12
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ def bars_over_time(title: str, series: tuple[Series, ...], start: datetime, step
     title: what a screen reader says instead of reading the drawing.
     """
     steps = len(series[0].values)
+    labels = step_labels(start, step, steps)
+    amounts = _ticks(max(1, *map(sum, zip(*(one.values for one in series), strict=True))))
     chart = pygal.StackedBar(
         width=WIDTH,
         height=HEIGHT,
@@ -50,17 +53,17 @@ def bars_over_time(title: str, series: tuple[Series, ...], start: datetime, step
         classes=("chart",),
         show_legend=False,
         truncate_label=-1,
-        x_labels_major_every=-(-steps // TIME_LABELS),
+        x_labels_major_every=-(-steps // (4 if len(labels[0]) < 9 else 3)),
         show_minor_x_labels=False,
-        min_scale=3,
-        max_scale=5,
-        range=(0, max(1, *map(sum, zip(*(one.values for one in series), strict=True)))),
+        y_labels=amounts,
+        range=(0, amounts[-1]),
+        style=Style(label_font_size=LABEL_SIZE, major_label_font_size=LABEL_SIZE),
         formatter=lambda value: f"{value:,.0f}",
         value_formatter=_short,
         no_prefix=True,
         disable_xml_declaration=True,
     )
-    chart.x_labels = step_labels(start, step, steps)
+    chart.x_labels = labels
     for one in series:
         chart.add(one.name, one.values)
     chart.add_xml_filter(partial(_plain, title, series))
@@ -106,6 +109,13 @@ def _name(bar: Element, name: str) -> None:
     for note in notes:
         bar.remove(note)
     SubElement(bar, "title").text = f"{words['x_label']}: {words['value']} {name}"
+
+
+def _ticks(highest: int) -> list[int]:
+    """Round numbers from 0 to `highest` or a little above, at most six."""
+    size = 10 ** max(0, len(str(highest)) - 2)
+    step = next(n * size for n in (1, 2, 5, 10, 20, 50) if n * size * 5 >= highest)
+    return list(range(0, highest + step, step))
 
 
 def _short(value: float) -> str:

@@ -71,11 +71,11 @@ class MailoutView:
         return self.outcomes.progress.seconds_left(self.pace)
 
     @property
-    def took(self) -> str:
-        """How long it was under way; in words."""
+    def took(self) -> str | None:
+        """How long it was under way, in words; None while it is."""
         started, ended = self.mailout["started_at"], self.mailout["sent_at"]
         if started is None or ended is None:
-            return "–"
+            return None
         return duration(
             (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()
         ).removeprefix("about ")
@@ -190,7 +190,7 @@ class Dashboard:
         return Outcomes(
             Progress(found["counts"], found["unsubscribed"], expected),
             _rates(found["rates"]),
-            tuple(_problem(group) for group in found["groups"]),
+            tuple(sorted(map(_problem, found["groups"]), key=_urgency)),
         )
 
     async def _pace(self, row: dict[str, Any]) -> float:
@@ -229,7 +229,8 @@ def findings(
 ) -> Iterator[Finding]:
     """What needs a person: of the settings, the account and this process's health."""
     for name in settings.missing_to_send():
-        yield Finding("fail", f"{name} is missing, so nothing is sent.", "set it and restart.")
+        what = name.replace(" (", " is not set right (") if "(" in name else f"{name} is not set"
+        yield Finding("fail", f"{what}, so nothing is sent.", "set it and restart.")
     if settings.dry_run_send:
         yield Finding("warn", "DRY_RUN_SEND is on: no mail leaves.", "remove it to send.")
     if account is not None:
@@ -264,6 +265,14 @@ def _problem(group: dict[str, Any]) -> Problem:
         words=words if what else "",
         code=code,
     )
+
+
+_URGENCY = ("failed", "unknown", "bounced", "complained", "queued", "skipped")
+"""What may need a decision comes first."""
+
+
+def _urgency(problem: Problem) -> tuple[int, int]:
+    return _URGENCY.index(problem.status), -problem.count
 
 
 _CHARTS: tuple[tuple[str, tuple[tuple[str, frozenset[str]], ...]], ...] = (

@@ -35,12 +35,12 @@ $$;
 -- Recipients per second that SES accepted of late: of the batches recorded in the last 30 seconds,
 -- over the time since the first of them was claimed. 0: none. p_mailout null: all mailouts.
 create or replace function sending_pace(p_mailout uuid default null) returns jsonb
-language sql volatile set search_path = public, pg_temp as $$
+language sql stable set search_path = public, pg_temp as $$
     select to_jsonb(coalesce(sum(accepted)
-               / greatest(1, extract(epoch from clock_timestamp() - min(claimed_at))), 0))
+               / greatest(1, extract(epoch from now() - min(claimed_at))), 0))
       from send_batches
-     where claimed_at > clock_timestamp() - interval '60 seconds'
-       and recorded_at > clock_timestamp() - interval '30 seconds'
+     where claimed_at > now() - interval '60 seconds'
+       and recorded_at > now() - interval '30 seconds'
        and (p_mailout is null or mailout_id = p_mailout);
 $$;
 

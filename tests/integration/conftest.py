@@ -6,6 +6,7 @@ import pytest
 
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
+from tests.support.dashboard import Visitor
 from tests.support.service import Service, in_process, settings_for
 
 
@@ -29,3 +30,20 @@ async def service(dsn: str, sandbox: SandboxServer) -> AsyncIterator[Service]:
     """The service with its sender, on a database of its own and the sandbox."""
     async with in_process(settings_for(dsn, sandbox.url)) as running:
         yield running
+
+
+@pytest.fixture
+async def quiet(dsn: str) -> AsyncIterator[Service]:
+    """The service without a sender and without SES."""
+    settings = settings_for(dsn, None, AWS_REGION=None)
+    async with in_process(settings, with_sender=False) as running:
+        yield running
+
+
+@pytest.fixture
+async def visitor(quiet: Service) -> AsyncIterator[Visitor]:
+    """Somebody who signed in to its dashboard."""
+    person = Visitor(quiet)
+    await person.sign_in()
+    yield person
+    await person.http.aclose()
