@@ -53,3 +53,41 @@ def test_calls_that_began_before_it_opened_do_not_lengthen_the_spell() -> None:
     for _ in range(16):
         breaker.failed(0.1)
     assert breaker.wait(0.1) == pytest.approx(4.9)
+
+
+def test_it_opens_when_half_of_the_last_calls_failed_though_never_in_a_row() -> None:
+    """Each success would start the count of a row anew."""
+    breaker = Breaker(threshold=5, window=20)
+    for n in range(19):
+        breaker.failed(n) if n % 2 else breaker.succeeded()
+        assert breaker.state(n) == "closed"
+    breaker.failed(19)
+    assert breaker.state(19) == "open"
+    assert breaker.wait(19) == 5
+
+
+def test_fewer_than_half_are_borne_with() -> None:
+    breaker = Breaker(threshold=5, window=20)
+    for n in range(200):
+        breaker.failed(n) if n % 5 in {1, 3} else breaker.succeeded()
+        assert breaker.state(n) == "closed"
+
+
+def test_once_closed_the_old_failures_are_forgotten() -> None:
+    breaker = Breaker(threshold=5, window=20, base_seconds=5)
+    for n in range(20):
+        breaker.failed(n) if n % 2 else breaker.succeeded()
+    assert breaker.state(19) == "open"
+    breaker.succeeded()
+    breaker.failed(30)
+    assert breaker.state(30) == "closed"
+
+
+def test_a_spell_is_never_longer_than_the_cap() -> None:
+    breaker = Breaker(threshold=1, base_seconds=5, cap_seconds=300)
+    now, spells = 0.0, []
+    for _ in range(10):
+        breaker.failed(now)
+        spells.append(breaker.wait(now))
+        now += breaker.wait(now)
+    assert spells == [5, 10, 20, 40, 80, 160, 300, 300, 300, 300]

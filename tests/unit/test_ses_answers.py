@@ -5,7 +5,12 @@ from __future__ import annotations
 import botocore.session
 import pytest
 
-from app.domain.ses_answers import entry_answer, refused_call
+from app.domain.ses_answers import (
+    Answer,
+    entry_answer,
+    refused_call,
+    unless_sender_unverified,
+)
 from app.services.deliver import settle
 
 MODEL = botocore.session.get_session().get_service_model("sesv2")
@@ -89,3 +94,36 @@ def test_a_retry_ends_after_its_attempts() -> None:
     answer = entry_answer("TRANSIENT_FAILURE", None, None)
     assert settle(1, answer, attempts=1).outcome == "retry"
     assert settle(1, answer, attempts=8).outcome == "failed"
+
+
+FAILED_CHECK = (
+    "Email address is not verified. The following identities failed the check in region US-EAST-1: "
+)
+
+
+@pytest.mark.parametrize(
+    "named", ["news@example.com", "News@Example.com", "example.com", "bob@x.test, news@example.com"]
+)
+def test_a_sender_that_is_not_verified_is_the_configurations_fault(named: str) -> None:
+    """SES names the address as it was given, or its domain."""
+    refused = Answer("failed", "MessageRejected", FAILED_CHECK + named)
+    judged = unless_sender_unverified(refused, "news@example.com")
+    assert (judged.outcome, judged.halt) == ("requeue", "configuration")
+    assert (judged.code, judged.message) == (refused.code, refused.message)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer("failed", "MessageRejected", FAILED_CHECK + "bob@example.org"),
+        Answer("failed", "MessageRejected", FAILED_CHECK + "more-news@example.com"),
+        Answer("failed", "MessageRejected", FAILED_CHECK + "news@example.com.test"),
+        Answer("failed", "MessageRejected", "Virus found: news@example.com"),
+        Answer("failed", "X", None),
+        Answer("unknown", "X", FAILED_CHECK + "news@example.com"),
+        Answer("sent", message_id="m"),
+    ],
+)
+def test_anything_else_stays_what_it_is(answer: Answer) -> None:
+    """In SES's sandbox a recipient that isn't verified is refused with the same words."""
+    assert unless_sender_unverified(answer, "news@example.com") is answer
