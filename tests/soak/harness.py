@@ -47,19 +47,23 @@ class Run:
     async def until(self, look: Callable[[], Awaitable[Any]], what: str) -> Any:
         """Look again and again until it is true; gives what was seen.
 
-        Fails when SES has accepted nobody for `patience` seconds meanwhile.
+        Fails when SES has neither accepted anybody nor got rid of an event for `patience` seconds.
         """
-        deadline, accepted = 0.0, -1
+        moved, deadline = (-1, -1), 0.0
         while not (seen := await look()):
-            if self.world.log.read() > accepted:
-                accepted = self.world.log.read()
-                deadline = time.monotonic() + self.plan.patience
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now > deadline and moved == (moved := await self.movement()):
                 raise AssertionError(
                     f"seed {self.plan.seed}: never came: {what}\n{await self.state()}"
                 )
+            deadline = now + self.plan.patience if now > deadline else deadline
             await asyncio.sleep(LOOK_SECONDS)
         return seen
+
+    async def movement(self) -> tuple[int, int]:
+        """Recipients accepted and events taken so far."""
+        stats = await asyncio.to_thread(self.world.sandbox.stats)
+        return self.world.log.read(), stats["events"]["posted"]
 
     async def state(self) -> str:
         """What to look at after a run that got stuck."""
