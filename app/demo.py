@@ -131,8 +131,9 @@ def run_demo(stack: ExitStack, *, keep: bool) -> None:
     summarise(report, http.get(f"{sandbox}/sandbox/stats").json(), time.monotonic() - started)
     if keep:
         print(
-            f"\nStill running. Service {service} (its API: {service}/docs), inbox {sandbox}/,"
-            f"\nshared secret {secret}\nCtrl-C ends it.",
+            f"\nStill running; Ctrl-C ends it.\n   dashboard      {service}/dashboard"
+            f"\n   shared secret  {secret}\n   inbox          {sandbox}/"
+            f"\n   API            {service}/docs",
             flush=True,
         )
         signal.pause()
