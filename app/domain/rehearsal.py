@@ -73,6 +73,7 @@ class Rehearsal:
 
     def report(self) -> dict[str, Any]:
         return {
+            "audience": self.recipients + self.skipped.total(),
             "recipients": self.recipients,
             "skipped": dict(self.skipped),
             "problems": self._problems,
