@@ -118,7 +118,7 @@ async def test_test_mails_are_calls_but_no_recipients(service: Service, arrange:
     assert (await service.send(mailout, test=True)).status_code == 202
     await eventually(
         lambda: scrape(service),
-        until=lambda s: s["ses_calls_total", ("SendBulkEmail", "ok")] == 1,
+        until=lambda s: s["ses_calls_total", ("SendBulkEmail", "ok")] >= 1,
     )
     assert (await scrape(service))["recipients_total", ("sent",)] == 0
 
