@@ -91,8 +91,9 @@ async def _batches(
         "insert into send_batches (attempt_id, mailout_id, executor_id, region, send_log_ids, "
         "token_at, claimed_at, recorded_at, accepted) "
         "select gen_random_uuid(), %(mailout)s, %(executor)s, 'us-east-1', '{}', at, at, at, "
-        "%(accepted)s from (select %(start)s::timestamptz + n * (%(end)s - %(start)s::timestamptz) / %(count)s "
-        "as at from generate_series(1, %(count)s) n) times",
+        "%(accepted)s from (select %(start)s::timestamptz + n "
+        "* (%(end)s - %(start)s::timestamptz) / %(count)s as at "
+        "from generate_series(1, %(count)s) n) times",
         {
             "mailout": mailout,
             "executor": uuid4(),
@@ -152,7 +153,8 @@ async def _judge(arrange: Arrange, mailout: UUID, groups: tuple[Group, ...]) -> 
     bounces = among(status="bounced", bounce_type="Permanent", bounce_subtype="General")
     complaints = among(status="complained")
     await arrange.sql.execute(
-        "insert into guard_figures (mailout_id, outcomes, bounces, complaints) values (%s,%s,%s,%s)",
+        "insert into guard_figures (mailout_id, outcomes, bounces, complaints) "
+        "values (%s, %s, %s, %s)",
         [mailout, outcomes, bounces, complaints],
     )
     await arrange.sql.execute(
@@ -258,3 +260,14 @@ async def stage_every_state(arrange: Arrange) -> dict[str, UUID]:
             unsubscribed=9,
         ),
     }
+
+
+async def stage_senders(arrange: Arrange) -> None:
+    """One that lives and one that was killed."""
+    for number, limit, silent in ((1, None, 0), (2, 14.0, 700)):
+        await arrange.sql.execute(
+            "insert into executors (id, region, label, rate_limit, lease_seconds, started_at, "
+            "heartbeat_at) values (gen_random_uuid(), 'us-east-1', %s, %s, 600, "
+            "now() - interval '3 days', now() - make_interval(secs => %s))",
+            [f"mail-{number}:4017", limit, silent],
+        )

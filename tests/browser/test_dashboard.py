@@ -1,0 +1,270 @@
+"""The dashboard in Debian's Chromium: seen, steered, by keyboard, on a phone and in the dark."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import psycopg
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page, expect
+from psycopg.rows import dict_row
+
+from app.api.mailouts import encode_cursor
+from app.sandbox.config import SandboxConfig
+from app.sandbox.server import SandboxServer
+from tests.browser.conftest import OpenVisit, _free_port
+from tests.browser.stage import stage_every_state, stage_senders
+from tests.browser.support import LOOKS, Visit
+from tests.support.databases import DatabaseServer
+from tests.support.factories import Arrange
+from tests.support.service import SECRET, environment, process
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.browser
+
+PICTURES = os.environ.get("PYTEST_DASHBOARD_PICTURES")
+"""A folder: a screenshot of every page in every look goes there, for people to look at."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """The service without a sender, and mailouts in every state (ids by state)."""
+
+    url: str
+    arrange: Arrange
+    mailouts: dict[str, UUID]
+
+    def page(self, state: str, action: str = "") -> str:
+        return f"/dashboard/mailouts/{self.mailouts[state]}{action}"
+
+
+@pytest.fixture(scope="module")
+async def staged(
+    chromium: Browser,  # first, so that nothing is started where it is absent
+    postgres_server: DatabaseServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Staged]:
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    config = SandboxConfig(max_send_rate=14, max_24h_send=50_000)
+    with postgres_server.database() as name, SandboxServer(config) as sandbox:
+        dsn = postgres_server.dsn(name)
+        variables = environment(
+            dsn, sandbox.url, PORT=str(port), APP_BASE_URL=url, RATE_LIMIT_PER_SEC="14"
+        )
+        connection = await psycopg.AsyncConnection.connect(
+            dsn, autocommit=True, row_factory=dict_row
+        )
+        folder = tmp_path_factory.mktemp("service")
+        with process(folder, variables, "serve", "--no-sender") as service:
+            async with connection, httpx.AsyncClient(base_url=url, trust_env=False) as http:
+
+                async def answers() -> bool:
+                    assert service.child.poll() is None, service.log
+                    try:
+                        return (await http.get("/health")).status_code == 200
+                    except httpx.TransportError:
+                        return False
+
+                await eventually(answers, until=bool)
+                arrange = Arrange(connection)
+                await stage_senders(arrange)
+                yield Staged(url, arrange, await stage_every_state(arrange))
+
+
+@pytest.fixture
+async def signed_in(staged: Staged, visit: OpenVisit) -> Any:
+    """Open a page in a tab of somebody who signed in."""
+
+    async def opened(path: str = "/dashboard", **settings: Any) -> Visit:
+        tab = await visit(base_url=staged.url, **settings)
+        await tab.page.goto("/dashboard/login")
+        await tab.page.fill("#secret", SECRET)
+        await tab.page.click("button")
+        await tab.page.wait_for_url("**/dashboard")
+        await tab.page.goto(path)
+        return tab
+
+    return opened
+
+
+async def picture(page: Page, name: str) -> None:
+    if PICTURES:
+        await page.screenshot(path=str(Path(PICTURES) / f"{name}.png"), full_page=True)
+
+
+async def judge(tab: Visit, staged: Staged) -> None:
+    """Nothing is wrong for eyes, fingers, screen readers and our own policy."""
+    where = tab.page.url
+    assert await tab.problems() == [], where
+    found = (await Axe().run(tab.page)).response["violations"]
+    serious = [
+        (one["id"], one["help"], one["nodes"][0]["html"])
+        for one in found
+        if one["impact"] in {"serious", "critical"}
+    ]
+    assert serious == [], where
+    assert tab.complaints == [], where
+    assert tab.foreign(staged.url) == [], where
+
+
+@pytest.mark.parametrize("look", LOOKS)
+async def test_every_page_is_good_in_every_look(staged: Staged, signed_in: Any, look: str) -> None:
+    tab = await signed_in(**LOOKS[look])
+    pages = {
+        "login": "/dashboard/login",
+        "mailouts": "/dashboard",
+        "none": f"/dashboard?cursor={encode_cursor('2000-01-01T00:00:00+00:00', str(UUID(int=0)))}",
+        "account": "/dashboard/account",
+        "pause": staged.page("sending", "/pause"),
+        "cancel": staged.page("ready", "/cancel"),
+        "resend": staged.page("sent", "/resend"),
+        **{state: staged.page(state) for state in staged.mailouts},
+    }
+    for name, path in pages.items():
+        await tab.page.goto(path)
+        await judge(tab, staged)
+        await picture(tab.page, f"{name}-{look.replace(' ', '_')}")
+
+
+async def test_figures_over_time_are_a_table_too(staged: Staged, signed_in: Any) -> None:
+    tab = await signed_in(staged.page("sent"), **LOOKS["phone"])
+    await tab.page.click("summary")
+    rows = tab.page.locator("#figures tbody tr")
+    assert 10 < await rows.count() <= 48
+    cells = await tab.page.locator("#figures tbody td:nth-child(3)").all_inner_texts()
+    assert sum(int(cell.replace(",", "")) for cell in cells) == 11_420
+    await judge(tab, staged)
+
+
+async def test_signing_in_takes_a_keyboard_alone(staged: Staged, visit: OpenVisit) -> None:
+    tab = await visit(base_url=staged.url)
+    page = tab.page
+    await page.goto(staged.page("paused"))
+    await page.keyboard.type("not the secret")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert")).to_have_text("That is not the shared secret.")
+    assert any("401" in line for line in tab.complaints)  # the answer's status, nothing else
+    assert len(tab.complaints) == 1
+    await page.keyboard.type(SECRET)
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"**{staged.page('paused')}")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Mailouts").last).to_be_focused()
+
+
+async def test_what_happens_shows_without_reloading(staged: Staged, signed_in: Any) -> None:
+    """Figures and buttons change; what one has opened and where one is stays."""
+    mailout = await staged.arrange.mailout("ready", subject="Watched")
+    tab = await signed_in(f"/dashboard/mailouts/{mailout}")
+    page = tab.page
+    await page.evaluate("window.sameDocument = true")
+    await page.focus("#action-cancel")
+    await staged.arrange.sql.execute(
+        "update mailouts set status = 'sending', started_at = now(), recipients = 10 where id = %s",
+        [mailout],
+    )
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await expect(page.locator(".pill")).to_have_text("Sending")
+    await expect(page.locator("#action-cancel")).to_be_focused()
+    await expect(page.get_by_role("status")).to_have_text("Mailout sending, 0 percent done")
+    await page.click("#figures summary")
+    await staged.arrange.sql.execute(
+        "insert into send_logs (mailout_id, subscriber_id, email, status) "
+        "select %s, gen_random_uuid(), 'x@example.com', 'delivered' from generate_series(1, 5)",
+        [mailout],
+    )
+    await expect(page.locator(".tiles dd").first).to_contain_text("50 %")
+    await expect(page.get_by_role("status")).to_have_text("Mailout sending, 50 percent done")
+    assert await page.locator("#figures").get_attribute("open") is not None
+    assert await page.evaluate("window.sameDocument")
+    assert tab.complaints == []
+
+
+async def test_a_lost_connection_is_said(staged: Staged, signed_in: Any) -> None:
+    tab = await signed_in(staged.page("sending"))
+    await expect(tab.page.locator("#lost")).to_be_hidden()
+    await tab.page.context.set_offline(True)
+    await expect(tab.page.locator("#lost")).to_be_visible()
+    await expect(tab.page.locator(".pill")).to_have_text("Sending")
+    await tab.page.context.set_offline(False)
+    await expect(tab.page.locator("#lost")).to_be_hidden()
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
+async def test_a_mailout_is_paused_and_resumed(
+    staged: Staged, signed_in: Any, *, javascript: bool
+) -> None:
+    """Each after a question with the figures of now; without a script, too."""
+    mailout = await staged.arrange.mailout("sending", subject="Steered", recipients=4_321)
+    await staged.arrange.sql.execute(
+        "update mailouts set started_at = now() where id = %s", [mailout]
+    )
+    tab = await signed_in(f"/dashboard/mailouts/{mailout}", java_script_enabled=javascript)
+    page = tab.page
+    for button, question, state in (
+        ("Pause", "Pause this mailout?", "Paused"),
+        ("Resume", "Resume this mailout?", "Sending"),
+    ):
+        await page.get_by_role("link", name=button).click()
+        await expect(page.get_by_role("heading", name=question)).to_be_visible()
+        await expect(page.get_by_text("4,321").first).to_be_visible()
+        await page.get_by_role("button", name=button).click()
+        await expect(page.locator(".pill")).to_have_text(state)
+        await expect(page.locator(".banner.good")).to_be_visible()
+    assert tab.complaints == []
+
+
+async def test_without_a_script_the_page_reloads_itself(staged: Staged, signed_in: Any) -> None:
+    tab = await signed_in("/dashboard", java_script_enabled=False)
+    loaded = len([url for url in tab.requests if url.endswith("/dashboard")])
+    await tab.page.wait_for_event(
+        "request", lambda request: request.is_navigation_request(), timeout=15_000
+    )
+    assert len([url for url in tab.requests if url.endswith("/dashboard")]) > loaded
+
+
+async def test_signing_out_closes_other_tabs_too(staged: Staged, signed_in: Any) -> None:
+    tab = await signed_in(staged.page("sending"))
+    other = await tab.page.context.new_page()
+    await other.goto(f"{staged.url}/dashboard/account")
+    await other.get_by_role("button", name="Sign out").click()
+    await other.wait_for_url("**/dashboard/login")
+    await tab.page.wait_for_url("**/dashboard/login?next=*")
+    await other.go_back()
+    await expect(other.get_by_label("Shared secret")).to_be_visible()
+
+
+async def test_a_foreign_page_can_neither_frame_nor_press(
+    staged: Staged, signed_in: Any, other_origin: tuple[str, list[str]]
+) -> None:
+    """Not even one of the same site (another port), to which the browser sends the cookie."""
+    origin, _ = other_origin
+    tab = await signed_in()
+    mailout = staged.mailouts["sending"]
+    page = await tab.page.context.new_page()
+    await page.route(
+        f"{origin}/trap",
+        lambda route: route.fulfill(
+            content_type="text/html",
+            body=f"<iframe src='{staged.url}/dashboard'></iframe>"
+            f"<form method=post action='{staged.url}/dashboard/mailouts/{mailout}/cancel'>"
+            "<button>Win</button></form>",
+        ),
+    )
+    await page.goto(f"{origin}/trap")
+    assert "Mailouts" not in await page.frames[1].content()
+    await page.click("button")
+    await expect(page.get_by_role("heading")).to_have_text("This form can't be taken")
+    status = "select status from mailouts where id = %s"
+    assert await staged.arrange.one(status, mailout) == "sending"
