@@ -201,7 +201,8 @@ class SendBatch:
                         "The database refused to take SES's answer down.",
                     ).results  # fmt: skip
             else:
-                self._metrics.results_recorded(results)
+                if not batch.is_test:
+                    self._metrics.results_recorded(results)
                 if status in {"sent", "failed"}:
                     log.info("mailout_finished", status=status)
                 return
