@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterator
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg.rows import DictRow, dict_row
@@ -19,6 +20,10 @@ from tests.support.postgrest import PostgrestStandIn, make_key
 
 # All that a test sees of the outer environment: nothing of it configures us, AWS or PostgreSQL.
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "TEST_POSTGRES_BIN")
+
+# A shared machine may be slow for a moment: no example fails for its time alone.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 OUTER_ENVIRONMENT = pytest.StashKey[dict[str, str]]()
 

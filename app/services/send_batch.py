@@ -42,6 +42,8 @@ SINGLE_BATCHES = SINGLE_CALLS // SINGLE_BATCH
 KEPT_CONTENTS = 8
 RECORD_TRIES = 5
 """How often the database may refuse (not: be away for) a record before the rows are `unknown`."""
+RECORD_SECONDS = 1.0
+"""Kept for recording after the last call was given up at a stop."""
 REQUEUE_SECONDS = 30.0
 """Before what failed on our side, before any call, is tried again."""
 
@@ -187,7 +189,8 @@ class SendBatch:
         failures = 0
         while True:
             try:
-                async with asyncio.timeout(self._stopping.left if self._stopping.asked else None):
+                limit = max(RECORD_SECONDS, self._stopping.left) if self._stopping.asked else None
+                async with asyncio.timeout(limit):
                     status = await self._store.record_results(batch.attempt_id, results)
             except (Unavailable, TimeoutError) as exc:
                 failures += 1

@@ -27,7 +27,13 @@ from app.metrics import Metrics
 from app.services.guards import Guards, guard_limits
 from app.services.metered_ses import MeteredSes
 from app.services.owner_mail import OwnerMail
-from app.services.send_batch import BULK_CALLS, SINGLE_BATCH, SINGLE_BATCHES, SendBatch
+from app.services.send_batch import (
+    BULK_CALLS,
+    RECORD_SECONDS,
+    SINGLE_BATCH,
+    SINGLE_BATCHES,
+    SendBatch,
+)
 from app.services.stopping import Stopping
 from app.settings import Settings
 
@@ -41,6 +47,7 @@ SLICE = 20_000
 """Subscribers queued per call: well under the 8 s that Supabase's API allows a statement."""
 ORPHAN_SECONDS = 60.0
 """How long a claim whose answer never came is asked for: its commit may be late."""
+LEAVE_SECONDS = 0.3
 QUOTA_REASON = "SES's daily quota is used up; the mailout goes on by itself as it frees."
 
 T = TypeVar("T")
@@ -320,11 +327,11 @@ class Sender:
     async def _drain(self) -> None:
         """Let calls in flight end and be recorded, then sign off."""
         if self._in_flight:
-            await asyncio.wait(self._in_flight, timeout=self._stopping.left + 0.5)
+            await asyncio.wait(self._in_flight, timeout=self._stopping.left + RECORD_SECONDS)
         self._send.close()
         self._owner_pool.shutdown(wait=False, cancel_futures=True)
         try:
-            async with asyncio.timeout(max(0.5, min(1.0, self._stopping.left))):
+            async with asyncio.timeout(LEAVE_SECONDS):
                 await self._release_orphans()
                 await self._store.leave(self.id)
         except (Unavailable, TimeoutError) as exc:
