@@ -49,14 +49,16 @@ class Run:
 
         Fails when SES has neither accepted anybody nor got rid of an event for `patience` seconds.
         """
-        moved, deadline = (-1, -1), 0.0
+        before = await self.movement()
+        deadline = time.monotonic() + self.plan.patience
         while not (seen := await look()):
-            now = time.monotonic()
-            if now > deadline and moved == (moved := await self.movement()):
-                raise AssertionError(
-                    f"seed {self.plan.seed}: never came: {what}\n{await self.state()}"
-                )
-            deadline = now + self.plan.patience if now > deadline else deadline
+            if time.monotonic() > deadline:
+                after = await self.movement()
+                if after == before:
+                    raise AssertionError(
+                        f"seed {self.plan.seed}: never came: {what}\n{await self.state()}"
+                    )
+                before, deadline = after, time.monotonic() + self.plan.patience
             await asyncio.sleep(LOOK_SECONDS)
         return seen
 
