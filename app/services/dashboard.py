@@ -87,6 +87,10 @@ class Chart:
     series: tuple[Series, ...]
     svg: str
 
+    @property
+    def empty(self) -> bool:
+        return not any(one.total for one in self.series)
+
 
 @dataclass(frozen=True)
 class Timeline:

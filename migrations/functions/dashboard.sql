@@ -60,11 +60,10 @@ language sql stable set search_path = public, pg_temp as $$
          where b.accepted > 0
          group by 2
     ), span as (
-        select m.start, least(
-            (select max(slot) from event_counts where mailout_id = p_mailout),
-            greatest((select max(slot) from accepted), m.start) + interval '24 hours') as last_event,
-               (select max(slot) from accepted) as last_accepted
-          from mailout m
+        select m.start, a.last_accepted,
+               (select max(slot) from event_counts where mailout_id = p_mailout
+                   and slot <= greatest(a.last_accepted, m.start) + interval '24 hours') as last_event
+          from mailout m, (select max(slot) as last_accepted from accepted) a
     ), grid as (
         select s.start, greatest(s.last_event, s.last_accepted, s.start) as last,
                (select min(x) from unnest(array[10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400]) x

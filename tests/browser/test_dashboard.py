@@ -132,6 +132,11 @@ async def test_every_page_is_good_in_every_look(staged: Staged, signed_in: Any, 
         await tab.page.goto(path)
         await judge(tab, staged)
         await picture(tab.page, f"{name}-{look.replace(' ', '_')}")
+    await tab.page.goto(staged.page("ready"))
+    await tab.page.get_by_role("button", name="Check it before sending").click()
+    await expect(tab.page.get_by_role("heading", name="mailout").first).to_be_visible()
+    await judge(tab, staged)
+    await picture(tab.page, f"preflight-{look.replace(' ', '_')}")
 
 
 async def test_figures_over_time_are_a_table_too(staged: Staged, signed_in: Any) -> None:
@@ -178,6 +183,8 @@ async def test_what_happens_shows_without_reloading(staged: Staged, signed_in: A
     await expect(page.locator(".pill")).to_have_text("Sending")
     await expect(page.locator("#action-cancel")).to_be_focused()
     await expect(page.get_by_role("status")).to_have_text("Mailout sending, 0 percent done")
+    await expect(page.get_by_text("Nothing was accepted or reported yet.")).to_be_visible()
+    await staged.arrange.sql.execute("select add_event_counts(%s, 'delivery', now(), 5)", [mailout])
     await page.click("#figures summary")
     await staged.arrange.sql.execute(
         "insert into send_logs (mailout_id, subscriber_id, email, status) "
