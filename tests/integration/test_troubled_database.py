@@ -1,0 +1,315 @@
+"""The database loses answers, refuses or waits while a mailout is sent: nobody twice, nobody stuck.
+
+test_lost_answers.py loses the answers of other functions; test_interleavings.py steps through
+transactions."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.adapters.postgres import PostgresDatabase
+from app.adapters.ses import Fence, LeaseLost
+from app.adapters.store import Store
+from app.errors import DatabaseError, DatabaseUnavailable, TemplateInvalid
+from app.sandbox.server import SandboxServer
+from tests.support.factories import REGION, Arrange, an_account, start
+from tests.support.service import BEARER, Service, in_process, settings_for
+from tests.support.waiting import eventually
+
+READERS = 30
+
+Real = Callable[[], Awaitable[Any]]
+Between = Callable[[str, Real], Coroutine[Any, Any, Any]]
+Install = Callable[[Between], None]
+
+
+@pytest.fixture
+def stand_between(monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Let a function of the test stand between the program and its database."""
+    call = PostgresDatabase.call
+
+    def install(between: Between) -> None:
+        async def standing(self: PostgresDatabase, function: str, /, **arguments: Any) -> Any:
+            return await between(function, lambda: call(self, function, **arguments))
+
+        monkeypatch.setattr(PostgresDatabase, "call", standing)
+
+    return install
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What failed before any call is tried again at once."""
+    monkeypatch.setattr("app.services.send_batch.REQUEUE_SECONDS", 0.1)
+
+
+async def over(service: Service, mailout: UUID, *statuses: str) -> dict[str, Any]:
+    wanted = statuses or ("sent", "failed")
+    return await eventually(lambda: service.show(mailout), until=lambda s: s["status"] in wanted)
+
+
+def counts(shown: dict[str, Any]) -> dict[str, int]:
+    """Those that occur."""
+    return {status: n for status, n in shown["counts"].items() if n}
+
+
+# Claims
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["committed", "committed later"])
+async def test_a_claim_whose_answer_is_lost_is_given_back(
+    dsn: str,
+    direct_store: Store,
+    sandbox: SandboxServer,
+    arrange: Arrange,
+    stand_between: Install,
+    late: bool,
+) -> None:
+    """Certainly nothing of it was sent, so everybody gets the mail, once, and soon."""
+    asked_in_vain = asyncio.Event()
+    lost: list[asyncio.Future[Any]] = []
+
+    async def commit(real: Real) -> Any:
+        if late:
+            await asked_in_vain.wait()
+        return await eventually(real, until=lambda answer: "rows" in answer)
+
+    async def between(function: str, real: Real) -> Any:
+        if function == "claim_batch" and alive and not lost:
+            lost.append(asyncio.ensure_future(commit(real)))
+            if not late:
+                await lost[0]
+            raise DatabaseUnavailable("The connection broke.")
+        answer = await real()
+        if function == "heartbeat":
+            alive.append(True)
+        if function == "release_batch" and answer is None:
+            asked_in_vain.set()
+        return answer
+
+    alive: list[bool] = []
+    await arrange.subscribers(READERS)
+    mailout = await arrange.mailout()
+    await start(direct_store, mailout)
+    await direct_store.record_account(REGION, an_account())
+    stand_between(between)
+    # Slow enough that somebody is left when the late claim commits.
+    settings = settings_for(dsn, sandbox.url, RATE_LIMIT_PER_SEC="10", LEASE_SECONDS="2")
+    async with in_process(settings) as service:
+        shown = await over(service, mailout)
+    assert lost[0].done()
+    assert counts(shown) == {"sent": READERS}
+    assert len({line["to"] for line in sandbox.accepted()}) == len(sandbox.accepted()) == READERS
+
+
+async def test_an_attempt_counts_from_before_its_claim(
+    dsn: str, sandbox: SandboxServer, arrange: Arrange, stand_between: Install
+) -> None:
+    """A process that is held up while its claim commits may be declared lost meanwhile; its
+    request must not leave after that."""
+    held: list[str] = []
+
+    async def between(function: str, real: Real) -> Any:
+        answer = await real()
+        if function == "claim_batch" and "attempt_id" in answer and not held:
+            held.append(answer["attempt_id"])
+            await asyncio.sleep(1.2)  # more than half a lease, after which nothing may leave
+        return answer
+
+    stand_between(between)
+    await arrange.subscribers(READERS)
+    mailout = await arrange.mailout()
+    async with in_process(settings_for(dsn, sandbox.url, LEASE_SECONDS="2")) as service:
+        await service.send(mailout)
+        shown = await over(service, mailout)
+    assert counts(shown) == {"sent": READERS}
+    accepted = sandbox.accepted()
+    assert len(accepted) == READERS
+    assert held[0] not in {line["tags"]["attempt"] for line in accepted}
+
+
+@pytest.mark.parametrize("clock", ["clock_gettime", "time"])
+def test_the_fence_believes_the_later_clock(monkeypatch: pytest.MonkeyPatch, clock: str) -> None:
+    """One counts through a suspended machine, the other through a paused virtual one."""
+    fence, real = Fence(10), getattr(time, clock)
+    fence.check()
+    monkeypatch.setattr(time, clock, lambda *which: real(*which) + 11)
+    with pytest.raises(LeaseLost, match=r"claimed 11\.\d s ago"):
+        fence.check()
+
+
+# Results
+
+
+async def test_results_that_are_refused_once_are_recorded(
+    dsn: str, sandbox: SandboxServer, arrange: Arrange, stand_between: Install
+) -> None:
+    refusals = 0
+
+    async def between(function: str, real: Real) -> Any:
+        nonlocal refusals
+        if function == "record_results" and not refusals:
+            refusals += 1
+            raise DatabaseError("deadlock detected", sqlstate="40P01")
+        return await real()
+
+    stand_between(between)
+    await arrange.subscribers(READERS)
+    mailout = await arrange.mailout()
+    async with in_process(settings_for(dsn, sandbox.url)) as service:
+        await service.send(mailout)
+        shown = await over(service, mailout)
+    assert (counts(shown), refusals) == ({"sent": READERS}, 1)
+
+
+async def test_results_that_are_always_refused_become_unknown(
+    dsn: str, sandbox: SandboxServer, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something in the database refuses what SES answered. Nobody stays `sending`, and nobody is
+    sent again."""
+    monkeypatch.setattr("app.services.send_batch.RECORD_TRIES", 2)
+    await arrange.sql.execute(
+        "create function refuse() returns trigger language plpgsql as "
+        "$$ begin raise exception 'no'; end $$"
+    )
+    await arrange.sql.execute(
+        "create trigger refuse before update on send_logs for each row "
+        "when (new.message_id is not null) execute function refuse()"
+    )
+    await arrange.subscribers(READERS)
+    mailout = await arrange.mailout()
+    async with in_process(settings_for(dsn, sandbox.url)) as service:
+        await service.send(mailout)
+        shown = await over(service, mailout)
+    assert counts(shown) == {"unknown": READERS}
+    assert await arrange.one("select distinct error_code from send_logs") == "record_refused"
+    assert len(sandbox.accepted()) == READERS
+
+
+# Content
+
+
+@pytest.mark.parametrize(
+    "error",
+    [DatabaseUnavailable("gone"), DatabaseError("no", sqlstate="XX000"), RuntimeError("a bug")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_content_that_cannot_be_had_delays_and_loses_nobody(
+    dsn: str,
+    sandbox: SandboxServer,
+    arrange: Arrange,
+    stand_between: Install,
+    error: Exception,
+) -> None:
+    failures = 0
+
+    async def between(function: str, real: Real) -> Any:
+        nonlocal failures
+        if function == "snapshot_content" and failures < 2:
+            failures += 1
+            raise error
+        return await real()
+
+    stand_between(between)
+    await arrange.subscribers(READERS)
+    mailout = await arrange.mailout()
+    async with in_process(settings_for(dsn, sandbox.url)) as service:
+        await service.send(mailout)
+        shown = await over(service, mailout)
+    assert counts(shown) == {"sent": READERS}
+    assert await arrange.one("select max(attempts) from send_logs") == 1
+
+
+async def test_content_that_no_longer_compiles_holds_the_mailout(
+    dsn: str,
+    sandbox: SandboxServer,
+    arrange: Arrange,
+    stand_between: Install,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It waits for a person, with the reason, though the word got lost at first."""
+    lost = False
+
+    def broken(*_: object, **__: object) -> None:
+        raise TemplateInvalid("The footer is broken.", field="body_html")
+
+    async def between(function: str, real: Real) -> Any:
+        nonlocal lost
+        if function == "pause_mailout" and not lost:
+            lost = True
+            raise DatabaseUnavailable("gone")
+        return await real()
+
+    stand_between(between)
+    await arrange.subscribers(READERS)
+    mailout = await arrange.mailout()
+    async with in_process(settings_for(dsn, sandbox.url)) as service:
+        with monkeypatch.context() as patch:
+            patch.setattr("app.services.send_batch.prepare", broken)
+            await service.send(mailout)
+            shown = await over(service, mailout, "paused")
+        assert await arrange.one("select pause_code from mailouts") == "held"
+        assert await service.services.store.resume_waiting_mailouts() == []
+        await service.http.post(f"/mailouts/{mailout}/resume", headers=BEARER)
+        done = await over(service, mailout)
+    assert lost
+    assert counts(shown) == {"queued": READERS}
+    assert "The footer is broken." in shown["status_reason"]
+    assert counts(done) == {"sent": READERS}
+
+
+async def test_one_mailouts_trouble_is_not_the_next_ones(
+    dsn: str, sandbox: SandboxServer, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim that the database refuses each time, and another mailout behind it."""
+    await arrange.subscribers(READERS)
+    bad = await arrange.mailout("sending", started_at="2020-01-01")
+    await arrange.sql.execute("update mailouts set started_in = database_identity()")
+    claim = Store.claim_batch
+    refusals = 0
+
+    async def refusing(self: Store, mailout_id: UUID, *args: Any, **kwargs: Any) -> Any:
+        nonlocal refusals
+        if mailout_id == bad:
+            refusals += 1
+            raise DatabaseError("no", sqlstate="XX000")
+        return await claim(self, mailout_id, *args, **kwargs)
+
+    monkeypatch.setattr(Store, "claim_batch", refusing)
+    mailout = await arrange.mailout()
+    async with in_process(settings_for(dsn, sandbox.url)) as service:
+        await service.send(mailout)
+        assert counts(await over(service, mailout)) == {"sent": READERS}
+    assert refusals
+
+
+# Events
+
+
+async def test_an_event_parked_beside_its_record_is_applied_by_the_senders_round(
+    service: Service, arrange: Arrange
+) -> None:
+    """Neither transaction saw the other; the bounce still counts, a second later."""
+    await arrange.subscribers(1)
+    mailout = await arrange.mailout()
+    await service.send(mailout)
+    await over(service, mailout)
+    message_id = await arrange.one("select message_id from send_logs")
+    await arrange.sql.execute("update send_logs set message_id = null")
+    bounce = {
+        "sns_message_id": "one", "type": "bounce", "message_id": message_id,
+        "occurred_at": "2026-11-24T12:00:00+00:00", "bounce_type": "Permanent",
+        "suppresses": "bounced", "payload": {},
+    }  # fmt: skip
+    assert (await service.services.store.apply_ses_events([bounce]))["matched"] == 0
+    await arrange.sql.execute("update send_logs set message_id = %s", [message_id])
+    shown = await eventually(lambda: service.show(mailout), until=lambda s: s["counts"]["bounced"])
+    assert counts(shown) == {"bounced": 1}
+    assert await arrange.one("select status from subscribers") == "bounced"
+    assert await arrange.one("select count(*) from ses_events where parked is not null") == 0
