@@ -17,7 +17,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from app.adapters.store import Store
-from app.domain.batches import Batch, Outcome, Result
+from app.domain.batches import Batch, Idle, Outcome, Result
 from tests.support.factories import REGION, Arrange, claim, living_sender, start
 from tests.support.waiting import eventually
 
@@ -182,6 +182,43 @@ async def test_of_two_starts_at_once_one_wins(
     assert (await waiting)["outcome"] == "not_ready"
 
 
+@pytest.mark.parametrize(
+    ("ready", "outcome", "ends"),
+    [(True, "key_reused", ["sending", "ready"]), (False, "claimed", ["draft", "sending"])],
+    ids=["accepted", "refused"],
+)
+async def test_of_two_mailouts_with_one_request_key_one_starts(
+    direct_store: Store,
+    arrange: Arrange,
+    first: Transaction,
+    second: Transaction,
+    ready: bool,
+    outcome: str,
+    ends: list[str],
+) -> None:
+    """The second waits for the first, whose refusal leaves the key free."""
+    one, two = await arrange.mailout("ready" if ready else "draft"), await arrange.mailout()
+
+    async def asked(mailout: UUID, body: str) -> dict[str, Any]:
+        found = await direct_store.find_mailout(mailout)
+        assert found is not None
+        return {
+            "p_mailout": mailout,
+            "p_content_hash": found.content_hash,
+            "p_request_key": "key",
+            "p_request_hash": body,
+        }
+
+    await first.call("claim_mailout", **await asked(one, "one"))
+    waiting = await blocked(
+        arrange, second, second.call("claim_mailout", **await asked(two, "two"))
+    )
+    await first.commit()
+    assert (await waiting)["outcome"] == outcome
+    await second.commit()
+    assert [await status(arrange, one), await status(arrange, two)] == ends
+
+
 # Claim and pause
 
 
@@ -318,6 +355,25 @@ async def test_a_late_answer_of_an_earlier_attempt_does_not_touch_the_next(
     assert await arrange.counts(mailout) == {"sent": 1}
 
 
+async def test_a_late_acceptance_of_an_earlier_attempt_ends_a_resend(
+    direct_store: Store, arrange: Arrange
+) -> None:
+    """It was unknown, a person queued it again, and then its answer came: nobody is sent twice."""
+    mailout, batch = await in_flight(direct_store, arrange)
+    row = batch.recipients[0].send_log_id
+    await direct_store.record_results(batch.attempt_id, [Result(row, "unknown")])
+    assert (await direct_store.resend_mailout(mailout, ["unknown"], force=True))["requeued"] == 1
+    ended = await direct_store.record_results(batch.attempt_id, [Result(row, "sent", "m")])
+    assert ended == "sent"
+    assert await arrange.counts(mailout) == {"sent": 1}
+    sender = await living_sender(direct_store)
+    again = await direct_store.claim_batch(mailout, sender, region=REGION, limit=50)
+    assert again == Idle("not_sending")
+    # What is told of it from now on finds it.
+    await direct_store.apply_ses_events(bounce(batch, tagged=False))
+    assert await arrange.counts(mailout) == {"bounced": 1}
+
+
 # Events and record
 
 
@@ -405,6 +461,25 @@ async def test_an_untagged_event_and_the_record_of_its_message_id_meet(
     assert await arrange.one("select status from subscribers") == "bounced"
 
 
+async def test_the_second_attempts_events_count_though_the_firsts_came_meanwhile(
+    direct_store: Store, arrange: Arrange
+) -> None:
+    """Each attempt has a message id of its own; a row holds that of its latest."""
+    mailout, batch = await in_flight(direct_store, arrange)
+    row = batch.recipients[0].send_log_id
+    await direct_store.record_results(batch.attempt_id, [Result(row, "unknown")])
+    await direct_store.resend_mailout(mailout, ["unknown"], force=True)
+    again = await claim(direct_store, mailout, await living_sender(direct_store))
+    sent = bounce(batch, tagged=True)[0] | {"type": "send", "message_id": "m1", "suppresses": None}
+    assert (await direct_store.apply_ses_events([sent]))["matched"] == 1
+    await direct_store.record_results(again.attempt_id, [Result(row, "sent", "m2")])
+    for event in bounce(again, tagged=True)[0], bounce(again, tagged=False)[0]:
+        event |= {"type": "complaint", "message_id": "m2", "suppresses": "complained"}
+        assert (await direct_store.apply_ses_events([event]))["matched"] == 1
+    assert await arrange.counts(mailout) == {"complained": 1}
+    assert await arrange.one("select status from subscribers") == "complained"
+
+
 async def test_a_doubled_event_in_two_transactions_counts_once(
     direct_store: Store, arrange: Arrange, first: Transaction, second: Transaction
 ) -> None:
@@ -479,6 +554,21 @@ async def test_a_mailout_is_not_finished_over_a_record_that_queues_again(
     await first.commit()
     assert await direct_store.finish_mailout(mailout) == "sending"
     assert await arrange.counts(mailout) == {"queued": 1}
+
+
+async def test_a_mailout_is_not_finished_over_a_late_answer_that_queues_again(
+    direct_store: Store, arrange: Arrange, first: Transaction, second: Transaction
+) -> None:
+    """The batch was given up and its row unknown: nothing but the answer keeps the mailout open."""
+    mailout, batch, judge = await lost_and_judge(direct_store, arrange)
+    await direct_store.recover_lost(judge)
+    await first.record(batch, "requeue")
+    finishing = await blocked(arrange, second, second.call("finish_mailout", p_mailout=mailout))
+    await first.commit()
+    assert await finishing == "sending"
+    await second.commit()
+    assert await arrange.counts(mailout) == {"queued": 1}
+    assert await status(arrange, mailout) == "sending"
 
 
 async def test_two_last_records_finish_the_mailout(
