@@ -7,7 +7,7 @@ to wait for), commits the first, and looks.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,8 +20,6 @@ from app.adapters.store import Store
 from app.domain.batches import Batch, Idle, Outcome, Result
 from tests.support.factories import REGION, Arrange, claim, living_sender, start
 from tests.support.waiting import eventually
-
-Call = Callable[[], Awaitable[Any]]
 
 
 class Transaction:
@@ -97,6 +95,25 @@ async def blocked(
 
     await eventually(waits, until=bool)
     return task
+
+
+async def beside(
+    arrange: Arrange, waiting: Transaction, step: Awaitable[Any], holder: Transaction
+) -> None:
+    """Run `step` as far as it comes beside the open transaction of `holder`; commit both."""
+    task = asyncio.ensure_future(step)
+
+    async def came_as_far_as_it_can() -> bool:
+        return task.done() or bool(
+            await arrange.one(
+                "select wait_event_type = 'Lock' from pg_stat_activity where pid = %s", waiting.pid
+            )
+        )
+
+    await eventually(came_as_far_as_it_can, until=bool)
+    await holder.commit()
+    await task
+    await waiting.commit()
 
 
 async def prepared(store: Store, arrange: Arrange, readers: int = 1) -> tuple[UUID, UUID]:
@@ -434,28 +451,16 @@ async def test_an_untagged_event_and_the_record_of_its_message_id_meet(
 ) -> None:
     """Neither sees what the other hasn't committed; the sender's next round joins them."""
     mailout, batch = await in_flight(direct_store, arrange)
-    steps: list[Call] = [
-        lambda: first.call("apply_ses_events", p_events=bounce(batch, tagged=False)),
-        lambda: first.record(batch, "sent", message_id="m"),
-    ]
-    others: list[Call] = [
-        lambda: second.record(batch, "sent", message_id="m"),
-        lambda: second.call("apply_ses_events", p_events=bounce(batch, tagged=False)),
-    ]
-    await steps[0 if event_first else 1]()
-    other = asyncio.ensure_future(others[0 if event_first else 1]())
 
-    async def came_as_far_as_it_can() -> bool:
-        return other.done() or bool(
-            await arrange.one(
-                "select wait_event_type = 'Lock' from pg_stat_activity where pid = %s", second.pid
-            )
-        )
+    def event(on: Transaction) -> Awaitable[Any]:
+        return on.call("apply_ses_events", p_events=bounce(batch, tagged=False))
 
-    await eventually(came_as_far_as_it_can, until=bool)
-    await first.commit()
-    await other
-    await second.commit()
+    def record(on: Transaction) -> Awaitable[Any]:
+        return on.record(batch, "sent", message_id="m")
+
+    steps = [event, record] if event_first else [record, event]
+    await steps[0](first)
+    await beside(arrange, second, steps[1](second), first)
     await direct_store.apply_parked_events()
     assert await arrange.counts(mailout) == {"bounced": 1}
     assert await arrange.one("select status from subscribers") == "bounced"
@@ -491,6 +496,53 @@ async def test_a_doubled_event_in_two_transactions_counts_once(
     assert (await doubled)["new"] == 0
     await second.commit()
     assert await arrange.one("select count(*) from ses_events") == 1
+
+
+# The rate
+
+
+@pytest.mark.parametrize(
+    "heartbeat_first",
+    [
+        pytest.param(
+            True,
+            marks=pytest.mark.xfail(strict=True, reason="heartbeat.sql does not lock the rate"),
+        ),
+        False,
+    ],
+)
+async def test_a_first_heartbeat_and_the_account_leave_the_rate_that_was_told(
+    direct_store: Store,
+    arrange: Arrange,
+    first: Transaction,
+    second: Transaction,
+    heartbeat_first: bool,
+) -> None:
+    """A process starts while no other lives: it says its rate and asks for the account's at once.
+
+    Left at the account's rate, it would send thousands a second until its next heartbeat.
+    """
+    await living_sender(direct_store, rate=40)
+    await arrange.sql.execute("update executors set heartbeat_at = now() - interval '10 minutes'")
+
+    def heartbeat(on: Transaction) -> Awaitable[Any]:
+        return on.call(
+            "heartbeat",
+            p_executor=uuid4(),
+            p_region=REGION,
+            p_label="test",
+            p_lease_seconds=60.0,
+            p_rate_limit=40.0,
+        )
+
+    def account(on: Transaction) -> Awaitable[Any]:
+        said = {"max_send_rate": 1e5, "max_24h_send": -1, "sent_last_24h": 0}
+        return on.call("record_account", p_region=REGION, p_account=said)
+
+    steps = [heartbeat, account] if heartbeat_first else [account, heartbeat]
+    await steps[0](first)
+    await beside(arrange, second, steps[1](second), first)
+    assert await arrange.one("select rate from send_rates") == 40
 
 
 # Queueing
