@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from app.api.problems import RETRY_AFTER_SECONDS
 from app.domain.remedies import without_addresses
 from app.domain.words import duration, plural
 
+_CODE = re.compile(r"`([^`]+)`")
 _FOLDER = Path(__file__).parent / "dashboard_templates"
 _ASSET_TYPES = {
     "dashboard.css": "text/css",
@@ -65,6 +68,11 @@ def when(iso: str) -> str:
     return f"{at.day} {at:%b %Y, %H:%M} UTC"
 
 
+def coded(text: str) -> Markup:
+    """`text` with what stands between backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704  it is escaped
+
+
 def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -77,6 +85,7 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters.update(
+    coded=coded,
     duration=duration,
     masked=without_addresses,
     number=number,

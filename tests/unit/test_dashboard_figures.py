@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.dashboard_pages import pace, percent
+from app.api.dashboard_pages import coded, pace, percent
 from app.domain.charts import Series, bars_over_time, step_labels
 from app.domain.progress import Progress, Rates
 from app.domain.remedies import remedy, without_addresses
@@ -62,6 +62,10 @@ def test_a_share_has_the_digits_that_tell(share: float, words: str) -> None:
 )  # fmt: skip
 def test_a_pace_too(rate: float, words: str) -> None:
     assert pace(rate) == words
+
+
+def test_code_is_marked_and_everything_else_is_text() -> None:
+    assert coded("Run `a <b>` & <i>") == "Run <code>a &lt;b&gt;</code> &amp; &lt;i&gt;"
 
 
 class TestRemedies:
