@@ -1,0 +1,73 @@
+"""What the dashboard reads, over each way to the database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from app.adapters.store import Store
+from app.domain.batches import Result
+from app.errors import MailoutNotFound
+from tests.support.factories import REGION, Arrange, all_sent, claim, living_sender, start
+
+
+async def test_a_mailout_in_figures(store: Store, arrange: Arrange) -> None:
+    await arrange.subscribers(3)
+    mailout = await arrange.mailout(subject="Three")
+    await start(store, mailout)
+    sender = await living_sender(store)
+    one = await claim(store, mailout, sender, limit=1)
+    await store.record_results(one.attempt_id, all_sent(one))
+    two = await claim(store, mailout, sender, limit=1)
+    refused = Result(two.recipients[0].send_log_id, "failed", code="Refused", message="no")
+    await store.record_results(two.attempt_id, [refused])
+
+    assert (await store.mailout_headline(mailout))["subject"] == "Three"
+    outcomes = await store.mailout_outcomes(mailout)
+    assert {s: n for s, n in outcomes["counts"].items() if n} == {
+        "sent": 1,
+        "failed": 1,
+        "queued": 1,
+    }
+    assert outcomes["unsubscribed"] == 0
+    [group] = outcomes["groups"]
+    assert (group["status"], group["error_code"], group["n"], group["message"]) == (
+        "failed", "Refused", 1, "no",
+    )  # fmt: skip
+    series = await store.mailout_series(mailout)
+    assert series is not None
+    assert [(point["kind"], point["n"]) for point in series["points"]] == [("accepted", 1)]
+    assert 0 < await store.sending_pace(mailout) <= 1
+    assert await store.sending_pace(mailout) <= await store.sending_pace()
+
+
+async def test_an_unknown_mailout(store: Store) -> None:
+    with pytest.raises(MailoutNotFound):
+        await store.mailout_headline(uuid4())
+    assert await store.mailout_series(uuid4()) is None
+
+
+async def test_the_account_and_who_sends(store: Store) -> None:
+    await living_sender(store, rate=14)
+    overview = await store.account_overview(REGION)
+    assert overview["rate"] == 14
+    assert overview["account"]["production_access"] is True
+    [sender] = overview["executors"]
+    assert (sender["label"], sender["alive"]) == ("test", True)
+    assert overview["day"] == {"outcomes": 0, "bounces": 0, "complaints": 0}
+    assert (await store.account_overview("eu-west-3"))["account"] is None
+
+
+async def test_an_ended_session_is_forgotten_when_it_would_be_over(
+    store: Store, arrange: Arrange
+) -> None:
+    now = datetime.now(UTC)
+    await store.end_session("old", now - timedelta(seconds=1))
+    assert await store.session_ended("old")
+    await store.end_session("new", now + timedelta(hours=1))
+    await store.end_session("new", now + timedelta(hours=1))
+    assert await store.session_ended("new")
+    assert not await store.session_ended("old")
+    assert await arrange.one("select count(*) from ended_sessions") == 1
