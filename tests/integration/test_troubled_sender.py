@@ -1,0 +1,291 @@
+"""SES refuses, throttles, says strange things or isn't there: calls stay few, and people are
+failed only for what is theirs."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.adapters.ses import SesSender
+from app.adapters.store import Store
+from app.domain.batches import Account
+from app.domain.lanes import Lanes
+from app.domain.render import Compiled
+from app.errors import DatabaseError, Unavailable
+from app.sandbox.config import SandboxConfig
+from app.sandbox.server import SandboxServer
+from tests.support.factories import REGION, Arrange, an_account
+from tests.support.service import BEARER, Service, in_process, settings_for
+from tests.support.waiting import eventually
+
+READERS = 30
+
+
+async def over(service: Service, mailout: UUID, *statuses: str) -> dict[str, Any]:
+    wanted = statuses or ("sent", "failed")
+    return await eventually(lambda: service.show(mailout), until=lambda s: s["status"] in wanted)
+
+
+def counts(shown: dict[str, Any]) -> dict[str, int]:
+    """Those that occur."""
+    return {status: n for status, n in shown["counts"].items() if n}
+
+
+@contextmanager
+def answering(*answers: bytes) -> Iterator[str]:
+    """An SES that gives these bodies, one a connection; its address."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            for body in answers:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(65536)
+                    head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json"
+                    connection.sendall(f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode())
+                    connection.sendall(body)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread.join(5)
+
+
+# The account
+
+
+async def test_an_account_that_makes_no_sense_is_no_account(dsn: str) -> None:
+    """Cut, empty, a list, a web page, members missing or of another type."""
+    answers = (
+        b'{"SendQuota":{"Max2', b"{}", b"[]", b"<html>hi</html>", b'{"SendQuota":null}',
+        b'{"SendQuota":{"MaxSendRate":14}}',
+        b'{"SendQuota":{"MaxSendRate":"fast","Max24HourSend":1}}',
+    )  # fmt: skip
+    with answering(*answers) as url:
+        ses = await asyncio.to_thread(SesSender, settings_for(dsn, url), max_connections=1)
+        for _ in answers:
+            with pytest.raises(Unavailable):
+                await asyncio.to_thread(ses.get_account)
+
+
+@pytest.mark.parametrize("error", [Unavailable("no sense"), RuntimeError("a bug")], ids=str)
+async def test_an_account_that_cannot_be_read_leaves_what_is_known(
+    dsn: str,
+    direct_store: Store,
+    sandbox: SandboxServer,
+    arrange: Arrange,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    """The service goes on, with the rate and quota it had, and asks again."""
+    asked = 0
+
+    def get_account(self: SesSender) -> Account:
+        nonlocal asked
+        asked += 1
+        raise error
+
+    monkeypatch.setattr(SesSender, "get_account", get_account)
+    monkeypatch.setattr("app.services.account.RETRY_SECONDS", 0.02)
+    await direct_store.record_account(REGION, an_account(max_send_rate=500))
+    await arrange.subscribers(READERS)
+    mailout = await arrange.mailout()
+    async with in_process(settings_for(dsn, sandbox.url)) as service:
+        await service.send(mailout)
+        assert counts(await over(service, mailout)) == {"sent": READERS}
+
+        async def times() -> int:
+            return asked
+
+        await eventually(times, until=lambda n: n > 2)
+        assert (await service.http.get("/health/live")).status_code == 200
+    assert await arrange.one("select rate from send_rates") == 500
+
+
+async def test_an_account_that_cannot_be_recorded_does_not_end_the_service(
+    dsn: str, sandbox: SandboxServer, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = 0
+    record = Store.record_account
+
+    async def refusing(self: Store, region: str, account: Account) -> float | None:
+        nonlocal refusals
+        if refusals < 2:
+            refusals += 1
+            raise DatabaseError("no", sqlstate="XX000")
+        return await record(self, region, account)
+
+    monkeypatch.setattr(Store, "record_account", refusing)
+    monkeypatch.setattr("app.services.account.RETRY_SECONDS", 0.02)
+    await arrange.subscribers(READERS)
+    mailout = await arrange.mailout()
+    async with in_process(settings_for(dsn, sandbox.url)) as service:
+        await service.send(mailout)
+        assert counts(await over(service, mailout)) == {"sent": READERS}
+
+
+async def test_a_person_may_pause_what_waits_for_the_quota(
+    service: Service, arrange: Arrange
+) -> None:
+    """And then it does not go on by itself."""
+    mailout = await arrange.mailout("paused", pause_code="quota", status_reason="Quota.")
+    answer = await service.http.post(f"/mailouts/{mailout}/pause", headers=BEARER)
+    assert (answer.status_code, answer.json()["status"]) == (200, "paused")
+    assert await service.services.store.resume_waiting_mailouts() == []
+    assert (await service.show(mailout))["status_reason"] == "Paused by a person."
+    again = await service.http.post(f"/mailouts/{mailout}/pause", headers=BEARER)
+    assert again.status_code == 409
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("mode", ["bulk", "single"])
+async def test_an_unverified_sender_pauses_the_mailout_and_fails_nobody(
+    dsn: str, arrange: Arrange, mode: str
+) -> None:
+    await arrange.subscribers(120)
+    mailout = await arrange.mailout(from_email="me@not-verified.example")
+    config = SandboxConfig(max_send_rate=1e5, max_24h_send=-1, verified=frozenset({"example.com"}))
+    with SandboxServer(config) as strict:
+        async with in_process(settings_for(dsn, strict.url, SES_SEND_MODE=mode)) as service:
+            await service.send(mailout)
+            shown = await over(service, mailout, "paused")
+            settled = await eventually(
+                lambda: arrange.counts(mailout), until=lambda c: "sending" not in c
+            )
+        requests = strict.stats()["requests"]
+    assert "not verified" in shown["status_reason"]
+    assert "me@not-verified.example" in shown["status_reason"]
+    assert settled == {"queued": 120}
+    calls = requests.get("SendBulkEmail", 0) + requests.get("SendEmail", 0)
+    assert calls <= (16 if mode == "bulk" else 120)
+
+
+async def test_a_test_mail_that_the_account_may_not_send_fails_and_is_not_repeated(
+    service: Service, sandbox: SandboxServer, arrange: Arrange
+) -> None:
+    mailout = await arrange.mailout("draft")
+    sandbox.faults(account_suspended=True)
+    await service.send(mailout, test=True)
+    await eventually(
+        lambda: arrange.one("select count(*) from send_logs where status = 'failed'"),
+        until=lambda n: n == 2,
+    )
+    assert sandbox.stats()["requests"]["SendBulkEmail"] == 1
+    assert await arrange.one("select min(error_code) from send_logs") == "AccountSuspendedException"
+
+
+async def test_a_fault_while_one_mail_is_made_fails_that_recipient_alone(
+    service: Service, sandbox: SandboxServer, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Compiled.values
+
+    def values(self: Compiled, variables: dict[str, Any], *more: Any) -> dict[str, str]:
+        if variables["name"] == "Reader 3":
+            raise OverflowError("int too large to convert to float")
+        return real(self, variables, *more)
+
+    monkeypatch.setattr(Compiled, "values", values)
+    await arrange.subscribers(READERS)
+    mailout = await arrange.mailout()
+    await service.send(mailout)
+    assert counts(await over(service, mailout)) == {"sent": READERS - 1, "failed": 1}
+    assert len(sandbox.accepted()) == READERS - 1
+    failed = await arrange.one("select email from send_logs where status = 'failed'")
+    assert failed == "reader3@example.com"
+
+
+# Throttling and silence
+
+
+async def test_a_few_throttled_recipients_do_not_slow_everybody(
+    service: Service, sandbox: SandboxServer, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slowed: list[bool] = []
+    finished = Lanes.finished
+
+    def noted(self: Lanes, lane: Any, *, throttled: bool, now: float, chance: float) -> None:
+        slowed.append(throttled)
+        finished(self, lane, throttled=throttled, now=now, chance=chance)
+
+    monkeypatch.setattr(Lanes, "finished", noted)
+    sandbox.faults(entry_failure={"probability": 0.05, "statuses": ["ACCOUNT_THROTTLED"]}, seed=7)
+    await arrange.subscribers(600)
+    mailout = await arrange.mailout()
+    await service.send(mailout)
+    assert counts(await over(service, mailout)) == {"sent": 600}
+    # Of the last few who are tried again, one may be half of a call.
+    assert sum(slowed[:12]) == 0
+    assert await arrange.one("select max(attempts) from send_logs") == 1  # it counts for nobody
+
+
+async def test_while_ses_is_away_nobody_is_failed_and_nothing_runs_hot(
+    dsn: str,
+    direct_store: Store,
+    arrange: Arrange,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An hour without a connection, made short: each try is one small batch, and counts for
+    nobody. While the breaker is open the sender hardly asks the database."""
+    looks: list[float] = []
+    work = Store.sender_work
+
+    async def noted(self: Store) -> Any:
+        looks.append(time.monotonic())
+        return await work(self)
+
+    monkeypatch.setattr(Store, "sender_work", noted)
+    monkeypatch.setattr("app.services.deliver.backoff_seconds", lambda *_, **__: 0.0)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    await direct_store.record_account(REGION, an_account())
+    await arrange.subscribers(READERS)
+    mailout = await arrange.mailout()
+    async with in_process(settings_for(dsn, nobody)) as service:
+        sender = service.services.sender
+        assert sender is not None
+        sender.breaker.base_seconds = sender.breaker.cap_seconds = 0.01
+        await service.send(mailout)
+
+        async def openings() -> int:
+            assert sender is not None
+            return sender.breaker.failures
+
+        await eventually(openings, until=lambda n: n > 20)
+        assert (await arrange.counts(mailout)).keys() <= {"queued", "sending"}
+        assert await arrange.one("select max(attempts) from send_logs") <= 1
+        assert await arrange.one("select count(*) from send_logs where status = 'failed'") == 0
+
+        sender.breaker.open_until = time.monotonic() + 60
+        await eventually(
+            lambda: service.show(mailout), until=lambda s: s["counts"]["queued"] == READERS
+        )
+        looks.clear()
+        service.services.wake()
+        await asyncio.sleep(1.5)  # what is asked for meanwhile is counted
+        assert len(looks) <= 10
+
+
+async def test_the_rate_is_used_to_the_full_while_there_is_work(
+    dsn: str, sandbox: SandboxServer, arrange: Arrange
+) -> None:
+    """Looking for new work every second costs no second of sending."""
+    await arrange.subscribers(1_600)
+    mailout = await arrange.mailout()
+    async with in_process(settings_for(dsn, sandbox.url, RATE_LIMIT_PER_SEC="400")) as service:
+        await service.send(mailout)
+        await over(service, mailout)
+    idle = await arrange.one(
+        "select count(*) from (select claimed_at - lag(claimed_at) over (order by claimed_at) gap "
+        "from send_batches) gaps where gap > interval '0.5 s'"
+    )
+    assert idle <= 1  # of four seconds; it was three
