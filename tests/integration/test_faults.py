@@ -76,7 +76,8 @@ async def test_a_refused_connection_is_tried_again(
         )
         await service.send(mailout)
         await eventually(
-            lambda: arrange.one("select max(attempts) from send_logs"), until=lambda n: n
+            lambda: arrange.one("select max(error_code) from send_logs"),
+            until=lambda code: code == "not_connected",
         )
         shown = await eventually(
             lambda: service.show(mailout), until=lambda s: s["counts"]["queued"] == RECIPIENTS
