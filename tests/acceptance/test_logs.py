@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from app.domain.tokens import UnsubscribeTokens
 from tests.acceptance.conftest import World
 from tests.support.factories import Arrange
@@ -184,6 +186,24 @@ def test_hostile_values_cannot_command_a_terminal() -> None:
     colours = re.compile(r"\x1b\[[0-9;]*m")  # structlog's own
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", colours.sub("", log))
     assert "\x1b[31mred" not in log
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_traceback_shows_no_values(log_format: str) -> None:
+    """Pretty tracebacks would print the variables of every frame."""
+    log = run_logging(
+        """
+def fail(email, dsn):
+    raise ValueError("boom")
+bird = "".join(["can", "ary"])  # so that no line of this file holds the values
+try: fail(f"local.{bird}@example.com", f"postgresql://user:{bird}-password@host/db")
+except ValueError: log.exception("failed")
+""",
+        LOG_FORMAT=log_format,
+    )
+    assert "ValueError: boom" in log
+    assert "in fail" in log
+    assert "canary" not in log
 
 
 def test_what_others_write_is_a_line_like_ours() -> None:
