@@ -38,6 +38,7 @@ class Run:
     kills: list[tuple[str, float]] = field(default_factory=list)  # label, when
     stops: int = 0
     restarts: int = 0
+    gave_up: int = 0
     unsubscribed: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -171,6 +172,16 @@ class Run:
             done.set()
             await restarts
 
+    async def supervise(self) -> None:
+        """Start again what ended by itself, as systemd and Docker do."""
+        while True:
+            for executor in self.world.executors:
+                if executor.process.child.poll() is not None:
+                    self.gave_up += 1
+                    executor.kill()
+                    executor.start()
+            await asyncio.sleep(1)
+
     # What comes of it
 
     async def finished(self) -> dict[str, Any] | None:
@@ -252,10 +263,14 @@ async def run(plan: Plan, folder: Path) -> Verdict:
     began = time.monotonic()
     async with world(plan, folder) as running:
         one = Run(running, await _start(running))
-        await one.everything()
-        await one.until(one.finished, "the end of the mailout")
-        sending = time.monotonic() - began
-        verdict = await _judge(one)
+        supervisor = asyncio.create_task(one.supervise())
+        try:
+            await one.everything()
+            await one.until(one.finished, "the end of the mailout")
+            sending = time.monotonic() - began
+            verdict = await _judge(one)
+        finally:
+            supervisor.cancel()
         verdict.figures |= {
             "seconds until the mailout was over": round(sending),
             "seconds in all": round(time.monotonic() - began),
@@ -299,6 +314,7 @@ async def _judge(one: Run) -> Verdict:
         "calls in flight at the kills": open_calls,
         "SIGSTOP beyond the lease": one.stops,
         "immediate restarts of PostgreSQL": one.restarts,
+        "processes that gave up by themselves": one.gave_up,
         "send calls": len(met_calls),
         "calls throttled / without a readable answer": f"{met['throttle']} / {unreadable(met)}",
         "accepted": len(accepted),

@@ -53,7 +53,7 @@ async def test_kills_short(tmp_path: Path, seed: int) -> None:
     plan = Plan(
         name="kills, short",
         seed=seed,
-        recipients=800,
+        recipients=600,
         kills=6,
         executors=3,
         rate=120,
