@@ -10,6 +10,7 @@ and https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ _BIGINT_MAX = 2**63 - 1
 # `\u0000` in JSON text, not preceded by an escaping backslash of its own. PostgreSQL's jsonb and
 # text can't hold NUL, and an event must not be lost because a mail server's answer held one.
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Suppression = Literal["bounced", "complained", "unsubscribed"]
 
@@ -177,14 +180,25 @@ def _load(message: str) -> dict[str, Any]:
     if "\\u0000" in message:
         message = _ESCAPED_NUL.sub(r"\1\\ufffd", message)
     try:
-        value = orjson.loads(message)
+        value = _read(message)
         # orjson reads 1,024 levels but writes 254: what can't be written can't be stored.
         orjson.dumps(value)
-    except (ValueError, TypeError) as exc:  # orjson's errors are subclasses of these
+    # orjson's errors are subclasses of the first two; the standard library's has no limit.
+    except (ValueError, TypeError, RecursionError) as exc:
         raise MalformedEvent("The message is not JSON, or is nested too deeply.") from exc
     if not isinstance(value, dict):
         raise MalformedEvent("The message is JSON, but not an object.")
     return value
+
+
+def _read(message: str) -> Any:
+    """JSON as orjson reads it, and with half a surrogate pair, which JSON can spell and UTF-8 can't
+    (of a subject that was cut within an emoji): the event counts all the same."""
+    try:
+        return orjson.loads(message)
+    except orjson.JSONDecodeError:
+        lenient = json.dumps(json.loads(message), ensure_ascii=False)
+        return orjson.loads(_SURROGATE.sub("\ufffd", lenient))
 
 
 def _object(parent: Mapping[str, Any], key: str) -> dict[str, Any]:
