@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import structlog
@@ -38,6 +39,8 @@ class AccountMonitor:
         self._source = source
         self._region = region
         self._wake = wake
+        # Not the loop's own threads: at a stop nobody waits for a question that hangs.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="ses-account")
         self.account: Account | None = None
         self.error: str | None = None
         self._checked_at = float("-inf")
@@ -65,7 +68,9 @@ class AccountMonitor:
     async def refresh(self) -> Account:
         """Ask SES, record the answer, act on it. Raises Unavailable."""
         try:
-            account = await asyncio.to_thread(self._source.get_account)
+            account = await asyncio.get_running_loop().run_in_executor(
+                self._pool, self._source.get_account
+            )
         except Unavailable as exc:
             self.error = exc.detail
             raise
