@@ -10,13 +10,15 @@ declare
     v_now  timestamptz := clock_timestamp();
     v_rate send_rates;
 begin
+    -- Locked first: the account's answer and another's heartbeat judge the rate after this one.
+    insert into send_rates (region) values (p_region) on conflict do nothing;
+    perform from send_rates where region = p_region for update;
     insert into executors as e (id, region, label, rate_limit, lease_seconds)
     values (p_executor, p_region, p_label, p_rate_limit, p_lease_seconds)
     on conflict (id) do update
        set heartbeat_at = v_now, rate_limit = p_rate_limit, lease_seconds = p_lease_seconds,
            alive_since = case when e.heartbeat_at > v_now - make_interval(secs => p_lease_seconds)
                               then e.alive_since else v_now end;
-    insert into send_rates (region) values (p_region) on conflict do nothing;
     update send_rates r set rate = effective_rate(p_region, r.account) where region = p_region
        and rate is distinct from effective_rate(p_region, r.account);
     select * into v_rate from send_rates where region = p_region;

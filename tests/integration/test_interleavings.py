@@ -501,16 +501,7 @@ async def test_a_doubled_event_in_two_transactions_counts_once(
 # The rate
 
 
-@pytest.mark.parametrize(
-    "heartbeat_first",
-    [
-        pytest.param(
-            True,
-            marks=pytest.mark.xfail(strict=True, reason="heartbeat.sql does not lock the rate"),
-        ),
-        False,
-    ],
-)
+@pytest.mark.parametrize("heartbeat_first", [True, False])
 async def test_a_first_heartbeat_and_the_account_leave_the_rate_that_was_told(
     direct_store: Store,
     arrange: Arrange,
