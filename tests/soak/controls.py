@@ -94,7 +94,7 @@ CONTROLS = (
         LOST,
         (
             Edit(
-                "app/services/sender.py",
+                "app/services/send_batch.py",
                 "            delivery = await self._call(batch, lane, fence)\n",
                 "            await self._store.record_results(\n"
                 "                batch.attempt_id,\n"
@@ -111,11 +111,11 @@ CONTROLS = (
         (
             Edit(
                 "migrations/functions/claim_batch.sql",
-                "    return jsonb_build_object(\n        'attempt_id', v_attempt,",
+                "    return jsonb_build_object(\n        'attempt_id', p_attempt,",
                 "    update send_logs set status = 'queued',\n"
                 "           next_attempt_at = clock_timestamp() + interval '2 s'\n"
-                "     where attempt_id = v_attempt and status = 'sending';\n"
-                "    return jsonb_build_object(\n        'attempt_id', v_attempt,",
+                "     where attempt_id = p_attempt and status = 'sending';\n"
+                "    return jsonb_build_object(\n        'attempt_id', p_attempt,",
             ),
             Edit(
                 "migrations/functions/record_results.sql",
@@ -173,8 +173,8 @@ CONTROLS = (
         (
             Edit(
                 "app/adapters/ses.py",
-                "            return [_UNREADABLE] * len(mails)\n",
-                '            return [Answer("requeue", "no_results")] * len(mails)\n',
+                "            return [_UNREADABLE] * len(entries)\n",
+                '            return [Answer("requeue", "no_results")] * len(entries)\n',
             ),
         ),
     ),
@@ -227,9 +227,9 @@ CONTROLS = (
         (
             Edit(
                 "migrations/functions/finish_mailout.sql",
-                "       or exists (select from send_batches where mailout_id = p_mailout "
-                "and recorded_at is null)\n",
-                "",
+                "        or exists (select from send_batches where mailout_id = p_mailout "
+                "and recorded_at is null);",
+                ";",
             ),
         ),
     ),
