@@ -236,6 +236,8 @@ class Machine(RuleBasedStateMachine):
             else:
                 row.status = "cancelled" if self.model.mailout == "cancelled" else "failed"
             row.message_id = row.message_id or result.message_id
+        elif row.status == "queued" and result.outcome == "sent":
+            row.status, row.message_id = "sent", row.message_id or result.message_id
         elif row.message_id is None:
             row.message_id = result.message_id
 

@@ -193,7 +193,7 @@ CONTROLS = (
     Control(
         "a lease has no fence",
         FENCE,
-        "assert '",
+        "it sent with a lease that it had lost",
         (Edit("app/adapters/ses.py", "if age > self._max_age:", "if age > 1e9:"),),
     ),
     Control(
