@@ -44,6 +44,8 @@ RECORD_TRIES = 5
 """How often the database may refuse (not: be away for) a record before the rows are `unknown`."""
 RECORD_SECONDS = 1.0
 """Kept for recording after the last call was given up at a stop."""
+HICCUP_SECONDS = 2.0
+"""Before what the database was away for, before any call, is tried again."""
 REQUEUE_SECONDS = 30.0
 """Before what failed on our side, before any call, is tried again."""
 
@@ -121,7 +123,7 @@ class SendBatch:
             outcome: Outcome = "failed" if batch.is_test else "requeue"
             return _for_all(batch, outcome, exc.code, exc.detail, halt="content")
         except Unavailable as exc:
-            return _for_all(batch, "requeue", exc.code, exc.detail, REQUEUE_SECONDS)
+            return _for_all(batch, "requeue", exc.code, exc.detail, HICCUP_SECONDS)
         sample = await self._store.sample_subscriber(batch.mailout_id) if batch.is_test else None
         build = partial(self._builder.build, prepared, batch, sample=sample)
         if batch.delay > 0:
