@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -14,6 +14,7 @@ import structlog
 from app.adapters.store import Mailout, Store
 from app.domain.mail import MAX_CALL_BYTES
 from app.errors import (
+    DatabaseUnavailable,
     IdempotencyKeyReused,
     MailoutNotFound,
     MailoutNotReady,
@@ -26,6 +27,10 @@ from app.services.send_warnings import send_warnings
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
+
+READ_SECONDS = 4.0
+
+T = TypeVar("T")
 
 _MAX_CHANGES = 5
 """How often the content may be edited between compiling and claiming before we give up."""
@@ -146,7 +151,7 @@ class StartMailout:
 
         Raises IdempotencyKeyReused.
         """
-        earlier = await self._store.find_send_request(request.key) if request.key else None
+        earlier = await _soon(self._store.find_send_request(request.key)) if request.key else None
         if earlier is None:
             return None
         if earlier.body_hash != request.fingerprint:
@@ -154,8 +159,8 @@ class StartMailout:
         return earlier.response
 
     async def _find(self, request: SendRequest) -> Mailout:
-        mailout = await self._store.find_mailout(
-            request.mailout_id, notion_page=request.notion_page
+        mailout = await _soon(
+            self._store.find_mailout(request.mailout_id, notion_page=request.notion_page)
         )
         if mailout is None:
             raise MailoutNotFound(
@@ -202,6 +207,16 @@ def key_reused() -> IdempotencyKeyReused:
 
 def being_edited() -> Unavailable:
     return Unavailable("The mailout is being edited right now; try again when that is done.")
+
+
+async def _soon(read: Awaitable[T]) -> T:
+    """A read that comes before anything is claimed: a database that takes it and falls silent must
+    not keep the caller waiting. Raises DatabaseUnavailable."""
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            return await read
+    except TimeoutError as exc:
+        raise DatabaseUnavailable("The database does not answer.") from exc
 
 
 def not_ready(mailout_id: UUID, status: str) -> MailoutNotReady:
