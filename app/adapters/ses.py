@@ -6,7 +6,6 @@ after a timeout or a reset, and SES has no idempotency token: each may be accept
 
 from __future__ import annotations
 
-import json
 import ssl
 import threading
 import time
@@ -293,53 +292,6 @@ _UNREADABLE = Answer(
     "SES's answer was cut or does not match the call.",
     halt="unreachable",
 )
-
-
-def _bulk_notice(
-    notice: Notice, destination: dict[str, list[str]], tags: Sequence[tuple[str, str]]
-) -> dict[str, Any]:
-    """A notice as the only entry of a bulk call: its texts are the values, so that nothing in
-    them is read as a template."""
-    values = {"subject": notice.subject, "html": notice.html, "text": notice.text}
-    return {
-        "DefaultContent": {
-            "Template": {
-                "TemplateContent": {
-                    "Subject": "{{subject}}",
-                    "Html": "{{html}}",
-                    "Text": "{{text}}",
-                },
-                "TemplateData": "{}",
-            }
-        },
-        "BulkEmailEntries": [
-            {
-                "Destination": destination,
-                "ReplacementTags": name_values(tags),
-                "ReplacementEmailContent": {
-                    "ReplacementTemplate": {"ReplacementTemplateData": json.dumps(values)}
-                },
-            }
-        ],
-    }
-
-
-def _single_notice(
-    notice: Notice, destination: dict[str, list[str]], tags: Sequence[tuple[str, str]]
-) -> dict[str, Any]:
-    return {
-        "Destination": destination,
-        "EmailTags": name_values(tags),
-        "Content": {
-            "Simple": {
-                "Subject": {"Data": notice.subject, "Charset": "UTF-8"},
-                "Body": {
-                    "Html": {"Data": notice.html, "Charset": "UTF-8"},
-                    "Text": {"Data": notice.text, "Charset": "UTF-8"},
-                },
-            }
-        },
-    }
 
 
 def _failed_call(exc: Exception, call: _Call, entries: int) -> Answer:

@@ -8,7 +8,7 @@ recipient, and SES pastes the outcome (DESIGN.md 2).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +70,8 @@ class Part:
         self._known: dict[tuple[str, str, str], str] = {}
         self.constant: dict[str, str] = {}
         self._steps: list[_Step] = []
+        self._bare: list[tuple[str, _Step, Callable[[Mapping[str, Any]], str]]] = []
+        self._other: list[_Step] = []
         self.template = "".join(self._compiled())
         # Static text and hole names in turns, so that pasting is one join.
         self._pieces = _HOLE.split(self.template)
@@ -85,11 +87,29 @@ class Part:
 
         gaps: gets the variables that were to be shown and are missing.
         """
+        steps = self._steps
+        if gaps is None:
+            for hole, step, look_up in self._bare:
+                text = look_up(variables)
+                if not text.isascii():
+                    _check_sendable(text, step.node)
+                values[hole] = self._shown(step, text)
+            steps = self._other
+        if steps:
+            self._render(steps, variables, values, gaps)
+
+    def _render(
+        self,
+        steps: list[_Step],
+        variables: Mapping[str, Any],
+        values: dict[str, str],
+        gaps: set[str] | None,
+    ) -> None:
         context = liquid.Context(self._source, globals=variables)
         context.gaps = gaps
         buffer = liquid.output_buffer(self._source.env)
         ends: list[int] = []
-        for step in self._steps:
+        for step in steps:
             try:
                 step.node.render(context, buffer)
             except Exception as exc:
@@ -97,11 +117,14 @@ class Part:
                 raise RenderError(_reason(exc, step.node)) from exc
             ends.append(buffer.tell())
         output, start = buffer.getvalue(), 0
-        for step, end in zip(self._steps, ends, strict=True):
+        for step, end in zip(steps, ends, strict=True):
             if step.hole:
-                value = step.before + output[start:end] + step.after
-                values[step.hole] = CONTROL.sub(" ", value) if self._one_line else value
+                values[step.hole] = self._shown(step, output[start:end])
             start = end
+
+    def _shown(self, step: _Step, text: str) -> str:
+        value = f"{step.before}{text}{step.after}"
+        return CONTROL.sub(" ", value) if self._one_line else value
 
     def paste(self, values: Mapping[str, str]) -> str:
         pieces = self._pieces.copy()
@@ -131,7 +154,7 @@ class Part:
         static = next(statics)
         for node in nodes:
             if isinstance(node, (AssignNode, CaptureNode)):
-                self._steps.append(_Step(node))
+                self._add(_Step(node))
                 continue
             text = static.rstrip(_SPECIAL)
             following = next(statics)
@@ -149,10 +172,23 @@ class Part:
         name = self._known.get(key) if shared else None
         if name is None:
             name = next(self._names)
-            self._steps.append(_Step(node, name, before, after))
+            self._add(_Step(node, name, before, after), bare=shared)
             if shared:
                 self._known[key] = name
         return f"{{{{{name}}}}}"
+
+    def _add(self, step: _Step, *, bare: bool = False) -> None:
+        """bare: its variables are those of the recipient, whatever other steps do."""
+        self._steps.append(step)
+        look_up = (
+            step.node.lookup(escaped=self._source.env.autoescape)
+            if bare and isinstance(step.node, Shown)
+            else None
+        )
+        if look_up and step.hole:
+            self._bare.append((step.hole, step, look_up))
+        else:
+            self._other.append(step)
 
     def _static(self, text: str) -> str:
         return _LITERAL_TAG.sub(self._constant, text)
@@ -163,6 +199,14 @@ class Part:
             name = next(self._names)
             self.constant[name] = match[0]
         return f"{{{{{name}}}}}"
+
+
+def _check_sendable(text: str, node: Node) -> None:
+    """Half of a surrogate pair can't be written in UTF-8. Raises RenderError, as Liquid does."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise RenderError(_reason(exc, node)) from exc
 
 
 def _expression(node: Node) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from itsdangerous import Signer
+from itsdangerous import HMACAlgorithm, Signer
 
 from app.errors import AppError
 
@@ -51,14 +51,11 @@ class UnsubscribeTokens:
         """
         if not secrets or not all(secrets):
             raise ValueError("UNSUBSCRIBE_SECRET needs at least one secret, and none empty.")
-        self._signers = [
-            Signer(secret, salt=_PURPOSE, key_derivation="hmac", digest_method=hashlib.sha256)
-            for secret in secrets
-        ]
+        self._signers = [_signer(secret) for secret in secrets]
 
     def sign(self, subscriber_id: UUID, mailout_id: UUID | None, *, test: bool = False) -> str:
         """A token of 67 or 88 characters, letters, digits, `-`, `_` and one dot."""
-        payload = _encode(UnsubscribeTarget(subscriber_id, mailout_id, test))
+        payload = _encode(subscriber_id, mailout_id, test=test)
         return self._signers[0].sign(payload).decode("ascii")
 
     def verify(self, token: str) -> UnsubscribeTarget:
@@ -72,7 +69,7 @@ class UnsubscribeTokens:
         if match is None:
             raise InvalidToken
         target = _decode(match[1])
-        payload = _encode(target)
+        payload = _encode(target.subscriber_id, target.mailout_id, test=target.test)
         fits = [
             hmac.compare_digest(signer.sign(payload), token.encode("ascii"))
             for signer in self._signers
@@ -82,9 +79,24 @@ class UnsubscribeTokens:
         return target
 
 
-def _encode(target: UnsubscribeTarget) -> bytes:
-    mailout = target.mailout_id.bytes if target.mailout_id else b""
-    content = bytes([_TEST if target.test else 0]) + target.subscriber_id.bytes + mailout
+class _Sha256(HMACAlgorithm):
+    """HMAC-SHA256 in one call, several times faster than `hmac.new`: one is made for each mail."""
+
+    def get_signature(self, key: bytes, value: bytes) -> bytes:
+        return hmac.digest(key, value, "sha256")
+
+
+def _signer(secret: str) -> Signer:
+    """The key is derived here, once, and not anew for each signature."""
+    key = Signer(
+        secret, salt=_PURPOSE, key_derivation="hmac", digest_method=hashlib.sha256
+    ).derive_key()
+    return Signer(key, salt=_PURPOSE, key_derivation="none", algorithm=_Sha256())
+
+
+def _encode(subscriber_id: UUID, mailout_id: UUID | None, *, test: bool) -> bytes:
+    mailout = mailout_id.bytes if mailout_id else b""
+    content = bytes([_TEST if test else 0]) + subscriber_id.bytes + mailout
     return base64.urlsafe_b64encode(content).rstrip(b"=")
 
 

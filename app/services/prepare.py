@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
 from app.adapters.store import MailoutContent
@@ -99,7 +98,7 @@ class MailBuilder:
 
     def unsubscribe_url(self, mailout_id: UUID, subscriber_id: UUID | None, *, test: bool) -> str:
         token = self._tokens.sign(subscriber_id or UUID(int=0), mailout_id, test=test)
-        return f"{self._base_url}/unsubscribe?token={quote(token, safe='')}"
+        return f"{self._base_url}/unsubscribe?token={token}"  # nothing in it needs quoting
 
     def build(
         self,
