@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from app.domain.batches import Account, Batch, Idle, Recipient, Result
 from app.domain.guards import GuardLimits, Trip
@@ -219,46 +219,52 @@ class Store:
         )
         return None if rate is None else float(rate)
 
-    async def claim_batch(
+    async def claim_batches(
         self,
         mailout_id: UUID,
         executor_id: UUID,
         *,
+        attempts: Sequence[UUID],
         region: str,
         limit: int,
         test: bool = False,
         guards: GuardLimits | None = None,
-        attempt_id: UUID | None = None,
-    ) -> Batch | Idle:
-        """attempt_id: the caller's, to give a claim back whose answer it never gets."""
+    ) -> tuple[Batch, ...] | Idle:
+        """At most one batch of `limit` recipients per attempt: as many as tokens are due for.
+
+        attempts: new ids, the caller's, to give claims back whose answer it never gets.
+        """
         row = await self._call(
-            "claim_batch",
+            "claim_batches",
             p_mailout=str(mailout_id),
             p_executor=str(executor_id),
             p_region=region,
             p_limit=limit,
+            p_attempts=[str(attempt) for attempt in attempts],
             p_test=test,
-            p_attempt=str(attempt_id or uuid4()),
             **_limits(guards),
         )
         if "reason" in row:
             return Idle(row["reason"], float(row.get("seconds", 0)))
-        return Batch(
-            attempt_id=UUID(row["attempt_id"]),
-            mailout_id=mailout_id,
-            recipients=tuple(
-                Recipient(
-                    send_log_id=r["id"],
-                    email=r["email"],
-                    attempts=r["attempts"],
-                    subscriber_id=UUID(r["subscriber_id"]) if r["subscriber_id"] else None,
-                    name=r["name"],
-                    fields=r["fields"] or {},
-                )
-                for r in row["rows"]
-            ),
-            delay=float(row["delay"]),
-            is_test=test,
+        return tuple(
+            Batch(
+                attempt_id=UUID(batch["attempt_id"]),
+                mailout_id=mailout_id,
+                recipients=tuple(
+                    Recipient(
+                        send_log_id=r["id"],
+                        email=r["email"],
+                        attempts=r["attempts"],
+                        subscriber_id=UUID(r["subscriber_id"]) if r["subscriber_id"] else None,
+                        name=r["name"],
+                        fields=r["fields"] or {},
+                    )
+                    for r in batch["rows"]
+                ),
+                delay=float(batch["delay"]),
+                is_test=test,
+            )
+            for batch in row["batches"]
         )
 
     async def record_results(

@@ -41,7 +41,7 @@ class Lanes:
         lanes: tuple[Lane, ...]
         if self.mode == "single":
             lanes = ("single",)
-        elif self.mode == "bulk" or not self._is_limited(now):
+        elif self.mode == "bulk" or not self.limited(now):
             lanes = ("bulk",)
         else:
             lanes = ("bulk", "single")
@@ -50,9 +50,13 @@ class Lanes:
                 return lane, 0.0
         return None, min(self._open_at[lane] for lane in lanes) - now
 
+    def limited(self, now: float) -> bool:
+        """Whether bulk calls have to be a second apart."""
+        return self.limited_until is not None and now < self.limited_until
+
     def started(self, lane: Lane, now: float) -> None:
         """A call begins: while limited, the next bulk call is a second away."""
-        if lane == "bulk" and self._is_limited(now):
+        if lane == "bulk" and self.limited(now):
             self._open_at["bulk"] = max(self._open_at["bulk"], now + LIMITED_SPACING_SECONDS)
 
     def finished(self, lane: Lane, *, throttled: bool, now: float, chance: float) -> None:
@@ -86,6 +90,3 @@ class Lanes:
             self._calls.clear()
             self._throttled["bulk"] = 0
             self._open_at["bulk"] = now + LIMITED_SPACING_SECONDS
-
-    def _is_limited(self, now: float) -> bool:
-        return self.limited_until is not None and now < self.limited_until

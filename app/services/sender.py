@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 
 CAREFUL_BATCH = 10
 """After a call whose outcome is unknown, until one succeeds: fewer recipients at stake."""
+CLAIMED_AT_ONCE = 8
+"""Batches: beyond some thousand recipients a second, a commit per batch is what takes longest."""
 POLL_SECONDS = 1.0
 FIRST_SLICE = 1_000
 SLICE = 20_000
@@ -236,7 +238,7 @@ class Sender:
             return False
 
     async def _take_turn(self, mailout_id: UUID, test: bool) -> bool:
-        """Claim and launch one batch of a mailout; False when it has nothing to do now."""
+        """Claim and launch a mailout's next batches; False when it has nothing to do now."""
         lane = await self._open_lane()
         if lane is None:
             return False
@@ -245,31 +247,52 @@ class Sender:
         if self._stopping.asked:
             slots.release()
             return False
-        # The fence counts from before the claim: the process may be stopped while it waits for
-        # the answer. The attempt's id is ours, so that a claim without an answer can be returned.
-        fence, attempt_id = Fence(self._settings.lease_seconds / 2), uuid4()
+        # The attempts' ids are ours, so that a claim without an answer can be returned.
+        attempts = [uuid4()]
+        while len(attempts) < self._claims() and not slots.locked():
+            await slots.acquire()
+            attempts.append(uuid4())
+        launched = 0
         try:
-            claim = await self._store.claim_batch(
+            # The fence counts from before the claim: the process may be stopped while it waits for
+            # the answer.
+            fence = Fence(self._settings.lease_seconds / 2)
+            claim = await self._claim(mailout_id, attempts, lane, test=test)
+            if isinstance(claim, Idle):
+                return await self._idle(mailout_id, claim)
+            for batch in claim:
+                self._send.lanes.started(lane, time.monotonic())
+                task = asyncio.create_task(self._send(batch, lane, fence))
+                self._in_flight.add(task)
+                task.add_done_callback(lambda done: self._landed(done, slots))
+                launched += 1
+            return True
+        finally:
+            for _ in attempts[launched:]:
+                slots.release()
+
+    async def _claim(
+        self, mailout_id: UUID, attempts: list[UUID], lane: Lane, *, test: bool
+    ) -> tuple[Batch, ...] | Idle:
+        try:
+            return await self._store.claim_batches(
                 mailout_id,
                 self.id,
-                attempt_id=attempt_id,
+                attempts=attempts,
                 region=self._region,
                 test=test,
                 limit=self._limit(lane),
                 guards=self._guards.limits,
             )
         except BaseException:
-            self._orphans[attempt_id] = time.monotonic()
-            slots.release()
+            self._orphans.update(dict.fromkeys(attempts, time.monotonic()))
             raise
-        if isinstance(claim, Batch):
-            self._send.lanes.started(lane, time.monotonic())
-            task = asyncio.create_task(self._send(claim, lane, fence))
-            self._in_flight.add(task)
-            task.add_done_callback(lambda done: self._landed(done, slots))
-            return True
-        slots.release()
-        return await self._idle(mailout_id, claim)
+
+    def _claims(self) -> int:
+        """How many batches one claim may take at most, if tokens are due for them. Just one while
+        each call is a trial, or bulk calls are a second apart."""
+        trial = self.breaker.probing or self.breaker.failures > 0
+        return 1 if trial or self._send.lanes.limited(time.monotonic()) else CLAIMED_AT_ONCE
 
     def _landed(self, done: asyncio.Task[None], slots: asyncio.Semaphore) -> None:
         self._in_flight.discard(done)

@@ -2,7 +2,7 @@
 -- the count of queued rows, from their partial index: 40 to 250 ms for a million. `unknown` counts
 -- a week back, since rows that nobody wants to resend stay as they are.
 -- In `regions`, those that SES was asked for within a day, null is not known yet; a `quota` of -1 is
--- no limit; `tokens`: recipients that the shared rate would let go now, as claim_batch counts them.
+-- no limit; `tokens`: recipients that the shared rate would let go now, as claim_batches counts them.
 create or replace function metrics_snapshot() returns jsonb
 language sql volatile set search_path = public, pg_temp as $$
     select jsonb_build_object(

@@ -39,7 +39,7 @@ begin
             'schema_status', 'mailout_content', 'mailout_content_hash', 'find_mailout',
             'snapshot_content', 'find_send_request', 'audience_tags', 'count_audience',
             'claim_mailout', 'queue_recipients', 'sender_work', 'heartbeat', 'is_alive',
-            'effective_rate', 'leave', 'recover_lost', 'record_account', 'claim_batch',
+            'effective_rate', 'leave', 'recover_lost', 'record_account', 'claim_batches',
             'record_results', 'finish_mailout', 'closing_reason', 'ready_mailout', 'pause_mailout',
             'resume_mailout', 'resume_waiting_mailouts', 'cancel_mailout', 'cancel_recipients',
             'resend_mailout', 'mailout_transition', 'send_log_rank', 'subscriber_rank',

@@ -16,6 +16,7 @@ from tests.support.factories import (
     claim,
     living_sender,
     start,
+    try_claim,
 )
 
 
@@ -160,9 +161,7 @@ async def test_racing_claims_never_share_a_recipient(store: Store, arrange: Arra
     mailout = await arrange.mailout()
     await start(store, mailout)
     senders = [await living_sender(store) for _ in range(4)]
-    batches = await asyncio.gather(
-        *(store.claim_batch(mailout, s, region=REGION, limit=10) for s in senders * 2)
-    )
+    batches = await asyncio.gather(*(try_claim(store, mailout, s, limit=10) for s in senders * 2))
     seen = [r.send_log_id for b in batches if isinstance(b, Batch) for r in b.recipients]
     assert len(seen) == len(set(seen))
 
@@ -256,7 +255,7 @@ async def test_a_dead_senders_rows_become_unknown_and_a_late_answer_counts(
     )
     assert await store.recover_lost(alive) == 2
     assert await arrange.counts(mailout) == {"unknown": 2}
-    nothing = await store.claim_batch(mailout, alive, region=REGION, limit=50)
+    nothing = await try_claim(store, mailout, alive, limit=50)
     assert nothing == Idle("empty")
     await store.record_results(batch.attempt_id, all_sent(batch))
     assert await arrange.counts(mailout) == {"sent": 2}
@@ -270,7 +269,7 @@ async def test_a_sender_with_an_overdue_heartbeat_gets_nothing(
     await start(store, mailout)
     sender = await living_sender(store)
     await arrange.sql.execute("update executors set heartbeat_at = now() - interval '2 minutes'")
-    assert await store.claim_batch(mailout, sender, region=REGION, limit=1) == Idle("lease")
+    assert await try_claim(store, mailout, sender, limit=1) == Idle("lease")
 
 
 async def test_who_unsubscribes_in_mid_send_gets_nothing_from_the_next_claim_on(
@@ -292,7 +291,7 @@ async def test_a_deleted_subscriber_is_skipped(store: Store, arrange: Arrange) -
     mailout = await arrange.mailout()
     await start(store, mailout)
     await arrange.sql.execute("delete from subscribers")
-    claimed = await store.claim_batch(mailout, await living_sender(store), region=REGION, limit=1)
+    claimed = await try_claim(store, mailout, await living_sender(store), limit=1)
     assert claimed == Idle("skipped")
     assert await arrange.one("select error_code from send_logs") == "deleted"
 
@@ -305,7 +304,7 @@ async def test_pause_resume_and_cancel(store: Store, arrange: Arrange) -> None:
     batch = await claim(store, mailout, sender, limit=1)
     assert (await store.pause_mailout(mailout, "person", "Wait.")).changed
     assert not (await store.pause_mailout(mailout, "person", "Again.")).changed
-    paused = await store.claim_batch(mailout, sender, region=REGION, limit=1)
+    paused = await try_claim(store, mailout, sender, limit=1)
     assert paused == Idle("not_sending")
     assert (await store.resume_mailout(mailout)).status == "sending"
     assert (await store.cancel_mailout(mailout)).status == "cancelled"
@@ -372,7 +371,7 @@ async def test_a_batch_never_exceeds_a_seconds_tokens_and_the_next_waits(
     sender = await living_sender(store, rate=14)
     batch = await claim(store, mailout, sender)
     assert len(batch.recipients) == 14
-    idle = await store.claim_batch(mailout, sender, region=REGION, limit=50)
+    idle = await try_claim(store, mailout, sender, limit=50)
     assert isinstance(idle, Idle)
     assert idle.reason == "wait"
     assert 0.5 < idle.seconds <= 1.0
@@ -384,7 +383,7 @@ async def test_a_rate_below_one_works(store: Store, arrange: Arrange) -> None:
     await start(store, mailout)
     sender = await living_sender(store, rate=0.9)
     assert len((await claim(store, mailout, sender)).recipients) == 1
-    idle = await store.claim_batch(mailout, sender, region=REGION, limit=50)
+    idle = await try_claim(store, mailout, sender, limit=50)
     assert isinstance(idle, Idle)
     assert 0.9 < idle.seconds < 1.2
 
@@ -395,7 +394,7 @@ async def test_the_daily_quota_is_never_exceeded(store: Store, arrange: Arrange)
     await start(store, mailout)
     sender = await living_sender(store, account=an_account(max_24h_send=100, sent_last_24h=97))
     assert len((await claim(store, mailout, sender)).recipients) == 3
-    assert await store.claim_batch(mailout, sender, region=REGION, limit=50) == Idle("quota")
+    assert await try_claim(store, mailout, sender, limit=50) == Idle("quota")
 
 
 async def test_test_mails_change_nobody(store: Store, arrange: Arrange) -> None:
@@ -409,9 +408,7 @@ async def test_test_mails_change_nobody(store: Store, arrange: Arrange) -> None:
     sample = await store.sample_subscriber(mailout)
     assert sample is not None
     assert (sample["name"], sample["fields"]) == ("Ann", {"city": "Lisbon"})
-    batch = await store.claim_batch(
-        mailout, await living_sender(store), region=REGION, limit=50, test=True
-    )
+    batch = await try_claim(store, mailout, await living_sender(store), limit=50, test=True)
     assert isinstance(batch, Batch)
     await store.record_results(batch.attempt_id, all_sent(batch))
     shown = await store.show_mailout(mailout)
@@ -459,7 +456,7 @@ async def test_a_mailout_of_another_database_is_held_for_a_person(
     shown = await store.show_mailout(mailout)
     assert shown["status"] == "paused"
     assert "restored" in shown["status_reason"]
-    assert await store.claim_batch(mailout, sender, region=REGION, limit=5) == Idle("not_sending")
+    assert await try_claim(store, mailout, sender, limit=5) == Idle("not_sending")
     assert await store.resume_waiting_mailouts() == []
     assert (await store.resume_mailout(mailout)).changed
     assert len((await claim(store, mailout, sender)).recipients) == 2

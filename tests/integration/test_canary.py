@@ -14,7 +14,7 @@ from app.adapters.store import Store
 from app.domain.batches import Batch, Idle
 from app.sandbox.server import SandboxServer
 from tests.integration.test_guards import LIMITS, Mailed
-from tests.support.factories import REGION, Arrange, all_sent, living_sender, start
+from tests.support.factories import Arrange, all_sent, living_sender, start, try_claim
 from tests.support.service import Service, command, environment
 from tests.support.waiting import eventually
 
@@ -43,7 +43,7 @@ async def with_canary(
 
 
 async def claim(store: Store, mailout: UUID, sender: UUID) -> Batch | Idle:
-    return await store.claim_batch(mailout, sender, region=REGION, limit=50, guards=LIMITS)
+    return await try_claim(store, mailout, sender, limit=50, guards=LIMITS)
 
 
 async def send_all(store: Store, mailout: UUID, sender: UUID) -> Mailed:

@@ -15,7 +15,7 @@ from app.adapters.store import Store
 from app.domain.batches import Batch, Idle, Recipient
 from app.domain.guards import GuardLimits
 from app.services.guards import Guards
-from tests.support.factories import REGION, Arrange, all_sent, living_sender, start
+from tests.support.factories import Arrange, all_sent, living_sender, start, try_claim
 
 LIMITS = GuardLimits(bounce_rate=0.05, complaint_rate=0.001)
 
@@ -62,9 +62,7 @@ class Mailed:
         return tripped
 
     async def claim(self, limit: int = 1) -> Batch | Idle:
-        return await self.store.claim_batch(
-            self.mailout, self.sender, region=REGION, limit=limit, guards=LIMITS
-        )
+        return await try_claim(self.store, self.mailout, self.sender, limit=limit, guards=LIMITS)
 
     async def enforce(self) -> str:
         """The mailout's status after the guards had their say."""
@@ -87,9 +85,7 @@ async def mailed(store: Store, arrange: Arrange, accepted: int, queued: int = 5)
     sender = await living_sender(store)
     rows: list[tuple[Recipient, UUID]] = []
     while len(rows) < accepted:
-        batch = await store.claim_batch(
-            mailout, sender, region=REGION, limit=min(500, accepted - len(rows))
-        )
+        batch = await try_claim(store, mailout, sender, limit=min(500, accepted - len(rows)))
         assert isinstance(batch, Batch), batch
         await store.record_results(batch.attempt_id, all_sent(batch))
         rows += [(recipient, batch.attempt_id) for recipient in batch.recipients]
@@ -179,7 +175,7 @@ async def test_test_mails_count_for_nothing(direct_store: Store, arrange: Arrang
     mailout = await arrange.mailout()
     await direct_store.queue_test(mailout, [f"t{n}@example.com" for n in range(100)])
     sender = await living_sender(direct_store)
-    batch = await direct_store.claim_batch(mailout, sender, region=REGION, limit=100, test=True)
+    batch = await try_claim(direct_store, mailout, sender, limit=100, test=True)
     assert isinstance(batch, Batch)
     await direct_store.record_results(batch.attempt_id, all_sent(batch))
     rows = [(recipient, batch.attempt_id) for recipient in batch.recipients]
@@ -221,7 +217,7 @@ async def test_an_event_without_tags_counts_when_its_message_id_is_recorded(
     mailout = await arrange.mailout()
     await start(direct_store, mailout)
     sender = await living_sender(direct_store)
-    batch = await direct_store.claim_batch(mailout, sender, region=REGION, limit=1)
+    batch = await try_claim(direct_store, mailout, sender, limit=1)
     assert isinstance(batch, Batch)
     one = Mailed(direct_store, mailout, sender, [(batch.recipients[0], batch.attempt_id)])
     untagged = dict.fromkeys(("mailout_id", "send_log_id", "attempt"))

@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 
 from app.adapters.store import Store
 from app.domain.batches import Batch, Idle, Outcome, Result
-from tests.support.factories import REGION, Arrange, claim, living_sender, start
+from tests.support.factories import REGION, Arrange, claim, living_sender, start, try_claim
 from tests.support.waiting import eventually
 
 
@@ -47,9 +47,15 @@ class Transaction:
         return await self.call("record_results", p_attempt=batch.attempt_id, p_results=results)
 
     async def claim(self, mailout: UUID, sender: UUID, limit: int = 50) -> Any:
-        return await self.call(
-            "claim_batch", p_mailout=mailout, p_executor=sender, p_region=REGION, p_limit=limit
+        answer = await self.call(
+            "claim_batches",
+            p_mailout=mailout,
+            p_executor=sender,
+            p_region=REGION,
+            p_limit=limit,
+            p_attempts=[str(uuid4())],
         )
+        return answer["batches"][0] if "batches" in answer else answer
 
     async def commit(self) -> None:
         await self._connection.commit()
@@ -384,7 +390,7 @@ async def test_a_late_acceptance_of_an_earlier_attempt_ends_a_resend(
     assert ended == "sent"
     assert await arrange.counts(mailout) == {"sent": 1}
     sender = await living_sender(direct_store)
-    again = await direct_store.claim_batch(mailout, sender, region=REGION, limit=50)
+    again = await try_claim(direct_store, mailout, sender, limit=50)
     assert again == Idle("not_sending")
     # What is told of it from now on finds it.
     await direct_store.apply_ses_events(bounce(batch, tagged=False))

@@ -19,7 +19,7 @@ READERS = 30
 @pytest.mark.parametrize(
     "function",
     [
-        "claim_batch",
+        "claim_batches",
         "record_results",
         "queue_recipients",
         "heartbeat",

@@ -29,7 +29,7 @@ from psycopg.rows import dict_row
 from app.adapters.postgres import PostgresDatabase
 from app.adapters.store import Store
 from app.domain.batches import Batch, Outcome, Result
-from tests.support.factories import REGION, Arrange, living_sender
+from tests.support.factories import Arrange, living_sender, try_claim
 
 T = TypeVar("T")
 
@@ -170,9 +170,7 @@ class Machine(RuleBasedStateMachine):
     @rule(limit=st.integers(1, READERS))
     def claim(self, limit: int) -> None:
         model = self.model
-        found = self.wait(
-            self.store.claim_batch(self.mailout, self.sender, region=REGION, limit=limit)
-        )
+        found = self.wait(try_claim(self.store, self.mailout, self.sender, limit=limit))
         due = sorted(
             (row.id, email) for email, row in model.rows.items() if row.status == "queued"
         )[:limit]

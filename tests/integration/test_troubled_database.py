@@ -78,10 +78,10 @@ async def test_a_claim_whose_answer_is_lost_is_given_back(
     async def commit(real: Real) -> Any:
         if late:
             await asked_in_vain.wait()
-        return await eventually(real, until=lambda answer: "rows" in answer)
+        return await eventually(real, until=lambda answer: "batches" in answer)
 
     async def between(function: str, real: Real) -> Any:
-        if function == "claim_batch" and alive and not lost:
+        if function == "claim_batches" and alive and not lost:
             lost.append(asyncio.ensure_future(commit(real)))
             if not late:
                 await lost[0]
@@ -117,8 +117,8 @@ async def test_an_attempt_counts_from_before_its_claim(
 
     async def between(function: str, real: Real) -> Any:
         answer = await real()
-        if function == "claim_batch" and "attempt_id" in answer and not held:
-            held.append(answer["attempt_id"])
+        if function == "claim_batches" and "batches" in answer and not held:
+            held.extend(batch["attempt_id"] for batch in answer["batches"])
             await asyncio.sleep(1.2)  # more than half a lease, after which nothing may leave
         return answer
 
@@ -271,7 +271,7 @@ async def test_one_mailouts_trouble_is_not_the_next_ones(
     await arrange.subscribers(READERS)
     bad = await arrange.mailout("sending", started_at="2020-01-01")
     await arrange.sql.execute("update mailouts set started_in = database_identity()")
-    claim = Store.claim_batch
+    claim = Store.claim_batches
     refusals = 0
 
     async def refusing(self: Store, mailout_id: UUID, *args: Any, **kwargs: Any) -> Any:
@@ -281,7 +281,7 @@ async def test_one_mailouts_trouble_is_not_the_next_ones(
             raise DatabaseError("no", sqlstate="XX000")
         return await claim(self, mailout_id, *args, **kwargs)
 
-    monkeypatch.setattr(Store, "claim_batch", refusing)
+    monkeypatch.setattr(Store, "claim_batches", refusing)
     mailout = await arrange.mailout()
     async with in_process(settings_for(dsn, sandbox.url)) as service:
         await service.send(mailout)

@@ -110,12 +110,12 @@ CONTROLS = (
         TWICE,
         (
             Edit(
-                "migrations/functions/claim_batch.sql",
-                "    return jsonb_build_object(\n        'attempt_id', p_attempt,",
+                "migrations/functions/claim_batches.sql",
+                "    return jsonb_build_object('batches',",
                 "    update send_logs set status = 'queued',\n"
                 "           next_attempt_at = clock_timestamp() + interval '2 s'\n"
-                "     where attempt_id = p_attempt and status = 'sending';\n"
-                "    return jsonb_build_object(\n        'attempt_id', p_attempt,",
+                "     where attempt_id = any (v_attempts) and status = 'sending';\n"
+                "    return jsonb_build_object('batches',",
             ),
             Edit(
                 "migrations/functions/record_results.sql",
@@ -142,7 +142,7 @@ CONTROLS = (
         "mailed after they left",
         (
             Edit(
-                "migrations/functions/claim_batch.sql",
+                "migrations/functions/claim_batches.sql",
                 "set status = case when s.status = 'active' or p_test then 'sending' "
                 "else 'skipped' end,",
                 "set status = 'sending',",

@@ -228,7 +228,7 @@ class Run:
         most = round(self.plan.rate) + self.plan.batch
         due = fullest_second((row["due"], row["tokens"]) for row in rows)
         verdict.expect("most tokens due in one second", due, at_most=most)
-        # A batch is claimed up to 0.05 s before its last token falls due (claim_batch.sql).
+        # A batch is claimed up to 0.05 s before its last token falls due (claim_batches.sql).
         claimed = fullest_second((row["claimed"], row["tokens"]) for row in rows)
         early = round(0.05 * self.plan.rate) + 1
         verdict.expect("most claimed in one second", claimed, at_most=most + early)

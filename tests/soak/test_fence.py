@@ -48,7 +48,9 @@ async def test_a_sender_stopped_beyond_its_lease_sends_nothing_with_it(
         async with await psycopg.AsyncConnection.connect(dsn) as holder:
             await holder.execute(held.encode())
             with process(tmp_path, variables, "worker") as worker:
-                function = {"in the claim": "claim_batch", "in the call": "snapshot_content"}[point]
+                function = {"in the claim": "claim_batches", "in the call": "snapshot_content"}[
+                    point
+                ]
                 await eventually(
                     lambda: rows(
                         "select count(*) from pg_stat_activity where wait_event_type = 'Lock' "

@@ -11,7 +11,8 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from app.adapters.store import Store
-from app.domain.batches import Account, Batch, Result
+from app.domain.batches import Account, Batch, Idle, Result
+from app.domain.guards import GuardLimits
 
 REGION = "us-east-1"
 Sql = psycopg.AsyncConnection[DictRow]
@@ -110,8 +111,33 @@ def an_account(**changes: Any) -> Account:
     return Account(**values | changes)
 
 
+async def try_claim(
+    store: Store,
+    mailout_id: UUID,
+    sender: UUID,
+    *,
+    limit: int = 50,
+    test: bool = False,
+    guards: GuardLimits | None = None,
+) -> Batch | Idle:
+    """One batch, or why there is none."""
+    claimed = await store.claim_batches(
+        mailout_id,
+        sender,
+        attempts=[uuid4()],
+        region=REGION,
+        limit=limit,
+        test=test,
+        guards=guards,
+    )
+    if isinstance(claimed, Idle):
+        return claimed
+    [batch] = claimed
+    return batch
+
+
 async def claim(store: Store, mailout_id: UUID, sender: UUID, limit: int = 50) -> Batch:
-    batch = await store.claim_batch(mailout_id, sender, region=REGION, limit=limit)
+    batch = await try_claim(store, mailout_id, sender, limit=limit)
     assert isinstance(batch, Batch), batch
     return batch
 

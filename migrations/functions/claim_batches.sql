@@ -1,0 +1,153 @@
+-- Take tokens and recipients in one step: queued → sending with fresh attempts, committed before
+-- any byte goes to SES. Up to one batch per given attempt, each of at most p_limit rows and never
+-- more than one second's tokens; several only as far as tokens are due, so that at high rates one
+-- commit carries many calls.
+-- Answers {"batches": [{"attempt_id", "rows", "delay"}]}: wait `delay` seconds (at most 0.05, when
+-- the batch's last token falls due), then send; or a "reason" for none:
+--   wait (with "seconds"): tokens are not due yet        empty: nothing is due (see finish_mailout)
+--   skipped: only people who left were found, ask again   not_sending: paused, cancelled or over
+--   quota: SES's daily quota is used up                    no_rate: the account's rate isn't known
+--   lease: the caller's own heartbeat is overdue           canary: its share is out (canary.sql)
+--   guard: the guards stop the mailout (guards.sql; p_…_rate null: no guard)
+-- p_attempts: the caller's, so that it can give a claim back whose answer it never got
+-- (release_batch.sql).
+create or replace function claim_batches(
+    p_mailout uuid, p_executor uuid, p_region text, p_limit integer, p_attempts jsonb,
+    p_test boolean default false,
+    p_bounce_rate numeric default null, p_complaint_rate numeric default null)
+returns jsonb language plpgsql set search_path = public, pg_temp as $$
+declare
+    c_early    constant double precision := 0.05;   -- seconds a batch may be claimed before its time
+    v_attempts uuid[] := array(select jsonb_array_elements_text(p_attempts)::uuid);
+    v_now      timestamptz;
+    v_bucket   send_rates;
+    v_capacity integer;            -- rows of a batch
+    v_most     integer;            -- rows of all batches
+    v_quota    double precision;
+    v_next     timestamptz;
+    v_ready    timestamptz;
+    v_ids      bigint[];
+    v_people   uuid[];
+    v_batches  jsonb;
+    v_count    integer;
+    v_canary   text;
+begin
+    perform from executors e where e.id = p_executor and is_alive(e);
+    if not found then
+        return jsonb_build_object('reason', 'lease');
+    end if;
+    if not p_test then
+        -- The share lock orders this claim and a pause or cancel: whichever commits first counts.
+        select canary_phase into v_canary from mailouts where id = p_mailout and status = 'sending'
+           and is_from_here(started_in) for share;
+        if not found then
+            return jsonb_build_object('reason', 'not_sending');
+        end if;
+        if guard_trip(p_mailout, p_bounce_rate, p_complaint_rate) is not null then
+            return jsonb_build_object('reason', 'guard');
+        end if;
+    end if;
+
+    select * into v_bucket from send_rates where region = p_region for update;
+    if v_bucket.rate is null or v_bucket.rate <= 0 then
+        return jsonb_build_object('reason', 'no_rate');
+    end if;
+    v_now := clock_timestamp();
+    v_capacity := greatest(1, least(p_limit, floor(v_bucket.rate)::integer));
+    v_quota := (v_bucket.account ->> 'max_24h_send')::double precision;
+    if v_quota >= 0 then   -- -1: unlimited; null: not known
+        v_quota := v_quota - (v_bucket.account ->> 'sent_last_24h')::double precision
+                           - v_bucket.taken_since_check;
+        if v_quota < 1 then
+            return jsonb_build_object('reason', 'quota');
+        end if;
+        v_capacity := least(v_capacity, floor(v_quota)::integer);
+    end if;
+
+    -- Tokens fall due at next_token_at and then every 1/rate seconds; at most one batch of them is
+    -- kept. A time far ahead means that the clock was set back.
+    v_next := greatest(v_bucket.next_token_at,
+                       v_now - make_interval(secs => (v_capacity - 1) / v_bucket.rate));
+    if v_next > v_now + make_interval(secs => 2 + 2 * v_capacity / v_bucket.rate) then
+        v_next := v_now;
+    end if;
+    -- Beyond the first, whole batches only.
+    v_most := floor(least(cardinality(v_attempts),
+                          extract(epoch from v_now + make_interval(secs => c_early) - v_next)
+                              * v_bucket.rate / v_capacity))::integer * v_capacity;
+    v_most := greatest(v_most, v_capacity);
+    if v_quota >= 0 then
+        v_most := least(v_most, floor(v_quota)::integer);
+    end if;
+
+    -- Each written out, so that a plan made for all parameters can use the partial index.
+    if p_test then
+        select array_agg(id), array_agg(subscriber_id) into v_ids, v_people from (
+            select id, subscriber_id from send_logs
+             where mailout_id = p_mailout and status = 'queued' and is_test
+             order by id limit v_most for update skip locked) due;
+    elsif v_canary is null then
+        select array_agg(id), array_agg(subscriber_id) into v_ids, v_people from (
+            select id, subscriber_id from send_logs
+             where mailout_id = p_mailout and status = 'queued' and not is_test
+               and (next_attempt_at is null or next_attempt_at <= v_now)
+             order by id limit v_most for update skip locked) due;
+    else
+        select array_agg(id), array_agg(subscriber_id) into v_ids, v_people from (
+            select id, subscriber_id from send_logs
+             where mailout_id = p_mailout and status = 'queued' and canary
+               and (next_attempt_at is null or next_attempt_at <= v_now)
+             order by id limit v_most for update skip locked) due;
+    end if;
+    if v_ids is null then
+        return jsonb_build_object('reason', case when v_canary is null then 'empty' else 'canary' end);
+    end if;
+
+    v_ready := v_next + make_interval(secs => (least(cardinality(v_ids), v_capacity) - 1) / v_bucket.rate);
+    if v_ready > v_now + make_interval(secs => c_early) then
+        return jsonb_build_object('reason', 'wait',
+            'seconds', extract(epoch from v_ready - v_now) - c_early / 2);
+    end if;
+
+    with claimed as (
+        update send_logs l
+           set status = case when s.status = 'active' or p_test then 'sending' else 'skipped' end,
+               error_code = case when s.status = 'active' or p_test then null
+                                 else coalesce(s.status, 'deleted') end,
+               error_message = null, claimed_at = v_now,
+               attempt_id = v_attempts[(due.n - 1) / v_capacity + 1],
+               attempts = l.attempts + (s.status is not distinct from 'active' or p_test)::integer,
+               next_attempt_at = null
+          from unnest(v_ids, v_people) with ordinality as due (id, subscriber_id, n)
+          left join subscribers s on s.id = due.subscriber_id
+         where l.id = due.id
+        returning l.id, l.email, l.attempts, l.attempt_id, l.subscriber_id, l.status, s.name, s.fields
+    ), batches as (
+        select attempt_id, array_agg(id order by id) as ids, count(*) as size,
+               sum(count(*)) over (order by min(id)) as taken,   -- tokens up to the end of this one
+               jsonb_agg(jsonb_build_object(
+                   'id', id, 'email', email, 'attempts', attempts, 'subscriber_id', subscriber_id,
+                   'name', name, 'fields', fields) order by id) as rows
+          from claimed where status = 'sending' group by attempt_id
+    ), ready as (
+        select *, v_next + make_interval(secs => (taken - 1)::double precision / v_bucket.rate) as token_at
+          from batches
+    ), logged as (
+        insert into send_batches (attempt_id, mailout_id, executor_id, region, send_log_ids,
+                                  token_at, claimed_at)
+        select attempt_id, p_mailout, p_executor, p_region, ids, token_at, v_now from ready
+    )
+    select sum(size), jsonb_agg(jsonb_build_object(
+               'attempt_id', attempt_id, 'rows', rows,
+               'delay', greatest(0, extract(epoch from token_at - v_now))) order by taken)
+      into v_count, v_batches from ready;
+    if v_count is null then
+        return jsonb_build_object('reason', 'skipped');
+    end if;
+
+    update send_rates
+       set next_token_at = v_next + make_interval(secs => v_count / v_bucket.rate),
+           taken_since_check = taken_since_check + v_count
+     where region = p_region;
+    return jsonb_build_object('batches', v_batches);
+end $$;
