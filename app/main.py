@@ -88,15 +88,20 @@ def create_app(services: Services) -> FastAPI:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, with_sender: bool) -> AsyncIterator[Services]:
-    """Everything behind the routes, started; stopped in good order at the end."""
+async def running(
+    settings: Settings, *, with_sender: bool, stopping: asyncio.Event | None = None
+) -> AsyncIterator[Services]:
+    """Everything behind the routes, started; stopped in good order at the end.
+
+    stopping: see open_database.
+    """
     if not settings.executor_secrets:
         raise ConfigurationError(
             "EXECUTOR_SHARED_SECRET is not set: callers could not be told from strangers. Make one "
             'with: python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
         )
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings))
+        database = await stack.enter_async_context(open_database(settings, stopping=stopping))
         http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
         store = Store(database)
         meters = Metrics()

@@ -22,6 +22,13 @@ class Database(Protocol):
         """
         ...
 
+    async def check_access(self) -> None:
+        """Whether somebody is there who lets us in, told better than by a failed call.
+
+        Raises ConfigurationError when we are refused for good, DatabaseUnavailable.
+        """
+        ...
+
     async def close(self) -> None:
         """Give connections back; further calls raise DatabaseUnavailable."""
         ...

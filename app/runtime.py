@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+import structlog
 
 from app.adapters.embedded import EmbeddedPostgres
 from app.adapters.migrations import check_schema, migrate
 from app.adapters.postgres import PostgresDatabase
+from app.errors import DatabaseUnavailable
 from app.ports import Database
 from app.settings import Settings
 
+log = structlog.get_logger(__name__)
+
+RETRY_SECONDS = 2.0
+"""Between two tries to reach the database at the start, at most."""
+SAY_SECONDS = 5.0
+"""Between two lines in the log about that, at least."""
+
+
+class StopAsked(Exception):
+    """The process is to end before it has begun to work."""
+
 
 @asynccontextmanager
-async def open_database(settings: Settings, *, checked: bool = True) -> AsyncIterator[Database]:
+async def open_database(
+    settings: Settings, *, checked: bool = True, stopping: asyncio.Event | None = None
+) -> AsyncIterator[Database]:
     """The database that the settings name: a server, Supabase's API, or the embedded one.
 
     checked: make sure first that its schema fits (the embedded one is migrated by itself).
-    Raises ConfigurationError, DatabaseUnavailable.
+    stopping: wait for a database that is away until this is set; None: don't.
+    Raises ConfigurationError, DatabaseUnavailable, DatabaseError; StopAsked when it has waited.
     """
     async with direct_dsn(settings) as dsn:
         if dsn is not None:
@@ -36,10 +54,43 @@ async def open_database(settings: Settings, *, checked: bool = True) -> AsyncIte
             )
         try:
             if checked:
-                await check_schema(database)
+                await _await(database, stopping) if stopping else await _check(database)
             yield database
         finally:
             await database.close()
+
+
+async def _check(database: Database) -> None:
+    await database.check_access()
+    await check_schema(database)
+
+
+async def _await(database: Database, stopping: asyncio.Event) -> None:
+    """Raises ConfigurationError, DatabaseError, StopAsked."""
+    there = asyncio.create_task(_until_there(database))
+    stopped = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({there, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        there.cancel()
+        stopped.cancel()
+    if not there.done():
+        raise StopAsked
+    there.result()
+
+
+async def _until_there(database: Database) -> None:
+    """Raises ConfigurationError, DatabaseError: these don't pass by themselves."""
+    pause, said_at = 0.1, float("-inf")
+    while True:
+        try:
+            return await _check(database)
+        except DatabaseUnavailable as exc:
+            if time.monotonic() - said_at >= SAY_SECONDS:
+                said_at = time.monotonic()
+                log.warning("database_waits", error=exc.detail)
+        await asyncio.sleep(pause)
+        pause = min(RETRY_SECONDS, 2 * pause)
 
 
 @asynccontextmanager

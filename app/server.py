@@ -7,18 +7,20 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Self
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from app.adapters.store import Store
+from app.api.entrance import Entrance
 from app.api.metrics import metrics_app
 from app.errors import ConfigurationError
 from app.main import create_app, running, sending
 from app.metrics import Metrics
-from app.runtime import open_database
+from app.runtime import StopAsked, open_database
 from app.services.cloudwatch import telling_cloudwatch
 from app.services.database_gauges import DatabaseGauges
 from app.settings import Settings
@@ -38,44 +40,73 @@ class _Server(uvicorn.Server):
 
 
 async def serve(settings: Settings, *, with_sender: bool) -> None:
-    """HTTP and, with_sender, the sender.
+    """HTTP and, with_sender, the sender. Waits for a database that is away, answering 503.
 
-    Raises ConfigurationError, DatabaseUnavailable when it can't start.
+    Raises ConfigurationError, DatabaseError when it can't start.
     """
+    stopped = _stop_signal()
     listener = _listen(settings.host, settings.port)
-    async with running(settings, with_sender=with_sender) as services:
-        server = _server(create_app(services))
-
-        def stop() -> None:
-            server.should_exit = True
-            services.stop_sending()
-
-        _on_stop_signal(stop)
-        await server.serve([listener])
+    async with _Http(listener, stopped) as http:
+        with suppress(StopAsked):
+            async with running(settings, with_sender=with_sender, stopping=stopped) as services:
+                http.entrance.app = create_app(services)
+                await stopped.wait()
+                services.stop_sending()
+                await http.stop()
 
 
 async def work(settings: Settings) -> None:
-    """A sender alone, with `/metrics` where METRICS_PORT is set.
+    """A sender alone, with `/metrics` where METRICS_PORT is set. Waits for a database that is away.
 
-    Raises ConfigurationError, DatabaseUnavailable when it can't start.
+    Raises ConfigurationError, DatabaseError when it can't start.
     """
     if missing := settings.missing_to_send():
         raise ConfigurationError(f"A worker has to send: set {', '.join(missing)}.")
+    stopped = _stop_signal()
     port = settings.metrics_port
     listener = None if port is None else _listen(settings.host, port, "METRICS_PORT")
     meters = Metrics()
-    async with open_database(settings) as database:
-        store = Store(database)
-        async with (
-            telling_cloudwatch(settings, meters),
-            _answering(metrics_app(meters, DatabaseGauges(store, meters)), listener),
-            sending(store, settings, meters, with_sender=True) as (sender, _),
-        ):
-            assert sender is not None
-            stopped = asyncio.Event()
-            _on_stop_signal(stopped.set)
-            await stopped.wait()
-            sender.stop()
+    async with _Http(listener, stopped) as http:
+        with suppress(StopAsked):
+            async with open_database(settings, stopping=stopped) as database:
+                store = Store(database)
+                http.entrance.app = metrics_app(meters, DatabaseGauges(store, meters))
+                async with (
+                    telling_cloudwatch(settings, meters),
+                    sending(store, settings, meters, with_sender=True) as (sender, _),
+                ):
+                    assert sender is not None
+                    await stopped.wait()
+                    sender.stop()
+
+
+class _Http:
+    """Answers on `listener`, where there is one, until `stop` or its end; first by `entrance`.
+
+    stopped: set when the server ends by itself, too.
+    """
+
+    def __init__(self, listener: socket.socket | None, stopped: asyncio.Event) -> None:
+        self.entrance = Entrance()
+        self._listener = listener
+        self._stopped = stopped
+        self._server = _server(self.entrance)
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._listener is not None:
+            self._task = asyncio.create_task(self._server.serve([self._listener]))
+            self._task.add_done_callback(lambda _: self._stopped.set())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Take nothing more and let requests under way end. Raises what ended the server."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
 
 
 def _server(app: ASGIApp) -> _Server:
@@ -91,21 +122,6 @@ def _server(app: ASGIApp) -> _Server:
     )
 
 
-@asynccontextmanager
-async def _answering(app: ASGIApp, listener: socket.socket | None) -> AsyncIterator[None]:
-    """Requests to `app` are answered meanwhile, where there is a listener."""
-    if listener is None:
-        yield
-        return
-    server = _server(app)
-    task = asyncio.create_task(server.serve([listener]))
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task
-
-
 def _listen(host: str, port: int, setting: str = "PORT") -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -117,9 +133,12 @@ def _listen(host: str, port: int, setting: str = "PORT") -> socket.socket:
         ) from exc
 
 
-def _on_stop_signal(stop: Callable[[], None]) -> None:
+def _stop_signal() -> asyncio.Event:
+    """Set when SIGTERM or SIGINT comes."""
+    stopped = asyncio.Event()
+
     def stop_in_time() -> None:
-        stop()
+        stopped.set()
         # Whatever hangs (a call to SES, a frozen database): gone within 10 s. What isn't recorded
         # by then is found in `sending` by the next sender, and called unknown.
         last_resort = threading.Timer(EXIT_SECONDS, os._exit, args=(1,))
@@ -129,3 +148,4 @@ def _on_stop_signal(stop: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop_in_time)
+    return stopped

@@ -14,11 +14,21 @@ from psycopg import sql
 from psycopg.types.json import Jsonb, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
+from app.adapters.silence import WAITED_FOR, Silence
 from app.adapters.sqlstates import is_outage, retrying_conflicts
 from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
 
 # A call that takes longer is given up; SQL functions work in slices far below this.
 CALL_SECONDS = 30.0
+
+# A server that refuses us for good, in its words or a pooler's: libpq keeps the SQLSTATE of a
+# failed connection to itself. Other words, also these in another language, are waited for.
+_REFUSALS = (
+    "password authentication failed", "authentication failed for user", "no password supplied",
+    "wrong password", "no pg_hba.conf entry", "not permitted to log in", "does not exist",
+    "no such database", "no such user", "tenant or user not found",
+    "permission denied for database", "is not currently accepting connections",
+)  # fmt: skip
 
 # A connection used this short a time ago isn't asked again whether it is alive.
 TRUSTED_SECONDS = 1.0
@@ -65,13 +75,16 @@ class PostgresDatabase:
         except psycopg.ProgrammingError:
             # The cause is dropped on purpose: it quotes the string, password and all.
             raise ConfigurationError("DATABASE_URL is not a PostgreSQL address") from None
+        self._dsn = dsn
         self._timeout = timeout
+        self._options = {**_CONNECTION_SETTINGS, "connect_timeout": max(2, round(timeout))}
+        self._silence = Silence(self._greet)
         self._running: set[asyncio.Task[Any]] = set()
         self._opened = False
         self._pool = AsyncConnectionPool(
             dsn,
             connection_class=_Connection,
-            kwargs={**_CONNECTION_SETTINGS, "connect_timeout": max(2, round(timeout))},
+            kwargs=self._options,
             configure=_configure,
             check=self._check,
             min_size=min_size,
@@ -88,6 +101,27 @@ class PostgresDatabase:
             self._opened = True
             await self._pool.open()
 
+    async def check_access(self) -> None:
+        """Connect once beside the pool, which doesn't tell why it can't.
+
+        Raises ConfigurationError when the server refuses us for good (user, password, database),
+        DatabaseUnavailable with what is wrong.
+        """
+        try:
+            await self._greet()
+        except psycopg.OperationalError as error:
+            words = " ".join(str(error).split())
+            if any(refusal in words.lower() for refusal in _REFUSALS):
+                raise ConfigurationError(
+                    f"The database refuses us, check DATABASE_URL: {words}"
+                ) from error
+            raise DatabaseUnavailable(f"The database can't be reached: {words}") from error
+
+    async def _greet(self) -> None:
+        connection = await psycopg.AsyncConnection.connect(self._dsn, **self._options)
+        async with connection:
+            await connection.execute("")
+
     async def close(self) -> None:
         self._opened = True
         await self._pool.close()
@@ -96,9 +130,10 @@ class PostgresDatabase:
         await self.open()
         query = _query(function, tuple(arguments))
         values = {name: _parameter(value) for name, value in arguments.items()}
-        return await retrying_conflicts(lambda: self._bounded(query, values))
+        waited_for = function in WAITED_FOR
+        return await retrying_conflicts(lambda: self._bounded(query, values, waited_for))
 
-    async def _bounded(self, query: bytes, values: dict[str, Any]) -> Any:
+    async def _bounded(self, query: bytes, values: dict[str, Any], waited_for: bool) -> Any:
         """Run it in a task of its own, which cleans up after itself when its time is over.
 
         Cancelling a query asks the server and waits for it, up to ten seconds with psycopg. A
@@ -110,7 +145,9 @@ class PostgresDatabase:
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
                 try:
-                    return await asyncio.shield(task)
+                    if waited_for:
+                        return await asyncio.shield(task)
+                    return await self._silence.unless(task)
                 finally:
                     task.cancel()
         except TimeoutError:

@@ -6,6 +6,7 @@ the role that the key stands for. Needs `service_role`, the only one allowed to 
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from postgrest.exceptions import APIError
 from supabase import AsyncClient, AsyncClientOptions, SupabaseException, acreate_client
 
 from app.adapters.postgres import CALL_SECONDS
+from app.adapters.silence import WAITED_FOR, Silence
 from app.adapters.sqlstates import is_outage, retrying_conflicts
 from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
 
@@ -31,6 +33,7 @@ class SupabaseDatabase:
     def __init__(self, url: str, key: str, *, timeout: float = 4.0) -> None:
         self._url, self._key = url, key
         self._client: AsyncClient | None = None
+        self._silence = Silence(lambda: self._call("schema_status", {}))
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(timeout, read=CALL_SECONDS),
             event_hooks={"response": [_refuse_gateway_errors]},
@@ -53,11 +56,23 @@ class SupabaseDatabase:
                     "SUPABASE_URL or SUPABASE_SERVICE_ROLE_KEY is malformed"
                 ) from error
 
+    async def check_access(self) -> None:
+        """Nothing to ask beforehand: every call tells all that is wrong."""
+
     async def close(self) -> None:
         await self._http.aclose()
 
     async def call(self, function: str, /, **arguments: Any) -> Any:
-        return await retrying_conflicts(lambda: self._call(function, arguments))
+        if function in WAITED_FOR:
+            return await retrying_conflicts(lambda: self._call(function, arguments))
+        return await retrying_conflicts(lambda: self._bounded(function, arguments))
+
+    async def _bounded(self, function: str, arguments: dict[str, Any]) -> Any:
+        work = asyncio.create_task(self._call(function, arguments))
+        try:
+            return await self._silence.unless(work)
+        finally:
+            work.cancel()
 
     async def _call(self, function: str, arguments: dict[str, Any]) -> Any:
         await self.open()

@@ -10,6 +10,8 @@ from app.api.responses import JsonAnswer
 
 router = APIRouter(tags=["health"])
 
+LIVE = {"status": "ok", "version": __version__}
+
 
 @router.get("/health", responses={503: {"description": "The database or its schema is missing."}})
 async def health(services: ServicesDep) -> JsonAnswer:
@@ -21,4 +23,4 @@ async def health(services: ServicesDep) -> JsonAnswer:
 @router.get("/health/live")
 async def live() -> dict[str, str]:
     """Answers while the process lives; touches nothing else."""
-    return {"status": "ok", "version": __version__}
+    return LIVE

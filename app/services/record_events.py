@@ -68,7 +68,9 @@ class RecordEvents:
                 rows, self._guards.limits if self._guards else None
             )
         except Unavailable as exc:
-            self._settle(group, exc)
+            # Those behind would only wait as long again: SNS brings them back, too.
+            behind, self._waiting = self._waiting, []
+            self._settle([*group, *behind], exc)
         except Exception:
             # One event that can't be stored must not hold up the others: write them singly.
             if len(group) == 1:

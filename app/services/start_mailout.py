@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -14,7 +14,6 @@ import structlog
 from app.adapters.store import Mailout, Store
 from app.domain.mail import MAX_CALL_BYTES
 from app.errors import (
-    DatabaseUnavailable,
     IdempotencyKeyReused,
     MailoutNotFound,
     MailoutNotReady,
@@ -27,10 +26,6 @@ from app.services.send_warnings import send_warnings
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
-
-READ_SECONDS = 4.0
-
-T = TypeVar("T")
 
 _MAX_CHANGES = 5
 """How often the content may be edited between compiling and claiming before we give up."""
@@ -151,7 +146,7 @@ class StartMailout:
 
         Raises IdempotencyKeyReused.
         """
-        earlier = await _soon(self._store.find_send_request(request.key)) if request.key else None
+        earlier = await self._store.find_send_request(request.key) if request.key else None
         if earlier is None:
             return None
         if earlier.body_hash != request.fingerprint:
@@ -159,8 +154,8 @@ class StartMailout:
         return earlier.response
 
     async def _find(self, request: SendRequest) -> Mailout:
-        mailout = await _soon(
-            self._store.find_mailout(request.mailout_id, notion_page=request.notion_page)
+        mailout = await self._store.find_mailout(
+            request.mailout_id, notion_page=request.notion_page
         )
         if mailout is None:
             raise MailoutNotFound(
@@ -207,16 +202,6 @@ def key_reused() -> IdempotencyKeyReused:
 
 def being_edited() -> Unavailable:
     return Unavailable("The mailout is being edited right now; try again when that is done.")
-
-
-async def _soon(read: Awaitable[T]) -> T:
-    """A read that comes before anything is claimed: a database that takes it and falls silent must
-    not keep the caller waiting. Raises DatabaseUnavailable."""
-    try:
-        async with asyncio.timeout(READ_SECONDS):
-            return await read
-    except TimeoutError as exc:
-        raise DatabaseUnavailable("The database does not answer.") from exc
 
 
 def not_ready(mailout_id: UUID, status: str) -> MailoutNotReady:
