@@ -179,6 +179,16 @@ class Store:
         """Say on every running mailout why it waits; None: it no longer does."""
         await self._call("note_waiting", p_reason=reason)
 
+    async def quota_frees_at(self, region: str) -> datetime | None:
+        """When the first place in the daily quota that was used from here frees (SES counts 24
+        hours); None: none was."""
+        at: str | None = await self._call("quota_frees_at", p_region=region)
+        return None if at is None else datetime.fromisoformat(at)
+
+    async def note_quota(self, reason: str) -> None:
+        """Say on every mailout that waits for the quota until when."""
+        await self._call("note_quota", p_reason=reason)
+
     async def count_executors(self) -> int:
         """How many senders live now."""
         count: int = await self._call("count_executors")

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, timedelta
 from typing import Protocol
 
 import structlog
@@ -82,6 +83,8 @@ class AccountMonitor:
             resumed = await self._store.resume_waiting_mailouts()
             for mailout_id in resumed:
                 log.info("mailout_resumed", mailout_id=str(mailout_id), by="account")
+        else:
+            await self._store.note_quota(await quota_reason(self._store, self._region))
         self._wake()
         return account
 
@@ -105,6 +108,23 @@ async def refresh_account(store: Store, settings: Settings) -> None:
         raise Unavailable(f"SES can't be asked: {exc}") from exc
     account = await asyncio.to_thread(source.get_account)
     await store.record_account(settings.aws_region, account)
+
+
+async def quota_reason(store: Store, region: str) -> str:
+    """Why a mailout waits for the daily quota, and until when as far as our ledger can tell: others
+    who use the account may have used it, and free it, at other times. Raises Unavailable."""
+    frees_at = await store.quota_frees_at(region)
+    if frees_at is None:
+        return (
+            "SES's daily quota is used up, though nothing was sent from here in the last 24 hours: "
+            f"others use this account. SES is asked again every {REFRESH_SECONDS:.0f} seconds; "
+            "the mailout goes on by itself."
+        )
+    minute = frees_at.astimezone(UTC) + timedelta(seconds=59)
+    return (
+        "SES's daily quota is used up. It frees 24 hours after each mail, expected from about "
+        f"{minute:%Y-%m-%d %H:%M} UTC on; the mailout goes on by itself."
+    )
 
 
 def account_reason(account: Account) -> str:

@@ -26,6 +26,7 @@ from app.domain.ses_answers import Halt
 from app.domain.states import PauseCode
 from app.errors import AppError, TemplateInvalid, Unavailable
 from app.metrics import Metrics
+from app.services.account import quota_reason
 from app.services.deliver import BulkSender, Deliver, Delivery
 from app.services.prepare import MailBuilder, Prepared, prepare
 from app.services.stopping import Stopping
@@ -50,7 +51,6 @@ REQUEUE_SECONDS = 30.0
 """Before what failed on our side, before any call, is tried again."""
 
 _PAUSES: dict[Halt, tuple[PauseCode, str]] = {
-    "quota": ("quota", "SES's daily quota is used up; the mailout goes on by itself as it frees."),
     "account": ("account", "SES does not let this account send; the mailout goes on by itself."),
     "configuration": (
         "account",
@@ -225,9 +225,17 @@ class SendBatch:
         if batch.is_test:
             return
         for halt, message in delivery.halts.items():
-            if halt in _PAUSES:
+            if halt == "quota":
+                await self.pause_for_quota(batch.mailout_id)
+            elif halt in _PAUSES:
                 code, reason = _PAUSES[halt]
                 await self.pause(batch.mailout_id, code, f"{reason} {message}".strip())
+
+    async def pause_for_quota(self, mailout_id: UUID) -> None:
+        assert self._settings.aws_region is not None
+        await self.pause(
+            mailout_id, "quota", await quota_reason(self._store, self._settings.aws_region)
+        )
 
     async def pause(self, mailout_id: UUID, code: PauseCode, reason: str) -> None:
         if (await self._store.pause_mailout(mailout_id, code, reason)).changed:

@@ -50,7 +50,6 @@ SLICE = 20_000
 ORPHAN_SECONDS = 60.0
 """How long a claim whose answer never came is asked for: its commit may be late."""
 LEAVE_SECONDS = 0.3
-QUOTA_REASON = "SES's daily quota is used up; the mailout goes on by itself as it frees."
 
 T = TypeVar("T")
 
@@ -344,7 +343,7 @@ class Sender:
         elif idle.reason == "lease":
             await self._heartbeat()
         elif idle.reason == "quota":
-            await self._send.pause(mailout_id, "quota", QUOTA_REASON)
+            await self._send.pause_for_quota(mailout_id)
         return False
 
     async def _drain(self) -> None:

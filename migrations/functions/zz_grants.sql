@@ -59,7 +59,7 @@ begin
             'canary_is_valid', 'is_canary', 'advance_canary', 'record_refused_messages',
             'watchdog_figures', 'begin_suppression_check', 'compare_suppressed',
             'end_suppression_check', 'mailouts_tell_owner', 'claim_owner_notice',
-            'settle_owner_notice'])
+            'settle_owner_notice', 'quota_frees_at', 'note_quota'])
     loop
         execute format('revoke all on function %s from public', v_function);
         foreach v_role in array v_roles loop
