@@ -169,7 +169,7 @@ class ControlApi:
 
     async def _release(self, request: Request) -> Any:
         options = await _parsed(request, Release)
-        return {"released": self._sandbox.publisher.release(**options.model_dump())}
+        return {"released": await self._sandbox.publisher.release(**options.model_dump())}
 
 
 class Refused(Exception):

@@ -59,7 +59,7 @@ class Dropped(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         transport = _transport(scope)
-        if self._reset:
+        if self._reset and not transport.is_closing():  # else the client is gone already
             with socket.socket(fileno=socket.dup(transport.get_extra_info("socket").fileno())) as s:
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         transport.abort()

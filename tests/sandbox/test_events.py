@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -256,6 +258,34 @@ def test_events_held_back_come_on_release_doubled_and_reordered(
     ids = [post.body["MessageId"] for post in posts]
     assert len(set(ids)) == 20
     assert kinds(posts) != sorted(kinds(posts), reverse=True)
+
+
+def test_the_sandbox_answers_while_it_releases(with_events: Start, receiver: Receiver) -> None:
+    """Thousands of signatures take seconds."""
+    server = with_events()
+    receiver.wait_for(lambda received: len(received) == 2)  # the validation text is through
+    server.control.post("/sandbox/events/hold")
+    client = ses_client(server.url)
+    for _ in range(20):
+        client.send_bulk_email(**bulk(*(f"r{n}@example.com" for n in range(50))))
+    while server.stats()["events"]["waiting"] < 2000:
+        pass
+
+    def release() -> float:
+        started = time.monotonic()
+        with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as client:
+            answer = client.post("/sandbox/events/release", json={})
+        assert answer.json() == {"released": 2000}
+        return time.monotonic() - started
+
+    looks = []
+    with ThreadPoolExecutor(1) as pool:
+        releasing = pool.submit(release)
+        while not releasing.done():
+            started = time.monotonic()
+            server.stats()
+            looks.append(time.monotonic() - started)
+    assert max(looks) < releasing.result() / 2
 
 
 def test_events_can_be_lost_or_doubled_on_the_way(with_events: Start, receiver: Receiver) -> None:

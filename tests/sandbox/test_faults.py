@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 from collections.abc import Callable
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from pydantic import ValidationError
+from starlette.types import Message
 
 from app.sandbox.faults import FaultInjector, FaultPlan
 from app.sandbox.server import SandboxServer
+from app.sandbox.wire import EXTENSION, Dropped
 from tests.sandbox.support import bulk, refused, ses_client, single, statuses
 
 if TYPE_CHECKING:
@@ -58,6 +61,27 @@ def test_the_connection_is_closed_without_an_answer(
     assert ("reset" in str(caught.value.__context__).lower()) is reset
     assert len(sandbox.accepted()) == accepted
     assert statuses(ses.send_bulk_email(**THREE)) == ["SUCCESS"] * 3
+
+
+async def test_a_client_that_left_needs_no_reset() -> None:
+    """Its socket is closed by the time the fault comes to it."""
+
+    async def leave(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(_: Message) -> None:
+        raise AssertionError("there is nobody to answer")
+
+    async with await asyncio.start_server(leave, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+        await writer.wait_closed()
+        extensions = {EXTENSION: {"transport": writer.transport}}
+        await Dropped(reset=True)({"type": "http", "extensions": extensions}, receive, send)
 
 
 def test_a_cut_answer_promises_more_than_it_brings(sandbox: SandboxServer) -> None:
