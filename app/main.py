@@ -169,17 +169,14 @@ async def sending(
     assert settings.aws_region is not None
     ses = await asyncio.to_thread(SesSender, settings, max_connections=BULK_CALLS + SINGLE_CALLS)
     sender = Sender(store, ses, settings, meters) if with_sender else None
-    account = AccountMonitor(
-        store,
-        MeteredSes(ses, meters),
-        settings.aws_region,
-        sender.wake if sender else nobody_to_wake,
-    )
+    metered = MeteredSes(ses, meters)
+    wake = sender.wake if sender else nobody_to_wake
+    account = AccountMonitor(store, metered, settings.aws_region, wake)
     stopping = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         watches = [
             group.create_task(account.run(stopping)),
-            group.create_task(SuppressionWatch(store, ses, settings.aws_region).run(stopping)),
+            group.create_task(SuppressionWatch(store, metered, settings.aws_region).run(stopping)),
         ]
         if sender:
             group.create_task(sender.run())

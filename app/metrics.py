@@ -85,7 +85,7 @@ class Metrics:
             ("operation", "result"),
             [
                 *product(("SendBulkEmail", "SendEmail"), CALL_RESULTS),
-                *product(("GetAccount",), ("ok", "unknown")),
+                *product(("GetAccount", "ListSuppressedDestinations"), ("ok", "unknown")),
             ],
         )
         self._call_seconds = Histogram(
@@ -155,8 +155,9 @@ class Metrics:
         self._call_seconds.observe(seconds)
         self._throttled.inc(sum(answer.halt == "throttled" for answer in answers))
 
-    def account_asked(self, *, answered: bool) -> None:
-        self._calls.labels("GetAccount", "ok" if answered else "unknown").inc()
+    def asked(self, operation: str, *, answered: bool) -> None:
+        """A call to SES without mail ended."""
+        self._calls.labels(operation, "ok" if answered else "unknown").inc()
 
     def waited_for_tokens(self, seconds: float) -> None:
         self._token_wait.inc(seconds)

@@ -27,7 +27,7 @@ from botocore.exceptions import (
 
 from app import __version__
 from app.adapters.ses_notice import bulk_request, single_request
-from app.domain.batches import Account
+from app.domain.batches import Account, Suppressed
 from app.domain.mail import (
     BulkEntry,
     Envelope,
@@ -236,7 +236,7 @@ class SesSender:
         [result] = results
         return entry_answer(result.get("Status", ""), result.get("MessageId"), result.get("Error"))
 
-    def suppressed_page(self, token: str | None) -> tuple[list[str], str | None]:
+    def suppressed_page(self, token: str | None) -> tuple[list[Suppressed], str | None]:
         """Up to 1,000 addresses of the account's suppression list, and the next page's token.
 
         Raises Unavailable.
@@ -247,7 +247,8 @@ class SesSender:
         except (ClientError, BotoCoreError) as exc:
             raise Unavailable(f"SES did not answer ListSuppressedDestinations: {exc}") from exc
         listed = response.get("SuppressedDestinationSummaries", [])
-        return [each["EmailAddress"] for each in listed], response.get("NextToken")
+        found = [Suppressed(each["EmailAddress"], each["LastUpdateTime"]) for each in listed]
+        return found, response.get("NextToken")
 
     def get_account(self) -> Account:
         """Raises Unavailable, in plain words, when SES doesn't answer or refuses."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -66,6 +67,14 @@ class Result:
             "message": self.message,
             "delay": self.delay,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """An address on SES's suppression list. since: its last update there."""
+
+    email: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from app.adapters.ses import Fence
-from app.domain.batches import Account
-from app.domain.mail import BulkEntry, Envelope, Mail
+from app.domain.batches import Account, Suppressed
+from app.domain.mail import BulkEntry, Envelope, Mail, Notice
 from app.domain.render import Compiled
 from app.domain.ses_answers import Answer
 from app.errors import Unavailable
 from app.metrics import Metrics
 from app.services.account import AccountSource
 from app.services.deliver import BulkSender
+from app.services.owner_mail import NoticeSender
+from app.services.watchdog import SuppressionList
 
 
-class Ses(BulkSender, AccountSource, Protocol):
-    """What the sender and the watch over the account use of SES."""
+class Ses(BulkSender, NoticeSender, AccountSource, SuppressionList, Protocol):
+    """What the sender and the watches use of SES."""
 
 
 class MeteredSes:
@@ -40,12 +43,39 @@ class MeteredSes:
         self._metrics.call_ended("SendEmail", [answer], time.monotonic() - started)
         return answer
 
+    def send_notice(
+        self,
+        notice: Notice,
+        *,
+        from_mailbox: str,
+        to: str,
+        tags: tuple[tuple[str, str], ...],
+        bulk: bool,
+        fence: Fence,
+    ) -> Answer:
+        started = time.monotonic()
+        answer = self._ses.send_notice(
+            notice, from_mailbox=from_mailbox, to=to, tags=tags, bulk=bulk, fence=fence
+        )
+        operation = "SendBulkEmail" if bulk else "SendEmail"
+        self._metrics.call_ended(operation, [answer], time.monotonic() - started)
+        return answer
+
     def get_account(self) -> Account:
         """Raises Unavailable."""
+        with self._asking("GetAccount"):
+            return self._ses.get_account()
+
+    def suppressed_page(self, token: str | None) -> tuple[list[Suppressed], str | None]:
+        """Raises Unavailable."""
+        with self._asking("ListSuppressedDestinations"):
+            return self._ses.suppressed_page(token)
+
+    @contextmanager
+    def _asking(self, operation: str) -> Iterator[None]:
         try:
-            account = self._ses.get_account()
+            yield
         except Unavailable:
-            self._metrics.account_asked(answered=False)
+            self._metrics.asked(operation, answered=False)
             raise
-        self._metrics.account_asked(answered=True)
-        return account
+        self._metrics.asked(operation, answered=True)

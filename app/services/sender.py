@@ -65,11 +65,10 @@ class Sender:
         self._region = settings.aws_region
         self._metrics = metrics or Metrics()
         self._stopping = Stopping()
-        self._send = SendBatch(
-            store, MeteredSes(ses, self._metrics), settings, self._stopping, self._metrics
-        )
+        metered = MeteredSes(ses, self._metrics)
+        self._send = SendBatch(store, metered, settings, self._stopping, self._metrics)
         self._guards = Guards(store, guard_limits(settings))
-        self._owner_mail = OwnerMail(store, ses, settings) if settings.owner_email else None
+        self._owner_mail = OwnerMail(store, metered, settings) if settings.owner_email else None
         self._owner_pool = ThreadPoolExecutor(1, thread_name_prefix="ses-owner")
         self._slots: dict[Lane, asyncio.Semaphore] = {
             "bulk": asyncio.Semaphore(BULK_CALLS),

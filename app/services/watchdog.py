@@ -9,11 +9,13 @@ import asyncio
 import time
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol
 
 import structlog
 
 from app.adapters.store import Store
+from app.domain.batches import Suppressed
 from app.domain.findings import Finding
 from app.errors import AppError, Unavailable
 
@@ -139,7 +141,7 @@ class Watchdog:
 
 
 class SuppressionList(Protocol):
-    def suppressed_page(self, token: str | None) -> tuple[list[str], str | None]:
+    def suppressed_page(self, token: str | None) -> tuple[list[Suppressed], str | None]:
         """Addresses of SES's list and the token of the next page. Blocking. Raises Unavailable."""
         ...
 
@@ -164,12 +166,20 @@ class SuppressionWatch:
                 log.info("suppression_check_failed", error=exc.detail)
 
     async def compare(self, stopping: asyncio.Event) -> None:
-        """Page through the whole list and record the counts. Raises Unavailable."""
+        """Page through the whole list and record the counts. Raises Unavailable.
+
+        Who came onto it just now may still be `active` here: the event has some minutes to come.
+        """
+        late = datetime.now(UTC) - timedelta(seconds=PATIENCE_SECONDS)
         totals: Counter[str] = Counter()
         token: str | None = None
         while True:
-            emails, token = await asyncio.to_thread(self._source.suppressed_page, token)
-            totals.update(await self._store.compare_suppressed(emails), listed=len(emails))
+            listed, token = await asyncio.to_thread(self._source.suppressed_page, token)
+            settled = [one.email for one in listed if one.since < late]
+            fresh = [one.email for one in listed if one.since >= late]
+            totals.update(await self._store.compare_suppressed(settled), listed=len(listed))
+            if fresh:
+                totals["left"] += (await self._store.compare_suppressed(fresh))["left"]
             if token is None:
                 break
             if await _stopped(stopping, self._pause):

@@ -123,6 +123,27 @@ async def test_test_mails_are_calls_but_no_recipients(service: Service, arrange:
     assert samples["recipients_total", ("sent",)] == 0
 
 
+async def test_calls_beside_a_mailout_count_too(
+    dsn: str, sandbox: SandboxServer, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mail to the owner, and the reading of SES's suppression list."""
+    monkeypatch.setattr("app.services.watchdog.LOOK_SECONDS", 0.05)
+    await arrange.subscribers(3)
+    mailout = await arrange.mailout()
+    async with in_process(settings_for(dsn, sandbox.url, OWNER_EMAIL="me@example.org")) as service:
+        await service.send(mailout)
+        samples = await eventually(
+            lambda: scrape(service),
+            until=lambda s: (
+                s["ses_calls_total", ("SendEmail", "ok")]
+                and s["ses_calls_total", ("ListSuppressedDestinations", "ok")]
+            ),
+        )
+        requests = sandbox.stats()["requests"]
+    for operation in ("SendEmail", "ListSuppressedDestinations"):
+        assert samples["ses_calls_total", (operation, "ok")] == requests[operation] == 1
+
+
 async def test_what_the_watchdog_warns_of_is_shown(
     dsn: str, sandbox: SandboxServer, arrange: Arrange, direct_store: Store
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -11,6 +12,7 @@ from structlog.testing import capture_logs
 
 from app.adapters.ses import SesSender, aws_client
 from app.adapters.store import Store
+from app.domain.batches import Suppressed
 from app.errors import Unavailable
 from app.sandbox.server import SandboxServer
 from app.services.watchdog import SuppressionWatch, Watchdog, watchdog_findings
@@ -112,13 +114,14 @@ async def test_a_finding_is_logged_once_and_its_end_too(
 
 
 class Listed:
-    """SES's suppression list in pages."""
+    """SES's suppression list in pages; whoever is on it came onto it `age` ago."""
 
-    def __init__(self, *pages: list[str]) -> None:
-        self.pages = pages
+    def __init__(self, *pages: list[str], age: timedelta = timedelta(days=1)) -> None:
+        since = datetime.now(UTC) - age
+        self.pages = [[Suppressed(email, since) for email in page] for page in pages]
         self.asked: list[str | None] = []
 
-    def suppressed_page(self, token: str | None) -> tuple[list[str], str | None]:
+    def suppressed_page(self, token: str | None) -> tuple[list[Suppressed], str | None]:
         self.asked.append(token)
         n = int(token or 0)
         return self.pages[n], str(n + 1) if n + 1 < len(self.pages) else None
@@ -145,6 +148,24 @@ async def test_a_suppression_list_that_differs_is_found_page_by_page(
     assert (check["listed"], check["active"], check["unlisted"]) == (3, 1, 1)
 
 
+async def test_who_came_onto_the_list_just_now_is_no_difference_yet(
+    store: Store, arrange: Arrange
+) -> None:
+    """The bounce that brought them there is still on its way here."""
+    await arrange.subscriber("just-bounced@example.com")
+    await arrange.subscriber("told@example.com", status="bounced")
+    addresses = ["just-bounced@example.com", "told@example.com"]
+    await compare(store, Listed(addresses, age=timedelta(minutes=1)))
+    assert await watchdog_findings(store) == []
+    [check] = (await store.watchdog_figures(300))["suppression"]
+    assert (check["listed"], check["active"], check["unlisted"]) == (2, 0, 0)
+
+    await arrange.sql.execute("delete from suppression_checks")
+    await compare(store, Listed(addresses, age=timedelta(minutes=6)))
+    [finding] = await watchdog_findings(store)
+    assert (finding.code, finding.count) == ("suppression_differs", 1)
+
+
 async def test_the_list_is_read_once_an_hour_by_one_process(
     direct_store: Store, arrange: Arrange
 ) -> None:
@@ -163,8 +184,10 @@ async def test_the_list_comes_from_ses(sandbox: SandboxServer) -> None:
     for n in range(3):
         client.put_suppressed_destination(EmailAddress=f"a{n}@example.com", Reason="BOUNCE")
     ses = SesSender(settings, max_connections=1)
-    addresses, more = ses.suppressed_page(None)
-    assert sorted(addresses) == [f"a{n}@example.com" for n in range(3)]
+    before = datetime.now(UTC) - timedelta(minutes=1)
+    listed, more = ses.suppressed_page(None)
+    assert sorted(one.email for one in listed) == [f"a{n}@example.com" for n in range(3)]
+    assert all(before < one.since < datetime.now(UTC) + timedelta(seconds=1) for one in listed)
     assert more is None
     away = SesSender(settings_for("postgresql://unused", "http://127.0.0.1:9"), max_connections=1)
     with pytest.raises(Unavailable, match="ListSuppressedDestinations"):
