@@ -75,7 +75,7 @@ class Sender:
             "single": asyncio.Semaphore(SINGLE_BATCHES),
         }
         self._in_flight: set[asyncio.Task[None]] = set()
-        self._orphans: dict[UUID, float] = {}
+        self._orphans: dict[UUID, float | None] = {}
         self._work_to_send = asyncio.Event()
         self._work_to_queue = asyncio.Event()
         self._metrics.watch_breaker(lambda: self.breaker.state(time.monotonic()))
@@ -173,7 +173,9 @@ class Sender:
             if await self._store.release_batch(attempt_id):
                 log.info("claim_given_back", attempt=str(attempt_id))
                 self._work_to_send.set()
-            elif time.monotonic() - since < ORPHAN_SECONDS:
+            elif since is None or time.monotonic() - since < ORPHAN_SECONDS:
+                # Counted from the first answer: what is away commits nothing, but may later.
+                self._orphans[attempt_id] = since or time.monotonic()
                 continue
             del self._orphans[attempt_id]
 
@@ -283,7 +285,7 @@ class Sender:
                 guards=self._guards.limits,
             )
         except BaseException:
-            self._orphans.update(dict.fromkeys(attempts, time.monotonic()))
+            self._orphans.update(dict.fromkeys(attempts))
             raise
 
     def _claims(self) -> int:

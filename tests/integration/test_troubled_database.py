@@ -62,16 +62,24 @@ def counts(shown: dict[str, Any]) -> dict[str, int]:
 # Claims
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["committed", "committed later"])
+@pytest.mark.parametrize(
+    ("late", "outage"),
+    [(False, 0), (True, 0), (True, 0.6)],
+    ids=["committed", "committed later", "committed after an outage"],
+)
 async def test_a_claim_whose_answer_is_lost_is_given_back(
     dsn: str,
     direct_store: Store,
     sandbox: SandboxServer,
     arrange: Arrange,
     stand_between: Install,
+    monkeypatch: pytest.MonkeyPatch,
     late: bool,
+    outage: float,
 ) -> None:
     """Certainly nothing of it was sent, so everybody gets the mail, once, and soon."""
+    if outage:
+        monkeypatch.setattr("app.services.sender.ORPHAN_SECONDS", outage / 2)
     asked_in_vain = asyncio.Event()
     lost: list[asyncio.Future[Any]] = []
 
@@ -85,7 +93,10 @@ async def test_a_claim_whose_answer_is_lost_is_given_back(
             lost.append(asyncio.ensure_future(commit(real)))
             if not late:
                 await lost[0]
+            back_at.append(time.monotonic() + outage)
             raise DatabaseUnavailable("The connection broke.")
+        if function == "release_batch" and time.monotonic() < back_at[0]:
+            raise DatabaseUnavailable("It is still away.")
         answer = await real()
         if function == "heartbeat":
             alive.append(True)
@@ -94,6 +105,7 @@ async def test_a_claim_whose_answer_is_lost_is_given_back(
         return answer
 
     alive: list[bool] = []
+    back_at: list[float] = []
     await arrange.subscribers(READERS)
     mailout = await arrange.mailout()
     await start(direct_store, mailout)
