@@ -6,10 +6,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import psycopg
@@ -97,6 +97,23 @@ def ready_mailout(dsn: str) -> str:
         return str(row[0])
 
 
+def stat_of(pid: int | str) -> list[str]:
+    """/proc/PID/stat from the third field (the state) on; proc(5) has the list."""
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+
+
+def cpu_of_postgres(dsn: str) -> float:
+    """Seconds of CPU of a server on this machine: its processes, and those that have ended."""
+    with psycopg.connect(dsn) as sql:
+        row = sql.execute("select pg_backend_pid()").fetchone()
+        assert row is not None
+        postmaster = stat_of(row[0])[1]
+        ticks = sum(map(int, stat_of(postmaster)[11:15]))
+        for child in Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split():
+            ticks += sum(map(int, stat_of(child)[11:13]))
+    return ticks / TICKS
+
+
 class Child:
     """One of our commands, with the CPU time it took and its peak memory."""
 
@@ -105,8 +122,7 @@ class Child:
 
     @property
     def cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        return sum(map(int, stat_of(self.process.pid)[11:13])) / TICKS
 
     @property
     def peak_mb(self) -> float:
@@ -121,9 +137,19 @@ def command(dsn: str, sink_url: str, *arguments: str, **changes: str) -> Iterato
     variables = environment(
         dsn, sink_url, **{"RATE_LIMIT_PER_SEC": "1000000", "LOG_LEVEL": "warning", **changes}
     )
+    with running(arguments, variables) as child:
+        yield child
+
+
+@contextmanager
+def running(
+    arguments: Sequence[str], variables: dict[str, str], log: IO[bytes] | None = None
+) -> Iterator[Child]:
+    """log: where its log goes; None: to our stderr."""
     child = subprocess.Popen(
         [sys.executable, "-m", "app.cli", *arguments],
         env={"PATH": os.environ["PATH"], **variables},
+        stderr=log,
     )
     try:
         yield Child(child)

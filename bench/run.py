@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from bench.events import post_events
+from bench.events import compare
 from bench.parts import Sink, command, database, fill, ready_mailout, sink, wait_for
 from tests.acceptance.conftest import free_port
 from tests.support.service import BEARER
@@ -240,11 +240,7 @@ def fullest(times: list[Any], window: float = 1.0) -> int:
 
 
 def events(dsn: str) -> list[Row]:
-    return [
-        (f"/ses-events, signed deliveries, {r.connections} connections",
-         f"{r.rate:,.0f}/s, 99th percentile {r.p99 * 1000:.0f} ms, {r.lost} lost", goal, r.note)
-        for r, goal in post_events(dsn)
-    ]  # fmt: skip
+    return list(compare(dsn))
 
 
 MEASUREMENTS: dict[str, Callable[[str], list[Row]]] = {
