@@ -239,10 +239,12 @@ class Store:
         limit: int,
         test: bool = False,
         guards: GuardLimits | None = None,
+        after: int = 0,
     ) -> tuple[Batch, ...] | Idle:
         """At most one batch of `limit` recipients per attempt: as many as tokens are due for.
 
         attempts: new ids, the caller's, to give claims back whose answer it never gets.
+        after: a row id; those before it aren't looked at (claim_batches.sql).
         """
         row = await self._call(
             "claim_batches",
@@ -252,6 +254,7 @@ class Store:
             p_limit=limit,
             p_attempts=[str(attempt) for attempt in attempts],
             p_test=test,
+            p_after=after,
             **_limits(guards),
         )
         if "reason" in row:

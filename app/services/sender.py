@@ -75,6 +75,7 @@ class Sender:
             "single": asyncio.Semaphore(SINGLE_BATCHES),
         }
         self._in_flight: set[asyncio.Task[None]] = set()
+        self._reached: dict[UUID, int] = {}
         self._orphans: dict[UUID, float | None] = {}
         self._work_to_send = asyncio.Event()
         self._work_to_queue = asyncio.Event()
@@ -213,6 +214,7 @@ class Sender:
         work = await self._store.sender_work()
         turns = [(i, True) for i in work.testing] + [(i, False) for i in work.sending]
         looked = time.monotonic()
+        self._reached.clear()  # now those that are to be tried again have their turn
         while turns and not self._stopping.asked:
             if time.monotonic() - looked > POLL_SECONDS:
                 self._work_to_send.set()  # look for new work, and go on
@@ -259,7 +261,11 @@ class Sender:
             fence = Fence(self._settings.lease_seconds / 2)
             claim = await self._claim(mailout_id, attempts, lane, test=test)
             if isinstance(claim, Idle):
+                if claim.reason == "empty" and self._reached.pop(mailout_id, 0):
+                    return True
                 return await self._idle(mailout_id, claim)
+            if not test:
+                self._reached[mailout_id] = claim[-1].recipients[-1].send_log_id
             for batch in claim:
                 self._send.lanes.started(lane, time.monotonic())
                 task = asyncio.create_task(self._send(batch, lane, fence))
@@ -283,6 +289,7 @@ class Sender:
                 test=test,
                 limit=self._limit(lane),
                 guards=self._guards.limits,
+                after=self._reached.get(mailout_id, 0),
             )
         except BaseException:
             self._orphans.update(dict.fromkeys(attempts))

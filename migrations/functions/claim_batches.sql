@@ -10,12 +10,17 @@
 --   lease: the caller's own heartbeat is overdue           canary: its share is out (canary.sql)
 --   guard: the guards stop the mailout (guards.sql; p_…_rate null: no guard)
 -- p_attempts: the caller's, so that it can give a claim back whose answer it never got
--- (release_batch.sql).
+-- (release_batch.sql). p_after: only rows beyond this id are looked at. In a long mailout the index
+-- of queued rows begins with thousands of entries of rows that are queued no more, until it is
+-- vacuumed: who knows how far it has come, skips them, and looks at all of them now and then.
+-- enable_seqscan is off here and in record_results and is_open: their plans are made while the
+-- tables are small, kept by the connection, and would read ever longer tables from end to end.
 create or replace function claim_batches(
     p_mailout uuid, p_executor uuid, p_region text, p_limit integer, p_attempts jsonb,
     p_test boolean default false,
-    p_bounce_rate numeric default null, p_complaint_rate numeric default null)
-returns jsonb language plpgsql set search_path = public, pg_temp as $$
+    p_bounce_rate numeric default null, p_complaint_rate numeric default null,
+    p_after bigint default 0)
+returns jsonb language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
 declare
     c_early    constant double precision := 0.05;   -- seconds a batch may be claimed before its time
     v_attempts uuid[] := array(select jsonb_array_elements_text(p_attempts)::uuid);
@@ -89,7 +94,7 @@ begin
     elsif v_canary is null then
         select array_agg(id), array_agg(subscriber_id) into v_ids, v_people from (
             select id, subscriber_id from send_logs
-             where mailout_id = p_mailout and status = 'queued' and not is_test
+             where mailout_id = p_mailout and status = 'queued' and not is_test and id > p_after
                and (next_attempt_at is null or next_attempt_at <= v_now)
              order by id limit v_most for update skip locked) due;
     else

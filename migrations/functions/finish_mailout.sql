@@ -28,10 +28,16 @@ end $$;
 
 -- Whether anybody of a mailout is still to be queued, sent or recorded.
 create or replace function is_open(p_mailout uuid) returns boolean
-language sql volatile set search_path = public, pg_temp as $$
-    select exists (select from send_logs where mailout_id = p_mailout and status = 'queued' and not is_test)
-        or exists (select from mailout_queues where mailout_id = p_mailout and done_at is null)
-        or exists (select from send_batches where mailout_id = p_mailout and recorded_at is null);
+language sql volatile set search_path = public, pg_temp set enable_seqscan = off as $$
+    -- In this order: in mid-send the first ones say so at once, while the last would read past
+    -- everything that is queued no more.
+    select case
+        when exists (select from mailout_queues where mailout_id = p_mailout and done_at is null)
+        then true
+        when exists (select from send_batches where mailout_id = p_mailout and recorded_at is null)
+        then true
+        else exists (select from send_logs where mailout_id = p_mailout and status = 'queued' and not is_test)
+    end;
 $$;
 
 -- Plain words for a finished mailout: null when there is nothing to say.

@@ -6,7 +6,7 @@
 -- A row is only changed by its own latest attempt. What comes late (the row is `unknown`, or an
 -- event was faster) still counts. `delay`: seconds before the next try.
 create or replace function record_results(p_attempt uuid, p_results jsonb) returns jsonb
-language plpgsql set search_path = public, pg_temp as $$
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
 declare
     v_mailout uuid;
     v_status  text;
