@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from app.adapters.store import Store
 from app.domain.batches import Batch, Idle, Result
@@ -386,6 +386,80 @@ async def test_a_rate_below_one_works(store: Store, arrange: Arrange) -> None:
     idle = await try_claim(store, mailout, sender, limit=50)
     assert isinstance(idle, Idle)
     assert 0.9 < idle.seconds < 1.2
+
+
+async def claim_many(
+    store: Store, mailout: UUID, sender: UUID, attempts: int, limit: int, **changes: Any
+) -> tuple[Batch, ...]:
+    batches = await store.claim_batches(
+        mailout,
+        sender,
+        attempts=[uuid4() for _ in range(attempts)],
+        region=REGION,
+        limit=limit,
+        **changes,
+    )
+    assert not isinstance(batches, Idle), batches
+    return batches
+
+
+async def test_one_claim_takes_as_many_batches_as_tokens_are_due_for(
+    store: Store, arrange: Arrange
+) -> None:
+    """Each batch with its own attempt, its own due time, and its own settling."""
+    await arrange.subscribers(33)
+    await arrange.sql.execute(
+        "update subscribers set status = 'unsubscribed' where id = "
+        "(select id from subscribers order by id offset 2 limit 1)"
+    )
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    sender = await living_sender(store, rate=1e6)
+    batches = await claim_many(store, mailout, sender, 5, 10)
+    assert [len(b.recipients) for b in batches] == [10, 10, 10, 2]
+    ids = [r.send_log_id for b in batches for r in b.recipients]
+    assert ids == sorted(set(ids))
+    delays = [b.delay for b in batches]
+    assert delays == sorted(delays)
+    cursor = await arrange.sql.execute("select * from send_batches order by send_log_ids[1]")
+    logged = [(row["attempt_id"], row["send_log_ids"]) for row in await cursor.fetchall()]
+    assert logged == [(b.attempt_id, [r.send_log_id for r in b.recipients]) for b in batches]
+    await store.record_results(batches[1].attempt_id, all_sent(batches[1]))
+    assert await store.release_batch(batches[0].attempt_id)
+    assert await arrange.counts(mailout) == {"queued": 10, "sent": 10, "sending": 12}
+
+
+async def test_several_batches_keep_to_the_rate_and_the_quota(
+    store: Store, arrange: Arrange
+) -> None:
+    await arrange.subscribers(60)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    sender = await living_sender(
+        store, rate=100, account=an_account(max_24h_send=100, sent_last_24h=75)
+    )
+    # Of 100 a second, five fall due within the 50 ms that a batch may be claimed early.
+    batches = await claim_many(store, mailout, sender, 8, 10)
+    assert [len(b.recipients) for b in batches] == [10]
+    await arrange.sql.execute("update send_rates set next_token_at = '-infinity', rate = 1e6")
+    batches = await claim_many(store, mailout, sender, 8, 10)
+    assert sum(len(b.recipients) for b in batches) == 15  # what the quota has left
+
+
+async def test_a_claim_can_begin_beyond_what_was_claimed(store: Store, arrange: Arrange) -> None:
+    await arrange.subscribers(4)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    sender = await living_sender(store)
+    [first] = await claim_many(store, mailout, sender, 1, 2)
+    await store.release_batch(first.attempt_id)
+    last = first.recipients[-1].send_log_id
+    [beyond] = await claim_many(store, mailout, sender, 1, 4, after=last)
+    assert {r.send_log_id for r in beyond.recipients}.isdisjoint(
+        r.send_log_id for r in first.recipients
+    )
+    [behind] = await claim_many(store, mailout, sender, 1, 4)
+    assert behind.recipients[-1].send_log_id == last
 
 
 async def test_the_daily_quota_is_never_exceeded(store: Store, arrange: Arrange) -> None:
