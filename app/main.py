@@ -69,6 +69,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     problems.install(app)
+    app.add_middleware(ses_events.StraightToEvents)
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestLog)
     for router in (

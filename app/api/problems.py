@@ -69,14 +69,19 @@ def problems(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
     return found
 
 
+def logged_problem(error: AppError) -> ProblemAnswer:
+    """The answer to an error, and a line in the log where it isn't the caller's."""
+    if error.status == 500:
+        log.error("request_failed", code=error.code, exc_info=error)
+    elif error.status == 503:
+        log.warning("request_unavailable", code=error.code, error=error.detail)
+    return problem(error)
+
+
 def install(app: FastAPI) -> None:
     @app.exception_handler(AppError)
     async def on_app_error(_: Request, error: AppError) -> ProblemAnswer:
-        if error.status == 500:
-            log.error("request_failed", code=error.code, exc_info=error)
-        elif error.status == 503:
-            log.warning("request_unavailable", code=error.code, error=error.detail)
-        return problem(error)
+        return logged_problem(error)
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_: Request, error: RequestValidationError) -> ProblemAnswer:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -169,6 +170,7 @@ def topic_region(topic_arn: str) -> str:
     return _partition_and_region(topic_arn)[1]
 
 
+@lru_cache(maxsize=64)  # what is refused isn't kept
 def check_certificate_url(url: str, topic_arn: str, sandbox_endpoint: str | None) -> None:
     """Raise ForbiddenSource unless `url` is where SNS keeps certificates of the topic's region.
 
@@ -198,10 +200,7 @@ def _partition_and_region(topic_arn: str) -> tuple[str, str]:
 
 def _load(body: bytes) -> dict[str, Any]:
     try:
-        text = body.decode("utf-8")
-        envelope = json.loads(
-            text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant
-        )
+        envelope = _STRICT.decode(body.decode("utf-8"))
     # ValueError: not UTF-8, not JSON, a doubled key. RecursionError: nested thousands deep.
     except (ValueError, RecursionError) as exc:
         raise MalformedSnsMessage(
@@ -222,6 +221,9 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
 
 
 def _optional(envelope: Mapping[str, Any], name: str) -> str | None:

@@ -1,7 +1,7 @@
 """Group commit for SES events: concurrent requests share one database call.
 
-A lone event is written at once. Under load events gather for at most 20 ms or 500 events, and each
-caller returns only when its own event is committed.
+A lone event is written at once. What comes while a group is being committed is the next group, so
+groups grow with the load by themselves; each caller returns only when its own event is committed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from app.services.guards import Guards
 log = structlog.get_logger(__name__)
 
 MAX_GROUP = 500
-GATHER_SECONDS = 0.02
 MAX_WAITING = 5_000
 """Beyond this, callers are turned away (503), so that SNS comes back and memory stays bounded."""
 
@@ -56,8 +55,6 @@ class RecordEvents:
             while self._waiting:
                 group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
                 await self._commit(group)
-                if 1 < len(self._waiting) < MAX_GROUP:
-                    await asyncio.sleep(GATHER_SECONDS)
         finally:
             self._writer = None
 
@@ -72,14 +69,15 @@ class RecordEvents:
             behind, self._waiting = self._waiting, []
             self._settle([*group, *behind], exc)
         except Exception:
-            # One event that can't be stored must not hold up the others: write them singly.
+            # One event that can't be stored must not hold up the others: halve until it is alone.
             if len(group) == 1:
                 # Kept by SNS, which tries for an hour and then has its dead-letter queue.
                 log.exception("event_refused", type=group[0][0].get("type"))
                 self._settle(group, Unavailable("The event can't be stored; send it again."))
             else:
-                for one in group:
-                    await self._commit([one])
+                half = len(group) // 2
+                await self._commit(group[:half])
+                await self._commit(group[half:])
         else:
             self._metrics.events_committed(rows, stored)
             log.info(

@@ -80,6 +80,39 @@ async def test_one_event_that_is_refused_does_not_hold_up_the_others() -> None:
     assert [isinstance(outcome, Unavailable) for outcome in outcomes] == [n == 3 for n in range(6)]
 
 
+async def test_the_event_at_fault_is_found_in_few_calls() -> None:
+    store = Recorder(refuses="300")
+    store.release.clear()
+    record = RecordEvents(store)
+    tasks = [asyncio.create_task(record(row)) for row in rows(500)]
+    await asyncio.sleep(0)
+    store.release.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [n for n, outcome in enumerate(outcomes) if outcome is not None] == [300]
+    assert len(store.groups) <= 1 + 2 * 9  # 500 is halved nine times until one is left
+
+
+async def test_nobody_is_answered_before_the_own_event_is_committed() -> None:
+    class OneByOne(Recorder):
+        commits = asyncio.Semaphore(0)
+
+        async def apply_ses_events(self, *arguments: Any) -> dict[str, Any]:
+            await self.commits.acquire()
+            return await super().apply_ses_events(*arguments)
+
+    store = OneByOne()
+    record = RecordEvents(store)
+    first, second = (asyncio.create_task(record(row)) for row in rows(2))
+    await asyncio.sleep(0)
+    third = asyncio.create_task(record(rows(3)[2]))
+    store.commits.release()
+    await asyncio.gather(first, second)
+    assert not third.done()
+    store.commits.release()
+    await third
+    assert store.groups == [["0", "1"], ["2"]]
+
+
 async def test_a_fault_of_ours_leaves_no_caller_waiting() -> None:
     record = RecordEvents(Recorder(RuntimeError("a bug")))
     outcomes = await asyncio.gather(*(record(row) for row in rows(3)), return_exceptions=True)
