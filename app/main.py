@@ -172,7 +172,8 @@ async def sending(
     sender = Sender(store, ses, settings, meters) if with_sender else None
     metered = MeteredSes(ses, meters)
     wake = sender.wake if sender else nobody_to_wake
-    account = AccountMonitor(store, metered, settings.aws_region, wake)
+    breaker = sender.breaker if sender else None
+    account = AccountMonitor(store, metered, settings.aws_region, wake, breaker)
     stopping = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         watches = [

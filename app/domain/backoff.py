@@ -59,6 +59,11 @@ class Breaker:
         self.open_until = None
         self._note(failed=False)
 
+    def try_now(self, now: float) -> None:
+        """There is other proof that SES answers again: end the spell, the probe may go."""
+        if self.open_until is not None:
+            self.open_until = min(self.open_until, now)
+
     def failed(self, now: float) -> None:
         if self.wait(now) > 0:
             return  # a call that began before the breaker opened tells nothing new

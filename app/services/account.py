@@ -1,4 +1,5 @@
-"""What SES says of the account: rate, daily quota, whether it may send. Asked once a minute."""
+"""What SES says of the account: rate, daily quota, whether it may send. Asked once a minute, and
+every few seconds while SES is silent: this question is harmless, the probe of a breaker isn't."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from botocore.exceptions import BotoCoreError
 
 from app.adapters.ses import SesSender
 from app.adapters.store import Store
+from app.domain.backoff import Breaker
 from app.domain.batches import Account
 from app.errors import Unavailable
 from app.settings import Settings
@@ -34,9 +36,16 @@ class AccountMonitor:
     """Keeps the database's picture of the account fresh and lets waiting mailouts go on."""
 
     def __init__(
-        self, store: Store, source: AccountSource, region: str, wake: Callable[[], None]
+        self,
+        store: Store,
+        source: AccountSource,
+        region: str,
+        wake: Callable[[], None],
+        breaker: Breaker | None = None,
     ) -> None:
+        """breaker: the sender's. Told when SES answers again after it was silent to us, too."""
         self._store = store
+        self._breaker = breaker
         self._source = source
         self._region = region
         self._wake = wake
@@ -51,18 +60,21 @@ class AccountMonitor:
         return time.monotonic() - self._checked_at
 
     async def run(self, stopping: asyncio.Event) -> None:
+        failed = False
         while not stopping.is_set():
+            waits = self._breaker is not None and self._breaker.probing
+            if failed or waits or self.age_seconds >= REFRESH_SECONDS:
+                try:
+                    await self.refresh()
+                    failed = False
+                except Unavailable as exc:
+                    log.warning("account_check_failed", error=exc.detail)
+                    failed = True
+                except Exception:
+                    log.exception("account_check_failed")
+                    failed = True
             try:
-                await self.refresh()
-                pause = REFRESH_SECONDS
-            except Unavailable as exc:
-                log.warning("account_check_failed", error=exc.detail)
-                pause = RETRY_SECONDS
-            except Exception:
-                log.exception("account_check_failed")
-                pause = RETRY_SECONDS
-            try:
-                await asyncio.wait_for(stopping.wait(), pause)
+                await asyncio.wait_for(stopping.wait(), min(RETRY_SECONDS, REFRESH_SECONDS))
             except TimeoutError:
                 continue
 
@@ -75,6 +87,8 @@ class AccountMonitor:
         except Unavailable as exc:
             self.error = exc.detail
             raise
+        if self.error and self._breaker is not None:
+            self._breaker.try_now(time.monotonic())
         self.account, self.error, self._checked_at = account, None, time.monotonic()
         await self._store.record_account(self._region, account)
         if not account.can_send:

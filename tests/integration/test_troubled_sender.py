@@ -110,6 +110,42 @@ async def test_an_account_that_cannot_be_read_leaves_what_is_known(
     assert await arrange.one("select rate from send_rates") == 500
 
 
+async def test_sending_goes_on_as_soon_as_ses_answers_about_the_account(
+    dsn: str, sandbox: SandboxServer, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long outage makes the breaker wait for minutes; this question costs nobody anything."""
+    get_account = SesSender.get_account
+    away, asked = False, 0
+
+    def asking(self: SesSender) -> Account:
+        nonlocal asked
+        if away:
+            asked += 1
+            raise Unavailable("SES does not answer")
+        return get_account(self)
+
+    monkeypatch.setattr(SesSender, "get_account", asking)
+    monkeypatch.setattr("app.services.account.RETRY_SECONDS", 0.02)
+    await arrange.subscribers(READERS)
+    mailout = await arrange.mailout()
+    async with in_process(settings_for(dsn, sandbox.url)) as service:
+        sender = service.services.sender
+        assert sender is not None
+        away = True
+        sender.breaker.base_seconds = 300.0
+        for _ in range(sender.breaker.threshold):
+            sender.breaker.failed(time.monotonic())
+        await service.send(mailout)
+
+        async def times() -> int:
+            return asked
+
+        await eventually(times, until=lambda n: n > 2)
+        assert sandbox.stats()["accepted"] == 0
+        away = False
+        assert counts(await over(service, mailout)) == {"sent": READERS}
+
+
 async def test_an_account_that_cannot_be_recorded_does_not_end_the_service(
     dsn: str, sandbox: SandboxServer, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,17 @@ def test_half_open_closes_on_success_and_opens_longer_on_failure() -> None:
     assert not breaker.probing
 
 
+def test_other_proof_that_ses_answers_ends_the_spell_with_a_probe() -> None:
+    breaker = opened(Breaker(threshold=3, base_seconds=300), at=0)
+    breaker.try_now(10)
+    assert breaker.state(10) == "half_open"
+    breaker.failed(10)
+    assert breaker.wait(10) == 300, "the probe failed, so the next spell is no shorter"
+    breaker = Breaker()
+    breaker.try_now(10)
+    assert breaker.state(10) == "closed"
+
+
 def test_calls_that_began_before_it_opened_do_not_lengthen_the_spell() -> None:
     breaker = opened(Breaker(threshold=3, base_seconds=5), at=0)
     for _ in range(16):
