@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
 from app.adapters.silence import WAITED_FOR, Silence
-from app.adapters.sqlstates import is_outage, retrying_conflicts
+from app.adapters.sqlstates import is_outage, outage, retrying_conflicts
 from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
 
 # A call that takes longer is given up; SQL functions work in slices far below this.
@@ -212,8 +212,8 @@ def _parameter(value: Any) -> Any:
 
 def _translated(error: psycopg.Error) -> DatabaseUnavailable | DatabaseError:
     """Ours for psycopg's. No SQLSTATE: there was no answer, only a broken connection."""
-    if is_outage(error.sqlstate):
-        return DatabaseUnavailable(f"The database can't take work now (SQLSTATE {error.sqlstate})")
+    if error.sqlstate is not None and is_outage(error.sqlstate):
+        return DatabaseUnavailable(outage(error.sqlstate))
     if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
         return DatabaseUnavailable("The database can't be reached, or the connection broke")
     return DatabaseError(error.diag.message_primary or str(error), sqlstate=error.sqlstate)

@@ -24,12 +24,27 @@ _OUTAGES = (
 # Serialization failure and deadlock: rolled back for certain, and likely to pass next time.
 _CONFLICTS = ("40001", "40P01")
 
+# What an operator wants to read; other codes stand for themselves.
+_WORDS = {
+    "53100": "its disk is full",
+    "53200": "it is out of memory",
+    "53300": "it is out of connections",
+    "55P03": "another session holds a lock for too long",
+    "57014": "a statement took too long",
+}
+
 _MAX_ATTEMPTS = 5
 
 
 def is_outage(sqlstate: str | None) -> bool:
     """Whether the database can't take work now, so that the caller should come back."""
     return sqlstate is not None and sqlstate.startswith(_OUTAGES)
+
+
+def outage(code: str) -> str:
+    """Why the database can't take work: for logs, `/health` and refusals."""
+    why = ", ".join(filter(None, (_WORDS.get(code), f"code {code}")))
+    return f"The database can't take work now ({why})"
 
 
 async def retrying_conflicts(call: Callable[[], Awaitable[Answer]]) -> Answer:

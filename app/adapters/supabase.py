@@ -16,7 +16,7 @@ from supabase import AsyncClient, AsyncClientOptions, SupabaseException, acreate
 
 from app.adapters.postgres import CALL_SECONDS
 from app.adapters.silence import WAITED_FOR, Silence
-from app.adapters.sqlstates import is_outage, retrying_conflicts
+from app.adapters.sqlstates import is_outage, outage, retrying_conflicts
 from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
 
 # PostgREST's code for a JWT that it can't verify. The gateway before it answers 401 without one.
@@ -118,6 +118,6 @@ def _is_postgrest_error(body: bytes) -> bool:
 
 
 def _translated(error: APIError) -> DatabaseUnavailable | DatabaseError:
-    if is_outage(error.code):
-        return DatabaseUnavailable(f"The database can't take work now ({error.code})")
+    if error.code is not None and is_outage(error.code):
+        return DatabaseUnavailable(outage(error.code))
     return DatabaseError(error.message or "Supabase refused the call", sqlstate=error.code)

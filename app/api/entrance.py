@@ -36,6 +36,7 @@ async def _not_yet(scope: Scope, receive: Receive, send: Send) -> None:
             "database": {"status": "fail", "detail": _DETAIL},
             "migrations": unknown,
             "ses": unknown,
+            "sender": unknown,
             "events": unknown,
         }
         answer = JsonAnswer({"status": "fail", "version": __version__, "checks": checks}, 503)

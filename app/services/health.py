@@ -39,8 +39,8 @@ class Health:
         self._checked_at = float("-inf")
 
     async def __call__(self) -> tuple[int, dict[str, Any]]:
-        """HTTP status and report. 503: the database or its schema; SES alone only degrades,
-        since unsubscribing and events must go on."""
+        """HTTP status and report. 503: the database or its schema; SES or sending alone only
+        degrades, since unsubscribing and events must go on."""
         async with self._lock:
             if self._report is None or time.monotonic() - self._checked_at > CACHE_SECONDS:
                 self._report = await self._check()
@@ -49,14 +49,21 @@ class Health:
 
     async def _check(self) -> tuple[int, dict[str, Any]]:
         database, migrations = await self._check_database()
-        ses = self._check_ses()
+        ses, sender = self._check_ses(), self._check_sender()
         answers = database["status"] == migrations["status"] == "ok"
         events = await self._check_events() if answers else {"status": "unknown"}
-        checks = {"database": database, "migrations": migrations, "ses": ses, "events": events}
+        checks = {
+            "database": database,
+            "migrations": migrations,
+            "ses": ses,
+            "sender": sender,
+            "events": events,
+        }
         if "fail" in {database["status"], migrations["status"]}:
             status = "fail"
         else:
-            status = "ok" if ses["status"] == events["status"] == "ok" else "degraded"
+            well = ses["status"] == events["status"] == "ok" and sender["status"] != "fail"
+            status = "ok" if well else "degraded"
         return (503 if status == "fail" else 200), {
             "status": status,
             "version": __version__,
@@ -91,6 +98,15 @@ class Health:
                 for f in findings
             ],
         }
+
+    def _check_sender(self) -> dict[str, Any]:
+        """Whether claiming and recording work, which may fail where the database answers others:
+        its disk is full, or a statement waits for a lock."""
+        if self._sender is None:
+            return {"status": "unknown", "detail": "this process does not send"}
+        if trouble := self._sender.trouble:
+            return {"status": "fail", "detail": trouble}
+        return {"status": "ok"}
 
     def _check_ses(self) -> dict[str, Any]:
         if self._missing:

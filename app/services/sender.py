@@ -50,6 +50,8 @@ SLICE = 20_000
 ORPHAN_SECONDS = 60.0
 """How long a claim whose answer never came is asked for: its commit may be late."""
 LEAVE_SECONDS = 0.3
+PAUSE_CAP_SECONDS = 4.0
+"""Between two tries of what failed: sending goes on so soon after an outage."""
 
 T = TypeVar("T")
 
@@ -77,6 +79,7 @@ class Sender:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._reached: dict[UUID, int] = {}
         self._orphans: dict[UUID, float | None] = {}
+        self._troubles: dict[str, str] = {}  # by step: why it failed the last time
         self._work_to_send = asyncio.Event()
         self._work_to_queue = asyncio.Event()
         self._metrics.watch_breaker(lambda: self.breaker.state(time.monotonic()))
@@ -84,6 +87,11 @@ class Sender:
     @property
     def breaker(self) -> Breaker:
         return self._send.breaker
+
+    @property
+    def trouble(self) -> str | None:
+        """Why work waits now, in a sentence without its full stop; None when it doesn't."""
+        return next(iter(self._troubles.values()), None)
 
     def wake(self) -> None:
         """There may be work now; don't wait for the next poll."""
@@ -128,13 +136,16 @@ class Sender:
             try:
                 await step()
                 failures = 0
+                self._troubles.pop(step.__name__, None)
             except Unavailable as exc:
                 failures += 1
+                self._troubles[step.__name__] = exc.detail
                 log.warning("sender_waits", step=step.__name__, error=exc.detail)
             except Exception:
                 failures += 1
+                self._troubles[step.__name__] = "A fault of ours; the log has it"
                 log.exception("sender_step_failed", step=step.__name__)
-            pause = seconds if not failures else min(10.0, 0.25 * 2.0**failures)
+            pause = seconds if not failures else min(PAUSE_CAP_SECONDS, 0.25 * 2.0**failures)
             await self._stopping.sleep(pause, None if failures else news)
 
     async def _each(self, ids: tuple[UUID, ...], step: Callable[[UUID], Awaitable[object]]) -> None:

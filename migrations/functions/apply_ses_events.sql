@@ -3,10 +3,11 @@
 -- fits no row is kept and parked, but for those of our own notices to the owner. Answers how many
 -- were new and how many of those fit a row, the SNS ids of the copies, and `tripped`: mailouts that
 -- the guards stop from now on (guards.sql; p_…_rate null: no guard).
+-- Gives up on a lock that another session keeps: SNS waits 15 s and comes again.
 create or replace function apply_ses_events(
     p_events jsonb, p_bounce_rate numeric default null, p_complaint_rate numeric default null)
 returns jsonb
-language plpgsql set search_path = public, pg_temp as $$
+language plpgsql set search_path = public, pg_temp set lock_timeout = '3s' as $$
 declare
     v_event   jsonb;
     v_id      bigint;

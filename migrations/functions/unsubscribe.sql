@@ -1,7 +1,8 @@
 -- A recipient's word: idempotent, and stronger than a bounce. p_mailout: the mailout whose link
--- was used. Answers {"email"}, or null when the subscriber no longer exists.
+-- was used. Answers {"email"}, or null when the subscriber no longer exists. Gives up on a lock that
+-- another session keeps: the caller may come again, and its connection is free for others.
 create or replace function unsubscribe(p_subscriber uuid, p_mailout uuid default null) returns jsonb
-language plpgsql set search_path = public, pg_temp as $$
+language plpgsql set search_path = public, pg_temp set lock_timeout = '3s' as $$
 begin
     update subscribers set status = 'unsubscribed'
      where id = p_subscriber and status in ('active', 'bounced');

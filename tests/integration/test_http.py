@@ -541,7 +541,7 @@ class TestHealth:
         answer = await service.http.get("/health")
         assert answer.status_code == 200
         body = answer.json()
-        assert set(body["checks"]) == {"database", "ses", "migrations", "events"}
+        assert set(body["checks"]) == {"database", "ses", "migrations", "sender", "events"}
         assert body["checks"]["database"]["status"] == "ok"
         assert (await service.http.get("/health/live")).status_code == 200
 

@@ -11,14 +11,16 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from app.adapters.postgres import PostgresDatabase
 from app.adapters.ses import Fence, LeaseLost
+from app.adapters.sqlstates import outage
 from app.adapters.store import Store
 from app.errors import DatabaseError, DatabaseUnavailable, TemplateInvalid
 from app.sandbox.server import SandboxServer
-from tests.support.factories import REGION, Arrange, an_account, start
+from tests.support.factories import REGION, Arrange, an_account, claim, living_sender, start
 from tests.support.service import BEARER, Service, in_process, settings_for
 from tests.support.waiting import eventually
 
@@ -325,3 +327,73 @@ async def test_an_event_parked_beside_its_record_is_applied_by_the_senders_round
     assert counts(shown) == {"bounced": 1}
     assert await arrange.one("select status from subscribers") == "bounced"
     assert await arrange.one("select count(*) from ses_events where parked is not null") == 0
+
+
+# What others are told
+
+
+async def test_health_names_the_sender_when_only_its_part_of_the_database_fails(
+    dsn: str, sandbox: SandboxServer, arrange: Arrange, stand_between: Install
+) -> None:
+    """Others are served, so it is no 503: a full disk, or a lock on a table that only we use."""
+    full = True
+
+    async def between(function: str, real: Real) -> Any:
+        if function == "claim_batches" and full:
+            raise DatabaseUnavailable(outage("53100"))
+        return await real()
+
+    stand_between(between)
+    await arrange.subscribers(READERS)
+    mailout = await arrange.mailout()
+    async with in_process(settings_for(dsn, sandbox.url)) as service:
+        await service.send(mailout)
+
+        async def health() -> dict[str, Any]:
+            answer = await service.http.get("/health")
+            assert answer.status_code == 200
+            report: dict[str, Any] = answer.json()
+            return report
+
+        ill = await eventually(health, until=lambda h: h["status"] == "degraded")
+        assert ill["checks"]["database"]["status"] == "ok"
+        assert ill["checks"]["sender"]["status"] == "fail"
+        assert "its disk is full" in ill["checks"]["sender"]["detail"]
+        full = False
+        assert counts(await over(service, mailout)) == {"sent": READERS}
+        well = await eventually(health, until=lambda h: h["checks"]["sender"]["status"] == "ok")
+        assert well["status"] == "ok"
+
+
+async def test_an_unsubscribe_and_an_event_do_not_wait_for_ever_for_a_row_that_somebody_holds(
+    dsn: str, direct_store: Store, arrange: Arrange
+) -> None:
+    """They would keep all connections, and so hold up everybody."""
+    reader = await arrange.subscriber()
+    mailout = await arrange.mailout()
+    await start(direct_store, mailout)
+    await direct_store.queue_recipients(mailout, 10)
+    batch = await claim(direct_store, mailout, await living_sender(direct_store))
+    event = {
+        "sns_message_id": "one", "type": "delivery", "message_id": "m-1",
+        "occurred_at": "2026-11-24T12:00:00+00:00", "mailout_id": str(mailout),
+        "send_log_id": batch.recipients[0].send_log_id, "attempt": str(batch.attempt_id),
+        "payload": {},
+    }  # fmt: skip
+    async with await psycopg.AsyncConnection.connect(dsn) as holder:
+        await holder.execute("select from subscribers for update")
+        await holder.execute("select from send_logs for update")
+        started = time.monotonic()
+        told = await asyncio.gather(
+            direct_store.unsubscribe(reader, mailout),
+            direct_store.apply_ses_events([event]),
+            return_exceptions=True,
+        )
+        for error in told:
+            assert isinstance(error, DatabaseUnavailable)
+            assert "holds a lock" in error.detail
+        assert time.monotonic() - started < 8
+    found = await direct_store.unsubscribe(reader, mailout)
+    assert found is not None
+    assert found["status"] == "unsubscribed"
+    assert (await direct_store.apply_ses_events([event]))["matched"] == 1
