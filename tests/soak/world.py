@@ -7,7 +7,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,12 +131,18 @@ class World:
 
 
 @contextmanager
-def durable_postgres() -> Iterator[EmbeddedPostgres]:
-    """A migrated server on a real disk that flushes what it commits."""
-    folder = Path(tempfile.mkdtemp(prefix="amazonsender-soak-"))
+def durable_postgres(
+    settings: Mapping[str, str] | None = None, *, disk: Path | None = None
+) -> Iterator[EmbeddedPostgres]:
+    """A migrated server on a real disk that flushes what it commits.
+
+    disk: the folder of its data's folder; None: a temporary one.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="amazonsender-soak-", dir=disk))
     folder.chmod(0o711)  # as root the server runs as another account, which must get in
+    settings = {"restart_after_crash": "on", **(settings or {})}
     try:
-        with EmbeddedPostgres(folder / "data", settings={"restart_after_crash": "on"}) as server:
+        with EmbeddedPostgres(folder / "data", settings=settings) as server:
             asyncio.run(migrate(server.dsn()))
             yield server
     finally:
