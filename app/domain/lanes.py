@@ -33,6 +33,7 @@ class Lanes:
     mode: Mode
     limited_until: float | None = None
     _calls: deque[tuple[float, bool]] = field(default_factory=deque)
+    _refused: int = 0
     _throttled: dict[Lane, int] = field(default_factory=lambda: {"bulk": 0, "single": 0})
     _open_at: dict[Lane, float] = field(default_factory=lambda: {"bulk": 0.0, "single": 0.0})
 
@@ -81,12 +82,13 @@ class Lanes:
 
     def _observe(self, now: float, throttled: bool) -> None:
         self._calls.append((now, throttled))
+        self._refused += throttled
         while self._calls and self._calls[0][0] < now - 4 * WINDOW_SECONDS:
-            self._calls.popleft()
-        refused = sum(1 for _, was_throttled in self._calls if was_throttled)
+            self._refused -= self._calls.popleft()[1]
         spans = now - self._calls[0][0] >= WINDOW_SECONDS
-        if len(self._calls) >= MIN_CALLS and spans and refused * 2 > len(self._calls):
+        if len(self._calls) >= MIN_CALLS and spans and self._refused * 2 > len(self._calls):
             self.limited_until = now + PROBE_SECONDS
             self._calls.clear()
+            self._refused = 0
             self._throttled["bulk"] = 0
             self._open_at["bulk"] = now + LIMITED_SPACING_SECONDS
