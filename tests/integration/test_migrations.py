@@ -327,6 +327,8 @@ class OldServer:
             "server_version_num": 140_010,
         }
 
+    async def check_access(self) -> None: ...
+
     async def close(self) -> None: ...
 
 

@@ -227,9 +227,9 @@ CONTROLS = (
         (
             Edit(
                 "migrations/functions/finish_mailout.sql",
-                "        or exists (select from send_batches where mailout_id = p_mailout "
-                "and recorded_at is null);",
-                ";",
+                "        when exists (select from send_batches where mailout_id = p_mailout "
+                "and recorded_at is null)\n        then true\n",
+                "",
             ),
         ),
     ),
