@@ -32,8 +32,13 @@ BODY = (
 class Sink:
     """bench/sink.py in a process of its own."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, child: Child) -> None:
         self.url = url
+        self._child = child
+
+    @property
+    def cpu_seconds(self) -> float:
+        return self._child.cpu_seconds
 
     def reset(self) -> None:
         httpx.get(f"{self.url}/reset")
@@ -51,7 +56,7 @@ def sink(latency: float = 0.0) -> Iterator[Sink]:
     assert child.stdout is not None
     url = child.stdout.readline().split()[-1]
     try:
-        yield Sink(url)
+        yield Sink(url, Child(child))
     finally:
         child.kill()
         child.wait()
@@ -86,6 +91,19 @@ def fill(dsn: str, subscribers: int) -> None:
         sql.execute("vacuum analyze")
 
 
+def age(dsn: str, rows: int) -> None:
+    """Ledger rows of 20 mailouts that are over."""
+    with psycopg.connect(dsn, autocommit=True) as sql:
+        sql.execute(
+            "insert into send_logs (mailout_id, subscriber_id, email, status, message_id, "
+            "attempts, sent_at) select md5((n %% 20)::text)::uuid, gen_random_uuid(), 'reader' || n || "
+            "'@example.com', 'delivered', md5(n::text), 1, now() - interval '30 days' "
+            "from generate_series(1, %s) n",
+            [rows],
+        )
+        sql.execute("vacuum analyze send_logs")
+
+
 def ready_mailout(dsn: str) -> str:
     with psycopg.connect(dsn, autocommit=True) as sql:
         row = sql.execute(
@@ -117,7 +135,7 @@ def cpu_of_postgres(dsn: str) -> float:
 class Child:
     """One of our commands, with the CPU time it took and its peak memory."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[Any]) -> None:
         self.process = process
 
     @property
@@ -133,10 +151,10 @@ class Child:
 
 
 @contextmanager
-def command(dsn: str, sink_url: str, *arguments: str, **changes: str) -> Iterator[Child]:
-    variables = environment(
-        dsn, sink_url, **{"RATE_LIMIT_PER_SEC": "1000000", "LOG_LEVEL": "warning", **changes}
-    )
+def command(dsn: str, sink_url: str, *arguments: str, **changes: str | None) -> Iterator[Child]:
+    """changes: of the variables; None: not set."""
+    defaults: dict[str, str | None] = {"RATE_LIMIT_PER_SEC": "1000000", "LOG_LEVEL": "warning"}
+    variables = environment(dsn, sink_url, **defaults | changes)
     with running(arguments, variables) as child:
         yield child
 

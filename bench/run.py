@@ -16,16 +16,29 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
 
 from bench.events import compare
-from bench.parts import Sink, command, database, fill, ready_mailout, sink, wait_for
+from bench.parts import (
+    Sink,
+    age,
+    command,
+    cpu_of_postgres,
+    database,
+    fill,
+    ready_mailout,
+    sink,
+    wait_for,
+)
+from bench.supabase import supabase
 from tests.acceptance.conftest import free_port
 from tests.support.service import BEARER
 
 DATA = Path("/var/tmp/amazonsender-bench")
+DJANGO = Path("/var/tmp/amazonsender-bench-django")
 RESULTS = Path(__file__).parent / "results.md"
 Row = tuple[str, str, str, str]  # what, measured, goal, note
 
@@ -39,14 +52,39 @@ def baseline(url: str, operation: str, threads: int, seconds: float = 5) -> tupl
     return rate, cpu
 
 
-def our_run(dsn: str, target: Sink, recipients: int, **changes: str) -> dict[str, float]:
-    """Send one mailout with a worker of its own; mails/s from the start to the last record."""
+def django_queue(dsn: str, url: str, mails: int = 4_000) -> tuple[float, float]:
+    """django-post_office with django-ses, in an environment and a database of their own."""
+    python, here = DJANGO / "bin/python", Path(__file__).parent
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", DJANGO], check=True)
+        needs = str(here / "django_queue.txt")
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", needs], check=True)
+    with psycopg.connect(dsn, autocommit=True) as sql:
+        sql.execute("drop database if exists django_queue")
+        sql.execute("create database django_queue")
+    own = urlsplit(dsn)._replace(path="/django_queue").geturl()
+    done = subprocess.run(
+        [python, here / "django_queue.py", own, url, str(mails)],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True,
+    )  # fmt: skip
+    rate, cpu = map(float, done.stdout.split())
+    return rate, cpu
+
+
+def our_run(
+    dsn: str, target: Sink, recipients: int, *, old: int = 0, **changes: str | None
+) -> dict[str, float]:
+    """Send one mailout with a worker of its own; mails/s from the start to the last record, CPU in
+    microseconds a mail. old: rows of earlier mailouts in the ledger."""
     fill(dsn, recipients)
+    if old:
+        age(dsn, old)
     target.reset()
     with command(dsn, target.url, "worker", **changes) as worker:
         wait_for(dsn, "select count(*) from send_rates where account is not null", 1)
         mailout = ready_mailout(dsn)
         cpu, started = worker.cpu_seconds, time.monotonic()
+        others = target.cpu_seconds, cpu_of_postgres(dsn)
         start_directly(dsn, mailout)
         wait_for(dsn, "select status from mailouts", "sent")
         took = time.monotonic() - started
@@ -55,6 +93,8 @@ def our_run(dsn: str, target: Sink, recipients: int, **changes: str) -> dict[str
         return {
             "rate": recipients / took,
             "cpu": (worker.cpu_seconds - cpu) / recipients * 1e6,
+            "sink_cpu": (target.cpu_seconds - others[0]) / recipients * 1e6,
+            "postgres_cpu": (cpu_of_postgres(dsn) - others[1]) / recipients * 1e6,
             "peak_mb": worker.peak_mb,
             "bytes": stats["bytes"] / recipients,
             "calls": stats["calls"],
@@ -82,6 +122,8 @@ def throughput(dsn: str) -> list[Row]:
                 ("boto3 send_bulk_email, no ledger", "send_bulk_email", 1),
             ):
                 loops.setdefault(name, []).append(baseline(target.url, operation, threads))
+            glued = loops.setdefault("django-post_office with django-ses", [])
+            glued.append(django_queue(dsn, target.url))
             ours.append(our_run(dsn, target, 100_000))
         for name, runs in loops.items():
             rate = statistics.mean(r for r, _ in runs)
@@ -90,12 +132,13 @@ def throughput(dsn: str) -> list[Row]:
                 (name, f"{rate:,.0f} mails/s, {cpu:,.0f} CPU-s per million", "baseline", "")
             )
         best = max(r for n, runs in loops.items() if "send_email" in n for r, _ in runs)
-        rate = statistics.mean(run["rate"] for run in ours)
-        cpu = statistics.mean(run["cpu"] for run in ours)
+        rate, cpu = mean_of(ours, "rate"), mean_of(ours, "cpu")
         rows += [
             ("throughput, instant sink", f"{rate:,.0f} mails/s = {rate / best:.1f} ×",
              "10 × the best send_email loop", f"{ours[0]['bytes']:,.0f} bytes a mail on the wire"),
-            ("executor CPU per million", f"{cpu:,.0f} s", "at most 150 s", ""),
+            ("executor CPU per million", f"{cpu:,.0f} s", "at most 150 s",
+             f"beside it PostgreSQL {mean_of(ours, 'postgres_cpu'):,.0f} s, the sink "
+             f"{mean_of(ours, 'sink_cpu'):,.0f} s"),
             ("peak memory, 100,000 recipients", f"{max(r['peak_mb'] for r in ours):.0f} MB",
              "at most 200 MB", ""),
         ]  # fmt: skip
@@ -109,10 +152,30 @@ def throughput(dsn: str) -> list[Row]:
     return rows
 
 
+def mean_of(runs: list[dict[str, float]], figure: str) -> float:
+    return statistics.mean(run[figure] for run in runs)
+
+
+def through_supabase(dsn: str) -> list[Row]:
+    with sink() as target, supabase(dsn) as (own, stand_in, variables):
+        run = our_run(own, target, 20_000, **variables)
+        calls = stand_in.calls
+    sending = sum(calls[name] for name in ("claim_batches", "record_results", "queue_recipients"))
+    return [
+        ("throughput through Supabase's API", f"{run['rate']:,.0f} mails/s, executor CPU "
+         f"{run['cpu']:,.0f} s per million", "stated",
+         f"{sending / 20:.1f} round trips per 1,000 mails, {sum(calls.values()) / 20:.1f} with all "
+         "else; a stand-in for PostgREST that connects anew for each")
+    ]  # fmt: skip
+
+
 def growth(dsn: str) -> list[Row]:
     with sink() as target:
         small, large = our_run(dsn, target, 100_000), our_run(dsn, target, 1_000_000)
+        aged = our_run(dsn, target, 100_000, old=20_000_000)
     return [
+        ("throughput, 100,000 recipients beside 20 million old rows",
+         f"{aged['rate']:,.0f} against {small['rate']:,.0f} mails/s", "nothing noticeable", ""),
         ("throughput, 1,000,000 against 100,000 recipients",
          f"{large['rate']:,.0f} against {small['rate']:,.0f} mails/s", "within 10 %", ""),
         ("peak memory, 1,000,000 recipients", f"{large['peak_mb']:.0f} MB", "at most 200 MB", ""),
@@ -249,6 +312,7 @@ MEASUREMENTS: dict[str, Callable[[str], list[Row]]] = {
     "queueing": queueing,
     "fidelity": fidelity,
     "events": events,
+    "supabase": through_supabase,
     "growth": growth,
 }
 

@@ -117,7 +117,8 @@ class SinkProtocol(asyncio.Protocol):
 
     def _write(self, answer: bytes) -> None:
         self._transport.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+            b"x-amzn-RequestId: 00000000-0000-0000-0000-000000000000\r\nContent-Length: "
             + str(len(answer)).encode()
             + b"\r\n\r\n"
             + answer
