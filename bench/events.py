@@ -75,8 +75,10 @@ def compare(dsn: str) -> Iterator[tuple[str, str, str, str]]:
             assert answers.refused == 0
             ceiling = EVENTS / took
         for _ in range(ROUNDS):
+            sent_mails(dsn)
             with other_app("glue", dsn, pem.name) as (child, port):
                 glue.append(measure(dsn, child, port, requests))
+            sent_mails(dsn)
             with our_service(dsn, sns_url) as (child, port):
                 ours.append(measure(dsn, child, port, requests))
     base, best = mean(glue), mean(ours)
@@ -103,8 +105,7 @@ def mean(runs: list[EventRun]) -> EventRun:
 
 
 def measure(dsn: str, service: Child, port: int, requests: list[bytes]) -> EventRun:
-    """Post every event once, to a ledger of sent mails."""
-    sent_mails(dsn)
+    """Post every event once."""
     post_all(port, requests[:WARM_UP], CONNECTIONS)
     cpu, postgres = service.cpu_seconds, cpu_of_postgres(dsn)
     answers, took = post_all(port, requests[WARM_UP:], CONNECTIONS)
@@ -122,6 +123,7 @@ def measure(dsn: str, service: Child, port: int, requests: list[bytes]) -> Event
 
 
 def sent_mails(dsn: str) -> None:
+    """A new ledger, with the row of every event. No service may be running: it would be in it."""
     fill(dsn, EVENTS)
     with psycopg.connect(dsn, autocommit=True) as sql:
         sql.execute(
