@@ -47,7 +47,7 @@ lint: install-dev ## ruff, mypy, and the checks of Docker and YAML files
 bench: install-dev ## side-by-side measurements (quiet machine, about 20 minutes) into bench/results.md
 	$(BIN)/python -m bench.run
 
-soak: install-dev ## long fault-injection runs (SOAK_KILLS, SOAK_RECIPIENTS, SOAK_SEED)
+soak: install-dev ## long fault-injection runs (SOAK_KILLS, SOAK_RECIPIENTS, SOAK_SEED, SOAK_OUTAGE)
 	$(BIN)/pytest tests/soak -m soak -s -p no:cacheprovider
 
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q

@@ -277,7 +277,9 @@ async def test_the_disk_is_full(tmp_path: Path, reports: list[Report], crash: bo
             if crash:
                 fault, how = (
                     "Disk full, PostgreSQL down",
-                    (f"as above, until it couldn't write its log (PANIC); {restarts} starts tried"),
+                    (
+                        f"as above, until it couldn't write its log and went down; {restarts} starts tried"
+                    ),
                 )
             else:
                 fault, how = "Disk full", "PostgreSQL's file system filled up by another file"
