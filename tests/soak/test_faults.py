@@ -275,13 +275,10 @@ async def test_the_disk_is_full(tmp_path: Path, reports: list[Report], crash: bo
         async with mailing(tmp_path, settings=settings, disk=disk) as one:
             await one.endure(full)
             if crash:
-                fault, how = (
-                    "Disk full, PostgreSQL down",
-                    (
-                        f"as above, until it couldn't write its log and went down; {restarts} starts tried"
-                    ),
-                )
+                fault = "Disk full, PostgreSQL down"
+                how = f"until it couldn't write its log and went down; {restarts} starts tried"
             else:
-                fault, how = "Disk full", "PostgreSQL's file system filled up by another file"
+                fault = "Disk full"
+                how = "PostgreSQL's file system filled up by another file"
             assert crash == (restarts > 0)
             told(reports, await judged(one, fault, how, "database" if crash else "sender"))
