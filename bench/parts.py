@@ -96,8 +96,9 @@ def age(dsn: str, rows: int) -> None:
     with psycopg.connect(dsn, autocommit=True) as sql:
         sql.execute(
             "insert into send_logs (mailout_id, subscriber_id, email, status, message_id, "
-            "attempts, sent_at) select md5((n %% 20)::text)::uuid, gen_random_uuid(), 'reader' || n || "
-            "'@example.com', 'delivered', md5(n::text), 1, now() - interval '30 days' "
+            "attempts, sent_at) select md5((n %% 20)::text)::uuid, gen_random_uuid(), "
+            "'reader' || n || '@example.com', 'delivered', md5(n::text), 1, "
+            "now() - interval '30 days' "
             "from generate_series(1, %s) n",
             [rows],
         )
