@@ -78,6 +78,7 @@ async def work(settings: Settings) -> None:
                     sending(store, settings, meters, with_sender=True) as (sender, _),
                 ):
                     assert sender is not None
+                    _spare_collections()
                     await stopped.wait()
                     sender.stop()
 

@@ -79,6 +79,7 @@ class RecordEvents:
                 await self._commit(group[:half])
                 await self._commit(group[half:])
         else:
+            self._settle(group, None)
             self._metrics.events_committed(rows, stored)
             log.info(
                 "events_recorded",
@@ -86,7 +87,6 @@ class RecordEvents:
                 new=stored["new"],
                 matched=stored["matched"],
             )
-            self._settle(group, None)
             await self._enforce(stored["tripped"])
 
     async def _enforce(self, tripped: list[str]) -> None:
