@@ -122,7 +122,7 @@ class Tame:
         for key, value in event.items():
             if key in {"exception", "stack"}:  # of several lines, for people
                 event[key] = _IN_A_TEXT.sub(_escaped, self._text(str(value), EXCEPTION_MAX_CHARS))
-            elif not key.startswith("_"):  # those are structlog's own, and go before writing
+            elif not key.startswith("_"):  # structlog's own, taken off foreign lines before writing
                 event[key] = self._value(value)
         return event
 

@@ -39,14 +39,16 @@ class Silence:
         Raises DatabaseUnavailable when it answers nobody; `work` then still runs.
         """
         while not (await asyncio.wait({work}, timeout=QUIET_SECONDS))[0]:
-            if await self._falls():
+            question = self._question()
+            await asyncio.wait({work, question}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done() and question.result():
                 raise DatabaseUnavailable("The database doesn't answer in time")
         return work.result()
 
-    async def _falls(self) -> bool:
+    def _question(self) -> asyncio.Task[bool]:
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._unanswered())
-        return await asyncio.shield(self._asking)
+        return self._asking
 
     async def _unanswered(self) -> bool:
         question = asyncio.ensure_future(self._ask())
@@ -54,5 +56,6 @@ class Silence:
         if done:
             question.exception()  # whatever it was
             return False
+        question.add_done_callback(lambda late: late.cancelled() or late.exception())
         question.cancel()
         return True

@@ -199,9 +199,10 @@ class Store:
         row: dict[str, Any] = await self._call("metrics_snapshot")
         return row
 
-    async def release_batch(self, attempt_id: UUID) -> bool:
-        """Give back a claim whose answer never came; whether there was one."""
-        return await self._call("release_batch", p_attempt=str(attempt_id)) is not None
+    async def release_batches(self, attempts: Sequence[UUID]) -> set[UUID]:
+        """Give claims back that were never sent; which of them were open."""
+        given_back = await self._call("release_batches", p_attempts=[str(i) for i in attempts])
+        return {UUID(attempt) for attempt in given_back}
 
     async def apply_parked_events(self) -> int:
         """Events whose row could only be told later; gives how many were applied."""
@@ -244,7 +245,7 @@ class Store:
         """At most one batch of `limit` recipients per attempt: as many as tokens are due for.
 
         attempts: new ids, the caller's, to give claims back whose answer it never gets.
-        after: a row id; those before it aren't looked at (claim_batches.sql).
+        after: a row id; only those beyond it are looked at (claim_batches.sql).
         """
         row = await self._call(
             "claim_batches",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -34,6 +35,7 @@ class Breaker:
     cap_seconds: float = 300.0
     failures: int = 0
     open_until: float | None = None
+    _proved_at: float = -math.inf
     _openings: int = 0
     _recent: deque[bool] = field(default_factory=deque)
 
@@ -60,13 +62,17 @@ class Breaker:
         self._note(failed=False)
 
     def try_now(self, now: float) -> None:
-        """There is other proof that SES answers again: end the spell, the probe may go."""
+        """There is other proof that SES answers again: end the spell, a probe may go."""
+        self._proved_at = now
         if self.open_until is not None:
             self.open_until = min(self.open_until, now)
 
-    def failed(self, now: float) -> None:
+    def failed(self, now: float, began: float = math.inf) -> None:
+        """began: when the call did."""
         if self.wait(now) > 0:
             return  # a call that began before the breaker opened tells nothing new
+        if self.probing and began < self._proved_at:
+            return  # a probe that hung from before SES was seen to answer: the next one tells
         self.failures += 1
         self._note(failed=True)
         often = len(self._recent) == self.window and sum(self._recent) * 2 >= self.window

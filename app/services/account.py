@@ -62,8 +62,8 @@ class AccountMonitor:
     async def run(self, stopping: asyncio.Event) -> None:
         failed = False
         while not stopping.is_set():
-            waits = self._breaker is not None and self._breaker.probing
-            if failed or waits or self.age_seconds >= REFRESH_SECONDS:
+            silent = self._breaker is not None and self._breaker.probing
+            if failed or silent or self.age_seconds >= REFRESH_SECONDS:
                 try:
                     await self.refresh()
                     failed = False

@@ -100,7 +100,7 @@ class Health:
         }
 
     def _check_sender(self) -> dict[str, Any]:
-        """Whether claiming and recording work, which may fail where the database answers others:
+        """Whether the sender gets its work done, which may fail where the database answers others:
         its disk is full, or a statement waits for a lock."""
         if self._sender is None:
             return {"status": "unknown", "detail": "this process does not send"}

@@ -54,7 +54,11 @@ class RecordEvents:
         try:
             while self._waiting:
                 group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
-                await self._commit(group)
+                try:
+                    await self._commit(group)
+                except Exception:
+                    # Behind the answers, in counting: those who wait mustn't wait for nobody.
+                    log.exception("events_not_counted")
         finally:
             self._writer = None
 

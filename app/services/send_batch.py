@@ -96,7 +96,7 @@ class SendBatch:
             delivery = _for_all(
                 batch, "requeue", "internal", "The sender failed before sending.", REQUEUE_SECONDS
             )
-        news = self._learn(delivery, lane)
+        news = self._learn(delivery, lane, started)
         await self._record(batch, delivery.results)
         try:
             await self._react(batch, delivery, news)
@@ -162,13 +162,13 @@ class SendBatch:
             self._prepared[key] = prepared
         return self._prepared[key]
 
-    def _learn(self, delivery: Delivery, lane: Lane) -> str | None:
+    def _learn(self, delivery: Delivery, lane: Lane, began: float) -> str | None:
         """Tell breaker and lanes how the call ended; what to say of it on running mailouts: a
         reason, nothing any more (""), or no news (None)."""
         now = time.monotonic()
         news: str | None = None
         if "unreachable" in delivery.halts:
-            self.breaker.failed(now)
+            self.breaker.failed(now, began)
             if wait := self.breaker.wait(now):
                 log.warning("ses_breaker_open", seconds=wait, error=delivery.halts["unreachable"])
                 at = datetime.now(UTC) + timedelta(seconds=wait)

@@ -22,7 +22,7 @@ from app.adapters.store import Store
 from app.domain.backoff import Breaker
 from app.domain.batches import Batch, Idle
 from app.domain.lanes import Lane
-from app.errors import Unavailable
+from app.errors import DatabaseError, Unavailable
 from app.metrics import Metrics
 from app.services.guards import Guards, guard_limits
 from app.services.metered_ses import MeteredSes
@@ -181,15 +181,18 @@ class Sender:
         await self._store.apply_parked_events()
 
     async def _release_orphans(self) -> None:
-        for attempt_id, since in list(self._orphans.items()):
-            if await self._store.release_batch(attempt_id):
+        if not (asked := list(self._orphans)):
+            return
+        given_back = await self._store.release_batches(asked)
+        now = time.monotonic()
+        for attempt_id in asked:
+            # Counted from the first answer: what is away commits nothing, but may later.
+            since = self._orphans.pop(attempt_id, None) or now
+            if attempt_id in given_back:
                 log.info("claim_given_back", attempt=str(attempt_id))
                 self._work_to_send.set()
-            elif since is None or time.monotonic() - since < ORPHAN_SECONDS:
-                # Counted from the first answer: what is away commits nothing, but may later.
-                self._orphans[attempt_id] = since or time.monotonic()
-                continue
-            del self._orphans[attempt_id]
+            elif now - since < ORPHAN_SECONDS:
+                self._orphans[attempt_id] = since
 
     async def _queue(self, mailout_id: UUID) -> None:
         done, limit, total = False, FIRST_SLICE, 0
@@ -221,7 +224,7 @@ class Sender:
     # Sending
 
     async def _dispatch(self) -> None:
-        """Send until there is nothing to do now; mailouts take turns, batch by batch."""
+        """Send until there is nothing to do now; mailouts take turns, claim by claim."""
         work = await self._store.sender_work()
         turns = [(i, True) for i in work.testing] + [(i, False) for i in work.sending]
         looked = time.monotonic()
@@ -260,6 +263,9 @@ class Sender:
         if self._stopping.asked:
             slots.release()
             return False
+        if self.breaker.wait(time.monotonic()):  # it opened while a slot was waited for
+            slots.release()
+            return True
         # The attempts' ids are ours, so that a claim without an answer can be returned.
         attempts = [uuid4()]
         while len(attempts) < self._claims() and not slots.locked():
@@ -272,7 +278,7 @@ class Sender:
             fence = Fence(self._settings.lease_seconds / 2)
             claim = await self._claim(mailout_id, attempts, lane, test=test)
             if isinstance(claim, Idle):
-                if claim.reason == "empty" and self._reached.pop(mailout_id, 0):
+                if not test and claim.reason == "empty" and self._reached.pop(mailout_id, 0):
                     return True
                 return await self._idle(mailout_id, claim)
             if not test:
@@ -302,6 +308,8 @@ class Sender:
                 guards=self._guards.limits,
                 after=self._reached.get(mailout_id, 0),
             )
+        except DatabaseError:
+            raise  # it answered: nothing was committed
         except BaseException:
             self._orphans.update(dict.fromkeys(attempts))
             raise

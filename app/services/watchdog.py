@@ -138,6 +138,8 @@ class Watchdog:
                 await self.look()
             except AppError as exc:
                 log.warning("watchdog_failed", error=exc.detail)
+            except Exception:  # a fault here must not end the sender
+                log.exception("watchdog_failed")
 
 
 class SuppressionList(Protocol):
@@ -164,6 +166,8 @@ class SuppressionWatch:
                     await self.compare(stopping)
             except AppError as exc:
                 log.info("suppression_check_failed", error=exc.detail)
+            except Exception:  # a fault here must not end the sender
+                log.exception("suppression_check_failed")
 
     async def compare(self, stopping: asyncio.Event) -> None:
         """Page through the whole list and record the counts. Raises Unavailable.

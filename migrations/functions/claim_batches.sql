@@ -10,7 +10,7 @@
 --   lease: the caller's own heartbeat is overdue           canary: its share is out (canary.sql)
 --   guard: the guards stop the mailout (guards.sql; p_…_rate null: no guard)
 -- p_attempts: the caller's, so that it can give a claim back whose answer it never got
--- (release_batch.sql). p_after: only rows beyond this id are looked at. In a long mailout the index
+-- (release_batches.sql). p_after: only rows beyond this id are looked at. In a long mailout the index
 -- of queued rows begins with thousands of entries of rows that are queued no more, until it is
 -- vacuumed: who knows how far it has come, skips them, and looks at all of them now and then.
 -- enable_seqscan is off here and in record_results and is_open: their plans are made while the

@@ -53,7 +53,7 @@ begin
             'add_event_counts', 'count_events', 'recent_rates', 'end_session', 'session_ended',
             'mailout_outcomes', 'mailout_headline', 'sending_pace', 'mailout_series', 'account_overview',
             'count_executors', 'metrics_snapshot', 'database_identity', 'is_from_here', 'is_open',
-            'release_batch', 'refresh_reasons', 'hold_foreign_mailouts', 'note_waiting', 'subscriber_field_names',
+            'release_batches', 'refresh_reasons', 'hold_foreign_mailouts', 'note_waiting', 'subscriber_field_names',
             'has_outcome', 'counts_as_bounce', 'counts_as_complaint', 'outcome_change',
             'count_outcomes', 'guard_trip', 'tripped_mailouts', 'pause_tripped', 'rearm_guards',
             'canary_is_valid', 'is_canary', 'advance_canary', 'record_refused_messages',

@@ -425,7 +425,10 @@ async def test_one_claim_takes_as_many_batches_as_tokens_are_due_for(
     logged = [(row["attempt_id"], row["send_log_ids"]) for row in await cursor.fetchall()]
     assert logged == [(b.attempt_id, [r.send_log_id for r in b.recipients]) for b in batches]
     await store.record_results(batches[1].attempt_id, all_sent(batches[1]))
-    assert await store.release_batch(batches[0].attempt_id)
+    never = uuid4()
+    given_back = await store.release_batches([never, batches[0].attempt_id])
+    assert given_back == {batches[0].attempt_id}
+    assert await store.release_batches([batches[0].attempt_id]) == set()
     assert await arrange.counts(mailout) == {"queued": 10, "sent": 10, "sending": 12}
 
 
@@ -452,7 +455,7 @@ async def test_a_claim_can_begin_beyond_what_was_claimed(store: Store, arrange: 
     await start(store, mailout)
     sender = await living_sender(store)
     [first] = await claim_many(store, mailout, sender, 1, 2)
-    await store.release_batch(first.attempt_id)
+    await store.release_batches([first.attempt_id])
     last = first.recipients[-1].send_log_id
     [beyond] = await claim_many(store, mailout, sender, 1, 4, after=last)
     assert {r.send_log_id for r in beyond.recipients}.isdisjoint(

@@ -97,12 +97,12 @@ async def test_a_claim_whose_answer_is_lost_is_given_back(
                 await lost[0]
             back_at.append(time.monotonic() + outage)
             raise DatabaseUnavailable("The connection broke.")
-        if function == "release_batch" and time.monotonic() < back_at[0]:
+        if function == "release_batches" and time.monotonic() < back_at[0]:
             raise DatabaseUnavailable("It is still away.")
         answer = await real()
         if function == "heartbeat":
             alive.append(True)
-        if function == "release_batch" and answer is None:
+        if function == "release_batches" and not answer:
             asked_in_vain.set()
         return answer
 

@@ -59,6 +59,15 @@ def test_other_proof_that_ses_answers_ends_the_spell_with_a_probe() -> None:
     assert breaker.state(10) == "closed"
 
 
+def test_a_probe_that_hung_from_before_the_proof_starts_no_new_spell() -> None:
+    breaker = opened(Breaker(threshold=3, base_seconds=300), at=0)
+    breaker.try_now(310)  # half-open since 300, its probe went at 305
+    breaker.failed(335, began=305)
+    assert breaker.state(335) == "half_open", "the next probe may go"
+    breaker.failed(340, began=336)
+    assert breaker.state(340) == "open"
+
+
 def test_calls_that_began_before_it_opened_do_not_lengthen_the_spell() -> None:
     breaker = opened(Breaker(threshold=3, base_seconds=5), at=0)
     for _ in range(16):

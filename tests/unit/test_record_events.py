@@ -11,6 +11,7 @@ import pytest
 from app.adapters.store import Store
 from app.domain.guards import GuardLimits
 from app.errors import DatabaseError, DatabaseUnavailable, Unavailable
+from app.metrics import Metrics
 from app.services.record_events import RecordEvents
 
 
@@ -117,6 +118,21 @@ async def test_a_fault_of_ours_leaves_no_caller_waiting() -> None:
     record = RecordEvents(Recorder(RuntimeError("a bug")))
     outcomes = await asyncio.gather(*(record(row) for row in rows(3)), return_exceptions=True)
     assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
+
+
+async def test_a_fault_in_counting_comes_after_the_answers_and_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    metrics = Metrics()
+    store = Recorder()
+    record = RecordEvents(store, metrics=metrics)
+    monkeypatch.setattr(metrics, "events_committed", lambda *_: 1 / 0)
+    store.release.clear()
+    first, *others = [asyncio.create_task(record(row)) for row in rows(3)]
+    await asyncio.sleep(0)
+    store.release.set()
+    await asyncio.gather(first, *others)
+    assert sum(map(len, store.groups)) == 3
 
 
 async def test_the_writer_starts_again_after_a_quiet_time() -> None:

@@ -1,0 +1,22 @@
+-- Give back claims whose answers their claimer never got, so that certainly nothing was sent: the
+-- rows are queued again. p_attempts: ids. Gives those that were given back; of the others there is no
+-- open batch (no tokens were due for it, the claim wasn't committed, or not yet: ask again for a while).
+create or replace function release_batches(p_attempts jsonb) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_attempt  uuid;
+    v_ids      bigint[];
+    v_released jsonb := '[]';
+begin
+    for v_attempt in select value::uuid from jsonb_array_elements_text(p_attempts) order by 1 loop
+        select send_log_ids into v_ids from send_batches
+         where attempt_id = v_attempt and recorded_at is null for update;
+        if found then
+            perform record_results(v_attempt, (
+                select jsonb_agg(jsonb_build_object('id', id, 'outcome', 'requeue', 'delay', 0))
+                  from unnest(v_ids) id));
+            v_released := v_released || to_jsonb(v_attempt);
+        end if;
+    end loop;
+    return v_released;
+end $$;
