@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -88,6 +88,8 @@ class SesApi:
                 response, code = await handler(request), "OK"
             except SesError as error:
                 response, code = _error(error), error.code
+            except ClientDisconnect:  # killed while it asked
+                return Response()
             self._sandbox.answers[name][code] += 1
             return response
 
