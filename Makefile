@@ -65,4 +65,4 @@ stamp: install ## after a change of any SQL file: a new schema version
 	$(BIN)/python -m app.adapters.migrations stamp
 
 clean: ## remove everything that was made, the demo's database too
-	rm -rf $(VENV) .data .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .data/demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

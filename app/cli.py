@@ -203,13 +203,21 @@ def sandbox(
 ) -> None:
     """Run a local Amazon SES and SNS: accepts, judges and shows mail, posts signed events."""
     from app.sandbox.config import SandboxConfig
+    from app.sandbox.main import listen
     from app.sandbox.main import run as run_sandbox
 
     if signature_version not in {"1", "2"}:
         raise typer.BadParameter("must be 1 or 2", param_hint="--signature-version")
+    try:
+        listener = listen(host, port)
+    except OSError as exc:
+        why = str(exc.strerror).partition(" (while")[0]
+        raise ConfigurationError(
+            f"Can't listen on {host}:{port} ({why}). Another sandbox may run there; choose another "
+            "place with --port."
+        ) from exc
     run_sandbox(
-        host,
-        port,
+        listener,
         SandboxConfig(
             max_send_rate=rate,
             max_24h_send=quota,

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -38,6 +38,8 @@ class DemoFailed(Exception):
 
 def main() -> None:
     keep = os.environ.get("KEEP", "") not in {"", "0"}
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: nothing of it stays behind
+        signal.signal(number, signal.default_int_handler)
     try:
         with ExitStack() as stack:
             run_demo(stack, keep=keep)
@@ -50,12 +52,12 @@ def main() -> None:
 
 def run_demo(stack: ExitStack, *, keep: bool) -> None:
     started = time.monotonic()
-    data = Path(os.environ.get("DATA_DIR", ".data")).resolve()
-    folder = data / "demo"
+    # A folder and a database of its own: its invented people must never be in anybody's list.
+    folder = Path(os.environ.get("DATA_DIR", ".data")).resolve() / "demo"
     folder.mkdir(parents=True, exist_ok=True)
     port, sandbox_port = free_port(8000), free_port(8025)
     service, sandbox = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}"
-    environment = demo_environment(data, port, service, sandbox)
+    environment = demo_environment(folder, port, service, sandbox)
 
     step("Starting PostgreSQL (embedded), the SES/SNS sandbox and the service")
     stack.enter_context(
@@ -136,18 +138,19 @@ def run_demo(stack: ExitStack, *, keep: bool) -> None:
             f"\n   API            {service}/docs",
             flush=True,
         )
-        signal.pause()
+        with suppress(KeyboardInterrupt):
+            signal.pause()
 
 
-def demo_environment(data: Path, port: int, service: str, sandbox: str) -> dict[str, str]:
+def demo_environment(folder: Path, port: int, service: str, sandbox: str) -> dict[str, str]:
     """A complete configuration of its own: nothing of the caller's environment leaks in."""
     kept = {
         name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ
     }
     return kept | {
         "EXECUTOR_SHARED_SECRET": secrets.token_urlsafe(32),
-        "UNSUBSCRIBE_SECRET": kept_secret(data / "demo" / "unsubscribe.secret"),
-        "DATA_DIR": str(data),
+        "UNSUBSCRIBE_SECRET": kept_secret(folder / "unsubscribe.secret"),
+        "DATA_DIR": str(folder),
         "HOST": "127.0.0.1",
         "PORT": str(port),
         "APP_BASE_URL": service,
@@ -242,9 +245,11 @@ def process(
 
 
 def command(environment: dict[str, str], *arguments: str) -> str:
+    """Run to its end where no `.env` of the caller's is read; gives its output."""
     done = subprocess.run(  # noqa: S603  our own command
         [sys.executable, "-m", "app.cli", *arguments],
         env=environment,
+        cwd=environment["DATA_DIR"],
         capture_output=True,
         text=True,
         check=False,

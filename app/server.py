@@ -137,9 +137,10 @@ def _listen(host: str, port: int, setting: str = "PORT") -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as exc:
+        why = str(exc.strerror).partition(" (while")[0]
         raise ConfigurationError(
-            f"Can't listen on {host}:{port} ({exc.strerror}): set HOST and {setting} to a free "
-            "address."
+            f"Can't listen on {host}:{port} ({why}): set HOST and {setting} to a free address of "
+            "this machine."
         ) from exc
 
 

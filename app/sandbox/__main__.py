@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from app.sandbox.config import SandboxConfig
-from app.sandbox.main import run
+from app.sandbox.main import listen, run
 
 if __name__ == "__main__":
     _, host, port, config = sys.argv
-    run(host, int(port), SandboxConfig.from_json(config))
+    run(listen(host, int(port)), SandboxConfig.from_json(config))

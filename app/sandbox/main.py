@@ -101,7 +101,7 @@ def server_for(listener: socket.socket, config: SandboxConfig) -> SandboxUvicorn
     return SandboxUvicorn(settings, url)
 
 
-def run(host: str, port: int, config: SandboxConfig) -> None:
-    """Serve until SIGINT or SIGTERM. Raises OSError when the port or the log can't be had."""
-    with listen(host, port) as listener:
+def run(listener: socket.socket, config: SandboxConfig) -> None:
+    """Serve until SIGINT or SIGTERM. Raises OSError when the log can't be had."""
+    with listener:
         server_for(listener, config).run([listener])

@@ -134,7 +134,7 @@ async def quota_reason(store: Store, region: str) -> str:
             f"others use this account. SES is asked again every {REFRESH_SECONDS:.0f} seconds; "
             "the mailout goes on by itself."
         )
-    minute = frees_at.astimezone(UTC) + timedelta(seconds=59)
+    minute = frees_at.astimezone(UTC) + timedelta(minutes=1, microseconds=-1)  # not too early
     return (
         "SES's daily quota is used up. It frees 24 hours after each mail, expected from about "
         f"{minute:%Y-%m-%d %H:%M} UTC on; the mailout goes on by itself."

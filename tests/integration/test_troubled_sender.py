@@ -94,7 +94,7 @@ async def test_an_account_that_cannot_be_read_leaves_what_is_known(
         raise error
 
     monkeypatch.setattr(SesSender, "get_account", get_account)
-    monkeypatch.setattr("app.services.account.RETRY_SECONDS", 0.02)
+    monkeypatch.setattr("app.services.account.RETRY_SECONDS", 0.2)
     await direct_store.record_account(REGION, an_account(max_send_rate=500))
     await arrange.subscribers(READERS)
     mailout = await arrange.mailout()

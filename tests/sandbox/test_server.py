@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from app.sandbox.config import SandboxConfig
-from app.sandbox.main import listen, local_url, run
+from app.sandbox.main import listen, local_url
 from app.sandbox.server import SandboxServer
 from tests.sandbox.support import ses_client, single
 
@@ -35,7 +37,19 @@ def test_settings_survive_the_way_to_a_process() -> None:
 
 def test_a_taken_port_is_an_error() -> None:
     with listen("127.0.0.1", 0) as taken, pytest.raises(OSError, match="in use"):
-        run("127.0.0.1", taken.getsockname()[1], SandboxConfig())
+        listen("127.0.0.1", taken.getsockname()[1])
+
+
+def test_the_command_names_the_remedy_for_a_taken_port() -> None:
+    with listen("127.0.0.1", 0) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "-m", "app.cli", "sandbox", "--port", port],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_an_open_address_is_reached_locally() -> None:
