@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import (
     BeforeValidator,
     Field,
@@ -209,7 +209,7 @@ def load_settings(env_file: Path | None = Path(".env"), **overrides: Any) -> Set
     Raises ConfigurationError naming the variable and the remedy, in one line.
     """
     if env_file is not None and env_file.exists():
-        _refuse_lookalikes(env_file)
+        _check(env_file)
     try:
         settings = Settings(_env_file=env_file, **overrides)
     except ValidationError as exc:
@@ -228,14 +228,32 @@ def _one_line(exc: ValidationError) -> str:
     return "; ".join(problems)
 
 
-def _refuse_lookalikes(env_file: Path) -> None:
-    """A misspelt name in `.env` would silently do nothing, so it stops the start."""
+def _check(env_file: Path) -> None:
+    """A line that isn't NAME=value, or a misspelt name, would silently do nothing, so it stops the
+    start. Raises ConfigurationError."""
+    with env_file.open(encoding="utf-8") as lines:
+        for binding in parse_stream(lines):
+            if binding.error:
+                raise ConfigurationError(
+                    f"{env_file}, line {binding.original.line}: this is not NAME=value. Correct "
+                    "it, or put a # before it."
+                )
+            if binding.key:
+                _refuse_lookalike(env_file, binding.key)
+
+
+def _refuse_lookalike(env_file: Path, key: str) -> None:
     known = {name.upper() for name in Settings.model_fields}
-    prefixes = {name.split("_")[0] + "_" for name in known if "_" in name} - {"AWS_"}
-    for key in dotenv_values(env_file):
-        if key.upper() in known:
-            continue
-        close = difflib.get_close_matches(key.upper(), known, n=1, cutoff=0.8)
-        if (close and not key.startswith("AWS_")) or key.upper().startswith(tuple(prefixes)):
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise ConfigurationError(f"{key} in {env_file} is not a setting of AmazonSender{hint}")
+    if key.upper() in known or key.startswith("AWS_"):
+        return
+    prefixes = tuple({name.split("_")[0] + "_" for name in known if "_" in name} - {"AWS_"})
+    close = difflib.get_close_matches(key.upper(), known, n=1, cutoff=0.8) or [
+        name for name in known if len(key) > 4 and _bare(name).startswith(_bare(key))
+    ]
+    if close or key.upper().startswith(prefixes):
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ConfigurationError(f"{key} in {env_file} is not a setting of AmazonSender{hint}")
+
+
+def _bare(name: str) -> str:
+    return name.upper().replace("_", "")

@@ -46,11 +46,17 @@ def test_a_malformed_value_stops_the_start_with_its_name(
 @pytest.mark.parametrize(
     ("key", "meant"),
     [("RATE_LIMIT_PER_SECOND", "RATE_LIMIT_PER_SEC"), ("SES_FROM_MAIL", "SES_FROM_EMAIL"),
-     ("UNSUBSCRIBE_SECRETS", "UNSUBSCRIBE_SECRET")],
+     ("UNSUBSCRIBE_SECRETS", "UNSUBSCRIBE_SECRET"), ("RATELIMIT", "RATE_LIMIT_PER_SEC")],
 )  # fmt: skip
 def test_a_misspelt_key_in_the_file_is_refused(tmp_path: Path, key: str, meant: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{key}.*did you mean {meant}"):
         from_file(tmp_path, f"{key}=1")
+
+
+@pytest.mark.parametrize("line", ["ORG NAME=5", "just some words"])
+def test_a_line_that_is_no_setting_is_refused(tmp_path: Path, line: str) -> None:
+    with pytest.raises(ConfigurationError, match="line 3: this is not NAME=value"):
+        from_file(tmp_path, f"# first\n\n{line}\nPORT=8001\n")
 
 
 def test_foreign_keys_in_the_file_are_left_alone(tmp_path: Path) -> None:
