@@ -234,9 +234,11 @@ def _check(env_file: Path) -> None:
     with env_file.open(encoding="utf-8") as lines:
         for binding in parse_stream(lines):
             if binding.error:
+                text = binding.original.string  # begins with the blank lines before it
+                line = binding.original.line + text[: -len(text.lstrip())].count("\n")
                 raise ConfigurationError(
-                    f"{env_file}, line {binding.original.line}: this is not NAME=value. Correct "
-                    "it, or put a # before it."
+                    f"{env_file}, line {line}: this is not NAME=value. Correct it, or put a # "
+                    "before it."
                 )
             if binding.key:
                 _refuse_lookalike(env_file, binding.key)
