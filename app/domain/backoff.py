@@ -54,6 +54,11 @@ class Breaker:
         """Whether the next call is the probe after an open spell: keep it small and alone."""
         return self.open_until is not None
 
+    @property
+    def trusted(self) -> bool:
+        """Whether the latest call that ended was answered; False before the first."""
+        return bool(self._recent) and not self._recent[-1]
+
     def succeeded(self) -> None:
         if self.probing:
             self._recent.clear()

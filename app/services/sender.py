@@ -315,10 +315,10 @@ class Sender:
             raise
 
     def _claims(self) -> int:
-        """How many batches one claim may take at most, if tokens are due for them. Just one while
-        each call is a trial, or bulk calls are a second apart."""
-        trial = self.breaker.probing or self.breaker.failures > 0
-        return 1 if trial or self._send.lanes.limited(time.monotonic()) else CLAIMED_AT_ONCE
+        """How many batches one claim may take at most, if tokens are due for them. Just one until
+        SES has answered, so that an outage costs few, or while bulk calls are a second apart."""
+        limited = self._send.lanes.limited(time.monotonic())
+        return CLAIMED_AT_ONCE if self.breaker.trusted and not limited else 1
 
     def _landed(self, done: asyncio.Task[None], slots: asyncio.Semaphore) -> None:
         self._in_flight.discard(done)

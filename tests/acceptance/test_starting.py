@@ -143,13 +143,12 @@ def changed(dsn: str, *, password: str | None = None, path: str | None = None) -
     return urlunsplit(parts._replace(netloc=netloc, path=path or parts.path))
 
 
-@pytest.mark.parametrize("command", ["serve", "worker"])
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("command", "wrong", "words"),
     [
-        ({"password": "wrong"}, "password authentication failed"),
-        ({"path": "/nowhere"}, 'database "nowhere" does not exist'),
-        ({"path": "/template1"}, "has no schema yet"),
+        ("serve", {"password": "wrong"}, "password authentication failed"),
+        ("worker", {"path": "/nowhere"}, 'database "nowhere" does not exist'),
+        ("serve", {"path": "/template1"}, "has no schema yet"),
     ],
     ids=["password", "database", "schema"],
 )

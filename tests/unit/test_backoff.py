@@ -59,6 +59,18 @@ def test_other_proof_that_ses_answers_ends_the_spell_with_a_probe() -> None:
     assert breaker.state(10) == "closed"
 
 
+def test_only_an_answer_makes_it_trusted() -> None:
+    breaker = Breaker(threshold=3)
+    assert not breaker.trusted
+    breaker.succeeded()
+    assert breaker.trusted
+    breaker.failed(1)
+    assert not breaker.trusted
+    breaker.succeeded()
+    assert breaker.trusted
+    assert not opened(breaker, at=2).trusted
+
+
 def test_a_probe_that_hung_from_before_the_proof_starts_no_new_spell() -> None:
     breaker = opened(Breaker(threshold=3, base_seconds=300), at=0)
     breaker.try_now(310)  # half-open since 300, its probe went at 305
