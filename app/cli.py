@@ -23,6 +23,7 @@ from app.adapters.store import Store
 from app.domain.guards import parse_canary
 from app.domain.states import MAILOUT_STATUSES, SUBSCRIBER_STATUSES
 from app.errors import AppError, ConfigurationError, TransitionNotAllowed, Unavailable
+from app.listening import listen
 from app.logs import configure_logging
 from app.runtime import direct_dsn, open_database
 from app.services.dry_run import DryRuns
@@ -203,21 +204,14 @@ def sandbox(
 ) -> None:
     """Run a local Amazon SES and SNS: accepts, judges and shows mail, posts signed events."""
     from app.sandbox.config import SandboxConfig
-    from app.sandbox.main import listen
     from app.sandbox.main import run as run_sandbox
 
     if signature_version not in {"1", "2"}:
         raise typer.BadParameter("must be 1 or 2", param_hint="--signature-version")
-    try:
-        listener = listen(host, port)
-    except OSError as exc:
-        why = str(exc.strerror).partition(" (while")[0]
-        raise ConfigurationError(
-            f"Can't listen on {host}:{port} ({why}). Another sandbox may run there; choose another "
-            "place with --port."
-        ) from exc
     run_sandbox(
-        listener,
+        listen(
+            host, port, remedy="Another sandbox may run there: choose another place with --port."
+        ),
         SandboxConfig(
             max_send_rate=rate,
             max_24h_send=quota,

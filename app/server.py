@@ -19,6 +19,7 @@ from app.adapters.store import Store
 from app.api.entrance import Entrance
 from app.api.metrics import metrics_app
 from app.errors import ConfigurationError
+from app.listening import listen
 from app.main import create_app, running, sending
 from app.metrics import Metrics
 from app.runtime import StopAsked, open_database
@@ -133,15 +134,7 @@ def _server(app: ASGIApp) -> _Server:
 
 
 def _listen(host: str, port: int, setting: str = "PORT") -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as exc:
-        why = str(exc.strerror).partition(" (while")[0]
-        raise ConfigurationError(
-            f"Can't listen on {host}:{port} ({why}): set HOST and {setting} to a free address of "
-            "this machine."
-        ) from exc
+    return listen(host, port, remedy=f"Set HOST and {setting} to a free address of this machine.")
 
 
 def _stop_signal() -> asyncio.Event:

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from app.adapters.sns import SnsVerifier
+from app.domain.sns_message import SnsMessage
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from tests.support.dashboard import Visitor
@@ -47,3 +49,17 @@ async def visitor(quiet: Service) -> AsyncIterator[Visitor]:
     await person.sign_in()
     yield person
     await person.http.aclose()
+
+
+@pytest.fixture
+async def front(
+    dsn: str, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Service]:
+    """The service without a sender, which takes any signature."""
+
+    async def genuine(self: SnsVerifier, message: SnsMessage) -> None:
+        pass
+
+    monkeypatch.setattr(SnsVerifier, "verify", genuine)
+    async with in_process(settings_for(dsn, sandbox.url), with_sender=False) as service:
+        yield service

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -16,28 +15,13 @@ from app.adapters.sns import SnsVerifier
 from app.adapters.store import Store
 from app.domain.sns_message import SnsMessage
 from app.errors import DatabaseUnavailable
-from app.sandbox.server import SandboxServer
 from tests.support.factories import Arrange
-from tests.support.service import TOPIC, Service, in_process, settings_for
+from tests.support.service import TOPIC, Service
 from tests.support.sns import SnsSigner
 
 SIGNER = SnsSigner()
 EVENT = json.dumps({"eventType": "Send", "mail": {"messageId": "m"}, "send": {}})
 TOO_LONG = secrets.token_hex(3_000)  # for the index that finds copies
-
-
-@pytest.fixture
-async def front(
-    dsn: str, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Service]:
-    """The service without a sender, which takes any signature."""
-
-    async def genuine(self: SnsVerifier, message: SnsMessage) -> None:
-        pass
-
-    monkeypatch.setattr(SnsVerifier, "verify", genuine)
-    async with in_process(settings_for(dsn, sandbox.url), with_sender=False) as front:
-        yield front
 
 
 def event(**fields: str) -> dict[str, Any]:

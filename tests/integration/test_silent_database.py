@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -17,12 +16,9 @@ import pytest
 from psycopg.rows import DictRow
 
 from app.adapters import silence
-from app.adapters.sns import SnsVerifier
-from app.domain.sns_message import SnsMessage
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import DatabaseUnavailable
 from app.ports import Database
-from app.sandbox.server import SandboxServer
 from tests.support.dashboard import Visitor
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
@@ -31,8 +27,6 @@ from tests.support.service import (
     TOPIC,
     UNSUBSCRIBE_SECRET,
     Service,
-    in_process,
-    settings_for,
 )
 from tests.support.sns import SnsSigner
 from tests.support.waiting import eventually
@@ -46,18 +40,6 @@ class Asked(NamedTuple):
     body: dict[str, Any] | None = None
     content_type: str = "application/problem+json"
     status: int = 503
-
-
-@pytest.fixture
-async def front(
-    dsn: str, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Service]:
-    async def genuine(self: SnsVerifier, message: SnsMessage) -> None:
-        pass
-
-    monkeypatch.setattr(SnsVerifier, "verify", genuine)
-    async with in_process(settings_for(dsn, sandbox.url), with_sender=False) as service:
-        yield service
 
 
 async def test_every_endpoint_answers_in_time(
