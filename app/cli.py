@@ -26,7 +26,7 @@ from app.errors import AppError, ConfigurationError, TransitionNotAllowed, Unava
 from app.listening import listen
 from app.logs import configure_logging
 from app.runtime import direct_dsn, open_database
-from app.services.dry_run import DryRuns
+from app.services.dry_run import DryRuns, RunDryRun
 from app.services.in_words import accepted_lines, dry_run_lines
 from app.services.start_mailout import SendRequest, StartMailout
 from app.services.statement import write_statement
@@ -245,7 +245,7 @@ async def _send(settings: Settings, mailout_id: UUID, *, test: bool, dry_run: bo
         start = StartMailout(store, settings)
         request = SendRequest(mailout_id=mailout_id)
         if dry_run or settings.dry_run_send:
-            await _rehearse(DryRuns(store, settings, start), store, settings, request)
+            await _rehearse(store, settings, start, request)
             return
         accepted = await (start.test(request) if test else start(request))
         for line in accepted_lines(accepted):
@@ -260,20 +260,23 @@ async def _send(settings: Settings, mailout_id: UUID, *, test: bool, dry_run: bo
 
 
 async def _rehearse(
-    dry_runs: DryRuns, store: Store, settings: Settings, request: SendRequest
+    store: Store, settings: Settings, start: StartMailout, request: SendRequest
 ) -> None:
+    """In this process, so that it needs no running service."""
     from app.services.account import refresh_account
 
     try:
         await refresh_account(store, settings)
     except Unavailable as exc:
         typer.echo(f"Rate and quota may be unknown: {exc.detail}", err=True)
-    started = await dry_runs.start(request)
-    mailout_id = UUID(started["mailout_id"])
-    while not await dry_runs.finished(mailout_id, PROGRESS_SECONDS):
-        done = (await dry_runs.report(mailout_id)).get("rendered", 0)
-        typer.echo(f"{done:,} of {started['recipients']:,} rendered", err=True)
-    report = await dry_runs.report(mailout_id)
+    dry_runs = DryRuns(store, settings, start)
+    order, _ = await dry_runs.start_here(request)
+    work = asyncio.create_task(RunDryRun(store, settings, start)(order))
+    while not (await asyncio.wait({work}, timeout=PROGRESS_SECONDS))[0]:
+        done = (await dry_runs.report(order.mailout_id)).get("rendered", 0)
+        typer.echo(f"{done:,} of {order.recipients:,} rendered", err=True)
+    work.result()
+    report = await dry_runs.report(order.mailout_id)
     for line in dry_run_lines(report):
         typer.echo(line)
     if report["state"] != "done":

@@ -56,6 +56,10 @@ class MailoutNotFound(NotFound):
     code, title = "mailout_not_found", "There is no such mailout"
 
 
+class JobNotFound(NotFound):
+    code, title = "job_not_found", "There is no such job"
+
+
 class MailoutNotReady(AppError):
     """Carries `mailout_status`, the present state."""
 
@@ -63,7 +67,7 @@ class MailoutNotReady(AppError):
 
 
 class TransitionNotAllowed(AppError):
-    status, code, title = 409, "transition_not_allowed", "The mailout's state does not allow this"
+    status, code, title = 409, "transition_not_allowed", "The present state does not allow this"
 
 
 class TemplateInvalid(AppError):

@@ -12,13 +12,16 @@ import structlog
 from fastapi import FastAPI
 
 from app import __version__
+from app.adapters.job_store import JobStore
 from app.adapters.ses import SesSender, sns_client
 from app.adapters.sns import SnsConfirmer, SnsVerifier
 from app.adapters.store import Store
 from app.api import (
     dashboard,
     dashboard_access,
+    dashboard_jobs,
     health,
+    jobs,
     mailouts,
     metrics,
     preflight,
@@ -39,9 +42,10 @@ from app.services.account import AccountMonitor
 from app.services.cloudwatch import telling_cloudwatch
 from app.services.dashboard import Dashboard
 from app.services.database_gauges import DatabaseGauges
-from app.services.dry_run import DryRuns
+from app.services.dry_run import DryRuns, RunDryRun
 from app.services.guards import Guards, guard_limits
 from app.services.health import Health
+from app.services.jobs.runner import JobRunner, Kind
 from app.services.metered_ses import MeteredSes
 from app.services.preflight import Preflight
 from app.services.record_events import RecordEvents
@@ -77,11 +81,13 @@ def create_app(services: Services) -> FastAPI:
         mailouts.protected,
         preflight.router,
         subscribers.router,
+        jobs.router,
         ses_events.router,
         unsubscribe.router,
         health.router,
         dashboard_access.router,
         dashboard.router,
+        dashboard_jobs.router,
         metrics.router,
     ):
         app.include_router(router)
@@ -111,8 +117,12 @@ async def running(
             sending(store, settings, meters, with_sender=with_sender)
         )
         start = StartMailout(store, settings, sender.wake if sender else nobody_to_wake)
-        dry_runs = DryRuns(store, settings, start)
-        stack.push_async_callback(dry_runs.close)
+        job_store = JobStore(database)
+        runner = None
+        if with_sender:
+            kinds = job_kinds(store, settings, start)
+            runner = await stack.enter_async_context(doing_jobs(JobRunner(job_store, kinds)))
+        dry_runs = DryRuns(store, settings, start, runner.wake if runner else nobody_to_wake)
         watchdog = await stack.enter_async_context(watching(store))
         checks = Health(database, settings.missing_to_send(), account, sender, watchdog)
         pages = Dashboard(store, settings, checks)
@@ -120,6 +130,7 @@ async def running(
         yield Services(
             settings=settings,
             store=store,
+            jobs=job_store,
             start_mailout=start,
             record_events=RecordEvents(store, Guards(store, guard_limits(settings)), meters),
             verifier=SnsVerifier(
@@ -143,6 +154,23 @@ async def running(
             dashboard=pages,
             sessions=Sessions(settings.executor_secrets, store),
         )
+
+
+def job_kinds(store: Store, settings: Settings, start: StartMailout) -> list[Kind]:
+    """Every kind of background job, and what does it."""
+    return [Kind("dry_run", RunDryRun(store, settings, start).as_job, at_once=2)]
+
+
+@asynccontextmanager
+async def doing_jobs(runner: JobRunner) -> AsyncIterator[JobRunner]:
+    """The runner of background jobs, as a task."""
+    stopping = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(runner.run(stopping))
+        try:
+            yield runner
+        finally:
+            stopping.set()
 
 
 @asynccontextmanager

@@ -488,6 +488,12 @@ class Store:
             "begin_dry_run", p_mailout=str(mailout_id), p_run=str(run), p_report=report
         )
 
+    async def queue_dry_run(self, mailout_id: UUID, run: UUID, report: dict[str, Any]) -> None:
+        """The same, with the job that does it."""
+        await self._call(
+            "queue_dry_run", p_mailout=str(mailout_id), p_run=str(run), p_report=report
+        )
+
     async def save_dry_run(self, mailout_id: UUID, run: UUID, report: dict[str, Any]) -> bool:
         """Progress or outcome; False when another run has taken this one's place."""
         ours: bool = await self._call(

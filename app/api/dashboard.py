@@ -55,7 +55,7 @@ async def show_mailouts(
     status: MailoutStatus | None = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
-    views, more = await services.dashboard.mailouts(status, api.mailouts_before(cursor))
+    views, more = await services.dashboard.mailouts(status, api.created_before(cursor))
     last = views[-1].mailout if more else None
     running = any(view.mailout["status"] in ACTIVE or _counting(view) for view in views)
     sending = sum(view.mailout["status"] == "sending" for view in views)

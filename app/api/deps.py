@@ -11,6 +11,7 @@ from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import AfterValidator
 
+from app.adapters.job_store import JobStore
 from app.adapters.sns import SnsConfirmer, SnsVerifier
 from app.adapters.store import Store
 from app.api.session import Sessions
@@ -35,6 +36,7 @@ class Services:
 
     settings: Settings
     store: Store
+    jobs: JobStore
     start_mailout: StartMailout
     record_events: RecordEvents
     verifier: SnsVerifier

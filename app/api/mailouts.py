@@ -243,7 +243,7 @@ async def list_mailouts(
 ) -> Page:
     """Newest first."""
     rows = await services.store.list_mailouts(
-        limit + 1, status=status, before=mailouts_before(cursor)
+        limit + 1, status=status, before=created_before(cursor)
     )
     items = rows[:limit]
     last = encode_cursor(items[-1]["created_at"], items[-1]["id"]) if len(rows) > limit else None
@@ -362,7 +362,7 @@ def _in_utc(time: datetime) -> datetime:
 _BEFORE = TypeAdapter(tuple[Annotated[AwareDatetime, AfterValidator(_in_utc)], UUID])
 
 
-def mailouts_before(cursor: str | None) -> tuple[str, str] | None:
-    """When the last mailout of the page before was created, and its id. Raises InvalidRequest."""
+def created_before(cursor: str | None) -> tuple[str, str] | None:
+    """When the last row of the page before was created, and its id. Raises InvalidRequest."""
     before = decode_cursor(cursor, _BEFORE)
     return None if before is None else (before[0].isoformat(), str(before[1]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,9 +18,10 @@ import structlog
 from app.adapters.store import Mailout, Store
 from app.domain.batches import Batch, Recipient, Result
 from app.domain.rehearsal import Rehearsal
-from app.errors import MailoutNotFound, NotFound, Unavailable
+from app.errors import MailoutNotFound, NotFound, TemplateInvalid, Unavailable
+from app.services.jobs.runner import Running
 from app.services.prepare import MailBuilder, Prepared
-from app.services.start_mailout import SendRequest, StartMailout
+from app.services.start_mailout import SendRequest, StartMailout, nobody_to_wake
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -31,44 +33,59 @@ MAX_PARTS = 10
 """Days that are listed one by one when the daily quota doesn't suffice."""
 
 
+Tell = Callable[[int], Awaitable[None]]
+
+
+async def tell_nobody(_done: int) -> None:
+    """Where nobody waits for it."""
+
+
 class Superseded(Exception):
     """Another dry run of the same mailout was started, here or elsewhere."""
 
 
-@dataclass(frozen=True)
-class _Running:
-    run: UUID
-    task: asyncio.Task[None]
-
-
 class DryRuns:
-    def __init__(self, store: Store, settings: Settings, start: StartMailout) -> None:
+    """Begins rehearsals and shows their reports; a `RunDryRun` does them."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        start: StartMailout,
+        wake: Callable[[], None] = nobody_to_wake,
+    ) -> None:
+        """wake: tells a runner of jobs in this process that there is one."""
         self._store = store
         self._settings = settings
         self._start = start
-        self._running: dict[UUID, _Running] = {}
+        self._wake = wake
 
     async def start(self, request: SendRequest) -> dict[str, Any]:
-        """Begin a dry run in the background, in place of a running one of the same mailout.
+        """Leave a dry run for the work process, in place of a running one of the same mailout.
 
         Raises MailoutNotFound, TemplateInvalid, SesNotConfigured.
         """
+        order, answer = await self._order(request)
+        await self._store.queue_dry_run(order.mailout_id, order.run, order.first_report)
+        self._wake()
+        return answer
+
+    async def start_here(self, request: SendRequest) -> tuple[DryRun, dict[str, Any]]:
+        """The same, for a caller who does the dry run in this process."""
+        order, answer = await self._order(request)
+        await self._store.begin_dry_run(order.mailout_id, order.run, order.first_report)
+        return order, answer
+
+    async def _order(self, request: SendRequest) -> tuple[DryRun, dict[str, Any]]:
         mailout = await self._store.find_mailout(
             request.mailout_id, notion_page=request.notion_page
         )
         if mailout is None:
             raise MailoutNotFound("There is no such mailout.")
         self._start.require_configuration()
-        prepared = await self._start.prepare(mailout)
+        await self._start.prepare(mailout)
         recipients = await self._store.count_audience(mailout.id)
-        run = uuid4()
-        await self._store.begin_dry_run(mailout.id, run, _progress(Rehearsal(), recipients))
-        if earlier := self._running.pop(mailout.id, None):
-            earlier.task.cancel()
-        task = asyncio.create_task(self._run(run, mailout, prepared, recipients))
-        self._running[mailout.id] = _Running(run, task)
-        task.add_done_callback(lambda done: self._forget(mailout.id, done))
-        return {
+        return DryRun(mailout.id, uuid4(), recipients), {
             "mailout_id": str(mailout.id),
             "status": mailout.status,
             "recipients": recipients,
@@ -82,56 +99,68 @@ class DryRuns:
             raise NotFound("There was no dry run of this mailout yet.")
         return found
 
-    async def finished(self, mailout_id: UUID, seconds: float) -> bool:
-        """Wait for this process's dry run of a mailout, at most `seconds`; whether it is over."""
-        running = self._running.get(mailout_id)
-        if running is None:
-            return True
-        done, _ = await asyncio.wait({running.task}, timeout=seconds)
-        return bool(done)
 
-    async def close(self) -> None:
-        """Stop what runs, and say so."""
-        stopped = dict(self._running)
-        for running in stopped.values():
-            running.task.cancel()
-        await asyncio.gather(*(each.task for each in stopped.values()), return_exceptions=True)
-        for mailout_id, running in stopped.items():
-            if not running.task.cancelled():
-                continue
-            try:
-                await self._end(mailout_id, running.run, "interrupted", "The program was stopped.")
-            except Unavailable as exc:
-                log.warning("dry_run_interrupted", mailout_id=str(mailout_id), error=exc.detail)
+@dataclass(frozen=True)
+class DryRun:
+    """run: names it among the dry runs of one mailout. recipients: expected, as counted before."""
 
-    def _forget(self, mailout_id: UUID, done: asyncio.Task[None]) -> None:
-        running = self._running.get(mailout_id)
-        if running is not None and running.task is done:
-            del self._running[mailout_id]
-        if not done.cancelled() and (error := done.exception()):
-            log.error("dry_run_failed", mailout_id=str(mailout_id), exc_info=error)
+    mailout_id: UUID
+    run: UUID
+    recipients: int
 
-    async def _run(self, run: UUID, mailout: Mailout, prepared: Prepared, expected: int) -> None:
+    @property
+    def first_report(self) -> dict[str, Any]:
+        return _progress(Rehearsal(), self.recipients)
+
+
+class RunDryRun:
+    """Renders everybody of one dry run and saves what comes of it, now and then and at the end."""
+
+    def __init__(self, store: Store, settings: Settings, start: StartMailout) -> None:
+        self._store = store
+        self._settings = settings
+        self._start = start
+
+    async def as_job(self, running: Running) -> dict[str, Any] | None:
+        """Handles jobs of the kind `dry_run`."""
+        payload = running.job.payload
+        order = DryRun(UUID(payload["mailout_id"]), UUID(payload["run"]), payload["recipients"])
+
+        async def tell(done: int) -> None:
+            await running.save({"done": done, "total": order.recipients})
+
+        await self(order, tell)
+        return None
+
+    async def __call__(self, order: DryRun, tell: Tell = tell_nobody) -> None:
+        """tell: hears how many recipients were rendered so far. Raises Unavailable; what else goes
+        wrong is in the report, too."""
         try:
-            report = await self._render_all(run, mailout, prepared, expected)
-            await self._save(mailout.id, run, report)
+            mailout = await self._store.find_mailout(order.mailout_id)
+            if mailout is None:
+                return  # deleted meanwhile, and its report with it
+            prepared = await self._start.prepare(mailout)
+            report = await self._render_all(order, mailout, prepared, tell)
+            await self._save(order.mailout_id, order.run, report)
         except Superseded:
-            log.info("dry_run_superseded", mailout_id=str(mailout.id))
-        except Unavailable as exc:  # shown as interrupted when its sign of life is old
-            log.warning("dry_run_interrupted", mailout_id=str(mailout.id), error=exc.detail)
+            log.info("dry_run_superseded", mailout_id=str(order.mailout_id))
+        except Unavailable:
+            raise
+        except TemplateInvalid as exc:  # edited since it was asked for
+            await self._end(order, "failed", exc.detail)
         except Exception:
-            await self._end(mailout.id, run, "failed", "The program failed; its log says how.")
+            await self._end(order, "failed", "The program failed; its log says how.")
             raise
         else:
             log.info(
                 "dry_run_done",
-                mailout_id=str(mailout.id),
+                mailout_id=str(order.mailout_id),
                 recipients=report["recipients"],
                 problems=report["problems_total"],
             )
 
     async def _render_all(
-        self, run: UUID, mailout: Mailout, prepared: Prepared, expected: int
+        self, order: DryRun, mailout: Mailout, prepared: Prepared, tell: Tell
     ) -> dict[str, Any]:
         builder = MailBuilder(self._settings)
         rehearsal = Rehearsal()
@@ -141,7 +170,8 @@ class DryRuns:
             # In a thread: requests are to be answered meanwhile.
             await asyncio.to_thread(rehearse, rehearsal, builder, prepared, page)
             if time.monotonic() - saved_at > SAVE_SECONDS:
-                await self._save(mailout.id, run, _progress(rehearsal, expected))
+                await self._save(mailout.id, order.run, _progress(rehearsal, order.recipients))
+                await tell(rehearsal.recipients)
                 saved_at = time.monotonic()
         outlook = await self._store.send_outlook(
             self._settings.aws_region, self._settings.rate_limit_per_sec, rehearsal.recipients
@@ -164,8 +194,10 @@ class DryRuns:
         if not await self._store.save_dry_run(mailout_id, run, report):
             raise Superseded
 
-    async def _end(self, mailout_id: UUID, run: UUID, state: str, detail: str) -> None:
-        await self._store.save_dry_run(mailout_id, run, {"state": state, "detail": detail})
+    async def _end(self, order: DryRun, state: str, detail: str) -> None:
+        await self._store.save_dry_run(
+            order.mailout_id, order.run, {"state": state, "detail": detail}
+        )
 
 
 def rehearse(

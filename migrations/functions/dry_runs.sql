@@ -21,6 +21,15 @@ language sql set search_path = public, pg_temp as $$
     returning to_jsonb(true);
 $$;
 
+-- The same, with the job that does it.
+create or replace function queue_dry_run(p_mailout uuid, p_run uuid, p_report jsonb) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+begin
+    perform begin_dry_run(p_mailout, p_run, p_report);
+    return add_job('dry_run', jsonb_build_object('mailout_id', p_mailout, 'run', p_run,
+                                                 'recipients', p_report -> 'recipients'));
+end $$;
+
 -- Progress or outcome of a run: also its sign of life. false: another has taken its place.
 create or replace function save_dry_run(p_mailout uuid, p_run uuid, p_report jsonb) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
@@ -30,12 +39,16 @@ begin
     return to_jsonb(found);
 end $$;
 
--- The latest run's report. Without a sign of life for a minute its process is gone.
+-- The latest run's report. Without a sign of life for a minute and without an open job, its process
+-- is gone.
 create or replace function show_dry_run(p_mailout uuid) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select report || jsonb_build_object('started_at', started_at, 'updated_at', updated_at)
            || case when report ->> 'state' = 'running'
                         and updated_at < clock_timestamp() - interval '1 minute'
+                        and not exists (select from jobs j
+                                         where j.state in ('waiting', 'running') and j.kind = 'dry_run'
+                                           and j.payload ->> 'run' = run_id::text)
                    then jsonb_build_object('state', 'interrupted',
                                            'detail', 'The process that ran it is gone; start it again.')
                    else '{}' end

@@ -15,7 +15,8 @@ begin
             'subscribers', 'mailouts', 'mailout_snapshots', 'mailout_queues', 'send_logs',
             'send_batches', 'executors', 'send_rates', 'send_requests', 'ses_events',
             'mailout_tests', 'dry_runs', 'event_counts', 'ended_sessions',
-            'guard_figures', 'guard_hours', 'refused_messages', 'suppression_checks', 'owner_notices']) t
+            'guard_figures', 'guard_hours', 'refused_messages', 'suppression_checks', 'owner_notices',
+            'jobs']) t
     loop
         execute format('revoke all on table %s from public', v_table);
         foreach v_role in array v_roles loop
@@ -59,7 +60,9 @@ begin
             'canary_is_valid', 'is_canary', 'advance_canary', 'record_refused_messages',
             'watchdog_figures', 'begin_suppression_check', 'compare_suppressed',
             'end_suppression_check', 'mailouts_tell_owner', 'claim_owner_notice',
-            'settle_owner_notice', 'quota_frees_at', 'note_quota'])
+            'settle_owner_notice', 'quota_frees_at', 'note_quota',
+            'add_job', 'claim_job', 'extend_job', 'settle_job', 'cancel_job', 'retry_job', 'show_job',
+            'list_jobs', 'prune_jobs', 'queue_dry_run'])
     loop
         execute format('revoke all on function %s from public', v_function);
         foreach v_role in array v_roles loop

@@ -71,6 +71,21 @@ async def staged_mailout(
     return mailout
 
 
+async def stage_jobs(arrange: Arrange) -> None:
+    """Background jobs in every state."""
+    await arrange.sql.execute(
+        "insert into jobs (kind, state, lease_until, progress, error, failures, started_at,"
+        " finished_at) values"
+        """ ('dry_run', 'running', now() + interval '1 day', '{"done": 5200, "total": 12000}',"""
+        " null, 0, now(), null),"
+        " ('dry_run', 'waiting', null, null, 'The database can''t be reached.', 1, now(), null),"
+        " ('dry_run', 'done', null, null, null, 0, now(), now()),"
+        " ('dry_run', 'failed', null, null, 'The process that ran it ended before it was done.',"
+        " 5, now(), now()),"
+        " ('dry_run', 'cancelled', null, null, null, 0, now(), now())"
+    )
+
+
 async def _ledger(arrange: Arrange, mailout: UUID, group: Group) -> None:
     columns = {"mailout_id": mailout, "status": group.status, **group.columns}
     names = ", ".join(columns)

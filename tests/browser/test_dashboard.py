@@ -20,7 +20,7 @@ from app.api.mailouts import encode_cursor
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from tests.browser.conftest import OpenVisit, _free_port
-from tests.browser.stage import stage_every_state, stage_senders
+from tests.browser.stage import stage_every_state, stage_jobs, stage_senders
 from tests.browser.support import LOOKS, Visit
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
@@ -76,6 +76,7 @@ async def staged(
                 await eventually(answers, until=bool)
                 arrange = Arrange(connection)
                 await stage_senders(arrange)
+                await stage_jobs(arrange)
                 yield Staged(url, arrange, await stage_every_state(arrange))
 
 
@@ -123,6 +124,9 @@ async def test_every_page_is_good_in_every_look(staged: Staged, signed_in: Any, 
         "mailouts": "/dashboard",
         "none": f"/dashboard?cursor={encode_cursor('2000-01-01T00:00:00+00:00', str(UUID(int=0)))}",
         "account": "/dashboard/account",
+        "jobs": "/dashboard/jobs",
+        "no-jobs": "/dashboard/jobs?cursor="
+        + encode_cursor("2000-01-01T00:00:00+00:00", str(UUID(int=0))),
         "pause": staged.page("sending", "/pause"),
         "cancel": staged.page("ready", "/cancel"),
         "resend": staged.page("sent", "/resend"),

@@ -130,7 +130,7 @@ async def test_quota_duration_and_cost(
     await arrange.subscribers(500)
     mailout = await arrange.mailout()
     settings = settings_for(dsn, sandbox.url, RATE_LIMIT_PER_SEC=None)
-    async with in_process(settings, with_sender=False) as service:
+    async with in_process(settings) as service:
         await eventually(
             lambda: arrange.one("select count(*) from send_rates"), until=lambda n: n == 1
         )
@@ -231,25 +231,42 @@ def held(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
 async def test_progress_is_shown_meanwhile_by_any_process(
     dsn: str, sandbox: SandboxServer, arrange: Arrange, held: asyncio.Event
 ) -> None:
+    """One process takes the request, one does the work, and either shows it."""
     await arrange.subscribers(25)
     mailout = await arrange.mailout()
     settings = settings_for(dsn, sandbox.url)
     async with (
-        in_process(settings, with_sender=False) as one,
-        in_process(settings, with_sender=False) as other,
+        in_process(settings, with_sender=False) as web,
+        in_process(settings) as work,
     ):
-        await one.send(mailout, dry_run=True)
+        await web.send(mailout, dry_run=True)
 
         async def look() -> dict[str, Any]:
-            return await report(other, mailout, "running", "done")
+            return await report(web, mailout, "running", "done")
 
         halfway = await eventually(look, until=lambda r: r.get("rendered"))
         assert (halfway["state"], halfway["recipients"], halfway["rendered"]) == ("running", 25, 10)
         held.set()
-        assert (await report(other, mailout))["recipients"] == 25
+        assert (await report(web, mailout))["recipients"] == 25
+        assert (await report(work, mailout))["recipients"] == 25
 
 
-async def test_a_run_whose_process_is_gone_is_interrupted(
+async def test_a_dry_run_waits_for_a_process_that_does_the_work(
+    dsn: str, sandbox: SandboxServer, arrange: Arrange
+) -> None:
+    """However long that takes: it isn't called interrupted."""
+    await arrange.subscribers(3)
+    mailout = await arrange.mailout()
+    settings = settings_for(dsn, sandbox.url)
+    async with in_process(settings, with_sender=False) as web:
+        await web.send(mailout, dry_run=True)
+        await arrange.sql.execute("update dry_runs set updated_at = now() - interval '2 minutes'")
+        assert (await report(web, mailout, "running"))["rendered"] == 0
+        async with in_process(settings):
+            assert (await report(web, mailout))["recipients"] == 3
+
+
+async def test_a_run_that_nobody_does_any_more_is_interrupted(
     service: Service, direct_store: Store, arrange: Arrange
 ) -> None:
     mailout = await arrange.mailout()
@@ -260,16 +277,20 @@ async def test_a_run_whose_process_is_gone_is_interrupted(
     assert "start it again" in gone["detail"]
 
 
-async def test_a_stopped_process_says_so_at_once(
-    dsn: str, sandbox: SandboxServer, arrange: Arrange, held: asyncio.Event, direct_store: Store
+async def test_another_process_takes_over_from_one_that_was_stopped(
+    dsn: str, sandbox: SandboxServer, arrange: Arrange, held: asyncio.Event
 ) -> None:
     await arrange.subscribers(25)
     mailout = await arrange.mailout()
-    async with in_process(settings_for(dsn, sandbox.url), with_sender=False) as service:
-        await service.send(mailout, dry_run=True)
-    found = await direct_store.show_dry_run(mailout)
-    assert found is not None
-    assert found["state"] == "interrupted"
+    settings = settings_for(dsn, sandbox.url)
+    async with in_process(settings) as stopped:
+        await stopped.send(mailout, dry_run=True)
+        await eventually(
+            lambda: report(stopped, mailout, "running"), until=lambda r: r.get("rendered")
+        )
+    held.set()
+    async with in_process(settings) as next_one:
+        assert (await report(next_one, mailout))["recipients"] == 25
 
 
 async def test_a_new_run_takes_the_place_of_one_elsewhere(
@@ -278,18 +299,18 @@ async def test_a_new_run_takes_the_place_of_one_elsewhere(
     """The older one ends silently and never overwrites the newer one's report."""
     await arrange.subscribers(25)
     mailout = await arrange.mailout()
-    settings = settings_for(dsn, sandbox.url)
-    async with (
-        in_process(settings, with_sender=False) as old,
-        in_process(settings, with_sender=False) as new,
-    ):
-        await old.send(mailout, dry_run=True)
+    async with in_process(settings_for(dsn, sandbox.url)) as service:
+        await service.send(mailout, dry_run=True)
         await arrange.subscriber("late@example.com")
-        await new.send(mailout, dry_run=True)
+        await service.send(mailout, dry_run=True)
         held.set()
-        assert (await report(new, mailout))["recipients"] == 26
-        assert await old.services.dry_runs.finished(mailout, 10)
-        assert (await report(new, mailout))["recipients"] == 26
+        assert (await report(service, mailout))["recipients"] == 26
+
+        async def open_jobs() -> Any:
+            return await arrange.one("select count(*) from jobs where state <> 'done'")
+
+        await eventually(open_jobs, until=lambda n: n == 0)
+        assert (await report(service, mailout))["recipients"] == 26
 
 
 async def test_requests_are_answered_while_a_dry_run_renders(

@@ -174,7 +174,9 @@ async def test_a_dry_run_of_the_same_content_speaks_for_all_readers(
     warned = said(await preflight(careful, mailout), "warn")
     assert any("5 recipients of the first 5 lack fields.city" in what for what in warned)
     await careful.send(mailout, dry_run=True)
-    await careful.services.dry_runs.finished(mailout, 20)
+    await eventually(
+        lambda: careful.services.dry_runs.report(mailout), until=lambda r: r["state"] == "done"
+    )
     warned = said(await preflight(careful, mailout), "warn")
     assert any("12 recipients of all lack fields.city" in what for what in warned)
 

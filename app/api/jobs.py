@@ -1,0 +1,79 @@
+"""Background jobs: what they do, how far they are, and a person's word on them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from app.api.deps import Protected, ServicesDep
+from app.api.mailouts import created_before, encode_cursor
+from app.api.problems import problems
+from app.domain.jobs import JOB_STATES, JobState
+from app.errors import InvalidRequest, JobNotFound, TransitionNotAllowed, Unauthorized
+
+router = APIRouter(tags=["jobs"], route_class=Protected)
+
+
+class JobPage(BaseModel):
+    """next_cursor: pass it as `cursor` for the page after; null on the last one."""
+
+    items: list[dict[str, Any]]
+    next_cursor: str | None
+
+
+@router.get("/jobs", responses=problems(Unauthorized, InvalidRequest))
+async def list_jobs(
+    services: ServicesDep,
+    state: Annotated[str | None, Query(pattern=f"^({'|'.join(JOB_STATES)})$")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> JobPage:
+    """Newest first. They are forgotten 30 days after their end."""
+    rows = await services.jobs.list_jobs(limit + 1, state=state, before=created_before(cursor))
+    items = rows[:limit]
+    more = len(rows) > limit
+    return JobPage(
+        items=items,
+        next_cursor=encode_cursor(items[-1]["created_at"], items[-1]["id"]) if more else None,
+    )
+
+
+@router.get("/jobs/{job_id}", responses=problems(Unauthorized, JobNotFound))
+async def show_job(job_id: UUID, services: ServicesDep) -> dict[str, Any]:
+    """One job: state, progress, result, and the error of its latest try that failed."""
+    found = await services.jobs.show_job(job_id)
+    if found is None:
+        raise JobNotFound(f"There is no job {job_id}.")
+    return found
+
+
+_steering = problems(Unauthorized, JobNotFound, TransitionNotAllowed)
+
+
+@router.post("/jobs/{job_id}/cancel", responses=_steering)
+async def cancel(job_id: UUID, services: ServicesDep) -> dict[str, Any]:
+    """waiting or running → cancelled. What it has done until then stays done."""
+    changed = await services.jobs.cancel_job(job_id)
+    return await _moved(job_id, services, changed, "can't be cancelled any more")
+
+
+@router.post("/jobs/{job_id}/retry", responses=_steering)
+async def retry(job_id: UUID, services: ServicesDep) -> dict[str, Any]:
+    """failed or cancelled → waiting, to be done again from where it was."""
+    changed = await services.jobs.retry_job(job_id)
+    return await _moved(
+        job_id, services, changed, "can't be done again now, or another does the same already"
+    )
+
+
+async def _moved(
+    job_id: UUID, services: ServicesDep, changed: bool, refusal: str
+) -> dict[str, Any]:
+    job = await show_job(job_id, services)
+    state: JobState = job["state"]
+    if not changed:
+        raise TransitionNotAllowed(f"Job {job_id} is {state}: it {refusal}.", job_state=state)
+    return job
