@@ -7,9 +7,10 @@ docs/templates.md.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterator
 from io import StringIO
-from typing import ClassVar, TextIO
+from typing import Any, ClassVar, TextIO
 
 from liquid import BoundTemplate, Environment, Node, RenderContext
 from liquid.builtin.expressions import LoopExpression, Path
@@ -22,6 +23,7 @@ from liquid.output import LimitedStringIO
 from liquid.stream import TokenStream
 from liquid.token import TOKEN_TAG, Token
 
+from app.domain.comparing import compare_as_numbers, has_no_order, number
 from app.domain.gaps import OutputTag, WatchedEchoTag, subexpressions
 from app.errors import TemplateInvalid
 
@@ -50,6 +52,10 @@ class Context(RenderContext):
 class Template(BoundTemplate):
     context_class = Context
 
+    def __init__(self, env: Environment, nodes: list[Node], *args: Any, **kwargs: Any) -> None:
+        super().__init__(env, nodes, *args, **kwargs)
+        compare_as_numbers(_expressions(nodes, self))
+
     def _get_buffer(self) -> StringIO:
         return output_buffer(self.env)
 
@@ -64,6 +70,10 @@ class BoundedRange(RangeLiteral):
 
     __slots__ = ()
 
+    def _make_range(self, start: Any, stop: Any) -> range:
+        """As conditions do, this takes "3.0" for 3."""
+        return super()._make_range(_whole(start), _whole(stop))
+
     def evaluate(self, context: RenderContext) -> range:
         numbers = super().evaluate(context)
         # No len(): it overflows above 2**63.
@@ -71,6 +81,11 @@ class BoundedRange(RangeLiteral):
         if numbers.stop - numbers.start > limit:
             raise LoopIterationLimitError(f"a loop may have {limit} rounds", token=self.token)
         return numbers
+
+
+def _whole(value: object) -> object:
+    found = number(value)
+    return int(found) if found is not None and math.isfinite(found) else value
 
 
 class BoundedForTag(ForTag):
@@ -198,6 +213,11 @@ def _problems(template: BoundTemplate) -> Iterator[tuple[str, int]]:
         if type(expression) is RangeLiteral:
             yield (
                 "a range like (1..5) works in for and tablerow only.",
+                expression.token.start_index,
+            )
+        elif has_no_order(expression):
+            yield (
+                "<, >, <= and >= can't compare with true, false, empty or blank.",
                 expression.token.start_index,
             )
 

@@ -54,6 +54,7 @@ class Compiled:
     """One mailout's inline templates for SES.
 
     constant: values of the holes that are the same for everybody; `values` has them too.
+    subject_mark: stands before the subject, but not in `mailout.subject`.
     """
 
     subject: str
@@ -61,6 +62,7 @@ class Compiled:
     text: str
     constant: Mapping[str, str]
     parts: tuple[Part, Part, Part]
+    subject_mark: str = ""
 
     def values(self, variables: Mapping[str, Any], gaps: set[str] | None = None) -> dict[str, str]:
         """A value for every hole, ready to be pasted.
@@ -68,20 +70,24 @@ class Compiled:
         variables: what `template_variables` gives. gaps: gets those of this recipient's that were
         to be shown and are missing, such as `fields.city`. Raises RenderError.
         """
+        subject, *bodies = self.parts
         values = dict(self.constant)
-        for part in self.parts:
-            part.fill(variables, values, gaps)
+        subject.fill(variables, values, gaps)
+        mailout = {**variables["mailout"], "subject": subject.paste(values)}
+        for part in bodies:
+            part.fill({**variables, "mailout": mailout}, values, gaps)
         return values
 
     def paste(self, values: Mapping[str, str]) -> Rendered:
         """What SES makes of `values`: each hole replaced once, nothing escaped, nothing reread."""
-        return Rendered(*(part.paste(values) for part in self.parts))
+        subject, html, text = (part.paste(values) for part in self.parts)
+        return Rendered(self.subject_mark + subject, html, text)
 
     def sizes(self, values: Mapping[str, str]) -> tuple[int, int]:
         """Bytes of the HTML part, and of subject, HTML and text together, before any encoding for
         the wire."""
         subject, html, text = (part.size(values) for part in self.parts)
-        return html, subject + html + text
+        return html, len(self.subject_mark.encode()) + subject + html + text
 
 
 def template_variables(
@@ -90,10 +96,10 @@ def template_variables(
     name: str | None,
     fields: Mapping[str, Any] | None,
     mailout_id: str,
-    mailout_subject: str,
     unsubscribe_url: str,
 ) -> dict[str, Any]:
-    """The variables of a template (CONTRACT.md 4).
+    """The variables of a template (CONTRACT.md 4), but for `mailout.subject`: that is the subject
+    as this recipient gets it, so it comes of the others (`Compiled.values`).
 
     An empty name is none, so that `if name` and `default` do what they seem to.
     """
@@ -101,14 +107,15 @@ def template_variables(
         "email": email,
         "name": name or None,
         "fields": fields or {},
-        "mailout": {"id": mailout_id, "subject": mailout_subject},
+        "mailout": {"id": mailout_id},
         "unsubscribe_url": unsubscribe_url,
     }
 
 
-def compile_content(content: Content, footer: Footer) -> Compiled:
+def compile_content(content: Content, footer: Footer, *, subject_mark: str = "") -> Compiled:
     """Compile one mailout's subject, HTML and text.
 
+    subject_mark: text before the subject, without braces.
     Raises TemplateInvalid, naming the field and where possible the line, for whatever would go
     wrong with every recipient.
     """
@@ -141,11 +148,12 @@ def compile_content(content: Content, footer: Footer) -> Compiled:
     html = Part(liquid.parse(html_source, html=True, field=field), names)
     plain = Part(_parse_text(text_source, derived=text is None), names)
     return Compiled(
-        subject=subject.template,
+        subject=subject_mark + subject.template,
         html=html.template,
         text=plain.template,
         constant=subject.constant | html.constant | plain.constant,
         parts=(subject, html, plain),
+        subject_mark=subject_mark,
     )
 
 
@@ -165,6 +173,12 @@ def _check_subject(subject: str) -> None:
         raise TemplateInvalid(
             f"The subject has a line break or control character (U+{ord(control[0]):04X}); "
             "write it in one line.",
+            field="subject",
+        )
+    uses = liquid.parse(subject, html=False, field="subject").analyze().globals
+    if any(use.segments != ["mailout", "id"] for use in uses.get("mailout", [])):
+        raise TemplateInvalid(
+            "The subject can't show itself: of mailout, it may use mailout.id only.",
             field="subject",
         )
 
@@ -200,16 +214,16 @@ class _AnyField(dict[str, str]):
 
 _TRIALS = [
     template_variables(
-        email=email,
+        email="ann@example.com",
         name=name,
         fields=fields,
         mailout_id="00000000-0000-0000-0000-000000000000",
-        mailout_subject="News",
         unsubscribe_url="https://example.com/unsubscribe",
     )
-    for email, name, fields in (
-        ("", None, {}),
-        ("ann@example.com", "Ann", _AnyField({"": "1"})),  # not empty, hence truthy
+    | {"mailout": {"id": "00000000-0000-0000-0000-000000000000", "subject": "News"}}
+    for name, fields in (
+        (None, {}),
+        ("Ann", _AnyField({"": "1"})),  # not empty, hence truthy
     )
 ]
 

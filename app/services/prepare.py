@@ -30,7 +30,6 @@ class Prepared:
     """A mailout compiled once: the same for every recipient. bulk_head: domain/mail.py."""
 
     mailout_id: UUID
-    subject: str
     compiled: Compiled
     envelope: Envelope
     bulk_head: bytes
@@ -45,7 +44,7 @@ def prepare(
     """
     compiled = compile_content(
         Content(
-            subject=TEST_SUBJECT_MARK + content.subject if test else content.subject,
+            subject=content.subject,
             body_html=content.body_html,
             body_markdown=content.body_markdown,
             body_text=content.body_text,
@@ -57,11 +56,11 @@ def prepare(
             html=settings.footer_html,
             text=settings.footer_text,
         ),
+        subject_mark=TEST_SUBJECT_MARK if test else "",
     )
     envelope = _envelope(settings, content)
     return Prepared(
         mailout_id=mailout_id,
-        subject=content.subject,
         compiled=compiled,
         envelope=envelope,
         bulk_head=bulk_head(compiled, envelope),
@@ -124,7 +123,6 @@ class MailBuilder:
             name=shown.get("name") or recipient.name,
             fields=shown.get("fields") or recipient.fields,
             mailout_id=str(prepared.mailout_id),
-            mailout_subject=prepared.subject,
             unsubscribe_url=url,
         )
         try:

@@ -21,7 +21,6 @@ def gaps(template: str, name: str | None = None, **fields: Any) -> set[str]:
             name=name,
             fields=fields,
             mailout_id="m",
-            mailout_subject="s",
             unsubscribe_url="https://example.com/u",
         ),
         found,
@@ -72,7 +71,7 @@ def test_subject_and_text_count_too() -> None:
         Content("{{ name }}", "<p>x</p>", None, "{{ fields.city }}"), Footer("Org", "X")
     )
     found: set[str] = set()
-    compiled.values({"fields": {}, "unsubscribe_url": "u"}, found)
+    compiled.values({"fields": {}, "mailout": {}, "unsubscribe_url": "u"}, found)
     assert found == {"name", "fields.city"}
 
 

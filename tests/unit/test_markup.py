@@ -37,7 +37,6 @@ def mail(
         name=name,
         fields=fields,
         mailout_id="7b0e",
-        mailout_subject="News",
         unsubscribe_url=UNSUBSCRIBE,
     )
     return compiled.paste(compiled.values(variables))

@@ -25,13 +25,14 @@ def compiled(
     body_html: str | None = "<p>Hello</p>",
     *,
     subject: str = "News",
+    subject_mark: str = "",
     body_markdown: str | None = None,
     body_text: str | None = None,
     preheader: str | None = None,
     footer: Footer = FOOTER,
 ) -> Compiled:
     content = Content(subject, body_html, body_markdown, body_text, preheader)
-    return compile_content(content, footer)
+    return compile_content(content, footer, subject_mark=subject_mark)
 
 
 def ann(name: str | None = "Ann", **fields: Any) -> dict[str, Any]:
@@ -40,7 +41,6 @@ def ann(name: str | None = "Ann", **fields: Any) -> dict[str, Any]:
         name=name,
         fields=fields,
         mailout_id="7b0e",
-        mailout_subject="News",
         unsubscribe_url="https://example.com/unsubscribe?token=a&b=c",
     )
 
@@ -98,6 +98,66 @@ def test_every_variable_of_the_contract_is_there() -> None:
     assert mail.text.startswith(
         "Ann ann@example.com Bonn 7b0e News https://example.com/unsubscribe?token=a&b=c\n"
     )
+
+
+SUBJECT = "{{ name | default: 'You' }} & co{% if fields.city %} in {{ fields.city }}{% endif %}"
+
+
+@pytest.mark.parametrize(
+    ("name", "city", "subject"),
+    [("<Ann>", "Bonn\nBcc: x", "<Ann> & co in Bonn Bcc: x"),
+     (None, None, "You & co"),
+     ("{{ email }}", None, "{{ email }} & co")],
+)  # fmt: skip
+def test_bodies_show_the_subject_as_this_recipient_gets_it(
+    name: str | None, city: str | None, subject: str
+) -> None:
+    """In HTML it is escaped, in text it is not, and nothing in it is Liquid a second time."""
+    template = compiled(
+        "<title>{{ mailout.subject }}</title><h1>{{ mailout.subject }}</h1>",
+        subject=SUBJECT,
+        body_text="{{ mailout.subject }}|{{ mailout.subject | upcase }}",
+        preheader="{{ mailout.subject }}!",
+    )
+    mail = rendered(template, ann(name, city=city))
+    assert mail.subject == subject
+    escaped = subject.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    assert f"<title>{escaped}</title>" in mail.html
+    assert f"<h1>{escaped}</h1>" in mail.html
+    assert f">{escaped}!" in mail.html
+    assert mail.text.startswith(f"{subject}|{subject.upper()}\n")
+
+
+def test_the_subject_is_there_in_markdown_and_its_derived_text_too() -> None:
+    template = compiled(None, subject=SUBJECT, body_markdown="# {{ mailout.subject }}")
+    mail = rendered(template, ann("*Ann*"))
+    assert ">*Ann* &amp; co</h1>" in mail.html
+    assert mail.text.startswith("*Ann* & co\n")
+
+
+def test_a_mark_before_the_subject_is_not_in_the_bodies() -> None:
+    """The rule: a test mail differs from the real one in its subject line only."""
+    template = compiled(subject=SUBJECT, subject_mark="[Test] ", body_text="{{ mailout.subject }}")
+    assert template.subject.startswith("[Test] {{h")
+    assert rendered(template).subject == "[Test] Ann & co"
+    assert rendered(template).text.startswith("Ann & co\n")
+    assert sum(template.sizes(template.values(ann()))) > len("[Test] Ann & co")
+
+
+@pytest.mark.parametrize(
+    "subject",
+    ["{{ mailout.subject }}", "Re: {{ mailout['subject'] | upcase }}", "{{ mailout }}",
+     "{% if mailout.subject %}x{% endif %}", "{% assign m = mailout %}{{ m.subject }}",
+     "{{ mailout[name] }}"],
+)  # fmt: skip
+def test_a_subject_can_not_show_itself(subject: str) -> None:
+    error = refused(subject=subject)
+    assert error.field == "subject"
+    assert "can't show itself" in error.detail
+
+
+def test_the_mailouts_id_may_stand_in_the_subject() -> None:
+    assert rendered(compiled(subject="No. {{ mailout.id }}")).subject == "No. 7b0e"
 
 
 def test_every_tag_of_the_language_works() -> None:
