@@ -15,12 +15,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from types import TracebackType
-from urllib.parse import unquote, urlsplit
 
 import structlog
 from pydantic import SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from app.adapters.connection_string import read_connection_string
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -42,6 +42,7 @@ _CUT_WORD = re.compile(rf"{_WORD}\Z")
 _CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 _IN_A_LINE = re.compile(rf"[{_CONTROLS}\n]")
 _IN_A_TEXT = re.compile(rf"[{_CONTROLS}]")
+_PASSWORD_IN_URL = re.compile(r"://[^:@/]*:(.*)@")
 _SHORTEST_SECRET = 8  # a shorter one would black out ordinary words
 
 
@@ -156,8 +157,11 @@ def secrets_of(settings: Settings) -> set[str]:
     """Everything in the settings that must never be written anywhere."""
     found = {value for value in _secret_values(settings) if len(value) >= _SHORTEST_SECRET}
     if settings.database_url is not None:
-        password = urlsplit(settings.database_url.get_secret_value()).password or ""
-        found |= {text for text in (password, unquote(password)) if len(text) >= _SHORTEST_SECRET}
+        text = settings.database_url.get_secret_value()
+        given = read_connection_string(text)
+        spelt = _PASSWORD_IN_URL.search(text)
+        parts = (given.conninfo, given.password or "", spelt[1] if spelt else "")
+        found |= {part for part in parts if len(part) >= _SHORTEST_SECRET}
     return found
 
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from app.adapters.connection_string import read_connection_string
 from app.adapters.embedded import EmbeddedPostgres
 from app.adapters.migrations import check_schema, migrate
 from app.adapters.postgres import PostgresDatabase
@@ -98,7 +99,10 @@ async def direct_dsn(settings: Settings) -> AsyncIterator[str | None]:
     """A connection string, starting the embedded server when it is the one; None when only
     Supabase's API is configured."""
     if settings.database_url is not None:
-        yield settings.database_url.get_secret_value()
+        given = read_connection_string(settings.database_url.get_secret_value())
+        if given.ignored:
+            log.info("database_parameters_ignored", parameters=list(given.ignored))
+        yield given.conninfo
     elif settings.supabase_url is not None:
         yield None
     else:

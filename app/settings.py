@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -21,6 +23,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.adapters.connection_string import read_connection_string
 from app.domain.addresses import InvalidAddress, ascii_address
 from app.errors import ConfigurationError
 
@@ -43,10 +46,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_file=".env",
-        env_file_encoding="utf-8",
+        env_file_encoding="utf-8-sig",  # Windows puts a byte order mark before the first name
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
+        hide_input_in_errors=True,  # it may be a secret
     )
 
     executor_shared_secret: SecretList = ()
@@ -102,6 +106,35 @@ class Settings(BaseSettings):
     metrics_cloudwatch: bool = False
     metrics_port: int | None = Field(None, ge=0, le=65535)  # of a worker, which has no other HTTP
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _text(cls, value: object) -> object:
+        """Bytes of the environment that aren't UTF-8 come as half surrogates."""
+        if isinstance(value, str):
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise ValueError("is not UTF-8 text") from None
+        return value
+
+    @field_validator(
+        "supabase_service_role_key",
+        "aws_access_key_id",
+        "aws_secret_access_key",
+        "aws_session_token",
+        "notion_api_token",
+        "notion_webhook_verification_token",
+        mode="before",
+    )
+    @classmethod
+    def _key(cls, value: object) -> object:
+        """It goes into a header, where another character would be an error that quotes it."""
+        if not isinstance(value, str):
+            return value
+        if not re.fullmatch(r"[!-~]+", key := value.strip()):
+            raise ValueError("is no key: it holds a blank or a character that keys don't have")
+        return key
+
     @field_validator("executor_shared_secret", "unsubscribe_secret")
     @classmethod
     def _long_enough(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
@@ -119,21 +152,15 @@ class Settings(BaseSettings):
     def _http_url(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value)
-        if (
-            parts.scheme not in {"http", "https"}
-            or not parts.hostname
-            or parts.query
-            or parts.fragment
-        ):
+        if not _is_web_address(value):
             raise ValueError("must be an address like https://mail.example.com")
         return value.rstrip("/")
 
     @field_validator("database_url")
     @classmethod
     def _postgres_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
-            raise ValueError("must start with postgresql://")
+        if value is not None:
+            read_connection_string(value.get_secret_value())
         return value
 
     @field_validator("ses_from_email", "reply_to_email", "owner_email")
@@ -196,6 +223,24 @@ class Settings(BaseSettings):
         return missing
 
 
+def _is_web_address(value: str) -> bool:
+    """Nothing but scheme, host, port and path: a user and password have no meaning here, and would
+    be logged with the address."""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # reading it checks it
+        (parts.hostname or "").encode("idna")
+    except ValueError:  # whose words quote the address
+        return False
+    return bool(
+        parts.scheme in {"http", "https"}
+        and parts.hostname
+        and "@" not in parts.netloc
+        and not re.search(r"[\s?#]", value)
+        and value.isprintable()
+    )
+
+
 def _valid_address(value: str) -> str:
     try:
         return ascii_address(value)
@@ -208,12 +253,13 @@ def load_settings(env_file: Path | None = Path(".env"), **overrides: Any) -> Set
 
     Raises ConfigurationError naming the variable and the remedy, in one line.
     """
-    if env_file is not None and env_file.exists():
-        _check(env_file)
+    if env_file is not None and (text := _text_of(env_file)) is not None:
+        _check(env_file, text)
     try:
         settings = Settings(_env_file=env_file, **overrides)
     except ValidationError as exc:
-        raise ConfigurationError(_one_line(exc)) from exc
+        # Without the cause, which holds what was given, secrets too.
+        raise ConfigurationError(_one_line(exc)) from None
     if settings.aws_region is None and (region := os.environ.get("AWS_DEFAULT_REGION")):
         return settings.model_copy(update={"aws_region": region})  # boto3's own older name
     return settings
@@ -228,20 +274,46 @@ def _one_line(exc: ValidationError) -> str:
     return "; ".join(problems)
 
 
-def _check(env_file: Path) -> None:
+def _text_of(env_file: Path) -> str | None:
+    """None: there is no such file. Raises ConfigurationError when it can't be read."""
+    try:
+        if not env_file.exists():
+            return None
+        if not env_file.is_file():  # Docker makes a folder of a file to mount that isn't there
+            raise ConfigurationError(
+                f"{env_file} is not a file: put a text file there, or nothing."
+            )
+        content = env_file.read_bytes()
+    except OSError as exc:
+        raise ConfigurationError(
+            f"{env_file} can't be read ({exc.strerror}): allow it to the user that AmazonSender "
+            f"runs as (number {os.getuid()}), or take the file away."
+        ) from exc
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = content.count(b"\n", 0, exc.start) + 1
+        raise ConfigurationError(
+            f"{env_file}, line {line}: this is not UTF-8 text. Save the file as UTF-8."
+        ) from None
+    if "\0" in text:  # UTF-16 without a mark
+        raise ConfigurationError(f"{env_file} is not UTF-8 text. Save the file as UTF-8.")
+    return text
+
+
+def _check(env_file: Path, text: str) -> None:
     """A line that isn't NAME=value, or a misspelt name, would silently do nothing, so it stops the
     start. Raises ConfigurationError."""
-    with env_file.open(encoding="utf-8") as lines:
-        for binding in parse_stream(lines):
-            if binding.error:
-                text = binding.original.string  # begins with the blank lines before it
-                line = binding.original.line + text[: -len(text.lstrip())].count("\n")
-                raise ConfigurationError(
-                    f"{env_file}, line {line}: this is not NAME=value. Correct it, or put a # "
-                    "before it."
-                )
-            if binding.key:
-                _refuse_lookalike(env_file, binding.key)
+    for binding in parse_stream(StringIO(text)):
+        if binding.error:
+            found = binding.original.string  # begins with the blank lines before it
+            line = binding.original.line + found[: -len(found.lstrip())].count("\n")
+            raise ConfigurationError(
+                f"{env_file}, line {line}: this is not NAME=value. Correct it, or put a # "
+                "before it."
+            )
+        if binding.key:
+            _refuse_lookalike(env_file, binding.key)
 
 
 def _refuse_lookalike(env_file: Path, key: str) -> None:

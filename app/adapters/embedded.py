@@ -92,11 +92,14 @@ class EmbeddedPostgres:
 
         Raises ConfigurationError when it can't run here, naming the remedy.
         """
+        if self._own_bin is None:
+            wheel_package()  # in the container image there is none, nor a folder to write to
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigurationError(
-                f"DATA_DIR can't be made at {self._folder}: {error.strerror}"
+                "No database is configured: set DATABASE_URL or SUPABASE_URL. (The embedded one "
+                f"can't have its folder, DATA_DIR, at {self._folder}: {error.strerror}.)"
             ) from error
         with self._mutex():
             users = self._open_lock("postgres.users")

@@ -19,6 +19,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 
 from app.adapters.migration_files import Bundle, SqlFile, read_bundle, stamp
+from app.adapters.postgres import CONNECT_ERRORS, not_connected
 from app.adapters.sqlstates import is_outage
 from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
 from app.ports import Database
@@ -222,8 +223,8 @@ async def _connection(dsn: str) -> AsyncIterator[_Connection]:
         connection = await _Connection.connect(
             dsn, autocommit=True, prepare_threshold=None, row_factory=dict_row, connect_timeout=10
         )
-    except psycopg.OperationalError as error:
-        raise DatabaseUnavailable("The database can't be reached: check DATABASE_URL") from error
+    except CONNECT_ERRORS as error:
+        raise not_connected(error) from error
     async with connection:
         yield connection
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 import select
 import time
 from typing import Any
@@ -29,6 +30,12 @@ _REFUSALS = (
     "no such database", "no such user", "tenant or user not found",
     "permission denied for database", "is not currently accepting connections",
 )  # fmt: skip
+
+# What libpq says of a parameter that it can't use; and Python's name look-up of a host.
+_UNUSABLE = re.compile(
+    r"invalid (?:\w+ value|port number)|may not be used with|when SSL support is not compiled in"
+)
+CONNECT_ERRORS = (psycopg.Error, OSError, UnicodeError)
 
 # A connection used this short a time ago isn't asked again whether it is alive.
 TRUSTED_SECONDS = 1.0
@@ -109,13 +116,8 @@ class PostgresDatabase:
         """
         try:
             await self._greet()
-        except psycopg.OperationalError as error:
-            words = " ".join(str(error).split())
-            if any(refusal in words.lower() for refusal in _REFUSALS):
-                raise ConfigurationError(
-                    f"The database refuses us, check DATABASE_URL: {words}"
-                ) from error
-            raise DatabaseUnavailable(f"The database can't be reached: {words}") from error
+        except CONNECT_ERRORS as error:
+            raise not_connected(error) from error
 
     async def _greet(self) -> None:
         connection = await psycopg.AsyncConnection.connect(self._dsn, **self._options)
@@ -174,6 +176,23 @@ class PostgresDatabase:
             # The server was gone, so the others are dead too; trying each would take seconds.
             await self._pool.drain()
             raise
+
+
+def not_connected(error: Exception) -> ConfigurationError | DatabaseUnavailable:
+    """Why there is no connection, one of CONNECT_ERRORS, in libpq's or the server's words.
+
+    ConfigurationError: the server refuses us for good, or a parameter can't be used. The words
+    name user, host, port, database and parameters, never the password (connection_string.py
+    refuses the texts of which a piece of it could pass for one of those).
+    """
+    words = " ".join(str(error).split())
+    if any(refusal in words.lower() for refusal in _REFUSALS):
+        return ConfigurationError(f"The database refuses us, check DATABASE_URL: {words}")
+    if _UNUSABLE.search(words) or not isinstance(error, psycopg.OperationalError | OSError):
+        return ConfigurationError(f"DATABASE_URL can't be used: {words}")
+    return DatabaseUnavailable(
+        f"The database can't be reached; check DATABASE_URL, and that the server runs: {words}"
+    )
 
 
 async def _configure(connection: _Connection) -> None:

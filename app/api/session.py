@@ -130,7 +130,10 @@ def from_own_page(request: Request, base_url: str) -> bool:
     """
     if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return False
-    origin = urlsplit(request.headers.get("origin", ""))
+    try:
+        origin = urlsplit(request.headers.get("origin", ""))
+    except ValueError:
+        return False
     if not origin.netloc:
         return False
     base = urlsplit(base_url)

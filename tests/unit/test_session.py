@@ -88,6 +88,7 @@ def request(headers: dict[str, str]) -> Request:
         ({"Origin": "http://mail.example.com", "Host": "10.0.0.5:8000"}, False),
         ({"Origin": "https://mail.example.com.evil.example", "Host": "mail.example.com"}, False),
         ({"Origin": "null", "Host": "mail.example.com"}, False),
+        ({"Origin": "https://[mail.example.com", "Host": "[mail.example.com"}, False),
         ({"Host": "mail.example.com"}, False),
         ({"Host": ""}, False),
         ({"Origin": "https://mail.example.com", "Sec-Fetch-Site": "same-site"}, False),
