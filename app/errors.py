@@ -66,6 +66,12 @@ class MailoutNotReady(AppError):
     status, code, title = 409, "mailout_not_ready", "The mailout is not ready"
 
 
+class AudienceEmpty(AppError):
+    """Carries `mailout_status`: still `ready`."""
+
+    status, code, title = 409, "audience_empty", "Nobody is in the mailout's audience"
+
+
 class TransitionNotAllowed(AppError):
     status, code, title = 409, "transition_not_allowed", "The present state does not allow this"
 

@@ -60,7 +60,7 @@ class SendRequestRecord:
 @dataclass(frozen=True)
 class Claim:
     """Of a mailout, or of its test. outcome: claimed, queued, repeat, key_reused, changed,
-    not_ready or not_found."""
+    audience_empty, not_ready or not_found."""
 
     outcome: str
     response: dict[str, Any] | None = None

@@ -27,6 +27,7 @@ from app.api.responses import JsonAnswer
 from app.domain.states import MAILOUT_STATUSES
 from app.errors import (
     AppError,
+    AudienceEmpty,
     IdempotencyKeyReused,
     InvalidRequest,
     MailoutNotFound,
@@ -120,6 +121,7 @@ _IdempotencyKey = Annotated[
         Unauthorized,
         MailoutNotFound,
         MailoutNotReady,
+        AudienceEmpty,
         TemplateInvalid,
         InvalidRequest,
         IdempotencyKeyReused,

@@ -32,6 +32,8 @@ SAVE_SECONDS = 2.0
 MAX_PARTS = 10
 """Days that are listed one by one when the daily quota doesn't suffice."""
 
+NOBODY = "No active subscriber is in the audience, so a request to send is refused."
+
 
 Tell = Callable[[int], Awaitable[None]]
 
@@ -179,6 +181,7 @@ class RunDryRun:
         return {
             "state": "done",
             "content_hash": mailout.content_hash,
+            "warnings": [] if order.recipients else [NOBODY],
             **rehearsal.report(),
             "quota": outlook.get("quota_left"),
             "daily_quota": outlook.get("daily_quota"),

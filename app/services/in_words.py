@@ -33,6 +33,7 @@ def dry_run_lines(report: dict[str, Any]) -> Iterator[str]:
         yield f"The dry run is {report['state']}. {report.get('detail', '')}".rstrip()
         return
     yield "Nothing was sent and nothing changed."
+    yield from (f"warning     {warning}" for warning in report.get("warnings", []))
     yield f"recipients  {report['recipients']:,}"
     if report["skipped"]:
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(report["skipped"].items()))

@@ -14,6 +14,7 @@ import structlog
 from app.adapters.store import Mailout, Store
 from app.domain.mail import MAX_CALL_BYTES
 from app.errors import (
+    AudienceEmpty,
     IdempotencyKeyReused,
     MailoutNotFound,
     MailoutNotReady,
@@ -68,7 +69,7 @@ class StartMailout:
         """Gives the answer of the accepted request: mailout_id, status, recipients, warnings and,
         as far as they are known, quota_left, rate, seconds and days (send_outlook.sql).
 
-        Raises MailoutNotFound, MailoutNotReady, TemplateInvalid, SesNotConfigured,
+        Raises MailoutNotFound, MailoutNotReady, AudienceEmpty, TemplateInvalid, SesNotConfigured,
         IdempotencyKeyReused, DatabaseUnavailable; then nothing was changed.
         """
         if earlier := await self._earlier(request):
@@ -107,6 +108,8 @@ class StartMailout:
                 raise key_reused()
             if claim.outcome == "not_ready":
                 raise not_ready(mailout.id, claim.status or "unknown")
+            if claim.outcome == "audience_empty":
+                raise audience_empty(mailout.id)
             if claim.outcome == "not_found":
                 raise MailoutNotFound(f"There is no mailout {mailout.id}.")
         raise being_edited()
@@ -202,6 +205,15 @@ def key_reused() -> IdempotencyKeyReused:
 
 def being_edited() -> Unavailable:
     return Unavailable("The mailout is being edited right now; try again when that is done.")
+
+
+def audience_empty(mailout_id: UUID) -> AudienceEmpty:
+    return AudienceEmpty(
+        f"Mailout {mailout_id} would reach nobody: no active subscriber is in its audience. "
+        "Import subscribers, or correct the mailout's tags.",
+        mailout_id=str(mailout_id),
+        mailout_status="ready",
+    )
 
 
 def not_ready(mailout_id: UUID, status: str) -> MailoutNotReady:

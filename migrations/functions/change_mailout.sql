@@ -34,6 +34,9 @@ begin
     update mailouts set status = 'sending', pause_code = null, status_reason = null,
            started_in = database_identity()
      where id = p_mailout;
+    if v_code = 'held' then
+        perform queue_again_if_empty(p_mailout);
+    end if;
     return mailout_transition(p_mailout, true);
 end $$;
 

@@ -1,6 +1,6 @@
 -- ready → sending, once, whoever asks. The content is frozen and queueing opened in the same
 -- transaction. p_content_hash: of the content the caller has compiled; when it was edited since,
--- nothing is claimed ("changed"). p_request_key: an Idempotency-Key or Notion event; a repeat of
+-- nothing is claimed ("changed"), nor when nobody is to be mailed ("audience_empty"). p_request_key: an Idempotency-Key or Notion event; a repeat of
 -- an accepted request is answered as before and starts nothing. p_region, p_rate_limit: of the
 -- caller, to tell quota and duration (send_outlook.sql). p_warnings: for the answer, as they come.
 create or replace function claim_mailout(
@@ -12,6 +12,7 @@ declare
     v_mailout  mailouts;
     v_known    jsonb;
     v_status   text;
+    v_same     boolean;   -- the content is what the caller compiled
     v_response jsonb;
 begin
     v_known := take_request_key(p_request_key, p_request_hash);
@@ -24,14 +25,17 @@ begin
            started_in = database_identity(), canary_until = null,
            canary_phase = case when canary is not null then 'sending' end
      where m.id = p_mailout and m.status = 'ready' and mailout_content_hash(m) = p_content_hash
+       and has_audience(m.id)
     returning * into v_mailout;
 
     if not found then
         delete from send_requests where key = p_request_key;   -- only an accepted one is kept
-        select status into v_status from mailouts where id = p_mailout;
+        select status, mailout_content_hash(m) = p_content_hash into v_status, v_same
+          from mailouts m where id = p_mailout;
         return jsonb_build_object(
             'outcome', case when v_status is null then 'not_found'
-                            when v_status = 'ready' then 'changed' else 'not_ready' end,
+                            when v_status <> 'ready' then 'not_ready'
+                            when v_same then 'audience_empty' else 'changed' end,
             'status', v_status);
     end if;
 

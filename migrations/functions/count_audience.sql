@@ -19,3 +19,15 @@ begin
     end if;
     return to_jsonb(v_count);
 end $$;
+
+-- Whether anybody is to be mailed: stops at the first.
+create or replace function has_audience(p_mailout uuid) returns boolean
+language plpgsql stable set search_path = public, pg_temp as $$
+declare
+    v_tags text[] := (select audience_tags(audience) from mailouts where id = p_mailout);
+begin
+    if v_tags is null then
+        return exists (select from subscribers where status = 'active');
+    end if;
+    return exists (select from subscribers where status = 'active' and tags && v_tags);
+end $$;

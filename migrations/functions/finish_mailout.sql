@@ -53,7 +53,6 @@ begin
     select count(*), mode() within group (order by error_message) into v_failed, v_error
       from send_logs where mailout_id = p_mailout and status = 'failed' and not is_test;
     return nullif(concat_ws(' ',
-        case when v_total = 0 then 'Nobody was to be mailed: no active subscriber is in the audience.' end,
         case when v_unknown > 0 then format(
             '%s of %s recipients: it is unknown whether SES accepted the mail. SES''s events settle this; a person may resend.',
             v_unknown, v_total) end,

@@ -48,5 +48,37 @@ begin
        set cursor = coalesce(v_last, cursor),
            done_at = case when v_seen < p_limit then now() end
      where mailout_id = p_mailout;
+    if v_seen < p_limit and not exists (select from send_logs
+            where mailout_id = p_mailout and status <> 'skipped' and not is_test) then
+        perform hold_empty_mailout(p_mailout);
+    end if;
     return jsonb_build_object('queued', v_seen, 'done', v_seen < p_limit);
+end $$;
+
+-- Everybody left, was deleted or lost the tag between the start and their slice: a mailout to nobody
+-- is never `sent`, it waits for a person's word. A resume looks at the audience again.
+create or replace function hold_empty_mailout(p_mailout uuid) returns void
+language sql set search_path = public, pg_temp as $$
+    update mailouts
+       set status = 'paused', pause_code = 'held', status_reason =
+           'Nobody was left to be mailed when the recipients were queued: everybody in the audience '
+           'has left, was deleted or lost the tag since the start. Cancel it, or correct the '
+           'audience and resume it.'
+     where id = p_mailout and status in ('sending', 'paused');
+$$;
+
+-- On a resume of such a mailout, which has mailed nobody yet: its audience is queued anew.
+create or replace function queue_again_if_empty(p_mailout uuid) returns void
+language plpgsql set search_path = public, pg_temp as $$
+begin
+    if exists (select from mailout_queues where mailout_id = p_mailout and done_at is not null)
+       and not exists (select from send_logs
+                        where mailout_id = p_mailout and status <> 'skipped' and not is_test)
+    then
+        update mailouts
+           set started_at = now(), recipients = (count_audience(p_mailout))::bigint,
+               canary_phase = case when canary is not null then 'sending' end
+         where id = p_mailout;
+        update mailout_queues set cursor = default, done_at = null where mailout_id = p_mailout;
+    end if;
 end $$;

@@ -37,8 +37,9 @@ begin
 
     for v_function in select p.oid::regprocedure from pg_proc p where p.pronamespace = 'public'::regnamespace
         and p.proname = any (array[
+            'hold_empty_mailout', 'queue_again_if_empty',
             'schema_status', 'mailout_content', 'mailout_content_hash', 'find_mailout',
-            'snapshot_content', 'find_send_request', 'audience_tags', 'count_audience',
+            'snapshot_content', 'find_send_request', 'audience_tags', 'count_audience', 'has_audience',
             'claim_mailout', 'queue_recipients', 'sender_work', 'heartbeat', 'is_alive',
             'effective_rate', 'leave', 'recover_lost', 'record_account', 'claim_batches',
             'record_results', 'finish_mailout', 'closing_reason', 'ready_mailout', 'pause_mailout',

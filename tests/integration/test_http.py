@@ -82,6 +82,7 @@ class TestAuthentication:
     async def test_three_ways_to_present_the_secret(
         self, service: Service, arrange: Arrange
     ) -> None:
+        await arrange.subscriber()
         ways: list[tuple[dict[str, str], dict[str, str]]] = [
             (BEARER, {}),
             ({"X-Auth-Token": SECRET}, {}),
@@ -216,6 +217,7 @@ class TestHealth:
         postgres_server: DatabaseServer,
     ) -> None:
         """503 from everything that needs it, nothing claimed, and back by itself."""
+        await arrange.subscriber()
         mailout = await arrange.mailout()
         async with in_process(settings_for(dsn, sandbox.url), with_sender=False) as service:
             with postgres_server.frozen():

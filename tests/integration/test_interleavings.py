@@ -220,6 +220,7 @@ async def test_of_two_mailouts_with_one_request_key_one_starts(
     ends: list[str],
 ) -> None:
     """The second waits for the first, whose refusal leaves the key free."""
+    await arrange.subscriber()
     one, two = await arrange.mailout("ready" if ready else "draft"), await arrange.mailout()
 
     async def asked(mailout: UUID, body: str) -> dict[str, Any]:

@@ -71,6 +71,7 @@ async def test_each_mode_tells_in_its_own_way(
     dsn: str, sandbox: SandboxServer, arrange: Arrange, mode: str, operation: str
 ) -> None:
     """In mode bulk a sink that knows SendBulkEmail alone is enough."""
+    await arrange.subscriber()
     mailout = await arrange.mailout(subject="A <b> & {{ name }}")
     settings = settings_for(dsn, sandbox.url, OWNER_EMAIL=OWNER, SES_SEND_MODE=mode)
     async with in_process(settings) as service:
@@ -81,13 +82,14 @@ async def test_each_mode_tells_in_its_own_way(
     assert mail["subject"] == "Sent: A <b> & {{ name }}"
     assert "“A &lt;b&gt; &amp; {{ name }}”" in mail["html"]
     assert "“A <b> & {{ name }}”" in mail["text"]
-    assert "Nobody was to be mailed" in mail["text"]
+    assert "Recipients: 1" in mail["text"]
 
 
 async def test_several_senders_and_restarts_tell_once(
     dsn: str, sandbox: SandboxServer, arrange: Arrange
 ) -> None:
     settings = settings_for(dsn, sandbox.url, OWNER_EMAIL=OWNER)
+    await arrange.subscriber()
     mailout = await arrange.mailout()
     async with in_process(settings) as service, in_process(settings), in_process(settings):
         await service.send(mailout)

@@ -34,6 +34,7 @@ async def status_of(arrange: Arrange, mailout: UUID) -> str:
 
 class TestSendMailout:
     async def test_racing_callers_start_it_once(self, service: Service, arrange: Arrange) -> None:
+        await arrange.subscriber()
         mailout = await arrange.mailout()
         answers = await asyncio.gather(*(service.send(mailout) for _ in range(20)))
         assert sorted(a.status_code for a in answers) == [202] + [409] * 19
@@ -102,6 +103,7 @@ class TestSendMailout:
     async def test_a_refused_request_leaves_its_key_free(
         self, service: Service, arrange: Arrange
     ) -> None:
+        await arrange.subscriber()
         mailout = await arrange.mailout("draft")
         body = {"mailout_id": str(mailout)}
         headers = {**BEARER, "Idempotency-Key": "abc"}
@@ -114,6 +116,7 @@ class TestSendMailout:
     async def test_one_key_starts_one_of_two_mailouts_at_once(
         self, service: Service, arrange: Arrange
     ) -> None:
+        await arrange.subscriber()
         headers = {**BEARER, "Idempotency-Key": "abc"}
         both = [await arrange.mailout(), await arrange.mailout()]
         answers = await asyncio.gather(
@@ -174,6 +177,7 @@ class TestSendMailout:
 
 class TestNotion:
     async def test_an_automation_starts_its_page(self, service: Service, arrange: Arrange) -> None:
+        await arrange.subscriber()
         page = uuid4()
         mailout = await arrange.mailout(notion_page_id=page.hex)
         answer = await service.http.post("/send-mailout", json=notion(page), headers=BEARER)
@@ -183,6 +187,7 @@ class TestNotion:
     async def test_the_same_event_again_starts_nothing_and_is_202(
         self, service: Service, arrange: Arrange
     ) -> None:
+        await arrange.subscriber()
         page = uuid4()
         await arrange.mailout(notion_page_id=str(page))
         first = await service.http.post("/send-mailout", json=notion(page, "e"), headers=BEARER)
@@ -250,6 +255,7 @@ class TestTestSends:
     async def test_the_key_of_a_test_starts_nothing_and_the_other_way_round(
         self, front: Service, arrange: Arrange, mailout: UUID
     ) -> None:
+        await arrange.subscriber()
         await self.post(front, "k", mailout_id=str(mailout), test=True)
         reused = await self.post(front, "k", mailout_id=str(mailout))
         assert (reused.status_code, reused.json()["code"]) == (422, "idempotency_key_reused")

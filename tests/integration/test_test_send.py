@@ -130,6 +130,7 @@ async def test_sending_what_was_not_tested_shows_a_warning(
     service: Service, arrange: Arrange
 ) -> None:
     """In the answer, and on the mailout until it is over; it is no reason to refuse."""
+    await arrange.subscriber()
     never, changed, tested = [await arrange.mailout() for _ in range(3)]
     for mailout in (changed, tested):
         assert (await service.send(mailout, test=True)).status_code == 202
@@ -160,6 +161,7 @@ async def test_testing_again_settles_it(service: Service, arrange: Arrange) -> N
 async def test_what_is_edited_after_the_start_is_not_sent_and_no_warning(
     service: Service, arrange: Arrange
 ) -> None:
+    await arrange.subscriber()
     mailout = await arrange.mailout()
     await service.send(mailout, test=True)
     await service.send(mailout)
@@ -181,6 +183,7 @@ async def test_a_send_without_events_is_warned_about(
     changes: dict[str, str | None],
     expected: Finding,
 ) -> None:
+    await arrange.subscriber()
     mailout = await arrange.mailout()
     async with in_process(settings_for(dsn, sandbox.url, **changes)) as service:
         answer = await service.send(mailout)

@@ -63,8 +63,8 @@ def check_outlook(recipients: int, outlook: dict[str, Any]) -> Iterator[Finding]
     """outlook: of `Store.send_outlook`."""
     if not recipients:
         yield Finding(
-            "warn",
-            "Nobody would get it: the audience is empty.",
+            "fail",
+            "Nobody would get it: no active subscriber is in the audience, so it isn't started.",
             "import subscribers, or correct the mailout's tags.",
         )
         return
