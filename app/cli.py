@@ -22,10 +22,11 @@ from app.adapters import migrations
 from app.adapters.store import Store
 from app.domain.guards import parse_canary
 from app.domain.states import MAILOUT_STATUSES, SUBSCRIBER_STATUSES
-from app.errors import AppError, ConfigurationError, TransitionNotAllowed, Unavailable
+from app.errors import AppError, ConfigurationError, Unavailable
 from app.listening import listen
 from app.logs import configure_logging
 from app.runtime import direct_dsn, open_database
+from app.services.drafts import Drafts
 from app.services.dry_run import DryRuns, RunDryRun
 from app.services.in_words import accepted_lines, dry_run_lines
 from app.services.start_mailout import SendRequest, StartMailout
@@ -399,7 +400,7 @@ def create(
         typer.Option(help="SHARE,WAIT such as 0.02,15m: that share first, then wait for events."),
     ] = None,
 ) -> None:
-    """Create a draft from a file and print its id. It is checked, but not sent."""
+    """Create a draft from a file and print its id. What couldn't be sent is refused."""
     kinds = {
         ".html": "body_html",
         ".htm": "body_html",
@@ -413,7 +414,7 @@ def create(
 
     async def work() -> None:
         async with open_store(settings) as store:
-            mailout_id = await store.create_mailout(
+            mailout_id = await Drafts(store, settings).create(
                 {
                     "subject": subject,
                     "preheader": preheader,
@@ -424,13 +425,7 @@ def create(
                     "canary": parse_canary(canary) if canary else None,
                 }
             )
-            mailout = await store.find_mailout(mailout_id)
-            assert mailout is not None
-            typer.echo(mailout_id)
-            try:
-                await StartMailout(store, settings).prepare(mailout)
-            except AppError as error:
-                typer.echo(f"The draft can't be sent yet: {error.detail}", err=True)
+        typer.echo(mailout_id)
 
     run(work())
 
@@ -449,9 +444,7 @@ def ready(mailout_id: UUID) -> None:
 
     async def work() -> None:
         async with open_store(settings) as store:
-            moved = await store.ready_mailout(mailout_id)
-        if not moved.changed:
-            raise TransitionNotAllowed(f"Mailout {mailout_id} is {moved.status}, not draft.")
+            await Drafts(store, settings).release(mailout_id)
         typer.echo(f"Mailout {mailout_id} is ready.")
 
     run(work())

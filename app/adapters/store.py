@@ -482,6 +482,14 @@ class Store:
         )
         return rows
 
+    async def first_recipients(self, mailout_id: UUID, limit: int) -> list[dict[str, Any]]:
+        """Some who would get it: id, email, name and fields. None may be found in a small part of a
+        large list."""
+        rows: list[dict[str, Any]] = await self._call(
+            "first_recipients", p_mailout=str(mailout_id), p_limit=limit
+        )
+        return rows
+
     async def begin_dry_run(self, mailout_id: UUID, run: UUID, report: dict[str, Any]) -> None:
         """Take the place of the mailout's latest run, wherever that runs."""
         await self._call(

@@ -33,11 +33,12 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class RenderError(Exception):
-    """A template fails with one recipient's data. detail: which part of it, and why."""
+    """A template fails with one recipient's data. detail: which part of it, and why. field: of the
+    mailout, as the contract names it."""
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, field: str) -> None:
         super().__init__(detail)
-        self.detail = detail
+        self.detail, self.field = detail, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,17 @@ class Part:
     """
 
     def __init__(
-        self, source: BoundTemplate, names: Iterator[str], *, one_line: bool = False
+        self,
+        source: BoundTemplate,
+        names: Iterator[str],
+        *,
+        field: str = "template",
+        one_line: bool = False,
     ) -> None:
-        """names: of holes, unused so far. one_line: control characters in values become blanks."""
+        """names: of holes, unused so far. field: where the template is from. one_line: control
+        characters in values become blanks."""
         self._source = source
+        self._field = field
         self._one_line = one_line
         self._changing = source.analyze().locals.keys()
         self._names = names
@@ -92,7 +100,7 @@ class Part:
             for hole, step, look_up in self._bare:
                 text = look_up(variables)
                 if not text.isascii():
-                    _check_sendable(text, step.node)
+                    self._check_sendable(text, step.node)
                 values[hole] = self._shown(step, text)
             steps = self._other
         if steps:
@@ -114,13 +122,20 @@ class Part:
                 step.node.render(context, buffer)
             except Exception as exc:
                 # Filters raise all sorts of errors on odd data; each fails this recipient only.
-                raise RenderError(_reason(exc, step.node)) from exc
+                raise RenderError(_reason(exc, step.node), self._field) from exc
             ends.append(buffer.tell())
         output, start = buffer.getvalue(), 0
         for step, end in zip(steps, ends, strict=True):
             if step.hole:
                 values[step.hole] = self._shown(step, output[start:end])
             start = end
+
+    def _check_sendable(self, text: str, node: Node) -> None:
+        """Half of a surrogate pair can't be written in UTF-8. Raises RenderError."""
+        try:
+            text.encode()
+        except UnicodeEncodeError as exc:
+            raise RenderError(_reason(exc, node), self._field) from exc
 
     def _shown(self, step: _Step, text: str) -> str:
         value = f"{step.before}{text}{step.after}"
@@ -199,14 +214,6 @@ class Part:
             name = next(self._names)
             self.constant[name] = match[0]
         return f"{{{{{name}}}}}"
-
-
-def _check_sendable(text: str, node: Node) -> None:
-    """Half of a surrogate pair can't be written in UTF-8. Raises RenderError, as Liquid does."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as exc:
-        raise RenderError(_reason(exc, node)) from exc
 
 
 def _expression(node: Node) -> str:

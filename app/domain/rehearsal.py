@@ -34,6 +34,7 @@ class Rehearsal:
         self._problems: list[dict[str, str]] = []
         self._problems_total = 0
         self._kinds: Counter[str] = Counter()
+        self._examples: dict[str, str] = {}
         self._largest_html = self._largest_message = self._clipped = 0
         self._samples: list[dict[str, str]] = []
 
@@ -70,6 +71,7 @@ class Rehearsal:
         for kind in kinds:
             known = kind in self._kinds or len(self._kinds) < MAX_KINDS
             self._kinds[kind if known else "other"] += 1
+            self._examples.setdefault(kind if known else "other", problem)
 
     def report(self) -> dict[str, Any]:
         return {
@@ -79,6 +81,7 @@ class Rehearsal:
             "problems": self._problems,
             "problems_total": self._problems_total,
             "problem_kinds": dict(self._kinds.most_common()),
+            "problem_examples": dict(self._examples),
             "sizes": {
                 "largest_html_bytes": self._largest_html,
                 "largest_message_bytes": self._largest_message,

@@ -144,9 +144,10 @@ def compile_content(content: Content, footer: Footer, *, subject_mark: str = "")
     )
 
     names = (f"h{number}" for number in count())
-    subject = Part(liquid.parse(content.subject, html=False, field="subject"), names, one_line=True)
-    html = Part(liquid.parse(html_source, html=True, field=field), names)
-    plain = Part(_parse_text(text_source, derived=text is None), names)
+    subject_template = liquid.parse(content.subject, html=False, field="subject")
+    subject = Part(subject_template, names, field="subject", one_line=True)
+    html = Part(liquid.parse(html_source, html=True, field=field), names, field=field)
+    plain = Part(_parse_text(text_source, derived=text is None), names, field="body_text")
     return Compiled(
         subject=subject_mark + subject.template,
         html=html.template,

@@ -9,7 +9,14 @@ from uuid import UUID
 from app.adapters.store import MailoutContent
 from app.domain.addresses import InvalidAddress, ascii_address
 from app.domain.batches import Batch, Recipient, Result
-from app.domain.mail import Envelope, Mail, bulk_head, mail_tags, make_envelope
+from app.domain.mail import (
+    MAX_CALL_BYTES,
+    Envelope,
+    Mail,
+    bulk_head,
+    mail_tags,
+    make_envelope,
+)
 from app.domain.render import (
     Compiled,
     Content,
@@ -42,7 +49,38 @@ def prepare(
 
     Raises TemplateInvalid naming the field; nothing about a single recipient is checked here.
     """
-    compiled = compile_content(
+    compiled = _compile(settings, content, test=test)
+    envelope = _envelope(settings, content)
+    return Prepared(
+        mailout_id=mailout_id,
+        compiled=compiled,
+        envelope=envelope,
+        bulk_head=bulk_head(compiled, envelope),
+    )
+
+
+def check_content(settings: Settings, content: MailoutContent) -> None:
+    """Raise TemplateInvalid for what could not be sent, whether or not a sender is set by now.
+
+    CPU work, too.
+    """
+    compiled = _compile(settings, content)
+    if content.from_email or settings.ses_from_email:
+        require_fitting(settings, bulk_head(compiled, _envelope(settings, content)))
+
+
+def require_fitting(settings: Settings, head: bytes) -> None:
+    """Raise TemplateInvalid for content that SES_SEND_MODE can't carry. head: `bulk_head`."""
+    if settings.ses_send_mode == "bulk" and len(head) > MAX_CALL_BYTES // 2:
+        raise TemplateInvalid(
+            f"The content takes {len(head):,} bytes, too much for SES's bulk calls "
+            f"({MAX_CALL_BYTES // 2:,}). Shorten it or set SES_SEND_MODE=auto.",
+            field="body_html",
+        )
+
+
+def _compile(settings: Settings, content: MailoutContent, *, test: bool = False) -> Compiled:
+    return compile_content(
         Content(
             subject=content.subject,
             body_html=content.body_html,
@@ -57,13 +95,6 @@ def prepare(
             text=settings.footer_text,
         ),
         subject_mark=TEST_SUBJECT_MARK if test else "",
-    )
-    envelope = _envelope(settings, content)
-    return Prepared(
-        mailout_id=mailout_id,
-        compiled=compiled,
-        envelope=envelope,
-        bulk_head=bulk_head(compiled, envelope),
     )
 
 
@@ -95,10 +126,6 @@ class MailBuilder:
         self._tokens = UnsubscribeTokens(settings.unsubscribe_secrets)
         self._base_url = settings.app_base_url
 
-    def unsubscribe_url(self, mailout_id: UUID, subscriber_id: UUID | None, *, test: bool) -> str:
-        token = self._tokens.sign(subscriber_id or UUID(int=0), mailout_id, test=test)
-        return f"{self._base_url}/unsubscribe?token={token}"  # nothing in it needs quoting
-
     def build(
         self,
         prepared: Prepared,
@@ -116,26 +143,43 @@ class MailBuilder:
             to = ascii_address(recipient.email)
         except InvalidAddress as exc:
             return _failed(recipient, "invalid_address", f"The address can't be mailed: {exc}.")
-        url = self.unsubscribe_url(prepared.mailout_id, recipient.subscriber_id, test=batch.is_test)
+        try:
+            values = self.values(prepared, recipient, sample, gaps, test=batch.is_test)
+        except RenderError as exc:
+            reason = f"The template fails for them ({exc.field}): {exc.detail}"
+            return _failed(recipient, "render_error", reason)
+        return Mail(
+            send_log_id=recipient.send_log_id,
+            to=to,
+            values=values,
+            unsubscribe_url=self._unsubscribe_url(prepared, recipient, test=batch.is_test),
+            tags=mail_tags(prepared.mailout_id, recipient.send_log_id, batch.attempt_id),
+        )
+
+    def values(
+        self,
+        prepared: Prepared,
+        recipient: Recipient,
+        sample: dict[str, Any] | None = None,
+        gaps: set[str] | None = None,
+        *,
+        test: bool = False,
+    ) -> dict[str, str]:
+        """What stands in the holes of their mail; parameters as of `build`. Raises RenderError."""
         shown = sample or {}
         variables = template_variables(
             email=recipient.email,
             name=shown.get("name") or recipient.name,
             fields=shown.get("fields") or recipient.fields,
             mailout_id=str(prepared.mailout_id),
-            unsubscribe_url=url,
+            unsubscribe_url=self._unsubscribe_url(prepared, recipient, test=test),
         )
-        try:
-            values = prepared.compiled.values(variables, gaps)
-        except RenderError as exc:
-            return _failed(recipient, "render_error", f"The template fails for them: {exc}")
-        return Mail(
-            send_log_id=recipient.send_log_id,
-            to=to,
-            values=values,
-            unsubscribe_url=url,
-            tags=mail_tags(prepared.mailout_id, recipient.send_log_id, batch.attempt_id),
-        )
+        return prepared.compiled.values(variables, gaps)
+
+    def _unsubscribe_url(self, prepared: Prepared, recipient: Recipient, *, test: bool) -> str:
+        subscriber = recipient.subscriber_id or UUID(int=0)
+        token = self._tokens.sign(subscriber, prepared.mailout_id, test=test)
+        return f"{self._base_url}/unsubscribe?token={token}"  # nothing in it needs quoting
 
 
 def _failed(recipient: Recipient, code: str, message: str) -> Result:

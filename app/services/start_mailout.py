@@ -12,7 +12,6 @@ from uuid import UUID
 import structlog
 
 from app.adapters.store import Mailout, Store
-from app.domain.mail import MAX_CALL_BYTES
 from app.errors import (
     AudienceEmpty,
     IdempotencyKeyReused,
@@ -22,7 +21,8 @@ from app.errors import (
     TemplateInvalid,
     Unavailable,
 )
-from app.services.prepare import Prepared, prepare
+from app.services.first_recipients import require_one_who_can_get_it
+from app.services.prepare import Prepared, prepare, require_fitting
 from app.services.send_warnings import send_warnings
 from app.settings import Settings
 
@@ -79,7 +79,8 @@ class StartMailout:
             if mailout.status != "ready":
                 raise not_ready(mailout.id, mailout.status)
             self.require_configuration()
-            await self.prepare(mailout)
+            prepared = await self.prepare(mailout)
+            await require_one_who_can_get_it(self._store, self._settings, prepared)
             warnings = send_warnings(self._settings, mailout)
             claim = await self._store.claim_mailout(
                 mailout.id,
@@ -184,19 +185,11 @@ class StartMailout:
             prepared = await asyncio.to_thread(
                 prepare, self._settings, mailout.id, mailout.content, test=test
             )
-            self._require_fitting(len(prepared.bulk_head))
+            require_fitting(self._settings, prepared.bulk_head)
         except TemplateInvalid as exc:
             exc.extra["mailout_status"] = mailout.status
             raise
         return prepared
-
-    def _require_fitting(self, size: int) -> None:
-        if self._settings.ses_send_mode == "bulk" and size > MAX_CALL_BYTES // 2:
-            raise TemplateInvalid(
-                f"The content takes {size:,} bytes, too much for SES's bulk calls "
-                f"({MAX_CALL_BYTES // 2:,}). Shorten it or set SES_SEND_MODE=auto.",
-                field="body_html",
-            )
 
 
 def key_reused() -> IdempotencyKeyReused:

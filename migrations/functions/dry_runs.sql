@@ -12,6 +12,20 @@ begin
                      order by id limit p_limit) s);
 end $$;
 
+-- Some of those who would get it, for a look before the start. It reads 5,000 rows at most, whatever
+-- the list's size, so it may find nobody of a small audience in a large one.
+create or replace function first_recipients(p_mailout uuid, p_limit integer) returns jsonb
+language plpgsql stable set search_path = public, pg_temp as $$
+declare
+    v_tags text[] := (select audience_tags(audience) from mailouts where id = p_mailout);
+begin
+    return (select coalesce(jsonb_agg(jsonb_build_object(
+                       'id', s.id, 'email', s.email, 'name', s.name, 'fields', s.fields)), '[]')
+              from (select * from (select * from subscribers order by id limit 5000) early
+                     where status = 'active' and (v_tags is null or tags && v_tags)
+                     limit p_limit) s);
+end $$;
+
 -- A new run takes the place of the one before, wherever that runs.
 create or replace function begin_dry_run(p_mailout uuid, p_run uuid, p_report jsonb) returns jsonb
 language sql set search_path = public, pg_temp as $$

@@ -50,7 +50,7 @@ begin
             'apply_parked_events', 'unsubscribe', 'find_subscriber', 'queue_test', 'take_request_key',
             'tested_content', 'sample_subscriber', 'create_mailout', 'mailout_summary', 'mailout_counts', 'mailout_tested',
             'show_mailout', 'list_mailouts', 'list_recipients', 'import_subscribers',
-            'list_subscribers', 'audience_page', 'begin_dry_run', 'save_dry_run',
+            'list_subscribers', 'audience_page', 'first_recipients', 'begin_dry_run', 'save_dry_run',
             'show_dry_run', 'send_outlook',
             'add_event_counts', 'count_events', 'recent_rates', 'end_session', 'session_ended',
             'mailout_outcomes', 'mailout_headline', 'sending_pace', 'mailout_series', 'account_overview',

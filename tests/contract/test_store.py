@@ -486,6 +486,22 @@ async def test_test_mails_change_nobody(store: Store, arrange: Arrange) -> None:
     assert sum(shown["counts"].values()) == 0
 
 
+async def test_the_first_recipients_are_of_the_audience_and_active(
+    store: Store, arrange: Arrange
+) -> None:
+    await arrange.subscriber("a@example.com", tags=["vip"], fields={"n": "1"})
+    await arrange.subscriber("b@example.com", tags=["vip"], status="bounced")
+    await arrange.subscriber("c@example.com", tags=["other"])
+    await arrange.subscriber("d@example.com", tags=["vip"])
+    mailout = await arrange.mailout(audience={"tags": ["vip"]})
+    rows = await store.first_recipients(mailout, 10)
+    assert {row["email"] for row in rows} == {"a@example.com", "d@example.com"}
+    assert {row["email"]: row["fields"] for row in rows}["a@example.com"] == {"n": "1"}
+    assert len(await store.first_recipients(mailout, 1)) == 1
+    everybody = await arrange.mailout()
+    assert len(await store.first_recipients(everybody, 10)) == 3
+
+
 async def test_import_adds_updates_and_never_brings_anybody_back(
     store: Store, arrange: Arrange
 ) -> None:

@@ -85,18 +85,44 @@ async def test_a_tested_mailout_with_fitting_readers_has_nothing_against_it(
         ({"body_html": "<p><a href='/about'>us</a></p>"}, "“/about” leads nowhere"),
         ({"body_html": "<p>" + "x" * 103_000 + "</p>"}, "Gmail cuts it at 102 KB"),
         ({"body_html": "<p>{{ fields.city }}</p>"}, "3 recipients of all lack fields.city"),
-        ({"body_html": "<p>{{ 1 | divided_by: fields.n }}</p>"}, "would get no mail"),
+        (
+            {"body_html": "<p>{{ 1 | divided_by: fields.n }}</p>"},
+            "2 recipients of all would get",
+        ),
     ],
 )
 async def test_what_is_odd_about_a_mailout_is_a_warning(
     careful: Service, arrange: Arrange, columns: dict[str, Any], words: str
 ) -> None:
-    await arrange.subscribers(3)
+    await arrange.subscribers(2)
+    await arrange.subscriber(fields={"n": "2"})
     mailout = await arrange.mailout(**columns)
     await careful.send(mailout, test=True)
     report = await preflight(careful, mailout)
     assert report["ok"] is True
     assert any(words in what for what in said(report, "warn")), report["findings"]
+
+
+async def test_a_template_that_fails_for_everybody_forbids_sending(
+    careful: Service, arrange: Arrange
+) -> None:
+    """By a sample and by a dry run alike; who gets no mail anyhow doesn't count."""
+    for number in range(3):
+        await arrange.subscriber(fields={"points": f"n/a {number}"})
+    await arrange.subscriber(status="bounced", fields={"points": "100"})
+    mailout = await arrange.mailout(body_html="<p>{% if fields.points > 100 %}Hi{% endif %}</p>")
+    for _ in range(2):
+        report = await preflight(careful, mailout)
+        assert report["ok"] is False
+        (fault,) = (f for f in said(report, "fail") if "Nobody" in f)
+        assert "3 recipients" in fault
+        assert "body_html" in fault
+        assert "fields.points > 100" in fault
+        await careful.send(mailout, dry_run=True)
+        await eventually(
+            lambda: arrange.one("select report ->> 'state' from dry_runs"),
+            until=lambda state: state == "done",
+        )
 
 
 async def test_a_template_that_cannot_be_sent_fails_with_its_place(

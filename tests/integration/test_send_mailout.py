@@ -18,6 +18,7 @@ from tests.support.service import (
     in_process,
     settings_for,
 )
+from tests.support.waiting import eventually
 
 
 def notion(page: object, event: str | None = None) -> dict[str, Any]:
@@ -127,6 +128,32 @@ class TestSendMailout:
         )
         assert sorted(a.status_code for a in answers) == [202, 422]
         assert "ready" in {await status_of(arrange, mailout) for mailout in both}
+
+    async def test_a_template_that_fails_for_everybody_is_refused_before_the_claim(
+        self, service: Service, arrange: Arrange
+    ) -> None:
+        """What all recipients share is no failure of theirs; it is told with its place."""
+        for n in range(3):
+            await arrange.subscriber(f"p{n}@example.com", fields={"points": f"none {n}"})
+        await arrange.subscriber(status="unsubscribed", fields={"points": "5"})
+        body = "<p>{% if fields.points > 100 %}Hi{% endif %}</p>"
+        mailout = await arrange.mailout(body_html=body)
+        refused = await service.send(mailout)
+        assert (refused.status_code, refused.json()["code"]) == (409, "template_invalid")
+        assert refused.json()["field"] == "body_html"
+        assert "each of the first 3" in refused.json()["detail"]
+        assert "fields.points > 100" in refused.json()["detail"]
+        assert "none 0" not in refused.text
+        assert "example.com" not in refused.text
+        assert await status_of(arrange, mailout) == "ready"
+        assert await arrange.one("select count(*) from send_logs") == 0
+
+        await arrange.subscriber("q@example.com", fields={"points": "150"})
+        assert (await service.send(mailout)).status_code == 202
+        sent = await eventually(
+            lambda: service.show(mailout), until=lambda shown: shown["status"] == "sent"
+        )
+        assert (sent["counts"]["sent"], sent["counts"]["failed"]) == (1, 3)
 
     @pytest.mark.parametrize(
         ("columns", "field", "says"),

@@ -105,6 +105,7 @@ async def check_readers(
 
 def _reader_findings(report: dict[str, Any], whom: str) -> Iterator[Finding]:
     rehearse_it = "a dry run names each of them; give a default in the template"
+    examples = report.get("problem_examples", {})
     for kind, number in report["problem_kinds"].items():
         people = plural(number, "recipient")
         if kind.endswith(" is missing"):
@@ -114,10 +115,17 @@ def _reader_findings(report: dict[str, Any], whom: str) -> Iterator[Finding]:
                 f"{people} {whom} lack {name}, so the mail shows nothing there.",
                 f'{rehearse_it}: {{{{ {name} | default: "…" }}}}.',
             )
+        elif kind == "render_error" and not report["recipients"]:
+            yield Finding(
+                "fail",
+                f"Nobody would get the mail: the template fails for {people} {whom}. "
+                f"For example: {examples.get(kind, kind)}",
+                "correct the template, or their data.",
+            )
         else:
             yield Finding(
                 "warn",
-                f"{people} {whom} would get no mail ({kind}).",
+                f"{people} {whom} would get no mail. For example: {examples.get(kind, kind)}",
                 "a dry run names each of them with the reason; correct their data.",
             )
     if not report["problem_kinds"] and report["recipients"]:
