@@ -21,7 +21,7 @@ import psycopg
 
 from bench.load import post_all
 from bench.parts import Child, cpu_of_postgres, fill, running, sink
-from tests.acceptance.conftest import free_port
+from tests.support.ports import free_port
 from tests.support.service import TOPIC, environment
 from tests.support.sns import SnsSigner, body_of, headers_of
 

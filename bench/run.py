@@ -34,7 +34,7 @@ from bench.parts import (
     wait_for,
 )
 from bench.supabase import supabase
-from tests.acceptance.conftest import free_port
+from tests.support.ports import free_port
 from tests.support.service import BEARER
 
 DATA = Path("/var/tmp/amazonsender-bench")

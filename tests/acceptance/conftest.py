@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,9 @@ import pytest
 
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
+from tests.support.ports import free_port
 from tests.support.service import BEARER, TOPIC, Process, environment, process
 from tests.support.waiting import eventually
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -6,8 +6,9 @@ import json
 
 import httpx
 
-from tests.acceptance.conftest import World, free_port
+from tests.acceptance.conftest import World
 from tests.support.factories import Arrange
+from tests.support.ports import free_port
 from tests.support.service import BEARER, command, process
 from tests.support.waiting import eventually
 
@@ -29,9 +30,11 @@ async def test_a_worker_shows_what_it_sent_itself(world: World, arrange: Arrange
         await eventually(
             lambda: world.show(mailout), until=lambda s: s["counts"]["delivered"] == 60
         )
-        served = (await world.http.get("/metrics")).text
-        async with httpx.AsyncClient(trust_env=False) as http:
-            worked = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
+        # Counted once the database has it, so a moment after it is shown there.
+        served = await _metrics(
+            world.variables["APP_BASE_URL"] + "/metrics", 'type="delivery"} 60.0'
+        )
+        worked = await _metrics(f"http://127.0.0.1:{port}/metrics", 'outcome="sent"} 60.0')
         taken = command(world.folder, watched, "worker")
     assert 'amazonsender_recipients_total{outcome="sent"} 60.0' in worked
     assert 'amazonsender_recipients_total{outcome="sent"} 0.0' in served
@@ -39,6 +42,16 @@ async def test_a_worker_shows_what_it_sent_itself(world: World, arrange: Arrange
     assert "amazonsender_senders 1.0" in served
     assert taken.returncode == 1
     assert "METRICS_PORT" in taken.stderr
+
+
+async def _metrics(url: str, sample: str) -> str:
+    """The page, once it has `sample`."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+
+        async def page() -> str:
+            return (await http.get(url)).text
+
+        return await eventually(page, until=lambda text: sample in text)
 
 
 async def test_what_was_not_told_to_cloudwatch_is_told_at_the_stop(

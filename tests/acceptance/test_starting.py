@@ -16,9 +16,9 @@ from app.adapters.store import Store
 from app.errors import AppError, ConfigurationError, DatabaseUnavailable
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
-from tests.acceptance.conftest import free_port
 from tests.support.databases import DatabaseServer
 from tests.support.factories import REGION, Arrange, an_account, start
+from tests.support.ports import free_port
 from tests.support.postgrest import PostgrestStandIn
 from tests.support.service import BEARER, Process, environment, process
 from tests.support.waiting import eventually

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,6 +15,7 @@ from app.sandbox.server import SandboxServer
 from tests.browser.support import Site, Visit, elsewhere
 from tests.sandbox.support import ses_client
 from tests.support.databases import DatabaseServer
+from tests.support.ports import free_port
 from tests.support.service import TOPIC, environment, process
 from tests.support.waiting import eventually
 
@@ -80,7 +80,7 @@ async def site(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Site]:
     """`amazonsender serve` and the sandbox, which posts its events to it."""
-    port = _free_port()
+    port = free_port()
     base = f"http://127.0.0.1:{port}"
     config = SandboxConfig(
         max_send_rate=100_000,
@@ -123,9 +123,3 @@ def other_origin() -> Iterator[tuple[str, list[str]]]:
     """A server that no page of ours has anything to do with, and what it was asked for."""
     with elsewhere() as found:
         yield found
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

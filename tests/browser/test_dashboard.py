@@ -19,11 +19,12 @@ from psycopg.rows import dict_row
 from app.api.mailouts import encode_cursor
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
-from tests.browser.conftest import OpenVisit, _free_port
+from tests.browser.conftest import OpenVisit
 from tests.browser.stage import stage_every_state, stage_jobs, stage_senders
 from tests.browser.support import LOOKS, Visit
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
+from tests.support.ports import free_port
 from tests.support.service import SECRET, environment, process
 from tests.support.waiting import eventually
 
@@ -51,7 +52,7 @@ async def staged(
     postgres_server: DatabaseServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Staged]:
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     config = SandboxConfig(max_send_rate=14, max_24h_send=50_000)
     with postgres_server.database() as name, SandboxServer(config) as sandbox:

@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
+
 from app.adapters.store import Store
 from app.domain.batches import Batch, Idle, Result
 from tests.support.factories import (
@@ -355,6 +357,40 @@ async def test_the_rate_of_all_senders_together(store: Store, arrange: Arrange) 
     assert await store.record_account(REGION, account) == 9
 
 
+async def token_spacing(arrange: Arrange) -> float:
+    """Seconds from the last token that was taken to the next one that falls due."""
+    return float(
+        await arrange.one(
+            "select extract(epoch from (select next_token_at from send_rates) - max(token_at)) "
+            "from send_batches"
+        )
+    )
+
+
+async def assert_waits_for_the_last_token(
+    store: Store, arrange: Arrange, mailout: UUID, sender: UUID, *, rate: float, size: int
+) -> None:
+    """The next batch is told to come when the last of its tokens falls due.
+
+    On the database's clock, so that it doesn't matter how long the call itself takes.
+    """
+    ahead = 3.0  # seconds until the next token
+    await arrange.sql.execute(
+        "update send_rates set next_token_at = clock_timestamp() + make_interval(secs => %s)",
+        [ahead],
+    )
+    idle = await try_claim(store, mailout, sender, limit=50)
+    assert isinstance(idle, Idle), idle
+    assert idle.reason == "wait"
+    left = float(
+        await arrange.one(
+            "select extract(epoch from next_token_at - clock_timestamp()) from send_rates"
+        )
+    )
+    rest = (size - 1) / rate - 0.025  # a batch may be claimed a little before its time
+    assert left + rest <= idle.seconds <= ahead + rest
+
+
 async def test_a_batch_never_exceeds_a_seconds_tokens_and_the_next_waits(
     store: Store, arrange: Arrange
 ) -> None:
@@ -364,10 +400,8 @@ async def test_a_batch_never_exceeds_a_seconds_tokens_and_the_next_waits(
     sender = await living_sender(store, rate=14)
     batch = await claim(store, mailout, sender)
     assert len(batch.recipients) == 14
-    idle = await try_claim(store, mailout, sender, limit=50)
-    assert isinstance(idle, Idle)
-    assert idle.reason == "wait"
-    assert 0.5 < idle.seconds <= 1.0
+    assert await token_spacing(arrange) == pytest.approx(1 / 14, abs=1e-5)
+    await assert_waits_for_the_last_token(store, arrange, mailout, sender, rate=14, size=14)
 
 
 async def test_a_rate_below_one_works(store: Store, arrange: Arrange) -> None:
@@ -376,9 +410,8 @@ async def test_a_rate_below_one_works(store: Store, arrange: Arrange) -> None:
     await start(store, mailout)
     sender = await living_sender(store, rate=0.9)
     assert len((await claim(store, mailout, sender)).recipients) == 1
-    idle = await try_claim(store, mailout, sender, limit=50)
-    assert isinstance(idle, Idle)
-    assert 0.9 < idle.seconds < 1.2
+    assert await token_spacing(arrange) == pytest.approx(1 / 0.9, abs=1e-5)
+    await assert_waits_for_the_last_token(store, arrange, mailout, sender, rate=0.9, size=1)
 
 
 async def claim_many(

@@ -3,13 +3,13 @@ out. Nothing whose outcome is unknown is ever sent again by itself."""
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 import pytest
 
 from app.sandbox.server import SandboxServer
 from tests.support.factories import Arrange
+from tests.support.ports import free_port
 from tests.support.service import Service, in_process, settings_for
 from tests.support.waiting import eventually
 
@@ -66,10 +66,9 @@ async def test_a_refused_connection_is_tried_again(
     dsn: str, sandbox: SandboxServer, arrange: Arrange
 ) -> None:
     """Nothing left this machine, so everybody is queued again and gets the mail later."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
     await arrange.subscribers(RECIPIENTS)
     mailout = await arrange.mailout()
+    nobody = f"http://127.0.0.1:{free_port()}"
     async with in_process(settings_for(dsn, nobody)) as service:
         await arrange.sql.execute(
             "update send_rates set rate = 1000, account = '{\"max_send_rate\": 1000}'"

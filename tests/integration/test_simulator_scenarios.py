@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from tests.support.factories import Arrange
+from tests.support.ports import free_port
 from tests.support.scenes import (
     SCENES,
     SIMULATOR,
@@ -23,12 +23,6 @@ from tests.support.service import BEARER, TOPIC, environment, process
 from tests.support.waiting import eventually
 
 RATE = 50.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def nothing_to_fetch() -> None:

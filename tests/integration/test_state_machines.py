@@ -360,7 +360,8 @@ class Machine(RuleBasedStateMachine):
             return False
         if RANK[EVENTS[kind]] > RANK.get(row.status, 0):
             row.status = EVENTS[kind]
-            row.message_id = row.message_id or message
+            if attempt == row.attempt:  # an earlier one's message id would shut out the latest's
+                row.message_id = row.message_id or message
         suppresses = SUPPRESSES.get(kind)
         before = SUBSCRIBER_RANK[self.model.readers[email]]
         if suppresses and before < SUBSCRIBER_RANK[suppresses]:

@@ -16,13 +16,17 @@ import pytest
 
 from app.adapters.ses import SesSender
 from app.adapters.store import Store
-from app.domain.batches import Account
-from app.domain.lanes import Lanes
+from app.domain.batches import Account, Batch
 from app.domain.render import Compiled
 from app.errors import DatabaseError, Unavailable
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
-from tests.support.factories import REGION, Arrange, an_account
+from app.services.deliver import Deliver, Delivery
+from app.services.prepare import Prepared
+from app.services.sender import Sender
+from app.services.stopping import Stopping
+from tests.support.factories import REGION, Arrange, an_account, start
+from tests.support.ports import free_port
 from tests.support.service import BEARER, Service, in_process, settings_for
 from tests.support.waiting import eventually
 
@@ -246,21 +250,23 @@ async def test_a_fault_while_one_mail_is_made_fails_that_recipient_alone(
 async def test_a_few_throttled_recipients_do_not_slow_everybody(
     service: Service, sandbox: SandboxServer, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slowed: list[bool] = []
-    finished = Lanes.finished
+    calls: list[tuple[int, bool]] = []  # recipients of a call, and whether it slows the lane
+    deliver = Deliver.__call__
 
-    def noted(self: Lanes, lane: Any, *, throttled: bool, now: float, chance: float) -> None:
-        slowed.append(throttled)
-        finished(self, lane, throttled=throttled, now=now, chance=chance)
+    def noted(self: Deliver, prepared: Prepared, batch: Batch, *more: Any) -> Delivery:
+        delivery = deliver(self, prepared, batch, *more)
+        calls.append((len(batch.recipients), "throttled" in delivery.halts))
+        return delivery
 
-    monkeypatch.setattr(Lanes, "finished", noted)
+    monkeypatch.setattr(Deliver, "__call__", noted)
     sandbox.faults(entry_failure={"probability": 0.05, "statuses": ["ACCOUNT_THROTTLED"]}, seed=7)
     await arrange.subscribers(600)
     mailout = await arrange.mailout()
     await service.send(mailout)
     assert counts(await over(service, mailout)) == {"sent": 600}
-    # Of the last few who are tried again, one may be half of a call.
-    assert sum(slowed[:12]) == 0
+    # Of the few who are tried again, one may be half of a call.
+    assert not [size for size, slowed in calls if slowed and size > 10]
+    assert sum(size for size, _ in calls) > 600, "nobody was throttled"
     assert await arrange.one("select max(attempts) from send_logs") == 1  # it counts for nobody
 
 
@@ -281,8 +287,7 @@ async def test_while_ses_is_away_nobody_is_failed_and_nothing_runs_hot(
 
     monkeypatch.setattr(Store, "sender_work", noted)
     monkeypatch.setattr("app.services.deliver.backoff_seconds", lambda *_, **__: 0.0)
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    nobody = f"http://127.0.0.1:{free_port()}"
     await direct_store.record_account(REGION, an_account())
     await arrange.subscribers(READERS)
     mailout = await arrange.mailout()
@@ -312,16 +317,41 @@ async def test_while_ses_is_away_nobody_is_failed_and_nothing_runs_hot(
 
 
 async def test_the_rate_is_used_to_the_full_while_there_is_work(
-    dsn: str, sandbox: SandboxServer, arrange: Arrange
+    dsn: str,
+    direct_store: Store,
+    sandbox: SandboxServer,
+    arrange: Arrange,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Looking for new work every second costs no second of sending."""
+    """Looking for new work now and then costs no time of sending: the dispatcher never waits for
+    news while somebody is queued."""
+    monkeypatch.setattr("app.services.sender.POLL_SECONDS", 0.05)
     await arrange.subscribers(1_600)
     mailout = await arrange.mailout()
-    async with in_process(settings_for(dsn, sandbox.url, RATE_LIMIT_PER_SEC="400")) as service:
-        await service.send(mailout)
+    await start(direct_store, mailout)
+    await direct_store.record_account(REGION, an_account())
+    looks = 0
+    waiting: list[int] = []  # how many were queued while it waited
+    work, sleep = Store.sender_work, Stopping.sleep
+
+    async def looking(self: Store) -> Any:
+        nonlocal looks
+        looks += 1
+        return await work(self)
+
+    async def sleeping(self: Stopping, seconds: float, until: asyncio.Event | None = None) -> None:
+        if sender and until is sender[0]._work_to_send and not until.is_set():
+            rows = await arrange.counts(mailout)
+            if rows.get("sent"):
+                waiting.append(rows.get("queued", 0))
+        await sleep(self, seconds, until)
+
+    sender: list[Sender] = []
+    monkeypatch.setattr(Store, "sender_work", looking)
+    monkeypatch.setattr(Stopping, "sleep", sleeping)
+    async with in_process(settings_for(dsn, sandbox.url, RATE_LIMIT_PER_SEC="2000")) as service:
+        assert service.services.sender is not None
+        sender.append(service.services.sender)
         await over(service, mailout)
-    idle = await arrange.one(
-        "select count(*) from (select claimed_at - lag(claimed_at) over (order by claimed_at) gap "
-        "from send_batches) gaps where gap > interval '0.5 s'"
-    )
-    assert idle <= 1  # of four seconds; it was three
+    assert looks > 5
+    assert not any(waiting)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -271,21 +271,18 @@ def test_the_sandbox_answers_while_it_releases(with_events: Start, receiver: Rec
     while server.stats()["events"]["waiting"] < 2000:
         pass
 
-    def release() -> float:
-        started = time.monotonic()
+    def release() -> Any:
         with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as client:
-            answer = client.post("/sandbox/events/release", json={})
-        assert answer.json() == {"released": 2000}
-        return time.monotonic() - started
+            return client.post("/sandbox/events/release", json={}).json()
 
-    looks = []
+    looks = 0
     with ThreadPoolExecutor(1) as pool:
         releasing = pool.submit(release)
         while not releasing.done():
-            started = time.monotonic()
             server.stats()
-            looks.append(time.monotonic() - started)
-    assert max(looks) < releasing.result() / 2
+            looks += not releasing.done()
+    assert releasing.result() == {"released": 2000}
+    assert looks > 3  # one may be answered before it begins, and one as it ends
 
 
 def test_events_can_be_lost_or_doubled_on_the_way(with_events: Start, receiver: Receiver) -> None:
