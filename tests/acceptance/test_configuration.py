@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import free_port
+from tests.support.ports import free_port
 from tests.support.service import command, environment
 
 
