@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any, ClassVar, TextIO
+from urllib.parse import quote
 
 from liquid import BoundTemplate, Environment, Node, RenderContext
 from liquid.builtin.expressions import LoopExpression, Path
@@ -21,6 +22,7 @@ from liquid.exceptions import LiquidError, LoopIterationLimitError
 from liquid.expression import Expression
 from liquid.output import LimitedStringIO
 from liquid.stream import TokenStream
+from liquid.stringify import to_liquid_string
 from liquid.token import TOKEN_TAG, Token
 
 from app.domain.comparing import compare_as_numbers, has_no_order, number
@@ -109,6 +111,12 @@ def _bound(loop: LoopExpression) -> None:
         loop.iterable = BoundedRange(numbers.token, numbers.start, numbers.stop)
 
 
+def url_value(value: object) -> str:
+    """A filter: the text of a value, percent-encoded for a URL's query, blanks as `%20` (in
+    `mailto:` a `+` would stay one)."""
+    return quote(to_liquid_string(value, autoescape=False), safe="")
+
+
 class MailEnvironment(Environment):
     """Liquid for mail: strict, no files, no network, bounded in time and size."""
 
@@ -125,6 +133,7 @@ class MailEnvironment(Environment):
             del self.tags[tag]
         for name in _REFUSED_FILTERS:
             del self.filters[name]
+        self.add_filter("url_value", url_value)
         self.add_tag(OutputTag)
         self.add_tag(WatchedEchoTag)
         self.add_tag(BoundedForTag)

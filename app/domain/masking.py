@@ -8,8 +8,10 @@ of letters and digits (a token), which all of them leave alone, and put back aft
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
+from typing import Literal
 
 from liquid.lex import compile_liquid_rules
 from liquid.token import TOKEN_CONTENT, TOKEN_OUTPUT
@@ -18,6 +20,49 @@ from liquid.token import TOKEN_CONTENT, TOKEN_OUTPUT
 _LEXER = compile_liquid_rules()
 _PRINTING_TAGS = ("echo", "cycle", "increment", "decrement")
 _BLOCK_TAGS = ("if", "unless", "case", "for", "tablerow", "capture", "ifchanged")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a source: static text, a `raw` block, a whole comment, one output or one tag.
+
+    start: its index in the source. tag: a tag's name. match: of python-liquid's lexer, for an
+    output (`stmt` is its expression) and a raw block (`raw` is its text).
+    """
+
+    text: str
+    start: int
+    kind: Literal["static", "raw", "output", "tag"]
+    tag: str | None = None
+    match: re.Match[str] | None = None
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.text)
+
+
+def pieces(source: str) -> Iterator[Piece]:
+    """The pieces of a source, in order and without gaps. What doesn't parse is static."""
+    comment_depth, comment_start = 0, 0
+    for match in _LEXER.finditer(source):
+        kind, name = match.lastgroup, match["name"]
+        if comment_depth:
+            comment_depth += {"comment": 1, "endcomment": -1}.get(name, 0)
+            if not comment_depth:
+                comment = source[comment_start : match.end()]
+                yield Piece(comment, comment_start, "tag", "comment")
+        elif kind == TOKEN_CONTENT:
+            yield Piece(match[0], match.start(), "static")
+        elif kind == "RAW":
+            yield Piece(match[0], match.start(), "raw", match=match)
+        elif name == "comment":
+            comment_depth, comment_start = 1, match.start()
+        elif kind == TOKEN_OUTPUT:
+            yield Piece(match[0], match.start(), "output", match=match)
+        else:
+            yield Piece(match[0], match.start(), "tag", name or "doc")
+    if comment_depth:
+        yield Piece(source[comment_start:], comment_start, "static")
 
 
 @dataclass(frozen=True)
@@ -56,23 +101,15 @@ class Masks:
 
     def mask(self, source: str) -> str:
         """Replace the Liquid in a source that parses. `raw` blocks become literal text."""
-        masked: list[str] = []
-        comment_depth, comment_start = 0, 0
-        for match in _LEXER.finditer(source):
-            kind, name = match.lastgroup, match["name"]
-            if comment_depth:
-                comment_depth += {"comment": 1, "endcomment": -1}.get(name, 0)
-                if not comment_depth:
-                    masked.append(self.add(source[comment_start : match.end()], "comment"))
-            elif kind == TOKEN_CONTENT:
-                masked.append(match[0])
-            elif kind == "RAW":
-                masked.append(self._unwrap(match))
-            elif name == "comment":
-                comment_depth, comment_start = 1, match.start()
-            else:
-                masked.append(self.add(match[0], None if kind == TOKEN_OUTPUT else name or "doc"))
-        return "".join(masked)
+        return "".join(self._masked(piece) for piece in pieces(source))
+
+    def _masked(self, piece: Piece) -> str:
+        if piece.kind == "static":
+            return piece.text
+        if piece.kind == "raw":
+            assert piece.match is not None
+            return self._unwrap(piece.match)
+        return self.add(piece.text, piece.tag)
 
     def _unwrap(self, raw: re.Match[str]) -> str:
         """A raw block's text, between comments that trim white space as the block would."""

@@ -10,7 +10,7 @@ from typing import Any
 from liquid import BoundTemplate
 from liquid.exceptions import LiquidError, ResourceLimitError
 
-from app.domain import liquid, markdown, markup, plaintext
+from app.domain import link_liquid, liquid, markdown, markup, plaintext
 from app.domain.holes import CONTROL, Part, RenderError
 from app.domain.markup import Footer
 from app.domain.masking import Masks
@@ -120,12 +120,14 @@ def compile_content(content: Content, footer: Footer, *, subject_mark: str = "")
     wrong with every recipient.
     """
     body, field = _body(content)
+    body = _meant(body, field=field)
     _check_subject(content.subject)
     _check(content.subject, field="subject")
     _check(body, field=field, html=True)
     preheader = content.preheader if (content.preheader or "").strip() else None
     _check(preheader or "", field="preheader", html=True)
     text = content.body_text if (content.body_text or "").strip() else None
+    text = text and _meant(text, field="body_text")
     _check(text or "", field="body_text")
 
     masks = Masks(body, preheader or "", footer.html, footer.org_name, footer.org_address)
@@ -184,8 +186,17 @@ def _check_subject(subject: str) -> None:
         )
 
 
-def _check(source: str, *, field: str, html: bool = False) -> None:
-    """Raise TemplateInvalid for what can be known from the author's own text, line by line."""
+def _meant(source: str, *, field: str) -> str:
+    _check_size(source, field=field)
+    try:
+        return link_liquid.meant(source)
+    except link_liquid.EscapedLiquidError as exc:
+        line = source.count("\n", 0, exc.index) + 1
+        detail = f"{liquid.place(field, line)}: {exc}."
+        raise TemplateInvalid(detail, field=field, line=line) from exc
+
+
+def _check_size(source: str, *, field: str) -> None:
     try:
         size = len(source.encode())
     except UnicodeEncodeError as exc:
@@ -193,6 +204,11 @@ def _check(source: str, *, field: str, html: bool = False) -> None:
     if size > MAX_BODY_BYTES:
         limit = MAX_BODY_BYTES // 1_000_000
         raise TemplateInvalid(f"{field} is larger than {limit} MB; shorten it.", field=field)
+
+
+def _check(source: str, *, field: str, html: bool = False) -> None:
+    """Raise TemplateInvalid for what can be known from the author's own text, line by line."""
+    _check_size(source, field=field)
     template = liquid.parse(source, html=html, field=field)
     failures = [_failure(template, trial) for trial in _TRIALS]
     # What fails differently, or for some data only, is those recipients' problem: the dry run
