@@ -10,11 +10,17 @@ from markdownify import MarkdownConverter
 
 from app.domain.markup import MARKUP, loosened
 from app.domain.masking import Masks
+from app.domain.spacing import EDGE, apart, edged, without_edges
 
 _NOT_SHOWN = {"head", "title", "style", "script", "template", "noscript"}
 # Of these attributes the text shows the value; Liquid in others matters only if it shows nothing
 # by itself: an `assign` does, and an `if` whose `endif` stands elsewhere.
 _SHOWN_ATTRIBUTES = {("a", "href"), ("img", "alt")}
+# A box of its own, seen in the element's own style: what is beside it doesn't touch its text.
+_BOX = re.compile(
+    r"(?:^|;)(?:display:(?!inline(?:;|$)|none)|float:(?:left|right)"
+    r"|(?:padding|margin|border)(?:-left|-right)?:[^;]*[1-9])"
+)
 
 
 def from_html(source: str, masks: Masks) -> str:
@@ -22,7 +28,7 @@ def from_html(source: str, masks: Masks) -> str:
     source = MARKUP.sub(lambda m: masks.silent(m[0]) if m[0][1] in "!?" else m[0], source)
     source = loosened(source, masks)
     # The doctype keeps BeautifulSoup from taking a short text for a file's name.
-    text: str = _Converter(masks).convert(f"<!doctype html>{source}")
+    text: str = apart(_Converter(masks).convert(f"<!doctype html>{source}"), masks)
     text = re.sub(r"[ \t\xa0]+(?=\n|\Z)", "", text)
     text = re.sub(r"\n{3,}", "\n\n", text)
     return _tables_as_lines(_without_tag_lines(text.strip(), masks), masks)
@@ -51,25 +57,35 @@ class _Converter(MarkdownConverter):
         ]
         # markdownify's types leave this method out.
         text: str = super().process_tag(node, parent_tags)  # type: ignore[misc]
+        if _BOX.search(_own_style(node)):
+            text = edged(text)
         return self.masks.silent(" ".join(dropped)) + text
 
     def _is_hidden(self, node: Any) -> bool:
-        style = str(node.attrs.get("style") or "").replace(" ", "").lower()
+        style = _own_style(node)
         hidden = "hidden" in node.attrs or "display:none" in style
         return hidden and not self.masks.token.search(style)
 
     def convert_a(self, el: Any, text: str, parent_tags: Any) -> str:
         url = (el.get("href") or "").strip()
-        label = text.strip()
-        shown = self.masks.unmask(label)
+        label = text.strip().strip(EDGE)
+        shown = self.masks.unmask(without_edges(label))
         target = self.masks.unmask(url)
-        if not url or url.startswith("#") or shown in (target, target.removeprefix("mailto:")):
+        if not url or url.startswith("#"):
             return text
+        if shown in (target, target.removeprefix("mailto:")):
+            return edged(text)
         link = f"{label} ({url})" if label else url
-        return text.replace(label, link, 1) if label else link
+        return edged(text.replace(label, link, 1) if label else link)
 
     def convert_img(self, el: Any, text: str, parent_tags: Any) -> str:
-        return el.get("alt") or ""
+        return edged(el.get("alt") or "")
+
+    def convert_button(self, el: Any, text: str, parent_tags: Any) -> str:
+        return edged(text)
+
+    convert_label = convert_select = convert_option = convert_textarea = convert_button
+    convert_audio = convert_object = convert_canvas = convert_svg = convert_video = convert_button
 
     def convert_br(self, el: Any, text: str, parent_tags: Any) -> str:
         return "\n" + text
@@ -82,6 +98,9 @@ class _Converter(MarkdownConverter):
     convert_p = convert_pre = convert_table = convert_block
     convert_dl = convert_dt = convert_dd = convert_block
     convert_figure = convert_figcaption = convert_caption = convert_block
+    convert_address = convert_aside = convert_nav = convert_hgroup = convert_search = convert_block
+    convert_form = convert_fieldset = convert_legend = convert_block
+    convert_details = convert_summary = convert_dialog = convert_menu = convert_block
 
     def convert_ul(self, el: Any, text: str, parent_tags: Any) -> str:
         nested = "li" in parent_tags
@@ -109,7 +128,11 @@ class _Converter(MarkdownConverter):
 
     convert_b = convert_strong = convert_em = convert_i = convert_del = convert_s = convert_text
     convert_code = convert_kbd = convert_samp = convert_sub = convert_sup = convert_text
-    convert_video = convert_q = convert_text
+    convert_q = convert_text
+
+
+def _own_style(node: Any) -> str:
+    return "".join(str(node.attrs.get("style") or "").lower().split())
 
 
 def _without_tag_lines(text: str, masks: Masks) -> str:
