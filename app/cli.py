@@ -21,6 +21,7 @@ from app import __version__
 from app.adapters import migrations
 from app.adapters.store import Store
 from app.domain.guards import parse_canary
+from app.domain.notion import NotAPage, page_id
 from app.domain.states import MAILOUT_STATUSES, SUBSCRIBER_STATUSES
 from app.errors import AppError, ConfigurationError, Unavailable
 from app.listening import listen
@@ -390,7 +391,7 @@ def create(
     ] = None,
     text: Annotated[Path | None, typer.Option(help="A text part; derived when absent.")] = None,
     notion_page_id: Annotated[
-        str | None, typer.Option(help="The Notion page that triggers it.")
+        str | None, typer.Option(help="The Notion page that triggers it: its link or its id.")
     ] = None,
     tag: Annotated[
         list[str] | None, typer.Option(help="Only subscribers with this tag; may be repeated.")
@@ -410,6 +411,7 @@ def create(
     column = kinds.get(file.suffix.lower())
     if column is None:
         raise typer.BadParameter("must end in .html or .md", param_hint="FILE")
+    notion_page = None if notion_page_id is None else _notion_page(notion_page_id)
     settings = quiet_settings()
 
     async def work() -> None:
@@ -420,7 +422,7 @@ def create(
                     "preheader": preheader,
                     column: _read(file),
                     "body_text": _read(text) if text else None,
-                    "notion_page_id": notion_page_id,
+                    "notion_page_id": notion_page,
                     "audience": {"tags": tag} if tag else None,
                     "canary": parse_canary(canary) if canary else None,
                 }
@@ -428,6 +430,13 @@ def create(
         typer.echo(mailout_id)
 
     run(work())
+
+
+def _notion_page(text: str) -> str:
+    try:
+        return str(page_id(text))
+    except NotAPage as exc:
+        raise typer.BadParameter(str(exc), param_hint="--notion-page-id") from exc
 
 
 def _read(file: Path) -> str:

@@ -40,12 +40,28 @@ class InvalidRequest(AppError):
     status, code, title = 422, "invalid_request", "The request is malformed"
 
 
+class DuplicateHeader(AppError):
+    status, code, title = 400, "duplicate_header", "A header that has to be unique came twice"
+
+
+class MalformedHttp(AppError):
+    status, code, title = 400, "malformed_http", "This is not HTTP as it has to be"
+
+
 class PayloadTooLarge(AppError):
     status, code, title = 413, "payload_too_large", "The request body is too large"
 
 
 class BodyTooSlow(AppError):
     status, code, title = 408, "body_too_slow", "The request body took too long to arrive"
+
+
+class HeadersTooLarge(AppError):
+    status, code, title = 431, "headers_too_large", "The request's headers are too large"
+
+
+class HeadersTooSlow(AppError):
+    status, code, title = 408, "headers_too_slow", "The request's headers took too long to arrive"
 
 
 class NotFound(AppError):

@@ -34,6 +34,7 @@ from app.api.body_limit import BodyLimit
 from app.api.deps import Services
 from app.api.request_log import RequestLog
 from app.api.session import Sessions
+from app.api.single_headers import SingleHeaders
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
 from app.metrics import Metrics
@@ -74,6 +75,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     problems.install(app)
     app.add_middleware(ses_events.StraightToEvents)
+    app.add_middleware(SingleHeaders)
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestLog)
     for router in (

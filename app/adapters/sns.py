@@ -85,6 +85,13 @@ class SnsVerifier:
         self._now = now
         self._certificates = _Certificates(http, monotonic)
 
+    def require_allowed(self, topic_arn: str) -> None:
+        """Raises ForbiddenSource for a topic that isn't ours."""
+        if topic_arn not in self._allowed_topic_arns:
+            raise ForbiddenSource(
+                "This topic is not in SNS_ALLOWED_TOPIC_ARNS. Add its ARN there if it is yours."
+            )
+
     async def verify(self, message: SnsMessage) -> None:
         """Return when the message is genuine and from an allowed topic.
 
@@ -93,10 +100,7 @@ class SnsVerifier:
         CertificateUnavailable, after which SNS should come again. What can be refused without
         fetching anything is refused first.
         """
-        if message.topic_arn not in self._allowed_topic_arns:
-            raise ForbiddenSource(
-                "This topic is not in SNS_ALLOWED_TOPIC_ARNS. Add its ARN there if it is yours."
-            )
+        self.require_allowed(message.topic_arn)
         algorithm = _HASHES.get(message.signature_version)
         if algorithm is None:
             raise BadSignature("SignatureVersion is neither 1 nor 2.")

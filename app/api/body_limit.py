@@ -1,77 +1,117 @@
-"""What a request may bring: the size of its body, and the time it may take to arrive."""
+"""What a request's body may be: its size, the time it may take to arrive, and that of all together.
+
+Nothing of a body is read before a route asks for it, so who is refused by route, method, header or
+credential costs no more than that.
+"""
 
 from __future__ import annotations
 
 import asyncio
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.problems import problem
-from app.errors import AppError, BodyTooSlow, PayloadTooLarge
+from app.errors import AppError, BodyTooSlow, PayloadTooLarge, Unavailable
 
 MAX_BODY_BYTES = 1_000_000
 BODY_SECONDS = 10.0
+ALL_BODIES_BYTES = 64_000_000
+"""Of the bodies of all requests that are being answered at once."""
+
+_DIGITS = 18  # of a size; a longer one is too large all the same
+
+
+class BodyRefused(HTTPException):
+    """Raised into the route that asks for the body. (Frameworks let an HTTPException pass; any
+    other would be taken for a body that can't be parsed.)"""
+
+    def __init__(self, refusal: AppError) -> None:
+        super().__init__(refusal.status, refusal.detail)
+        self.refusal = refusal
 
 
 class BodyLimit:
-    """ASGI middleware: the body is read here, before any route, parser or credential is asked.
+    """ASGI middleware: watches over the body while a route reads it.
 
     Starlette's own limit (`max_body_size`) answers in plain text, and knows no time.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._held = 0  # bytes of bodies whose requests are being answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        body = _Body(scope, receive, send, self)
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await _read(Headers(scope=scope), receive)
+            await self._app(scope, body.receive, body.send)
+        finally:
+            self._held -= body.size
+
+    def hold(self, size: int) -> None:
+        """Count `size` more bytes. Raises BodyRefused when there are too many."""
+        self._held += size
+        if self._held > ALL_BODIES_BYTES:
+            raise BodyRefused(Unavailable("Too many large requests at once; try again."))
+
+
+def announced_size(headers: Headers) -> int | None:
+    """Bytes of the body that is to come; None: the request doesn't say."""
+    announced = headers.get("content-length", "")
+    return int(announced[:_DIGITS]) if announced.isdecimal() else None
+
+
+class _Body:
+    """One request's body, on its way to the route."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, all_bodies: BodyLimit) -> None:
+        headers = Headers(scope=scope)
+        self._announced = announced_size(headers)
+        self._receive, self._send, self._all_bodies = receive, send, all_bodies
+        self._expected = bool(self._announced) or "transfer-encoding" in headers
+        self._complete = False
+        self._ends_at: float | None = None
+        self.size = 0
+        self.gone = False
+
+    async def receive(self) -> Message:
+        """The next part. Raises BodyRefused."""
+        if self._complete:  # what comes now is the news that the client has left
+            return await self._receive()
+        _check(self._announced or 0)
+        if self._ends_at is None:
+            self._ends_at = asyncio.get_running_loop().time() + BODY_SECONDS
+        try:
+            async with asyncio.timeout_at(self._ends_at):
+                message = await self._receive()
         except TimeoutError:
             slow = BodyTooSlow(f"It has to be here within {BODY_SECONDS:.0f} seconds.")
-            await _refuse(slow, scope, receive, send)
-        except PayloadTooLarge as error:
-            await _refuse(error, scope, receive, send)
-        else:
-            if body is not None:
-                await self._app(scope, _given(body, receive), send)
-
-
-async def _read(headers: Headers, receive: Receive) -> bytes | None:
-    """The whole body; None when the client has gone away. Raises PayloadTooLarge."""
-    announced = headers.get("content-length", "")
-    _check(int(announced) if announced.isdecimal() else 0)
-    body = bytearray()
-    more = True
-    while more:
-        message = await receive()
+            raise BodyRefused(slow) from None
         if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        _check(len(body))
-        more = message.get("more_body", False)
-    return bytes(body)
+            self.gone = True
+            raise BodyRefused(BodyTooSlow("The client has gone away."))
+        size = len(message.get("body", b""))
+        self.size += size
+        self._all_bodies.hold(size)
+        _check(self.size)
+        self._complete = not message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Nothing to a client that has gone away. After an answer to a body that wasn't read, and
+        that may be without end, the connection isn't used again."""
+        if self.gone:
+            return
+        if message["type"] == "http.response.start" and self._expected and not self._complete:
+            endless = self._announced is None or self._announced > MAX_BODY_BYTES
+            if endless or self._ends_at is not None:
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
+        await self._send(message)
 
 
 def _check(size: int) -> None:
     if size > MAX_BODY_BYTES:
-        raise PayloadTooLarge(f"The body may have at most {MAX_BODY_BYTES:,} bytes.")
-
-
-def _given(body: bytes, receive: Receive) -> Receive:
-    """`receive`, after the body that was read from it already."""
-    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def next_message() -> Message:
-        return pending.pop() if pending else await receive()
-
-    return next_message
-
-
-async def _refuse(error: AppError, scope: Scope, receive: Receive, send: Send) -> None:
-    answer = problem(error)
-    answer.headers["Connection"] = "close"  # what else comes of the body isn't wanted
-    await answer(scope, receive, send)
+        raise BodyRefused(PayloadTooLarge(f"The body may have at most {MAX_BODY_BYTES:,} bytes."))

@@ -14,6 +14,7 @@ from pydantic import AfterValidator
 from app.adapters.job_store import JobStore
 from app.adapters.sns import SnsConfirmer, SnsVerifier
 from app.adapters.store import Store
+from app.api.body_limit import announced_size
 from app.api.session import Sessions
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import PayloadTooLarge, Unauthorized
@@ -74,17 +75,18 @@ ServicesDep = Annotated[Services, Depends(get_services)]
 def is_authorized(request: Request, settings: Settings, body_token: object = None) -> bool:
     """Whether any credential presented is one of the shared secrets; constant-time.
 
-    Two `Authorization` headers are ambiguous, so they count as none.
+    Two `Authorization` or two `X-Auth-Token` headers are ambiguous, so nobody is authorized then.
     """
     presented = [body_token] if isinstance(body_token, str) else []
     authorizations = request.headers.getlist("authorization")
-    if len(authorizations) > 1:
+    tokens = request.headers.getlist("x-auth-token")
+    if len(authorizations) > 1 or len(tokens) > 1:
         return False
     for value in authorizations:
         scheme, _, credential = value.partition(" ")
         if scheme.lower() == "bearer":
             presented.append(credential.strip())
-    presented += request.headers.getlist("x-auth-token")
+    presented += tokens
     matches = [
         hmac.compare_digest(candidate.encode(), secret.encode())
         for candidate in presented
@@ -122,11 +124,17 @@ Text = Annotated[str, AfterValidator(_without_nul)]
 
 
 async def limited_body(request: Request, limit: int) -> bytes:
-    """The body, at most `limit` bytes: where a route takes less than BodyLimit lets through.
+    """The body, at most `limit` bytes: where a route takes less than BodyLimit lets through. What
+    is announced to be larger isn't read.
 
     Raises PayloadTooLarge.
     """
-    body = await request.body()
-    if len(body) > limit:
-        raise PayloadTooLarge(f"The body may have at most {limit:,} bytes.")
-    return body
+    too_large = PayloadTooLarge(f"The body may have at most {limit:,} bytes.")
+    if (announced_size(request.headers) or 0) > limit:
+        raise too_large
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > limit:
+            raise too_large
+    return bytes(body)

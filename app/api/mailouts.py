@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import binascii
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 import orjson
+import structlog
 from fastapi import APIRouter, Header, Query, Request
 from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -21,9 +24,10 @@ from pydantic import (
     ValidationError,
 )
 
-from app.api.deps import Protected, ServicesDep, Text, is_authorized
+from app.api.deps import Protected, ServicesDep, Text, is_authorized, limited_body
 from app.api.problems import invalid_request, problems
 from app.api.responses import JsonAnswer
+from app.domain.notion import is_integration_webhook, page_id
 from app.domain.states import MAILOUT_STATUSES
 from app.errors import (
     AppError,
@@ -42,7 +46,9 @@ from app.errors import (
 )
 from app.services.send_warnings import check_tested
 from app.services.start_mailout import SendRequest, fingerprint
+from app.settings import Settings
 
+log = structlog.get_logger(__name__)
 router = APIRouter(tags=["mailouts"])
 protected = APIRouter(tags=["mailouts"], route_class=Protected)
 
@@ -52,6 +58,14 @@ _Cursor = TypeVar("_Cursor")
 
 MAX_KEY_CHARS = 255
 """Of what makes a request a repeat."""
+MAX_TOKEN_BODY_BYTES = 16_384
+"""Of a body that has to bring the secret itself: it is parsed before anybody is known."""
+
+_INTEGRATION_WEBHOOK = (
+    "This is what Notion posts for an integration's webhook, which belongs to /notion-events. "
+    '/send-mailout takes the "Send webhook" action of an automation or a button, with the shared '
+    "secret in one of its headers."
+)
 
 
 class SendBody(BaseModel):
@@ -70,7 +84,7 @@ class NotionSource(BaseModel):
 
 
 class NotionPage(BaseModel):
-    id: UUID  # with or without dashes
+    id: Annotated[UUID, BeforeValidator(lambda v: page_id(v) if isinstance(v, str) else v)]
 
 
 class NotionBody(BaseModel):
@@ -147,17 +161,11 @@ async def send_mailout(
     request: Request, services: ServicesDep, idempotency_key: _IdempotencyKey = None
 ) -> JsonAnswer:
     """Start a mailout: at once, in the background, once."""
-    raw = await request.body()
-    body = _json(raw)
-    if not is_authorized(
-        request, services.settings, body.get("auth_token") if isinstance(body, dict) else None
-    ):
-        raise Unauthorized(
-            "Present the shared secret as `Authorization: Bearer …`, `X-Auth-Token: …` or "
-            "`auth_token` in the body."
-        )
+    raw, body = await _body_of_caller(request, services.settings)
     if not isinstance(body, dict):
         raise InvalidRequest('The body must be a JSON object like {"mailout_id": "…"}.')
+    if is_integration_webhook(body):
+        return JsonAnswer(NotStarted(status=None, reason=_INTEGRATION_WEBHOOK).model_dump())
     if "source" in body and "data" in body:
         try:
             _check_key(idempotency_key)
@@ -182,6 +190,34 @@ async def send_mailout(
     if parsed.test:
         return JsonAnswer(await services.start_mailout.test(send), 202)
     return await _start(services, send)
+
+
+async def _body_of_caller(request: Request, settings: Settings) -> tuple[bytes, Any]:
+    """The body, as it came and as JSON (None when it isn't), of a caller with the secret.
+
+    Who doesn't present it in a header may do so in a small body; of a larger one nothing is parsed.
+    Raises Unauthorized, PayloadTooLarge.
+    """
+    if is_authorized(request, settings):
+        raw = await request.body()
+        return raw, _json(raw)
+    body, detail = (
+        None,
+        (
+            "Present the shared secret as `Authorization: Bearer …`, `X-Auth-Token: …` or "
+            "`auth_token` in the body."
+        ),
+    )
+    with suppress(PayloadTooLarge):
+        raw = await limited_body(request, MAX_TOKEN_BODY_BYTES)
+        body = _json(raw)
+    if isinstance(body, dict):
+        if is_authorized(request, settings, body.get("auth_token")):
+            return raw, body
+        if is_integration_webhook(body):
+            log.info("notion_webhook_misdirected", remedy=_INTEGRATION_WEBHOOK)
+            detail = _INTEGRATION_WEBHOOK
+    raise Unauthorized(detail)
 
 
 def _check_key(key: str | None) -> None:

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from app.api.body_limit import BodyRefused
 from app.api.responses import ProblemAnswer
 from app.errors import AppError, InvalidRequest, Unauthorized, Unavailable
 
@@ -89,6 +90,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_http(_: Request, error: HTTPException) -> ProblemAnswer:
+        if isinstance(error, BodyRefused):
+            return logged_problem(error.refusal)
         status = HTTPStatus(error.status_code)
         return ProblemAnswer(
             {
@@ -116,5 +119,6 @@ def invalid_request(errors: Any) -> InvalidRequest:
     parts = []
     for error in errors:
         where = ".".join(str(part) for part in error["loc"] if part not in _PLACES)
-        parts.append(f"{where or 'body'}: {error['msg']}")
+        reason = error["msg"].removeprefix("Value error, ")
+        parts.append(f"{where or 'body'}: {reason}")
     return InvalidRequest("; ".join(parts))

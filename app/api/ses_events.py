@@ -6,6 +6,7 @@ import structlog
 from fastapi import APIRouter, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.body_limit import BodyRefused
 from app.api.deps import Services, get_services, limited_body
 from app.api.problems import logged_problem, problems
 from app.api.responses import JsonAnswer
@@ -69,6 +70,9 @@ async def ses_events(request: Request) -> JsonAnswer:
 
 async def _verified(request: Request, services: Services) -> SnsMessage:
     """The message, once it is known to be genuine and of one of our topics."""
+    claimed = request.headers.get("x-amz-sns-topic-arn")
+    if claimed is not None:  # SNS says it there, too, so that others' messages needn't be read
+        services.verifier.require_allowed(claimed)
     message = parse_sns_message(await limited_body(request, MAX_MESSAGE_BYTES), request.headers)
     await services.verifier.verify(message)
     return message
@@ -92,4 +96,6 @@ class StraightToEvents:
             answer = await ses_events(Request(scope, receive, send))
         except AppError as error:
             answer = logged_problem(error)
+        except BodyRefused as error:
+            answer = logged_problem(error.refusal)
         await answer(scope, receive, send)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from uuid import uuid4
 
 import pytest
 
@@ -41,6 +42,26 @@ async def test_a_template_with_an_error_is_not_stored(
     assert refused.stdout == ""
     assert said in refused.stderr
     assert refused.stderr.count("\n") == 1
+    assert await arrange.one("select count(*) from mailouts") == 0
+
+
+@pytest.mark.parametrize("page", ["https://www.notion.so/June-{}?pvs=4", " June-{} ", "{}"])
+async def test_a_notion_page_is_named_by_link_or_id(
+    create: Create, arrange: Arrange, page: str
+) -> None:
+    notion_page = uuid4()
+    done = create("<p>Hi</p>", "--notion-page-id", page.format(notion_page.hex))
+    assert done.returncode == 0, done.stderr
+    assert await arrange.one("select notion_page_id from mailouts") == str(notion_page)
+
+
+async def test_what_names_no_notion_page_is_refused_at_once(
+    create: Create, arrange: Arrange
+) -> None:
+    refused = create("<p>Hi</p>", "--notion-page-id", "June letter", DATABASE_URL="postgres://x/y")
+    assert refused.returncode == 2
+    assert "--notion-page-id" in refused.stderr
+    assert "Copy link" in refused.stderr
     assert await arrange.one("select count(*) from mailouts") == 0
 
 

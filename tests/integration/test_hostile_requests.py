@@ -13,15 +13,24 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from starlette.types import Message, Receive
+from starlette.types import ASGIApp, Message, Receive
 
 from app.api.mailouts import encode_cursor
+from app.api.single_headers import SINGLE_HEADERS
+from app.domain import sns_message
 from app.main import create_app
 from app.sandbox.server import SandboxServer
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, SECRET, Service, in_process, settings_for
 
 MAILOUT = UUID(int=7)
+AUTHORIZED = (b"authorization", f"Bearer {SECRET}".encode())
+
+Headers = list[tuple[bytes, bytes]]
+
+
+async def unread() -> Message:
+    raise AssertionError("the body was read")
 
 
 @pytest.fixture
@@ -34,10 +43,7 @@ async def front(dsn: str, sandbox: SandboxServer) -> AsyncIterator[Service]:
 class TestBodies:
     """What a request may bring, whichever route it is for and whoever it is from."""
 
-    PATHS = (
-        "/send-mailout", f"/mailouts/{UUID(int=7)}/resend", "/ses-events", "/unsubscribe",
-        "/dashboard/login", "/nowhere",
-    )  # fmt: skip
+    READ = ("/send-mailout", f"/mailouts/{UUID(int=7)}/resend", "/ses-events")
 
     @pytest.mark.parametrize("announced", [True, False])
     async def test_a_megabyte_is_enough(self, front: Service, announced: bool) -> None:
@@ -45,19 +51,99 @@ class TestBodies:
             for _ in range(11):
                 yield b" " * 100_000
 
-        for path in self.PATHS:
+        for path in self.READ:
             content = b" " * 1_000_001 if announced else chunks()
             answer = await front.http.post(path, content=content, headers=BEARER)
             assert answer.status_code == 413
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.json()["code"] == "payload_too_large"
 
-    async def test_an_announced_size_is_refused_unread(self, front: Service) -> None:
-        async def unread() -> Message:
-            raise AssertionError("it was read")
+    @pytest.mark.parametrize("size", [b"1000001", b"9" * 5_000])
+    async def test_an_announced_size_is_refused_unread(self, front: Service, size: bytes) -> None:
+        status, headers = await self.ask(front, unread, [AUTHORIZED, (b"content-length", size)])
+        assert (status, headers["connection"]) == (413, "close")
 
-        status, _ = await self.ask(front, unread, [(b"content-length", b"1000001")])
-        assert status == 413
+    @pytest.mark.parametrize(
+        ("method", "path", "headers", "expected"),
+        [
+            ("POST", "/nowhere", [AUTHORIZED], 404),
+            ("PUT", "/send-mailout", [AUTHORIZED], 405),
+            ("POST", f"/mailouts/{MAILOUT}/resend", [], 401),
+            ("POST", f"/mailouts/{MAILOUT}/resend", [(b"authorization", b"Bearer x")], 401),
+            ("POST", "/unsubscribe", [], 400),
+            ("POST", "/dashboard/login", [], 403),
+            ("POST", "/dashboard/login", [(b"origin", b"http://[x")], 403),
+            ("POST", "/ses-events", [(b"x-amz-sns-topic-arn", b"arn:aws:sns:us-east-1:1:x")], 403),
+        ],
+    )
+    async def test_who_is_refused_is_refused_before_the_body_is_read(
+        self, front: Service, method: str, path: str, headers: Headers, expected: int
+    ) -> None:
+        """By route, method, header or credential; afterwards what follows isn't waited for, unless
+        it is small and has an end."""
+        for size, connection in ((b"1000", None), (b"1000001", "close"), (None, "close")):
+            how = (b"content-length", size) if size else (b"transfer-encoding", b"chunked")
+            status, answered = await self.ask(front, unread, [*headers, how], method, path)
+            assert (status, answered.get("connection")) == (expected, connection)
+
+    async def test_a_body_that_has_to_bring_the_secret_is_small(self, front: Service) -> None:
+        """Whoever has it only there says little else, and nothing large is parsed for strangers."""
+        for blanks, status in ((100, 404), (20_000, 401)):
+            body = json.dumps({"mailout_id": str(MAILOUT), "auth_token": SECRET}) + " " * blanks
+            answer = await front.http.post("/send-mailout", content=body)
+            assert answer.status_code == status, answer.text
+        large = [(b"content-length", b"20000")]
+        assert (await self.ask(front, unread, large))[0] == 401
+
+    @pytest.mark.parametrize(
+        "part", [b"[],", b'{"a":1},', b"1e5,", b'"k":0,', b"[" * 100, b"9" * 4_000 + b","]
+    )
+    async def test_costly_json_from_strangers_is_not_parsed(
+        self, front: Service, monkeypatch: pytest.MonkeyPatch, part: bytes
+    ) -> None:
+        """As large as a body may be: what is parsed of it is short."""
+        parsed: list[int] = []
+        decode = sns_message._STRICT.raw_decode
+
+        def counting(text: str, at: int = 0) -> tuple[object, int]:
+            value, end = decode(text, at)
+            parsed.append(end - at)
+            return value, end
+
+        monkeypatch.setattr(sns_message._STRICT, "raw_decode", counting)
+        for opening in (b"", b'{"Type": "Notification", "x": [', b'{"Type": "Notification", '):
+            body = (opening + part * 100_000)[:299_000]
+            answer = await front.http.post("/ses-events", content=body)
+            assert answer.status_code == 400
+        assert sum(parsed) < 3 * sns_message.MAX_MEMBERS * sns_message.MAX_ATTRIBUTES_CHARS
+
+    async def test_all_bodies_together_have_a_limit(
+        self, front: Service, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Who comes too late is asked to come again; what is over is free again."""
+        monkeypatch.setattr("app.api.body_limit.ALL_BODIES_BYTES", 3_000)
+        app = create_app(front.services)
+        first_read, go_on = asyncio.Event(), asyncio.Event()
+        parts = [b" " * 2_000, b" "]
+
+        async def slow() -> Message:
+            if len(parts) == 1:
+                first_read.set()
+                await go_on.wait()
+            part = parts.pop(0)
+            return {"type": "http.request", "body": part, "more_body": bool(parts)}
+
+        async def quick() -> Message:
+            return {"type": "http.request", "body": b" " * 2_000, "more_body": False}
+
+        headers = [AUTHORIZED, (b"transfer-encoding", b"chunked")]
+        reading = asyncio.create_task(self.ask(front, slow, headers, app=app))
+        await first_read.wait()
+        status, answered = await self.ask(front, quick, headers, app=app)
+        assert (status, "retry-after" in answered) == (503, True)
+        go_on.set()
+        assert (await reading)[0] == 422
+        assert (await self.ask(front, quick, headers, app=app))[0] == 422
 
     async def test_a_body_that_does_not_come_is_not_waited_for(
         self, front: Service, monkeypatch: pytest.MonkeyPatch
@@ -68,7 +154,7 @@ class TestBodies:
             await asyncio.Event().wait()
             raise AssertionError
 
-        status, headers = await self.ask(front, never, [(b"content-length", b"10")])
+        status, headers = await self.ask(front, never, [AUTHORIZED, (b"content-length", b"10")])
         assert status == 408
         assert headers["connection"] == "close"
 
@@ -76,16 +162,24 @@ class TestBodies:
         async def gone() -> Message:
             return {"type": "http.disconnect"}
 
-        assert await self.ask(front, gone, []) == (0, {})
+        for path in ("/send-mailout", f"/mailouts/{MAILOUT}/resend", "/ses-events"):
+            for length in ([], [(b"content-length", b"10")]):
+                headers = [AUTHORIZED, *length]
+                assert await self.ask(front, gone, headers, path=path) == (0, {})
 
     @staticmethod
     async def ask(
-        front: Service, receive: Receive, headers: list[tuple[bytes, bytes]]
+        front: Service,
+        receive: Receive,
+        headers: Headers,
+        method: str = "POST",
+        path: str = "/send-mailout",
+        app: ASGIApp | None = None,
     ) -> tuple[int, dict[str, str]]:
-        """POST /send-mailout with a body of one's own making; 0: there was no answer."""
+        """A request with a body of one's own making; 0: there was no answer."""
         scope = {
-            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
-            "scheme": "http", "path": "/send-mailout", "raw_path": b"/send-mailout",
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
+            "scheme": "http", "path": path, "raw_path": path.encode(),
             "root_path": "", "query_string": b"", "headers": headers, "client": None,
             "server": None,
         }  # fmt: skip
@@ -94,11 +188,22 @@ class TestBodies:
         async def send(message: Message) -> None:
             sent.append(message)
 
-        await create_app(front.services)(scope, receive, send)
+        await (app or create_app(front.services))(scope, receive, send)
         if not sent:
             return 0, {}
         names = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
         return sent[0]["status"], names
+
+    @pytest.mark.parametrize("name", sorted(SINGLE_HEADERS))
+    async def test_a_header_that_has_to_be_unique_comes_once(
+        self, front: Service, name: bytes
+    ) -> None:
+        for path in ("/send-mailout", "/ses-events", "/unsubscribe", "/nowhere"):
+            twice = [AUTHORIZED, (name, b"1"), (b"x-other", b"1"), (b"x-other", b"1"), (name, b"1")]
+            assert (await self.ask(front, unread, twice, path=path))[0] == 400
+            once = [AUTHORIZED, (b"x-other", b"1"), (b"x-other", b"1"), (name, b"1")]
+            if path == "/nowhere":
+                assert (await self.ask(front, unread, once, path=path))[0] == 404
 
     async def test_unknown_routes_and_methods_are_problems(self, front: Service) -> None:
         for method, path, status in (("GET", "/nowhere", 404), ("DELETE", "/mailouts", 405)):

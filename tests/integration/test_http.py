@@ -66,6 +66,27 @@ class TestAuthentication:
         assert answer.json()["code"] == "unauthorized"
         assert SECRET not in answer.text
 
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            [("Authorization", f"Bearer {SECRET}"), ("Authorization", f"Bearer {SECRET}")],
+            [("Authorization", f"Bearer {SECRET}"), ("Authorization", "Bearer x")],
+            [("Authorization", "Basic eA=="), ("Authorization", f"Bearer {SECRET}")],
+            [("X-Auth-Token", SECRET), ("X-Auth-Token", "x")],
+            [("Authorization", f"Bearer {SECRET}"), ("X-Auth-Token", "x"), ("X-Auth-Token", "y")],
+        ],
+    )
+    async def test_two_credentials_of_a_kind_are_none(
+        self, service: Service, headers: list[tuple[str, str]]
+    ) -> None:
+        """A proxy may have looked at the other one; and a secret in the body doesn't help."""
+        for method, path in self.PROTECTED:
+            body = {"auth_token": SECRET, "mailout_id": str(UUID(int=7))}
+            answer = await service.http.request(
+                method, path, headers=headers, json=body if method == "POST" else None
+            )
+            assert answer.status_code == 401, path
+
     async def test_every_route_is_protected_or_known_to_be_public(self, service: Service) -> None:
         """A new route fails closed."""
         public = {"/unsubscribe", "/ses-events", "/health", "/health/live", "/metrics"}

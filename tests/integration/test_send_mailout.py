@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from app.sandbox.server import SandboxServer
 from tests.support.factories import Arrange
@@ -240,6 +241,42 @@ class TestNotion:
             "/send-mailout", json={"source": {}, "data": {"id": "?"}}, headers=BEARER
         )
         assert (malformed.status_code, malformed.json()["started"]) == (200, False)
+
+    async def test_a_page_may_be_named_by_its_link(
+        self, service: Service, arrange: Arrange
+    ) -> None:
+        await arrange.subscriber()
+        page = uuid4()
+        await arrange.mailout(notion_page_id=str(page))
+        body = notion(f"https://www.notion.so/June-{page.hex}?pvs=4")
+        assert (
+            await service.http.post("/send-mailout", json=body, headers=BEARER)
+        ).status_code == 202
+        refused = await service.http.post("/send-mailout", json=notion("June"), headers=BEARER)
+        assert (refused.status_code, refused.json()["started"]) == (200, False)
+        assert refused.json()["reason"].startswith("data.id: names no page of Notion: paste")
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"verification_token": "secret_canary"},
+            {"id": "ev-1", "type": "page.properties_updated", "subscription_id": "s",
+             "entity": {"id": str(uuid4()), "type": "page"}, "data": {"updated_properties": []}},
+        ],
+    )  # fmt: skip
+    async def test_what_an_integration_posts_is_told_where_it_belongs(
+        self, service: Service, body: dict[str, Any]
+    ) -> None:
+        """With the secret and, as Notion can't be told one there, without it."""
+        known = await service.http.post("/send-mailout", json=body, headers=BEARER)
+        assert (known.status_code, known.json()["started"]) == (200, False)
+        assert "/notion-events" in known.json()["reason"]
+        with capture_logs() as log:
+            stranger = await service.http.post("/send-mailout", json=body)
+        assert (stranger.status_code, stranger.json()["code"]) == (401, "unauthorized")
+        assert "/notion-events" in stranger.json()["detail"]
+        assert "/notion-events" in str(log)
+        assert "secret_canary" not in str(log) + known.text + stranger.text
 
     async def test_401_and_404_stay_errors(self, service: Service) -> None:
         body = notion(uuid4())
