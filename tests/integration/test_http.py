@@ -42,6 +42,10 @@ class TestAuthentication:
         ("POST", f"/mailouts/{UUID(int=7)}/resend"),
         ("GET", "/subscribers"),
         ("GET", "/subscribers/a@example.com"),
+        ("GET", "/jobs"),
+        ("GET", f"/jobs/{UUID(int=7)}"),
+        ("POST", f"/jobs/{UUID(int=7)}/cancel"),
+        ("POST", f"/jobs/{UUID(int=7)}/retry"),
     )
 
     @pytest.mark.parametrize(("method", "path"), PROTECTED)
@@ -96,7 +100,8 @@ class TestAuthentication:
             "/mailouts/{mailout_id}/dry-run", "/mailouts/{mailout_id}/pause",
             "/mailouts/{mailout_id}/resume", "/mailouts/{mailout_id}/cancel",
             "/mailouts/{mailout_id}/resend", "/subscribers/{email}",
-            "/mailouts/{mailout_id}/preflight",
+            "/mailouts/{mailout_id}/preflight", "/jobs", "/jobs/{job_id}", "/jobs/{job_id}/cancel",
+            "/jobs/{job_id}/retry",
         }  # fmt: skip
         assert paths == public | protected
 
