@@ -27,6 +27,12 @@ def sandbox(_session_sandbox: SandboxServer) -> Iterator[SandboxServer]:
     _session_sandbox.faults()
 
 
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What isn't told of by any news is looked for ten times a second, not once."""
+    monkeypatch.setattr("app.services.sender.POLL_SECONDS", 0.1)
+
+
 @pytest.fixture
 async def service(dsn: str, sandbox: SandboxServer) -> AsyncIterator[Service]:
     """The service with its sender, on a database of its own and the sandbox."""

@@ -285,6 +285,7 @@ async def test_while_ses_is_away_nobody_is_failed_and_nothing_runs_hot(
         looks.append(time.monotonic())
         return await work(self)
 
+    monkeypatch.setattr("app.services.sender.POLL_SECONDS", 1.0)
     monkeypatch.setattr(Store, "sender_work", noted)
     monkeypatch.setattr("app.services.deliver.backoff_seconds", lambda *_, **__: 0.0)
     nobody = f"http://127.0.0.1:{free_port()}"
