@@ -24,7 +24,9 @@ _ESCAPED = re.compile(
 )
 # What is left of a pair of braces: never closed, or escaped twice.
 _LEFT_OVER = re.compile(
-    rf"{_OPEN_BRACE}(?:{_OPEN_BRACE}|{_PERCENT}(?!7B))|%(?:25)+7B%(?:25)+(?:7B|25)", re.IGNORECASE
+    rf"{_OPEN_BRACE}(?:{_OPEN_BRACE}|{_PERCENT}(?!7B))"
+    r"|%(?:25)+7B%(?:25)+(?:7B|25)|&amp;\#(?:0*123|x0*7B);",
+    re.IGNORECASE,
 )
 # In an expression, and not in its strings, `%` and `&` have no meaning.
 _STRING_OR_ESCAPE = re.compile(
@@ -48,23 +50,23 @@ _ADDRESS = re.compile(
     re.IGNORECASE,
 )
 _IN_QUERY = re.compile(r"[?&][^?&#=]*=[^&#\xa0]*\Z")
-_SCHEME = re.compile(r"\s*https?://", re.IGNORECASE)
+_SCHEME = re.compile(r"\s*https?://\Z", re.IGNORECASE)
 _ENCODES = re.compile(r"\|\s*url_(?:encode|value)\b")
 
 
-class EscapedLiquidError(ValueError):
-    """Escaped Liquid in a link that can't be understood. index: where, in the source."""
+class LinkError(ValueError):
+    """A link that can't be what its author meant. line: of the source, from 1."""
 
-    def __init__(self, message: str, index: int) -> None:
+    def __init__(self, message: str, source: str, index: int) -> None:
         super().__init__(message)
-        self.index = index
+        self.line = source.count("\n", 0, index) + 1
 
 
 def meant(source: str) -> str:
     """The source with the Liquid that its author meant: unescaped in links, and with values encoded
     where they stand in a link's query.
 
-    source: HTML, Markdown or text. Raises EscapedLiquidError. What is in `raw` and comments stays.
+    source: HTML, Markdown or text. Raises LinkError. What is in `raw` and comments stays.
     """
     source = _unescaped_links(_unescaped_expressions(source))
     return _with_safe_values(source)
@@ -96,9 +98,10 @@ def _unescaped_links(source: str) -> str:
             at = start + match.end()
             link = link[: match.start()] + " " * len(match[0]) + link[match.end() :]
         if left := _LEFT_OVER.search(link):
-            raise EscapedLiquidError(
+            raise LinkError(
                 f"the link has “{left[0]}”, which isn't closed or is escaped twice; "
                 "write {{ and }} there",
+                source,
                 start + left.start(),
             )
         parts.append(source[at:stop])
@@ -121,7 +124,7 @@ def _unescaped(text: str) -> str:
 
 def _with_safe_values(source: str) -> str:
     """Values in a query percent-encoded, so that they can't end it; and no `https://` before
-    `unsubscribe_url`, which has its own."""
+    `unsubscribe_url`, which has its own. Raises LinkError for more than that before it."""
     parts: list[str] = []
     outputs = [piece for piece in pieces(source) if piece.kind == "output"]
     static, end = _static(source), 0
@@ -131,8 +134,16 @@ def _with_safe_values(source: str) -> str:
                 continue
             assert piece.match is not None
             shown, before = piece.match["stmt"], html.unescape(static[start : piece.start])
-            if _SCHEME.fullmatch(before) and shown.startswith("unsubscribe_url"):
-                parts += source[end:start], piece.text
+            if shown.startswith("unsubscribe_url") and not re.search("[?#]", before):
+                scheme = _SCHEME.search(static[start : piece.start])
+                address = piece.start - len(scheme[0]) if scheme else piece.start
+                if "://" in static[start:address]:
+                    raise LinkError(
+                        "unsubscribe_url is a whole address; take away what stands before it",
+                        source,
+                        piece.start,
+                    )
+                parts += source[end:address], piece.text
             elif _IN_QUERY.search(before) and not _ENCODES.search(shown):
                 expression = piece.match.end("stmt")
                 parts += source[end:expression], " | url_value", source[expression : piece.end]

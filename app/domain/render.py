@@ -190,10 +190,9 @@ def _meant(source: str, *, field: str) -> str:
     _check_size(source, field=field)
     try:
         return link_liquid.meant(source)
-    except link_liquid.EscapedLiquidError as exc:
-        line = source.count("\n", 0, exc.index) + 1
-        detail = f"{liquid.place(field, line)}: {exc}."
-        raise TemplateInvalid(detail, field=field, line=line) from exc
+    except link_liquid.LinkError as exc:
+        detail = f"{liquid.place(field, exc.line)}: {exc}."
+        raise TemplateInvalid(detail, field=field, line=exc.line) from exc
 
 
 def _check_size(source: str, *, field: str) -> None:

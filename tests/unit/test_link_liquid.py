@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.link_liquid import EscapedLiquidError, meant
+from app.domain.link_liquid import LinkError, meant
 from app.domain.render import Content, Footer, Rendered, compile_content, template_variables
 from app.errors import TemplateInvalid
 from tests.unit.test_render_properties import quick
@@ -161,6 +161,21 @@ def test_values_look_like_those_elsewhere() -> None:
     assert address(mail(link)) == "https://e.example/?a=&b=&c="
 
 
+@pytest.mark.parametrize(
+    "link",
+    ["{% if name %}{{ unsubscribe_url }}{% else %}https://e.example{% endif %}",
+     "{% if name %}http://{{ unsubscribe_url }}{% endif %}", " {{ unsubscribe_url }}"],
+)  # fmt: skip
+def test_the_unsubscribe_link_may_depend_on_liquid(link: str) -> None:
+    assert address(mail(f'<a href="{link}">x</a>')).strip() == UNSUBSCRIBE
+
+
+def test_the_unsubscribe_link_may_be_a_value_of_another() -> None:
+    assert asked(mail('<a href="https://e.example/?to={{ unsubscribe_url }}">x</a>')) == {
+        "to": [UNSUBSCRIBE]
+    }
+
+
 def test_what_the_author_encodes_is_encoded_once() -> None:
     link = '<a href="https://e.example/?u={{ email | url_encode }}">x</a>'
     assert asked(mail(link)) == {"u": [EMAIL]}
@@ -199,15 +214,21 @@ def test_what_is_no_link_is_not_encoded(text: str) -> None:
     ['<a\nhref="https://e.example/?u=%7B%7B%20email">x</a>',
      '<a\nhref="https://e.example/?u=%257B%257B%2520email%2520%257D%257D">x</a>',
      "<a\nhref='&#123;&#123; email'>x</a>",
+     "<a\nhref='&amp;#123;&amp;#123; email &amp;#125;&amp;#125;'>x</a>",
+     '<p>\n<a href="https://editor.example/%7B%7B%20unsubscribe_url%20%7D%7D">x</a>',
+     '<p>\n<a href="http://localhost/{{ unsubscribe_url }}">x</a>',
      '<p>\n<a href="https://e.example/?u=%7B%7B%20nmae%20%7D%7D">x</a>',
      '<p>\n<a href="https://e.example/?u=%7B%7B%20email%20oops%20%7D%7D">x</a>',
      '<p>\n<a href="%7B%25%20if%20name%20%25%7D">x</a>'],
 )  # fmt: skip
 @pytest.mark.parametrize("field", ["body_html", "body_markdown"])
-def test_what_cannot_be_understood_is_refused_with_its_line(link: str, field: str) -> None:
+@pytest.mark.parametrize("first", ["", "<b>\n</b>" + "<a href='%7B%7B email %7D%7D'>x</a>" * 9])
+def test_what_cannot_be_understood_is_refused_with_its_line(
+    first: str, link: str, field: str
+) -> None:
     with pytest.raises(TemplateInvalid) as caught:
-        mail(**{"body_html": None, field: link})
-    assert (caught.value.field, caught.value.line) == (field, 2)
+        mail(**{"body_html": None, field: first + link})
+    assert (caught.value.field, caught.value.line) == (field, 3 if first else 2)
 
 
 @pytest.mark.parametrize(
@@ -228,5 +249,5 @@ def test_a_long_body_of_braces_is_read_in_no_time() -> None:
     """Bounded work: this test would time out."""
     for odd in ("%7B%7B", "](", "href=", "href='", "https://%7B", "&#123;"):
         for start in ("", '<a href="'):
-            with contextlib.suppress(EscapedLiquidError):
+            with contextlib.suppress(LinkError):
                 meant(start + odd * 50_000)
