@@ -40,7 +40,8 @@ WORKDIR /data
 # By number, so that an orchestrator can see that it isn't root.
 USER 10001:10001
 EXPOSE 8000
-# The program handles SIGTERM itself, also as process 1, and starts no others: no init is needed.
+# As process 1 the program handles SIGTERM, looks after its own processes and reaps others' orphans:
+# no init is needed.
 STOPSIGNAL SIGTERM
 # http.client, unlike urllib, takes no proxy from the environment.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 from uuid import UUID
 
 import typer
@@ -26,7 +26,7 @@ from app.domain.states import MAILOUT_STATUSES, SUBSCRIBER_STATUSES
 from app.errors import AppError, ConfigurationError, Unavailable
 from app.listening import listen
 from app.logs import configure_logging
-from app.runtime import direct_dsn, open_database
+from app.runtime import direct_dsn, open_database, run
 from app.services.drafts import Drafts
 from app.services.dry_run import DryRuns, RunDryRun
 from app.services.in_words import accepted_lines, dry_run_lines
@@ -46,8 +46,6 @@ mailouts_app = typer.Typer(no_args_is_help=True, help="Create, release and list 
 app.add_typer(subscribers_app, name="subscribers")
 app.add_typer(mailouts_app, name="mailouts")
 
-T = TypeVar("T")
-
 PROGRESS_SECONDS = 5.0
 
 
@@ -66,19 +64,6 @@ def fail(message: str) -> None:
     """Say why, in one plain line, and end."""
     typer.echo(f"amazonsender: {' '.join(message.split())}", err=True)
     sys.exit(1)
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    with asyncio.Runner(loop_factory=_new_loop()) as runner:
-        return runner.run(work)
-
-
-def _new_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if sys.platform == "win32":
-        return None
-    import uvloop
-
-    return uvloop.new_event_loop
 
 
 @asynccontextmanager
@@ -117,15 +102,20 @@ def _root(
 @app.command()
 def serve(
     sender: Annotated[
-        bool, typer.Option("--sender/--no-sender", help="Send mails in this process too.")
+        bool, typer.Option("--sender/--no-sender", help="Without: HTTP only, others send.")
     ] = True,
+    one_process: Annotated[
+        bool, typer.Option("--one-process", help="HTTP and sending in one, for a small machine.")
+    ] = False,
 ) -> None:
-    """Run the service: HTTP and, unless --no-sender, the sender."""
+    """Run the service: a process for HTTP and one that sends, or only HTTP (--no-sender)."""
     settings = load_settings()
     configure_logging(settings)
-    from app.server import serve as serve_forever
+    from app import server
 
-    run(serve_forever(settings, with_sender=sender))
+    if sender and not one_process:
+        sys.exit(server.supervise(settings))
+    run(server.serve(settings, with_sender=sender))
     _end()
 
 

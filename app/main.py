@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
+from uuid import UUID
 
 import httpx
 import structlog
@@ -37,7 +40,9 @@ from app.api.session import Sessions
 from app.api.single_headers import SingleHeaders
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
+from app.member import Member
 from app.metrics import Metrics
+from app.ports import Database
 from app.runtime import open_database
 from app.services.account import AccountMonitor
 from app.services.cloudwatch import telling_cloudwatch
@@ -52,6 +57,7 @@ from app.services.preflight import Preflight
 from app.services.record_events import RecordEvents
 from app.services.send_batch import BULK_CALLS, SINGLE_CALLS
 from app.services.sender import Sender
+from app.services.sender_report import SenderReport
 from app.services.start_mailout import StartMailout, nobody_to_wake
 from app.services.watchdog import SuppressionWatch, Watchdog
 from app.settings import Settings
@@ -98,41 +104,50 @@ def create_app(services: Services) -> FastAPI:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, *, with_sender: bool, stopping: asyncio.Event | None = None
+    settings: Settings,
+    *,
+    with_sender: bool,
+    stopping: asyncio.Event | None = None,
+    member: Member | None = None,
 ) -> AsyncIterator[Services]:
     """Everything behind the routes, started; stopped in good order at the end.
 
-    stopping: see open_database.
+    with_sender: the work is done in this process too. stopping: see open_database. member: None
+    where there is no supervisor.
     """
-    if not settings.executor_secrets:
-        raise ConfigurationError(
-            "EXECUTOR_SHARED_SECRET is not set: callers could not be told from strangers. Make one "
-            'with: python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
-        )
+    require_secrets(settings)
+    member = member or Member()
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings, stopping=stopping))
         http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
         store = Store(database)
-        meters = Metrics()
-        await stack.enter_async_context(telling_cloudwatch(settings, meters))
-        sender, account = await stack.enter_async_context(
-            sending(store, settings, meters, with_sender=with_sender)
-        )
-        start = StartMailout(store, settings, sender.wake if sender else nobody_to_wake)
-        job_store = JobStore(database)
-        runner = None
+        meters = member.metrics()
+        if not member.is_supervised:
+            await stack.enter_async_context(telling_cloudwatch(settings, meters))
+        work = None
         if with_sender:
-            kinds = job_kinds(store, settings, start)
-            runner = await stack.enter_async_context(doing_jobs(JobRunner(job_store, kinds)))
-        dry_runs = DryRuns(store, settings, start, runner.wake if runner else nobody_to_wake)
+            work = await stack.enter_async_context(
+                working(database, settings, meters, member.service_id)
+            )
+        sender = work.sender if work else None
+        start = StartMailout(store, settings, sender.wake if sender else nobody_to_wake)
+        dry_runs = DryRuns(store, settings, start, work.jobs.wake if work else nobody_to_wake)
         watchdog = await stack.enter_async_context(watching(store))
-        checks = Health(database, settings.missing_to_send(), account, sender, watchdog)
+        has_sender = with_sender or member.is_supervised
+        checks = Health(
+            database,
+            store,
+            settings,
+            watchdog,
+            service_id=member.service_id if has_sender else None,
+            board=member.board,
+        )
         pages = Dashboard(store, settings, checks)
         stack.push_async_callback(pages.close)
         yield Services(
             settings=settings,
             store=store,
-            jobs=job_store,
+            jobs=JobStore(database),
             start_mailout=start,
             record_events=RecordEvents(store, Guards(store, guard_limits(settings)), meters),
             verifier=SnsVerifier(
@@ -158,21 +173,13 @@ async def running(
         )
 
 
-def job_kinds(store: Store, settings: Settings, start: StartMailout) -> list[Kind]:
-    """Every kind of background job, and what does it."""
-    return [Kind("dry_run", RunDryRun(store, settings, start).as_job, at_once=2)]
-
-
-@asynccontextmanager
-async def doing_jobs(runner: JobRunner) -> AsyncIterator[JobRunner]:
-    """The runner of background jobs, as a task."""
-    stopping = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(runner.run(stopping))
-        try:
-            yield runner
-        finally:
-            stopping.set()
+def require_secrets(settings: Settings) -> None:
+    """Raises ConfigurationError where callers could not be told from strangers."""
+    if not settings.executor_secrets:
+        raise ConfigurationError(
+            "EXECUTOR_SHARED_SECRET is not set: callers could not be told from strangers. Make one "
+            'with: python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
+        )
 
 
 @asynccontextmanager
@@ -187,36 +194,52 @@ async def watching(store: Store) -> AsyncIterator[Watchdog]:
             stopping.set()
 
 
+@dataclass(frozen=True)
+class Work:
+    """sender: None where sending is not configured."""
+
+    sender: Sender | None
+    jobs: JobRunner
+
+
+def job_kinds(store: Store, settings: Settings) -> list[Kind]:
+    """Every kind of background job, and what does it."""
+    start = StartMailout(store, settings)
+    return [Kind("dry_run", RunDryRun(store, settings, start).as_job, at_once=2)]
+
+
 @asynccontextmanager
-async def sending(
-    store: Store, settings: Settings, meters: Metrics, *, with_sender: bool
-) -> AsyncIterator[tuple[Sender | None, AccountMonitor | None]]:
-    """The sender and the watch over the SES account, as tasks, where sending is configured."""
-    missing = settings.missing_to_send()
-    if missing:
+async def working(
+    database: Database, settings: Settings, meters: Metrics, service_id: UUID
+) -> AsyncIterator[Work]:
+    """The work: every loop that runs without being asked by a request, as a task."""
+    store, stopping = Store(database), asyncio.Event()
+    jobs = JobRunner(JobStore(database), job_kinds(store, settings))
+    sender: Sender | None = None
+    workers = [jobs.run(stopping)]  # given their time to finish
+    watches: list[Coroutine[Any, Any, None]] = []  # cut off at the stop: one may hang in a call
+    if missing := settings.missing_to_send():
         log.warning("sending_not_configured", missing=missing)
-        yield None, None
-        return
-    assert settings.aws_region is not None
-    ses = await asyncio.to_thread(SesSender, settings, max_connections=BULK_CALLS + SINGLE_CALLS)
-    sender = Sender(store, ses, settings, meters) if with_sender else None
-    metered = MeteredSes(ses, meters)
-    wake = sender.wake if sender else nobody_to_wake
-    breaker = sender.breaker if sender else None
-    account = AccountMonitor(store, metered, settings.aws_region, wake, breaker)
-    stopping = asyncio.Event()
+    else:
+        assert settings.aws_region is not None
+        connections = BULK_CALLS + SINGLE_CALLS
+        ses = await asyncio.to_thread(SesSender, settings, max_connections=connections)
+        sender = Sender(store, ses, settings, meters)
+        metered = MeteredSes(ses, meters)
+        account = AccountMonitor(store, metered, settings.aws_region, sender.wake, sender.breaker)
+        suppression = SuppressionWatch(store, metered, settings.aws_region)
+        report = SenderReport(store, sender, account, meters, service_id)
+        workers += [sender.run()]
+        watches += [watch.run(stopping) for watch in (account, suppression, report)]
     async with asyncio.TaskGroup() as group:
-        watches = [
-            group.create_task(account.run(stopping)),
-            group.create_task(SuppressionWatch(store, metered, settings.aws_region).run(stopping)),
-        ]
-        if sender:
-            group.create_task(sender.run())
+        cut_off = [group.create_task(watch) for watch in watches]
+        for worker in workers:
+            group.create_task(worker)
         try:
-            yield sender, account
+            yield Work(sender, jobs)
         finally:
             stopping.set()
-            for watch in watches:  # one may hang in a call to SES
+            for watch in cut_off:
                 watch.cancel()
             if sender:
                 sender.stop()

@@ -1,9 +1,9 @@
-"""What this process counts, for Prometheus (`GET /metrics`) and CloudWatch.
+"""What a service counts, for Prometheus (`GET /metrics`) and CloudWatch.
 
-Counters are this process's own and start at zero with it: each process is scraped by itself and
-Prometheus adds them up. What only the database knows is in services/database_gauges.py. Every
-known label is there from the start, so that a rate can be told from the first event on. No label
-ever holds an address, an id or a subject.
+The processes under one supervisor count on one board (counts.py) and are scraped as one; several
+services are scraped each by itself, and Prometheus adds them up. What only the database knows is in
+services/database_gauges.py. Every known label is there from the start, so that a rate can be told
+from the first event on. No label ever holds an address, an id or a subject.
 
 Names: https://prometheus.io/docs/practices/naming/
 """
@@ -12,29 +12,20 @@ from __future__ import annotations
 
 import platform
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from itertools import product
 from typing import Any, get_args
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-    generate_latest,
-)
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from app import __version__
+from app.counts import ALONE, Board, Book, Counter, Histogram, Processes, Row
 from app.domain.batches import Outcome, Result
 from app.domain.events import EVENT_TYPES
 from app.domain.ses_answers import Answer
-
-# The times of creation would double the page and come as gauges that mean nothing to anyone.
-disable_created_metrics()  # type: ignore[no-untyped-call]
 
 CALL_RESULTS = (
     "ok",  # SES accepted at least one of the recipients
@@ -42,6 +33,7 @@ CALL_RESULTS = (
     "quota",
     "account",
     "configuration",
+    "content",  # the mailout's own: not what SES takes
     "refused",
     "not_connected",
     "not_sent",  # the lease was lost, so the request was stopped before it left
@@ -66,12 +58,27 @@ _CALL_BUCKETS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # 30 s: the ad
 
 
 class Metrics:
-    """The instruments of one process, and the words of the program for using them."""
+    """The instruments of a service, and the words of the program for using them.
 
-    def __init__(self) -> None:
+    board, role: where a process under a supervisor counts; else it has a board of its own.
+    """
+
+    def __init__(self, board: Board | None = None, role: str = ALONE) -> None:
+        board = board or Board()
+        self._row = board.rows[role]
+        self._book = Book(board, role)
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        build = self._gauge("build_info", "The version that runs; always 1.", "version", "python")
+        if board.is_supervised:
+            self.registry.register(Processes(board))
+        else:
+            ProcessCollector(registry=self.registry)
+        self.registry.register(_BreakerState(board))
+        build = Gauge(
+            "amazonsender_build_info",
+            "The version that runs; always 1.",
+            ("version", "python"),
+            registry=self.registry,
+        )
         build.labels(__version__, platform.python_version()).set(1)
         self._recipients = self._counter(
             "recipients_total",
@@ -88,11 +95,8 @@ class Metrics:
                 *product(("GetAccount", "ListSuppressedDestinations"), ("ok", "unknown")),
             ],
         )
-        self._call_seconds = Histogram(
-            "amazonsender_ses_call_seconds",
-            "Seconds that a call to SES with mail took.",
-            buckets=_CALL_BUCKETS,
-            registry=self.registry,
+        self._call_seconds = self._histogram(
+            "ses_call_seconds", "Seconds that a call to SES with mail took.", _CALL_BUCKETS
         )
         self._throttled = self._counter(
             "ses_throttled_recipients_total", "Recipients that SES refused for being too fast."
@@ -118,11 +122,10 @@ class Metrics:
         self._unmatched = self._counter(
             "ses_events_unmatched_total", "SES events that fitted no recipient when they came."
         )
-        self._lag = Histogram(
-            "amazonsender_ses_event_lag_seconds",
+        self._lag = self._histogram(
+            "ses_event_lag_seconds",
             "Seconds between what an SES event tells and its commit here.",
-            buckets=_LAG_BUCKETS,
-            registry=self.registry,
+            _LAG_BUCKETS,
         )
         self._refused = self._counter(
             "sns_messages_refused_total",
@@ -143,11 +146,9 @@ class Metrics:
         """Prometheus's text format, version 0.0.4."""
         return generate_latest(self.registry)
 
-    def watch_breaker(self, state: Callable[[], str]) -> None:
-        """state: gives one of BREAKER_STATES whenever it is asked."""
-        gauge = self._gauge("ses_breaker_state", "1 for the present state.", "state")
-        for known in BREAKER_STATES:
-            gauge.labels(known).set_function(partial(_is, state, known))
+    def breaker_is(self, state: str) -> None:
+        """state: one of BREAKER_STATES, of this process's sender."""
+        self._row.state = 1 + BREAKER_STATES.index(state)
 
     def call_ended(self, operation: str, answers: Sequence[Answer], seconds: float) -> None:
         """A call with mail ended; answers: one per recipient, at least one."""
@@ -195,9 +196,6 @@ class Metrics:
         """code: of the AppError that said why."""
         self._refused.labels(code).inc()
 
-    def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
-        return Gauge(f"amazonsender_{name}", about, labels, registry=self.registry)
-
     def _counter(
         self,
         name: str,
@@ -206,10 +204,32 @@ class Metrics:
         known: Iterable[Sequence[str]] = (),
     ) -> Counter:
         """known: the label values that are there from the start, at zero."""
-        counter = Counter(f"amazonsender_{name}", about, labels, registry=self.registry)
-        for values in known:
-            counter.labels(*values)
+        counter = Counter(self._book, f"amazonsender_{name}", about, labels, known)
+        self.registry.register(counter)
         return counter
+
+    def _histogram(self, name: str, about: str, buckets: Sequence[float]) -> Histogram:
+        histogram = Histogram(self._book, f"amazonsender_{name}", about, buckets)
+        self.registry.register(histogram)
+        return histogram
+
+
+class _BreakerState(Collector):
+    """Only there where a process has a sender."""
+
+    def __init__(self, board: Board) -> None:
+        self._rows: Sequence[Row] = list(board.rows.values())
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        told = [row.state for row in self._rows if row.state]
+        if not told:
+            return
+        family = GaugeMetricFamily(
+            "amazonsender_ses_breaker_state", "1 for the present state.", labels=["state"]
+        )
+        for number, state in enumerate(BREAKER_STATES, 1):
+            family.add_metric([state], number in told)
+        yield family
 
 
 def call_result(answers: Sequence[Answer]) -> str:
@@ -231,7 +251,3 @@ def bounce_kind(bounce_type: str | None, bounce_subtype: str | None) -> str:
     if bounce_type == "Permanent":
         return "suppressed" if bounce_subtype in _SUPPRESSED else "permanent"
     return "transient" if bounce_type == "Transient" else "undetermined"
-
-
-def _is(state: Callable[[], str], known: str) -> float:
-    return float(state() == known)

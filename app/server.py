@@ -8,9 +8,10 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import Self
+from uuid import uuid4
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -18,14 +19,16 @@ from starlette.types import ASGIApp
 from app.adapters.store import Store
 from app.api.entrance import Entrance
 from app.api.metrics import metrics_app
+from app.counts import Board
 from app.errors import ConfigurationError
 from app.listening import listen
-from app.main import create_app, running, sending
-from app.metrics import Metrics
-from app.runtime import StopAsked, open_database
-from app.services.cloudwatch import telling_cloudwatch
+from app.main import create_app, require_secrets, running, working
+from app.member import Member
+from app.runtime import StopAsked, open_database, run
+from app.services.cloudwatch import EVERY_SECONDS, CloudWatch, telling_cloudwatch
 from app.services.database_gauges import DatabaseGauges
 from app.settings import Settings
+from app.supervisor import Chore, Role, Supervisor
 
 GRACE_SECONDS = 5
 """How long requests under way may take after a stop was asked for."""
@@ -41,47 +44,93 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(settings: Settings, *, with_sender: bool) -> None:
-    """HTTP and, with_sender, the sender. Waits for a database that is away, answering 503.
+def supervise(settings: Settings) -> int:
+    """HTTP and the work, each in a process of its own, until SIGTERM or SIGINT; the exit code.
 
+    Raises ConfigurationError when they can't start.
+    """
+    require_secrets(settings)
+    listener = _listen(settings.host, settings.port)
+    service_id, board = uuid4(), Board(("web", "work"))
+    web, work_ = (Member(service_id, board, role) for role in board.rows)
+
+    def answer(begun: Callable[[], None]) -> None:
+        run(serve(settings, with_sender=False, member=web, listener=listener, begun=begun))
+
+    def do_work(begun: Callable[[], None]) -> None:
+        listener.close()
+        run(work(settings, member=work_, begun=begun))
+
+    chore = None
+    if settings.metrics_cloudwatch:
+        chore = Chore(EVERY_SECONDS, CloudWatch(web.metrics(), settings.aws_region).write)
+    with listener:  # held all the time, so that callers wait while the web process is started again
+        return Supervisor([Role("web", answer), Role("work", do_work)], board, chore).run()
+
+
+def nothing() -> None:
+    """Who has nobody to tell."""
+
+
+async def serve(
+    settings: Settings,
+    *,
+    with_sender: bool,
+    member: Member | None = None,
+    listener: socket.socket | None = None,
+    begun: Callable[[], None] = nothing,
+) -> None:
+    """HTTP and, with_sender, the work. Waits for a database that is away, answering 503.
+
+    listener: None: its own. begun: called when it no longer can fail to start.
     Raises ConfigurationError, DatabaseError when it can't start.
     """
     stopped = _stop_signal()
-    listener = _listen(settings.host, settings.port)
-    async with _Http(listener, stopped) as http:
+    async with _Http(listener or _listen(settings.host, settings.port), stopped) as http:
         with suppress(StopAsked):
-            async with running(settings, with_sender=with_sender, stopping=stopped) as services:
+            async with running(
+                settings, with_sender=with_sender, stopping=stopped, member=member
+            ) as services:
                 http.entrance.app = create_app(services)
                 _spare_collections()
+                begun()
                 await stopped.wait()
                 services.stop_sending()
                 await http.stop()
 
 
-async def work(settings: Settings) -> None:
-    """A sender alone, with `/metrics` where METRICS_PORT is set. Waits for a database that is away.
+async def work(
+    settings: Settings,
+    *,
+    member: Member | None = None,
+    begun: Callable[[], None] = nothing,
+) -> None:
+    """The work alone. Waits for a database that is away.
 
+    A worker (member: None) has to send, and shows `/metrics` where METRICS_PORT is set.
     Raises ConfigurationError, DatabaseError when it can't start.
     """
-    if missing := settings.missing_to_send():
+    is_worker, member = member is None, member or Member()
+    if is_worker and (missing := settings.missing_to_send()):
         raise ConfigurationError(f"A worker has to send: set {', '.join(missing)}.")
     stopped = _stop_signal()
-    port = settings.metrics_port
+    port = settings.metrics_port if is_worker else None
     listener = None if port is None else _listen(settings.host, port, "METRICS_PORT")
-    meters = Metrics()
+    meters = member.metrics()
     async with _Http(listener, stopped) as http:
         with suppress(StopAsked):
             async with open_database(settings, stopping=stopped) as database:
                 store = Store(database)
                 http.entrance.app = metrics_app(meters, DatabaseGauges(store, meters))
-                async with (
-                    telling_cloudwatch(settings, meters),
-                    sending(store, settings, meters, with_sender=True) as (sender, _),
-                ):
-                    assert sender is not None
+                async with AsyncExitStack() as stack:
+                    if is_worker:
+                        await stack.enter_async_context(telling_cloudwatch(settings, meters))
+                    await stack.enter_async_context(
+                        working(database, settings, meters, member.service_id)
+                    )
                     _spare_collections()
+                    begun()
                     await stopped.wait()
-                    sender.stop()
 
 
 def _spare_collections() -> None:

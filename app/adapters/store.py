@@ -175,6 +175,26 @@ class Store:
     async def leave(self, executor_id: UUID) -> None:
         await self._call("leave", p_executor=str(executor_id))
 
+    async def tell_executor_state(
+        self, executor_id: UUID, service_id: UUID, state: dict[str, str | None]
+    ) -> bool:
+        """Whether the executor is known; it isn't before its first heartbeat."""
+        done = await self._call(
+            "tell_executor_state",
+            p_executor=str(executor_id),
+            p_service=str(service_id),
+            p_state=state,
+        )
+        return bool(done)
+
+    async def executor_state(self, service_id: UUID | None, region: str) -> dict[str, Any]:
+        """A service's latest `executor` (`alive`, `silent_seconds`, `state`) and what is known of
+        the `account`, with its age; each None when there is none."""
+        row: dict[str, Any] = await self._call(
+            "executor_state", p_service=_text(service_id), p_region=region
+        )
+        return row
+
     async def note_waiting(self, reason: str | None) -> None:
         """Say on every running mailout why it waits; None: it no longer does."""
         await self._call("note_waiting", p_reason=reason)

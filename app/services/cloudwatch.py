@@ -44,11 +44,11 @@ class CloudWatch:
     """Remembers what the last line told, so that each tells the growth since."""
 
     def __init__(
-        self, metrics: Metrics, region: str, *, now: Callable[[], float] = time.time
+        self, metrics: Metrics, region: str | None, *, now: Callable[[], float] = time.time
     ) -> None:
         """now: seconds since 1970."""
         self._metrics = metrics
-        self._region = region
+        self._region = region or "none"
         self._now = now
         self._told = self._totals()
 
@@ -69,6 +69,11 @@ class CloudWatch:
         }
         return orjson.dumps({"_aws": about, "Region": self._region, **growth}).decode()
 
+    def write(self) -> None:
+        """A line on standard output."""
+        sys.stdout.write(self.line() + "\n")
+        sys.stdout.flush()
+
     def _totals(self) -> dict[str, float]:
         samples = self._metrics.totals()
         return {
@@ -82,20 +87,16 @@ async def telling_cloudwatch(settings: Settings, metrics: Metrics) -> AsyncItera
     if not settings.metrics_cloudwatch:
         yield
         return
-    cloudwatch = CloudWatch(metrics, settings.aws_region or "none")
-
-    def write() -> None:
-        sys.stdout.write(cloudwatch.line() + "\n")
-        sys.stdout.flush()
+    cloudwatch = CloudWatch(metrics, settings.aws_region)
 
     async def write_forever() -> None:
         while True:
             await asyncio.sleep(EVERY_SECONDS)
-            write()
+            cloudwatch.write()
 
     task = asyncio.create_task(write_forever())
     try:
         yield
     finally:
         task.cancel()
-        write()
+        cloudwatch.write()

@@ -1,46 +1,62 @@
-"""Is everything there that the service needs? Each check is bounded in time and kept for 2 s."""
+"""Is everything there that the service needs? Each check is bounded in time and kept for 2 s.
+
+What sends may be another process: of it this one knows what the sender told the database
+(sender_report.py), and from the supervisor whether it runs at all.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from typing import Any
+from uuid import UUID
 
 from app import __version__
 from app.adapters.migrations import check_schema
+from app.adapters.store import Store
+from app.counts import Board
+from app.domain.batches import Account
 from app.errors import AppError, ConfigurationError, Unavailable
 from app.ports import Database
-from app.services.account import REFRESH_SECONDS, AccountMonitor
-from app.services.sender import Sender
+from app.services.account import REFRESH_SECONDS
 from app.services.watchdog import Watchdog
+from app.settings import Settings
 
 CACHE_SECONDS = 2.0
 CHECK_SECONDS = 2.0
 
+_UNKNOWN = {"status": "unknown"}
+_NO_SENDER = {"status": "unknown", "detail": "this service does not send"}
+
 
 class Health:
-    """sender and account are None in a process that doesn't send."""
+    """service_id: whose sender is asked about; None: this service has none. board: where the
+    supervisor notes its processes."""
 
     def __init__(
         self,
         database: Database,
-        missing: list[str],
-        account: AccountMonitor | None,
-        sender: Sender | None,
+        store: Store,
+        settings: Settings,
         watchdog: Watchdog,
+        *,
+        service_id: UUID | None,
+        board: Board,
     ) -> None:
         self._database = database
-        self._missing = missing
-        self._account = account
-        self._sender = sender
+        self._store = store
+        self._region = settings.aws_region
+        self._missing = settings.missing_to_send()
         self._watchdog = watchdog
+        self._service_id = service_id
+        self._board = board
         self._lock = asyncio.Lock()
         self._report: tuple[int, dict[str, Any]] | None = None
         self._checked_at = float("-inf")
 
     async def __call__(self) -> tuple[int, dict[str, Any]]:
-        """HTTP status and report. 503: the database or its schema; SES or sending alone only
-        degrades, since unsubscribing and events must go on."""
+        """HTTP status and report. 503: the database, its schema, a process that is down, or a
+        sender that can't send; SES alone only degrades, since unsubscribing and events go on."""
         async with self._lock:
             if self._report is None or time.monotonic() - self._checked_at > CACHE_SECONDS:
                 self._report = await self._check()
@@ -49,20 +65,19 @@ class Health:
 
     async def _check(self) -> tuple[int, dict[str, Any]]:
         database, migrations = await self._check_database()
-        ses, sender = self._check_ses(), self._check_sender()
-        answers = database["status"] == migrations["status"] == "ok"
-        events = await self._check_events() if answers else {"status": "unknown"}
-        checks = {
-            "database": database,
-            "migrations": migrations,
-            "ses": ses,
-            "sender": sender,
-            "events": events,
-        }
-        if "fail" in {database["status"], migrations["status"]}:
+        checks = {"database": database, "migrations": migrations}
+        if database["status"] == migrations["status"] == "ok":
+            checks["ses"], checks["sender"] = await self._check_sending()
+            checks["events"] = await self._check_events()
+        else:
+            checks |= {"ses": _UNKNOWN, "sender": _UNKNOWN, "events": _UNKNOWN}
+        if self._board.is_supervised:
+            checks["processes"] = self._check_processes()
+        failed = {name for name, check in checks.items() if check["status"] == "fail"}
+        if failed - {"ses"}:
             status = "fail"
         else:
-            well = ses["status"] == events["status"] == "ok" and sender["status"] != "fail"
+            well = checks["ses"]["status"] == checks["events"]["status"] == "ok"
             status = "ok" if well else "degraded"
         return (503 if status == "fail" else 200), {
             "status": status,
@@ -78,11 +93,11 @@ class Health:
             return ok, {"status": "fail", "detail": exc.detail}
         except TimeoutError:
             slow = {"status": "fail", "detail": f"no answer within {CHECK_SECONDS:.0f} s"}
-            return slow, {"status": "unknown"}
+            return slow, _UNKNOWN
         except Unavailable as exc:
-            return {"status": "fail", "detail": exc.detail}, {"status": "unknown"}
+            return {"status": "fail", "detail": exc.detail}, _UNKNOWN
         except AppError as exc:
-            return {"status": "fail", "detail": exc.title}, {"status": "unknown"}
+            return {"status": "fail", "detail": exc.title}, _UNKNOWN
         return ok, ok
 
     async def _check_events(self) -> dict[str, Any]:
@@ -90,7 +105,7 @@ class Health:
         try:
             findings = await asyncio.wait_for(self._watchdog.findings(), CHECK_SECONDS)
         except (TimeoutError, AppError):
-            return {"status": "unknown"}
+            return _UNKNOWN
         return {
             "status": "warn" if findings else "ok",
             "findings": [
@@ -99,36 +114,64 @@ class Health:
             ],
         }
 
-    def _check_sender(self) -> dict[str, Any]:
-        """Whether the sender gets its work done, which may fail where the database answers others:
-        its disk is full, or a statement waits for a lock."""
-        if self._sender is None:
-            return {"status": "unknown", "detail": "this process does not send"}
-        if trouble := self._sender.trouble:
-            return {"status": "fail", "detail": trouble}
-        return {"status": "ok"}
+    def _check_processes(self) -> dict[str, Any]:
+        """Those of the supervisor: which run, and how often each was started again."""
+        rows = self._board.rows.items()
+        down = [role for role, row in rows if not row.pid]
+        report: dict[str, Any] = {"status": "fail" if down else "ok"}
+        if down:
+            report["detail"] = f"{', '.join(down)} ended and is being started again; see the log"
+        return report | {"restarts": {role: row.restarts for role, row in rows}}
 
-    def _check_ses(self) -> dict[str, Any]:
+    async def _check_sending(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """SES, and the sender."""
         if self._missing:
-            return {"status": "not_configured", "detail": f"set {', '.join(self._missing)}"}
-        if self._account is None:
-            return {"status": "unknown", "detail": "this process does not send"}
-        breaker = self._sender.breaker.state(time.monotonic()) if self._sender else None
-        account = self._account.account
-        report: dict[str, Any] = {"status": "ok"}
-        if breaker is not None:
-            report["breaker"] = breaker
-        if (
-            account is None
-            or self._account.age_seconds > 3 * REFRESH_SECONDS
-            or self._account.error
-        ):
-            report |= {"status": "fail", "detail": self._account.error or "not asked yet"}
-        elif not account.can_send:
-            report |= {"status": "fail", "detail": "SES does not let this account send"}
-        elif breaker == "open":
-            report |= {"status": "fail", "detail": "SES does not answer; trying again"}
-        if account is not None:
-            report["max_send_rate"] = account.max_send_rate
-            report["sending_enabled"] = account.can_send
-        return report
+            missing = {"status": "not_configured", "detail": f"set {', '.join(self._missing)}"}
+            return missing, missing
+        assert self._region is not None
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                found = await self._store.executor_state(self._service_id, self._region)
+        except (TimeoutError, AppError):
+            return _UNKNOWN, _UNKNOWN
+        if self._service_id is None:
+            return ses_check(found), _NO_SENDER
+        return ses_check(found), sender_check(found["executor"])
+
+
+def sender_check(executor: dict[str, Any] | None) -> dict[str, Any]:
+    """Whether the sender gets its work done. It may fail where the database answers others: its
+    disk is full, or a statement waits for a lock. executor: of `executor_state`."""
+    if executor is None:
+        return {"status": "fail", "detail": "the sender has not reported yet"}
+    if not executor["alive"]:
+        silent = executor["silent_seconds"]
+        return {"status": "fail", "detail": f"the sender has been silent for {silent:.0f} s"}
+    if trouble := executor["state"].get("trouble"):
+        return {"status": "fail", "detail": trouble}
+    return {"status": "ok"}
+
+
+def ses_check(found: dict[str, Any]) -> dict[str, Any]:
+    """What senders know of SES. found: what `executor_state` gives."""
+    state = found["executor"]["state"] if found["executor"] else {}
+    account = Account(**found["account"]) if found["account"] else None
+    age, error, breaker = (
+        found["account_age_seconds"],
+        state.get("account_error"),
+        state.get("breaker"),
+    )
+    report: dict[str, Any] = {"status": "ok"}
+    if breaker is not None:
+        report["breaker"] = breaker
+    if account is None or error:
+        report |= {"status": "fail", "detail": error or "not asked yet"}
+    elif age > 3 * REFRESH_SECONDS:
+        report |= {"status": "fail", "detail": f"not asked for {age:.0f} s"}
+    elif not account.can_send:
+        report |= {"status": "fail", "detail": "SES does not let this account send"}
+    elif breaker == "open":
+        report |= {"status": "fail", "detail": "SES does not answer; trying again"}
+    if account is not None:
+        report |= {"max_send_rate": account.max_send_rate, "sending_enabled": account.can_send}
+    return report

@@ -82,7 +82,6 @@ class Sender:
         self._troubles: dict[str, str] = {}  # by step: why it failed the last time
         self._work_to_send = asyncio.Event()
         self._work_to_queue = asyncio.Event()
-        self._metrics.watch_breaker(lambda: self.breaker.state(time.monotonic()))
 
     @property
     def breaker(self) -> Breaker:

@@ -63,7 +63,8 @@ begin
             'end_suppression_check', 'mailouts_tell_owner', 'claim_owner_notice',
             'settle_owner_notice', 'quota_frees_at', 'note_quota',
             'add_job', 'claim_job', 'extend_job', 'settle_job', 'cancel_job', 'retry_job', 'show_job',
-            'list_jobs', 'prune_jobs', 'queue_dry_run'])
+            'list_jobs', 'prune_jobs', 'queue_dry_run',
+            'tell_executor_state', 'executor_state'])
     loop
         execute format('revoke all on function %s from public', v_function);
         foreach v_role in array v_roles loop

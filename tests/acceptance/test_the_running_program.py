@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from typing import Any
 
 from app.services.send_batch import BULK_CALLS
@@ -68,8 +67,7 @@ async def test_a_killed_sender_leaves_unknown_rows_that_events_settle(
         return sending, len(world.sandbox.accepted())
 
     await eventually(under_way, until=lambda seen: seen == (2 * half, half))
-    world.service.signal(signal.SIGKILL)
-    world.service.child.wait()
+    world.service.kill()
     world.sandbox.faults()
     with process(world.folder, world.variables, "serve") as second:
         world.service = second

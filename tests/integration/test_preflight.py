@@ -169,9 +169,6 @@ async def test_a_quota_that_does_not_suffice_tells_the_days(
     await arrange.subscribers(300)
     mailout = await arrange.mailout()
     async with in_process(settings_for(dsn, sandbox.url), with_sender=False) as service:
-        await eventually(
-            lambda: arrange.one("select count(*) from send_rates"), until=lambda n: n == 1
-        )
         account = an_account(max_send_rate=10, max_24h_send=200, sent_last_24h=100)
         await direct_store.record_account(REGION, account)
         report = await preflight(service, mailout)

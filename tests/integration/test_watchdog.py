@@ -70,9 +70,7 @@ async def test_refused_messages_show_in_health_with_their_remedy(
         "/ses-events", content=body_of(stranger), headers=headers_of(stranger)
     )
     assert answer.status_code == 403
-    health = await service.http.get("/health")
-    assert health.status_code == 200
-    body = health.json()
+    body = await service.healthy()
     assert body["status"] == "degraded"
     [finding] = body["checks"]["events"]["findings"]
     assert finding["code"] == "messages_refused"

@@ -291,7 +291,8 @@ async def judged(one: Scene, fault: str, how: str, part: str | None) -> Report:
         for kind in ("unsubscribe", "event")
     }
     verdict.figures["status"] = (await one.show())["status"]
-    verdict.expect("the process ended", int(one.service.child.poll() is not None))
+    verdict.expect("the service ended", int(one.service.child.poll() is not None))
+    verdict.expect("its processes ended", one.service.log.count('"process_ended"'))
     if part is not None:
         named = sum(n for text, n in health.items() if part in text)
         verdict.expect(f"{part} not named by /health", int(named == 0))

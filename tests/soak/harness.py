@@ -314,7 +314,8 @@ async def _judge(one: Run) -> Verdict:
         "calls in flight at the kills": open_calls,
         "SIGSTOP beyond the lease": one.stops,
         "immediate restarts of PostgreSQL": one.restarts,
-        "processes that gave up by themselves": one.gave_up,
+        "processes that gave up by themselves": one.gave_up
+        + sum(executor.ended_inside for executor in running.executors),
         "send calls": len(met_calls),
         "calls throttled / without a readable answer": f"{met['throttle']} / {unreadable(met)}",
         "accepted": len(accepted),

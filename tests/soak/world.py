@@ -57,6 +57,7 @@ class Executor:
     def __init__(self, folder: Path, variables: dict[str, str], command: str) -> None:
         self._folder, self._variables, self.command = folder, variables, command
         self._stack = ExitStack()
+        self._ended_inside = 0
         self.start()
 
     def start(self) -> None:
@@ -67,15 +68,22 @@ class Executor:
     @property
     def label(self) -> str:
         """Its name in the table of executors."""
-        return f"{socket.gethostname()}:{self.process.child.pid}"
+        pid = self.process.pids.get("work", self.process.child.pid)
+        return f"{socket.gethostname()}:{pid}"
 
     @property
     def is_sending(self) -> bool:
         """It lives, and has recorded a batch: it takes part in the mailout."""
         return self.process.child.poll() is None and '"batch_sent"' in self.process.log
 
+    @property
+    def ended_inside(self) -> int:
+        """Processes that its supervisors had to start again, over all its lives."""
+        return self._ended_inside + self.process.log.count('"process_ended"')
+
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone. Harmless when it is."""
+        self._ended_inside = self.ended_inside
         self._stack.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import httpx
 from app.api.deps import Services
 from app.main import create_app, running
 from app.settings import Settings, load_settings
+from tests.support.waiting import eventually
 
 SECRET = "caller-secret-0123456789abcdefghij"
 UNSUBSCRIBE_SECRET = "unsubscribe-secret-0123456789abcdef"
@@ -75,6 +77,16 @@ class Service:
         )
         return found
 
+    async def health(self) -> dict[str, Any]:
+        """What `/health` says, with its `code`."""
+        answer = await self.http.get("/health")
+        report: dict[str, Any] = answer.json()
+        return report | {"code": answer.status_code}
+
+    async def healthy(self) -> dict[str, Any]:
+        """The same, once the sender has reported and the answer is 200."""
+        return await eventually(self.health, until=lambda report: report["code"] == 200)
+
 
 @asynccontextmanager
 async def in_process(settings: Settings, *, with_sender: bool = True) -> AsyncIterator[Service]:
@@ -96,8 +108,23 @@ class Process:
     def log(self) -> str:
         return self._log.read_text(encoding="utf-8", errors="replace")
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes that its supervisor started last, by role; empty without a supervisor."""
+        lines = (json.loads(line) for line in self.log.splitlines() if line.endswith("}"))
+        started = [line for line in lines if line.get("event") == "process_started"]
+        return {line["process"]: line["pid"] for line in started}
+
     def signal(self, number: signal.Signals) -> None:
         os.killpg(self.child.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL to all of it, and wait until they are gone. Harmless when they are."""
+        with contextlib.suppress(ProcessLookupError):
+            self.signal(signal.SIGKILL)
+        self.child.wait()
+        while any(map(runs, self.pids.values())):
+            time.sleep(0.01)
 
     def stop(self) -> float:
         """SIGTERM; gives the seconds until it was gone."""
@@ -120,12 +147,19 @@ def process(folder: Path, variables: dict[str, str], *arguments: str) -> Iterato
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    running = Process(child, log)
     try:
-        yield Process(child, log)
+        yield running
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
+        running.kill()
+
+
+def runs(pid: int) -> bool:
+    """Whether it lives, and not only waits for its parent to take note of its end."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def command(

@@ -15,6 +15,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from app.adapters.store import Store
+from app.counts import Board
 from app.metrics import Metrics
 from app.services.database_gauges import DatabaseGauges
 
@@ -63,9 +64,9 @@ class Answering(Store):
 
 @pytest.fixture
 async def shown() -> set[str]:
-    """The names of all samples that a sending process shows."""
-    metrics = Metrics()
-    metrics.watch_breaker(lambda: "closed")
+    """The names of all samples that a service shows."""
+    metrics = Metrics(Board(("web", "work")), "work")
+    metrics.breaker_is("closed")
     await DatabaseGauges(Answering(), metrics).refresh()
     return {name for name, _ in metrics.totals()}
 

@@ -1,0 +1,215 @@
+"""Counters in memory that several processes share, so that one page tells of all of them.
+
+A supervisor makes a `Board` before it starts its processes; each then counts in the row of its
+role, and whoever shows the page adds the rows up. The rows outlive the processes: one that is
+started again goes on counting where the last one was killed, so that no counter ever falls.
+
+A cell is one C double, written whole by its one writer, so readers need no lock. Only threads of
+the same process must not add at the same time.
+"""
+
+from __future__ import annotations
+
+import mmap
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from threading import Lock
+
+from prometheus_client import ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+ALONE = "all"
+"""The role of a process without a supervisor."""
+
+_CELLS = 2_048  # of a row: several times what is counted, and 16 KB
+_DOUBLE = 8  # bytes
+_PID, _RESTARTS, _EARLIER_CPU, _STATE, _FIRST_COUNT = range(5)
+
+
+class Row:
+    """What is known of one role: its process, and what all its processes have counted."""
+
+    def __init__(self, cells: memoryview[float]) -> None:
+        self.cells = cells
+
+    @property
+    def pid(self) -> int:
+        """The process that has the role now; 0: none."""
+        return int(self.cells[_PID])
+
+    @property
+    def restarts(self) -> int:
+        return int(self.cells[_RESTARTS])
+
+    @property
+    def earlier_cpu_seconds(self) -> float:
+        """Of the processes that had the role before."""
+        return self.cells[_EARLIER_CPU]
+
+    @property
+    def state(self) -> int:
+        """A number that means something to whoever sets it; 0 when the process starts."""
+        return int(self.cells[_STATE])
+
+    @state.setter
+    def state(self, number: int) -> None:
+        self.cells[_STATE] = number
+
+    def began(self, pid: int, restarts: int) -> None:
+        """The supervisor has started this process."""
+        self.cells[_RESTARTS] = restarts
+        self.cells[_PID] = pid
+
+    def ended(self, cpu_seconds: float) -> None:
+        """The process is gone; what it counted stays."""
+        self.cells[_PID] = 0
+        self.cells[_STATE] = 0
+        self.cells[_EARLIER_CPU] += cpu_seconds
+
+
+class Board:
+    """A row of cells per role, all zero, in memory that processes forked later share."""
+
+    def __init__(self, roles: Sequence[str] = (ALONE,)) -> None:
+        size = _CELLS * _DOUBLE
+        cells = memoryview(mmap.mmap(-1, size * len(roles))).cast("d")
+        self.rows: Mapping[str, Row] = {
+            role: Row(cells[_CELLS * number : _CELLS * (number + 1)])
+            for number, role in enumerate(roles)
+        }
+
+    @property
+    def is_supervised(self) -> bool:
+        return ALONE not in self.rows
+
+
+class Book:
+    """Hands out cells: in the same order in every process, so that the same cell means the same."""
+
+    def __init__(self, board: Board, role: str) -> None:
+        self._rows = [row.cells for row in board.rows.values()]
+        self._own = board.rows[role].cells
+        self._next = _FIRST_COUNT
+        self._lock = Lock()
+
+    def take(self, count: int = 1) -> int:
+        """The first of `count` cells in a row."""
+        first, self._next = self._next, self._next + count
+        assert self._next <= _CELLS
+        return first
+
+    def add(self, cell: int, amount: float) -> None:
+        with self._lock:
+            self._own[cell] += amount
+
+    def total(self, cell: int) -> float:
+        """Of all roles."""
+        return sum(cells[cell] for cells in self._rows)
+
+
+class Cell:
+    """What one combination of label values counts."""
+
+    def __init__(self, book: Book, cell: int) -> None:
+        self._book = book
+        self._cell = cell
+
+    def inc(self, amount: float = 1.0) -> None:
+        self._book.add(self._cell, amount)
+
+    @property
+    def total(self) -> float:
+        return self._book.total(self._cell)
+
+
+class Counter(Collector):
+    """A counter whose label values are known from the start; others are counted as `other`.
+
+    The place of each value in the shared memory is fixed, so none can be added later.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        name: str,
+        about: str,
+        labels: Sequence[str] = (),
+        known: Iterable[Sequence[str]] = (),
+    ) -> None:
+        self._name, self._about, self._labels = name, about, labels
+        values = [tuple(each) for each in known] if labels else [()]
+        self._cells = {each: Cell(book, book.take()) for each in values}
+        self._other = Cell(book, book.take())
+
+    def labels(self, *values: str) -> Cell:
+        return self._cells.get(values, self._other)
+
+    def inc(self, amount: float = 1.0) -> None:
+        self.labels().inc(amount)
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        family = CounterMetricFamily(self._name, self._about, labels=self._labels)
+        for values, cell in self._cells.items():
+            family.add_metric(values, cell.total)
+        if self._other.total:
+            family.add_metric(["other"] * len(self._labels), self._other.total)
+        yield family
+
+
+class Histogram(Collector):
+    """buckets: their upper bounds, rising; one without a bound is added."""
+
+    def __init__(self, book: Book, name: str, about: str, buckets: Sequence[float]) -> None:
+        self._book, self._name, self._about = book, name, about
+        self._bounds = (*buckets, float("inf"))
+        self._buckets = book.take(len(self._bounds))
+        self._sum = book.take()
+
+    def observe(self, value: float) -> None:
+        self._book.add(self._buckets + bisect_left(self._bounds, value), 1)
+        self._book.add(self._sum, value)
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        each = (self._book.total(self._buckets + number) for number in range(len(self._bounds)))
+        names = (
+            "+Inf" if bound == float("inf") else str(bound) for bound in map(float, self._bounds)
+        )
+        family = HistogramMetricFamily(self._name, self._about)
+        family.add_metric(
+            [], list(zip(names, accumulate(each), strict=True)), self._book.total(self._sum)
+        )
+        yield family
+
+
+class Processes(Collector):
+    """CPU time, memory and files of each process under a supervisor, and how often it was started
+    again. The CPU time of a role is that of all its processes."""
+
+    def __init__(self, board: Board) -> None:
+        self._rows = board.rows
+        self._processes = {role: _process(row) for role, row in board.rows.items()}
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        restarts = CounterMetricFamily(
+            "amazonsender_process_restarts",
+            "How often a process ended unasked and was started again.",
+            labels=["process"],
+        )
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        for role, row in self._rows.items():
+            restarts.add_metric([role], row.restarts)
+            for one in self._processes[role].collect():
+                kind = CounterMetricFamily if one.type == "counter" else GaugeMetricFamily
+                family = families.setdefault(
+                    one.name, kind(one.name, one.documentation, labels=["process"])
+                )
+                earlier = row.earlier_cpu_seconds if one.name == "process_cpu_seconds" else 0.0
+                family.add_metric([role], one.samples[0].value + earlier)
+        yield restarts
+        yield from families.values()
+
+
+def _process(row: Row) -> ProcessCollector:
+    return ProcessCollector(pid=lambda: row.pid, registry=None)

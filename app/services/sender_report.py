@@ -1,0 +1,71 @@
+"""Tells the database how the sender is, and so the process that answers `/health`, which shares
+nothing else with it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from uuid import UUID
+
+import structlog
+
+from app.adapters.store import Store
+from app.errors import AppError
+from app.metrics import Metrics
+from app.services.account import AccountMonitor
+from app.services.sender import Sender
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 1.0
+FIRST_LOOK_SECONDS = 0.1
+"""Until the sender's first heartbeat, without which there is nobody to report about."""
+REPEAT_SECONDS = 20.0
+"""Without news: its row may have been made anew."""
+
+
+class SenderReport:
+    def __init__(
+        self,
+        store: Store,
+        sender: Sender,
+        account: AccountMonitor,
+        metrics: Metrics,
+        service_id: UUID,
+    ) -> None:
+        self._store = store
+        self._sender = sender
+        self._account = account
+        self._metrics = metrics
+        self._service_id = service_id
+        self._told: dict[str, str | None] | None = None
+        self._told_at = float("-inf")
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Report what is new until `stopping`."""
+        while not stopping.is_set():
+            try:
+                await self._report()
+            except AppError as exc:  # it is told with the next look
+                log.debug("sender_report_failed", error=exc.detail)
+            except Exception:
+                log.exception("sender_report_failed")
+            pause = LOOK_SECONDS if self._told else FIRST_LOOK_SECONDS
+            try:
+                await asyncio.wait_for(stopping.wait(), pause)
+            except TimeoutError:
+                continue
+
+    async def _report(self) -> None:
+        now = time.monotonic()
+        breaker = self._sender.breaker.state(now)
+        self._metrics.breaker_is(breaker)
+        state = {
+            "trouble": self._sender.trouble,
+            "breaker": breaker,
+            "account_error": self._account.error,
+        }
+        if state == self._told and now - self._told_at < REPEAT_SECONDS:
+            return
+        if await self._store.tell_executor_state(self._sender.id, self._service_id, state):
+            self._told, self._told_at = state, now

@@ -1,0 +1,153 @@
+"""`/health` of a service whose sender is another process: what the database knows of it, and the
+supervisor."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from app.adapters.store import Store
+from app.counts import Board
+from app.ports import Database
+from app.services.health import Health
+from app.services.watchdog import Watchdog
+from tests.support.factories import REGION, Arrange, an_account, living_sender
+from tests.support.service import settings_for
+
+SERVICE = UUID(int=7)
+WELL: dict[str, str | None] = {"trouble": None, "breaker": "closed", "account_error": None}
+
+
+class Checks:
+    """The checks of a supervised service on this database, never kept for later."""
+
+    def __init__(self, database: Database, service_id: UUID | None = SERVICE) -> None:
+        settings = settings_for("postgresql://unused", "http://unused")
+        self.board = Board(("web", "work"))
+        for role, row in self.board.rows.items():
+            row.began(pid=len(role), restarts=0)
+        store = Store(database)
+        self._health = Health(
+            database, store, settings, Watchdog(store), service_id=service_id, board=self.board
+        )
+
+    async def __call__(self) -> tuple[int, dict[str, Any]]:
+        code, report = await self._health()
+        return code, report["checks"] | {"status": report["status"]}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.services.health.CACHE_SECONDS", -1.0)
+
+
+@pytest.fixture
+def checks(database: Database) -> Checks:
+    """Over each way to the database."""
+    return Checks(database)
+
+
+async def test_a_sender_that_works(checks: Checks, store: Store) -> None:
+    sender = await living_sender(store, account=an_account(max_send_rate=14))
+    assert await store.tell_executor_state(sender, SERVICE, WELL)
+    code, found = await checks()
+    assert (code, found["status"]) == (200, "ok")
+    assert found["sender"] == {"status": "ok"}
+    assert found["ses"] == {
+        "status": "ok", "breaker": "closed", "max_send_rate": 14, "sending_enabled": True,
+    }  # fmt: skip
+    assert found["processes"] == {"status": "ok", "restarts": {"web": 0, "work": 0}}
+
+
+async def test_one_of_which_nothing_was_heard_yet(checks: Checks, store: Store) -> None:
+    """Other services' senders are no comfort."""
+    other = await living_sender(store)
+    await store.tell_executor_state(other, uuid4(), WELL)
+    assert not await store.tell_executor_state(uuid4(), SERVICE, WELL)  # before its heartbeat
+    code, found = await checks()
+    assert (code, found["status"]) == (503, "fail")
+    assert found["sender"] == {"status": "fail", "detail": "the sender has not reported yet"}
+
+
+async def test_one_that_is_in_trouble(checks: Checks, store: Store) -> None:
+    sender = await living_sender(store)
+    await store.tell_executor_state(sender, SERVICE, WELL | {"trouble": "Its disk is full"})
+    code, found = await checks()
+    assert (code, found["sender"]["detail"]) == (503, "Its disk is full")
+    await store.tell_executor_state(sender, SERVICE, WELL)
+    assert (await checks())[0] == 200
+
+
+async def test_one_that_has_fallen_silent(checks: Checks, store: Store, arrange: Arrange) -> None:
+    """For longer than its lease: it may not send, and its process may hang."""
+    sender = await living_sender(store, lease=60)
+    await store.tell_executor_state(sender, SERVICE, WELL)
+    await arrange.sql.execute("update executors set heartbeat_at = now() - interval '61 seconds'")
+    code, found = await checks()
+    assert (code, found["sender"]["detail"]) == (503, "the sender has been silent for 61 s")
+
+
+async def test_the_sender_of_a_process_that_was_started_again_is_the_one_that_counts(
+    checks: Checks, store: Store, arrange: Arrange
+) -> None:
+    dead = await living_sender(store)
+    await store.tell_executor_state(dead, SERVICE, WELL | {"trouble": "Of old"})
+    await store.tell_executor_state(await living_sender(store), SERVICE, WELL)
+    assert (await checks())[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("state", "account", "detail"),
+    [
+        ({"account_error": "The credentials are refused"}, {}, "The credentials are refused"),
+        ({"breaker": "open"}, {}, "SES does not answer; trying again"),
+        ({}, {"sending_enabled": False}, "SES does not let this account send"),
+    ],
+)
+async def test_trouble_with_ses_alone_only_degrades(
+    checks: Checks, store: Store, state: dict[str, str | None], account: dict[str, Any], detail: str
+) -> None:
+    """Unsubscribing and events go on."""
+    sender = await living_sender(store, account=an_account(**account))
+    await store.tell_executor_state(sender, SERVICE, WELL | state)
+    code, found = await checks()
+    assert (code, found["status"]) == (200, "degraded")
+    assert found["ses"] | {"status": "fail", "detail": detail} == found["ses"]
+
+
+async def test_an_account_that_was_not_asked_for_minutes(
+    checks: Checks, store: Store, arrange: Arrange
+) -> None:
+    await store.tell_executor_state(await living_sender(store), SERVICE, WELL)
+    await arrange.sql.execute(
+        "update send_rates set account_checked_at = now() - interval '181 seconds' "
+        "where region = %s",
+        [REGION],
+    )
+    assert (await checks())[1]["ses"]["detail"] == "not asked for 181 s"
+
+
+async def test_a_process_that_is_down(checks: Checks, store: Store) -> None:
+    """Before its sender's lease is over, and wherever a sender of another service lives."""
+    await store.tell_executor_state(await living_sender(store), SERVICE, WELL)
+    row = checks.board.rows["work"]
+    row.ended(cpu_seconds=1.0)
+    code, found = await checks()
+    assert code == 503
+    assert found["processes"]["detail"] == "work ended and is being started again; see the log"
+    row.began(pid=9, restarts=1)
+    code, found = await checks()
+    assert code == 200
+    assert found["processes"] == {"status": "ok", "restarts": {"web": 0, "work": 1}}
+
+
+async def test_a_service_that_does_not_send_judges_no_sender(
+    database: Database, store: Store
+) -> None:
+    """What SES says of the account, it knows from those that do."""
+    await store.record_account(REGION, an_account())
+    code, found = await Checks(database, service_id=None)()
+    assert (code, found["status"], found["ses"]["status"]) == (200, "ok", "ok")
+    assert found["sender"] == {"status": "unknown", "detail": "this service does not send"}

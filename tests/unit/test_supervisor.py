@@ -1,0 +1,132 @@
+"""The supervisor with processes that do nothing but what a test is about."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+SETUP = """
+import os, signal, sys, time
+from app import supervisor
+from app.counts import Board
+from app.errors import ConfigurationError
+from app.logs import configure_logging
+from app.settings import load_settings
+from app.supervisor import Chore, Role, Supervisor
+
+configure_logging(load_settings(None))
+supervisor.backoff_seconds = lambda failures, chance, cap: min(cap, 0.01 * failures)
+
+def wait(begun):
+    begun()
+    signal.sigwait({signal.SIGTERM})
+
+def end(begun=None):
+    os.kill(os.getppid(), signal.SIGTERM)
+    signal.sigwait({signal.SIGTERM})
+
+def run(*works, **more):
+    roles = [Role(work.__name__, work) for work in works]
+    sys.exit(Supervisor(roles, Board([role.name for role in roles]), **more).run())
+"""
+
+
+def supervised(script: str) -> tuple[subprocess.CompletedProcess[str], list[dict[str, object]]]:
+    """A supervisor to its end, and the lines of its log."""
+    done = subprocess.run(
+        [sys.executable, "-c", SETUP + script],
+        env={"LOG_FORMAT": "json"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    return done, lines
+
+
+def test_what_cannot_begin_ends_everything_with_its_reason() -> None:
+    done, lines = supervised("""
+def refuse(begun): raise ConfigurationError("Set THIS to that.")
+try: run(refuse, wait)
+except ConfigurationError as error: print(error.detail)
+""")
+    assert done.stdout == "Set THIS to that.\n"
+    assert [line["event"] for line in lines] == ["process_started", "process_started"]
+
+
+def test_what_has_begun_once_is_started_again_whatever_ends_it() -> None:
+    """A refusal then may be for a moment: a database that is being restored, for example."""
+    done, lines = supervised("""
+def work(begun):
+    life = board.rows["work"].restarts
+    if life == 0: begun(); raise ConfigurationError("no")
+    if life == 1: raise ConfigurationError("not yet")
+    if life == 2: raise ValueError("a fault")
+    if life == 3: os._exit(0)
+    end()
+board = Board(["work"])
+sys.exit(Supervisor([Role("work", work)], board).run())
+""")
+    assert done.returncode == 0, done.stderr
+    told = [line for line in lines if line["event"] == "process_ended"]
+    assert [(line["level"], line["code"]) for line in told] == [
+        ("error", 1), ("error", 1), ("error", 1), ("error", 0),
+    ]  # fmt: skip
+    refused = [line["error"] for line in lines if line["event"] == "process_refused"]
+    assert refused == ["no", "not yet"]
+    [crashed] = [line for line in lines if line["event"] == "crashed"]
+    assert "ValueError: a fault" in str(crashed["exception"])
+    assert crashed["process"] == "work"
+
+
+def test_who_dies_again_and_again_is_started_ever_more_seldom_but_for_ever() -> None:
+    done, lines = supervised("""
+supervisor.RESTART_CAP_SECONDS = 0.04
+def die(begun):
+    if board.rows["die"].restarts == 7: end()
+    os.kill(os.getpid(), signal.SIGSEGV)
+board = Board(["die"])
+sys.exit(Supervisor([Role("die", die)], board).run())
+""")
+    assert done.returncode == 0, done.stderr
+    told = [line for line in lines if line["event"] == "process_ended"]
+    assert [line["again_in_seconds"] for line in told] == [0.01, 0.02, 0.03, *[0.04] * 4]
+    assert {line["signal"] for line in told} == {"SIGSEGV"}
+
+
+def test_who_does_not_stop_is_killed() -> None:
+    done, lines = supervised("""
+supervisor.KILL_SECONDS = 0.3
+def deaf(begun):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.kill(os.getppid(), signal.SIGTERM)
+    while True: time.sleep(1)
+run(deaf, wait)
+""")
+    assert done.returncode == 1
+    assert [line["process"] for line in lines if line["event"] == "process_killed"] == ["deaf"]
+
+
+def test_a_chore_is_done_now_and_then_and_after_the_last_process_ended() -> None:
+    done, _ = supervised("""
+def work(begun):
+    time.sleep(0.2)
+    os.write(1, b"work ends\\n")
+    end()
+run(work, chore=Chore(0.01, lambda: os.write(1, b"chore\\n")))
+""")
+    assert done.returncode == 0, done.stderr
+    before, _, after = done.stdout.partition("work ends\n")
+    assert before.count("chore") > 1
+    assert after.endswith("chore\n")
+
+
+def test_the_program_has_no_thread_before_its_processes_are_started() -> None:
+    """A thread's locks would be copied as they happen to be, and never be released."""
+    script = "import os, app.server; print(len(os.listdir('/proc/self/task')))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "1\n"
