@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from urllib.parse import unquote
 
@@ -129,9 +130,9 @@ def _with_safe_values(source: str) -> str:
     outputs = [piece for piece in pieces(source) if piece.kind == "output"]
     static, end = _static(source), 0
     for start, stop in _links(static):
-        for piece in outputs:
-            if piece.start < start or piece.end > stop:
-                continue
+        first = bisect_left(outputs, start, key=lambda piece: piece.start)
+        last = bisect_left(outputs, stop, key=lambda piece: piece.start)
+        for piece in outputs[first:last]:
             assert piece.match is not None
             shown, before = piece.match["stmt"], html.unescape(static[start : piece.start])
             if shown.startswith("unsubscribe_url") and not re.search("[?#]", before):

@@ -54,7 +54,8 @@ class Compiled:
     """One mailout's inline templates for SES.
 
     constant: values of the holes that are the same for everybody; `values` has them too.
-    subject_mark: stands before the subject, but not in `mailout.subject`.
+    subject_mark: stands before the subject, but not in `mailout.subject`. shows_subject: whether a
+    body uses that.
     """
 
     subject: str
@@ -63,6 +64,7 @@ class Compiled:
     constant: Mapping[str, str]
     parts: tuple[Part, Part, Part]
     subject_mark: str = ""
+    shows_subject: bool = False
 
     def values(self, variables: Mapping[str, Any], gaps: set[str] | None = None) -> dict[str, str]:
         """A value for every hole, ready to be pasted.
@@ -73,9 +75,11 @@ class Compiled:
         subject, *bodies = self.parts
         values = dict(self.constant)
         subject.fill(variables, values, gaps)
-        mailout = {**variables["mailout"], "subject": subject.paste(values)}
+        if self.shows_subject:
+            mailout = {**variables["mailout"], "subject": subject.paste(values)}
+            variables = {**variables, "mailout": mailout}
         for part in bodies:
-            part.fill({**variables, "mailout": mailout}, values, gaps)
+            part.fill(variables, values, gaps)
         return values
 
     def paste(self, values: Mapping[str, str]) -> Rendered:
@@ -148,8 +152,10 @@ def compile_content(content: Content, footer: Footer, *, subject_mark: str = "")
     names = (f"h{number}" for number in count())
     subject_template = liquid.parse(content.subject, html=False, field="subject")
     subject = Part(subject_template, names, field="subject", one_line=True)
-    html = Part(liquid.parse(html_source, html=True, field=field), names, field=field)
-    plain = Part(_parse_text(text_source, derived=text is None), names, field="body_text")
+    html_template = liquid.parse(html_source, html=True, field=field)
+    html = Part(html_template, names, field=field)
+    text_template = _parse_text(text_source, derived=text is None)
+    plain = Part(text_template, names, field="body_text")
     return Compiled(
         subject=subject_mark + subject.template,
         html=html.template,
@@ -157,6 +163,7 @@ def compile_content(content: Content, footer: Footer, *, subject_mark: str = "")
         constant=subject.constant | html.constant | plain.constant,
         parts=(subject, html, plain),
         subject_mark=subject_mark,
+        shows_subject=_shows_subject(html_template) or _shows_subject(text_template),
     )
 
 
@@ -178,12 +185,17 @@ def _check_subject(subject: str) -> None:
             "write it in one line.",
             field="subject",
         )
-    uses = liquid.parse(subject, html=False, field="subject").analyze().globals
-    if any(use.segments != ["mailout", "id"] for use in uses.get("mailout", [])):
+    if _shows_subject(liquid.parse(subject, html=False, field="subject")):
         raise TemplateInvalid(
             "The subject can't show itself: of mailout, it may use mailout.id only.",
             field="subject",
         )
+
+
+def _shows_subject(template: BoundTemplate) -> bool:
+    """Whether it may show `mailout.subject`, in whichever way it is written."""
+    uses = template.analyze().globals.get("mailout", [])
+    return any(use.segments != ["mailout", "id"] for use in uses)
 
 
 def _meant(source: str, *, field: str) -> str:

@@ -31,6 +31,8 @@ def create(tmp_path: Path, dsn: str) -> Create:
     ("letter", "options", "said"),
     [("<p>\n{{ nmae }}</p>", (), "body_html, line 2: unknown variable “nmae”"),
      ("<p>{% if name %}</p>", (), "body_html"),
+     ("<p>\n<a href='https://e.example/?u=%7B%7B email'>x</a>", (), "body_html, line 2: the link"),
+     ("<p>{% if fields.n > true %}x{% endif %}</p>", (), "body_html, line 1"),
      ("<p>Hi</p>", ("--subject", "{{ mailout.subject }}"), "The subject"),
      ("<p>Hi</p>", ("--preheader", "{{ nmae }}"), "preheader")],
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import dedent
 from typing import Any
 from uuid import UUID
 
@@ -160,3 +161,28 @@ async def test_a_suspended_account_pauses_the_mailout_and_loses_nobody(
     assert "account" in shown["status_reason"]
     # The account's state may be known before the call under way is answered.
     await eventually(lambda: arrange.counts(mailout), until=lambda rows: rows == {"queued": 10})
+
+
+async def test_each_reader_gets_what_the_template_means_for_them(
+    service: Service, sandbox: SandboxServer, arrange: Arrange
+) -> None:
+    """Imported numbers, escaped links and the subject in the body, as SES pastes them."""
+    for name, points in (("Ann", "150"), ("Bob", " 9 "), (None, "")):
+        address = f"{name or 'nobody'}+news@example.com".lower()
+        await arrange.subscriber(address, name=name, fields={"points": points})
+    body = """
+        **{{ mailout.subject }},**{% if fields.points > 100 %}gold{% else %}silver{% endif %}
+        [shop](https://shop.example/?u=%7B%7B%20email%20%7D%7D)"""
+    mailout = await arrange.mailout(
+        subject="News for {{ name | default: 'you' }}", body_html=None, body_markdown=dedent(body)
+    )
+    await service.send(mailout)
+    await finished(service, mailout)
+    got = {m["to"][0].partition("+")[0]: sandbox.mail(m["message_id"]) for m in sandbox.mails()}
+    for who, name, metal in (("ann", "Ann", "gold"), ("bob", "Bob", "silver"),
+                             ("nobody", "you", "silver")):  # fmt: skip
+        assert got[who]["subject"] == f"News for {name}"
+        assert f"<strong>News for {name},</strong>{metal}" in got[who]["html"]
+        link = f"https://shop.example/?u={who}%2Bnews%40example.com"
+        assert f'href="{link}"' in got[who]["html"]
+        assert got[who]["text"].startswith(f"News for {name},{metal} shop ({link})\n")

@@ -38,6 +38,23 @@ async def mails(sandbox: SandboxServer, count: int) -> list[dict[str, Any]]:
     return await eventually(look, until=lambda found: len(found) == count)
 
 
+async def test_its_bodies_show_the_subject_without_the_mark(
+    service: Service, sandbox: SandboxServer, arrange: Arrange
+) -> None:
+    """As the readers will see it."""
+    await arrange.subscriber("ann@example.com", name="Ann & co")
+    await service.send(
+        await arrange.mailout(
+            "draft", subject="News for {{ name }}", body_html="<h1>{{ mailout.subject }}</h1>"
+        ),
+        test=True,
+    )
+    mail = (await mails(sandbox, 2))[0]
+    assert mail["subject"] == "[Test] News for Ann & co"
+    html = sandbox.mail(mail["message_id"])["html"]
+    assert "<h1>News for Ann &amp; co</h1>" in html
+
+
 async def test_it_goes_to_the_test_addresses_and_leaves_the_mailout_alone(
     service: Service, sandbox: SandboxServer, arrange: Arrange
 ) -> None:
