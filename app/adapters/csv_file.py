@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
+from app.domain.addresses import trimmed
 from app.errors import AppError
 
 DELIMITERS = (",", ";", "\t")
@@ -125,7 +126,7 @@ class CsvFile:
             if first is None:
                 raise CsvRefused(f"The file is empty: it needs a first line with {self._key}.")
             if first.problem is None:
-                names = [name.strip() for name in first.cells]
+                names = [trimmed(name) for name in first.cells]
                 has_key = self._key in (name.lower() for name in names)
                 readings.append((has_key, len(names), delimiter, names))
         if not readings:

@@ -28,6 +28,26 @@ _ENCODED_WORD = re.compile(r"=\?.*\?=")
 # Control characters, line and paragraph separators, halves of surrogate pairs.
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Zl", "Zp", "Cs"})
 
+# Full stops of East Asian keyboards, which separate labels as a dot does (UTS 46, section 2.3).
+_DOTS = str.maketrans("\u3002\uff0e\uff61", "...")
+
+# Characters that show nothing: Unicode's property Default_Ignorable_Code_Point. They come with
+# what is copied from web pages and spreadsheets.
+_INVISIBLE_RANGES = (
+    (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5),
+    (0x180B, 0x180F), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164),
+    (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3),
+    (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
+)  # fmt: skip
+_INVISIBLE = frozenset(chr(n) for first, last in _INVISIBLE_RANGES for n in range(first, last + 1))
+# In some scripts the two joiners make another domain of it.
+_INVISIBLE_IN_DOMAIN = _INVISIBLE - {"\u200c", "\u200d"}
+_BLANKS = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
+    "\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+_AROUND = _BLANKS + "".join(_INVISIBLE)
+
 
 class InvalidAddress(ValueError):
     """The text says why in plain words, without repeating the address."""
@@ -40,23 +60,22 @@ class InvalidName(ValueError):
 def ascii_address(address: str) -> str:
     """The one mailbox `address`, ready for the wire: ASCII, its domain lower-case Punycode.
 
-    Reserved domains such as example.com and .test are fine; whether a domain takes mail is not
-    asked. Raises InvalidAddress for everything that SES refuses or could read as more than one
-    mailbox: line breaks, lists, display names, quoted or non-ASCII local parts, address literals.
+    A host name that is ASCII is taken as it is, `xn--` or not: there are names in use that IDNA's
+    rules refuse. Reserved domains such as example.com and .test are fine; whether a domain takes
+    mail is not asked. Raises InvalidAddress for everything that SES refuses or could read as more
+    than one mailbox: line breaks, lists, display names, quoted or non-ASCII local parts, address
+    literals.
     """
     if _MAILBOX.fullmatch(address) and len(address) <= ADDRESS_MAX_CHARS:
         local, _, domain = address.partition("@")
-        # Two hyphens in a row may be Punycode, whose content is checked below.
-        if "--" not in domain:
-            return f"{local}@{domain.lower()}"
+        return f"{local}@{domain.lower()}"
     if problem := _problem(address):
         raise InvalidAddress(problem)
     local, _, domain = address.partition("@")
     try:
-        domain = idna.encode(domain, uts46=True, std3_rules=True).decode("ascii").lower()
+        encoded = f"{local}@{'.'.join(map(_ascii_label, domain.translate(_DOTS).split('.')))}"
     except UnicodeError as exc:  # idna's errors are subclasses
         raise InvalidAddress("the part after the @ is not a valid domain") from exc
-    encoded = f"{local}@{domain}"
     if len(encoded) > ADDRESS_MAX_CHARS:
         raise InvalidAddress(f"it is longer than {ADDRESS_MAX_CHARS} characters in Punycode")
     if not _MAILBOX.fullmatch(encoded):
@@ -65,12 +84,42 @@ def ascii_address(address: str) -> str:
 
 
 def canonical_address(address: str) -> str:
-    """The address as it is stored at import: `ascii_address` without surrounding whitespace.
+    """The one form of a mailbox: equal for every spelling of it, and what is put on the wire.
 
-    The local part keeps its case, as only its own mail server may say that case doesn't matter;
-    that two spellings are one subscriber is decided by the unique index on `lower(email)`.
+    As `ascii_address`, without surrounding blanks and invisible characters, and all in lower
+    case: no provider of note tells Ann@ from ann@. The database does the same for each subscriber
+    (`migrations/functions/addresses.sql`), which a test compares. Raises InvalidAddress.
     """
-    return ascii_address(address.strip())
+    if address.isascii():
+        return ascii_address(address.strip()).lower()
+    local, at, domain = trimmed(address).rpartition("@")
+    local = "".join(char for char in local if char not in _INVISIBLE)
+    domain = "".join(char for char in domain if char not in _INVISIBLE_IN_DOMAIN)
+    return ascii_address(f"{local}{at}{domain}").lower()
+
+
+def typed_address(text: str) -> str:
+    """An address as a person or a file gives it: `ascii_address` of what is `trimmed`.
+
+    An invisible character within is refused and named rather than dropped: it may stand where
+    another one was meant. Raises InvalidAddress.
+    """
+    address = trimmed(text)
+    local, _, domain = address.rpartition("@")
+    found = [char for char in local if char in _INVISIBLE]
+    found += [char for char in domain if char in _INVISIBLE_IN_DOMAIN]
+    if found:
+        name = unicodedata.name(found[0], "")
+        raise InvalidAddress(
+            f"it holds an invisible character (U+{ord(found[0]):04X}{name and f' {name}'}); "
+            "type it again without it"
+        )
+    return ascii_address(address)
+
+
+def trimmed(text: str) -> str:
+    """Without the blanks and invisible characters around it."""
+    return text.strip() if text.isascii() else text.strip(_AROUND)
 
 
 def format_mailbox(name: str | None, address: str) -> str:
@@ -99,6 +148,15 @@ def mask_address(address: str) -> str:
         return "•••"
     host, dot, tld = domain.rpartition(".")
     return f"{local[:1]}•••@{(host or domain)[:1]}•••{dot}{tld if dot else ''}"
+
+
+def _ascii_label(label: str) -> str:
+    """Raises UnicodeError for what no domain may hold."""
+    if not label.isascii():
+        label = idna.uts46_remap(label, std3_rules=True)
+        if "." in label:
+            raise UnicodeError("a character that stands for several")
+    return label.lower() if label.isascii() else idna.alabel(label).decode("ascii")
 
 
 def _phrase(name: str) -> str:

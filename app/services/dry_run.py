@@ -212,6 +212,10 @@ def rehearse(
         if row["status"] != "active":
             rehearsal.skip(row["status"])
             continue
+        if row["address"] is None:
+            rehearsal.skip("invalid_address")
+            rehearsal.problem(row["email"], "The address can't be mailed.", "invalid_address")
+            continue
         gaps: set[str] = set()
         recipient = Recipient(number, row["email"], 1, UUID(row["id"]), row["name"], row["fields"])
         built = builder.build(prepared, batch, recipient, gaps=gaps)

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from app.adapters.store import MailoutContent
-from app.domain.addresses import InvalidAddress, ascii_address
+from app.domain.addresses import InvalidAddress, ascii_address, canonical_address
 from app.domain.batches import Batch, Recipient, Result
 from app.domain.mail import (
     MAX_CALL_BYTES,
@@ -140,7 +140,7 @@ class MailBuilder:
         shows and this recipient lacks.
         """
         try:
-            to = ascii_address(recipient.email)
+            to = canonical_address(recipient.email)
         except InvalidAddress as exc:
             return _failed(recipient, "invalid_address", f"The address can't be mailed: {exc}.")
         try:

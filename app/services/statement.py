@@ -37,6 +37,8 @@ _SKIPPED = {
     "bounced": "The address had bounced before its turn.",
     "complained": "The recipient had reported a mail as spam before its turn.",
     "deleted": "The subscriber was deleted before its turn.",
+    "merged": "The same mailbox was subscribed twice and has another row here.",
+    "invalid_address": "The address can't be mailed.",
 }
 
 # By type, or by type and subtype where that says more (SES developer guide, "Bounce types").

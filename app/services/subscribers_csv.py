@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from app.adapters.csv_file import CsvFile, CsvRefused, Record
 from app.adapters.store import Store
-from app.domain.addresses import InvalidAddress, canonical_address
+from app.domain.addresses import InvalidAddress, trimmed, typed_address
 from app.domain.csv_cells import protect, read_tags, restore, write_tags, write_value
 
 COLUMNS = ("email", "name", "status", "tags")
@@ -119,12 +119,22 @@ async def export_csv(store: Store, out: TextIO, *, status: str | None = None) ->
 
 
 def _cells(subscriber: dict[str, Any], names: list[str]) -> Iterator[str]:
-    yield protect(subscriber["email"])
+    yield protect(_importable(subscriber))
     yield protect(subscriber["name"] or "")
     yield subscriber["status"]
     yield protect(write_tags(subscriber["tags"]))
     for name in names:
         yield protect(write_value(subscriber["fields"].get(name)))
+
+
+def _importable(subscriber: dict[str, Any]) -> str:
+    """The email as it is written, unless the import would refuse that: then the address."""
+    email: str = subscriber["email"]
+    try:
+        typed_address(email)
+    except InvalidAddress:
+        return subscriber["address"] or email
+    return email
 
 
 def _column_name(field_name: str) -> str:
@@ -170,10 +180,10 @@ class _Columns:
         cells = self._checked(record.cells)
         known = {name: cells[index] for name, index in self._known.items()}
         try:
-            email = canonical_address(known["email"])
+            email = typed_address(known["email"])
         except InvalidAddress as exc:
             raise _RowRefused(
-                f"the address can't be used: {exc}" if known["email"].strip() else "no address"
+                f"the address can't be used: {exc}" if trimmed(known["email"]) else "no address"
             ) from exc
         return {
             "email": email,
@@ -220,7 +230,7 @@ def _chunks(
         except _RowRefused as exc:
             report.refuse(record.line, str(exc))
             continue
-        # Addresses are ASCII here, so this is what the database's unique index compares.
+        # ASCII by now, so this is the canonical form, of which the database has one.
         address = subscriber["email"].lower().encode("ascii")
         digest = hashlib.blake2b(address, digest_size=_DIGEST_BYTES).digest()
         if digest in seen:

@@ -131,7 +131,7 @@ begin
            set status = p_event ->> 'suppresses',
                bounce_type = coalesce(v_bounce, bounce_type),
                bounce_subtype = coalesce(p_event ->> 'bounce_subtype', bounce_subtype)
-         where id = (select subscriber_id from send_logs where id = p_log)
+         where id = (select subscriber_of(subscriber_id) from send_logs where id = p_log)
            and subscriber_rank(status) < subscriber_rank(p_event ->> 'suppresses');
     end if;
     return v_change;

@@ -74,7 +74,7 @@ begin
     v_next := greatest(v_bucket.next_token_at,
                        v_now - make_interval(secs => (v_capacity - 1) / v_bucket.rate));
     if v_next > v_now + make_interval(secs => 2 + 2 * v_capacity / v_bucket.rate) then
-        v_next := v_now - make_interval(secs => (v_capacity - 1) / v_bucket.rate);
+        v_next := v_now;
     end if;
     -- Beyond the first, whole batches only.
     v_most := floor(least(cardinality(v_attempts),
@@ -124,7 +124,9 @@ begin
                attempts = l.attempts + (s.status is not distinct from 'active' or p_test)::integer,
                next_attempt_at = null
           from unnest(v_ids, v_people) with ordinality as due (id, subscriber_id, n)
-          left join subscribers s on s.id = due.subscriber_id
+          left join lateral (
+              select case when address is null then 'invalid_address' else status end as status, name, fields
+                from subscribers where id = due.subscriber_id) s on true
          where l.id = due.id
         returning l.id, l.email, l.attempts, l.attempt_id, l.subscriber_id, l.status, s.name, s.fields
     ), batches as (

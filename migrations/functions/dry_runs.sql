@@ -5,7 +5,7 @@ declare
     v_tags text[] := (select audience_tags(audience) from mailouts where id = p_mailout);
 begin
     return (select coalesce(jsonb_agg(jsonb_build_object(
-                       'id', s.id, 'email', s.email, 'name', s.name, 'fields', s.fields,
+                       'id', s.id, 'email', s.email, 'address', s.address, 'name', s.name, 'fields', s.fields,
                        'status', s.status) order by s.id), '[]')
               from (select * from subscribers
                      where id > p_after and (v_tags is null or tags && v_tags)

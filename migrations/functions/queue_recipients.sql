@@ -1,7 +1,8 @@
 -- Queue the next slice of a started mailout's audience, at most p_limit subscribers. Idempotent
 -- and resumable: the cursor moves in the same transaction, and the unique key refuses a second
 -- row. Only those subscribed before the start are taken; who left since then is `skipped`, and
--- after a cancel the rest is `cancelled`, so that the closing statement adds up.
+-- after a cancel the rest is `cancelled`, and without a usable address somebody is `failed` at once, so
+-- that the closing statement adds up.
 create or replace function queue_recipients(p_mailout uuid, p_limit integer) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 declare
@@ -24,20 +25,25 @@ begin
                      then (v_mailout.canary ->> 'share')::numeric end;
 
     with slice as materialized (
-        select s.id, s.email, s.status from subscribers s
+        select s.id, s.email, s.address, s.status from subscribers s
          where s.id > v_queue.cursor and s.created_at <= v_mailout.started_at
            and (s.status = 'active' or s.status_updated_at > v_mailout.started_at)
            and (v_tags is null or s.tags && v_tags)
          order by s.id limit p_limit
     ), positioned as (
-        select id, row_number() over (order by split_part(lower(email), '@', -1), md5(lower(email))) as at
-          from slice where v_canary is not null and status = 'active'
+        select id, row_number() over (order by split_part(address, '@', -1), md5(address)) as at
+          from slice where v_canary is not null and status = 'active' and address is not null
     ), inserted as (
-        insert into send_logs (mailout_id, subscriber_id, email, status, error_code, canary)
+        insert into send_logs (mailout_id, subscriber_id, email, status, error_code, error_message, canary)
         select p_mailout, id, email,
                case when v_mailout.status = 'cancelled' then 'cancelled'
-                    when status = 'active' then 'queued' else 'skipped' end,
-               case when v_mailout.status <> 'cancelled' and status <> 'active' then status end,
+                    when status <> 'active' then 'skipped'
+                    when address is null then 'failed' else 'queued' end,
+               case when v_mailout.status = 'cancelled' then null
+                    when status <> 'active' then status
+                    when address is null then 'invalid_address' end,
+               case when v_mailout.status <> 'cancelled' and status = 'active' and address is null
+                    then format('The address can''t be mailed: %s.', (read_address(email)).problem) end,
                case when v_canary is not null and is_canary(at, v_canary) then true end
           from slice left join positioned using (id)
         on conflict do nothing

@@ -20,8 +20,10 @@ begin
     return null;
 end $$;
 
+-- An address that is set for the first time is no change of the subscriber.
 create or replace trigger subscribers_before_update before update on subscribers
-    for each row execute function subscribers_before_update();
+    for each row when (old.address is not null or new.address is null)
+    execute function subscribers_before_update();
 create or replace trigger subscribers_after_leaving after update of status on subscribers
     for each row when (new.status <> 'active' and old.status = 'active')
     execute function subscribers_after_leaving();

@@ -9,11 +9,11 @@ language sql set search_path = public, pg_temp as $$
                (select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(r.fields)
                  where s.fields ->> key is distinct from value #>> '{}') as fields
           from jsonb_to_recordset(p_rows) as r (email text, name text, tags text[], fields jsonb)
-          left join subscribers s on lower(s.email) = lower(r.email)
+          left join subscribers s on s.address = canonical_address(r.email)
     ), written as (
         insert into subscribers as s (email, name, tags, fields)
         select email, name, tags, fields from given
-        on conflict (lower(email)) do update
+        on conflict (address) do update
            set name = coalesce(excluded.name, s.name),
                tags = s.tags || array(select unnest(excluded.tags) except select unnest(s.tags)),
                fields = s.fields || excluded.fields
@@ -27,16 +27,28 @@ language sql set search_path = public, pg_temp as $$
         'unchanged', jsonb_array_length(p_rows) - count(*)) from written;
 $$;
 
--- In the order of their addresses, after p_after.
+-- In the order of their addresses, after the email p_after; last those without an address.
 create or replace function list_subscribers(
     p_limit integer, p_status text default null, p_after text default null)
-returns jsonb language sql stable set search_path = public, pg_temp as $$
-    select coalesce(jsonb_agg(to_jsonb(s) order by lower(s.email)), '[]')
-      from (select * from subscribers
-             where (p_status is null or status = p_status)
-               and lower(email) > lower(coalesce(p_after, ''))
-             order by lower(email) limit p_limit) s;
-$$;
+returns jsonb language plpgsql stable set search_path = public, pg_temp as $$
+declare
+    v_after text collate "C" := canonical_address(p_after);
+begin
+    return (
+        with page as (
+            (select * from subscribers
+              where address > coalesce(v_after, '') and (v_after is not null or p_after is null)
+                and (p_status is null or status = p_status)
+              order by address limit p_limit)
+            union all
+            (select * from subscribers
+              where address is null and (v_after is not null or email > coalesce(p_after, ''))
+                and (p_status is null or status = p_status)
+              order by email limit p_limit)
+            limit p_limit
+        )
+        select coalesce(jsonb_agg(to_jsonb(page) order by address, email), '[]') from page);
+end $$;
 
 -- The names that any subscriber's fields have, in the order of their bytes: an export's columns.
 create or replace function subscriber_field_names() returns jsonb

@@ -62,8 +62,8 @@ create or replace function compare_suppressed(p_emails jsonb) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object('active', count(*) filter (where s.status = 'active'),
                               'left', count(*) filter (where s.status in ('bounced', 'complained')))
-      from (select distinct lower(e) as email from jsonb_array_elements_text(p_emails) e) listed
-      join subscribers s on lower(s.email) = listed.email;
+      from (select distinct canonical_address(e) as address from jsonb_array_elements_text(p_emails) e) listed
+      join subscribers s using (address);
 $$;
 
 create or replace function end_suppression_check(

@@ -12,7 +12,7 @@ declare
 begin
     for v_table in
         select format('public.%I', t)::regclass from unnest(array[
-            'subscribers', 'mailouts', 'mailout_snapshots', 'mailout_queues', 'send_logs',
+            'subscriber_aliases', 'subscribers', 'mailouts', 'mailout_snapshots', 'mailout_queues', 'send_logs',
             'send_batches', 'executors', 'send_rates', 'send_requests', 'ses_events',
             'mailout_tests', 'dry_runs', 'event_counts', 'ended_sessions',
             'guard_figures', 'guard_hours', 'refused_messages', 'suppression_checks', 'owner_notices',
@@ -37,7 +37,9 @@ begin
 
     for v_function in select p.oid::regprocedure from pg_proc p where p.pronamespace = 'public'::regnamespace
         and p.proname = any (array[
-            'hold_empty_mailout', 'queue_again_if_empty',
+            'hold_empty_mailout', 'queue_again_if_empty', 'canonical_address', 'read_address', 'ascii_domain',
+            'ascii_label', 'lower_letters', 'punycode', 'subscribers_set_address', 'subscriber_of',
+            'merge_subscribers', 'merge_ledger', 'ledger_weight', 'unify_subscribers', 'unusable_addresses',
             'schema_status', 'mailout_content', 'mailout_content_hash', 'find_mailout',
             'snapshot_content', 'find_send_request', 'audience_tags', 'count_audience', 'has_audience',
             'claim_mailout', 'queue_recipients', 'sender_work', 'heartbeat', 'is_alive',

@@ -49,7 +49,7 @@ async def test_everybody_is_accounted_for_and_nothing_is_sent(
     service: Service, sandbox: SandboxServer, arrange: Arrange
 ) -> None:
     await arrange.subscribers(1_100)  # more than two pages
-    await arrange.subscriber("bad address")
+    await arrange.unusable_subscriber("bad address")
     for status in ("unsubscribed", "bounced", "complained"):
         await arrange.subscriber(status=status)
     mailout = await arrange.mailout(subject="Hi {{ name }}")

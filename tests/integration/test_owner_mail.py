@@ -46,7 +46,7 @@ async def test_a_sent_mailout_is_told_with_its_closing_figures(
     service: Service, sandbox: SandboxServer, arrange: Arrange
 ) -> None:
     await arrange.subscribers(3)
-    await arrange.subscriber("two@example.com, three@example.com")
+    await arrange.unusable_subscriber("two@example.com, three@example.com")
     mailout = await arrange.mailout(subject="News for {{ name }}")
     await service.send(mailout)
     await told(arrange)
@@ -120,7 +120,7 @@ async def test_each_pause_by_a_person_or_guard_is_told(
 async def test_a_failed_mailout_is_told_with_what_to_do(
     service: Service, sandbox: SandboxServer, arrange: Arrange
 ) -> None:
-    await arrange.subscriber("not an address")
+    await arrange.unusable_subscriber("not an address")
     mailout = await arrange.mailout()
     await service.send(mailout)
     await told(arrange)

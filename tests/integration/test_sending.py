@@ -92,8 +92,8 @@ async def test_an_address_that_ses_would_refuse_fails_alone_with_a_reason(
     service: Service, sandbox: SandboxServer, arrange: Arrange
 ) -> None:
     await arrange.subscribers(3)
-    await arrange.subscriber("two@example.com, three@example.com")
-    await arrange.subscriber("ünïcode@example.com")
+    await arrange.unusable_subscriber("two@example.com, three@example.com")
+    await arrange.unusable_subscriber("ünïcode@example.com")
     mailout = await arrange.mailout()
     await service.send(mailout)
     shown = await finished(service, mailout)

@@ -88,6 +88,64 @@ async def test_columns_become_name_tags_and_fields(
     ]
 
 
+async def test_invisible_characters_around_an_address_are_dropped_and_named_within(
+    direct_store: Store, arrange: Arrange, file: Path
+) -> None:
+    """As web pages and spreadsheets leave them, after as many byte order marks as there may be."""
+    report = await imported(
+        direct_store,
+        file,
+        "\ufeff\ufeffemail,name\n"
+        "\u200banna@example.com\u202c,Anna\n"
+        "\u202abob@example.com\u00a0,Bob\n"
+        "ca\u00adrl@example.com,Carl\n"
+        "hi@xn--i-7iq.ws,\n"
+        "hi@r3---sn.example,\n",
+    )
+    assert (report.added, report.refused) == (4, 1)
+    [(line, reason)] = reasons(report)
+    assert line == 4
+    assert "U+00AD SOFT HYPHEN" in reason
+    assert [row["email"] for row in await stored(arrange)] == [
+        "anna@example.com",
+        "bob@example.com",
+        "hi@r3---sn.example",
+        "hi@xn--i-7iq.ws",
+    ]
+
+
+async def test_a_file_names_those_who_are_there_by_any_spelling(
+    direct_store: Store, arrange: Arrange, file: Path
+) -> None:
+    """Of the file itself too: one mailbox is one subscriber."""
+    await arrange.subscriber("Ann@Exämple.de", name="Ann")
+    report = await imported(
+        direct_store,
+        file,
+        "email,city\nANN@xn--exmple-cua.de,Ulm\nann@exämple.de,Bonn\n",
+    )
+    assert (report.updated, report.duplicates_in_file) == (1, 1)
+    [row] = await stored(arrange)
+    assert (row["email"], row["name"], row["fields"]) == ("Ann@Exämple.de", "Ann", {"city": "Ulm"})
+
+
+async def test_what_was_written_elsewhere_is_exported_such_that_it_can_be_imported(
+    direct_store: Store, arrange: Arrange, file: Path
+) -> None:
+    """An invisible character that came by SQL doesn't lose anybody."""
+    await arrange.subscriber("an\u00adn@Example.com")
+    await arrange.subscriber("Bob@exämple.de")
+    content = await exported(direct_store)
+    await arrange.sql.execute("delete from subscribers")
+    report = await imported(direct_store, file, content)
+    assert (report.added, report.refused) == (2, 0)
+    addresses = await arrange.sql.execute("select address from subscribers order by address")
+    assert [row["address"] for row in await addresses.fetchall()] == [
+        "ann@example.com",
+        "bob@xn--exmple-cua.de",
+    ]
+
+
 async def test_importing_again_changes_nothing(store: Store, arrange: Arrange, file: Path) -> None:
     content = "email,name,tags,city\na@example.com,Anna,news,Berlin\nb@example.com,,,\n"
     await imported(store, file, content)

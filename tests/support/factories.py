@@ -30,6 +30,14 @@ class Arrange:
             row["fields"] = Jsonb(row["fields"])
         return await self._insert("subscribers", row)
 
+    async def unusable_subscriber(self, email: str, **columns: Any) -> UUID:
+        """One from before the database refused what can't be mailed: without an address."""
+        await self.sql.execute("set session_replication_role = replica")  # no triggers
+        try:
+            return await self.subscriber(email, **columns)
+        finally:
+            await self.sql.execute("reset session_replication_role")
+
     async def subscribers(self, count: int) -> None:
         await self.sql.execute(
             "insert into subscribers (email, name, created_at) "

@@ -131,22 +131,6 @@ def test_many_alike_refusals_are_not_asked_for_one_by_one() -> None:
     assert delivery.calls == len(ses.bulk) <= 30
 
 
-@pytest.mark.parametrize("other", [25, 31, 49])
-def test_another_reason_in_the_second_half_costs_only_those_it_is_about(other: int) -> None:
-    """The first half is refused for one reason; in the second, one recipient spoils the call for
-    another. All others of that half get their mail."""
-
-    def refuse(ids: list[int]) -> Answer | None:
-        if ids[0] < 25:
-            return BAD
-        return refused_call("BadRequestException", 400, "Other.", 2) if other in ids else None
-
-    ses = Ses(refuse)
-    delivery = deliver(ses)
-    assert set(ses.accepted) == set(range(25, 50)) - {other}
-    assert outcomes(delivery) == {"failed": 26, "sent": 24}
-
-
 @given(st.sets(st.integers(0, 49)), st.booleans())
 def test_whoever_spoils_it_nobody_is_sent_twice_and_nobody_is_forgotten(
     poison: set[int], named: bool

@@ -1,0 +1,18 @@
+-- One mailbox, one subscriber. `email` stays as people wrote it; `address` is its canonical form
+-- (functions/addresses.sql), which a trigger sets. It is filled, and what stands twice is merged, by
+-- functions/zy_unify_subscribers.sql, as that needs the functions. null: an email that was there
+-- before and can't be mailed; no new one can be written.
+alter table subscribers add column address text collate "C";
+create unique index subscribers_address on subscribers (address);
+create index subscribers_without_address on subscribers (email) where address is null;
+
+-- Subscribers that were merged into another one: their ids are in unsubscribe links, and in rows of
+-- the ledger for mailouts that both got. was: the row as it was.
+create table subscriber_aliases (
+    id            uuid primary key,
+    subscriber_id uuid not null references subscribers on delete cascade,
+    was           jsonb not null,
+    merged_at     timestamptz not null default now()
+);
+create index subscriber_aliases_subscriber_id on subscriber_aliases (subscriber_id);
+alter table subscriber_aliases enable row level security;

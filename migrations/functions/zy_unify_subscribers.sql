@@ -1,0 +1,63 @@
+-- Gives every subscriber its address, and makes one of those who have the same. Run whenever the
+-- functions are put: it also takes in rows that were put aside, once the rules can read them.
+-- Answers how many got an address, how many were merged into others, and how many have none.
+create or replace function unify_subscribers() returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_read    bigint;
+    v_merged  bigint := 0;
+    v_from    uuid;
+    v_into    uuid;
+begin
+    -- Nobody writes a subscriber meanwhile, so that no row is missed; reading goes on.
+    lock table subscribers in share row exclusive mode;
+    create temporary table read_addresses on commit drop as
+        select id, (read_address(email)).address from subscribers where address is null;
+    delete from read_addresses where address is null;
+    create index on read_addresses (address);
+    analyze read_addresses;
+
+    -- The oldest of each mailbox stays.
+    for v_from, v_into in
+        with same as (
+            select id, address from read_addresses
+            union all
+            select s.id, s.address from subscribers s where s.address in (select address from read_addresses)
+        ), ranked as (
+            select same.id, first_value(same.id) over mailbox as first, row_number() over mailbox as n
+              from same join subscribers s on s.id = same.id
+             where same.address in (select address from same group by address having count(*) > 1)
+            window mailbox as (partition by same.address order by s.created_at, s.id)
+        )
+        select id, first from ranked where n > 1
+    loop
+        perform merge_subscribers(v_from, v_into);
+        v_merged := v_merged + 1;
+    end loop;
+    if v_merged > 0 then
+        -- A merged subscriber has the tags of both: who is being queued is looked at anew.
+        update mailout_queues set cursor = default where done_at is null;
+    end if;
+
+    update subscribers s set address = r.address from read_addresses r
+     where r.id = s.id and s.address is null;
+    get diagnostics v_read = row_count;
+    drop table read_addresses;
+    drop index if exists subscribers_email;   -- by the locale's lower case, before there were addresses
+    return jsonb_build_object('read', v_read, 'merged', v_merged,
+                              'unusable', (select count(*) from subscribers where address is null));
+end $$;
+
+-- Who can't be mailed, and why: subscribers from before there were addresses. To be corrected or deleted.
+create or replace function unusable_addresses()
+returns table (id uuid, email text, status text, problem text)
+language sql stable set search_path = public, pg_temp as $$
+    select s.id, s.email, s.status, (read_address(s.email)).problem
+      from subscribers s where s.address is null order by s.email;
+$$;
+
+select unify_subscribers();
+
+-- From here on. Not before, so that the rows above needn't be read twice.
+create or replace trigger subscribers_set_address before insert or update of email, address on subscribers
+    for each row execute function subscribers_set_address();
