@@ -119,10 +119,20 @@ class Unavailable(AppError):
     status, code, title = 503, "unavailable", "Temporarily unavailable"
 
 
+class SesSilent(Unavailable):
+    """SES can't be reached or gives no answer. A refusal is an answer."""
+
+
 class DatabaseUnavailable(Unavailable):
     """The database can't be reached or can't take work. Nothing is known to have changed."""
 
     code, title = "database_unavailable", "The database can't be reached"
+
+
+class UnreadableAnswer(Unavailable):
+    """The database, or something in its place, answered what no function of ours answers."""
+
+    code, title = "database_unavailable", "The database's answer can't be read"
 
 
 class DatabaseError(AppError):

@@ -15,6 +15,7 @@ from app.adapters.connection_string import read_connection_string
 from app.adapters.embedded import EmbeddedPostgres
 from app.adapters.migrations import check_schema, migrate
 from app.adapters.postgres import PostgresDatabase
+from app.domain.backoff import backoff_seconds
 from app.errors import DatabaseUnavailable
 from app.ports import Database
 from app.settings import Settings
@@ -101,7 +102,7 @@ async def _await(database: Database, stopping: asyncio.Event) -> None:
 
 async def _until_there(database: Database) -> None:
     """Raises ConfigurationError, DatabaseError: these don't pass by themselves."""
-    pause, said_at = 0.1, float("-inf")
+    tries, said_at = 0, float("-inf")
     while True:
         try:
             return await _check(database)
@@ -109,8 +110,8 @@ async def _until_there(database: Database) -> None:
             if time.monotonic() - said_at >= SAY_SECONDS:
                 said_at = time.monotonic()
                 log.warning("database_waits", error=exc.detail)
-        await asyncio.sleep(pause)
-        pause = min(RETRY_SECONDS, 2 * pause)
+        tries += 1
+        await asyncio.sleep(backoff_seconds(tries, 1.0, base=0.1, cap=RETRY_SECONDS))
 
 
 @asynccontextmanager

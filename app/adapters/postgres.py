@@ -16,11 +16,15 @@ from psycopg.types.json import Jsonb, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
 from app.adapters.silence import WAITED_FOR, Silence
-from app.adapters.sqlstates import is_outage, outage, retrying_conflicts
+from app.adapters.sqlstates import UNWRITABLE, is_outage, outage, retrying_conflicts
+from app.domain.untrusted import plain
 from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
 
 # A call that takes longer is given up; SQL functions work in slices far below this.
 CALL_SECONDS = 30.0
+
+# Of what the database says in an error: longer than any of our own messages.
+MESSAGE_CHARS = 1_000
 
 # A server that refuses us for good, in its words or a pooler's: libpq keeps the SQLSTATE of a
 # failed connection to itself. Other words, also these in another language, are waited for.
@@ -164,6 +168,10 @@ class PostgresDatabase:
                 connection.answered_at = time.monotonic()
         except psycopg.Error as error:
             raise _translated(error) from error
+        except orjson.JSONDecodeError as error:
+            raise DatabaseUnavailable("The database's answer can't be read") from error
+        except (TypeError, UnicodeEncodeError) as error:  # half of a surrogate pair, for one
+            raise DatabaseError("The arguments can't be written", sqlstate=UNWRITABLE) from error
         return row[0] if row else None
 
     async def _check(self, connection: _Connection) -> None:
@@ -235,4 +243,6 @@ def _translated(error: psycopg.Error) -> DatabaseUnavailable | DatabaseError:
         return DatabaseUnavailable(outage(error.sqlstate))
     if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
         return DatabaseUnavailable("The database can't be reached, or the connection broke")
-    return DatabaseError(error.diag.message_primary or str(error), sqlstate=error.sqlstate)
+    words = plain(error.diag.message_primary or str(error), MESSAGE_CHARS)
+    unwritable = error.sqlstate is None and isinstance(error, psycopg.DataError)
+    return DatabaseError(words, sqlstate=UNWRITABLE if unwritable else error.sqlstate)

@@ -6,10 +6,11 @@ after a timeout or a reset, and SES has no idempotency token: each may be accept
 
 from __future__ import annotations
 
+import math
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import (
-    BotoCoreError,
     ClientError,
     ConnectTimeoutError,
     EndpointConnectionError,
@@ -39,7 +39,8 @@ from app.domain.mail import (
 )
 from app.domain.render import Compiled
 from app.domain.ses_answers import Answer, entry_answer, refused_call
-from app.errors import Unavailable
+from app.domain.untrusted import page_words, plain
+from app.errors import SesSilent, Unavailable
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -77,11 +78,14 @@ class Fence:
 @dataclass
 class _Call:
     """One request. body: its ready JSON, if boto3 shouldn't write it. left: it got past the fence,
-    so bytes of it may be on their way."""
+    so bytes of it may be on their way. status, text: of the answer as it came, for those that
+    boto3 can't read."""
 
     fence: Fence
     body: bytes | None = None
     left: bool = False
+    status: int = 0
+    text: str = ""
 
 
 def aws_client(settings: Settings, service: str, *, region: str | None, **config: Any) -> Any:
@@ -137,6 +141,7 @@ class SesSender:
         self._client.meta.events.register("before-send.sesv2", self._check_fence)
         # Fires before signing.
         self._client.meta.events.register("before-call.sesv2.SendBulkEmail", self._use_ready_body)
+        self._client.meta.events.register("before-parse.sesv2", self._note_answer)
 
     def _use_ready_body(self, params: dict[str, Any], **_: Any) -> None:
         call: _Call | None = getattr(self._local, "call", None)
@@ -148,6 +153,12 @@ class SesSender:
         if call is not None:
             call.fence.check()
             call.left = True
+
+    def _note_answer(self, response_dict: dict[str, Any], **_: Any) -> None:
+        call: _Call | None = getattr(self._local, "call", None)
+        if call is not None and response_dict["status_code"] >= 300:
+            call.status = response_dict["status_code"]
+            call.text = response_dict["body"][:_KEPT_BYTES].decode("utf-8", "replace")
 
     @contextmanager
     def _fenced(self, call: _Call) -> Iterator[None]:
@@ -166,14 +177,7 @@ class SesSender:
                 response = self._client.send_bulk_email(DefaultContent={}, BulkEmailEntries=[])
         except Exception as exc:  # noqa: BLE001  every way a call can end is an answer
             return [_failed_call(exc, call, len(entries))] * len(entries)
-        results = response.get("BulkEmailEntryResults")
-        if not isinstance(results, list) or len(results) != len(entries):
-            # A cut answer parses as a success without results. SES may have accepted all.
-            return [_UNREADABLE] * len(entries)
-        return [
-            entry_answer(result.get("Status", ""), result.get("MessageId"), result.get("Error"))
-            for result in results
-        ]
+        return _entry_answers(response, len(entries))
 
     def send_single(
         self, compiled: Compiled, envelope: Envelope, mail: Mail, fence: Fence
@@ -203,8 +207,7 @@ class SesSender:
                 response = self._client.send_email(**request)
         except Exception as exc:  # noqa: BLE001  every way a call can end is an answer
             return _failed_call(exc, call, 1)
-        message_id = response.get("MessageId")
-        return Answer("sent", message_id=message_id) if message_id else _UNREADABLE
+        return _single_answer(response)
 
     def send_notice(
         self,
@@ -226,15 +229,11 @@ class SesSender:
         try:
             with self._fenced(call):
                 if not bulk:
-                    message_id = self._client.send_email(**request).get("MessageId")
-                    return Answer("sent", message_id=message_id) if message_id else _UNREADABLE
-                results = self._client.send_bulk_email(**request).get("BulkEmailEntryResults")
+                    return _single_answer(self._client.send_email(**request))
+                [answer] = _entry_answers(self._client.send_bulk_email(**request), 1)
         except Exception as exc:  # noqa: BLE001  every way a call can end is an answer
             return _failed_call(exc, call, 1)
-        if not isinstance(results, list) or len(results) != 1:
-            return _UNREADABLE
-        [result] = results
-        return entry_answer(result.get("Status", ""), result.get("MessageId"), result.get("Error"))
+        return answer
 
     def suppressed_page(self, token: str | None) -> tuple[list[Suppressed], str | None]:
         """Up to 1,000 addresses of the account's suppression list, and the next page's token.
@@ -244,28 +243,28 @@ class SesSender:
         page: dict[str, Any] = {"PageSize": 1000} | ({"NextToken": token} if token else {})
         try:
             response = self._client.list_suppressed_destinations(**page)
-        except (ClientError, BotoCoreError) as exc:
-            raise Unavailable(f"SES did not answer ListSuppressedDestinations: {exc}") from exc
-        listed = response.get("SuppressedDestinationSummaries", [])
-        found = [Suppressed(each["EmailAddress"], each["LastUpdateTime"]) for each in listed]
+            listed = response.get("SuppressedDestinationSummaries", [])
+            found = [Suppressed(plain(each["EmailAddress"]), each["LastUpdateTime"])
+                     for each in listed]  # fmt: skip
+        except Exception as exc:  # a strange answer is one with members missing
+            raise _not_answered("ListSuppressedDestinations", exc) from exc
         return found, response.get("NextToken")
 
     def get_account(self) -> Account:
-        """Raises Unavailable, in plain words, when SES doesn't answer or refuses."""
+        """Raises Unavailable, in plain words, when SES refuses, and SesSilent when there is no
+        answer, or one that makes no sense."""
+        call = _Call(Fence(math.inf))
         try:
-            response = self._client.get_account()
-            quota = response["SendQuota"]
-            quota["MaxSendRate"], quota["Max24HourSend"]
-        except Exception as exc:  # a cut or strange answer parses as one with members missing
-            raise Unavailable(f"SES did not answer GetAccount: {exc}") from exc
-        return Account(
-            max_send_rate=float(quota["MaxSendRate"]),
-            max_24h_send=float(quota["Max24HourSend"]),
-            sent_last_24h=float(quota.get("SentLast24Hours", 0)),
-            sending_enabled=bool(response.get("SendingEnabled", True)),
-            enforcement_status=str(response.get("EnforcementStatus", "HEALTHY")),
-            production_access=bool(response.get("ProductionAccessEnabled", True)),
-        )
+            with self._fenced(call):
+                response = self._client.get_account()
+        except Exception as exc:
+            silent = _failed_call(exc, call, 1).halt == "unreachable"
+            raise _not_answered("GetAccount", exc, silent=silent) from exc
+        try:
+            return _account(response)
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            # A cut answer parses as one with members missing.
+            raise _not_answered("GetAccount", exc, silent=True) from exc
 
     def identity(self, name: str) -> dict[str, Any] | None:
         """GetEmailIdentity; None when the account doesn't have it. Raises Unavailable."""
@@ -283,9 +282,13 @@ class SesSender:
             return dict(getattr(self._client, operation)(**arguments))
         except self._client.exceptions.NotFoundException:
             return None
-        except (ClientError, BotoCoreError) as exc:
-            raise Unavailable(f"SES did not answer {operation}: {exc}") from exc
+        except Exception as exc:
+            raise _not_answered(operation, exc) from exc
 
+
+_KEPT_BYTES = 20_000
+"""Of an answer that boto3 can't read: where its words are."""
+_MESSAGE_ID_MAX_CHARS = 255
 
 _UNREADABLE = Answer(
     "unknown",
@@ -295,12 +298,69 @@ _UNREADABLE = Answer(
 )
 
 
+def _entry_answers(response: Mapping[str, Any], entries: int) -> list[Answer]:
+    """An answer for each entry of a bulk call."""
+    results = response.get("BulkEmailEntryResults")
+    if not isinstance(results, list) or len(results) != entries:
+        # A cut answer parses as a success without results. SES may have accepted all.
+        return [_UNREADABLE] * entries
+    return [_entry_answer(result) for result in results]
+
+
+def _entry_answer(result: object) -> Answer:
+    if not isinstance(result, dict):
+        return _UNREADABLE
+    return entry_answer(
+        plain(result.get("Status")),
+        _message_id(result.get("MessageId")),
+        plain(result.get("Error")) or None,
+    )
+
+
+def _single_answer(response: Mapping[str, Any]) -> Answer:
+    message_id = _message_id(response.get("MessageId"))
+    return Answer("sent", message_id=message_id) if message_id else _UNREADABLE
+
+
+def _message_id(value: object) -> str | None:
+    """None for what can't be an id of SES: its events could never be found by it."""
+    if not isinstance(value, str) or not 0 < len(value) <= _MESSAGE_ID_MAX_CHARS:
+        return None
+    return value if value.isascii() and value.isprintable() and " " not in value else None
+
+
+def _account(response: Mapping[str, Any]) -> Account:
+    """Raises KeyError, TypeError, ValueError for an answer that makes no sense."""
+    quota = response["SendQuota"]
+    rate, daily = float(quota["MaxSendRate"]), float(quota["Max24HourSend"])
+    used = float(quota.get("SentLast24Hours", 0))
+    if not (math.isfinite(rate) and math.isfinite(daily) and math.isfinite(used)):
+        raise ValueError("a quota is not a number")
+    return Account(
+        max_send_rate=rate,
+        max_24h_send=daily,
+        sent_last_24h=used,
+        sending_enabled=bool(response.get("SendingEnabled", True)),
+        enforcement_status=plain(response.get("EnforcementStatus", "HEALTHY")),
+        production_access=bool(response.get("ProductionAccessEnabled", True)),
+    )
+
+
+def _not_answered(operation: str, exc: Exception, *, silent: bool = False) -> Unavailable:
+    why = page_words(str(exc)) or type(exc).__name__
+    return (SesSilent if silent else Unavailable)(f"SES did not answer {operation}: {why}")
+
+
 def _failed_call(exc: Exception, call: _Call, entries: int) -> Answer:
     """A call that gave no result: certainly not accepted, refused, or unknown."""
     if isinstance(exc, ClientError):
         error = exc.response.get("Error", {})
-        status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return refused_call(error.get("Code", ""), status, error.get("Message", ""), entries)
+        status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", call.status)
+        return refused_call(
+            plain(error.get("Code")), status, page_words(error.get("Message")), entries
+        )
+    if 300 <= call.status < 500:  # boto3 can't read it, because it isn't of AWS's form
+        return refused_call("", call.status, page_words(call.text), entries)
     if isinstance(exc, LeaseLost):
         return Answer("requeue", "lease_lost", str(exc))
     if isinstance(exc, (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)):
@@ -311,7 +371,7 @@ def _failed_call(exc: Exception, call: _Call, entries: int) -> Answer:
         )
     if not call.left:  # no credentials, no region, an unusable request
         return Answer(
-            "requeue", "not_prepared", f"{type(exc).__name__}: {exc}", halt="configuration"
+            "requeue", "not_prepared", plain(f"{type(exc).__name__}: {exc}"), halt="configuration"
         )
     return Answer(
         "unknown", "no_answer", "The connection ended before SES answered.", halt="unreachable"

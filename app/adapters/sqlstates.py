@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from app.domain.backoff import backoff_seconds
 from app.errors import DatabaseError
 
 Answer = TypeVar("Answer")
@@ -24,6 +25,12 @@ _OUTAGES = (
 # Serialization failure and deadlock: rolled back for certain, and likely to pass next time.
 _CONFLICTS = ("40001", "40P01")
 
+# A refusal of what was passed: data exceptions (22), constraints (23, 44), limits (54), a function
+# that objects (P0), a fault inside the server (XX).
+_OF_THE_ARGUMENTS = ("22", "23", "44", "54", "P0", "XX")
+UNWRITABLE = "22021"
+"""Character not in repertoire: for what can't even be sent, such as half of a surrogate pair."""
+
 # What an operator wants to read; other codes stand for themselves.
 _WORDS = {
     "53100": "its disk is full",
@@ -34,11 +41,18 @@ _WORDS = {
 }
 
 _MAX_ATTEMPTS = 5
+_MAX_PAUSE_SECONDS = 0.8
 
 
 def is_outage(sqlstate: str | None) -> bool:
     """Whether the database can't take work now, so that the caller should come back."""
     return sqlstate is not None and sqlstate.startswith(_OUTAGES)
+
+
+def concerns_arguments(sqlstate: str | None) -> bool:
+    """Whether the same call with other arguments may pass. Else the access, the schema or something
+    in between is at fault, whatever is called."""
+    return sqlstate is not None and sqlstate.startswith(_OF_THE_ARGUMENTS)
 
 
 def outage(code: str) -> str:
@@ -58,5 +72,6 @@ async def retrying_conflicts(call: Callable[[], Awaitable[Answer]]) -> Answer:
         except DatabaseError as error:
             if error.sqlstate not in _CONFLICTS:
                 raise
-        await asyncio.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter
+        chance = random.random()  # noqa: S311  jitter, no secret
+        await asyncio.sleep(backoff_seconds(attempt, chance, base=0.1, cap=_MAX_PAUSE_SECONDS))
     return await call()

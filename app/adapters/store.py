@@ -5,17 +5,23 @@ Rows become dataclasses here; nothing above knows how they travelled.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from app.domain.batches import Account, Batch, Idle, Recipient, Result
 from app.domain.guards import GuardLimits, Trip
 from app.domain.states import MailoutStatus, PauseCode
-from app.errors import MailoutNotFound
+from app.errors import MailoutNotFound, UnreadableAnswer
 from app.ports import Database
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,35 @@ class Transition:
     status_reason: str | None
 
 
+def _all_readable(store: type[Store]) -> type[Store]:
+    for name, method in list(vars(store).items()):
+        if inspect.iscoroutinefunction(method):
+            setattr(store, name, _readable(method))
+    return store
+
+
+def _readable(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """`method`, which raises UnreadableAnswer where it can't make sense of what came: rows of
+    another shape, such as a proxy's own JSON."""
+
+    @functools.wraps(method)
+    async def reading(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await method(*args, **kwargs)
+        except (LookupError, TypeError, ValueError, AttributeError) as exc:
+            log.exception("answer_unreadable", function=method.__name__)
+            raise UnreadableAnswer(
+                f"The database's answer to {method.__name__} can't be read"
+            ) from exc
+
+    return reading
+
+
+@_all_readable
 class Store:
+    """Any method raises DatabaseUnavailable, DatabaseError, and UnreadableAnswer; then what it was
+    to do may have been done all the same."""
+
     def __init__(self, database: Database) -> None:
         self._call = database.call
 
@@ -211,8 +245,7 @@ class Store:
 
     async def count_executors(self) -> int:
         """How many senders live now."""
-        count: int = await self._call("count_executors")
-        return count
+        return int(await self._call("count_executors"))
 
     async def metrics_snapshot(self) -> dict[str, Any]:
         """Gives `queued`, `unknown` and `senders`, `mailouts` and `paused` as counts, `regions`."""
@@ -226,8 +259,7 @@ class Store:
 
     async def apply_parked_events(self) -> int:
         """Events whose row could only be told later; gives how many were applied."""
-        count: int = await self._call("apply_parked_events")
-        return count
+        return int(await self._call("apply_parked_events"))
 
     async def recover_lost(self, executor_id: UUID) -> int:
         """Recipients that became `unknown` because their sender's heartbeat is gone."""
@@ -310,6 +342,7 @@ class Store:
             p_attempt=str(attempt_id),
             p_results=[result.to_row() for result in results],
         )
+        _require(row, "recorded")
         status: MailoutStatus | None = row.get("mailout_status")
         return status
 
@@ -340,8 +373,7 @@ class Store:
         return [UUID(i) for i in await self._call("resume_waiting_mailouts")]
 
     async def cancel_recipients(self, mailout_id: UUID, limit: int) -> int:
-        count: int = await self._call("cancel_recipients", p_mailout=str(mailout_id), p_limit=limit)
-        return count
+        return int(await self._call("cancel_recipients", p_mailout=str(mailout_id), p_limit=limit))
 
     async def resend_mailout(
         self, mailout_id: UUID, statuses: Sequence[str], *, force: bool
@@ -366,6 +398,7 @@ class Store:
         counts: dict[str, Any] = await self._call(
             "apply_ses_events", p_events=list(rows), **_limits(guards)
         )
+        _require(counts, "new", "matched", "copies", "tripped")
         return counts
 
     async def guard_trip(self, mailout_id: UUID, guards: GuardLimits) -> Trip | None:
@@ -435,6 +468,8 @@ class Store:
         row: dict[str, Any] | None = await self._call(
             "unsubscribe", p_subscriber=str(subscriber_id), p_mailout=_text(mailout_id)
         )
+        if row is not None:
+            _require(row, "email", "status")
         return row
 
     async def find_subscriber(
@@ -622,6 +657,13 @@ class Store:
         """Every name that occurs in a subscriber's fields, sorted."""
         names: list[str] = await self._call("subscriber_field_names")
         return names
+
+
+def _require(row: Any, *names: str) -> None:
+    """Raises TypeError, KeyError for an answer that isn't one of the function's: what it was to do
+    must not pass for done."""
+    for name in names:
+        row[name]
 
 
 def _limits(guards: GuardLimits | None) -> dict[str, float | None]:

@@ -14,13 +14,16 @@ import orjson
 from postgrest.exceptions import APIError
 from supabase import AsyncClient, AsyncClientOptions, SupabaseException, acreate_client
 
-from app.adapters.postgres import CALL_SECONDS
+from app.adapters.postgres import CALL_SECONDS, MESSAGE_CHARS
 from app.adapters.silence import WAITED_FOR, Silence
-from app.adapters.sqlstates import is_outage, outage, retrying_conflicts
+from app.adapters.sqlstates import UNWRITABLE, is_outage, outage, retrying_conflicts
+from app.domain.untrusted import plain
 from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
 
 # PostgREST's code for a JWT that it can't verify. The gateway before it answers 401 without one.
 _KEY_REFUSED = "PGRST301"
+
+_COME_AGAIN = {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.REQUEST_TIMEOUT}
 
 
 class SupabaseDatabase:
@@ -82,9 +85,13 @@ class SupabaseDatabase:
             answer = await self._client.rpc(function, arguments).execute()
         except APIError as error:
             raise _translated(error) from error
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
             raise DatabaseUnavailable(
                 f"Supabase's API can't be reached ({type(error).__name__}): check SUPABASE_URL"
+            ) from error
+        except (TypeError, UnicodeEncodeError) as error:  # half of a surrogate pair, for one
+            raise DatabaseError(
+                f"The arguments of {function} can't be written", sqlstate=UNWRITABLE
             ) from error
         return answer.data
 
@@ -93,20 +100,35 @@ async def _refuse_gateway_errors(response: httpx.Response) -> None:
     """Judge by the status what comes from the gateway; APIError doesn't carry the status.
 
     Raises DatabaseError for a refused key or a wrong address, DatabaseUnavailable when it wasn't
-    PostgREST who answered.
+    PostgREST who answered, though it may have done what was asked.
     """
     if response.status_code == httpx.codes.UNAUTHORIZED:
         raise DatabaseError(
             "Supabase refused the key: check SUPABASE_SERVICE_ROLE_KEY", sqlstate=_KEY_REFUSED
         )
-    if response.is_success or _is_postgrest_error(await response.aread()):
+    body = await response.aread()
+    if response.is_success:
+        if not _is_json(body):
+            raise DatabaseUnavailable(
+                "Something else answered in place of Supabase's API, such as a proxy's web page"
+            )
         return
-    if response.is_server_error or response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+    if _is_postgrest_error(body):
+        return
+    if response.is_server_error or response.status_code in _COME_AGAIN:
         raise DatabaseUnavailable(f"Supabase's API answered {response.status_code}")
     raise DatabaseError(
         f"This is not Supabase's API (it answered {response.status_code}): check SUPABASE_URL",
         sqlstate=None,
     )
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _is_postgrest_error(body: bytes) -> bool:
@@ -120,4 +142,6 @@ def _is_postgrest_error(body: bytes) -> bool:
 def _translated(error: APIError) -> DatabaseUnavailable | DatabaseError:
     if error.code is not None and is_outage(error.code):
         return DatabaseUnavailable(outage(error.code))
-    return DatabaseError(error.message or "Supabase refused the call", sqlstate=error.code)
+    return DatabaseError(
+        plain(error.message, MESSAGE_CHARS) or "Supabase refused the call", sqlstate=error.code
+    )

@@ -11,9 +11,10 @@ MAX_ATTEMPTS = 8
 
 
 def backoff_seconds(attempt: int, chance: float, *, base: float = 1.0, cap: float = 300.0) -> float:
-    """Exponential backoff with full jitter, in seconds.
+    """Exponential backoff with full jitter, in seconds. Never more than `cap`, however many the
+    attempts: every pause of the program that grows is this one.
 
-    attempt: 1 for the first retry. chance: uniform in [0, 1).
+    attempt: 1 for the first retry. chance: uniform in [0, 1); 1 for no jitter.
     Source: AWS Architecture Blog, "Exponential Backoff And Jitter" (full jitter).
     """
     return chance * min(cap, base * 2.0 ** min(attempt - 1, 30))
@@ -82,9 +83,10 @@ class Breaker:
         self._note(failed=True)
         often = len(self._recent) == self.window and sum(self._recent) * 2 >= self.window
         if self.probing or often or self.failures >= self.threshold:
-            spell = self.base_seconds * 2.0 ** min(self._openings, 30)
-            self.open_until = now + min(self.cap_seconds, spell)
             self._openings += 1
+            self.open_until = now + backoff_seconds(
+                self._openings, 1.0, base=self.base_seconds, cap=self.cap_seconds
+            )
 
     def _note(self, *, failed: bool) -> None:
         self._recent.append(failed)

@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 import httpx
 import orjson
 
+from app.domain.backoff import backoff_seconds
 from app.sandbox.config import SandboxConfig
 from app.sandbox.events import FEEDBACK_KINDS, event_payload
 from app.sandbox.faults import FaultInjector
@@ -319,7 +320,7 @@ class Publisher:
             return
         self.figures["retried"] += 1
         first, longest = self._config.event_retry_delay
-        delay = min(longest, first * 2 ** min(attempts - 1, 32))
+        delay = backoff_seconds(attempts, 1.0, base=first, cap=longest)
         repeat = _Post(post.message, to=subscription, attempts=attempts, shown=post.shown)
         self._push(repeat, delay)
 

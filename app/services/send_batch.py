@@ -13,21 +13,30 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any, Literal
 from uuid import UUID
 
 import structlog
 
 from app.adapters.ses import Fence
+from app.adapters.sqlstates import concerns_arguments
 from app.adapters.store import Store
-from app.domain.backoff import Breaker
+from app.domain.backoff import Breaker, backoff_seconds
 from app.domain.batches import Batch, Outcome, Result
 from app.domain.lanes import Lane, Lanes
 from app.domain.ses_answers import Halt
 from app.domain.states import PauseCode
-from app.errors import AppError, TemplateInvalid, Unavailable
+from app.errors import (
+    AppError,
+    DatabaseError,
+    MailoutNotFound,
+    TemplateInvalid,
+    Unavailable,
+)
 from app.metrics import Metrics
 from app.services.account import quota_reason
 from app.services.deliver import BulkSender, Deliver, Delivery
+from app.services.loops import Trouble
 from app.services.prepare import MailBuilder, Prepared, prepare
 from app.services.stopping import Stopping
 from app.settings import Settings
@@ -42,22 +51,49 @@ SINGLE_BATCH = 8
 SINGLE_BATCHES = SINGLE_CALLS // SINGLE_BATCH
 KEPT_CONTENTS = 8
 RECORD_TRIES = 5
-"""How often the database may refuse (not: be away for) a record before the rows are `unknown`."""
+"""How often the database may refuse a record. An outage is no refusal, however long it lasts."""
+RECORD_CAP_SECONDS = 5.0
+"""Between two tries to record."""
 RECORD_SECONDS = 1.0
 """Kept for recording after the last call was given up at a stop."""
 HICCUP_SECONDS = 2.0
-"""Before what the database was away for, before any call, is tried again."""
+"""How long a batch waits whose content could not be read, because the database was away."""
 REQUEUE_SECONDS = 30.0
-"""Before what failed on our side, before any call, is tried again."""
+"""How long a batch waits for whose content a fault of ours is in the way."""
 
 _PAUSES: dict[Halt, tuple[PauseCode, str]] = {
-    "account": ("account", "SES does not let this account send; the mailout goes on by itself."),
+    "account": (
+        "account",
+        "SES does not let this account send; the mailout goes on by itself. SES says:",
+    ),
     "configuration": (
         "account",
-        "SES refuses the configuration; set it right and the mailout goes on by itself.",
+        "SES refuses the configuration; set it right and the mailout goes on by itself. SES says:",
+    ),
+    "not_ses": (
+        "account",
+        "Not SES but something in between refuses the calls, such as a proxy: check the network "
+        "and AWS_ENDPOINT_URL_SESV2. The mailout goes on by itself. The answer was:",
     ),
     "content": ("held", "The content can't be sent with the present settings."),
+    "template": (
+        "held",
+        "The template fails for every recipient alike, so it is none of theirs. Correct the data "
+        "it needs and resume, or cancel and send a corrected copy.",
+    ),
+    "refused": (
+        "held",
+        "SES refuses every recipient alike, so it is nothing of theirs. Correct what SES names, "
+        "then resume. SES says:",
+    ),
+    "unknown_status": (
+        "held",
+        "SES answers with a status that this version does not know, so who was accepted can't be "
+        "told. Look for a newer version before you resume. SES says:",
+    ),
 }
+
+Recording = Literal["recorded", "refused", "away"]
 
 
 class SendBatch:
@@ -80,8 +116,14 @@ class SendBatch:
         self._builder = MailBuilder(settings)
         self._deliver = Deliver(ses, settings.ses_send_mode)
         self._prepared: dict[tuple[UUID, str], Prepared] = {}
+        self._troubles: dict[UUID, Trouble] = {}  # by attempt: why it isn't recorded
         self._pool = ThreadPoolExecutor(BULK_CALLS + SINGLE_BATCHES, thread_name_prefix="ses-batch")
         self._single_pool = ThreadPoolExecutor(SINGLE_CALLS, thread_name_prefix="ses-single")
+
+    @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """Why results can't be recorded now."""
+        return tuple(self._troubles.values())[:1]
 
     async def __call__(self, batch: Batch, lane: Lane, fence: Fence) -> None:
         """Raises nothing but CancelledError."""
@@ -96,12 +138,18 @@ class SendBatch:
             delivery = _for_all(
                 batch, "requeue", "internal", "The sender failed before sending.", REQUEUE_SECONDS
             )
-        news = self._learn(delivery, lane, started)
+        news: str | None = None
+        try:
+            news = self._learn(delivery, lane, started)
+        except Exception:  # whatever it is, the results are to be recorded
+            log.exception("answers_not_learned_from")
         await self._record(batch, delivery.results)
         try:
             await self._react(batch, delivery, news)
         except AppError as exc:
             log.warning("sender_waits", step="react", error=exc.detail)
+        except Exception:
+            log.exception("sender_step_failed", step="react")
         log.info(
             "batch_sent",
             lane=lane,
@@ -116,15 +164,18 @@ class SendBatch:
         self._single_pool.shutdown(wait=False, cancel_futures=True)
 
     async def _call(self, batch: Batch, lane: Lane, fence: Fence) -> Delivery:
+        sample: dict[str, Any] | None = None
         try:
             prepared = await self._prepare(batch)
-        except TemplateInvalid as exc:
-            # It compiled when it was started, so the settings or this program have changed since.
+            if batch.is_test:
+                sample = await self._store.sample_subscriber(batch.mailout_id)
+        except (TemplateInvalid, MailoutNotFound) as exc:
+            # It compiled when it was started, so the settings, this program or the tables have
+            # changed since.
             outcome: Outcome = "failed" if batch.is_test else "requeue"
             return _for_all(batch, outcome, exc.code, exc.detail, halt="content")
         except Unavailable as exc:
             return _for_all(batch, "requeue", exc.code, exc.detail, HICCUP_SECONDS)
-        sample = await self._store.sample_subscriber(batch.mailout_id) if batch.is_test else None
         build = partial(self._builder.build, prepared, batch, sample=sample)
         if batch.delay > 0:
             await asyncio.sleep(batch.delay)
@@ -187,37 +238,62 @@ class SendBatch:
         return news
 
     async def _record(self, batch: Batch, results: tuple[Result, ...]) -> None:
-        """Write the results down, however long the database is away: they exist nowhere else."""
-        failures = 0
+        """Write the results down, however long the database is away: they exist nowhere else.
+
+        What it refuses again and again for the record's own sake ends as `unknown`. Until that is
+        written the results stay the first choice.
+        """
+        failures = refusals = 0
         while True:
-            try:
-                limit = max(RECORD_SECONDS, self._stopping.left) if self._stopping.asked else None
-                async with asyncio.timeout(limit):
-                    status = await self._store.record_results(batch.attempt_id, results)
-            except (Unavailable, TimeoutError) as exc:
-                failures += 1
-                log.warning("results_wait", error=str(exc))
-            except AppError:
-                failures += 1
-                log.exception("results_refused")
-                if failures == RECORD_TRIES:
-                    results = _for_all(
-                        batch, "unknown", "record_refused",
-                        "The database refused to take SES's answer down.",
-                    ).results  # fmt: skip
-            else:
-                if not batch.is_test:
-                    self._metrics.results_recorded(results)
-                if status in {"sent", "failed"}:
-                    log.info("mailout_finished", status=status)
+            recording = await self._try_to_record(batch, results)
+            refusals += recording == "refused"
+            if recording == "refused" and refusals >= RECORD_TRIES:
+                recording = await self._try_to_record(batch, _unrecorded(batch).results)
+            if recording == "recorded":
+                self._troubles.pop(batch.attempt_id, None)
                 return
+            failures += 1
             if self._stopping.asked and self._stopping.left == 0:
                 # The next sender finds the rows in `sending` and calls them unknown.
                 log.error("results_lost", recipients=len(results))
                 return
-            await self._stopping.sleep(min(5.0, 0.1 * 2.0**failures))
+            await self._stopping.sleep(
+                backoff_seconds(failures, 1.0, base=0.2, cap=RECORD_CAP_SECONDS)
+            )
             if self._stopping.asked:
                 await asyncio.sleep(min(0.2, self._stopping.left))
+
+    async def _try_to_record(self, batch: Batch, results: tuple[Result, ...]) -> Recording:
+        limit = max(RECORD_SECONDS, self._stopping.left) if self._stopping.asked else None
+        try:
+            async with asyncio.timeout(limit):
+                status = await self._store.record_results(batch.attempt_id, results)
+        except (Unavailable, TimeoutError) as exc:
+            log.warning("results_wait", error=str(exc))
+            self._note_trouble(batch, str(exc) or "The database is away", is_fault=False)
+            return "away"
+        except Exception as exc:
+            log.exception("results_refused")
+            self._note_trouble(
+                batch, "The database refuses to take SES's answers down", is_fault=True
+            )
+            # Not for the record's sake (a changed key, a missing right): no other would pass.
+            return (
+                "away"
+                if isinstance(exc, DatabaseError) and not concerns_arguments(exc.sqlstate)
+                else "refused"
+            )
+        try:
+            if not batch.is_test:
+                self._metrics.results_recorded(results)
+        except Exception:  # recorded they are
+            log.exception("results_not_counted")
+        if status in {"sent", "failed"}:
+            log.info("mailout_finished", status=status)
+        return "recorded"
+
+    def _note_trouble(self, batch: Batch, detail: str, *, is_fault: bool) -> None:
+        self._troubles[batch.attempt_id] = Trouble("record", detail, is_fault, is_vital=True)
 
     async def _react(self, batch: Batch, delivery: Delivery, news: str | None) -> None:
         if news is not None:
@@ -240,6 +316,12 @@ class SendBatch:
     async def pause(self, mailout_id: UUID, code: PauseCode, reason: str) -> None:
         if (await self._store.pause_mailout(mailout_id, code, reason)).changed:
             log.warning("mailout_paused", mailout_id=str(mailout_id), reason=reason)
+
+
+def _unrecorded(batch: Batch) -> Delivery:
+    return _for_all(
+        batch, "unknown", "record_refused", "The database refused to take SES's answer down."
+    )
 
 
 def _for_all(

@@ -7,6 +7,7 @@ one rate, and be killed at any moment.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 import socket
 import time
@@ -25,6 +26,7 @@ from app.domain.lanes import Lane
 from app.errors import DatabaseError, Unavailable
 from app.metrics import Metrics
 from app.services.guards import Guards, guard_limits
+from app.services.loops import Loops, Trouble
 from app.services.metered_ses import MeteredSes
 from app.services.owner_mail import OwnerMail
 from app.services.send_batch import (
@@ -50,8 +52,6 @@ SLICE = 20_000
 ORPHAN_SECONDS = 60.0
 """How long a claim whose answer never came is asked for: its commit may be late."""
 LEAVE_SECONDS = 0.3
-PAUSE_CAP_SECONDS = 4.0
-"""Between two tries of what failed: sending goes on so soon after an outage."""
 
 T = TypeVar("T")
 
@@ -67,6 +67,7 @@ class Sender:
         self._region = settings.aws_region
         self._metrics = metrics or Metrics()
         self._stopping = Stopping()
+        self._loops = Loops(self._stopping)
         metered = MeteredSes(ses, self._metrics)
         self._send = SendBatch(store, metered, settings, self._stopping, self._metrics)
         self._guards = Guards(store, guard_limits(settings))
@@ -79,7 +80,6 @@ class Sender:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._reached: dict[UUID, int] = {}
         self._orphans: dict[UUID, float | None] = {}
-        self._troubles: dict[str, str] = {}  # by step: why it failed the last time
         self._work_to_send = asyncio.Event()
         self._work_to_queue = asyncio.Event()
 
@@ -88,64 +88,56 @@ class Sender:
         return self._send.breaker
 
     @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What of the sender's work waits or fails now."""
+        return (*self._loops.troubles, *self._send.troubles)
+
+    @property
     def trouble(self) -> str | None:
-        """Why work waits now, in a sentence without its full stop; None when it doesn't."""
-        return next(iter(self._troubles.values()), None)
+        """Why work waits now, in a sentence without its full stop; None when it doesn't. What
+        keeps everything from being sent goes first."""
+        by_weight = sorted(self.troubles, key=lambda t: (not t.stops_sending, not t.is_vital))
+        return next((trouble.detail for trouble in by_weight), None)
 
     def wake(self) -> None:
         """There may be work now; don't wait for the next poll."""
         self._work_to_send.set()
         self._work_to_queue.set()
 
-    def stop(self) -> None:
-        """Claim nothing more; `run` returns when the calls in flight are recorded, after
-        stopping.GRACE_SECONDS at the latest."""
-        self._stopping.ask()
+    def start(self) -> None:
+        """Work until `close`, in loops that are watched (loops.py)."""
+        # In a context of their own, so that only their log lines bear the sender's id.
+        contextvars.copy_context().run(self._start)
 
-    async def run(self) -> None:
-        """Work until `stop`. A part that fails is logged and tried again; the rest goes on."""
+    def _start(self) -> None:
         structlog.contextvars.bind_contextvars(executor_id=str(self.id))
         log.info("sender_started", region=self._region)
         beat = self._settings.lease_seconds / 3
-        loops = [
-            asyncio.create_task(self._forever(self._heartbeat, beat)),
-            asyncio.create_task(self._forever(self._upkeep, POLL_SECONDS, self._work_to_queue)),
-            asyncio.create_task(self._forever(self._dispatch, POLL_SECONDS, self._work_to_send)),
-            asyncio.create_task(self._forever(self._tell_owner, POLL_SECONDS)),
-        ]
-        await self._stopping.wait()
-        await asyncio.wait(loops, timeout=self._stopping.left)
-        await self._drain()
-        for loop in loops:
-            loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
-        log.info("sender_stopped")
+        start = self._loops.start
+        start("heartbeat", self._heartbeat, beat, vital=True)
+        start("upkeep", self._upkeep, POLL_SECONDS, news=self._work_to_queue, vital=True)
+        start("dispatch", self._dispatch, POLL_SECONDS, news=self._work_to_send, vital=True)
+        if self._owner_mail is not None:
+            start("tell_owner", self._tell_owner, POLL_SECONDS)
 
-    async def _forever(
-        self,
-        step: Callable[[], Awaitable[object]],
-        seconds: float,
-        news: asyncio.Event | None = None,
-    ) -> None:
-        """Run `step` again and again, `seconds` apart or when there are `news`."""
-        failures = 0
-        while not self._stopping.asked:
-            if news is not None:
-                news.clear()
-            try:
-                await step()
-                failures = 0
-                self._troubles.pop(step.__name__, None)
-            except Unavailable as exc:
-                failures += 1
-                self._troubles[step.__name__] = exc.detail
-                log.warning("sender_waits", step=step.__name__, error=exc.detail)
-            except Exception:
-                failures += 1
-                self._troubles[step.__name__] = "A fault of ours; the log has it"
-                log.exception("sender_step_failed", step=step.__name__)
-            pause = seconds if not failures else min(PAUSE_CAP_SECONDS, 0.25 * 2.0**failures)
-            await self._stopping.sleep(pause, None if failures else news)
+    def stop(self) -> None:
+        """Claim nothing more; the calls in flight are recorded (see `close`)."""
+        self._stopping.ask()
+
+    async def run(self) -> None:
+        """Work until `stop`."""
+        self.start()
+        await self._stopping.wait()
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop, and return when the calls in flight are recorded and the sender has signed off,
+        after stopping.GRACE_SECONDS at the latest."""
+        self.stop()
+        await self._loops.finish()
+        await self._drain()
+        await self._loops.close()
+        log.info("sender_stopped", executor_id=str(self.id))
 
     async def _each(self, ids: tuple[UUID, ...], step: Callable[[UUID], Awaitable[object]]) -> None:
         """One mailout's trouble is not the next one's. Raises Unavailable: that is everybody's."""
@@ -209,9 +201,7 @@ class Sender:
 
     async def _tell_owner(self) -> None:
         """Mail the owner what is due (owner_mail.py)."""
-        if self._owner_mail is None:
-            await self._stopping.wait()
-            return
+        assert self._owner_mail is not None
         while not self._stopping.asked and await self._owner_mail(self._answer):
             pass
 
@@ -307,10 +297,10 @@ class Sender:
                 guards=self._guards.limits,
                 after=self._reached.get(mailout_id, 0),
             )
-        except DatabaseError:
-            raise  # it answered: nothing was committed
-        except BaseException:
-            self._orphans.update(dict.fromkeys(attempts))
+        except BaseException as exc:
+            # A refusal with a code is the database's own: nothing was committed.
+            if not (isinstance(exc, DatabaseError) and exc.sqlstate):
+                self._orphans.update(dict.fromkeys(attempts))
             raise
 
     def _claims(self) -> int:
@@ -382,5 +372,5 @@ class Sender:
             async with asyncio.timeout(LEAVE_SECONDS):
                 await self._release_orphans()
                 await self._store.leave(self.id)
-        except (Unavailable, TimeoutError) as exc:
-            log.warning("sender_left_silently", error=str(exc))
+        except Exception:  # its rows are called unknown once its lease is over
+            log.warning("sender_left_silently", exc_info=True)

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import ast
 from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.backoff import Breaker, backoff_seconds
+
+APP = Path(__file__).parents[2] / "app"
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
@@ -17,6 +21,20 @@ def test_backoff_is_bounded_and_never_negative(attempt: int, chance: float) -> N
 def test_backoff_doubles_up_to_its_cap() -> None:
     spans = [backoff_seconds(n, 1.0, base=1, cap=30) for n in range(1, 8)]
     assert spans == [1, 2, 4, 8, 16, 30, 30]
+
+
+def test_no_other_pause_grows_by_itself() -> None:
+    """`2.0 ** failures` overflows at the 1,024th, after an hour of an outage."""
+    powers = [
+        f"{path.relative_to(APP)}:{node.lineno}"
+        for path in APP.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Pow | ast.LShift)
+        and not isinstance(node.right, ast.Constant)
+    ]
+    known = ("domain/backoff.py", "domain/charts.py")  # the scale of an axis
+    assert [place for place in powers if not place.startswith(known)] == []
 
 
 def opened(breaker: Breaker, at: float) -> Breaker:

@@ -74,6 +74,18 @@ class Ses:
         return answer
 
 
+class Poisoned(Ses):
+    def __init__(self, poison: set[int]) -> None:
+        self.poison = poison
+        super().__init__(
+            lambda ids: (
+                refused_call("BadRequestException", 400, "Bad.", len(ids))
+                if self.poison & set(ids)
+                else None
+            )
+        )
+
+
 def mail(recipient: Recipient) -> Mail:
     return Mail(recipient.send_log_id, recipient.email, {"h0": "x"}, "https://example.com/u", ())
 
@@ -97,6 +109,22 @@ def deliver(
     )
     with ThreadPoolExecutor(4) as singles:
         return Deliver(ses, mode)(prepared(), batch, build, lane, FENCE, singles)
+
+
+class Sequel:
+    """Batches of one sender, one after the other. poison: whom SES refuses."""
+
+    def __init__(self, poison: set[int]) -> None:
+        self.ses = Poisoned(poison)
+        self._deliver = Deliver(self.ses, "auto")
+        self.last: Delivery
+
+    def deliver(self, *ids: int, mailout: int = 1) -> Delivery:
+        recipients = tuple(Recipient(i, f"r{i}@example.com", 1, None, None, {}) for i in ids)
+        batch = Batch(uuid4(), UUID(int=mailout), recipients, 0.0)
+        with ThreadPoolExecutor(1) as singles:
+            self.last = self._deliver(prepared(), batch, mail, "bulk", FENCE, singles)
+        return self.last
 
 
 def outcomes(delivery: Delivery) -> Counter[str]:
@@ -123,12 +151,167 @@ def test_one_spoiler_is_found_with_few_calls(poison: int) -> None:
     assert delivery.calls == len(ses.bulk) <= 1 + 12
 
 
-def test_many_alike_refusals_are_not_asked_for_one_by_one() -> None:
-    """Everybody's call is refused for the same reason: about half the batch tells it."""
+def test_what_everybody_is_refused_for_is_found_in_a_few_calls_and_fails_nobody() -> None:
+    """The first alone, and one from the middle and the end: then the rest isn't asked."""
     ses = Ses(lambda ids: BAD)
     delivery = deliver(ses)
-    assert outcomes(delivery) == {"failed": 50}
-    assert delivery.calls == len(ses.bulk) <= 30
+    assert outcomes(delivery) == {"requeue": 50}
+    assert delivery.halts == {"refused": "Bad."}
+    assert delivery.calls == len(ses.bulk) <= 10
+
+
+@pytest.mark.parametrize("lane", ["bulk", "single"])
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_a_few_recipients_who_are_all_refused_alike_fail_neither(count: int, lane: Lane) -> None:
+    def refuse(ids: list[int]) -> Answer:
+        return refused_call("MessageRejected", 400, "Nothing of this.", len(ids))
+
+    ses = Ses(refuse, entry=lambda i: refuse([i]))
+    delivery = deliver(ses, count, lane=lane)
+    assert outcomes(delivery) == {"requeue": count}
+    assert delivery.halts == {"refused": "Nothing of this."}
+
+
+@pytest.mark.parametrize("lane", ["bulk", "single"])
+def test_a_bad_address_beside_good_ones_fails_alone(lane: Lane) -> None:
+    def refuse(ids: list[int]) -> Answer | None:
+        return refused_call("BadRequestException", 400, "Bad.", len(ids)) if 1 in ids else None
+
+    good = Answer("sent", message_id="m")
+    ses = Ses(refuse, entry=lambda i: refuse([i]) or good)
+    delivery = deliver(ses, 8, lane=lane)
+    assert {r.send_log_id for r in delivery.results if r.outcome == "failed"} == {1}
+    assert not delivery.halts
+
+
+@pytest.mark.parametrize("status", ["MESSAGE_REJECTED", "INVALID_PARAMETER"])
+def test_entries_that_are_all_refused_alike_fail_nobody(status: str) -> None:
+    delivery = deliver(Ses(entry=lambda i: entry_answer(status, None, "Illegal header.")))
+    assert outcomes(delivery) == {"requeue": 50}
+    assert delivery.halts == {"refused": "Illegal header."}
+
+
+def test_entries_with_a_status_that_nobody_knows_stop_the_mailout() -> None:
+    """Whether it was accepted can't be told, so nobody is sent again; nobody else is tried."""
+    delivery = deliver(Ses(entry=lambda i: entry_answer("BRAND_NEW", None, None)))
+    assert outcomes(delivery) == {"unknown": 50}
+    assert delivery.halts == {"unknown_status": "BRAND_NEW"}
+
+
+def test_when_nobody_passes_even_words_of_their_own_are_no_ones_own_fault() -> None:
+    delivery = deliver(Ses(entry=lambda i: entry_answer("MESSAGE_REJECTED", None, f"No {i}!")))
+    assert outcomes(delivery) == {"requeue": 50}
+    few = deliver(Ses(entry=lambda i: entry_answer("MESSAGE_REJECTED", None, f"No {i}!")), 5)
+    assert outcomes(few) == {"failed": 5}
+
+
+def test_a_lone_recipient_who_is_refused_waits_until_others_were_tried() -> None:
+    """A batch of one tells nothing of whose fault it is."""
+    bad = Sequel(poison={0})
+    assert outcomes(bad.deliver(0)) == {"requeue": 1}
+    assert bad.last.results[0].delay > 0
+    assert not bad.last.halts
+    assert outcomes(bad.deliver(1)) == {"sent": 1}
+    assert outcomes(bad.deliver(0)) == {"failed": 1}, "others passed since"
+
+
+def test_lone_recipients_who_are_all_refused_pause_the_mailout_and_none_fails() -> None:
+    shared = Sequel(poison=set(range(9)))
+    assert [outcomes(shared.deliver(i)) for i in range(3)] == [{"requeue": 1}] * 3
+    assert shared.last.halts == {"refused": "Bad."}
+
+
+def test_a_mailout_to_one_who_is_refused_pauses() -> None:
+    """There is nobody to compare with; SES's words are for a person to read."""
+    one = Sequel(poison={0})
+    one.deliver(0)
+    assert outcomes(one.deliver(0)) == {"requeue": 1}
+    assert one.last.halts == {"refused": "Bad."}
+
+
+def test_the_last_of_a_mailout_may_be_refused_alone_and_fails() -> None:
+    last = Sequel(poison={5})
+    last.deliver(*range(5))
+    last.deliver(5)
+    assert outcomes(last.deliver(5)) == {"failed": 1}
+
+
+def test_after_a_resume_others_go_first_so_that_a_few_bad_ones_do_not_block_the_rest() -> None:
+    """Two at the head of a mailout are really bad. The person who resumes is helped."""
+    head = Sequel(poison={0, 1})
+    head.deliver(0, 1)
+    assert "refused" in head.last.halts
+    assert outcomes(head.deliver(0, 1)) == {"requeue": 2}
+    assert not head.last.halts
+    assert all(result.delay > 0 for result in head.last.results)
+    head.deliver(2, 3, 4)
+    assert outcomes(head.deliver(0, 1)) == {"failed": 2}
+
+
+def test_a_fault_that_is_not_mended_pauses_again_after_a_resume() -> None:
+    """However often: nobody fails, and few calls are made each time."""
+    shared = Sequel(poison=set(range(99)))
+    shared.deliver(*range(10))
+    for n in range(1, 4):
+        assert outcomes(shared.deliver(*range(10))) == {"requeue": 10}
+        assert outcomes(shared.deliver(*range(10 * n, 10 * n + 10))) == {"requeue": 10}
+        assert "refused" in shared.last.halts
+
+
+def test_one_mailouts_refusals_say_nothing_of_another() -> None:
+    one = Sequel(poison={0})
+    one.deliver(0)
+    one.deliver(1, mailout=2)
+    assert outcomes(one.deliver(0)) == {"requeue": 1}
+    assert "refused" in one.last.halts
+
+
+def test_a_call_that_is_lost_is_the_last_of_its_batch() -> None:
+    """The others would wait as long, and be lost as well."""
+    lost = Answer("unknown", "no_answer", "Lost.", halt="unreachable")
+    ses = Ses(lambda ids: BAD if len(ids) == 50 else lost)
+    delivery = deliver(ses)
+    assert outcomes(delivery) == {"unknown": 25, "requeue": 25}
+    assert len(ses.bulk) == 2
+
+
+def test_a_retry_that_everybody_has_used_up_pauses_instead_of_burning_the_list() -> None:
+    ses = Ses(entry=lambda i: entry_answer("TRANSIENT_FAILURE", None, "Try later."))
+    delivery = deliver(ses, attempts=8)
+    assert outcomes(delivery) == {"requeue": 50}
+    assert delivery.halts == {"account": "Try later."}
+
+
+def test_one_recipients_used_up_retries_fail_that_one() -> None:
+    weak = entry_answer("TRANSIENT_FAILURE", None, None)
+    ses = Ses(entry=lambda i: weak if i == 7 else Answer("sent", message_id="m"))
+    assert outcomes(deliver(ses, attempts=8)) == {"failed": 1, "sent": 49}
+
+
+def test_a_call_too_large_for_a_proxy_is_sent_in_parts() -> None:
+    def refuse(ids: list[int]) -> Answer | None:
+        large = len(ids) > 12
+        return refused_call("413", 413, "<html>Too large", len(ids)) if large else None
+
+    ses = Ses(refuse)
+    assert outcomes(deliver(ses)) == {"sent": 50}
+    assert set(ses.accepted.values()) == {1}
+
+
+@pytest.mark.parametrize("status", [301, 302, 400, 403, 404, 405, 407, 411, 414, 418, 451])
+@pytest.mark.parametrize("lane", ["bulk", "single"])
+def test_what_a_proxy_refuses_is_nobodys_fault_and_one_call_in_bulk(
+    status: int, lane: Lane
+) -> None:
+    def refuse(ids: list[int]) -> Answer:
+        return refused_call(str(status), status, "Blocked.", len(ids))
+
+    ses = Ses(refuse, entry=lambda i: refuse([i]))
+    delivery = deliver(ses, 8, lane=lane)
+    assert outcomes(delivery) == {"requeue": 8}
+    assert delivery.halts == {"not_ses": f"HTTP {status}. Blocked."}
+    assert not delivery.answered, "SES itself said nothing"
+    assert len(ses.bulk) == (lane == "bulk")
 
 
 @given(st.sets(st.integers(0, 49)), st.booleans())
@@ -183,9 +366,50 @@ def test_a_fault_while_one_mail_is_made_fails_only_that_one() -> None:
         return mail(recipient)
 
     delivery = deliver(Ses(), 10, build=build)
+    assert not delivery.halts
     codes = {r.send_log_id: r.code for r in delivery.results if r.outcome == "failed"}
     assert codes == {3: "render_error", 4: "invalid_address"}
     assert outcomes(delivery)["sent"] == 8
+
+
+def test_a_mail_that_can_be_made_for_nobody_pauses_the_mailout() -> None:
+    """Whatever each one's data make of the template's fault."""
+
+    def build(recipient: Recipient) -> Mail | Result:
+        fault = f"{recipient.email} can't be compared"
+        return Result(recipient.send_log_id, "failed", code="render_error", message=fault)
+
+    ses = Ses()
+    delivery = deliver(ses, 10, build=build)
+    assert outcomes(delivery) == {"requeue": 10}
+    assert "can't be compared" in delivery.halts["template"]
+    assert not ses.bulk
+    assert not delivery.answered
+
+
+def test_a_bug_of_ours_in_every_mail_pauses_the_mailout() -> None:
+    def build(recipient: Recipient) -> Mail:
+        raise OverflowError("int too large to convert to float")
+
+    delivery = deliver(Ses(), 10, build=build)
+    assert outcomes(delivery) == {"requeue": 10}
+    assert "template" in delivery.halts
+
+
+def test_addresses_that_cannot_be_mailed_fail_however_many() -> None:
+    """They are each one's own."""
+
+    def build(recipient: Recipient) -> Result:
+        return Result(recipient.send_log_id, "failed", code="invalid_address", message="No.")
+
+    assert outcomes(deliver(Ses(), 10, build=build)) == {"failed": 10}
+
+
+def test_a_test_mail_of_a_faulty_template_fails() -> None:
+    def build(recipient: Recipient) -> Result:
+        return Result(recipient.send_log_id, "failed", code="render_error", message="No.")
+
+    assert outcomes(deliver(Ses(), 2, build=build, is_test=True)) == {"failed": 2}
 
 
 @pytest.mark.parametrize(("mode", "outcome"), [("auto", "sent"), ("bulk", "failed")])

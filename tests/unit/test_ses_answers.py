@@ -6,9 +6,11 @@ import botocore.session
 import pytest
 
 from app.domain.ses_answers import (
+    NOT_SES,
     Answer,
     entry_answer,
     refused_call,
+    shared_refusal,
     unless_sender_unverified,
 )
 from app.services.deliver import settle
@@ -48,6 +50,28 @@ def test_what_an_entry_status_means(status: str, outcome: str, halt: str | None)
     assert (answer.outcome, answer.halt, answer.message) == (outcome, halt, "text")
 
 
+@pytest.mark.parametrize(
+    ("status", "halt"),
+    [
+        ("MailFromDomainNotVerified", "configuration"),
+        ("CONFIGURATION_SET_DOES_NOT_EXIST", "configuration"),
+        ("ConfigurationSetDoesNotExist", "configuration"),
+        ("AccountSuspended", "account"),
+        ("TENANT_SENDING_PAUSED", "account"),
+        ("TENANT_THROTTLED", "throttled"),
+        ("TENANT_DAILY_QUOTA_EXCEEDED", "quota"),
+    ],
+)
+def test_a_status_that_names_its_cause_pauses_though_it_is_new(status: str, halt: str) -> None:
+    """Or of the older API, which a stand-in may speak."""
+    answer = entry_answer(status, None, None)
+    assert (answer.outcome, answer.halt, answer.code) == ("requeue", halt, status)
+
+
+def test_a_new_refusal_is_one() -> None:
+    assert entry_answer("RECIPIENT_NOT_ALLOWED", None, "No.").outcome == "failed"
+
+
 def test_a_status_nobody_knows_and_a_success_without_id_are_unknown() -> None:
     assert entry_answer("BRAND_NEW", None, None).outcome == "unknown"
     assert entry_answer("SUCCESS", None, None).outcome == "unknown"
@@ -77,6 +101,14 @@ def test_a_5xx_is_unknown_whatever_its_code(status: int) -> None:
         ("NotFoundException", 404, "", "configuration"),
         ("AccessDeniedException", 403, "", "configuration"),
         ("SomethingNew", 403, "", "configuration"),
+        ("ConfigurationSetDoesNotExistException", 400, "", "configuration"),
+        ("AccountSendingPausedException", 400, "", "account"),
+        ("ProductionAccessNotGrantedException", 400, "", "configuration"),
+        ("", 404, "Not Found", "not_ses"),
+        ("405", 405, "Method Not Allowed", "not_ses"),
+        ("403", 403, "Blocked by the firewall", "not_ses"),
+        ("302", 302, "Sign in", "not_ses"),
+        ("429", 429, "Slow down", "throttled"),
     ],
 )
 def test_what_a_refused_call_means(code: str, status: int, message: str, halt: str) -> None:
@@ -88,6 +120,22 @@ def test_a_bad_request_is_split_until_one_entry_is_left() -> None:
     assert refused_call("BadRequestException", 400, "", 2).halt == "split"
     alone = refused_call("BadRequestException", 400, "", 1)
     assert (alone.outcome, alone.halt) == ("failed", None)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "halt"),
+    [
+        ("MessageRejected", "Email address is not verified.", "configuration"),
+        ("MessageRejected", "Sending paused for this account.", "account"),
+        ("MessageRejected", "Configuration set <x> is broken.", "configuration"),
+        ("BadRequestException", "Illegal header.", "refused"),
+        ("FAILED", "Internal.", "account"),
+        (NOT_SES, "HTTP 413. Too large", "not_ses"),
+    ],
+)
+def test_why_everybody_is_refused(code: str, message: str, halt: str) -> None:
+    """Only what an account or an identity is to blame for goes on by itself."""
+    assert shared_refusal(code, message, "failed") == halt
 
 
 def test_a_retry_ends_after_its_attempts() -> None:
@@ -102,7 +150,18 @@ FAILED_CHECK = (
 
 
 @pytest.mark.parametrize(
-    "named", ["news@example.com", "News@Example.com", "example.com", "bob@x.test, news@example.com"]
+    "named",
+    [
+        "news@example.com",
+        "News@Example.com",
+        "example.com",
+        "bob@x.test, news@example.com",
+        "Example News <news@example.com>",
+        '"News, Example" <news@example.com>',
+        "=?utf-8?b?TsOkd3M=?= <news@example.com>",
+        "arn:aws:ses:us-east-1:123456789012:identity/example.com",
+        "arn:aws:ses:us-east-1:123456789012:identity/news@example.com.",
+    ],
 )
 def test_a_sender_that_is_not_verified_is_the_configurations_fault(named: str) -> None:
     """SES names the address as it was given, or its domain."""
@@ -118,6 +177,9 @@ def test_a_sender_that_is_not_verified_is_the_configurations_fault(named: str) -
         Answer("failed", "MessageRejected", FAILED_CHECK + "bob@example.org"),
         Answer("failed", "MessageRejected", FAILED_CHECK + "more-news@example.com"),
         Answer("failed", "MessageRejected", FAILED_CHECK + "news@example.com.test"),
+        Answer("failed", "MessageRejected", FAILED_CHECK + "Bob <bob@example.com>"),
+        Answer("failed", "MessageRejected", FAILED_CHECK + "identity/mail.example.com"),
+        Answer("failed", "MessageRejected", "Email address is not verified."),
         Answer("failed", "MessageRejected", "Virus found: news@example.com"),
         Answer("failed", "X", None),
         Answer("unknown", "X", FAILED_CHECK + "news@example.com"),

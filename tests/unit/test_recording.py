@@ -1,0 +1,196 @@
+"""Recording what SES answered ends in a recorded result or in `unknown`, whatever happens to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.adapters.ses import Fence
+from app.adapters.store import MailoutContent, Store
+from app.domain.batches import Batch, Recipient, Result
+from app.domain.mail import BulkEntry
+from app.domain.ses_answers import Answer
+from app.domain.states import MailoutStatus
+from app.errors import DatabaseError, DatabaseUnavailable, UnreadableAnswer
+from app.metrics import Metrics
+from app.services.send_batch import RECORD_TRIES, SendBatch
+from app.services.stopping import Stopping
+from tests.support.service import settings_for
+
+AWAY = DatabaseUnavailable("away")
+REFUSED = DatabaseError("invalid input", sqlstate="22P02")
+KEY = DatabaseError("Supabase refused the key", sqlstate="PGRST301")
+CONTENT = MailoutContent("Hi", None, "<p>x</p>", None, None, None, None, None, None)
+
+
+class Ledger(Store):
+    """Takes results down after it has failed in these ways; refuses what `refuses` says."""
+
+    def __init__(self, failures: Iterable[BaseException] = (), refuses: Sequence[str] = ()) -> None:
+        self._failures = list(failures)
+        self._refuses = refuses
+        self.recorded: list[str] = []
+        self.tries = 0
+
+    async def snapshot_content(self, mailout_id: UUID) -> tuple[MailoutContent, str]:
+        return CONTENT, "hash"
+
+    async def record_results(
+        self, attempt_id: UUID, results: Sequence[Result]
+    ) -> MailoutStatus | None:
+        self.tries += 1
+        if self._failures:
+            raise self._failures.pop(0)
+        outcomes = [result.outcome for result in results]
+        if set(outcomes) & set(self._refuses):
+            raise REFUSED
+        self.recorded = list(outcomes)
+        return "sending"
+
+
+class Ses:
+    def send_bulk(self, head: bytes, entries: Sequence[BulkEntry], fence: Fence) -> list[Answer]:
+        return [Answer("sent", message_id="m") for _ in entries]
+
+    def send_single(self, *_: Any) -> Answer:
+        raise AssertionError
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """A line for each failure takes longer than the failure."""
+    with capture_logs():
+        yield
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    taken: list[float] = []
+
+    async def sleep(self: Stopping, seconds: float, until: asyncio.Event | None = None) -> None:
+        taken.append(seconds)
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(Stopping, "sleep", sleep)
+    return taken
+
+
+def sending(ledger: Ledger, stopping: Stopping | None = None) -> SendBatch:
+    settings = settings_for("postgresql://nowhere", None)
+    return SendBatch(ledger, Ses(), settings, stopping or Stopping(), Metrics())
+
+
+async def send(batch: SendBatch) -> None:
+    recipients = (Recipient(1, "a@example.com", 1, None, None, {}),)
+    await asyncio.wait_for(
+        batch(Batch(uuid4(), UUID(int=1), recipients, 0.0), "bulk", Fence(60)), 20
+    )
+    batch.close()
+
+
+@pytest.mark.parametrize(
+    "failures",
+    [
+        [AWAY] * 2_000,
+        [AWAY] * 4 + [REFUSED],
+        [AWAY] * 5 + [REFUSED] * (RECORD_TRIES - 1),
+        [REFUSED, AWAY] * (RECORD_TRIES - 1),
+        [KEY] * 50,
+        [UnreadableAnswer("a page")] * 50,
+        [DatabaseError("function does not exist", sqlstate="42883")] * 50,
+        [DatabaseError("not Supabase's API", sqlstate=None)] * 50,
+        [TypeError("str is not valid UTF-8: surrogates not allowed")],
+        [RuntimeError("a bug")] * (RECORD_TRIES - 1),
+    ],
+    ids=lambda failures: f"{len(failures)} times, {failures[0]!r} first",
+)
+async def test_what_is_known_is_recorded_in_the_end(
+    failures: list[Exception], pauses: list[float]
+) -> None:
+    """Through an outage of hours, and whatever is refused for another reason than the record."""
+    ledger = Ledger(failures)
+    await send(sending(ledger))
+    assert ledger.recorded == ["sent"]
+    assert ledger.tries == len(failures) + 1
+    assert max(pauses) <= 5.0
+
+
+@pytest.mark.parametrize("outages", [0, 3, 5, 7, 1_100])
+async def test_what_is_refused_for_its_own_sake_becomes_unknown(
+    outages: int, pauses: list[float]
+) -> None:
+    """However many outages came before."""
+    ledger = Ledger([AWAY] * outages, refuses=["sent"])
+    await send(sending(ledger))
+    assert ledger.recorded == ["unknown"]
+    assert ledger.tries == outages + RECORD_TRIES + 1
+
+
+@pytest.mark.parametrize("error", [TypeError("surrogates"), RuntimeError("a bug")], ids=repr)
+async def test_a_fault_nobody_thought_of_ends_as_unknown(
+    error: Exception, pauses: list[float]
+) -> None:
+    ledger = Ledger([error] * RECORD_TRIES)
+    await send(sending(ledger))
+    assert ledger.recorded == ["unknown"]
+
+
+async def test_what_is_known_is_not_forgotten_while_even_unknown_is_refused(
+    pauses: list[float],
+) -> None:
+    ledger = Ledger([REFUSED] * (RECORD_TRIES + 21))
+    await send(sending(ledger))
+    assert ledger.recorded == ["sent"]
+
+
+async def test_a_fault_in_learning_from_answers_keeps_nothing_from_being_recorded(
+    pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger()
+    batch = sending(ledger)
+    monkeypatch.setattr(batch.breaker, "succeeded", lambda: 1 / 0)
+    monkeypatch.setattr(batch.lanes, "finished", lambda *_, **__: 1 / 0)
+    await send(batch)
+    assert ledger.recorded == ["sent"]
+
+
+async def test_a_fault_in_counting_or_reacting_hurts_nobody(
+    pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger()
+    batch = sending(ledger)
+    monkeypatch.setattr(batch._metrics, "results_recorded", lambda *_: 1 / 0)
+    monkeypatch.setattr(batch, "_react", lambda *_: 1 / 0)
+    await send(batch)
+    assert ledger.recorded == ["sent"]
+
+
+@pytest.mark.parametrize(("error", "fault"), [(AWAY, False), (REFUSED, True)], ids=repr)
+async def test_results_that_wait_are_told(
+    error: Exception, fault: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until they are recorded."""
+    told: list[bool] = []
+
+    async def sleep(self: Stopping, seconds: float, until: asyncio.Event | None = None) -> None:
+        told.extend(trouble.is_fault for trouble in batch.troubles)
+
+    monkeypatch.setattr(Stopping, "sleep", sleep)
+    batch = sending(Ledger([error]))
+    await send(batch)
+    assert told == [fault]
+    assert not batch.troubles
+
+
+async def test_at_a_stop_it_is_given_up_in_time() -> None:
+    """The next sender calls the rows unknown."""
+    stopping = Stopping(grace=0.0)
+    stopping.ask()
+    ledger = Ledger([AWAY] * 2_000)
+    await send(sending(ledger, stopping))
+    assert ledger.recorded == []

@@ -1,0 +1,50 @@
+"""Whatever the other side says can be stored, logged and shown."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.untrusted import page_words, plain
+
+ANYTHING = st.text(alphabet=st.characters()) | st.text(
+    alphabet=st.sampled_from("a<>\0\n\x7f\ud800\udfff\u2028& ")
+)
+
+
+@given(ANYTHING | st.integers() | st.none() | st.lists(st.text()) | st.binary())
+def test_it_can_be_stored(value: object) -> None:
+    for text in (plain(value), page_words(value), plain(value, 3)):
+        assert "\0" not in text
+        assert len(text.splitlines()) <= 1
+        assert orjson.loads(orjson.dumps(text)) == text
+        assert len(text) <= 500
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        ("Email address is not verified.", "Email address is not verified."),
+        ("half of a pair: \ud83d!", "half of a pair: !"),
+        ("two\r\nlines\0", "two lines"),
+        (404, "404"),
+        ({"a": "b\0"}, "{'a': 'b\\x00'}"),
+        ("x" * 10**7, "x" * 500),
+    ],
+)
+def test_in_one_line(value: object, text: str) -> None:
+    assert plain(value) == text
+
+
+def test_of_a_web_page_only_the_words() -> None:
+    page = "<!doctype html><html><head><title>404</title><style>p{a:b}</style><script>x</script>"
+    assert page_words(f"{page}</head><body><!-- nginx --><p>Not\nfound</p>") == "404 Not found"
+    assert page_words("Throttled: 5 > 3, no page") == "Throttled: 5 > 3, no page"
+
+
+def test_a_hostile_page_is_read_in_no_time() -> None:
+    for page in ("<" * 10**6, "<script>" * 10**5, "<!--" * 10**6, "<style" * 10**6):
+        assert len(page_words(page)) <= 500
