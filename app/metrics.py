@@ -35,6 +35,7 @@ CALL_RESULTS = (
     "configuration",
     "content",  # the mailout's own: not what SES takes
     "refused",
+    "not_ses",  # by something in between, such as a proxy
     "not_connected",
     "not_sent",  # the lease was lost, so the request was stopped before it left
     "unknown",  # no answer, a cut one, or a 5xx
@@ -243,7 +244,7 @@ def call_result(answers: Sequence[Answer]) -> str:
         return "unknown"
     if first.halt == "unreachable":
         return "not_connected"
-    return "refused" if first.halt in {None, "split"} else first.halt
+    return first.halt if first.halt in CALL_RESULTS else "refused"
 
 
 def bounce_kind(bounce_type: str | None, bounce_subtype: str | None) -> str:

@@ -346,7 +346,7 @@ async def test_health_names_the_sender_when_only_its_part_of_the_database_fails(
     """A full disk, or a lock on a table that only we use: nobody is mailed, so it is a 503, though
     others are served."""
     monkeypatch.setattr("app.services.health.CACHE_SECONDS", 0.1)
-    monkeypatch.setattr("app.services.sender.PAUSE_CAP_SECONDS", 0.5)
+    monkeypatch.setattr("app.services.loops.RETRY_CAP_SECONDS", 0.5)
     full = True
 
     async def between(function: str, real: Real) -> Any:
