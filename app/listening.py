@@ -6,6 +6,9 @@ import socket
 
 from app.errors import ConfigurationError
 
+UNREAD_SECONDS = 30.0
+"""After this long without a sign that a client takes what was sent, its connection is dropped."""
+
 
 def listen(host: str, port: int, *, remedy: str) -> socket.socket:
     """Bound and listening. remedy: what to do when the place can't be had, a sentence.
@@ -14,7 +17,11 @@ def listen(host: str, port: int, *, remedy: str) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as exc:
         why = str(exc.strerror).partition(" (while")[0]
         raise ConfigurationError(f"Can't listen on {host}:{port} ({why}). {remedy}") from exc
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux's; each connection that is taken inherits it
+        milliseconds = round(UNREAD_SECONDS * 1000)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+    return listener

@@ -17,6 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.adapters.store import Store
+from app.api.connection import ClientConnection
 from app.api.entrance import Entrance
 from app.api.metrics import metrics_app
 from app.counts import Board
@@ -173,6 +174,8 @@ def _server(app: ASGIApp) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
+            http=ClientConnection,
+            ws="none",
             lifespan="off",
             access_log=False,
             log_config=None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import __version__
+from app.api.body_limit import BodyLimit
 from app.api.health import LIVE
 from app.api.problems import problem
 from app.api.request_log import RequestLog
@@ -18,7 +19,7 @@ class Entrance:
     """ASGI: leads to `app` as soon as that is set."""
 
     def __init__(self) -> None:
-        self.app: ASGIApp = RequestLog(_not_yet)
+        self.app: ASGIApp = RequestLog(BodyLimit(_not_yet))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.app(scope, receive, send)

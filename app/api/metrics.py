@@ -5,10 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.api.body_limit import BodyLimit
 from app.api.deps import ServicesDep
 from app.metrics import Metrics
 from app.services.database_gauges import DatabaseGauges
@@ -30,7 +32,7 @@ def metrics_app(metrics: Metrics, gauges: DatabaseGauges) -> Starlette:
     async def show(_: Request) -> Response:
         return await _page(metrics, gauges)
 
-    return Starlette(routes=[Route(PATH, show)])
+    return Starlette(routes=[Route(PATH, show)], middleware=[Middleware(BodyLimit)])
 
 
 async def _page(metrics: Metrics, gauges: DatabaseGauges) -> Response:
