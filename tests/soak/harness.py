@@ -109,6 +109,9 @@ class Run:
             await asyncio.sleep(dice.uniform(0, 0.5))
             victim = await self.victim(dice)
             self.kills.append((victim.label, time.time()))
+            if victim.command == "serve" and dice.random() < 0.5:
+                victim.kill_work()
+                continue
             victim.kill()
             victim.start()
 
