@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.adapters.signatures import signatures
 from app.errors import ConfigurationError
 
 _NUMBERED = re.compile(r"\d{4}_\w+\.sql")
@@ -36,6 +37,11 @@ class Bundle:
     functions: tuple[SqlFile, ...]
     version: int
     min_code: int
+
+    @property
+    def signatures(self) -> tuple[str, ...]:
+        """Of all functions; what else has one of their names is left over from another version."""
+        return tuple(each for file in self.functions for each in signatures(file.text))
 
     @property
     def digest(self) -> str:

@@ -8,6 +8,7 @@ SQL file: `python -m app.adapters.migrations stamp`.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -56,6 +57,15 @@ set local search_path = public, extensions;
 set local check_function_bodies = off;
 select pg_advisory_xact_lock({_LOCK_KEY});
 set local lock_timeout = '{_LOCK_WAIT}';"""
+
+# Drops what a parameter that was added has left: see signatures.py.
+_DROP_OVERLOADS = """\
+do $overloads$ declare v_function text; begin
+    for v_function in select jsonb_array_elements_text(schema_overloads('{signatures}')) loop
+        execute 'drop function ' || v_function;
+    end loop;
+end $overloads$;
+"""
 
 _RECORD_FILE = "insert into public.schema_migrations (name, checksum) values (%s, %s)"
 
@@ -151,12 +161,19 @@ do $guard$ begin
 end $guard$;
 {"".join(_script_step(file) for file in bundle.numbered)}
 {functions}
-delete from public.schema_version;
+{_drop_overloads(bundle)}delete from public.schema_version;
 insert into public.schema_version (version, min_code, digest)
 values ({bundle.version}, {bundle.min_code}, '{bundle.digest}');
 commit;
 notify pgrst, 'reload schema';
 """  # noqa: S608 - our own files
+
+
+def _drop_overloads(bundle: Bundle) -> str:
+    """Nothing for a schema without the function that finds them."""
+    if not any(each.startswith("schema_overloads(") for each in bundle.signatures):
+        return ""
+    return _DROP_OVERLOADS.format(signatures=json.dumps(bundle.signatures))
 
 
 def _script_step(file: SqlFile) -> str:
@@ -198,6 +215,13 @@ async def check_schema(database: Database, bundle: Bundle | None = None) -> None
     if found is None:
         raise ConfigurationError(f"The database's schema is incomplete: {_MIGRATE}")
     _require_fitting(bundle, found)
+    if found["version"] == bundle.version:
+        signatures = list(bundle.signatures)
+        if left := await database.call("schema_overloads", p_signatures=signatures):
+            raise ConfigurationError(
+                f"The database has functions left over from another version, which would take our "
+                f"calls ({', '.join(left)}): {_MIGRATE}"
+            )
 
 
 def _require_fitting(bundle: Bundle, found: dict[str, Any]) -> None:
@@ -279,13 +303,25 @@ async def _applied_rows(connection: _Connection) -> list[DictRow]:
 
 
 async def _is_done(connection: _Connection, bundle: Bundle) -> bool:
-    """Whether the database has this program's schema or a later one."""
+    """Whether the database has this program's schema, and nothing beside it, or a later one."""
     row = await _stamp_row(connection)
     if row is None:
         return False
-    return row["version"] > bundle.version or (
-        (row["version"], row["digest"]) == (bundle.version, bundle.digest)
+    if row["version"] > bundle.version:
+        return True
+    same = (row["version"], row["digest"]) == (bundle.version, bundle.digest)
+    return same and not await _overloads(connection, bundle)
+
+
+async def _overloads(connection: _Connection, bundle: Bundle) -> list[str]:
+    if not _drop_overloads(bundle):
+        return []
+    done = await connection.execute(
+        "select schema_overloads(%s) as found", [json.dumps(bundle.signatures)]
     )
+    [row] = await done.fetchall()
+    found: list[str] = row["found"]
+    return found
 
 
 async def _is_missing(connection: _Connection, file: SqlFile) -> bool:
@@ -299,6 +335,7 @@ async def _is_missing(connection: _Connection, file: SqlFile) -> bool:
 async def _replace_functions(connection: _Connection, bundle: Bundle) -> None:
     for file in bundle.functions:
         await connection.execute(file.text.encode())
+    await connection.execute(_drop_overloads(bundle).encode())
     await connection.execute("delete from public.schema_version")
     await connection.execute(_RECORD_BUNDLE, [bundle.version, bundle.min_code, bundle.digest])
     await connection.execute("notify pgrst, 'reload schema'")

@@ -5,3 +5,17 @@ language sql stable set search_path = public, pg_temp as $$
                               'server_version_num', current_setting('server_version_num')::int)
     from schema_version;
 $$;
+
+-- What stands beside our functions under one of their names: left over from another version, by which
+-- a call that fits both is refused. p_signatures: of ours, each once. Somebody's own function that
+-- merely has such a name takes none of our calls: its parameters are called otherwise.
+create or replace function schema_overloads(p_signatures jsonb) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select coalesce(jsonb_agg(p.oid::regprocedure::text order by p.oid::regprocedure::text), '[]')
+      from pg_proc p
+     where p.pronamespace = 'public'::regnamespace
+       and p.proname in (select split_part(s, '(', 1) from jsonb_array_elements_text(p_signatures) s)
+       and p.oid not in (select to_regprocedure('public.' || s)::oid from jsonb_array_elements_text(p_signatures) s
+                          where to_regprocedure('public.' || s) is not null)
+       and not exists (select from unnest(p.proargnames[1:p.pronargs]) name where name !~ '^(p_.*|[a-z])$');
+$$;

@@ -235,6 +235,83 @@ async def test_every_function_body_is_valid(sql: Sql) -> None:
         await sql.execute(file.text.encode())
 
 
+# -- one signature for each function
+
+
+OVERLOADS = """
+select p.proname, array_agg(p.oid::regprocedure::text) as signatures from pg_proc p
+ where p.pronamespace = 'public'::regnamespace group by 1 having count(*) > 1
+"""
+
+# As it was in an earlier version: two parameters fewer.
+EARLIER = """
+create function queue_recipients(p_mailout uuid) returns jsonb language sql as $$
+    select '0'::jsonb $$;
+create function find_subscriber(p_email text default null) returns jsonb language sql as $$
+    select '"earlier"'::jsonb $$;
+"""
+THEIRS = (
+    "create function find_subscriber(email text) returns text language sql as $$ select 'mine' $$;"
+)
+
+
+async def test_every_signature_is_read_from_the_files(sql: Sql) -> None:
+    """As PostgreSQL has it: the check is only as good as this."""
+    done = await sql.execute(
+        "select p.oid::regprocedure::text as name from pg_proc p "
+        "where p.pronamespace = 'public'::regnamespace and p.proname <> 'canary_is_valid'"
+    )
+    there = {row["name"] for row in await done.fetchall()}
+    asked = list(read_bundle().signatures)
+    done = await sql.execute(
+        "select to_regprocedure('public.' || s)::text as name from unnest(%s::text[]) s", [asked]
+    )
+    assert {row["name"] for row in await done.fetchall()} == there
+    assert len(asked) == len(there)
+
+
+@pytest.mark.parametrize("pasted", [False, True], ids=["migrate", "pasted"])
+async def test_an_earlier_signature_goes_with_the_upgrade(
+    empty_dsn: str, empty: Sql, pasted: bool
+) -> None:
+    """Beside the new function it would make the old program's call "not unique"."""
+    await migrate(empty_dsn)
+    await empty.execute(EARLIER.encode())
+    await empty.execute("update schema_version set version = version - 1, digest = 'earlier'")
+    with pytest.raises(psycopg.errors.AmbiguousFunction):
+        await empty.execute("select find_subscriber(p_email => 'a@example.com')")
+    if pasted:
+        await empty.execute(print_script().encode())
+    else:
+        await migrate(empty_dsn)
+    assert await (await empty.execute(OVERLOADS)).fetchall() == []
+    assert await one(empty, "select find_subscriber(p_email => 'a@example.com')") is None
+
+
+async def test_a_leftover_function_is_named_by_the_start_and_dropped_by_migrate(
+    database: Database, dsn: str, sql: Sql
+) -> None:
+    """Also when the schema is up to date otherwise, such as after a script was pasted in pieces."""
+    await sql.execute(EARLIER.encode())
+    with pytest.raises(
+        ConfigurationError, match=r"find_subscriber\(text\), queue_recipients\(uuid\)"
+    ):
+        await check_schema(database)
+    assert await migrate(dsn) == ["functions"]
+    await check_schema(database)
+
+
+async def test_a_function_of_somebody_else_is_left_alone(
+    database: Database, dsn: str, sql: Sql
+) -> None:
+    """It has one of our names, but takes none of our calls."""
+    await sql.execute(THEIRS.encode())
+    await check_schema(database)
+    await sql.execute("update schema_version set digest = 'before'")
+    await migrate(dsn)
+    assert await one(sql, "select find_subscriber(email => 'x')") == "mine"
+
+
 # -- the stamp
 
 
