@@ -103,9 +103,9 @@ class Supervisor:
                     if post.due_at is not None and post.due_at <= time.monotonic():
                         self._start(post, signals)
                 signals.wait(self._patience())
-                self._reap()
-                if signals.stop_asked:
+                if signals.stop_asked:  # first: then those that end were asked to, too
                     self._stop()
+                self._reap()
                 if self._kill_at is not None and time.monotonic() >= self._kill_at:
                     self._kill()
                 self._do_chore(last=False)
@@ -135,7 +135,18 @@ class Supervisor:
         report, words = os.pipe()
         os.set_blocking(report, False)
         with _held():
-            pid = os.fork()
+            try:
+                pid = os.fork()
+            except OSError as error:  # no memory, or too many processes
+                os.close(report)
+                os.close(words)
+                log.warning(
+                    "process_not_started",
+                    process=post.role.name,
+                    error=error.strerror,
+                    again_in_seconds=self._try_later(post),
+                )
+                return
             if not pid:
                 signals.forget()
                 ours = [self._alive[1], report, *(p.report for p in self._posts if p.pid)]
@@ -183,11 +194,18 @@ class Supervisor:
             self._refusal = reason.decode()
             self._stop()
             return
-        post.failures = 1 if now - post.started_at >= STEADY_SECONDS else post.failures + 1
-        pause = backoff_seconds(post.failures, random.random(), cap=RESTART_CAP_SECONDS)  # noqa: S311
-        post.due_at = now + pause
+        if now - post.started_at >= STEADY_SECONDS:
+            post.failures = 0
         post.restarts += 1
-        log.error("process_ended", process=name, again_in_seconds=round(pause, 2), **how)
+        pause = self._try_later(post)
+        log.error("process_ended", process=name, again_in_seconds=pause, **how)
+
+    def _try_later(self, post: _Post) -> float:
+        """Gives the seconds until then."""
+        post.failures += 1
+        pause = backoff_seconds(post.failures, random.random(), cap=RESTART_CAP_SECONDS)  # noqa: S311
+        post.due_at = time.monotonic() + pause
+        return round(pause, 2)
 
     def _stop(self) -> None:
         if self._kill_at is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import cast
 
 import uvloop
@@ -16,7 +16,7 @@ import uvloop
 class Loop:
     """What the connections have in common."""
 
-    def __init__(self, requests: list[bytes]) -> None:
+    def __init__(self, requests: Iterable[bytes]) -> None:
         self.waiting: Iterator[bytes] = iter(requests)
         self.latencies: list[float] = []
         """Seconds from the request to the whole answer."""
@@ -66,7 +66,7 @@ def length_of(head: bytes) -> int:
     return int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
 
 
-def post_all(port: int, requests: list[bytes], connections: int) -> tuple[Loop, float]:
+def post_all(port: int, requests: Iterable[bytes], connections: int) -> tuple[Loop, float]:
     """Every request, once, over that many connections; gives what came of it, and the seconds."""
 
     async def post() -> tuple[Loop, float]:

@@ -117,6 +117,26 @@ def ready_mailout(dsn: str) -> str:
         return str(row[0])
 
 
+def start_directly(dsn: str, mailout: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as sql:
+        sql.execute(
+            "select claim_mailout(id, mailout_content_hash(m)) from mailouts m where id = %s",
+            [mailout],
+        )
+
+
+def wait_until_up(base: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{base}/health").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise TimeoutError("the service did not come up")
+
+
 def stat_of(pid: int | str) -> list[str]:
     """/proc/PID/stat from the third field (the state) on; proc(5) has the list."""
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()

@@ -22,6 +22,7 @@ import httpx
 import psycopg
 
 from bench.events import compare
+from bench.flood import flooded
 from bench.parts import (
     Sink,
     age,
@@ -31,7 +32,9 @@ from bench.parts import (
     fill,
     ready_mailout,
     sink,
+    start_directly,
     wait_for,
+    wait_until_up,
 )
 from bench.supabase import supabase
 from tests.support.ports import free_port
@@ -110,14 +113,6 @@ def our_run(
             "bytes": stats["bytes"] / recipients,
             "calls": stats["calls"],
         }
-
-
-def start_directly(dsn: str, mailout: str) -> None:
-    with psycopg.connect(dsn, autocommit=True) as sql:
-        sql.execute(
-            "select claim_mailout(id, mailout_content_hash(m)) from mailouts m where id = %s",
-            [mailout],
-        )
 
 
 def throughput(dsn: str) -> list[Row]:
@@ -251,18 +246,6 @@ def first_call(dsn: str) -> list[Row]:
     return rows
 
 
-def wait_until_up(base: str) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{base}/health").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise TimeoutError("the service did not come up")
-
-
 def fidelity(dsn: str) -> list[Row]:
     """The mean rate over 30 s, and the fullest one-second window: by token time and at the sink."""
     rows: list[Row] = []
@@ -322,12 +305,17 @@ def events(dsn: str) -> list[Row]:
     return list(compare(dsn))
 
 
+def flood(dsn: str) -> list[Row]:
+    return list(flooded(dsn))
+
+
 MEASUREMENTS: dict[str, Callable[[str], list[Row]]] = {
     "throughput": throughput,
     "first_call": first_call,
     "queueing": queueing,
     "fidelity": fidelity,
     "events": events,
+    "flood": flood,
     "supabase": through_supabase,
     "growth": growth,
 }

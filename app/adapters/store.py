@@ -210,14 +210,14 @@ class Store:
         await self._call("leave", p_executor=str(executor_id))
 
     async def tell_executor_state(
-        self, executor_id: UUID, service_id: UUID, state: dict[str, str | None]
+        self, executor_id: UUID, service_id: UUID, state: Mapping[str, str | bool | None]
     ) -> bool:
         """Whether the executor is known; it isn't before its first heartbeat."""
         done = await self._call(
             "tell_executor_state",
             p_executor=str(executor_id),
             p_service=str(service_id),
-            p_state=state,
+            p_state=dict(state),
         )
         return bool(done)
 

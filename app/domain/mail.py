@@ -146,19 +146,22 @@ def bulk_entry(mail: Mail) -> BulkEntry | None:
     return BulkEntry(mail.send_log_id, orjson.dumps(entry))
 
 
+_END = b"]}"
+
+
 def bulk_body(head: bytes, entries: Sequence[BulkEntry]) -> bytes:
     """A whole request."""
-    return head + b",".join([entry.json for entry in entries]) + b"]}"
+    return head + b",".join([entry.json for entry in entries]) + _END
 
 
 def fits_bulk(head: bytes, entry: BulkEntry) -> bool:
     """Whether a call with this entry alone stays under SES's limit for the whole input."""
-    return len(head) + len(entry.json) + 3 <= MAX_CALL_BYTES
+    return len(head) + len(entry.json) + len(_END) <= MAX_CALL_BYTES
 
 
 def split_by_size(head: bytes, entries: Iterable[BulkEntry]) -> Iterator[list[BulkEntry]]:
     """Consecutive groups that each fit one bulk call (every entry must fit by itself)."""
-    room = MAX_CALL_BYTES - len(head) - 2
+    room = MAX_CALL_BYTES - len(head) - len(_END) + 1  # no comma stands before the first entry
     group: list[BulkEntry] = []
     used = 0
     for entry in entries:

@@ -42,7 +42,7 @@ class Piece:
 
 
 def pieces(source: str) -> Iterator[Piece]:
-    """The pieces of a source, in order and without gaps. What doesn't parse is static."""
+    """The pieces of a source, in order and without gaps. Static from where it doesn't parse."""
     comment_depth, comment_start = 0, 0
     for match in _LEXER.finditer(source):
         kind, name = match.lastgroup, match["name"]
@@ -51,6 +51,10 @@ def pieces(source: str) -> Iterator[Piece]:
             if not comment_depth:
                 comment = source[comment_start : match.end()]
                 yield Piece(comment, comment_start, "tag", "comment")
+        elif kind == TOKEN_CONTENT and match[0].startswith(("{{", "{%")):
+            # Never closed: nothing behind it parses, and looking for its end again takes for ever.
+            yield Piece(source[match.start() :], match.start(), "static")
+            return
         elif kind == TOKEN_CONTENT:
             yield Piece(match[0], match.start(), "static")
         elif kind == "RAW":

@@ -242,6 +242,8 @@ def findings(
     for name, check in health["checks"].items():
         if check["status"] == "fail":
             yield Finding("fail", f"{name}: {check.get('detail', 'it does not work')}.")
+        elif check["status"] == "warn" and "detail" in check:
+            yield Finding("warn", f"{name}: {check['detail']}.", "it is tried again by itself.")
         for found in check.get("findings", ()):  # the watchdog's
             yield Finding("warn", found["detail"], found["remedy"])
 

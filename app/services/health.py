@@ -78,7 +78,7 @@ class Health:
             status = "fail"
         else:
             well = checks["ses"]["status"] == checks["events"]["status"] == "ok"
-            status = "ok" if well else "degraded"
+            status = "ok" if well and checks["sender"]["status"] != "warn" else "degraded"
         return (503 if status == "fail" else 200), {
             "status": status,
             "version": __version__,
@@ -141,14 +141,17 @@ class Health:
 
 def sender_check(executor: dict[str, Any] | None) -> dict[str, Any]:
     """Whether the sender gets its work done. It may fail where the database answers others: its
-    disk is full, or a statement waits for a lock. executor: of `executor_state`."""
+    disk is full, or a statement waits for a lock. warn: that may be over in a moment. executor: of
+    `executor_state`."""
     if executor is None:
-        return {"status": "fail", "detail": "the sender has not reported yet"}
+        return {"status": "fail", "detail": "it has not reported yet"}
     if not executor["alive"]:
         silent = executor["silent_seconds"]
-        return {"status": "fail", "detail": f"the sender has been silent for {silent:.0f} s"}
-    if trouble := executor["state"].get("trouble"):
-        return {"status": "fail", "detail": trouble}
+        detail = f"its heartbeat has been missing for {silent:.0f} s: it may hang; see the log"
+        return {"status": "fail", "detail": detail}
+    state = executor["state"]
+    if trouble := state.get("trouble"):
+        return {"status": "fail" if state.get("stops_sending") else "warn", "detail": trouble}
     return {"status": "ok"}
 
 

@@ -22,6 +22,8 @@ FIRST_LOOK_SECONDS = 0.1
 """Until the sender's first heartbeat, without which there is nobody to report about."""
 REPEAT_SECONDS = 20.0
 """Without news: its row may have been made anew."""
+LASTING_SECONDS = 30.0
+"""Trouble that lasts this long stops sending; a lock or a restarted database is over sooner."""
 
 
 class SenderReport:
@@ -38,8 +40,9 @@ class SenderReport:
         self._account = account
         self._metrics = metrics
         self._service_id = service_id
-        self._told: dict[str, str | None] | None = None
+        self._told: dict[str, str | bool | None] | None = None
         self._told_at = float("-inf")
+        self._troubled_since: float | None = None
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Report what is new until `stopping`."""
@@ -60,8 +63,15 @@ class SenderReport:
         now = time.monotonic()
         breaker = self._sender.breaker.state(now)
         self._metrics.breaker_is(breaker)
+        trouble = self._sender.trouble
+        if trouble is None:
+            self._troubled_since = None
+        elif self._troubled_since is None:
+            self._troubled_since = now
+        since = self._troubled_since
         state = {
-            "trouble": self._sender.trouble,
+            "trouble": trouble,
+            "stops_sending": since is not None and now - since >= LASTING_SECONDS,
             "breaker": breaker,
             "account_error": self._account.error,
         }

@@ -74,7 +74,7 @@ begin
     v_next := greatest(v_bucket.next_token_at,
                        v_now - make_interval(secs => (v_capacity - 1) / v_bucket.rate));
     if v_next > v_now + make_interval(secs => 2 + 2 * v_capacity / v_bucket.rate) then
-        v_next := v_now;
+        v_next := v_now - make_interval(secs => (v_capacity - 1) / v_bucket.rate);
     end if;
     -- Beyond the first, whole batches only.
     v_most := floor(least(cardinality(v_attempts),

@@ -138,7 +138,7 @@ async def test_a_process_that_hangs_is_seen_and_killed_at_the_stop(world: World)
 
     ill = await eventually(health, until=lambda answer: answer.status_code == 503)
     assert ill.json()["checks"]["database"]["status"] == "ok"
-    assert "the sender has been silent for" in ill.json()["checks"]["sender"]["detail"]
+    assert "its heartbeat has been missing for" in ill.json()["checks"]["sender"]["detail"]
     assert await stop(world.service) == 1
     assert "process_killed" in world.service.log
 

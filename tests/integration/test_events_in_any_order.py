@@ -177,6 +177,39 @@ async def test_not_spam_is_no_complaint(store: Store, arrange: Arrange) -> None:
     assert await state(arrange) == ("sent", None, "active")
 
 
+def left_ses_list(batch: Batch) -> dict[str, Any]:
+    """The reader left by SES's own footer, from all topics."""
+    return event(batch, "subscription", suppresses="unsubscribed")
+
+
+def refused_by_ses_list(batch: Batch) -> dict[str, Any]:
+    """SES didn't even try: the reader had left there before."""
+    return event(
+        batch, "bounce", bounce_type="Permanent", bounce_subtype="UnsubscribedRecipient",
+        suppresses="unsubscribed",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("leave", [left_ses_list, refused_by_ses_list])
+@pytest.mark.parametrize("first", [0, 1])
+async def test_leaving_by_ses_counts_before_and_after_a_bounce(
+    direct_store: Store,
+    arrange: Arrange,
+    leave: Callable[[Batch], dict[str, Any]],
+    first: int,
+) -> None:
+    """The reader's own word is the stronger one, though the row itself moves no further."""
+    _, batch = await one_in_flight(direct_store, arrange)
+    events = [hard_bounce(batch), leave(batch)]
+    await direct_store.apply_ses_events([events[first]])
+    await direct_store.apply_ses_events([events[1 - first]])
+    assert await state(arrange) == ("bounced", "Permanent", "unsubscribed")
+    await direct_store.apply_ses_events([complaint(batch)])
+    assert (await state(arrange))[2] == "complained"
+    await direct_store.apply_ses_events([leave(batch)])
+    assert (await state(arrange))[2] == "complained"
+
+
 async def test_an_unsubscribed_person_who_bounces_stays_unsubscribed(
     store: Store, arrange: Arrange
 ) -> None:

@@ -58,6 +58,26 @@ class TestBodies:
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.json()["code"] == "payload_too_large"
 
+    @pytest.mark.parametrize(
+        ("path", "limit"),
+        [("/send-mailout", 1_000_000), ("/ses-events", 300_000), ("/dashboard/login", 10_000)],
+    )
+    @pytest.mark.parametrize("announced", [True, False])
+    async def test_a_body_may_have_exactly_what_is_allowed(
+        self, front: Service, path: str, limit: int, announced: bool
+    ) -> None:
+        """And one byte more is too much, said beforehand or not."""
+
+        async def chunks(size: int) -> AsyncIterator[bytes]:
+            yield b" " * (size // 2)
+            yield b" " * (size - size // 2)
+
+        headers = BEARER | {"Origin": "http://service"}
+        for size, too_large in ((limit, False), (limit + 1, True)):
+            content = b" " * size if announced else chunks(size)
+            answer = await front.http.post(path, content=content, headers=headers)
+            assert (answer.status_code == 413) is too_large, (size, answer.text)
+
     @pytest.mark.parametrize("size", [b"1000001", b"9" * 5_000])
     async def test_an_announced_size_is_refused_unread(self, front: Service, size: bytes) -> None:
         status, headers = await self.ask(front, unread, [AUTHORIZED, (b"content-length", size)])

@@ -23,7 +23,7 @@ from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from app.services.deliver import Deliver, Delivery
 from app.services.prepare import Prepared
-from app.services.sender import Sender
+from app.services.sender import CAREFUL_BATCH, CLAIMED_AT_ONCE, Sender
 from app.services.stopping import Stopping
 from tests.support.factories import REGION, Arrange, an_account, start
 from tests.support.ports import free_port
@@ -268,6 +268,53 @@ async def test_a_few_throttled_recipients_do_not_slow_everybody(
     assert not [size for size, slowed in calls if slowed and size > 10]
     assert sum(size for size, _ in calls) > 600, "nobody was throttled"
     assert await arrange.one("select max(attempts) from send_logs") == 1  # it counts for nobody
+
+
+async def test_how_much_is_claimed_depends_on_how_the_last_call_ended(
+    dsn: str,
+    direct_store: Store,
+    sandbox: SandboxServer,
+    arrange: Arrange,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One batch until SES has answered, ten recipients after a call without an answer, one as the
+    probe of an open breaker, and several batches once all is well. So an outage costs few."""
+    claims: list[tuple[int, int]] = []  # recipients of a batch, batches
+    real = Store.claim_batches
+
+    async def noted(self: Store, *args: Any, **kwargs: Any) -> Any:
+        claims.append((kwargs["limit"], len(kwargs["attempts"])))
+        return await real(self, *args, **kwargs)
+
+    monkeypatch.setattr(Store, "claim_batches", noted)
+    await arrange.subscribers(READERS)
+    mailout = await arrange.mailout()
+    await start(direct_store, mailout)
+    await arrange.sql.execute("update send_logs set next_attempt_at = now() + interval '1 day'")
+    async with in_process(settings_for(dsn, sandbox.url)) as service:
+        sender = service.services.sender
+        assert sender is not None
+        breaker = sender.breaker
+
+        async def next_claim() -> tuple[int, int]:
+            claims.clear()
+
+            async def seen() -> list[tuple[int, int]]:
+                return claims
+
+            return (await eventually(seen, until=bool))[0]
+
+        assert await next_claim() == (50, 1)
+        breaker.succeeded()
+        assert await next_claim() == (50, CLAIMED_AT_ONCE)
+        breaker.failed(time.monotonic())
+        assert await next_claim() == (CAREFUL_BATCH, 1)
+        while not breaker.probing:
+            breaker.failed(time.monotonic())
+        breaker.open_until = time.monotonic()
+        assert await next_claim() == (1, 1)
+        breaker.succeeded()
+        assert await next_claim() == (50, CLAIMED_AT_ONCE)
 
 
 async def test_while_ses_is_away_nobody_is_failed_and_nothing_runs_hot(

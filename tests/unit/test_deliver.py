@@ -314,6 +314,22 @@ def test_what_a_proxy_refuses_is_nobodys_fault_and_one_call_in_bulk(
     assert len(ses.bulk) == (lane == "bulk")
 
 
+@pytest.mark.parametrize("other", [25, 31, 49])
+def test_another_reason_in_the_second_half_costs_only_those_it_is_about(other: int) -> None:
+    """The first half is refused for one reason; in the second, one recipient spoils the call for
+    another. All others of that half get their mail."""
+
+    def refuse(ids: list[int]) -> Answer | None:
+        if ids[0] < 25:
+            return BAD
+        return refused_call("BadRequestException", 400, "Other.", 2) if other in ids else None
+
+    ses = Ses(refuse)
+    delivery = deliver(ses)
+    assert set(ses.accepted) == set(range(25, 50)) - {other}
+    assert outcomes(delivery) == {"failed": 26, "sent": 24}
+
+
 @given(st.sets(st.integers(0, 49)), st.booleans())
 def test_whoever_spoils_it_nobody_is_sent_twice_and_nobody_is_forgotten(
     poison: set[int], named: bool

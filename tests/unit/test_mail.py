@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.domain.mail import (
     MAX_CALL_BYTES,
+    MAX_TEMPLATE_DATA,
     BulkEntry,
     Mail,
     bulk_body,
@@ -81,9 +82,39 @@ def test_groups_keep_order_lose_nobody_and_fit(sizes: list[int], head: int) -> N
             assert len(bulk_body(b"x" * head, group)) <= MAX_CALL_BYTES
 
 
-def test_data_beyond_the_limit_of_an_entry_make_none() -> None:
-    assert bulk_entry(mail({"h0": "x" * 262_100})) is not None
-    assert bulk_entry(mail({"h0": "x" * 262_144})) is None
+def test_the_limits_are_those_of_ses() -> None:
+    """The service model for one entry's data; the quotas' page for the input, of whose "1 MB" the
+    smaller reading is taken."""
+    model = botocore.session.get_session().get_service_model("sesv2")
+    assert model.shape_for("EmailTemplateData").metadata["max"] == MAX_TEMPLATE_DATA
+    assert MAX_CALL_BYTES == 1_000_000
+
+
+def test_data_up_to_the_limit_of_an_entry_make_one() -> None:
+    """In characters of JSON, braces and quotes and all."""
+    most = MAX_TEMPLATE_DATA - len('{"h0":""}')
+    assert bulk_entry(mail({"h0": "x" * most})) is not None
+    assert bulk_entry(mail({"h0": "x" * (most + 1)})) is None
+    assert bulk_entry(mail({"h0": "x" * (most - 1) + '"'})) is None
+
+
+def of_size(size: int) -> BulkEntry:
+    return BulkEntry(1, b"x" * size)
+
+
+@pytest.mark.parametrize("entries", [1, 2, 50])
+def test_a_call_may_have_exactly_a_megabyte(entries: int) -> None:
+    """One byte more is another call, or for one entry the other lane."""
+    group = [of_size(1_000) for _ in range(entries)]
+    head = b"x" * (MAX_CALL_BYTES - len(bulk_body(b"", group)))
+    assert len(bulk_body(head, group)) == MAX_CALL_BYTES
+    assert [len(part) for part in split_by_size(head, group)] == [entries]
+    assert fits_bulk(head, group[0])
+    more = head + b"x"
+    if entries == 1:
+        assert not fits_bulk(more, group[0])
+    else:
+        assert [len(part) for part in split_by_size(more, group)] == [entries - 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -206,6 +206,26 @@ def test_holes_are_numbered_and_equal_outputs_share_one() -> None:
     assert "<p>{{h0}} {{h0}} {{h1}}</p>" in template.html
 
 
+@pytest.mark.parametrize("brace", ["{", "}", "\\"])
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("{{ name }} R{{ name }}", "Ann RAnn"),
+        ("R{{ name }} {{ name }}", "RAnn Ann"),
+        ("{{ name }} {{ name }}R", "Ann AnnR"),
+        ("{{ name }}R {{ name }}", "AnnR Ann"),
+        ("R{{ name }} {{ name }}R {{ name }}", "RAnn AnnR Ann"),
+    ],
+)
+def test_equal_outputs_with_other_neighbours_share_no_hole(
+    template: str, expected: str, brace: str
+) -> None:
+    """A brace beside a hole is in its value: one of the two would show it too, or lose it."""
+    raw = f"{{% raw %}}{brace}{{% endraw %}}"
+    made = compiled(body_text=template.replace("R", raw))
+    assert rendered(made).text.startswith(expected.replace("R", brace) + "\n")
+
+
 def test_outputs_that_a_tag_may_change_do_not_share_a_hole() -> None:
     template = compiled(
         body_text="{{ name }}{% assign name = 'x' %}{{ name }} {{email}}{{ email }}"

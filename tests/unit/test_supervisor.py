@@ -96,6 +96,22 @@ sys.exit(Supervisor([Role("die", die)], board).run())
     assert {line["signal"] for line in told} == {"SIGSEGV"}
 
 
+def test_a_process_that_cannot_be_started_now_is_started_later() -> None:
+    done, lines = supervised("""
+import errno
+fork, refusals = os.fork, iter([OSError(errno.EAGAIN, "Resource temporarily unavailable")] * 2)
+def full():
+    for refusal in refusals: raise refusal
+    return fork()
+os.fork = full
+def work(begun): end()
+run(work)
+""")
+    assert done.returncode == 0, done.stderr
+    told = [line for line in lines if line["event"] == "process_not_started"]
+    assert [line["error"] for line in told] == ["Resource temporarily unavailable"] * 2
+
+
 def test_who_does_not_stop_is_killed() -> None:
     done, lines = supervised("""
 supervisor.KILL_SECONDS = 0.3
