@@ -48,7 +48,7 @@ class SenderReport:
         """Report what is new until `stopping`."""
         while not stopping.is_set():
             try:
-                await self._report()
+                await self.tell(time.monotonic())
             except AppError as exc:  # it is told with the next look
                 log.debug("sender_report_failed", error=exc.detail)
             except Exception:
@@ -59,19 +59,13 @@ class SenderReport:
             except TimeoutError:
                 continue
 
-    async def _report(self) -> None:
-        now = time.monotonic()
+    async def tell(self, now: float) -> None:
+        """Report, if there is something new. now: seconds, monotonic. Raises Unavailable."""
         breaker = self._sender.breaker.state(now)
         self._metrics.breaker_is(breaker)
-        trouble = self._sender.trouble
-        if trouble is None:
-            self._troubled_since = None
-        elif self._troubled_since is None:
-            self._troubled_since = now
-        since = self._troubled_since
         state = {
-            "trouble": trouble,
-            "stops_sending": since is not None and now - since >= LASTING_SECONDS,
+            "trouble": self._sender.trouble,
+            "stops_sending": self._stops_sending(now),
             "breaker": breaker,
             "account_error": self._account.error,
         }
@@ -79,3 +73,14 @@ class SenderReport:
             return
         if await self._store.tell_executor_state(self._sender.id, self._service_id, state):
             self._told, self._told_at = state, now
+
+    def _stops_sending(self, now: float) -> bool:
+        """Whether what is wrong won't pass by itself, or has not for long."""
+        troubles = self._sender.troubles
+        if not any(trouble.is_vital for trouble in troubles):
+            self._troubled_since = None
+            return False
+        if self._troubled_since is None:
+            self._troubled_since = now
+        lasting = now - self._troubled_since >= LASTING_SECONDS
+        return lasting or any(trouble.stops_sending for trouble in troubles)
