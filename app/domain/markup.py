@@ -10,9 +10,6 @@ import html
 import re
 from collections import Counter
 from dataclasses import dataclass
-from html.parser import HTMLParser
-
-from css_inline import CSSInliner, InlineError
 
 from app.domain.masking import Masks
 
@@ -32,26 +29,32 @@ class MarkupError(ValueError):
 
 
 _ATTRIBUTE = r"""[^\s"'<>/=]+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>]+))?"""
-_ATTRIBUTES = rf"(?:[\s/]+|{_ATTRIBUTE})*+"
+_ATTRIBUTES = rf"""(?:[\s/]+|{_ATTRIBUTE}|["'=])*+"""  # browsers put up with a stray quote
 # Comments (Outlook's conditional ones too), elements whose content is no markup, declarations,
 # and tags. What is between them is text.
 MARKUP = re.compile(
     rf"(?P<comment><!--.*?(?P<comment_end>-->|\Z))"
-    rf"|<(?P<raw>style|script|title|textarea|xmp|iframe|noembed|noframes)(?=[\s/>]){_ATTRIBUTES}>"
+    r"|<(?P<raw>style|script|title|textarea|xmp|iframe|noembed|noframes)(?=[\s/>])"
+    rf"(?P<raw_attributes>{_ATTRIBUTES})>"
     rf".*?(?P<raw_end></(?P=raw)\s*>|\Z)"
     rf"|<[!?][^>]*+(?:>|\Z)"
     rf"|<(?P<close>/?)(?P<tag>[a-z][^\s/<>]*+)(?P<attributes>{_ATTRIBUTES})>",
     re.IGNORECASE | re.DOTALL,
 )
-_ATTRIBUTE_PARTS = re.compile(
+ATTRIBUTE = re.compile(
     r"""(?P<name>[^\s"'<>/=]+)(?:\s*=\s*(?P<value>"[^"]*"|'[^']*'|[^\s"'<>]+))?"""
 )
 
 MAX_DEPTH = 200  # a mail of nested layout tables has some 60
 
-# Elements without content, and those that the next one of their kind closes.
+# Elements without content.
+VOID = {
+    *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param"),
+    *("source", "track", "wbr"),
+}
+# They don't nest, nor do those that the next one of their kind closes.
 _UNNESTED = {
-    *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"),
+    *VOID,
     *("p", "li", "dt", "dd", "td", "th", "tr", "tbody", "thead", "tfoot", "option"),
     *("path", "circle", "ellipse", "line", "polygon", "polyline", "rect", "stop", "use"),
 }
@@ -127,8 +130,10 @@ line-height:1.5;text-align:center">
 </div>
 """
 
-# What css-inline writes is never sent, so it keeps nothing; nor does it load anything.
-_inliner = CSSInliner(load_remote_stylesheets=False)
+
+def is_start_tag(match: re.Match[str]) -> bool:
+    """Of MARKUP. In this order start tags are numbered."""
+    return bool(match["raw"] or (match["tag"] and not match["close"]))
 
 
 def markdown_document(fragment: str) -> str:
@@ -157,7 +162,7 @@ def check(source: str) -> None:
         if not name or name in _UNNESTED:
             continue
         open_tags[name] = max(0, open_tags[name] + (-1 if match["close"] else 1))
-        # css-inline recurses, and a stack that overflows ends the process.
+        # What makes the text part of it recurses.
         if open_tags.total() > MAX_DEPTH:
             raise MarkupError(f"elements are nested, or left open, more than {MAX_DEPTH} deep")
 
@@ -165,101 +170,6 @@ def check(source: str) -> None:
 def loosened(source: str, masks: Masks) -> str:
     """The source with a blank in `<td{% if …`, where a token would become part of the name."""
     return re.sub(rf"(</?[a-z][a-z0-9]*?)(?={masks.token.pattern})", r"\1 ", source, flags=re.I)
-
-
-def inline_styles(document: str, masks: Masks) -> str:
-    """Copy the rules of style elements into style attributes, for clients that drop the elements.
-
-    The style elements stay, for media queries. A tag keeps what its author wrote there: its own
-    style attribute comes last, which is what it does in the cascade. Left as they are: tags whose
-    class or id, or whose very attributes, depend on Liquid; and rules with Liquid in them.
-    """
-    styles = _computed_styles(_probe(document, masks))
-    numbers = iter(range(len(document)))
-
-    def restyled(match: re.Match[str]) -> str:
-        if not _can_have_style(match, masks):
-            return match[0]
-        style = styles.get(str(next(numbers)))
-        if style is None or masks.token.search(style):
-            return match[0]
-        return _with_style(match, style)
-
-    return MARKUP.sub(restyled, document)
-
-
-def _can_have_style(match: re.Match[str], masks: Masks) -> bool:
-    """Whether it is known now which rules apply to this tag."""
-    if not match["tag"] or match["close"] or match["tag"].lower() == "link":
-        return False
-    if masks.token.search(match["tag"]):
-        return False
-    for attribute in _ATTRIBUTE_PARTS.finditer(match["attributes"]):
-        value = attribute["value"] or ""
-        if masks.token.search(attribute["name"]) or (
-            attribute["name"].lower() in ("class", "id") and masks.token.search(value)
-        ):
-            return False
-    return True
-
-
-def _probe(document: str, masks: Masks) -> str:
-    """The document as css-inline shall see it: tags numbered, without their style attributes.
-
-    Text, comments and links to style sheets are no concern of its.
-    """
-    numbers = iter(range(len(document)))
-    probe: list[str] = []
-    for match in MARKUP.finditer(loosened(document, masks)):
-        if match["raw"]:
-            if match["raw"].lower() == "style":
-                probe.append(match[0])
-        elif match["tag"] and match["tag"].lower() != "link":
-            attributes = _ATTRIBUTE_PARTS.sub(
-                lambda m: "" if m["name"].lower() == "style" else m[0], match["attributes"]
-            )
-            number = f' data-number="{next(numbers)}"' if _can_have_style(match, masks) else ""
-            probe.append(f"<{match['close']}{match['tag']}{number}{attributes}>")
-    return "".join(probe)
-
-
-def _computed_styles(probe: str) -> dict[str, str]:
-    """The style that css-inline computes for each number; none at all where it gives up."""
-    try:
-        inlined = _inliner.inline(probe)
-    except InlineError:
-        return {}
-    reader = _StyleReader()
-    reader.feed(inlined)
-    reader.close()
-    return reader.styles
-
-
-class _StyleReader(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.styles: dict[str, str] = {}
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        attributes = dict(attrs)
-        number, style = attributes.get("data-number"), attributes.get("style")
-        if number and style:
-            self.styles[number] = style
-
-
-def _with_style(tag: re.Match[str], style: str) -> str:
-    style = html.escape(style.strip().removesuffix(";"), quote=False).replace('"', "'")
-    for attribute in _ATTRIBUTE_PARTS.finditer(tag["attributes"]):
-        if attribute["name"].lower() == "style" and attribute["value"]:
-            value = attribute["value"]
-            quote = value[0] if value[0] in "\"'" else ""
-            own = value[1:-1] if quote else value
-            quote = quote or '"'
-            style = style.replace("'", "&#39;") if quote == "'" else style
-            start, end = (tag.start("attributes") + i for i in attribute.span("value"))
-            joined = f"{quote}{style}; {own}{quote}"
-            return tag.string[tag.start() : start] + joined + tag.string[end : tag.end()]
-    return f'<{tag["tag"]} style="{style}"{tag["attributes"]}>'
 
 
 def untrack_unsubscribe(document: str, masks: Masks) -> str:
@@ -280,8 +190,9 @@ def untrack_unsubscribe(document: str, masks: Masks) -> str:
     return MARKUP.sub(untracked, document)
 
 
-def insert(document: str, masks: Masks, *, first: str, last: str) -> str:
-    """Put `first` at the beginning of what is shown, `last` at its end."""
+def insert(document: str, masks: Masks, *, first: str, last: str) -> tuple[str, list[range]]:
+    """The document with `first` at the beginning of what is shown, `last` at its end; and where
+    they stand in it."""
     tags = [match for match in MARKUP.finditer(document) if match["tag"]]
     opening = [m.end() for m in tags if m["tag"].lower() == "body" and not m["close"]]
     if not opening:
@@ -291,7 +202,12 @@ def insert(document: str, masks: Masks, *, first: str, last: str) -> str:
     end = next((each for each in ends if each >= start), len(document))
     # Inside of an `if` it would be missing from some mails. Browsers show what follows </html>.
     end = len(document) if masks.depth(document[:end]) else end
-    return document[:start] + first + document[start:end] + last + document[end:]
+    whole = document[:start] + first + document[start:end] + last + document[end:]
+    start_of_last = end + len(first)
+    return whole, [
+        range(start, start + len(first)),
+        range(start_of_last, start_of_last + len(last)),
+    ]
 
 
 def _after_prologue(document: str) -> int:

@@ -84,6 +84,21 @@ class Mask:
         """Whether it shows something by itself, unlike `if` or `assign`."""
         return self.tag is None or self.tag in _PRINTING_TAGS
 
+    @property
+    def may_print(self) -> bool:
+        """Whether it can show something by itself."""
+        return self.prints or self.tag == "liquid"
+
+    @property
+    def opens(self) -> bool:
+        """Whether it begins a block, whose text is in some mails only, or in some places."""
+        return self.tag in _BLOCK_TAGS
+
+    @property
+    def divides(self) -> bool:
+        """Whether it begins another branch of its block."""
+        return self.tag in ("else", "elsif", "when")
+
 
 class Masks:
     """Tokens for the Liquid of one mail; the text between them is literal, braces included."""
@@ -102,6 +117,9 @@ class Masks:
 
     def __getitem__(self, token: str) -> Mask:
         return self._masks[int(token[len(self._prefix) : -1])]
+
+    def __iter__(self) -> Iterator[Mask]:
+        return iter(self._masks)
 
     def mask(self, source: str) -> str:
         """Replace the Liquid in a source that parses. `raw` blocks become literal text."""

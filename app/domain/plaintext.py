@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
+from itertools import count
 from typing import Any
 
 from markdownify import MarkdownConverter
 
-from app.domain.markup import MARKUP, loosened
+from app.domain.markup import MARKUP, is_start_tag, loosened
 from app.domain.masking import Masks
 from app.domain.spacing import EDGE, apart, edged, without_edges
 
@@ -21,17 +23,37 @@ _BOX = re.compile(
     r"(?:^|;)(?:display:(?!inline(?:;|$)|none)|float:(?:left|right)"
     r"|(?:padding|margin|border)(?:-left|-right)?:[^;]*[1-9])"
 )
+# What styles make of the element, for the converter alone: see inlining.Styled.
+_SEEN = "data-seen"
 
 
-def from_html(source: str, masks: Masks) -> str:
-    """Readable text from masked HTML, masked as well."""
-    source = MARKUP.sub(lambda m: masks.silent(m[0]) if m[0][1] in "!?" else m[0], source)
-    source = loosened(source, masks)
+def from_html(source: str, masks: Masks, seen: Mapping[int, str]) -> str:
+    """Readable text from masked HTML, masked as well.
+
+    seen: what styles hide, by the number of the start tag, as in `inlining.Styled`.
+    """
+    source = loosened(_marked(source, masks, seen), masks)
     # The doctype keeps BeautifulSoup from taking a short text for a file's name.
     text: str = apart(_Converter(masks).convert(f"<!doctype html>{source}"), masks)
     text = re.sub(r"[ \t\xa0]+(?=\n|\Z)", "", text)
     text = re.sub(r"\n{3,}", "\n\n", text)
     return _tables_as_lines(_without_tag_lines(text.strip(), masks), masks)
+
+
+def _marked(source: str, masks: Masks, seen: Mapping[int, str]) -> str:
+    """The source without comments and declarations, what styles hide marked."""
+    numbers = count()
+
+    def marked(match: re.Match[str]) -> str:
+        if match[0][1] in "!?":
+            return masks.silent(match[0])
+        mark = is_start_tag(match) and seen.get(next(numbers))
+        if not mark:
+            return match[0]
+        end = match.end("raw_attributes" if match["raw"] else "attributes") - match.start()
+        return f'{match[0][:end]} {_SEEN}="{mark}"{match[0][end:]}'
+
+    return MARKUP.sub(marked, source)
 
 
 class _Converter(MarkdownConverter):
@@ -48,7 +70,7 @@ class _Converter(MarkdownConverter):
         self.masks = masks
 
     def process_tag(self, node: Any, parent_tags: Any = None) -> str:
-        if node.name in _NOT_SHOWN or self._is_hidden(node):
+        if node.name in _NOT_SHOWN or node.attrs.get(_SEEN) == "none":
             return self.masks.silent(str(node))
         dropped = [
             f"{name}={value}"
@@ -61,13 +83,18 @@ class _Converter(MarkdownConverter):
             text = edged(text)
         return self.masks.silent(" ".join(dropped)) + text
 
-    def _is_hidden(self, node: Any) -> bool:
-        style = _own_style(node)
-        hidden = "hidden" in node.attrs or "display:none" in style
-        return hidden and not self.masks.token.search(style)
+    def process_text(self, el: Any, parent_tags: Any = None) -> str:
+        text: str = super().process_text(el, parent_tags)  # type: ignore[misc]
+        return self.masks.silent(text) if self._is_invisible(el.parent) else text
+
+    def _is_invisible(self, node: Any) -> bool:
+        """By `visibility`, which elements inside of it may set again."""
+        while node is not None and _SEEN not in node.attrs:
+            node = node.parent
+        return node is not None and bool(node.attrs[_SEEN] == "hidden")
 
     def convert_a(self, el: Any, text: str, parent_tags: Any) -> str:
-        url = (el.get("href") or "").strip()
+        url = "" if self._is_invisible(el) else (el.get("href") or "").strip()
         label = text.strip().strip(EDGE)
         shown = self.masks.unmask(without_edges(label))
         target = self.masks.unmask(url)
@@ -79,7 +106,7 @@ class _Converter(MarkdownConverter):
         return edged(text.replace(label, link, 1) if label else link)
 
     def convert_img(self, el: Any, text: str, parent_tags: Any) -> str:
-        return edged(el.get("alt") or "")
+        return "" if self._is_invisible(el) else edged(el.get("alt") or "")
 
     def convert_button(self, el: Any, text: str, parent_tags: Any) -> str:
         return edged(text)

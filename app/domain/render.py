@@ -10,7 +10,7 @@ from typing import Any
 from liquid import BoundTemplate
 from liquid.exceptions import LiquidError, ResourceLimitError
 
-from app.domain import link_liquid, liquid, markdown, markup, plaintext
+from app.domain import inlining, link_liquid, liquid, markdown, markup, plaintext
 from app.domain.holes import CONTROL, Part, RenderError
 from app.domain.markup import Footer
 from app.domain.masking import Masks
@@ -143,8 +143,14 @@ def compile_content(content: Content, footer: Footer, *, subject_mark: str = "")
     except markup.MarkupError as exc:
         raise TemplateInvalid(f"{field}: {exc}.", field=field) from exc
 
-    html_source = _html_source(fragment, field, preheader, footer, masks)
-    text_source = _derived_text(fragment, masks) if text is None else text
+    make = markup.markdown_document if field == "body_markdown" else markup.as_document
+    document = make(fragment)
+    preheader_html = markup.preheader(masks.mask(preheader)) if preheader else ""
+    footer_html = markup.footer_html(footer, masks.add("{{ unsubscribe_url }}"))
+    document, ours = markup.insert(document, masks, first=preheader_html, last=footer_html)
+    styled = inlining.inline_styles(document, masks, ours)
+    html_source = masks.unmask(markup.untrack_unsubscribe(styled.html, masks))
+    text_source = _derived_text(document, styled, masks) if text is None else text
     text_source = (
         f"{text_source}\n\n{_text_footer(footer)}" if text_source else _text_footer(footer)
     )
@@ -264,29 +270,14 @@ def _failure(template: BoundTemplate, variables: Mapping[str, Any]) -> RenderErr
     return None
 
 
-def _html_source(
-    fragment: str, field: str, preheader: str | None, footer: Footer, masks: Masks
-) -> str:
-    make = markup.markdown_document if field == "body_markdown" else markup.as_document
-    document = markup.inline_styles(make(fragment), masks)
-    document = markup.untrack_unsubscribe(document, masks)
-    document = markup.insert(
-        document,
-        masks,
-        first=markup.preheader(masks.mask(preheader)) if preheader else "",
-        last=markup.footer_html(footer, masks.add("{{ unsubscribe_url }}")),
-    )
-    return masks.unmask(document)
-
-
 def _text_footer(footer: Footer) -> str:
     masks = Masks(footer.text, footer.org_name, footer.org_address)
     return masks.unmask(markup.footer_text(footer, masks.add("{{ unsubscribe_url }}")))
 
 
-def _derived_text(fragment: str, masks: Masks) -> str:
+def _derived_text(document: str, styled: inlining.Styled, masks: Masks) -> str:
     try:
-        return masks.unmask(plaintext.from_html(fragment, masks))
+        return masks.unmask(plaintext.from_html(document, masks, styled.seen))
     except RecursionError as exc:
         problem = "The text part can't be derived from elements left open; give body_text."
         raise TemplateInvalid(problem, field="body_text") from exc

@@ -8,9 +8,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from css_inline import InlineError
 
-from app.domain import markup
 from app.domain.masking import Masks
 from app.domain.render import Content, Footer, Rendered, compile_content, template_variables
 from app.errors import TemplateInvalid
@@ -164,7 +162,7 @@ def test_absurd_nesting_is_refused() -> None:
 
 
 def test_rules_are_inlined_and_style_elements_stay() -> None:
-    style = "<style>p{color:red}.b{margin:0}@media (max-width:1px){p{color:green}}</style>"
+    style = "<style>p{color:red}.b{margin:0}@media (max-width:1px){p{top:0}}</style>"
     html = mail(f"{style}<p class='b'>x</p>").html
     assert style in html
     assert "<p style=\"color: red;margin: 0\" class='b'>x</p>" in html
@@ -201,16 +199,6 @@ def test_rules_reach_rows_inside_of_a_loop() -> None:
         "<table>{% for i in fields.items %}<tr><td>{{ i }}</td></tr>{% endfor %}</table>"
     )
     assert mail(body, items=[1, 2]).html.count('<td style="color: red">') == 2
-
-
-def test_where_the_inliner_gives_up_the_html_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Broken:
-        def inline(self, html: str) -> str:
-            raise InlineError("no")
-
-    monkeypatch.setattr(markup, "_inliner", Broken())
-    body = "<style>p{color:red}</style><p>{{ name }}</p>"
-    assert body.replace("{{ name }}", "Ann") in mail(body).html
 
 
 def test_no_style_sheet_is_loaded(tmp_path: Any) -> None:
@@ -435,6 +423,50 @@ def test_a_link_opened_and_closed_under_conditions_is_text() -> None:
 def test_what_liquid_may_hide_is_in_the_text() -> None:
     html = '<p style="display:none">a</p><p style="{% if name %}display:none{% endif %}">b</p>'
     assert text_of(html) == "b"
+
+
+@pytest.mark.parametrize(
+    ("css", "html"),
+    [(".h{display:none!important}", "<div class=h>hidden</div>shown"),
+     ("@media x{.h{display:block}}.h{display:none}", "<p class=h>hidden</p><p>shown</p>"),
+     (".h{display:none}@media x{.h{display:block!important}}", "<td class=h>hidden</td>shown"),
+     (".h{max-height:0;overflow:hidden;mso-hide:all}", "<div class=h><p>hidden</p></div>shown"),
+     ("", "<div style='max-height:0px;overflow:hidden;mso-hide:all'>hidden</div>shown"),
+     ("", "<div style='MAX-HEIGHT: 0; OVERFLOW: HIDDEN'>hidden</div>shown"),
+     (".h{height:0;overflow-y:hidden}", "<div class=h>hidden</div>shown"),
+     (".h{width:0}div{overflow:hidden}", "<div class=h>hidden</div>shown"),
+     ("", "<span style='opacity:0'>hidden</span>shown"),
+     (".h{visibility:hidden}", "<p class=h>hidden</p>shown"),
+     (".h{visibility:hidden}.s{visibility:visible}",
+      "<div class=h>hidden<p class=s>shown</p><a href=x>hidden</a><img alt=hidden></div>"),
+     ("p{display:block}.h{display:none}", "<p hidden class=h>hidden</p>shown"),
+     ("", "<p hidden>hidden</p>shown"), ("p{display:block}", "<p hidden>shown</p>"),
+     (".h{display:none}", "<p class=h style='display:block'>shown</p>"),
+     (".h{display:none}", "<p class=h style='display:{{ fields.d }}'>shown</p>"),
+     (".h{display:none!important}", "<p class=h style='display:block'>hidden</p>shown"),
+     (".h{display:none}", "<p class=h style='display:inline-block !important'>shown</p>"),
+     (".h{display:none}.h.s{display:table-cell}", "<td class='h s'>shown</td>"),
+     (".h{max-height:0;overflow:hidden}", "<p class=h style='max-height:none'>shown</p>"),
+     (".h{max-height:0}", "<p class=h>shown</p>"), (".h{opacity:0.5}", "<p class=h>shown</p>"),
+     (".h{mso-hide:all}", "<p class=h>shown</p>"), (".h{height:0.5em;overflow:hidden}",
+      "<p class=h>shown</p>"),
+     ("@media print{.h{display:none}}", "<p class=h>shown</p>"),
+     ("@media x{.h{display:none!important}}", "<p class=h>shown</p>"),
+     ("{% if name %}.h{display:none}{% endif %}", "<p class=h>shown</p>"),
+     (".h:empty,.h:hover{display:none}", "<p class=h>shown</p>"),
+     (".h{display:none}", "<p class='{{ fields.d }}'>shown</p>"),
+     ("p:last-child{display:none}", "{% for i in (1..1) %}<p>shown</p>{% endfor %}"),
+     (".m{display:none}@media x{.m{display:block!important}.d{display:none!important}}",
+      "<p class=m>hidden</p><p class='d'>shown</p>"),
+     ("p{color:red}@media x{p{color:blue}}@layer y{p{display:none;color:lime}}p{display:none}",
+      "<p>hidden</p>shown"),
+     ("", "<!--[if mso]>hidden<![endif]--><!--[if !mso]><!-->shown<!--<![endif]-->"),
+     ("", "<p style='display:none'>hidden {{ name }}<br><b>hidden</b></p>shown")],
+)  # fmt: skip
+def test_what_no_reader_sees_is_not_in_the_text(css: str, html: str) -> None:
+    """Rules on a condition left aside: it isn't the text that is read on a narrow screen."""
+    table = f"<table><tr>{html}</tr></table>" if "<td" in html else html
+    assert text_of(f"<style>{css}</style>{table}", d="block").strip() == "shown"
 
 
 def test_tablerow_is_lines_in_text() -> None:
