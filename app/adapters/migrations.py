@@ -231,6 +231,12 @@ def _require_fitting(bundle: Bundle, found: dict[str, Any]) -> None:
     behind = found["version"] < bundle.version
     if behind or (found["version"] == bundle.version and found["digest"] != bundle.digest):
         raise ConfigurationError(f"The database's schema is older than this program: {_MIGRATE}")
+    if unsafe := found.get("unsafe"):
+        raise ConfigurationError(
+            f"The database runs with {' and '.join(f'{name} = off' for name in unsafe)}: after a "
+            "crash of its machine the data may be damaged, and people mailed twice or lost. "
+            f"Set {' and '.join(unsafe)} to on in postgresql.conf, and reload it"
+        )
 
 
 def _require_server_version(server_version_num: int) -> None:

@@ -639,6 +639,11 @@ class Store:
         ended: bool = await self._call("session_ended", p_session=session)
         return ended
 
+    async def examine_database(self) -> dict[str, Any]:
+        """Gives `synchronous_commit` (its `setting` and `source`) and `unusable_addresses`."""
+        row: dict[str, Any] = await self._call("examine_database")
+        return row
+
     async def import_subscribers(self, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
         """Gives how many were `added`, `updated` and `unchanged`."""
         counts: dict[str, int] = await self._call("import_subscribers", p_rows=list(rows))

@@ -13,6 +13,7 @@ from app.errors import AppError, ConfigurationError
 from app.ports import Database
 from app.runtime import open_database
 from app.services.checks.asking import Outside
+from app.services.checks.database import check_database
 from app.services.checks.settings import check_settings, check_unsubscribing
 from app.services.preflight import Preflight, check_around
 from app.settings import Settings
@@ -41,39 +42,45 @@ async def examine(
     findings = [
         *check_settings(settings),
         *check_unsubscribing(settings),
-        database,
+        *database,
         *await check_around(settings, outside),
     ]
-    if mailout_id is None or database.level == "fail":
+    if mailout_id is None or any(finding.level == "fail" for finding in database):
         return findings
     async with open_db(settings) as opened:
         preflight = Preflight(Store(opened), settings, outside)
         return [*findings, *await preflight.of_mailout(mailout_id, links=links)]
 
 
-async def _check_database(settings: Settings, open_db: OpenDatabase) -> Finding:
+async def _check_database(settings: Settings, open_db: OpenDatabase) -> list[Finding]:
     try:
-        async with asyncio.timeout(DATABASE_SECONDS), open_db(settings):
-            pass
+        async with asyncio.timeout(DATABASE_SECONDS), open_db(settings) as database:
+            about = list(check_database(await Store(database).examine_database()))
     except TimeoutError:
-        return Finding(
-            "fail",
-            f"The database does not answer within {DATABASE_SECONDS:.0f} seconds.",
-            "check that its address is right and that this machine may reach it.",
-        )
+        return [
+            Finding(
+                "fail",
+                f"The database does not answer within {DATABASE_SECONDS:.0f} seconds.",
+                "check that its address is right and that this machine may reach it.",
+            )
+        ]
     except ConfigurationError as exc:
-        return Finding("fail", exc.detail)  # it names its remedy
+        return [Finding("fail", exc.detail)]  # it names its remedy
     except AppError as exc:
         names = "DATABASE_URL" if settings.database_url else "SUPABASE_URL and its key"
-        return Finding(
-            "fail",
-            exc.detail,
-            f"check {names}, and that the database runs and can be reached from here.",
-        )
+        return [
+            Finding(
+                "fail",
+                exc.detail,
+                f"check {names}, and that the database runs and can be reached from here.",
+            )
+        ]
     if settings.uses_embedded_database:
-        return Finding(
+        there = Finding(
             "warn",
             f"The embedded database in {settings.data_dir} is used.",
             "set DATABASE_URL, or SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY, to use your own.",
         )
-    return Finding("ok", "The database answers and has the right tables and functions.")
+    else:
+        there = Finding("ok", "The database answers and has the right tables and functions.")
+    return [there, *about]

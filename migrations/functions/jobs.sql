@@ -5,7 +5,7 @@
 create or replace function add_job(
     p_kind text, p_payload jsonb default '{}', p_key text default null,
     p_delay_seconds double precision default 0, p_max_failures integer default 5)
-returns jsonb language plpgsql set search_path = public, pg_temp set synchronous_commit = on as $$
+returns jsonb language plpgsql set search_path = public, pg_temp as $$
 declare
     v_id uuid;
 begin
@@ -29,7 +29,7 @@ end $$;
 -- its lease run out (killed, or away too long) counts a failure and is taken again, until it has
 -- failed too often: what kills its worker each time must end.
 create or replace function claim_job(p_kinds jsonb, p_lease_seconds double precision)
-returns jsonb language plpgsql set search_path = public, pg_temp set synchronous_commit = on as $$
+returns jsonb language plpgsql set search_path = public, pg_temp as $$
 declare
     v_kinds text[] := array(select jsonb_array_elements_text(p_kinds));
     v_job   jobs;
@@ -81,7 +81,7 @@ end $$;
 create or replace function settle_job(
     p_job uuid, p_claim integer, p_outcome text, p_result jsonb default null,
     p_error text default null, p_delay_seconds double precision default 0)
-returns jsonb language plpgsql set search_path = public, pg_temp set synchronous_commit = on as $$
+returns jsonb language plpgsql set search_path = public, pg_temp as $$
 declare
     v_counts integer := case when p_outcome in ('retry', 'failed') then 1 else 0 end;
 begin
@@ -104,7 +104,7 @@ end $$;
 
 -- A person's word: end a job that isn't over. Its holder notices with its next sign of life.
 create or replace function cancel_job(p_job uuid) returns jsonb
-language plpgsql set search_path = public, pg_temp set synchronous_commit = on as $$
+language plpgsql set search_path = public, pg_temp as $$
 begin
     update jobs set state = 'cancelled', lease_until = null, finished_at = clock_timestamp()
      where id = p_job and state in ('waiting', 'running');
@@ -114,7 +114,7 @@ end $$;
 -- A person's word: do again what failed or was cancelled, now, with all its tries. false: it is not
 -- over, or another job with its key is open.
 create or replace function retry_job(p_job uuid) returns jsonb
-language plpgsql set search_path = public, pg_temp set synchronous_commit = on as $$
+language plpgsql set search_path = public, pg_temp as $$
 begin
     update jobs
        set state = 'waiting', failures = 0, finished_at = null, due_at = clock_timestamp()

@@ -1,9 +1,29 @@
--- What the start of a process compares with its own code; also the cheapest proof of life.
+-- What the start of a process compares with its own code; also the cheapest proof of life. unsafe:
+-- settings with which a crash of the machine may damage the data. A server for tests, whose data nobody
+-- will miss, says so itself (`amazonsender.disposable = on`).
 create or replace function schema_status() returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object('version', version, 'min_code', min_code, 'digest', digest,
-                              'server_version_num', current_setting('server_version_num')::int)
+                              'server_version_num', current_setting('server_version_num')::int,
+                              'unsafe', case when coalesce(current_setting('amazonsender.disposable', true), '') = 'on'
+                                             then '[]' else unsafe_settings() end)
     from schema_version;
+$$;
+
+create or replace function unsafe_settings() returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select coalesce(jsonb_agg(name), '[]') from unnest(array['fsync', 'full_page_writes']) name
+     where current_setting(name) = 'off';
+$$;
+
+-- For `doctor`: synchronous_commit of the caller's sessions and who set it so (`source`: as in pg_settings),
+-- and how many subscribers have an email that can't be mailed.
+create or replace function examine_database() returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select jsonb_build_object(
+        'synchronous_commit', (select jsonb_build_object('setting', setting, 'source', source)
+                                 from pg_settings where name = 'synchronous_commit'),
+        'unusable_addresses', (select count(*) from subscribers where address is null));
 $$;
 
 -- What stands beside our functions under one of their names: left over from another version, by which

@@ -37,7 +37,7 @@ begin
 
     for v_function in select p.oid::regprocedure from pg_proc p where p.pronamespace = 'public'::regnamespace
         and p.proname = any (array[
-            'schema_overloads', 'hold_empty_mailout', 'queue_again_if_empty', 'canonical_address', 'read_address', 'ascii_domain',
+            'schema_overloads', 'unsafe_settings', 'examine_database', 'commit_durably', 'hold_empty_mailout', 'queue_again_if_empty', 'canonical_address', 'read_address', 'ascii_domain',
             'ascii_label', 'lower_letters', 'punycode', 'subscribers_set_address', 'subscriber_of',
             'merge_subscribers', 'merge_ledger', 'ledger_weight', 'unify_subscribers', 'unusable_addresses',
             'schema_status', 'mailout_content', 'mailout_content_hash', 'find_mailout',

@@ -27,7 +27,7 @@ from app.services.checks.asking import Outside
 from app.services.checks.events import EVENT_TYPES
 from app.services.doctor import examine
 from app.settings import Settings
-from tests.support.factories import an_account
+from tests.support.factories import Arrange, an_account
 from tests.support.service import DEFAULTS, TOPIC, UNSUBSCRIBE_SECRET, settings_for
 
 ALL_EVENTS = list(EVENT_TYPES)
@@ -74,9 +74,27 @@ class FakeSes:
         return self.destinations
 
 
+class DatabaseInOrder:
+    """What `examine_database` gives of one, unless a test says otherwise."""
+
+    def __init__(self, **about: Any) -> None:
+        self._about = {
+            "synchronous_commit": {"setting": "on", "source": "default"},
+            "unusable_addresses": 0,
+        } | about
+
+    async def call(self, function: str, /, **_: Any) -> Any:
+        assert function == "examine_database"
+        return self._about
+
+    async def check_access(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
 @asynccontextmanager
 async def any_database(_settings: Settings) -> AsyncIterator[Database]:
-    yield None  # type: ignore[misc]
+    yield DatabaseInOrder()
 
 
 def aws_settings(**changes: str | None) -> Settings:
@@ -152,13 +170,55 @@ async def test_a_complete_configuration_has_no_problem() -> None:
     assert await problems() == []
 
 
+@pytest.mark.parametrize(
+    ("source", "where"),
+    [
+        ("configuration file", "the server"),
+        ("command line", "the server"),
+        ("database", "the database"),
+        ("user", "the role"),
+        ("database user", "the role in this database"),
+    ],
+)
+async def test_commits_that_a_crash_takes_back_are_told_with_who_wants_them(
+    source: str, where: str
+) -> None:
+    @asynccontextmanager
+    async def hasty(_settings: Settings) -> AsyncIterator[Database]:
+        yield DatabaseInOrder(synchronous_commit={"setting": "off", "source": source})
+
+    found = await examine(aws_settings(), open_db=hasty, outside=outside())
+    [finding] = [each for each in found if each.level != "ok"]
+    assert finding.what.startswith(f"synchronous_commit is off, set by {where}:")
+    assert "synchronous_commit" in finding.remedy or "postgresql.conf" in finding.remedy
+
+
+async def test_subscribers_who_cannot_be_mailed_are_counted(dsn: str, arrange: Arrange) -> None:
+    await arrange.unusable_subscriber("ann at example.com")
+    await arrange.unusable_subscriber("zoë@example.com")
+    found = await examine(aws_settings(DATABASE_URL=dsn), outside=outside())
+    [finding] = [each for each in found if "can't be mailed" in each.what]
+    assert finding.what.startswith("2 subscribers can't be mailed")
+    assert "unusable_addresses()" in finding.remedy
+
+
+async def test_a_database_that_a_crash_may_damage_fails(dsn: str, arrange: Arrange) -> None:
+    """Only a server for tests may say of itself that nobody will miss its data."""
+    name = dsn.rpartition("/")[2]
+    await arrange.sql.execute(f"alter database {name} set amazonsender.disposable = off".encode())
+    found = await examine(aws_settings(DATABASE_URL=dsn), outside=outside())
+    [finding] = [each for each in found if each.level == "fail"]
+    assert "fsync = off and full_page_writes = off" in finding.what
+
+
 async def test_the_whole_way_to_the_database_and_ses(dsn: str) -> None:
     """Against a real database and the sandbox's SES: nothing fails, and no secret is shown."""
     config = SandboxConfig(event_endpoint="http://localhost:8000/ses-events", event_retries=0)
     with SandboxServer(config) as sandbox:
         settings = settings_for(dsn, sandbox.url, RATE_LIMIT_PER_SEC=None)
         found = await examine(settings)
-        mails, events = [each.what for each in found if each.level != "ok"]
+        mails, commits, events = [each.what for each in found if each.level != "ok"]
+        assert commits.startswith("synchronous_commit is off, set by the server")
         assert mails == f"Mails go to {sandbox.url}, not to Amazon SES."
         # Nothing runs there that could confirm it.
         assert "http://localhost:8000/ses-events is not confirmed yet" in events

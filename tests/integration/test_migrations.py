@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -390,6 +391,28 @@ async def test_database_and_program_must_fit(
     else:
         with pytest.raises(ConfigurationError, match=message):
             await check_schema(postgres_database)
+
+
+async def test_settings_that_risk_the_data_stop_the_start(
+    database: Database, database_name: str, sql: Sql
+) -> None:
+    """Outside tests: this server says of itself that its data are disposable."""
+    await check_schema(database)
+    await sql.execute(f"alter database {database_name} set amazonsender.disposable = off".encode())
+    await sql.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() "
+        "and pid <> pg_backend_pid()"
+    )
+    with pytest.raises(ConfigurationError, match="fsync = off and full_page_writes = off"):
+        await eventually_checked(database)
+
+
+async def eventually_checked(database: Database) -> None:
+    """The connections of the pools were cut: the first calls may find that out."""
+    for _ in range(20):
+        with contextlib.suppress(DatabaseUnavailable):
+            return await check_schema(database)
+    raise AssertionError("the database stayed away")
 
 
 class OldServer:
