@@ -34,7 +34,7 @@ demo: install ## send a mailout to 3,000 subscribers on embedded parts (KEEP=1 l
 	@KEEP=$(KEEP) $(BIN)/python -m app.demo
 
 test: install-dev ## the whole suite, on a real PostgreSQL
-	$(BIN)/pytest -n 4 --dist worksteal
+	$(BIN)/pytest -n 4 --dist loadgroup
 
 lint: install-dev ## ruff, mypy, and the checks of Docker and YAML files
 	$(BIN)/ruff check .

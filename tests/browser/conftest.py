@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx
@@ -22,6 +23,7 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
+HERE = Path(__file__).parent
 CHROMIUM = shutil.which("chromium") or shutil.which("/usr/bin/chromium")
 FLAGS = [
     "--no-sandbox",  # Chromium's own sandbox doesn't start as root, and only our pages are shown
@@ -34,6 +36,14 @@ FLAGS = [
     # Nothing but this machine can be reached, whatever a page tries.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of them in one worker, so that one Chromium and one service are started."""
+    for item in items:
+        if item.path.parent == HERE:
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
 
 OpenVisit: TypeAlias = Callable[..., Awaitable[Visit]]
 

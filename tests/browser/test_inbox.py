@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import OpenVisit
-from tests.browser.support import LOOKS, Site
+from tests.browser.support import LOOKS, SCHEMES, Site
 from tests.sandbox.support import bulk, template
 from tests.support.factories import Arrange
 from tests.support.service import BEARER
@@ -276,7 +276,9 @@ async def test_every_page_is_legible_and_keeps_to_itself(
         letter.mail,
     ):
         await seen.page.goto(address)
-        assert await seen.problems() == [], address
+        for scheme in SCHEMES:
+            await seen.page.emulate_media(color_scheme=scheme)
+            assert await seen.problems() == [], (address, scheme)
     assert seen.foreign(site.sandbox.url) == []
     # Chromium reports the answer 404 itself there.
     assert [text for text in seen.complaints if "status of 404" not in text] == []
@@ -287,8 +289,9 @@ async def test_the_newsletter_is_legible(visit: OpenVisit, letter: Letter, look:
     """The mail itself, which is a fragment of no page: structure isn't asked for."""
     seen = await visit(**LOOKS[look])
     await seen.page.goto(f"{letter.mail}/html")
-    found = await seen.problems()
-    assert [p for p in found if p.startswith(("contrast", "scrolls", "sticks", "squeezed"))] == []
-    dark = LOOKS[look]["color_scheme"] == "dark"
-    background = "rgb(22, 24, 29)" if dark else "rgb(255, 255, 255)"
-    await expect(seen.page.locator("body")).to_have_css("background-color", background)
+    for scheme, background in zip(SCHEMES, ("rgb(255, 255, 255)", "rgb(22, 24, 29)"), strict=True):
+        await seen.page.emulate_media(color_scheme=scheme)
+        found = await seen.problems()
+        wrong = [p for p in found if p.startswith(("contrast", "scrolls", "sticks", "squeezed"))]
+        assert wrong == [], scheme
+        await expect(seen.page.locator("body")).to_have_css("background-color", background)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,6 +26,15 @@ from tests.support.service import (
     settings_for,
 )
 from tests.support.sns import SnsSigner
+
+
+@pytest.fixture(scope="module")
+async def unchanged(postgres_server: DatabaseServer) -> AsyncIterator[Service]:
+    """A service for those who are refused, so that nothing of it changes: one for all of them."""
+    with postgres_server.database() as name:
+        settings = settings_for(postgres_server.dsn(name), None, AWS_REGION=None)
+        async with in_process(settings, with_sender=False) as service:
+            yield service
 
 
 class TestAuthentication:
@@ -62,9 +72,9 @@ class TestAuthentication:
         ids=["none", "empty", "longer", "basic", "bare", "shorter"],
     )
     async def test_strangers_get_401_and_no_hint(
-        self, service: Service, method: str, path: str, headers: dict[str, str]
+        self, unchanged: Service, method: str, path: str, headers: dict[str, str]
     ) -> None:
-        answer = await service.http.request(method, path, headers=headers)
+        answer = await unchanged.http.request(method, path, headers=headers)
         assert answer.status_code == 401
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["code"] == "unauthorized"
@@ -81,20 +91,20 @@ class TestAuthentication:
         ],
     )
     async def test_two_credentials_of_a_kind_are_none(
-        self, service: Service, headers: list[tuple[str, str]]
+        self, unchanged: Service, headers: list[tuple[str, str]]
     ) -> None:
         """A proxy may have looked at the other one; and a secret in the body doesn't help."""
         for method, path in self.PROTECTED:
             body = {"auth_token": SECRET, "mailout_id": str(UUID(int=7))}
-            answer = await service.http.request(
+            answer = await unchanged.http.request(
                 method, path, headers=headers, json=body if method == "POST" else None
             )
             assert answer.status_code == 401, path
 
-    async def test_every_route_is_protected_or_known_to_be_public(self, service: Service) -> None:
+    async def test_every_route_is_protected_or_known_to_be_public(self, unchanged: Service) -> None:
         """A new route fails closed."""
         public = {"/unsubscribe", "/ses-events", "/health", "/health/live", "/metrics"}
-        paths = set((await service.http.get("/openapi.json")).json()["paths"])
+        paths = set((await unchanged.http.get("/openapi.json")).json()["paths"])
         protected = {
             "/send-mailout", "/mailouts", "/mailouts/{mailout_id}", "/subscribers",
             "/mailouts/{mailout_id}/dry-run", "/mailouts/{mailout_id}/pause",
@@ -121,12 +131,12 @@ class TestAuthentication:
             )
             assert answer.status_code == 202, answer.text
 
-    async def test_authentication_comes_before_anything_else(self, service: Service) -> None:
+    async def test_authentication_comes_before_anything_else(self, unchanged: Service) -> None:
         """Strangers don't learn what a body or a header should look like."""
         mailout = f"/mailouts/{UUID(int=7)}"
         for path in ("/send-mailout", f"{mailout}/resend", f"{mailout}/preflight"):
             for headers in ({}, {"Content-Type": "application/json"}, {"Idempotency-Key": ""}):
-                answer = await service.http.post(path, content=b"{", headers=headers)
+                answer = await unchanged.http.post(path, content=b"{", headers=headers)
                 assert answer.status_code == 401
 
     async def test_several_secrets_allow_rotation(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
+from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
 from tests.support.ports import free_port
 from tests.support.scenes import (
@@ -29,15 +33,9 @@ async def nothing_to_fetch() -> None:
     """The sandbox posts its events itself."""
 
 
-@pytest.fixture
-def mode(request: pytest.FixtureRequest) -> str:
-    """SES_SEND_MODE; a test may set another."""
-    return str(getattr(request, "param", "auto"))
-
-
-@pytest.fixture
-async def stage(dsn: str, tmp_path: Path, arrange: Arrange, mode: str) -> AsyncIterator[Stage]:
-    """`amazonsender serve` before the sandbox."""
+@asynccontextmanager
+async def serving(dsn: str, folder: Path, mode: str) -> AsyncIterator[httpx.AsyncClient]:
+    """`amazonsender serve` before the sandbox, and a client for it. mode: SES_SEND_MODE."""
     base = f"http://127.0.0.1:{free_port()}"
     config = SandboxConfig(
         max_send_rate=RATE,
@@ -57,7 +55,7 @@ async def stage(dsn: str, tmp_path: Path, arrange: Arrange, mode: str) -> AsyncI
             TEST_EMAILS=f"success+test@{SIMULATOR}",
         )
         async with httpx.AsyncClient(base_url=base, timeout=10, trust_env=False) as http:
-            with process(tmp_path, variables, "serve") as service:
+            with process(folder, variables, "serve") as service:
 
                 async def healthy() -> bool:
                     assert service.child.poll() is None, service.log
@@ -67,7 +65,34 @@ async def stage(dsn: str, tmp_path: Path, arrange: Arrange, mode: str) -> AsyncI
                         return False
 
                 await eventually(healthy, until=bool)
-                yield Stage(http, arrange, nothing_to_fetch, has_events=True, seconds=30)
+                yield http
+
+
+@pytest.fixture(scope="module")
+def database_name(postgres_server: DatabaseServer) -> Iterator[str]:
+    """One database for the module, since one service runs on it."""
+    with postgres_server.database() as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+async def service(
+    postgres_server: DatabaseServer, database_name: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[httpx.AsyncClient]:
+    dsn, folder = postgres_server.dsn(database_name), tmp_path_factory.mktemp("service")
+    async with serving(dsn, folder, "auto") as http:
+        yield http
+
+
+@pytest.fixture
+async def stage(service: httpx.AsyncClient, arrange: Arrange) -> Stage:
+    """Nobody is on the list, and nothing was sent."""
+    await arrange.sql.execute("truncate subscribers, mailouts, send_logs, send_batches cascade")
+    return on_stage(service, arrange)
+
+
+def on_stage(http: httpx.AsyncClient, arrange: Arrange) -> Stage:
+    return Stage(http, arrange, nothing_to_fetch, has_events=True, seconds=30)
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
@@ -75,10 +100,17 @@ async def test_scene(stage: Stage, scene: Callable[[Stage], Awaitable[None]]) ->
     await scene(stage)
 
 
-@pytest.mark.parametrize("mode", ["single"], indirect=True)
-async def test_mail_by_mail(stage: Stage) -> None:
+async def test_mail_by_mail(postgres_server: DatabaseServer, tmp_path: Path) -> None:
     """By SendEmail, events find their rows just the same."""
-    await each_simulated_mailbox_meets_its_fate(stage)
+    with postgres_server.database() as name:
+        dsn = postgres_server.dsn(name)
+        async with (
+            serving(dsn, tmp_path, "single") as http,
+            await psycopg.AsyncConnection.connect(
+                dsn, autocommit=True, row_factory=dict_row
+            ) as connection,
+        ):
+            await each_simulated_mailbox_meets_its_fate(on_stage(http, Arrange(connection)))
 
 
 async def test_the_way_of_the_events_is_found_in_order(stage: Stage, arrange: Arrange) -> None:
