@@ -143,6 +143,21 @@ async def test_a_process_that_hangs_is_seen_and_killed_at_the_stop(world: World)
     assert "process_killed" in world.service.log
 
 
+async def test_a_service_that_cannot_send_yet_runs_and_says_so_once(world: World) -> None:
+    """Until SES is set up: people sign in, import, and write."""
+    world.service.stop()
+    unset = {name: value for name, value in world.variables.items() if name != "SES_FROM_EMAIL"}
+    with process(world.folder, unset, "serve") as service:
+        world.service = service
+        await world.healthy()
+        health = (await world.http.get("/health")).json()
+        assert health["status"] == "degraded"
+        assert health["checks"]["sender"]["status"] == "not_configured"
+        assert health["checks"]["processes"]["restarts"] == {"web": 0, "work": 0}
+        assert await stop(service) == 0
+        assert service.log.count("sending_not_configured") == 1
+
+
 async def test_both_in_one_process(world: World, arrange: Arrange) -> None:
     world.service.stop()
     await arrange.subscribers(60)

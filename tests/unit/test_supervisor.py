@@ -96,6 +96,20 @@ sys.exit(Supervisor([Role("die", die)], board).run())
     assert {line["signal"] for line in told} == {"SIGSEGV"}
 
 
+def test_who_ran_well_for_long_before_it_died_is_started_at_once() -> None:
+    done, lines = supervised("""
+supervisor.STEADY_SECONDS = 0
+def die(begun):
+    if board.rows["die"].restarts == 3: end()
+    os._exit(1)
+board = Board(["die"])
+sys.exit(Supervisor([Role("die", die)], board).run())
+""")
+    assert done.returncode == 0, done.stderr
+    told = [line for line in lines if line["event"] == "process_ended"]
+    assert [line["again_in_seconds"] for line in told] == [0.01] * 3
+
+
 def test_a_process_that_cannot_be_started_now_is_started_later() -> None:
     done, lines = supervised("""
 import errno
