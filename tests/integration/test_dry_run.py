@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
 
 from app.adapters.store import Store
@@ -314,14 +314,24 @@ async def test_a_new_run_takes_the_place_of_one_elsewhere(
 
 
 async def test_requests_are_answered_while_a_dry_run_renders(
-    service: Service, arrange: Arrange
+    service: Service, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await arrange.subscribers(2_000)
-    mailout = await arrange.mailout(body_html="<p>{{ name }}</p>" * 50)
+    rendering, answered = threading.Event(), threading.Event()
+    rehearse = dry_run.rehearse
+
+    def slow(*arguments: Any) -> None:
+        rendering.set()
+        assert answered.wait(20), "it renders where requests are answered"
+        rehearse(*arguments)
+
+    monkeypatch.setattr(dry_run, "rehearse", slow)
+    await arrange.subscribers(3)
+    mailout = await arrange.mailout()
     await service.send(mailout, dry_run=True)
-    answer: httpx.Response = await asyncio.wait_for(service.http.get("/health/live"), 1)
-    assert answer.status_code == 200
-    await report(service, mailout)
+    assert await asyncio.to_thread(rendering.wait, 20)
+    assert (await service.http.get("/health/live")).status_code == 200
+    answered.set()
+    assert (await report(service, mailout))["recipients"] == 3
 
 
 async def test_the_command_prints_it_for_people(

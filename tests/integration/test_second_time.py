@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from app.adapters.store import Store
 from app.domain.batches import Result
@@ -62,6 +62,21 @@ async def test_a_second_dry_run_tells_of_the_list_as_it_is_now(
         until=lambda r: r["state"] == "done" and r["started_at"] > first["started_at"],
     )
     assert (second["recipients"], second["problems_total"]) == (4, 0)
+
+
+async def test_an_older_dry_run_never_writes_over_a_newer_one(
+    store: Store, arrange: Arrange
+) -> None:
+    mailout = await arrange.mailout()
+    older, newer = uuid4(), uuid4()
+    await store.begin_dry_run(mailout, older, {"state": "running", "recipients": 1})
+    assert await store.save_dry_run(mailout, older, {"state": "running", "recipients": 2})
+    await store.begin_dry_run(mailout, newer, {"state": "running", "recipients": 3})
+    assert not await store.save_dry_run(mailout, older, {"state": "done", "recipients": 4})
+    shown = await store.show_dry_run(mailout)
+    assert shown is not None
+    assert (shown["state"], shown["recipients"]) == ("running", 3)
+    assert await store.save_dry_run(mailout, newer, {"state": "done", "recipients": 5})
 
 
 async def fail_everybody(store: Store, mailout: UUID, sender: UUID) -> str | None:
