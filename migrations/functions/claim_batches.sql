@@ -58,7 +58,7 @@ begin
         return jsonb_build_object('reason', 'no_rate');
     end if;
     v_now := clock_timestamp();
-    v_capacity := greatest(1, least(p_limit, floor(v_bucket.rate)::integer));
+    v_capacity := greatest(1, least(p_limit, floor(v_bucket.rate)))::integer;
     v_quota := (v_bucket.account ->> 'max_24h_send')::double precision;
     if v_quota >= 0 then   -- -1: unlimited; null: not known
         v_quota := v_quota - (v_bucket.account ->> 'sent_last_24h')::double precision
@@ -66,7 +66,7 @@ begin
         if v_quota < 1 then
             return jsonb_build_object('reason', 'quota');
         end if;
-        v_capacity := least(v_capacity, floor(v_quota)::integer);
+        v_capacity := least(v_capacity, floor(v_quota))::integer;   -- a quota may be beyond integers
     end if;
 
     -- Tokens fall due at next_token_at and then every 1/rate seconds; at most one batch of them is
@@ -82,7 +82,7 @@ begin
                               * v_bucket.rate / v_capacity))::integer * v_capacity;
     v_most := greatest(v_most, v_capacity);
     if v_quota >= 0 then
-        v_most := least(v_most, floor(v_quota)::integer);
+        v_most := least(v_most, floor(v_quota))::integer;
     end if;
 
     -- Each written out, so that a plan made for all parameters can use the partial index.

@@ -36,11 +36,13 @@ language sql volatile set search_path = public, pg_temp as $$
 $$;
 
 -- Recipients per second for a region: what the living executors were told (the smallest), else
--- nine tenths of the account's MaxSendRate, and never above that. null: not known yet.
+-- nine tenths of the account's MaxSendRate, and never above that. null: not known yet. Kept to what can
+-- be reckoned with: at least one in eleven days, at most a thousand million.
 create or replace function effective_rate(p_region text, p_account jsonb)
 returns double precision language sql volatile set search_path = public, pg_temp as $$
-    select least(
+    select case when rate > 0 then least(1e9, greatest(1e-6, rate)) else rate end
+      from (select least(
         coalesce((select min(e.rate_limit) from executors e where e.region = p_region and is_alive(e)),
                  (p_account ->> 'max_send_rate')::double precision * 0.9),
-        (p_account ->> 'max_send_rate')::double precision);
+        (p_account ->> 'max_send_rate')::double precision) as rate) told;
 $$;

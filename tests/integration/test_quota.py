@@ -15,7 +15,7 @@ from app.adapters.ses import aws_client
 from app.adapters.store import Store
 from app.sandbox.server import SandboxServer
 from tests.support.factories import REGION, Arrange
-from tests.support.service import Service, in_process, settings_for
+from tests.support.service import BEARER, Service, in_process, settings_for
 from tests.support.waiting import eventually
 
 READERS, QUOTA = 30, 20
@@ -137,3 +137,25 @@ async def test_the_first_that_frees_counts(store: Store, arrange: Arrange) -> No
         )
     frees_at = await store.quota_frees_at(REGION)
     assert frees_at == now + timedelta(hours=24 - 13.5)
+
+
+@pytest.mark.parametrize("quota", [2.0**31, 1e15])
+async def test_a_quota_beyond_integers_is_shown_and_used(
+    dsn: str, sandbox: SandboxServer, arrange: Arrange, quota: float
+) -> None:
+    """In the answer, on the pages, in the figures, and by the sender."""
+    sandbox.account(max_24h_send=quota, max_send_rate=2.0**31)
+    await arrange.subscribers(READERS)
+    mailout = await arrange.mailout()
+    async with in_process(settings_for(dsn, sandbox.url)) as service:
+        await eventually(lambda: arrange.one("select account from send_rates"), until=bool)
+        answer = await service.send(mailout)
+        assert answer.json()["days"] == 1
+        assert answer.json()["daily_quota"] == quota
+        await seen(service, mailout, "sent")
+        report = await service.http.post(f"/mailouts/{mailout}/preflight", headers=BEARER)
+        assert report.status_code == 200
+        assert (await service.http.get("/metrics", headers=BEARER)).status_code == 200
+        assert (await service.http.get("/health")).json()["checks"]["ses"]["status"] == "ok"
+        overview = await service.services.store.account_overview(REGION)
+        assert overview["account"]["max_24h_send"] == quota
