@@ -119,8 +119,8 @@ class Unavailable(AppError):
     status, code, title = 503, "unavailable", "Temporarily unavailable"
 
 
-class SesSilent(Unavailable):
-    """SES can't be reached or gives no answer. A refusal is an answer."""
+class SesRefused(Unavailable):
+    """SES, or something in its place, refuses to answer: so it can be reached."""
 
 
 class DatabaseUnavailable(Unavailable):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 import httpx
@@ -52,6 +51,7 @@ from app.services.dry_run import DryRuns, RunDryRun
 from app.services.guards import Guards, guard_limits
 from app.services.health import Health
 from app.services.jobs.runner import JobRunner, Kind
+from app.services.loops import Loops
 from app.services.metered_ses import MeteredSes
 from app.services.preflight import Preflight
 from app.services.record_events import RecordEvents
@@ -122,17 +122,19 @@ async def running(
         http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
         store = Store(database)
         meters = member.metrics()
+        loops = await stack.enter_async_context(Loops())
         if not member.is_supervised:
-            await stack.enter_async_context(telling_cloudwatch(settings, meters))
+            await stack.enter_async_context(telling_cloudwatch(settings, meters, loops))
         work = None
         if with_sender:
             work = await stack.enter_async_context(
-                working(database, settings, meters, member.service_id)
+                working(database, settings, meters, member.service_id, loops)
             )
         sender = work.sender if work else None
         start = StartMailout(store, settings, sender.wake if sender else nobody_to_wake)
         dry_runs = DryRuns(store, settings, start, work.jobs.wake if work else nobody_to_wake)
-        watchdog = await stack.enter_async_context(watching(store))
+        watchdog = Watchdog(store)
+        watchdog.start(loops)
         has_sender = with_sender or member.is_supervised
         checks = Health(
             database,
@@ -141,6 +143,7 @@ async def running(
             watchdog,
             service_id=member.service_id if has_sender else None,
             board=member.board,
+            loops=loops,
         )
         pages = Dashboard(store, settings, checks)
         stack.push_async_callback(pages.close)
@@ -182,18 +185,6 @@ def require_secrets(settings: Settings) -> None:
         )
 
 
-@asynccontextmanager
-async def watching(store: Store) -> AsyncIterator[Watchdog]:
-    """The watchdog, as a task."""
-    watchdog, stopping = Watchdog(store), asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(watchdog.run(stopping))
-        try:
-            yield watchdog
-        finally:
-            stopping.set()
-
-
 @dataclass(frozen=True)
 class Work:
     """sender: None where sending is not configured."""
@@ -210,14 +201,16 @@ def job_kinds(store: Store, settings: Settings) -> list[Kind]:
 
 @asynccontextmanager
 async def working(
-    database: Database, settings: Settings, meters: Metrics, service_id: UUID
+    database: Database, settings: Settings, meters: Metrics, service_id: UUID, loops: Loops
 ) -> AsyncIterator[Work]:
-    """The work: every loop that runs without being asked by a request, as a task."""
-    store, stopping = Store(database), asyncio.Event()
+    """The work: all that goes on without being asked for by a request, in loops.
+
+    loops: of this process; only the sender has its own, to record what is under way at a stop.
+    """
+    store = Store(database)
     jobs = JobRunner(JobStore(database), job_kinds(store, settings))
+    jobs.start(loops)
     sender: Sender | None = None
-    workers = [jobs.run(stopping)]  # given their time to finish
-    watches: list[Coroutine[Any, Any, None]] = []  # cut off at the stop: one may hang in a call
     if missing := settings.missing_to_send():
         log.warning("sending_not_configured", missing=missing)
     else:
@@ -227,19 +220,16 @@ async def working(
         sender = Sender(store, ses, settings, meters)
         metered = MeteredSes(ses, meters)
         account = AccountMonitor(store, metered, settings.aws_region, sender.wake, sender.breaker)
-        suppression = SuppressionWatch(store, metered, settings.aws_region)
-        report = SenderReport(store, sender, account, meters, service_id)
-        workers += [sender.run()]
-        watches += [watch.run(stopping) for watch in (account, suppression, report)]
-    async with asyncio.TaskGroup() as group:
-        cut_off = [group.create_task(watch) for watch in watches]
-        for worker in workers:
-            group.create_task(worker)
-        try:
-            yield Work(sender, jobs)
-        finally:
-            stopping.set()
-            for watch in cut_off:
-                watch.cancel()
-            if sender:
-                sender.stop()
+        account.start(loops)
+        SuppressionWatch(store, metered, settings.aws_region).start(loops)
+        SenderReport(store, sender, account, meters, service_id, loops).start(loops)
+        sender.start()
+    try:
+        yield Work(sender, jobs)
+    finally:
+        if sender:
+            sender.stop()
+        await loops.close()
+        await jobs.close()
+        if sender:
+            await sender.close()

@@ -28,6 +28,7 @@ from app.member import Member
 from app.runtime import StopAsked, open_database, run
 from app.services.cloudwatch import EVERY_SECONDS, CloudWatch, telling_cloudwatch
 from app.services.database_gauges import DatabaseGauges
+from app.services.loops import Loops
 from app.settings import Settings
 from app.supervisor import Chore, Role, Supervisor
 
@@ -124,10 +125,11 @@ async def work(
                 store = Store(database)
                 http.entrance.app = metrics_app(meters, DatabaseGauges(store, meters))
                 async with AsyncExitStack() as stack:
+                    loops = await stack.enter_async_context(Loops())
                     if is_worker:
-                        await stack.enter_async_context(telling_cloudwatch(settings, meters))
+                        await stack.enter_async_context(telling_cloudwatch(settings, meters, loops))
                     await stack.enter_async_context(
-                        working(database, settings, meters, member.service_id)
+                        working(database, settings, meters, member.service_id, loops)
                     )
                     _spare_collections()
                     begun()

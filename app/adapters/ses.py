@@ -40,7 +40,7 @@ from app.domain.mail import (
 from app.domain.render import Compiled
 from app.domain.ses_answers import Answer, entry_answer, refused_call
 from app.domain.untrusted import page_words, plain
-from app.errors import SesSilent, Unavailable
+from app.errors import SesRefused, Unavailable
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -251,20 +251,20 @@ class SesSender:
         return found, response.get("NextToken")
 
     def get_account(self) -> Account:
-        """Raises Unavailable, in plain words, when SES refuses, and SesSilent when there is no
-        answer, or one that makes no sense."""
+        """Raises Unavailable, in plain words, when SES gives no answer, or one that makes no sense,
+        and SesRefused when it refuses."""
         call = _Call(Fence(math.inf))
         try:
             with self._fenced(call):
                 response = self._client.get_account()
         except Exception as exc:
-            silent = _failed_call(exc, call, 1).halt == "unreachable"
-            raise _not_answered("GetAccount", exc, silent=silent) from exc
+            refused = _failed_call(exc, call, 1).halt != "unreachable"
+            raise _not_answered("GetAccount", exc, refused=refused) from exc
         try:
             return _account(response)
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             # A cut answer parses as one with members missing.
-            raise _not_answered("GetAccount", exc, silent=True) from exc
+            raise _not_answered("GetAccount", exc) from exc
 
     def identity(self, name: str) -> dict[str, Any] | None:
         """GetEmailIdentity; None when the account doesn't have it. Raises Unavailable."""
@@ -346,9 +346,9 @@ def _account(response: Mapping[str, Any]) -> Account:
     )
 
 
-def _not_answered(operation: str, exc: Exception, *, silent: bool = False) -> Unavailable:
+def _not_answered(operation: str, exc: Exception, *, refused: bool = False) -> Unavailable:
     why = page_words(str(exc)) or type(exc).__name__
-    return (SesSilent if silent else Unavailable)(f"SES did not answer {operation}: {why}")
+    return (SesRefused if refused else Unavailable)(f"SES did not answer {operation}: {why}")
 
 
 def _failed_call(exc: Exception, call: _Call, entries: int) -> Answer:

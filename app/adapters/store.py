@@ -210,7 +210,7 @@ class Store:
         await self._call("leave", p_executor=str(executor_id))
 
     async def tell_executor_state(
-        self, executor_id: UUID, service_id: UUID, state: Mapping[str, str | bool | None]
+        self, executor_id: UUID, service_id: UUID, state: Mapping[str, Any]
     ) -> bool:
         """Whether the executor is known; it isn't before its first heartbeat."""
         done = await self._call(
@@ -227,6 +227,7 @@ class Store:
         row: dict[str, Any] = await self._call(
             "executor_state", p_service=_text(service_id), p_region=region
         )
+        _require(row, "executor", "account", "account_age_seconds")
         return row
 
     async def note_waiting(self, reason: str | None) -> None:

@@ -17,7 +17,8 @@ from app.adapters.ses import SesSender
 from app.adapters.store import Store
 from app.domain.backoff import Breaker
 from app.domain.batches import Account
-from app.errors import Unavailable
+from app.errors import SesRefused, Unavailable
+from app.services.loops import Loops
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -28,7 +29,7 @@ RETRY_SECONDS = 5.0
 
 class AccountSource(Protocol):
     def get_account(self) -> Account:
-        """Blocking. Raises Unavailable."""
+        """Blocking. Raises Unavailable, and SesRefused when that was an answer, too."""
         ...
 
 
@@ -53,30 +54,29 @@ class AccountMonitor:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ses-account")
         self.account: Account | None = None
         self.error: str | None = None
+        self._silent = False
+        self._is_current = False
         self._checked_at = float("-inf")
 
     @property
     def age_seconds(self) -> float:
         return time.monotonic() - self._checked_at
 
-    async def run(self, stopping: asyncio.Event) -> None:
-        failed = False
-        while not stopping.is_set():
-            silent = self._breaker is not None and self._breaker.probing
-            if failed or silent or self.age_seconds >= REFRESH_SECONDS:
-                try:
-                    await self.refresh()
-                    failed = False
-                except Unavailable as exc:
-                    log.warning("account_check_failed", error=exc.detail)
-                    failed = True
-                except Exception:
-                    log.exception("account_check_failed")
-                    failed = True
-            try:
-                await asyncio.wait_for(stopping.wait(), min(RETRY_SECONDS, REFRESH_SECONDS))
-            except TimeoutError:
-                continue
+    def start(self, loops: Loops) -> None:
+        loops.start("account", self.look, RETRY_SECONDS)
+
+    async def look(self) -> None:
+        """Ask if it is time to: the last answer is old or missing, or the breaker is open."""
+        silent = self._breaker is not None and self._breaker.probing
+        if self._is_current and not silent and self.age_seconds < REFRESH_SECONDS:
+            return
+        self._is_current = False
+        try:
+            await self.refresh()
+        except Unavailable as exc:
+            log.warning("account_check_failed", error=exc.detail)
+        else:
+            self._is_current = True
 
     async def refresh(self) -> Account:
         """Ask SES, record the answer, act on it. Raises Unavailable."""
@@ -85,11 +85,14 @@ class AccountMonitor:
                 self._pool, self._source.get_account
             )
         except Unavailable as exc:
-            self.error = exc.detail
+            self.error, self._silent = exc.detail, not isinstance(exc, SesRefused)
             raise
-        if self.error and self._breaker is not None:
+        if self._silent and self._breaker is not None:
+            # Only this ends an open spell: that SES answers what it always answered proves nothing
+            # about mails.
             self._breaker.try_now(time.monotonic())
-        self.account, self.error, self._checked_at = account, None, time.monotonic()
+        self.account, self.error, self._silent = account, None, False
+        self._checked_at = time.monotonic()
         await self._store.record_account(self._region, account)
         if not account.can_send:
             await self._pause_all(account)

@@ -9,15 +9,15 @@ Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatc
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import orjson
 
 from app.metrics import Metrics
+from app.services.loops import Loops
 from app.settings import Settings
 
 EVERY_SECONDS = 60.0
@@ -70,9 +70,10 @@ class CloudWatch:
         return orjson.dumps({"_aws": about, "Region": self._region, **growth}).decode()
 
     def write(self) -> None:
-        """A line on standard output."""
-        sys.stdout.write(self.line() + "\n")
-        sys.stdout.flush()
+        """A line on standard output, if there still is somebody who reads it."""
+        with suppress(OSError, ValueError):  # ValueError: it is closed
+            sys.stdout.write(self.line() + "\n")
+            sys.stdout.flush()
 
     def _totals(self) -> dict[str, float]:
         samples = self._metrics.totals()
@@ -82,21 +83,20 @@ class CloudWatch:
 
 
 @asynccontextmanager
-async def telling_cloudwatch(settings: Settings, metrics: Metrics) -> AsyncIterator[None]:
+async def telling_cloudwatch(
+    settings: Settings, metrics: Metrics, loops: Loops
+) -> AsyncIterator[None]:
     """Write a line a minute to standard output, and one at the end, if the settings say so."""
     if not settings.metrics_cloudwatch:
         yield
         return
     cloudwatch = CloudWatch(metrics, settings.aws_region)
 
-    async def write_forever() -> None:
-        while True:
-            await asyncio.sleep(EVERY_SECONDS)
-            cloudwatch.write()
+    async def write() -> None:
+        cloudwatch.write()
 
-    task = asyncio.create_task(write_forever())
+    loops.start("cloudwatch", write, EVERY_SECONDS, first_after=EVERY_SECONDS)
     try:
         yield
     finally:
-        task.cancel()
         cloudwatch.write()

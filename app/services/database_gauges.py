@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args
 
 import structlog
@@ -49,64 +49,70 @@ class DatabaseGauges(Collector):
     ) -> None:
         self._store = store
         self._monotonic = monotonic
-        self._snapshot: dict[str, Any] | None = None
-        self._watched: dict[str, int] = {}
+        self._gauges: list[GaugeMetricFamily] | None = None
         self._fresh_until = float("-inf")
         self._lock = asyncio.Lock()
         metrics.registry.register(self)
 
     async def refresh(self) -> None:
-        """Ask the database unless its last answer is young enough. Never raises an AppError."""
+        """Ask the database unless its last answer is young enough. Raises nothing: whatever goes
+        wrong, the counters beside these gauges are shown."""
         async with self._lock:
             started = self._monotonic()
             if started < self._fresh_until:
                 return
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    self._snapshot = await self._store.metrics_snapshot()
+                    snapshot = await self._store.metrics_snapshot()
                     findings = await watchdog_findings(self._store)
-                self._watched = {finding.code: finding.count for finding in findings}
+                watched = {finding.code: finding.count for finding in findings}
+                self._gauges = list(_gauges(snapshot, watched))
                 ended = self._monotonic()
                 self._fresh_until = ended + max(KEPT_SECONDS, (ended - started) / SHARE_OF_TIME)
-            except (AppError, TimeoutError) as exc:
-                self._snapshot = None
+            except Exception as exc:
+                self._gauges = None
                 self._fresh_until = self._monotonic() + RETRY_SECONDS
-                log.warning("metrics_without_database", error=str(exc) or "no answer in time")
+                is_outage = isinstance(exc, AppError | TimeoutError)
+                log.warning(
+                    "metrics_without_database",
+                    error=str(exc) or "no answer in time",
+                    exc_info=None if is_outage else exc,
+                )
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        snapshot = self._snapshot
-        yield _gauge("database_up", "Whether the database answered just now.", snapshot is not None)
-        if snapshot is None:
-            return
         yield _gauge(
-            "recipients_queued", "Recipients that wait for their turn.", snapshot["queued"]
+            "database_up", "Whether the database answered just now.", self._gauges is not None
         )
-        yield _gauge(
-            "recipients_unknown",
-            "Recipients of the last 7 days of whom nobody knows whether SES accepted the mail.",
-            snapshot["unknown"],
-        )
-        yield _gauge(
-            "senders", "Senders with a fresh heartbeat, in all processes.", snapshot["senders"]
-        )
-        yield _by(
-            "mailouts", "Mailouts by status.", "status", MAILOUT_STATUSES, snapshot["mailouts"]
-        )
-        yield _by(
-            "mailouts_paused",
-            "Paused mailouts by who or what paused them.",
-            "because",
-            PAUSE_CODES,
-            snapshot["paused"],
-        )
-        yield _by(
-            "watchdog_findings",
-            "What the watchdog warns of: how many mails, events, messages or subscribers.",
-            "code",
-            get_args(WatchCode),
-            self._watched,
-        )
-        yield from _regions(snapshot["regions"])
+        yield from self._gauges or ()
+
+
+def _gauges(snapshot: dict[str, Any], watched: Mapping[Any, int]) -> Iterator[GaugeMetricFamily]:
+    """snapshot: what `metrics_snapshot` gives. watched: the watchdog's findings by code."""
+    yield _gauge("recipients_queued", "Recipients that wait for their turn.", snapshot["queued"])
+    yield _gauge(
+        "recipients_unknown",
+        "Recipients of the last 7 days of whom nobody knows whether SES accepted the mail.",
+        snapshot["unknown"],
+    )
+    yield _gauge(
+        "senders", "Senders with a fresh heartbeat, in all processes.", snapshot["senders"]
+    )
+    yield _by("mailouts", "Mailouts by status.", "status", MAILOUT_STATUSES, snapshot["mailouts"])
+    yield _by(
+        "mailouts_paused",
+        "Paused mailouts by who or what paused them.",
+        "because",
+        PAUSE_CODES,
+        snapshot["paused"],
+    )
+    yield _by(
+        "watchdog_findings",
+        "What the watchdog warns of: how many mails, events, messages or subscribers.",
+        "code",
+        get_args(WatchCode),
+        watched,
+    )
+    yield from _regions(snapshot["regions"])
 
 
 def _gauge(name: str, about: str, value: float) -> GaugeMetricFamily:
@@ -114,7 +120,7 @@ def _gauge(name: str, about: str, value: float) -> GaugeMetricFamily:
 
 
 def _by(
-    name: str, about: str, label: str, known: tuple[str, ...], counts: dict[str, int]
+    name: str, about: str, label: str, known: tuple[str, ...], counts: Mapping[Any, int]
 ) -> GaugeMetricFamily:
     family = GaugeMetricFamily(f"amazonsender_{name}", about, labels=[label])
     for value in known:

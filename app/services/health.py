@@ -19,6 +19,8 @@ from app.domain.batches import Account
 from app.errors import AppError, ConfigurationError, Unavailable
 from app.ports import Database
 from app.services.account import REFRESH_SECONDS
+from app.services.loops import Loops
+from app.services.sender_report import told
 from app.services.watchdog import Watchdog
 from app.settings import Settings
 
@@ -42,6 +44,7 @@ class Health:
         *,
         service_id: UUID | None,
         board: Board,
+        loops: Loops,
     ) -> None:
         self._database = database
         self._store = store
@@ -50,6 +53,7 @@ class Health:
         self._watchdog = watchdog
         self._service_id = service_id
         self._board = board
+        self._loops = loops
         self._lock = asyncio.Lock()
         self._report: tuple[int, dict[str, Any]] | None = None
         self._checked_at = float("-inf")
@@ -67,17 +71,20 @@ class Health:
         database, migrations = await self._check_database()
         checks = {"database": database, "migrations": migrations}
         if database["status"] == migrations["status"] == "ok":
-            checks["ses"], checks["sender"] = await self._check_sending()
+            found = await self._find_executor()
+            checks["ses"], checks["sender"] = self._check_sending(found)
             checks["events"] = await self._check_events()
         else:
+            found = None
             checks |= {"ses": _UNKNOWN, "sender": _UNKNOWN, "events": _UNKNOWN}
+        checks["loops"] = self._check_loops(found)
         if self._board.is_supervised:
             checks["processes"] = self._check_processes()
         failed = {name for name, check in checks.items() if check["status"] == "fail"}
         if failed - {"ses"}:
             status = "fail"
         else:
-            well = checks["ses"]["status"] == checks["events"]["status"] == "ok"
+            well = all(checks[name]["status"] == "ok" for name in ("ses", "events", "loops"))
             status = "ok" if well and checks["sender"]["status"] != "warn" else "degraded"
         return (503 if status == "fail" else 200), {
             "status": status,
@@ -123,20 +130,39 @@ class Health:
             report["detail"] = f"{', '.join(down)} ended and is being started again; see the log"
         return report | {"restarts": {role: row.restarts for role, row in rows}}
 
-    async def _check_sending(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    async def _find_executor(self) -> dict[str, Any] | None:
+        """What the sender of this service says; None when the database can't be asked for it."""
+        if self._missing:
+            return None
+        assert self._region is not None
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                return await self._store.executor_state(self._service_id, self._region)
+        except (TimeoutError, AppError):
+            return None
+
+    def _check_sending(self, found: dict[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
         """SES, and the sender."""
         if self._missing:
             missing = {"status": "not_configured", "detail": f"set {', '.join(self._missing)}"}
             return missing, missing
-        assert self._region is not None
-        try:
-            async with asyncio.timeout(CHECK_SECONDS):
-                found = await self._store.executor_state(self._service_id, self._region)
-        except (TimeoutError, AppError):
+        if found is None:
             return _UNKNOWN, _UNKNOWN
         if self._service_id is None:
             return ses_check(found), _NO_SENDER
         return ses_check(found), sender_check(found["executor"])
+
+    def _check_loops(self, found: dict[str, Any] | None) -> dict[str, Any]:
+        """Of this process and of the one that sends: those that don't do their work now. When
+        nothing can be sent for it, `sender` says so, too."""
+        executor = (found or {}).get("executor")
+        ill = told(self._loops.troubles)
+        if executor is not None and executor["alive"]:
+            ill |= executor["state"].get("loops", {})
+        if not ill:
+            return {"status": "ok"}
+        detail = "; ".join(f"{loop}: {why}" for loop, why in sorted(ill.items()))
+        return {"status": "warn", "detail": detail}
 
 
 def sender_check(executor: dict[str, Any] | None) -> dict[str, Any]:

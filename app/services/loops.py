@@ -52,6 +52,7 @@ class _Loop:
     news: asyncio.Event | None
     first_after: float
     vital: bool
+    to_the_end: bool
     deaths: int = 0
     """In a row, without a step that went well."""
     task: asyncio.Task[None] | None = None
@@ -61,7 +62,7 @@ class _Loop:
 class Loops:
     """Start each loop once; `close`, or leave the `async with`, to end them all.
 
-    stopping: once a stop is asked for, every loop ends after its present step.
+    stopping: once a stop is asked for, no loop takes another step.
     """
 
     def __init__(self, stopping: Stopping | None = None) -> None:
@@ -83,32 +84,33 @@ class Loops:
         news: asyncio.Event | None = None,
         first_after: float = 0.0,
         vital: bool = False,
+        to_the_end: bool = False,
     ) -> None:
         """Take `step` every `seconds`, sooner when there are `news`, from now until `close`.
 
         first_after: seconds before the first step. vital: nothing is sent while this loop fails.
+        to_the_end: at the stop, a step under way may end.
         """
         assert name not in self._loops, f"the loop {name} runs already"
-        self._loops[name] = _Loop(name, step, seconds, news, first_after, vital)
+        self._loops[name] = _Loop(name, step, seconds, news, first_after, vital, to_the_end)
         self._run(self._loops[name])
 
     async def close(self) -> None:
-        """End every loop, in the middle of a step where one is under way."""
+        """Ask for a stop, and return when every loop has ended, by the stop's deadline at the
+        latest."""
         self._stopping.ask()
-        tasks = []
         for loop in self._loops.values():
             if loop.restart is not None:
                 loop.restart.cancel()
-            if loop.task is not None:
-                loop.task.cancel()
-                tasks.append(loop.task)
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def finish(self) -> None:
-        """After a stop was asked for: let steps under way end, until the stop's time is over."""
-        tasks = [loop.task for loop in self._loops.values() if loop.task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=self._stopping.left)
+        running = {loop.task: loop for loop in self._loops.values() if loop.task is not None}
+        for task, loop in running.items():
+            if not loop.to_the_end:
+                task.cancel()
+        if running:
+            _, late = await asyncio.wait(running, timeout=self._stopping.left)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def __aenter__(self) -> Self:
         return self

@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 from uuid import UUID, uuid4
 
@@ -94,10 +95,10 @@ class Sender:
 
     @property
     def trouble(self) -> str | None:
-        """Why work waits now, in a sentence without its full stop; None when it doesn't. What
-        keeps everything from being sent goes first."""
-        by_weight = sorted(self.troubles, key=lambda t: (not t.stops_sending, not t.is_vital))
-        return next((trouble.detail for trouble in by_weight), None)
+        """Why nothing can be sent now, in a sentence without its full stop; None: it can. A fault
+        goes before an outage."""
+        vital = sorted((t for t in self.troubles if t.is_vital), key=lambda t: not t.is_fault)
+        return vital[0].detail if vital else None
 
     def wake(self) -> None:
         """There may be work now; don't wait for the next poll."""
@@ -113,7 +114,7 @@ class Sender:
         structlog.contextvars.bind_contextvars(executor_id=str(self.id))
         log.info("sender_started", region=self._region)
         beat = self._settings.lease_seconds / 3
-        start = self._loops.start
+        start = partial(self._loops.start, to_the_end=True)
         start("heartbeat", self._heartbeat, beat, vital=True)
         start("upkeep", self._upkeep, POLL_SECONDS, news=self._work_to_queue, vital=True)
         start("dispatch", self._dispatch, POLL_SECONDS, news=self._work_to_send, vital=True)
@@ -124,19 +125,11 @@ class Sender:
         """Claim nothing more; the calls in flight are recorded (see `close`)."""
         self._stopping.ask()
 
-    async def run(self) -> None:
-        """Work until `stop`."""
-        self.start()
-        await self._stopping.wait()
-        await self.close()
-
     async def close(self) -> None:
         """Stop, and return when the calls in flight are recorded and the sender has signed off,
         after stopping.GRACE_SECONDS at the latest."""
-        self.stop()
-        await self._loops.finish()
-        await self._drain()
         await self._loops.close()
+        await self._drain()
         log.info("sender_stopped", executor_id=str(self.id))
 
     async def _each(self, ids: tuple[UUID, ...], step: Callable[[UUID], Awaitable[object]]) -> None:

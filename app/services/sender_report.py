@@ -5,17 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
-import structlog
-
 from app.adapters.store import Store
-from app.errors import AppError
 from app.metrics import Metrics
 from app.services.account import AccountMonitor
+from app.services.loops import Loops, Trouble
 from app.services.sender import Sender
-
-log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 1.0
 FIRST_LOOK_SECONDS = 0.1
@@ -26,6 +24,11 @@ LASTING_SECONDS = 30.0
 """Trouble that lasts this long stops sending; a lock or a restarted database is over sooner."""
 
 
+def told(troubles: Iterable[Trouble]) -> dict[str, str]:
+    """What each of these loops waits for or fails of."""
+    return {trouble.loop: trouble.detail for trouble in troubles}
+
+
 class SenderReport:
     def __init__(
         self,
@@ -34,30 +37,28 @@ class SenderReport:
         account: AccountMonitor,
         metrics: Metrics,
         service_id: UUID,
+        loops: Loops,
     ) -> None:
+        """loops: those of this process beside the sender's own."""
         self._store = store
         self._sender = sender
         self._account = account
         self._metrics = metrics
         self._service_id = service_id
-        self._told: dict[str, str | bool | None] | None = None
+        self._loops = loops
+        self._told: dict[str, Any] | None = None
         self._told_at = float("-inf")
         self._troubled_since: float | None = None
 
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Report what is new until `stopping`."""
-        while not stopping.is_set():
-            try:
-                await self.tell(time.monotonic())
-            except AppError as exc:  # it is told with the next look
-                log.debug("sender_report_failed", error=exc.detail)
-            except Exception:
-                log.exception("sender_report_failed")
-            pause = LOOK_SECONDS if self._told else FIRST_LOOK_SECONDS
-            try:
-                await asyncio.wait_for(stopping.wait(), pause)
-            except TimeoutError:
-                continue
+    def start(self, loops: Loops) -> None:
+        loops.start("report", self.look, LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Report what is new. Raises Unavailable, and then tells it with the next look."""
+        await self.tell(time.monotonic())
+        while self._told is None:
+            await asyncio.sleep(FIRST_LOOK_SECONDS)
+            await self.tell(time.monotonic())
 
     async def tell(self, now: float) -> None:
         """Report, if there is something new. now: seconds, monotonic. Raises Unavailable."""
@@ -66,6 +67,7 @@ class SenderReport:
         state = {
             "trouble": self._sender.trouble,
             "stops_sending": self._stops_sending(now),
+            "loops": told(self._sender.troubles + self._loops.troubles),
             "breaker": breaker,
             "account_error": self._account.error,
         }

@@ -18,6 +18,7 @@ from app.adapters.store import Store
 from app.domain.batches import Suppressed
 from app.domain.findings import Finding
 from app.errors import AppError, Unavailable
+from app.services.loops import Loops
 
 log = structlog.get_logger(__name__)
 
@@ -131,15 +132,8 @@ class Watchdog:
                 self._said[finding.code] = now
                 log.warning("watchdog", code=finding.code, what=finding.what, remedy=finding.remedy)
 
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Look again and again until `stopping`."""
-        while not await _stopped(stopping, LOOK_SECONDS):
-            try:
-                await self.look()
-            except AppError as exc:
-                log.warning("watchdog_failed", error=exc.detail)
-            except Exception:  # a fault here must not end the sender
-                log.exception("watchdog_failed")
+    def start(self, loops: Loops) -> None:
+        loops.start("watchdog", self.look, LOOK_SECONDS, first_after=LOOK_SECONDS)
 
 
 class SuppressionList(Protocol):
@@ -159,17 +153,19 @@ class SuppressionWatch:
         self._region = region
         self._pause = pause
 
-    async def run(self, stopping: asyncio.Event) -> None:
-        while not await _stopped(stopping, LOOK_SECONDS):
-            try:
-                if await self._store.begin_suppression_check(self._region):
-                    await self.compare(stopping)
-            except AppError as exc:
-                log.info("suppression_check_failed", error=exc.detail)
-            except Exception:  # a fault here must not end the sender
-                log.exception("suppression_check_failed")
+    def start(self, loops: Loops) -> None:
+        loops.start("suppression", self.look, LOOK_SECONDS, first_after=LOOK_SECONDS)
 
-    async def compare(self, stopping: asyncio.Event) -> None:
+    async def look(self) -> None:
+        """Compare if it is this process's turn. Raises Unavailable when the database is away."""
+        if not await self._store.begin_suppression_check(self._region):
+            return
+        try:
+            await self.compare()
+        except Unavailable as exc:  # often a permission that isn't given
+            log.info("suppression_check_failed", error=exc.detail)
+
+    async def compare(self) -> None:
         """Page through the whole list and record the counts. Raises Unavailable.
 
         Who came onto it just now may still be `active` here: the event has some minutes to come.
@@ -186,17 +182,7 @@ class SuppressionWatch:
                 totals["left"] += (await self._store.compare_suppressed(fresh))["left"]
             if token is None:
                 break
-            if await _stopped(stopping, self._pause):
-                return
+            await asyncio.sleep(self._pause)
         await self._store.end_suppression_check(
             self._region, listed=totals["listed"], active=totals["active"], left=totals["left"]
         )
-
-
-async def _stopped(stopping: asyncio.Event, seconds: float) -> bool:
-    """Wait; whether a stop was asked for."""
-    try:
-        await asyncio.wait_for(stopping.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True

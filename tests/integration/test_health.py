@@ -3,6 +3,7 @@ supervisor."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,8 +11,10 @@ import pytest
 
 from app.adapters.store import Store
 from app.counts import Board
+from app.errors import Unavailable
 from app.ports import Database
 from app.services.health import Health
+from app.services.loops import Loops
 from app.services.watchdog import Watchdog
 from tests.support.factories import REGION, Arrange, an_account, living_sender
 from tests.support.service import settings_for
@@ -31,8 +34,15 @@ class Checks:
         for role, row in self.board.rows.items():
             row.began(pid=len(role), restarts=0)
         store = Store(database)
+        self.loops = Loops()
         self._health = Health(
-            database, store, settings, Watchdog(store), service_id=service_id, board=self.board
+            database,
+            store,
+            settings,
+            Watchdog(store),
+            service_id=service_id,
+            board=self.board,
+            loops=self.loops,
         )
 
     async def __call__(self) -> tuple[int, dict[str, Any]]:
@@ -56,6 +66,7 @@ async def test_a_sender_that_works(checks: Checks, store: Store) -> None:
     assert await store.tell_executor_state(sender, SERVICE, WELL)
     code, found = await checks()
     assert (code, found["status"]) == (200, "ok")
+    assert found["loops"] == {"status": "ok"}
     assert found["sender"] == {"status": "ok"}
     assert found["ses"] == {
         "status": "ok", "breaker": "closed", "max_send_rate": 14, "sending_enabled": True,
@@ -86,6 +97,28 @@ async def test_one_that_is_in_trouble(checks: Checks, store: Store) -> None:
     assert (code, found["sender"]["detail"]) == (503, "Its disk is full")
     await store.tell_executor_state(sender, SERVICE, WELL)
     assert (await checks())[0] == 200
+
+
+async def test_loops_without_which_sending_goes_on_only_degrade(
+    checks: Checks, store: Store
+) -> None:
+    """Of the process that sends, and of this one."""
+
+    async def fail() -> None:
+        raise Unavailable("Nobody answers")
+
+    sender = await living_sender(store)
+    await store.tell_executor_state(sender, SERVICE, WELL | {"loops": {"account": "A fault"}})
+    async with checks.loops as loops:
+        loops.start("watchdog", fail, 60.0)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        code, found = await checks()
+    assert (code, found["status"]) == (200, "degraded")
+    assert found["loops"] == {
+        "status": "warn",
+        "detail": "account: A fault; watchdog: Nobody answers",
+    }
 
 
 async def test_one_that_has_fallen_silent(checks: Checks, store: Store, arrange: Arrange) -> None:

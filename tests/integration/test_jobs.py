@@ -15,6 +15,7 @@ from app.adapters.postgres import PostgresDatabase
 from app.errors import DatabaseUnavailable, InvalidRequest
 from app.services.jobs import runner
 from app.services.jobs.runner import Handler, JobFailed, JobRunner, Kind, Running
+from app.services.loops import Loops
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
 from tests.support.waiting import eventually
@@ -37,13 +38,11 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 async def working(
     jobs: JobStore, *kinds: Kind, lease_seconds: float = 60.0
 ) -> AsyncIterator[JobRunner]:
-    worker, stopping = JobRunner(jobs, kinds, lease_seconds), asyncio.Event()
-    task = asyncio.create_task(worker.run(stopping))
-    try:
+    worker = JobRunner(jobs, kinds, lease_seconds)
+    async with Loops() as loops:
+        worker.start(loops)
         yield worker
-    finally:
-        stopping.set()
-        await task
+    await worker.close()
 
 
 async def ended(jobs: JobStore, job_id: UUID) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from app.adapters.ses import SesSender
 from app.adapters.store import Store
 from app.adapters.supabase import SupabaseDatabase
 from app.domain.batches import Result
-from app.errors import DatabaseError, SesSilent, Unavailable
+from app.errors import DatabaseError, SesRefused, Unavailable
 from app.sandbox.server import SandboxServer
 from tests.support.factories import Arrange
 from tests.support.service import Service, in_process, settings_for
@@ -165,7 +165,7 @@ async def test_an_account_that_makes_no_sense_is_told_in_one_line(
         sender = await asyncio.to_thread(SesSender, settings_for(dsn, ses.url), max_connections=1)
         with pytest.raises(Unavailable) as refused:
             await asyncio.to_thread(sender.get_account)
-    assert isinstance(refused.value, SesSilent) == silent
+    assert isinstance(refused.value, SesRefused) != silent
     assert len(refused.value.detail) < 600
     assert "<" not in refused.value.detail
     assert orjson.dumps(refused.value.detail)

@@ -127,7 +127,7 @@ class Listed:
 
 async def compare(store: Store, source: Listed) -> None:
     assert await store.begin_suppression_check(REGION)
-    await SuppressionWatch(store, source, REGION, pause=0).compare(asyncio.Event())
+    await SuppressionWatch(store, source, REGION, pause=0).compare()
 
 
 async def test_a_suppression_list_that_differs_is_found_page_by_page(

@@ -67,7 +67,6 @@ async def test_an_outage_is_told_and_is_over_with_the_first_step_that_goes_well(
     await step.times(2)
     [trouble] = loops.troubles
     assert trouble == Trouble("heartbeat", "The database is away", is_fault=False, is_vital=True)
-    assert not trouble.stops_sending, "it passes by itself"
     step.error = None
     await step.times(2)
     assert not loops.troubles
@@ -93,7 +92,7 @@ async def test_a_fault_of_ours_is_told_as_one(loops: Loops, pauses: list[float])
     loops.start("watchdog", step, 1.0)
     with capture_logs() as lines:
         await step.times(4)
-    assert {t.loop: (t.detail, t.stops_sending) for t in loops.troubles} == {
+    assert {t.loop: (t.detail, t.is_vital) for t in loops.troubles} == {
         "dispatch": (FAULT, True),
         "watchdog": (FAULT, False),
     }
@@ -118,7 +117,7 @@ async def test_a_loop_that_dies_is_logged_and_started_again(
             await step.times(1)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert [(t.detail, t.stops_sending) for t in loops.troubles] == [(ENDED, True)]
+        assert [(t.detail, t.is_vital) for t in loops.troubles] == [(ENDED, True)]
         step.error = None
         await step.times(3)
     assert not loops.troubles
@@ -153,23 +152,23 @@ async def test_after_a_stop_no_step_begins_and_the_present_one_ends() -> None:
         ended.append("step")
 
     loops = Loops(stopping)
-    loops.start("dispatch", step, 0.0)
+    loops.start("dispatch", step, 0.0, to_the_end=True)
     await began.wait()
     stopping.ask()
     asyncio.get_running_loop().call_soon(release.set)
-    await loops.finish()
-    assert ended == ["step"]
     await loops.close()
+    assert ended == ["step"]
 
 
-async def test_close_ends_a_step_that_hangs_and_starts_nothing_again() -> None:
-    loops, began = Loops(), asyncio.Event()
+@pytest.mark.parametrize("to_the_end", [True, False])
+async def test_close_ends_a_step_that_hangs_and_starts_nothing_again(to_the_end: bool) -> None:
+    loops, began = Loops(Stopping(grace=0.01 if to_the_end else 3_600)), asyncio.Event()
 
     async def step() -> None:
         began.set()
         await asyncio.Event().wait()
 
-    loops.start("watch", step, 1.0)
+    loops.start("watch", step, 1.0, to_the_end=to_the_end)
     await began.wait()
     with capture_logs() as lines:
         await loops.close()

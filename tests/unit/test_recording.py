@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,11 +12,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.adapters.ses import Fence
-from app.adapters.store import MailoutContent, Store
+from app.adapters.store import MailoutContent, Store, Transition
 from app.domain.batches import Batch, Recipient, Result
 from app.domain.mail import BulkEntry
-from app.domain.ses_answers import Answer
-from app.domain.states import MailoutStatus
+from app.domain.ses_answers import Answer, refused_call
+from app.domain.states import MailoutStatus, PauseCode
 from app.errors import DatabaseError, DatabaseUnavailable, UnreadableAnswer
 from app.metrics import Metrics
 from app.services.send_batch import RECORD_TRIES, SendBatch
@@ -37,6 +38,12 @@ class Ledger(Store):
         self.recorded: list[str] = []
         self.tries = 0
 
+    async def note_waiting(self, reason: str | None) -> None:
+        """Not asked about here."""
+
+    async def pause_mailout(self, mailout_id: UUID, code: PauseCode, reason: str) -> Transition:
+        return Transition(True, "paused", reason)
+
     async def snapshot_content(self, mailout_id: UUID) -> tuple[MailoutContent, str]:
         return CONTENT, "hash"
 
@@ -54,8 +61,11 @@ class Ledger(Store):
 
 
 class Ses:
+    def __init__(self, answer: Answer | None = None) -> None:
+        self._answer = answer or Answer("sent", message_id="m")
+
     def send_bulk(self, head: bytes, entries: Sequence[BulkEntry], fence: Fence) -> list[Answer]:
-        return [Answer("sent", message_id="m") for _ in entries]
+        return [self._answer for _ in entries]
 
     def send_single(self, *_: Any) -> Answer:
         raise AssertionError
@@ -80,9 +90,11 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return taken
 
 
-def sending(ledger: Ledger, stopping: Stopping | None = None) -> SendBatch:
+def sending(
+    ledger: Ledger, stopping: Stopping | None = None, answer: Answer | None = None
+) -> SendBatch:
     settings = settings_for("postgresql://nowhere", None)
-    return SendBatch(ledger, Ses(), settings, stopping or Stopping(), Metrics())
+    return SendBatch(ledger, Ses(answer), settings, stopping or Stopping(), Metrics())
 
 
 async def send(batch: SendBatch) -> None:
@@ -194,3 +206,26 @@ async def test_at_a_stop_it_is_given_up_in_time() -> None:
     ledger = Ledger([AWAY] * 2_000)
     await send(sending(ledger, stopping))
     assert ledger.recorded == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        (Answer("sent", message_id="m"), "closed"),
+        (refused_call("TooManyRequestsException", 429, "Slow down.", 1), "closed"),
+        (refused_call("BadRequestException", 400, "No.", 1), "closed"),
+        (refused_call("404", 404, "A proxy's page.", 1), "half_open"),
+        (Answer("requeue", "lease_lost", "Too late."), "half_open"),
+        (Answer("requeue", "not_prepared", "No credentials.", halt="configuration"), "half_open"),
+        (refused_call("", 503, "", 1), "open"),
+        (Answer("requeue", "not_connected", "Nobody.", halt="unreachable"), "open"),
+        (Answer("unknown", "no_answer", "Lost.", halt="unreachable"), "open"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.code,
+)
+async def test_only_an_answer_of_ses_closes_the_breaker(answer: Answer, state: str) -> None:
+    """The probe after an open spell."""
+    batch = sending(Ledger(), answer=answer)
+    batch.breaker.open_until = 0.0
+    await send(batch)
+    assert batch.breaker.state(time.monotonic()) == state

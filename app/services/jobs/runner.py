@@ -22,6 +22,7 @@ from app.adapters.job_store import JobStore
 from app.domain.backoff import backoff_seconds
 from app.domain.jobs import Job, JobOutcome
 from app.errors import AppError, Unavailable
+from app.services.loops import Loops
 
 log = structlog.get_logger(__name__)
 
@@ -111,42 +112,11 @@ class JobRunner:
             self._tasks[task] = job.kind
             task.add_done_callback(self._ended)
 
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Work until `stopping`; then interrupt what runs and give it back, so that another
-        process may begin it at once."""
-        end = asyncio.create_task(stopping.wait())
-        failures = 0
-        try:
-            while not stopping.is_set():
-                self._news.clear()
-                try:
-                    await self.step()
-                    failures = 0
-                except Unavailable as exc:
-                    failures += 1
-                    log.warning("jobs_wait", error=exc.detail)
-                except Exception:
-                    failures += 1
-                    log.exception("jobs_step_failed")
-                pause = backoff_seconds(failures, 1.0, base=0.25, cap=4.0) if failures else None
-                await self._sleep(end, pause)
-        finally:
-            end.cancel()
-            await self._give_back()
+    def start(self, loops: Loops) -> None:
+        loops.start("jobs", self.step, POLL_SECONDS, news=self._news, to_the_end=True)
 
-    async def _sleep(self, end: asyncio.Task[Any], pause: float | None) -> None:
-        """For `pause` seconds; None: until there may be something to do."""
-        news = asyncio.create_task(self._news.wait())
-        try:
-            await asyncio.wait(
-                {end} if pause else {end, news},
-                timeout=pause or POLL_SECONDS,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-        finally:
-            news.cancel()
-
-    async def _give_back(self) -> None:
+    async def close(self) -> None:
+        """Interrupt what runs and give it back, so that another process may begin it at once."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
