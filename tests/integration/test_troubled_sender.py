@@ -176,6 +176,9 @@ async def test_a_person_may_pause_what_waits_for_the_quota(
     service: Service, arrange: Arrange
 ) -> None:
     """And then it does not go on by itself."""
+    await eventually(  # once a minute SES is asked, and would let it go on
+        lambda: arrange.one("select account_checked_at from send_rates"), until=bool
+    )
     mailout = await arrange.mailout("paused", pause_code="quota", status_reason="Quota.")
     answer = await service.http.post(f"/mailouts/{mailout}/pause", headers=BEARER)
     assert (answer.status_code, answer.json()["status"]) == (200, "paused")
