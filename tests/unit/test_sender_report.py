@@ -14,7 +14,7 @@ from app.domain.backoff import Breaker
 from app.errors import DatabaseUnavailable
 from app.metrics import Metrics
 from app.services.account import AccountMonitor
-from app.services.loops import Trouble
+from app.services.loops import Loops, Trouble
 from app.services.sender import Sender
 from app.services.sender_report import LASTING_SECONDS, REPEAT_SECONDS, SenderReport
 
@@ -59,6 +59,7 @@ def report(sender: SimpleNamespace, told: Told) -> SenderReport:
         cast(AccountMonitor, account),
         Metrics(),
         UUID(int=2),
+        Loops(),
     )
 
 
