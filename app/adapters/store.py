@@ -177,7 +177,8 @@ class Store:
         return Claim(row["outcome"], row.get("response"), row.get("status"))
 
     async def queue_recipients(self, mailout_id: UUID, limit: int) -> tuple[int, bool]:
-        """Queue a slice; gives how many subscribers it covered and whether queueing is done."""
+        """Queue a slice of an audience, or of a resend; gives how many rows it looked at and
+        whether queueing is done."""
         row = await self._call("queue_recipients", p_mailout=str(mailout_id), p_limit=limit)
         return row["queued"], row["done"]
 
@@ -261,6 +262,11 @@ class Store:
     async def apply_parked_events(self) -> int:
         """Events whose row could only be told later; gives how many were applied."""
         return int(await self._call("apply_parked_events"))
+
+    async def keep_house(self) -> bool:
+        """Tidy up a slice of what nobody waits for; gives whether there is more to do at once."""
+        more: bool = await self._call("keep_house")
+        return more
 
     async def recover_lost(self, executor_id: UUID) -> int:
         """Recipients that became `unknown` because their sender's heartbeat is gone."""
@@ -379,7 +385,8 @@ class Store:
     async def resend_mailout(
         self, mailout_id: UUID, statuses: Sequence[str], *, force: bool
     ) -> dict[str, Any]:
-        """Gives `allowed`, `status`, `requeued` and `too_young`. Raises MailoutNotFound."""
+        """Gives `allowed`, `status`, `requeued` and `too_young` so far, and how many are
+        `remaining`: the senders go on with those. Raises MailoutNotFound."""
         row: dict[str, Any] | None = await self._call(
             "resend_mailout",
             p_mailout=str(mailout_id),

@@ -268,7 +268,7 @@ async def _resend(mailout_id: UUID, services: Services, form: dict[str, list[str
     done = await api.resend(
         mailout_id, api.ResendBody(statuses=statuses, force="force" in form), services
     )
-    return "resend" if done["requeued"] else "nobody"
+    return "resend" if done["requeued"] or done["remaining"] else "nobody"
 
 
 def _back(mailout_id: UUID, notice: str) -> Response:

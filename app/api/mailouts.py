@@ -352,7 +352,8 @@ class ResendBody(BaseModel):
     responses=_steering | problems(InvalidRequest),
 )
 async def resend(mailout_id: UUID, body: ResendBody, services: ServicesDep) -> dict[str, Any]:
-    """sent or failed → sending, for those who were missed: a person's decision."""
+    """sent or failed → sending, for those who were missed: a person's decision. `requeued` and
+    `too_young` are of the first 5,000; the `remaining` follow while they are being sent."""
     done = await services.store.resend_mailout(mailout_id, body.statuses, force=body.force)
     if not done.get("allowed"):
         _moved(mailout_id, False, done["status"], "resend")
@@ -362,6 +363,7 @@ async def resend(mailout_id: UUID, body: ResendBody, services: ServicesDep) -> d
         "status": done["status"],
         "requeued": done["requeued"],
         "too_young": done["too_young"],
+        "remaining": done["remaining"],
     }
 
 

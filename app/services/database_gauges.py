@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 KEPT_SECONDS = 10.0
 SHARE_OF_TIME = 0.02
-"""At most this share of the time is spent on asking: a million queued recipients take 0.25 s."""
+"""At most this share of the time is spent on asking."""
 ANSWER_SECONDS = 2.0
 RETRY_SECONDS = 2.0
 ENFORCEMENT_STATUSES = ("HEALTHY", "PROBATION", "SHUTDOWN")

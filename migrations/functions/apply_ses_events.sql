@@ -7,54 +7,56 @@
 create or replace function apply_ses_events(
     p_events jsonb, p_bounce_rate numeric default null, p_complaint_rate numeric default null)
 returns jsonb
-language plpgsql set search_path = public, pg_temp set lock_timeout = '3s' as $$
+language plpgsql set search_path = public, pg_temp set lock_timeout = '3s' set enable_seqscan = off as $$
 declare
-    v_event   jsonb;
-    v_id      bigint;
-    v_log     bigint;
-    v_new     bigint := 0;
-    v_matched bigint[] := '{}';
-    v_copies  jsonb := '[]';
-    v_changes jsonb[] := '{}';
+    v_new     bigint;
+    v_copies  jsonb;
+    v_matched bigint[];    -- events
+    v_logs    bigint[];    -- their rows, one for each
+    v_events  jsonb[];
+    v_changes jsonb[];
     v_tripped jsonb := '[]';
     v_unsure  uuid[];      -- mailouts with unknown rows, whose closing words may change
 begin
-    -- By an array of ids and no join, for which a small table is read whole, over and over.
     v_unsure := array(select distinct mailout_id from send_logs
                        where id = any (array(select (e ->> 'send_log_id')::bigint
                                                from jsonb_array_elements(p_events) e))
                          and status = 'unknown');
-    -- In the order of the rows, so that two groups lock them in the same order.
-    for v_event in select e from jsonb_array_elements(p_events) e
-                   order by (e ->> 'send_log_id')::bigint nulls last, e ->> 'message_id'
-    loop
-        v_log := match_send_log(v_event);
+    with given as materialized (
+        select e as event, n, e ->> 'sns_message_id' as sns_id, match_send_log(e) as log,
+               row_number() over (partition by e ->> 'sns_message_id' order by n) as copy
+          from jsonb_array_elements(p_events) with ordinality as given (e, n)
+    ), stored as (
         insert into ses_events (sns_message_id, type, message_id, mailout_id, send_log_id, payload,
                                 parked, occurred_at)
-        values (v_event ->> 'sns_message_id', v_event ->> 'type', v_event ->> 'message_id',
-                (v_event ->> 'mailout_id')::uuid, v_log, v_event -> 'payload',
-                case when v_log is null and v_event ->> 'notice' is null then v_event - 'payload' end,
-                (v_event ->> 'occurred_at')::timestamptz)
+        select sns_id, event ->> 'type', event ->> 'message_id', (event ->> 'mailout_id')::uuid, log,
+               event -> 'payload',
+               case when log is null and event ->> 'notice' is null then event - 'payload' end,
+               (event ->> 'occurred_at')::timestamptz
+          from given where copy = 1
+         order by sns_id   -- everywhere the same, so that two groups can't block each other
         on conflict (sns_message_id) do nothing
-        returning id into v_id;
-        if v_id is null then
-            v_copies := v_copies || (v_event -> 'sns_message_id');
-        else
-            v_new := v_new + 1;
-            if v_log is not null then
-                v_matched := v_matched || v_id;
-                v_changes := v_changes || apply_ses_event(v_log, v_event);
-            end if;
+        returning id, sns_message_id
+    ), told as (
+        select g.*, s.id from given g
+          left join stored s on s.sns_message_id = g.sns_id and g.copy = 1
+    )
+    select count(id), coalesce(jsonb_agg(sns_id) filter (where id is null), '[]'),
+           array_agg(id) filter (where id is not null and log is not null),
+           array_agg(log order by n) filter (where id is not null and log is not null),
+           array_agg(event - 'payload' order by n) filter (where id is not null and log is not null)
+      into v_new, v_copies, v_matched, v_logs, v_events from told;
+    if v_matched is not null then
+        v_changes := move_recipients(v_logs, v_events);
+        perform count_events(v_matched);
+        perform refresh_reasons(v_unsure);
+        -- A statement of its own, so that the judgement sees these figures.
+        if count_outcomes(v_changes) then
+            v_tripped := tripped_mailouts(p_bounce_rate, p_complaint_rate);
         end if;
-    end loop;
-    perform count_events(v_matched);
-    perform refresh_reasons(v_unsure);
-    -- A statement of its own, so that the judgement sees these figures.
-    if count_outcomes(array_remove(v_changes, null)) then
-        v_tripped := tripped_mailouts(p_bounce_rate, p_complaint_rate);
     end if;
-    return jsonb_build_object('new', v_new, 'matched', cardinality(v_matched), 'copies', v_copies,
-                              'tripped', v_tripped);
+    return jsonb_build_object('new', v_new, 'matched', coalesce(cardinality(v_matched), 0),
+                              'copies', v_copies, 'tripped', v_tripped);
 end $$;
 
 -- The row an event speaks of, or null. Tags must be those of an attempt that we made: the row's
@@ -85,12 +87,10 @@ begin
              where attempt_id = v_attempt and v_row.id = any (send_log_ids));
 end $$;
 
--- Move one row forward, and its subscriber. Answers what that changes in the guards' figures.
-create or replace function apply_ses_event(p_log bigint, p_event jsonb) returns jsonb
-language plpgsql set search_path = public, pg_temp as $$
-declare
-    v_bounce  text := p_event ->> 'bounce_type';
-    v_status  text := case p_event ->> 'type'
+-- What an event says of its row; null: nothing.
+create or replace function event_status(p_event jsonb) returns text
+language sql immutable as $$
+    select case p_event ->> 'type'
         when 'delivery' then 'delivered'
         when 'bounce' then 'bounced'
         when 'complaint' then case when p_event ->> 'suppresses' is null then 'sent' else 'complained' end
@@ -99,77 +99,63 @@ declare
         when 'unknown' then null
         when 'subscription' then null
         else 'sent' end;    -- send, delivery_delay, open, click: proof that SES accepted it
-    v_before  send_logs;
-    v_change  jsonb;
-    v_row     send_logs;
-begin
-    if v_status is not null then
-        select * into v_before from send_logs where id = p_log for update;
-        update send_logs
-           set status = v_status,
-               -- Of the latest attempt only: its own answer and events must still fit.
-               message_id = coalesce(message_id, case
-                   when p_event ->> 'attempt' is null or (p_event ->> 'attempt')::uuid = attempt_id
-                   then p_event ->> 'message_id' end),
-               event_at = (p_event ->> 'occurred_at')::timestamptz,
-               sent_at = coalesce(sent_at, (p_event ->> 'occurred_at')::timestamptz),
-               next_attempt_at = null,
-               bounce_type = case when v_status = 'bounced' then v_bounce else bounce_type end,
-               bounce_subtype = case when v_status = 'bounced' then p_event ->> 'bounce_subtype'
-                                     else bounce_subtype end,
-               error_code = case when v_status in ('bounced', 'failed') then coalesce(v_bounce, p_event ->> 'type')
-                                 when v_status = 'complained' then p_event ->> 'complaint_subtype' end,
-               error_message = case when v_status in ('bounced', 'failed') then p_event ->> 'detail' end
-         where id = p_log and send_log_rank(v_status, v_bounce) > send_log_rank(status, bounce_type)
-        returning * into v_row;
-        if found then
-            v_change := outcome_change(v_before, v_row);
-        end if;
-    end if;
-    if p_event ->> 'suppresses' is not null then
-        update subscribers
-           set status = p_event ->> 'suppresses',
-               bounce_type = coalesce(v_bounce, bounce_type),
-               bounce_subtype = coalesce(p_event ->> 'bounce_subtype', bounce_subtype)
-         where id = (select subscriber_of(subscriber_id) from send_logs where id = p_log)
-           and subscriber_rank(status) < subscriber_rank(p_event ->> 'suppresses');
-    end if;
-    return v_change;
-end $$;
+$$;
 
--- Events that were faster than the record of their message id: of these results, or (p_results
--- null, a sweep) any of the last hours, for an event that was being stored while its message id was.
-create or replace function apply_parked_events(p_results jsonb default null) returns jsonb
-language plpgsql set search_path = public, pg_temp as $$
+-- Move rows forward, and their subscribers: p_events[i] is about the row p_logs[i]. Answers what that
+-- changes in the guards' figures. All rows in one statement; where several events are about one row,
+-- the second ones in another.
+create or replace function move_recipients(p_logs bigint[], p_events jsonb[]) returns jsonb[]
+language plpgsql
+set search_path = public, pg_temp set enable_seqscan = off set enable_nestloop = off as $$
 declare
-    v_parked  ses_events;
-    v_log     bigint;
-    v_matched bigint[] := '{}';
+    v_rounds  integer := (select max(n) from (select count(*) as n from unnest(p_logs) l group by l) rows);
     v_changes jsonb[] := '{}';
+    v_more    jsonb[];
+    v_event   jsonb;
+    v_log     bigint;
 begin
-    if not exists (select from ses_events where parked is not null) then
-        return '0';
-    end if;
-    for v_parked in
-        select e.* from ses_events e
-         where e.parked is not null
-           and case when p_results is null
-                    then e.received_at > now() - interval '2 hours'
-                         and exists (select from send_logs l where l.message_id = e.message_id)
-                    else e.message_id in (select r ->> 'message_id' from jsonb_array_elements(p_results) r)
-                    end
-         order by e.id limit 500 for update skip locked
-    loop
-        v_log := match_send_log(v_parked.parked);
-        if v_log is not null then
-            update ses_events set send_log_id = v_log, parked = null where id = v_parked.id;
-            v_changes := v_changes || apply_ses_event(v_log, v_parked.parked);
-            v_matched := v_matched || v_parked.id;
-        end if;
+    -- In one order, so that two groups can't block each other.
+    perform from send_logs where id = any (p_logs) order by id for update;
+    for v_round in 1 .. coalesce(v_rounds, 0) loop
+        with moves as (
+            select log, e, event_status(e) as status, e ->> 'bounce_type' as bounce,
+                   (e ->> 'occurred_at')::timestamptz as at
+              from (select log, e, row_number() over (partition by log order by n) as round
+                      from unnest(p_logs, p_events) with ordinality as told (log, e, n)) numbered
+             where round = v_round
+        ), moved as (
+            update send_logs l
+               set status = m.status,
+                   -- Of the latest attempt only: its own answer and events must still fit.
+                   message_id = coalesce(l.message_id, case
+                       when e ->> 'attempt' is null or (e ->> 'attempt')::uuid = l.attempt_id
+                       then e ->> 'message_id' end),
+                   event_at = m.at, sent_at = coalesce(l.sent_at, m.at), next_attempt_at = null,
+                   bounce_type = case when m.status = 'bounced' then m.bounce else l.bounce_type end,
+                   bounce_subtype = case when m.status = 'bounced' then e ->> 'bounce_subtype'
+                                         else l.bounce_subtype end,
+                   error_code = case when m.status in ('bounced', 'failed') then coalesce(m.bounce, e ->> 'type')
+                                     when m.status = 'complained' then e ->> 'complaint_subtype' end,
+                   error_message = case when m.status in ('bounced', 'failed') then e ->> 'detail' end
+              from moves m, send_logs b
+             where l.id = any (p_logs) and l.id = m.log and b.id = any (p_logs) and b.id = m.log
+               and send_log_rank(m.status, m.bounce) > send_log_rank(b.status, b.bounce_type)
+            returning outcome_change(b, l) as change
+        )
+        select array_agg(change) filter (where change is not null) into v_more from moved;
+        v_changes := v_changes || v_more;
     end loop;
-    perform count_events(v_matched);
-    perform count_outcomes(array_remove(v_changes, null));
-    return to_jsonb(cardinality(v_matched));
+    for v_log, v_event in select log, e from unnest(p_logs, p_events) as told (log, e)
+                           where e ->> 'suppresses' is not null
+    loop
+        update subscribers
+           set status = v_event ->> 'suppresses',
+               bounce_type = coalesce(v_event ->> 'bounce_type', bounce_type),
+               bounce_subtype = coalesce(v_event ->> 'bounce_subtype', bounce_subtype)
+         where id = (select subscriber_of(subscriber_id) from send_logs where id = v_log)
+           and subscriber_rank(status) < subscriber_rank(v_event ->> 'suppresses');
+    end loop;
+    return v_changes;
 end $$;
 
 -- The closing words of finished mailouts whose unknown rows were settled, once per mailout.
@@ -179,3 +165,67 @@ language sql set search_path = public, pg_temp as $$
      where id = any (p_mailouts) and status = 'sent'
        and status_reason is distinct from closing_reason(id);
 $$;
+
+-- Events that were faster than the record of their message id: of these results, or (p_results null)
+-- a sweep over the latest ones, for an event that was being stored while its message id was recorded.
+create or replace function apply_parked_events(p_results jsonb default null) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+begin
+    if not exists (select from ses_events where parked is not null) then
+        return '0';
+    end if;
+    return to_jsonb(apply_parked(parked_events(p_results)));
+end $$;
+
+-- Ids of the parked events that those may be. However many are parked: of results only their own are
+-- looked at, for a sweep the newest 1,000 of two hours. What a sweep misses is looked at once more
+-- before it is given up (housekeeping.sql).
+-- enable_sort is off where an index has the order, so that no other one is read from end to end and
+-- sorted when the statistics say that it is small.
+create or replace function parked_events(p_results jsonb) returns bigint[]
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
+declare
+    v_messages text[];
+begin
+    if p_results is null then
+        v_messages := array(select message_id from ses_events
+                             where parked is not null and received_at > now() - interval '2 hours'
+                             order by received_at desc limit 1000);
+        v_messages := array(select message_id from send_logs where message_id = any (v_messages));
+    else
+        v_messages := array(select r ->> 'message_id' from jsonb_array_elements(p_results) r);
+    end if;
+    return array(
+        select e.id from unnest(v_messages) m, lateral (
+            select id from ses_events where parked is not null and message_id between m and m
+             order by message_id limit 100) e);
+end $$;
+
+-- Apply those of these parked events that fit a row now; gives how many.
+create or replace function apply_parked(p_ids bigint[]) returns bigint
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
+declare
+    v_matched bigint[];
+    v_logs    bigint[];
+    v_events  jsonb[];
+    v_changes jsonb[];
+begin
+    with found as materialized (
+        select id, parked, match_send_log(parked) as log from (
+            select id, parked from ses_events
+             where id = any (p_ids) and parked is not null order by id for update skip locked) still
+    ), applied as (
+        update ses_events e set send_log_id = f.log, parked = null from found f
+         where e.id = any (p_ids) and e.id = f.id and f.log is not null
+        returning e.id, f.log, f.parked
+    )
+    select array_agg(id order by id), array_agg(log order by id), array_agg(parked order by id)
+      into v_matched, v_logs, v_events from applied;
+    if v_matched is null then
+        return 0;
+    end if;
+    v_changes := move_recipients(v_logs, v_events);
+    perform count_events(v_matched);
+    perform count_outcomes(v_changes);
+    return cardinality(v_matched);
+end $$;

@@ -18,7 +18,7 @@ begin
     end if;
     if v_mailout.canary_phase = 'sending' then
         if exists (select from mailout_queues where mailout_id = p_mailout and done_at is null)
-           or exists (select from send_logs where mailout_id = p_mailout and status = 'queued' and canary)
+           or has_queued_canaries(p_mailout)
            or exists (select from send_batches where mailout_id = p_mailout and recorded_at is null)
         then
             return to_jsonb(true);

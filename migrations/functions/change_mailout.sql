@@ -63,50 +63,20 @@ begin
 end $$;
 
 create or replace function cancel_recipients(p_mailout uuid, p_limit integer) returns jsonb
-language plpgsql set search_path = public, pg_temp as $$
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
 declare
     v_count bigint;
 begin
+    if not exists (select from mailouts where id = p_mailout and status = 'cancelled') then
+        return '0';
+    end if;
     update send_logs set status = 'cancelled', next_attempt_at = null
-     where id in (select l.id from send_logs l join mailouts m on m.id = l.mailout_id
-                   where l.mailout_id = p_mailout and l.status = 'queued' and not l.is_test
-                     and m.status = 'cancelled'
-                   order by l.id limit p_limit for update of l skip locked);
+     where id = any (array(select id from send_logs
+                            where (mailout_id, id) > (p_mailout, 0) and mailout_id <= p_mailout
+                              and status = 'queued' and not is_test
+                            order by mailout_id, id limit p_limit for update skip locked));
     get diagnostics v_count = row_count;
     return to_jsonb(v_count);
-end $$;
-
--- A person's decision to send to those who were missed. Unknown rows younger than 20 minutes may
--- still be on their way to SES (a signature lives that long): left out unless forced.
-create or replace function resend_mailout(p_mailout uuid, p_statuses jsonb, p_force boolean) returns jsonb
-language plpgsql set search_path = public, pg_temp as $$
-declare
-    v_status text;
-    v_count  bigint;
-    v_left   bigint;
-begin
-    select status into v_status from mailouts where id = p_mailout for update;
-    if v_status is null or v_status not in ('sent', 'failed') then
-        return mailout_transition(p_mailout, false);
-    end if;
-    select count(*) into v_left from send_logs
-     where mailout_id = p_mailout and status = 'unknown' and not is_test and p_statuses ? 'unknown'
-       and not p_force and claimed_at > clock_timestamp() - interval '20 minutes';
-    update send_logs
-       set status = 'queued', attempts = 0, next_attempt_at = null, error_code = null,
-           error_message = null, message_id = null
-     where mailout_id = p_mailout and not is_test and status in ('failed', 'unknown')
-       and p_statuses ? status
-       and (status <> 'unknown' or p_force
-            or claimed_at <= clock_timestamp() - interval '20 minutes');
-    get diagnostics v_count = row_count;
-    if v_count > 0 then
-        perform rearm_guards(p_mailout, false);
-        update mailouts set status = 'sending', canary_phase = null, sent_at = null, status_reason = null,
-               started_in = database_identity() where id = p_mailout;
-    end if;
-    return mailout_transition(p_mailout, v_count > 0)
-        || jsonb_build_object('allowed', true, 'requeued', v_count, 'too_young', v_left);
 end $$;
 
 create or replace function mailout_transition(p_mailout uuid, p_changed boolean) returns jsonb

@@ -14,13 +14,16 @@
 -- of queued rows begins with thousands of entries of rows that are queued no more, until it is
 -- vacuumed: who knows how far it has come, skips them, and looks at all of them now and then.
 -- enable_seqscan is off here and in record_results and is_open: their plans are made while the
--- tables are small, kept by the connection, and would read ever longer tables from end to end.
+-- tables are small, kept by the connection, and would read ever longer tables from end to end. For the
+-- same reason large tables are asked for an array of ids, and what is found so is joined by its hash
+-- (enable_nestloop): tests/integration/test_reads_at_size.py.
 create or replace function claim_batches(
     p_mailout uuid, p_executor uuid, p_region text, p_limit integer, p_attempts jsonb,
     p_test boolean default false,
     p_bounce_rate numeric default null, p_complaint_rate numeric default null,
     p_after bigint default 0)
-returns jsonb language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
+returns jsonb language plpgsql
+set search_path = public, pg_temp set enable_seqscan = off set enable_nestloop = off as $$
 declare
     c_early    constant double precision := 0.05;   -- seconds a batch may be claimed before its time
     v_attempts uuid[] := array(select jsonb_array_elements_text(p_attempts)::uuid);
@@ -85,25 +88,8 @@ begin
         v_most := least(v_most, floor(v_quota))::integer;
     end if;
 
-    -- Each written out, so that a plan made for all parameters can use the partial index.
-    if p_test then
-        select array_agg(id), array_agg(subscriber_id) into v_ids, v_people from (
-            select id, subscriber_id from send_logs
-             where mailout_id = p_mailout and status = 'queued' and is_test
-             order by id limit v_most for update skip locked) due;
-    elsif v_canary is null then
-        select array_agg(id), array_agg(subscriber_id) into v_ids, v_people from (
-            select id, subscriber_id from send_logs
-             where mailout_id = p_mailout and status = 'queued' and not is_test and id > p_after
-               and (next_attempt_at is null or next_attempt_at <= v_now)
-             order by id limit v_most for update skip locked) due;
-    else
-        select array_agg(id), array_agg(subscriber_id) into v_ids, v_people from (
-            select id, subscriber_id from send_logs
-             where mailout_id = p_mailout and status = 'queued' and canary
-               and (next_attempt_at is null or next_attempt_at <= v_now)
-             order by id limit v_most for update skip locked) due;
-    end if;
+    select ids, people into v_ids, v_people
+      from due_recipients(p_mailout, v_most, v_now, p_after, p_test, v_canary is not null);
     if v_ids is null then
         return jsonb_build_object('reason', case when v_canary is null then 'empty' else 'canary' end);
     end if;
@@ -114,7 +100,11 @@ begin
             'seconds', extract(epoch from v_ready - v_now) - c_early / 2);
     end if;
 
-    with claimed as (
+    -- By their ids and no join, so that no plan reads either table from end to end.
+    with people as materialized (
+        select id, case when address is null then 'invalid_address' else status end as status, name, fields
+          from subscribers where id = any (v_people)
+    ), claimed as (
         update send_logs l
            set status = case when s.status = 'active' or p_test then 'sending' else 'skipped' end,
                error_code = case when s.status = 'active' or p_test then null
@@ -124,10 +114,8 @@ begin
                attempts = l.attempts + (s.status is not distinct from 'active' or p_test)::integer,
                next_attempt_at = null
           from unnest(v_ids, v_people) with ordinality as due (id, subscriber_id, n)
-          left join lateral (
-              select case when address is null then 'invalid_address' else status end as status, name, fields
-                from subscribers where id = due.subscriber_id) s on true
-         where l.id = due.id
+          left join people s on s.id = due.subscriber_id
+         where l.id = due.id and l.id = any (v_ids)
         returning l.id, l.email, l.attempts, l.attempt_id, l.subscriber_id, l.status, s.name, s.fields
     ), batches as (
         select attempt_id, array_agg(id order by id) as ids, count(*) as size,
@@ -157,4 +145,37 @@ begin
            taken_since_check = taken_since_check + v_count
      where region = p_region;
     return jsonb_build_object('batches', v_batches);
+end $$;
+
+-- The next p_limit recipients that are due at p_now, and their subscribers; null: there are none. Each
+-- kind is written out, for its own partial index. Compared as pairs, which no other index has in order
+-- (that of all ids leads through the rows of others), and without sorting, so that none is read whole.
+create or replace function due_recipients(
+    p_mailout uuid, p_limit integer, p_now timestamptz, p_after bigint, p_test boolean, p_canary boolean,
+    out ids bigint[], out people uuid[])
+language plpgsql set search_path = public, pg_temp
+set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
+begin
+    if p_test then
+        select array_agg(id), array_agg(subscriber_id) into ids, people from (
+            select id, subscriber_id from send_logs
+             where id = any (array(select id from send_logs
+                                    where mailout_id = p_mailout and status = 'queued' and is_test))
+               and status = 'queued' and (next_attempt_at is null or next_attempt_at <= p_now)
+             order by id limit p_limit for update skip locked) due;
+    elsif p_canary then
+        select array_agg(id), array_agg(subscriber_id) into ids, people from (
+            select id, subscriber_id from send_logs
+             where (mailout_id, id) > (p_mailout, 0) and mailout_id <= p_mailout
+               and status = 'queued' and canary
+               and (next_attempt_at is null or next_attempt_at <= p_now)
+             order by mailout_id, id limit p_limit for update skip locked) due;
+    else
+        select array_agg(id), array_agg(subscriber_id) into ids, people from (
+            select id, subscriber_id from send_logs
+             where (mailout_id, id) > (p_mailout, p_after) and mailout_id <= p_mailout
+               and status = 'queued' and not is_test
+               and (next_attempt_at is null or next_attempt_at <= p_now)
+             order by mailout_id, id limit p_limit for update skip locked) due;
+    end if;
 end $$;

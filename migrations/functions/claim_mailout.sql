@@ -13,6 +13,7 @@ declare
     v_known    jsonb;
     v_status   text;
     v_same     boolean;   -- the content is what the caller compiled
+    v_size     jsonb;
     v_response jsonb;
 begin
     v_known := take_request_key(p_request_key, p_request_hash);
@@ -20,12 +21,13 @@ begin
         return v_known;
     end if;
 
+    v_size := audience_size(p_mailout);
     update mailouts m
        set status = 'sending', started_at = now(), status_reason = null, pause_code = null,
            started_in = database_identity(), canary_until = null,
            canary_phase = case when canary is not null then 'sending' end
      where m.id = p_mailout and m.status = 'ready' and mailout_content_hash(m) = p_content_hash
-       and has_audience(m.id)
+       and (v_size -> 'recipients')::bigint > 0
     returning * into v_mailout;
 
     if not found then
@@ -39,7 +41,7 @@ begin
             'status', v_status);
     end if;
 
-    update mailouts set recipients = (count_audience(p_mailout))::bigint where id = p_mailout
+    update mailouts set recipients = (v_size -> 'recipients')::bigint where id = p_mailout
     returning * into v_mailout;
     insert into mailout_snapshots (mailout_id, content, content_hash)
     values (p_mailout, mailout_content(v_mailout), p_content_hash)
@@ -49,7 +51,9 @@ begin
     on conflict (mailout_id) do update set cursor = default, done_at = null;
 
     v_response := jsonb_build_object('mailout_id', p_mailout, 'status', 'sending',
-                                     'recipients', v_mailout.recipients, 'warnings', p_warnings)
+                                     'recipients', v_mailout.recipients,
+                                     'recipients_estimated', v_size -> 'estimated',
+                                     'warnings', p_warnings)
                || send_outlook(p_region, p_rate_limit, v_mailout.recipients);
     update send_requests set response = v_response where key = p_request_key;
     return jsonb_build_object('outcome', 'claimed', 'response', v_response);

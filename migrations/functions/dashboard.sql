@@ -1,29 +1,27 @@
 -- What the dashboard shows. Nothing here changes a mailout.
 
--- The ledger of one mailout in one pass: recipients per status (every status is there), who
--- unsubscribed, and what went wrong, grouped (`message`: of one row of the group); and the figures
--- that the guards judge it by.
+-- One mailout's recipients per status (every status is there), who unsubscribed, and what went wrong,
+-- grouped (`message`: of one row of the group); and the figures that the guards judge it by.
 create or replace function mailout_outcomes(p_mailout uuid) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
-    with ledger as materialized (
-        select status, error_code, bounce_type, bounce_subtype, count(*) as n,
-               count(unsubscribed_at) as unsubscribed, min(error_message) as message
-          from send_logs where mailout_id = p_mailout and not is_test
-         group by status, error_code, bounce_type, bounce_subtype
+    with groups as (
+        select status, error_code, bounce_type, bounce_subtype, sum(recipients) as n,
+               array_agg(sample) as samples
+          from recipient_counts
+         where mailout_id = p_mailout
+           and (status in ('bounced', 'failed', 'unknown', 'skipped', 'complained')
+                or status = 'queued' and error_code is not null)
+         group by status, error_code, bounce_type, bounce_subtype having sum(recipients) > 0
+         order by n desc limit 30
     )
     select jsonb_build_object(
-        'counts', (select jsonb_object_agg(s.status, coalesce(c.n, 0))
-                     from unnest(array['queued', 'sending', 'sent', 'delivered', 'bounced', 'complained',
-                                       'failed', 'unknown', 'skipped', 'cancelled']) as s (status)
-                     left join (select status, sum(n) as n from ledger group by status) c using (status)),
-        'unsubscribed', (select coalesce(sum(unsubscribed), 0) from ledger),
+        'counts', mailout_counts(p_mailout),
+        'unsubscribed', unsubscribed_count(p_mailout),
         'rates', (select jsonb_build_object('outcomes', outcomes, 'bounces', bounces, 'complaints', complaints)
                     from guard_figures where mailout_id = p_mailout),
-        'groups', (select coalesce(jsonb_agg(to_jsonb(g) - 'unsubscribed' order by n desc), '[]')
-                     from (select * from ledger
-                            where status in ('bounced', 'failed', 'unknown', 'skipped', 'complained')
-                               or status = 'queued' and error_code is not null
-                            order by n desc limit 30) g));
+        'groups', (select coalesce(jsonb_agg(to_jsonb(g) - 'samples' || jsonb_build_object(
+                              'message', example_message(p_mailout, g.samples, g.status, g.error_code)) order by n desc), '[]')
+                     from groups g));
 $$;
 
 -- One mailout without its recipients, which cost more; null: there is none.
@@ -35,7 +33,7 @@ $$;
 -- Recipients per second that SES accepted of late: of the batches recorded in the last 30 seconds,
 -- over the time since the first of them was claimed. 0: none. p_mailout null: all mailouts.
 create or replace function sending_pace(p_mailout uuid default null) returns jsonb
-language sql stable set search_path = public, pg_temp as $$
+language sql stable set search_path = public, pg_temp set enable_seqscan = off as $$
     select to_jsonb(coalesce(sum(accepted)
                / greatest(1, extract(epoch from now() - min(claimed_at))), 0))
       from send_batches

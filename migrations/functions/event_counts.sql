@@ -11,7 +11,7 @@ $$;
 -- `suppressed` (permanent, but SES did not even try), `soft_bounce` (anything else). Test mails,
 -- and events that settle nothing, are not counted.
 create or replace function count_events(p_ids bigint[]) returns void
-language sql set search_path = public, pg_temp as $$
+language sql set search_path = public, pg_temp set enable_seqscan = off as $$
     select add_event_counts(mailout_id, kind, slot, count(*))
       from (select l.mailout_id, date_bin('10 seconds', e.occurred_at, 'epoch') as slot,
                    case when e.type = 'complaint'
@@ -21,8 +21,9 @@ language sql set search_path = public, pg_temp as $$
                         when e.payload #>> '{bounce,bounceSubType}' in ('Suppressed',
                              'OnAccountSuppressionList', 'UnsubscribedRecipient') then 'suppressed'
                         else 'bounce' end as kind
-              from ses_events e join send_logs l on l.id = e.send_log_id
-             where e.id = any (p_ids) and not l.is_test
+              from ses_events e, send_logs l
+             where e.id = any (p_ids) and l.id = e.send_log_id and not l.is_test
+               and l.id = any (array(select send_log_id from ses_events where id = any (p_ids)))
                and e.type in ('delivery', 'bounce', 'complaint', 'reject', 'rendering_failure')) counted
      where kind is not null
      group by mailout_id, kind, slot

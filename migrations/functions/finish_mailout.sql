@@ -15,9 +15,8 @@ begin
     if v_status <> 'sending' or is_open(p_mailout) then
         return to_jsonb(v_status);
     end if;
-    v_failed := exists (select from send_logs where mailout_id = p_mailout and status = 'failed' and not is_test)
-        and not exists (select from send_logs where mailout_id = p_mailout
-                           and status not in ('failed', 'skipped', 'cancelled') and not is_test);
+    v_failed := recipients_in(p_mailout, '{failed}') > 0
+        and recipients_in(p_mailout, null) = recipients_in(p_mailout, '{failed,skipped,cancelled}');
     update mailouts
        set status = case when v_failed then 'failed' else 'sent' end,
            sent_at = clock_timestamp(), status_reason = closing_reason(p_mailout)
@@ -36,7 +35,7 @@ language sql volatile set search_path = public, pg_temp set enable_seqscan = off
         then true
         when exists (select from send_batches where mailout_id = p_mailout and recorded_at is null)
         then true
-        else exists (select from send_logs where mailout_id = p_mailout and status = 'queued' and not is_test)
+        else has_queued(p_mailout)
     end;
 $$;
 
@@ -45,13 +44,14 @@ create or replace function closing_reason(p_mailout uuid) returns text
 language plpgsql stable set search_path = public, pg_temp as $$
 declare
     v_total   bigint := (select recipients from mailouts where id = p_mailout);
-    v_unknown bigint := (select count(*) from send_logs
-                          where mailout_id = p_mailout and status = 'unknown' and not is_test);
-    v_failed  bigint;
+    v_unknown bigint := recipients_in(p_mailout, '{unknown}');
+    v_failed  bigint := recipients_in(p_mailout, '{failed}');
     v_error   text;
 begin
-    select count(*), mode() within group (order by error_message) into v_failed, v_error
-      from send_logs where mailout_id = p_mailout and status = 'failed' and not is_test;
+    -- Of those with the most frequent code.
+    select example_message(p_mailout, array_agg(sample), 'failed', error_code) into v_error
+      from recipient_counts where mailout_id = p_mailout and status = 'failed'
+     group by error_code order by sum(recipients) desc limit 1;
     return nullif(concat_ws(' ',
         case when v_unknown > 0 then format(
             '%s of %s recipients: it is unknown whether SES accepted the mail. SES''s events settle this; a person may resend.',

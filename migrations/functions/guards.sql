@@ -96,7 +96,7 @@ returns jsonb language plpgsql set search_path = public, pg_temp as $$
 begin
     perform from mailouts where id = p_mailout and status = 'sending' for update;
     if not found or guard_trip(p_mailout, p_bounce_rate, p_complaint_rate) is null
-       or not exists (select from send_logs where mailout_id = p_mailout and status = 'queued' and not is_test)
+       or not has_queued(p_mailout)
           and not exists (select from mailout_queues where mailout_id = p_mailout and done_at is null)
     then
         return mailout_transition(p_mailout, false);

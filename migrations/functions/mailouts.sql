@@ -18,16 +18,6 @@ language sql stable set search_path = public, pg_temp as $$
         'sent_at', m.sent_at);
 $$;
 
--- Recipients per status, test rows aside; every status is there.
-create or replace function mailout_counts(p_mailout uuid) returns jsonb
-language sql stable set search_path = public, pg_temp as $$
-    select jsonb_object_agg(s.status, coalesce(c.n, 0))
-      from unnest(array['queued', 'sending', 'sent', 'delivered', 'bounced', 'complained',
-                        'failed', 'unknown', 'skipped', 'cancelled']) as s (status)
-      left join (select status, count(*) as n from send_logs
-                  where mailout_id = p_mailout and not is_test group by status) c using (status);
-$$;
-
 -- When a test mail was last asked for, and whether it showed what is sent; null: never.
 create or replace function mailout_tested(m mailouts) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
@@ -42,8 +32,7 @@ language sql stable set search_path = public, pg_temp as $$
     select mailout_summary(m) || jsonb_build_object(
         'queueing', exists (select from mailout_queues where mailout_id = m.id and done_at is null),
         'counts', mailout_counts(m.id),
-        'unsubscribed', (select count(*) from send_logs
-                          where mailout_id = m.id and unsubscribed_at is not null and not is_test),
+        'unsubscribed', unsubscribed_count(m.id),
         'tested', mailout_tested(m))
       from mailouts m where m.id = p_mailout;
 $$;
@@ -62,13 +51,14 @@ $$;
 
 -- The closing statement, a page of the ledger after subscriber p_after.
 create or replace function list_recipients(p_mailout uuid, p_after uuid, p_limit integer) returns jsonb
-language sql stable set search_path = public, pg_temp as $$
+language sql stable set search_path = public, pg_temp set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
     select coalesce(jsonb_agg(jsonb_build_object(
                'id', l.id, 'subscriber_id', l.subscriber_id, 'email', l.email, 'status', l.status, 'error_code', l.error_code,
                'error_message', l.error_message, 'bounce_type', l.bounce_type,
                'bounce_subtype', l.bounce_subtype, 'message_id', l.message_id,
                'attempts', l.attempts, 'sent_at', l.sent_at, 'event_at', l.event_at,
                'unsubscribed_at', l.unsubscribed_at) order by l.subscriber_id), '[]')
-      from (select * from send_logs where mailout_id = p_mailout and subscriber_id > p_after and not is_test
-             order by subscriber_id limit p_limit) l;
+      from (select * from send_logs
+             where (mailout_id, subscriber_id) > (p_mailout, p_after) and mailout_id <= p_mailout and not is_test
+             order by mailout_id, subscriber_id limit p_limit) l;
 $$;

@@ -27,6 +27,7 @@ create or replace function claim_owner_notice(p_region text) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 declare
     v_notice owner_notices;
+    v_answer jsonb;
 begin
     loop
         update owner_notices set claimed_at = clock_timestamp()
@@ -43,15 +44,17 @@ begin
             and exists (select from mailouts where id = v_notice.mailout_id and status = v_notice.status);
         update owner_notices set outcome = 'overtaken' where id = v_notice.id;
     end loop;
+    select jsonb_build_object(
+               'id', v_notice.id, 'status', v_notice.status, 'pause_code', v_notice.pause_code,
+               'reason', m.status_reason, 'mailout_id', m.id, 'subject', m.subject,
+               'recipients', m.recipients, 'counts', mailout_counts(m.id))
+      into v_answer from mailouts m where m.id = v_notice.mailout_id;
+    -- Last of all: until this commits, every claim waits for the bucket.
     update send_rates
        set next_token_at = greatest(next_token_at, clock_timestamp()) + make_interval(secs => 1 / rate),
            taken_since_check = taken_since_check + 1
      where region = p_region and rate > 0;
-    return (select jsonb_build_object(
-                       'id', v_notice.id, 'status', v_notice.status, 'pause_code', v_notice.pause_code,
-                       'reason', m.status_reason, 'mailout_id', m.id, 'subject', m.subject,
-                       'recipients', m.recipients, 'counts', mailout_counts(m.id))
-              from mailouts m where m.id = v_notice.mailout_id);
+    return v_answer;
 end $$;
 
 -- p_outcome: sent, failed or unknown; null: certainly not accepted, to be tried in p_retry_seconds.

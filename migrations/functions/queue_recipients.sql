@@ -1,15 +1,19 @@
--- Queue the next slice of a started mailout's audience, at most p_limit subscribers. Idempotent
--- and resumable: the cursor moves in the same transaction, and the unique key refuses a second
--- row. Only those subscribed before the start are taken; who left since then is `skipped`, and
--- after a cancel the rest is `cancelled`, and without a usable address somebody is `failed` at once, so
--- that the closing statement adds up.
+-- Queue the next slice of a started mailout's audience: of the next p_limit subscribers those who are
+-- to be mailed, so that a slice takes as long for a tag that few have. Idempotent and resumable: the
+-- cursor moves in the same transaction, and the unique key refuses a second row. Only those subscribed
+-- before the start are taken; who left since then is `skipped`, after a cancel the rest is `cancelled`,
+-- and without a usable address somebody is `failed` at once, so that the closing statement adds up.
+-- `queued`: how many were looked at. While a resend is under way, its next slice (resend.sql).
+-- enable_…scan: the subscribers are read in the order of their ids, whatever was planned when they were few.
 create or replace function queue_recipients(p_mailout uuid, p_limit integer) returns jsonb
-language plpgsql set search_path = public, pg_temp as $$
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
 declare
     v_queue   mailout_queues;
     v_mailout mailouts;
     v_tags    text[];
     v_canary  numeric;   -- its share, while the mailout has one
+    v_before  bigint;    -- rows of the slices before
+    v_slice   jsonb;
     v_seen    bigint;
     v_last    uuid;
 begin
@@ -20,19 +24,28 @@ begin
             select from mailout_queues where mailout_id = p_mailout and done_at is null));
     end if;
     select * into v_mailout from mailouts where id = p_mailout;
+    if exists (select from mailout_resends where mailout_id = p_mailout) then
+        v_slice := resend_slice(p_mailout, p_limit);
+        return jsonb_build_object('queued', v_slice -> 'seen', 'done', v_slice -> 'done');
+    end if;
     v_tags := audience_tags(v_mailout.audience);
     v_canary := case when v_mailout.canary_phase is not null
                      then (v_mailout.canary ->> 'share')::numeric end;
+    v_before := recipients_in(p_mailout, null);
 
-    with slice as materialized (
-        select s.id, s.email, s.address, s.status from subscribers s
-         where s.id > v_queue.cursor and s.created_at <= v_mailout.started_at
-           and (s.status = 'active' or s.status_updated_at > v_mailout.started_at)
-           and (v_tags is null or s.tags && v_tags)
-         order by s.id limit p_limit
-    ), positioned as (
-        select id, row_number() over (order by split_part(address, '@', -1), md5(address)) as at
-          from slice where v_canary is not null and status = 'active' and address is not null
+    with looked_at as materialized (
+        select id, email, address, status, tags, created_at, status_updated_at from subscribers
+         where id > v_queue.cursor order by id limit p_limit
+    ), slice as (
+        select id, email, address, status, status = 'active' and address is not null as is_due from looked_at
+         where created_at <= v_mailout.started_at
+           and (status = 'active' or status_updated_at > v_mailout.started_at)
+           and (v_tags is null or tags && v_tags)
+    ), numbered as (
+        select *, v_before + row_number() over (
+                   order by not is_due, case when v_canary is not null then split_part(address, '@', -1) end,
+                            case when v_canary is not null then md5(address) end) as at
+          from slice
     ), inserted as (
         insert into send_logs (mailout_id, subscriber_id, email, status, error_code, error_message, canary)
         select p_mailout, id, email,
@@ -44,22 +57,32 @@ begin
                     when address is null then 'invalid_address' end,
                case when v_mailout.status <> 'cancelled' and status = 'active' and address is null
                     then format('The address can''t be mailed: %s.', (read_address(email)).problem) end,
-               case when v_canary is not null and is_canary(at, v_canary) then true end
-          from slice left join positioned using (id)
+               case when is_due and is_canary(at, v_canary) then true end
+          from numbered order by id
         on conflict do nothing
     )
-    select count(*), (array_agg(id order by id desc))[1] into v_seen, v_last from slice;
+    select count(*), (array_agg(id order by id desc))[1] into v_seen, v_last from looked_at;
 
     update mailout_queues
        set cursor = coalesce(v_last, cursor),
            done_at = case when v_seen < p_limit then now() end
      where mailout_id = p_mailout;
-    if v_seen < p_limit and not exists (select from send_logs
-            where mailout_id = p_mailout and status <> 'skipped' and not is_test) then
-        perform hold_empty_mailout(p_mailout);
+    if v_seen < p_limit then
+        -- Whom there is to account for: the start may have told an estimate (count_audience.sql).
+        update mailouts set recipients = recipients_in(p_mailout, null)
+         where id = p_mailout and recipients is distinct from recipients_in(p_mailout, null);
+        if is_empty_mailout(p_mailout) then
+            perform hold_empty_mailout(p_mailout);
+        end if;
     end if;
     return jsonb_build_object('queued', v_seen, 'done', v_seen < p_limit);
 end $$;
+
+-- Whether its ledger has nobody to be mailed.
+create or replace function is_empty_mailout(p_mailout uuid) returns boolean
+language sql stable set search_path = public, pg_temp as $$
+    select recipients_in(p_mailout, null) = recipients_in(p_mailout, '{skipped}');
+$$;
 
 -- Everybody left, was deleted or lost the tag between the start and their slice: a mailout to nobody
 -- is never `sent`, it waits for a person's word. A resume looks at the audience again.
@@ -78,8 +101,7 @@ create or replace function queue_again_if_empty(p_mailout uuid) returns void
 language plpgsql set search_path = public, pg_temp as $$
 begin
     if exists (select from mailout_queues where mailout_id = p_mailout and done_at is not null)
-       and not exists (select from send_logs
-                        where mailout_id = p_mailout and status <> 'skipped' and not is_test)
+       and is_empty_mailout(p_mailout)
     then
         update mailouts
            set started_at = now(), recipients = (count_audience(p_mailout))::bigint,

@@ -6,8 +6,12 @@
 -- A row is only changed by its own latest attempt. What comes late (the row is `unknown`, or an
 -- event was faster) still counts. `delay`: seconds before the next try.
 create or replace function record_results(p_attempt uuid, p_results jsonb) returns jsonb
-language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
+language plpgsql
+set search_path = public, pg_temp set enable_seqscan = off set enable_nestloop = off as $$
 declare
+    -- Of all rows only these are read, however the join is planned: also by a plan that this connection
+    -- has kept from when the ledger was small.
+    v_ids     bigint[] := array(select (r ->> 'id')::bigint from jsonb_array_elements(p_results) r);
     v_mailout uuid;
     v_status  text;
     v_changed bigint;
@@ -45,7 +49,7 @@ begin
                error_message = case when l.status in ('sending', 'unknown') then r.message
                                     else l.error_message end
           from r
-         where l.id = r.id and l.attempt_id = p_attempt
+         where l.id = any (v_ids) and l.id = r.id and l.attempt_id = p_attempt
            and (l.status in ('sending', 'unknown') or l.message_id is null)
         returning 1
     )

@@ -8,9 +8,7 @@ language sql stable set search_path = public, pg_temp as $$
         'queueing', coalesce((select jsonb_agg(mailout_id)
                                 from mailout_queues where done_at is null), '[]'),
         'cancelling', coalesce((select jsonb_agg(m.id) from mailouts m
-                                 where m.status = 'cancelled' and exists (
-                                       select from send_logs l where l.mailout_id = m.id
-                                          and l.status = 'queued' and not l.is_test)), '[]'),
+                                 where m.status = 'cancelled' and has_queued(m.id)), '[]'),
         'testing', coalesce((select jsonb_agg(distinct mailout_id) from send_logs
                               where status = 'queued' and is_test), '[]'));
 $$;

@@ -11,12 +11,21 @@ begin
     return new;
 end $$;
 
+-- Row by row of the few mailouts that run, and by a condition that fits the unique key alone: asked
+-- for `queued` rows, PostgreSQL may go through all that are queued instead, when its statistics are
+-- from before the queueing.
 create or replace function subscribers_after_leaving() returns trigger
-language plpgsql set search_path = public, pg_temp as $$
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
+declare
+    v_mailout uuid;
+    v_log     bigint;
 begin
-    update send_logs set status = 'skipped', error_code = new.status, next_attempt_at = null
-     where subscriber_id = new.id and status = 'queued' and not is_test
-       and mailout_id in (select id from mailouts where status in ('sending', 'paused'));
+    for v_mailout in select id from mailouts where status in ('sending', 'paused') order by id loop
+        select id into v_log from send_logs
+         where mailout_id = v_mailout and subscriber_id = new.id and not is_test;
+        update send_logs set status = 'skipped', error_code = new.status, next_attempt_at = null
+         where id = v_log and status = 'queued';
+    end loop;
     return null;
 end $$;
 

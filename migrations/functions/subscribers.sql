@@ -3,13 +3,17 @@
 -- already stays as it is: `true` doesn't become the text "true" by an export and import.
 -- p_rows: [{"email", "name", "tags", "fields"}], each address once.
 create or replace function import_subscribers(p_rows jsonb) returns jsonb
-language sql set search_path = public, pg_temp as $$
-    with given as (
+language sql set search_path = public, pg_temp set enable_seqscan = off set enable_nestloop = off as $$
+    with named as materialized (
+        select *, canonical_address(email) as address
+          from jsonb_to_recordset(p_rows) as r (email text, name text, tags text[], fields jsonb)
+    ), known as materialized (
+        select address, fields from subscribers where address = any (array(select address from named))
+    ), given as (
         select r.email, r.name, coalesce(r.tags, '{}') as tags,
                (select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(r.fields)
                  where s.fields ->> key is distinct from value #>> '{}') as fields
-          from jsonb_to_recordset(p_rows) as r (email text, name text, tags text[], fields jsonb)
-          left join subscribers s on s.address = canonical_address(r.email)
+          from named r left join known s using (address)
     ), written as (
         insert into subscribers as s (email, name, tags, fields)
         select email, name, tags, fields from given
@@ -27,27 +31,35 @@ language sql set search_path = public, pg_temp as $$
         'unchanged', jsonb_array_length(p_rows) - count(*)) from written;
 $$;
 
--- In the order of their addresses, after the email p_after; last those without an address.
+-- In the order of their addresses, after the email p_after; last those without an address. Each way has
+-- its own index; compared as a pair, those of a status that few have aren't looked for among all.
 create or replace function list_subscribers(
     p_limit integer, p_status text default null, p_after text default null)
-returns jsonb language plpgsql stable set search_path = public, pg_temp as $$
+returns jsonb language plpgsql stable set search_path = public, pg_temp
+set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
 declare
     v_after text collate "C" := canonical_address(p_after);
+    v_page  jsonb := '[]';
+    v_rest  jsonb;
 begin
-    return (
-        with page as (
-            (select * from subscribers
-              where address > coalesce(v_after, '') and (v_after is not null or p_after is null)
-                and (p_status is null or status = p_status)
-              order by address limit p_limit)
-            union all
-            (select * from subscribers
-              where address is null and (v_after is not null or email > coalesce(p_after, ''))
-                and (p_status is null or status = p_status)
-              order by email limit p_limit)
-            limit p_limit
-        )
-        select coalesce(jsonb_agg(to_jsonb(page) order by address, email), '[]') from page);
+    if p_after is null or v_after is not null then
+        if p_status is null then
+            select coalesce(jsonb_agg(to_jsonb(s)), '[]') into v_page
+              from (select * from subscribers where address > coalesce(v_after, '')
+                     order by address limit p_limit) s;
+        else
+            select coalesce(jsonb_agg(to_jsonb(s)), '[]') into v_page
+              from (select * from subscribers
+                     where (status, address) > (p_status, coalesce(v_after, '')) and status <= p_status
+                     order by status, address limit p_limit) s;
+        end if;
+    end if;
+    select coalesce(jsonb_agg(to_jsonb(s)), '[]') into v_rest
+      from (select * from subscribers
+             where address is null and email > case when v_after is null then coalesce(p_after, '') else '' end
+               and (p_status is null or status = p_status)
+             order by email limit p_limit - jsonb_array_length(v_page)) s;
+    return v_page || v_rest;
 end $$;
 
 -- The names that any subscriber's fields have, in the order of their bytes: an export's columns.

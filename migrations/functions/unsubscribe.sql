@@ -3,7 +3,8 @@
 -- subscriber no longer exists. Gives up on a lock that another session keeps: the caller may come
 -- again, and its connection is free for others.
 create or replace function unsubscribe(p_subscriber uuid, p_mailout uuid default null) returns jsonb
-language plpgsql set search_path = public, pg_temp set lock_timeout = '3s' as $$
+language plpgsql
+set search_path = public, pg_temp set lock_timeout = '3s' set enable_seqscan = off as $$
 declare
     v_subscriber uuid := subscriber_of(p_subscriber);
 begin

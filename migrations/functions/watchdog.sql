@@ -15,28 +15,32 @@ $$;
 --   refused:   messages refused in this hour and the last one, per reason
 --   suppression: the last comparison with SES's list, per region
 create or replace function watchdog_figures(p_patience double precision) returns jsonb
-language plpgsql stable set search_path = public, pg_temp as $$
+language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
 declare
     v_now   timestamptz := clock_timestamp();
     v_late  timestamptz := v_now - make_interval(secs => p_patience);
     v_day   timestamptz := v_now - interval '24 hours';
-    v_event timestamptz := (select received_at from ses_events where send_log_id is not null
-                             order by id desc limit 1);
+    -- The last one of ours, among the newest 1,000 that came. When none of them is ours (something else
+    -- sends through the topic), it is the mails themselves that tell whether events come.
+    v_event timestamptz := (select received_at from (
+                                select id, received_at, send_log_id from ses_events order by id desc limit 1000) newest
+                             where send_log_id is not null order by id desc limit 1);
+    v_mails bigint[];
 begin
+    v_mails := array(select unnest(send_log_ids) from (
+        select send_log_ids from send_batches
+         where claimed_at > greatest(v_day, v_event) - interval '1 minute'
+           and recorded_at > greatest(v_day, v_event) and recorded_at < v_late
+         order by claimed_at desc limit 20) latest);
     return jsonb_build_object(
         'silent', (
-            select count(*) from (
-                select from (select send_log_ids from send_batches
-                              where claimed_at > greatest(v_day, v_event) - interval '1 minute'
-                                and recorded_at > greatest(v_day, v_event) and recorded_at < v_late
-                              order by claimed_at desc limit 20) b,
-                       unnest(b.send_log_ids) as i (id)
-                  join send_logs l on l.id = i.id
-                 where l.status = 'sent' and l.event_at is null limit 1000) silent),
+            select case when v_event is not null or count(event_at) = 0
+                        then count(*) filter (where status = 'sent' and event_at is null) else 0 end
+              from send_logs where id = any (v_mails)),
         'unmatched', (
             select count(*) from (
                 select from ses_events where parked is not null and received_at between v_day and v_late
-                 limit 1000) unmatched),
+                 order by received_at limit 1000) unmatched),
         'refused', (
             select coalesce(jsonb_object_agg(reason, n), '{}')
               from (select reason, sum(messages) as n from refused_messages
@@ -59,11 +63,11 @@ $$;
 
 -- A page of SES's list against the subscribers: {"active", "left"}, how many of each.
 create or replace function compare_suppressed(p_emails jsonb) returns jsonb
-language sql stable set search_path = public, pg_temp as $$
+language sql stable set search_path = public, pg_temp set enable_seqscan = off as $$
     select jsonb_build_object('active', count(*) filter (where s.status = 'active'),
                               'left', count(*) filter (where s.status in ('bounced', 'complained')))
-      from (select distinct canonical_address(e) as address from jsonb_array_elements_text(p_emails) e) listed
-      join subscribers s using (address);
+      from subscribers s
+     where address = any (array(select canonical_address(e) from jsonb_array_elements_text(p_emails) e));
 $$;
 
 create or replace function end_suppression_check(
@@ -71,8 +75,7 @@ create or replace function end_suppression_check(
 returns jsonb language sql set search_path = public, pg_temp as $$
     update suppression_checks
        set checked_at = clock_timestamp(), listed = p_listed, active = p_active,
-           unlisted = greatest(0, (select count(*) from subscribers
-                                    where status in ('bounced', 'complained')) - p_left)
+           unlisted = greatest(0, subscribers_in('{bounced,complained}') - p_left)
      where region = p_region
     returning to_jsonb(true);
 $$;

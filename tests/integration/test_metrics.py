@@ -250,11 +250,14 @@ async def test_the_snapshot_counts_what_waits_and_what_nobody_knows(
     assert (region["rate"], region["max_rate"]) == (14, 14)
     assert (region["quota"], region["quota_used"]) == (200, 104)
     assert 0 <= region["tokens"] <= 14
-    await arrange.sql.execute("update send_logs set claimed_at = now() - interval '8 days'")
     await store.pause_mailout(mailout, "quota", "used up")
     snapshot = await store.metrics_snapshot()
+    assert (snapshot["unknown"], snapshot["paused"]) == (2, {"quota": 1})
+    await arrange.sql.execute(
+        "update mailouts set status = 'sent', sent_at = now() - interval '8 days'"
+    )
+    snapshot = await store.metrics_snapshot()
     assert snapshot["unknown"] == 0
-    assert snapshot["paused"] == {"quota": 1}
 
 
 def test_events_are_counted_once_and_bounces_by_kind() -> None:

@@ -7,6 +7,7 @@ be what the model says.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from functools import partial
@@ -394,6 +395,8 @@ class Machine(RuleBasedStateMachine):
         shown = self.wait(self.store.show_mailout(self.mailout))
         assert shown["status"] == model.mailout
         assert sum(shown["counts"].values()) == READERS, "the statement doesn't add up"
+        statuses = Counter(row.shown for row in model.rows.values())
+        assert {name: n for name, n in shown["counts"].items() if n} == statuses
         done = self.wait(
             self.sql.execute(
                 "select l.email, l.status, s.status as reader from send_logs l "

@@ -1,0 +1,22 @@
+-- Whether somebody of a mailout waits for a turn. The first in the order of the index of queued rows:
+-- asked for any row, PostgreSQL may look through all of the mailout's, where it takes most of them for
+-- queued. That order fits no other index, and with enable_sort off none is read and sorted instead.
+create or replace function has_queued(p_mailout uuid) returns boolean
+language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
+begin
+    perform from send_logs
+      where (mailout_id, id) > (p_mailout, 0) and mailout_id <= p_mailout
+        and status = 'queued' and not is_test
+      order by mailout_id, id limit 1;
+    return found;
+end $$;
+
+create or replace function has_queued_canaries(p_mailout uuid) returns boolean
+language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
+begin
+    perform from send_logs
+      where (mailout_id, id) > (p_mailout, 0) and mailout_id <= p_mailout
+        and status = 'queued' and canary
+      order by mailout_id, id limit 1;
+    return found;
+end $$;

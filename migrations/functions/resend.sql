@@ -1,0 +1,75 @@
+-- A person's decision to send to those who were missed: p_statuses (`failed`, `unknown`). Unknown rows
+-- younger than 20 minutes may still be on their way to SES (a signature lives that long): left out
+-- unless forced. The mailout is `sending` from now on; its rows are queued again in slices, the first
+-- here, the others by the senders as queueing goes on (queue_recipients). Answers `requeued` and
+-- `too_young`, of the first slice, and `remaining`: rows of these statuses that are still to be gone over.
+create or replace function resend_mailout(p_mailout uuid, p_statuses jsonb, p_force boolean) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_statuses text[] := array(select s from jsonb_array_elements_text(p_statuses) s
+                                where s in ('failed', 'unknown'));
+    v_status   text;
+    v_slice    jsonb;
+    v_missed   bigint;
+    v_open     boolean;
+begin
+    select status into v_status from mailouts where id = p_mailout for update;
+    if v_status is null or v_status not in ('sent', 'failed') then
+        return mailout_transition(p_mailout, false);
+    end if;
+    v_missed := recipients_in(p_mailout, v_statuses);
+    insert into mailout_resends as r (mailout_id, statuses, force) values (p_mailout, v_statuses, p_force)
+    on conflict (mailout_id) do update
+       set statuses = excluded.statuses, force = excluded.force, cursor = default;
+    insert into mailout_queues (mailout_id) values (p_mailout)
+    on conflict (mailout_id) do update set done_at = null;
+    v_slice := resend_slice(p_mailout, 5000);
+    v_open := not (v_slice ->> 'done')::boolean;
+    if v_open or (v_slice ->> 'requeued')::bigint > 0 then
+        perform rearm_guards(p_mailout, false);
+        update mailouts set status = 'sending', canary_phase = null, sent_at = null, status_reason = null,
+               started_in = database_identity() where id = p_mailout;
+    end if;
+    return mailout_transition(p_mailout, v_open or (v_slice ->> 'requeued')::bigint > 0)
+        || jsonb_build_object('allowed', true, 'requeued', v_slice -> 'requeued',
+                              'too_young', v_slice -> 'too_young',
+                              'remaining', case when v_open then v_missed
+                                  - (v_slice ->> 'requeued')::bigint - (v_slice ->> 'too_young')::bigint else 0 end);
+end $$;
+
+-- Queue again those of the next p_limit missed rows who are asked for, in the order of the ledger: who
+-- fails once more is behind the cursor and isn't queued a second time.
+create or replace function resend_slice(p_mailout uuid, p_limit integer) returns jsonb
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
+declare
+    v_resend mailout_resends;
+    v_old    timestamptz := clock_timestamp() - interval '20 minutes';
+    v_ids    bigint[];
+    v_count  bigint;
+    v_young  bigint;
+begin
+    select * into v_resend from mailout_resends where mailout_id = p_mailout for update;
+    -- Compared as a pair, which fits the index of missed rows alone and not that of all ids.
+    v_ids := array(select id from send_logs
+                    where (mailout_id, id) > (p_mailout, v_resend.cursor) and mailout_id <= p_mailout
+                      and status in ('failed', 'unknown') and not is_test
+                      and not exists (select from mailouts where id = p_mailout and status = 'cancelled')
+                    order by mailout_id, id limit p_limit);
+    select count(*) into v_young from send_logs
+     where id = any (v_ids) and status = 'unknown' and status = any (v_resend.statuses)
+       and not v_resend.force and claimed_at > v_old;
+    update send_logs
+       set status = 'queued', attempts = 0, next_attempt_at = null, error_code = null,
+           error_message = null, message_id = null
+     where id = any (v_ids) and status = any (v_resend.statuses)
+       and (status = 'failed' or status = 'unknown' and (v_resend.force or claimed_at <= v_old));
+    get diagnostics v_count = row_count;
+    if cardinality(v_ids) < p_limit then
+        delete from mailout_resends where mailout_id = p_mailout;
+        update mailout_queues set done_at = now() where mailout_id = p_mailout;
+    else
+        update mailout_resends set cursor = v_ids[cardinality(v_ids)] where mailout_id = p_mailout;
+    end if;
+    return jsonb_build_object('seen', cardinality(v_ids), 'requeued', v_count, 'too_young', v_young,
+                              'done', cardinality(v_ids) < p_limit);
+end $$;

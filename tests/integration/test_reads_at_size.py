@@ -1,0 +1,298 @@
+"""No call reads more rows because the tables are larger, whatever PostgreSQL believes of them.
+
+Its plans rest on statistics that may be from before a list was imported, and on plans that a
+connection keeps from when the tables were small. Each of these is staged here, then every call
+is made beside thousands of rows that it has nothing to do with, and the rows it reads are counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from psycopg.types.json import Jsonb
+
+from tests.support.factories import REGION, Arrange
+from tests.support.reads import Reader, reader
+
+OTHERS = 6_000
+"""Rows of others in each table."""
+BATCH = 50
+FIRST = str(UUID(int=0))
+ACCOUNT = {
+    "max_send_rate": 1e6, "max_24h_send": -1, "sent_last_24h": 0, "sending_enabled": True,
+    "enforcement_status": "HEALTHY", "production_access": True,
+}  # fmt: skip
+
+# Most rows that a call may read: what it is about, and the index entries on the way there.
+LIMITS = {
+    "claim_batches": 4 * BATCH,
+    "record_results": 4 * BATCH,
+    "apply_ses_events": 25 * BATCH,
+    "queue_recipients": 300,
+    "apply_parked_events": 1_100,
+    "watchdog_figures": 1_100,
+    "list_recipients": 3 * BATCH,
+    "list_subscribers": 3 * BATCH,
+    "cancel_recipients": 300,
+    "resend slice": 600,
+    "metrics_snapshot": 500,  # some rows of each mailout that runs or ran of late
+}
+ELSE = 150
+
+
+@dataclass
+class Life:
+    """Whole lives of mailouts on one connection; read: rows, by what was called."""
+
+    arrange: Arrange
+    reader: Reader
+    sender: str = field(default_factory=lambda: str(uuid4()))
+    read: dict[str, int] = field(default_factory=dict)
+
+    async def call(self, function: str, *, called: str = "", **arguments: Any) -> Any:
+        answer, rows = await self.reader.call(function, **arguments)
+        name = called or function
+        self.read[name] = max(rows, self.read.get(name, 0))
+        return answer
+
+    async def begin(self) -> None:
+        await self.call("record_account", p_region=REGION, p_account=ACCOUNT)
+        await self.call(
+            "heartbeat", p_executor=self.sender, p_region=REGION, p_label="x", p_lease_seconds=600,
+            p_rate_limit=1e6,
+        )  # fmt: skip
+
+    async def test_mails(self) -> None:
+        """What a fresh installation does first: each claim is of one row, in an empty ledger."""
+        mailout = str(await self.arrange.mailout("draft"))
+        for _ in range(7):
+            await self.call("queue_test", p_mailout=mailout, p_emails=["me@example.com"])
+            await self._send(mailout, test=True)
+
+    async def mailout(self, tag: str, readers: int, **columns: Any) -> str:
+        """Start and queue one to new subscribers; those of others are there already."""
+        await self.arrange.sql.execute(
+            "insert into subscribers (email, created_at, tags) select %s || n || '@example.com', "
+            "now() - interval '1 day', array['all', %s] from generate_series(1, %s) n",
+            [tag, tag, readers],
+        )
+        mailout = str(await self.arrange.mailout(**columns))
+        content = await self.arrange.one(
+            "select mailout_content_hash(m) from mailouts m where id = %s", mailout
+        )
+        claimed = await self.call("claim_mailout", p_mailout=mailout, p_content_hash=content)
+        assert claimed["outcome"] == "claimed"
+        return mailout
+
+    async def queue(self, mailout: str, slices: int = 10**6) -> None:
+        for _ in range(slices):
+            done = (await self.call("queue_recipients", p_mailout=mailout, p_limit=100))["done"]
+            if done:
+                return
+
+    async def _send(self, mailout: str, *, test: bool = False, after: int = 0) -> int:
+        """A batch, its results and events; gives the last row's id."""
+        claimed = await self.call(
+            "claim_batches", p_mailout=mailout, p_executor=self.sender, p_region=REGION,
+            p_limit=BATCH, p_attempts=[str(uuid4())], p_test=test, p_after=after,
+            p_bounce_rate=1, p_complaint_rate=1,
+        )  # fmt: skip
+        [batch] = claimed["batches"]
+        ids = [row["id"] for row in batch["rows"]]
+        results = [{"id": n, "outcome": "sent", "message_id": f"m{n}"} for n in ids]
+        await self.call("record_results", p_attempt=batch["attempt_id"], p_results=results)
+        if not test:
+            await self.call("apply_ses_events", p_events=self._events(mailout, batch, ids))
+        return int(max(ids))
+
+    def _events(self, mailout: str, batch: dict[str, Any], ids: list[int]) -> list[dict[str, Any]]:
+        """A delivery each, of one a bounce, and an open of the older form, without tags."""
+        events: list[dict[str, Any]] = [
+            {
+                "sns_message_id": str(uuid4()), "type": "delivery", "message_id": f"m{n}",
+                "occurred_at": "2026-11-24T12:00:00+00:00", "mailout_id": mailout,
+                "send_log_id": n, "attempt": batch["attempt_id"], "payload": {},
+            }
+            for n in ids
+        ]  # fmt: skip
+        opened = {"send_log_id": None, "mailout_id": None, "attempt": None, "type": "open"}
+        bounced = {"type": "bounce", "bounce_type": "Permanent", "suppresses": "bounced"}
+        events.append(events[-1] | opened | {"sns_message_id": str(uuid4())})
+        events[0] |= bounced
+        return events
+
+    async def send(self, mailout: str) -> None:
+        after = 0
+        for _ in range(2):
+            after = await self._send(mailout, after=after)
+        leaving = await self.arrange.one(
+            "select subscriber_id from send_logs where mailout_id = %s and status = 'queued' "
+            "order by id desc limit 1",
+            mailout,
+        )
+        await self.call("unsubscribe", p_subscriber=leaving, p_mailout=mailout)
+
+    async def look(self, mailout: str) -> None:
+        """Everything that somebody, or the sender, asks beside."""
+        known = await self.arrange.one("select email from subscribers order by id desc limit 1")
+        for function, arguments in (
+            ("sender_work", {}),
+            ("finish_mailout", {"p_mailout": mailout}),
+            ("recover_lost", {"p_executor": self.sender}),
+            ("release_batches", {"p_attempts": [str(uuid4())]}),
+            ("apply_parked_events", {}),
+            ("record_account", {"p_region": REGION, "p_account": ACCOUNT}),
+            ("watchdog_figures", {"p_patience": 0.0}),
+            ("metrics_snapshot", {}),
+            ("quota_frees_at", {"p_region": REGION}),
+            ("sending_pace", {"p_mailout": mailout}),
+            ("account_overview", {"p_region": REGION}),
+            ("show_mailout", {"p_mailout": mailout}),
+            ("mailout_outcomes", {"p_mailout": mailout}),
+            ("mailout_series", {"p_mailout": mailout}),
+            ("count_audience", {"p_mailout": mailout}),
+            ("list_recipients", {"p_mailout": mailout, "p_after": FIRST, "p_limit": BATCH}),
+            ("list_subscribers", {"p_limit": BATCH}),
+            ("list_subscribers", {"p_limit": BATCH, "p_status": "unsubscribed"}),
+            ("list_subscribers", {"p_limit": BATCH, "p_status": "bounced"}),
+            ("find_subscriber", {"p_email": known}),
+            ("import_subscribers", {"p_rows": [{"email": known}, {"email": f"{uuid4()}@x.org"}]}),
+            ("compare_suppressed", {"p_emails": [known, "nobody@example.com"]}),
+            ("begin_suppression_check", {"p_region": REGION}),
+            ("end_suppression_check",
+             {"p_region": REGION, "p_listed": 1, "p_active": 1, "p_left": 1}),
+            ("pause_mailout", {"p_mailout": mailout, "p_code": "person", "p_reason": "x"}),
+            ("claim_owner_notice", {"p_region": REGION}),
+            ("resume_mailout", {"p_mailout": mailout}),
+        ):  # fmt: skip
+            await self.call(function, **arguments)
+
+    async def end(self, mailout: str) -> None:
+        """Cancelled half way."""
+        await self.arrange.sql.execute(
+            "update mailouts set status = 'cancelled' where id = %s", [mailout]
+        )
+        await self.call("cancel_recipients", p_mailout=mailout, p_limit=100)
+
+    async def resend(self, mailout: str) -> None:
+        """Of a mailout in which everybody failed, beyond the slice of the request itself."""
+        await self.arrange.sql.execute(
+            "update send_logs set status = 'failed', error_code = 'x' where mailout_id = %s",
+            [mailout],
+        )
+        await self.arrange.sql.execute(
+            "update mailouts set status = 'failed' where id = %s", [mailout]
+        )
+        await self.arrange.sql.execute(
+            "insert into mailout_resends (mailout_id, statuses, force) values (%s, '{failed}', "
+            "false)",
+            [mailout],
+        )
+        await self.arrange.sql.execute(
+            "update mailout_queues set done_at = null where mailout_id = %s", [mailout]
+        )
+        await self.call("queue_recipients", called="resend slice", p_mailout=mailout, p_limit=100)
+
+
+async def rows_of_others(arrange: Arrange) -> None:
+    """Old mailouts and their calls, events that are over, and events of another program."""
+    for statement in (
+        "insert into send_logs (mailout_id, subscriber_id, email, status, message_id, attempts) "
+        "select md5((n %% 5)::text)::uuid, gen_random_uuid(), 'old' || n || '@example.com', "
+        "'delivered', 'old' || n, 1 from generate_series(1, %s) n",
+        "insert into send_batches (attempt_id, mailout_id, executor_id, region, send_log_ids, "
+        "token_at, claimed_at, recorded_at, accepted) select gen_random_uuid(), md5('1')::uuid, "
+        "gen_random_uuid(), 'us-east-1', array[n]::bigint[], at, at, at, 1 from ("
+        "select n, now() - interval '30 days' + n * interval '1 second' as at "
+        "from generate_series(1, %s) n) old",
+        "insert into ses_events (sns_message_id, type, message_id, send_log_id, payload, "
+        "occurred_at, received_at) select gen_random_uuid()::text, 'delivery', 'old' || n, n, "
+        "'{}', now(), now() - interval '20 days' from generate_series(1, %s) n",
+    ):
+        await arrange.sql.execute(statement.encode(), [OTHERS])
+
+
+async def events_of_others(arrange: Arrange) -> None:
+    await arrange.sql.execute(
+        "insert into ses_events (sns_message_id, type, message_id, payload, parked, occurred_at, "
+        "received_at) select gen_random_uuid()::text, 'delivery', 'foreign' || n, '{}', %s, now(), "
+        "now() - n * interval '1 second' from generate_series(1, %s) n",
+        [Jsonb({"type": "delivery"}), OTHERS],
+    )
+
+
+@pytest.fixture
+async def life(dsn: str, arrange: Arrange) -> AsyncIterator[Life]:
+    for table in ("subscribers", "mailouts", "send_logs", "send_batches", "ses_events"):
+        await arrange.sql.execute(f"alter table {table} set (autovacuum_enabled = off)".encode())
+    async with reader(dsn) as own:
+        yield Life(arrange, own)
+
+
+@pytest.mark.parametrize(
+    ("known", "at_first"),
+    [
+        ("nothing", "nothing"),
+        ("empty tables", "nothing"),
+        ("old rows", "nothing"),
+        ("nothing", "test mails"),
+        ("nothing", "small mailouts"),
+        ("small mailouts, queued", "small mailouts"),
+        ("old rows", "small mailouts"),
+    ],
+)
+async def test_no_call_reads_the_rows_of_others(life: Life, known: str, at_first: str) -> None:
+    """known: what the statistics are of. at_first: what the connection did while all was small."""
+    arrange = life.arrange
+    await life.begin()
+    if known == "empty tables":
+        await arrange.sql.execute("analyze")
+    if at_first == "test mails":
+        await life.test_mails()
+    if at_first == "small mailouts":
+        for n in range(3):
+            small = await life.mailout(f"small{n}", 3 * BATCH)
+            await life.queue(small)
+            if known == "small mailouts, queued":
+                await arrange.sql.execute("analyze")
+            await life.send(small)
+            await life.look(small)
+            await life.end(small)
+    await rows_of_others(arrange)
+    if known == "old rows":
+        await arrange.sql.execute("analyze")
+    await events_of_others(arrange)
+    large = await life.mailout("large", OTHERS)
+    await life.queue(large)
+    life.read.clear()
+
+    rare = await life.mailout("rare", 3, audience={"tags": ["rare"]})
+    await life.queue(rare, slices=1)
+    await life.send(large)
+    await life.look(large)
+    await life.end(large)
+    again = await life.mailout("again", 10)
+    await life.queue(again)
+    await life.resend(again)
+
+    too_many = {name: rows for name, rows in life.read.items() if rows > LIMITS.get(name, ELSE)}
+    assert too_many == {}
+
+
+async def test_the_counting_of_rows_tells_a_plan_that_reads_all(life: Life) -> None:
+    """The measure itself: rows that are passed over count, in a table and in an index."""
+    await rows_of_others(life.arrange)
+    await life.arrange.sql.execute("analyze")
+    for function in (
+        "create function reads_table() returns bigint language sql as "
+        "$$ select count(*) from send_logs where email = 'nobody' $$",
+        "create function reads_index() returns bigint language sql set enable_seqscan = off as "
+        "$$ select count(*) from send_logs where id > 0 and email = 'nobody' $$",
+    ):
+        await life.arrange.sql.execute(function.encode())
+    for name in ("reads_table", "reads_index"):
+        assert (await life.reader.call(name))[1] >= OTHERS
