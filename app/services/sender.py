@@ -38,6 +38,7 @@ from app.services.send_batch import (
     SendBatch,
 )
 from app.services.stopping import Stopping
+from app.services.upkeep import Upkeep
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -47,9 +48,6 @@ CAREFUL_BATCH = 10
 CLAIMED_AT_ONCE = 8
 """Batches: beyond some thousand recipients a second, a commit per batch is what takes longest."""
 POLL_SECONDS = 1.0
-FIRST_SLICE = 1_000
-SLICE = 20_000
-"""Subscribers queued per call: well under the 8 s that Supabase's API allows a statement."""
 ORPHAN_SECONDS = 60.0
 """How long a claim whose answer never came is asked for: its commit may be late."""
 LEAVE_SECONDS = 0.3
@@ -69,9 +67,12 @@ class Sender:
         self._metrics = metrics or Metrics()
         self._stopping = Stopping()
         self._loops = Loops(self._stopping)
+        self._work_to_send = asyncio.Event()
+        self._work_to_queue = asyncio.Event()
         metered = MeteredSes(ses, self._metrics)
         self._send = SendBatch(store, metered, settings, self._stopping, self._metrics)
         self._guards = Guards(store, guard_limits(settings))
+        self._slices = Upkeep(store, self._work_to_send.set)
         self._owner_mail = OwnerMail(store, metered, settings) if settings.owner_email else None
         self._owner_pool = ThreadPoolExecutor(1, thread_name_prefix="ses-owner")
         self._slots: dict[Lane, asyncio.Semaphore] = {
@@ -81,8 +82,6 @@ class Sender:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._reached: dict[UUID, int] = {}
         self._orphans: dict[UUID, float | None] = {}
-        self._work_to_send = asyncio.Event()
-        self._work_to_queue = asyncio.Event()
 
     @property
     def breaker(self) -> Breaker:
@@ -132,16 +131,6 @@ class Sender:
         await self._drain()
         log.info("sender_stopped", executor_id=str(self.id))
 
-    async def _each(self, ids: tuple[UUID, ...], step: Callable[[UUID], Awaitable[object]]) -> None:
-        """One mailout's trouble is not the next one's. Raises Unavailable: that is everybody's."""
-        for mailout_id in ids:
-            try:
-                await step(mailout_id)
-            except Unavailable:
-                raise
-            except Exception:
-                log.exception("sender_step_failed", step=step.__name__, mailout_id=str(mailout_id))
-
     # Housekeeping
 
     async def _heartbeat(self) -> None:
@@ -157,12 +146,10 @@ class Sender:
             log.warning("recipients_unknown", recipients=lost, because="their sender is gone")
 
     async def _upkeep(self) -> None:
-        """Give back lost claims, queue audiences, finish cancelling, apply what was parked."""
+        """Give back lost claims, and a slice of what else is under way (upkeep.py)."""
         await self._release_orphans()
-        work = await self._store.sender_work()
-        await self._each(work.queueing, self._queue)
-        await self._each(work.cancelling, self._cancel)
-        await self._store.apply_parked_events()
+        if await self._slices.take_turns():
+            self._work_to_queue.set()
 
     async def _release_orphans(self) -> None:
         if not (asked := list(self._orphans)):
@@ -177,20 +164,6 @@ class Sender:
                 self._work_to_send.set()
             elif now - since < ORPHAN_SECONDS:
                 self._orphans[attempt_id] = since
-
-    async def _queue(self, mailout_id: UUID) -> None:
-        done, limit, total = False, FIRST_SLICE, 0
-        while not done and not self._stopping.asked:
-            count, done = await self._store.queue_recipients(mailout_id, limit)
-            if count == 0 and not done:
-                return  # another sender has it
-            total, limit = total + count, SLICE
-            self._work_to_send.set()
-        log.info("recipients_queued", mailout_id=str(mailout_id), recipients=total)
-
-    async def _cancel(self, mailout_id: UUID) -> None:
-        while not self._stopping.asked and await self._store.cancel_recipients(mailout_id, SLICE):
-            pass
 
     async def _tell_owner(self) -> None:
         """Mail the owner what is due (owner_mail.py)."""
