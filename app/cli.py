@@ -27,6 +27,7 @@ from app.errors import AppError, ConfigurationError, Unavailable
 from app.listening import listen
 from app.logs import configure_logging
 from app.runtime import direct_dsn, open_database, run
+from app.services.checks.database import check_database
 from app.services.drafts import Drafts
 from app.services.dry_run import DryRuns, RunDryRun
 from app.services.in_words import accepted_lines, dry_run_lines
@@ -168,6 +169,9 @@ async def _migrate(settings: Settings, *, only_status: bool) -> None:
             return
         applied = await migrations.migrate(dsn)
         typer.echo(f"Applied: {', '.join(applied)}" if applied else "Nothing to do.")
+        async with open_database(settings, checked=False) as database:
+            for finding in check_database(await Store(database).examine_database()):
+                typer.echo(finding.sentences, err=True)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 -- recipients are mailed a second time. A transaction that writes one of these tables commits durably,
 -- whoever writes. A setting of the function would not do: it ends with the function, before the commit.
 create or replace function commit_durably() returns trigger
-language plpgsql security definer set search_path = public, pg_temp as $$
+language plpgsql as $$
 begin
     -- Only against off: which standbys a commit waits for is the owner's to say.
     if current_setting('synchronous_commit') = 'off' then

@@ -95,16 +95,25 @@ async def test_the_last_release_sends_on_this_schema(
 ) -> None:
     """Before the upgrade, and after it without a restart: every call that it makes still fits."""
     await theirs.subscribers(120)
+    await theirs.sql.execute("update subscribers set updated_at = '2025-01-01'")
+    stamped = await theirs.one("select max(updated_at) from subscribers")
     await theirs.subscriber("bounce+x@simulator.amazonses.com")
     shown = await whole_mailout(old, theirs)
     assert (shown["counts"]["delivered"], shown["counts"]["bounced"]) == (120, 1)
 
+    # Somebody who left by another spelling, which it took for another person.
+    await theirs.subscriber("reader1@exam\u00adple.com", status="unsubscribed")
+    await theirs.subscriber("not an address")
     assert "functions" in await migrate(empty_dsn)
+    gone = "select status from subscribers where address = 'reader1@example.com'"
+    assert await theirs.one(gone) == "unsubscribed"
+    untouched = "select updated_at from subscribers where address = 'reader2@example.com'"
+    assert await theirs.one(untouched) == stamped
     await theirs.subscriber("complaint+x@simulator.amazonses.com")
     shown = await whole_mailout(old, theirs)
     counts = shown["counts"]
-    assert (counts["delivered"], counts["complained"]) == (120, 1)
-    assert sum(counts.values()) == 121
+    assert (counts["delivered"], counts["complained"], counts["failed"]) == (119, 1, 1)
+    assert sum(counts.values()) == shown["recipients"] == 121
 
     mail = old.sandbox.mails("reader7@")[-1]
     left = old.sandbox.control.post(f"/sandbox/mails/{mail['message_id']}/unsubscribe")
@@ -115,6 +124,7 @@ async def test_the_last_release_sends_on_this_schema(
     assert [row["status"] for row in await statuses.fetchall()] == [
         "bounced",
         "complained",
+        "unsubscribed",
         "unsubscribed",
     ]
     mailout = await theirs.mailout()
@@ -131,11 +141,13 @@ async def test_the_last_release_sends_on_this_schema(
     assert [event for event in events if event["level"] == "error"] == []
 
 
-async def test_the_last_release_starts_on_this_schema(
-    old: World, theirs: Arrange, empty_dsn: str
-) -> None:
+async def test_the_last_release_starts_on_this_schema(old: World, theirs: Arrange) -> None:
     """Such as one that is started again in the middle of an upgrade; its commands work, too."""
-    await migrate(empty_dsn)
+    await theirs.subscriber("not an address")
+    done = command(old.folder.parent, old.variables, "migrate")
+    assert done.returncode == 0, done.stderr
+    assert "1 subscriber can't be mailed" in done.stderr
+    await theirs.sql.execute("delete from subscribers")
     old.service.stop()
     list_of_theirs = old.folder / "list.csv"
     list_of_theirs.write_text("email,name\nann@example.com,Ann\nAnn@Example.com,Ann\n")
