@@ -9,7 +9,7 @@ from app.services.send_batch import BULK_CALLS
 from tests.acceptance.conftest import World
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, command, process
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, within
 
 
 async def test_events_come_back_signed_and_everybody_is_accounted_for(
@@ -97,7 +97,7 @@ async def test_sigterm_lets_the_call_in_flight_finish(world: World, arrange: Arr
         return (await arrange.counts(mailout)).get("sending", 0)
 
     await eventually(sending, until=lambda n: n > 0)
-    assert world.service.stop() < 10
+    assert world.service.stop() < within(10)
     counts = await arrange.counts(mailout)
     assert "unknown" not in counts
     assert "sending" not in counts
@@ -117,7 +117,7 @@ async def test_a_call_that_never_answers_is_unknown_at_the_stop(
         return len(world.sandbox.accepted())
 
     await eventually(accepted, until=lambda n: n == 10)
-    assert world.service.stop() < 10
+    assert world.service.stop() < within(10)
     assert await arrange.counts(mailout) == {"unknown": 10}
 
 
@@ -136,7 +136,7 @@ async def test_http_and_sender_in_processes_of_their_own(world: World, arrange: 
             process(world.folder, world.variables, "worker") as two,
         ):
             await eventually(lambda: world.show(mailout), until=lambda s: s["status"] == "sent")
-            assert max(one.stop(), two.stop()) < 10
+            assert max(one.stop(), two.stop()) < within(10)
     assert len(world.sandbox.accepted()) == 60
     assert world.sandbox.stats()["duplicates"] == 0
 

@@ -32,7 +32,7 @@ from tests.support.service import (
     Service,
 )
 from tests.support.sns import SnsSigner
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, within
 
 WITHIN_SECONDS = 5.0
 """The contract's bound for an answer of ours."""
@@ -113,7 +113,11 @@ async def test_every_endpoint_answers_in_time(
     await asyncio.gather(*(store.find_subscriber(reader) for _ in range(10)))
     with postgres_server.frozen():
         answers = await asyncio.gather(*map(ask, asked))
-    late = {what.path: s for what, (_, s) in zip(asked, answers, strict=True) if s > WITHIN_SECONDS}
+    late = {
+        what.path: s
+        for what, (_, s) in zip(asked, answers, strict=True)
+        if s > within(WITHIN_SECONDS)
+    }
     assert late == {}
     told = [(a.status_code, a.headers["content-type"]) for a, _ in answers]
     assert told == [(what.status, what.content_type) for what in asked]
@@ -142,7 +146,7 @@ async def test_an_event_behind_one_that_waits_is_not_kept_twice_as_long(
         answers = await asyncio.gather(post(0), post(1), post(2))
     assert [status for status, _ in answers] == [503] * 3
     # Four seconds by design; it was seven when the third waited for the second's turn.
-    assert max(seconds for _, seconds in answers) < 6
+    assert max(seconds for _, seconds in answers) < 6.5
     assert (await post(0))[0] == 200
 
 
@@ -186,7 +190,7 @@ async def test_a_call_that_falls_silent_is_given_up(
         started = time.monotonic()
         with pytest.raises(DatabaseUnavailable):
             await waiting
-        assert time.monotonic() - started < WITHIN_SECONDS
+        assert time.monotonic() - started < within(WITHIN_SECONDS)
     assert await database.call("schema_status")
 
 

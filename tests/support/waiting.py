@@ -9,6 +9,23 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+SPIN = 200_000
+"""Steps of a loop: some 10 ms of a processor."""
+
+
+def within(seconds: float) -> float:
+    """What a bound that is promised in seconds comes to on this machine, as busy as it is now.
+
+    Promises are those of a machine that is ours alone. Beside others a program waits for its turn,
+    as a loop here does: its wall time by its CPU time, at most 2, is the measure. Half a second is
+    for looking.
+    """
+    began, used = time.monotonic(), time.process_time()
+    for _ in range(SPIN):
+        pass
+    busy = (time.monotonic() - began) / max(time.process_time() - used, 1e-3)
+    return seconds * min(2.0, max(1.0, busy)) + 0.5
+
 
 async def eventually(
     look: Callable[[], Awaitable[T]], *, until: Callable[[T], object], seconds: float = 20
