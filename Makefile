@@ -31,7 +31,7 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@touch $@
 
 demo: install ## send a mailout to 3,000 subscribers on embedded parts (KEEP=1 leaves it running)
-	@KEEP=$(KEEP) $(BIN)/python -m app.demo
+	@KEEP=$(KEEP) $(BIN)/python -m examples.demo
 
 test: install-dev ## the whole suite, on a real PostgreSQL
 	$(BIN)/pytest -n 4 --dist loadgroup
@@ -62,7 +62,7 @@ format: install-dev ## put the code into shape
 	$(BIN)/ruff format .
 
 stamp: install ## after a change of any SQL file: a new schema version
-	$(BIN)/python -m app.adapters.migrations stamp
+	$(BIN)/python -m app.adapters.database.migrations stamp
 
 clean: ## remove everything that was made, the demo's database too
 	rm -rf $(VENV) .data/demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

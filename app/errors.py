@@ -1,7 +1,7 @@
 """Every error this program raises on purpose, each with its HTTP status and stable code.
 
 A message names the field or part at fault and the remedy; it never carries a secret or a
-recipient's address. `api/problems.py` turns these into `application/problem+json` (RFC 9457).
+recipient's address. `api/http/problems.py` turns these into `application/problem+json` (RFC 9457).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ import structlog
 from pydantic import SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from app.adapters.connection_string import read_connection_string
+from app.adapters.database.connection_string import read_connection_string
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -14,53 +14,44 @@ import structlog
 from fastapi import FastAPI
 
 from app import __version__
-from app.adapters.job_store import JobStore
-from app.adapters.ses import SesSender, sns_client
-from app.adapters.sns import SnsConfirmer, SnsVerifier
-from app.adapters.store import Store
-from app.api import (
-    dashboard,
-    dashboard_access,
-    dashboard_jobs,
-    health,
-    jobs,
-    mailouts,
-    metrics,
-    preflight,
-    problems,
-    ses_events,
-    subscribers,
-    unsubscribe,
-)
-from app.api.body_limit import BodyLimit
-from app.api.deps import Services
-from app.api.request_log import RequestLog
-from app.api.session import Sessions
-from app.api.single_headers import SingleHeaders
+from app.adapters.aws.ses import SesSender, sns_client
+from app.adapters.aws.sns import SnsConfirmer, SnsVerifier
+from app.api import health, jobs, mailouts, metrics, preflight, ses_events, subscribers, unsubscribe
+from app.api.dashboard import access as dashboard_access
+from app.api.dashboard import jobs as dashboard_jobs
+from app.api.dashboard import mailouts as dashboard
+from app.api.dashboard.session import Sessions
+from app.api.http import problems
+from app.api.http.body_limit import BodyLimit
+from app.api.http.deps import Services
+from app.api.http.request_log import RequestLog
+from app.api.http.single_headers import SingleHeaders
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
-from app.member import Member
-from app.metrics import Metrics
 from app.ports import Database
+from app.processes.member import Member
 from app.runtime import open_database
-from app.services.account import AccountMonitor
-from app.services.cloudwatch import telling_cloudwatch
-from app.services.dashboard import Dashboard
-from app.services.database_gauges import DatabaseGauges
-from app.services.dry_run import DryRuns, RunDryRun
-from app.services.guards import Guards, guard_limits
-from app.services.health import Health
+from app.services.checks.preflight import Preflight
+from app.services.dashboard.views import Dashboard
 from app.services.jobs.runner import JobRunner, Kind
-from app.services.loops import Loops
-from app.services.metered_ses import MeteredSes
-from app.services.preflight import Preflight
-from app.services.record_events import RecordEvents
-from app.services.send_batch import BULK_CALLS, SINGLE_CALLS
-from app.services.sender import Sender
-from app.services.sender_report import SenderReport
-from app.services.start_mailout import StartMailout, nobody_to_wake
-from app.services.watchdog import SuppressionWatch, Watchdog
+from app.services.running.loops import Loops
+from app.services.sending.account import AccountMonitor
+from app.services.sending.guards import Guards, guard_limits
+from app.services.sending.send_batch import BULK_CALLS, SINGLE_CALLS
+from app.services.sending.sender import Sender
+from app.services.sending.sender_report import SenderReport
+from app.services.starting.dry_run import DryRuns, RunDryRun
+from app.services.starting.start_mailout import StartMailout, nobody_to_wake
+from app.services.watching.health import Health
+from app.services.watching.record_events import RecordEvents
+from app.services.watching.watchdog import SuppressionWatch, Watchdog
 from app.settings import Settings
+from app.store import Store
+from app.store.jobs import JobStore
+from app.telemetry.cloudwatch import telling_cloudwatch
+from app.telemetry.database_gauges import DatabaseGauges
+from app.telemetry.metered_ses import MeteredSes
+from app.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 import structlog
 
-from app.adapters.connection_string import read_connection_string
-from app.adapters.embedded import EmbeddedPostgres
-from app.adapters.migrations import check_schema, migrate
-from app.adapters.postgres import PostgresDatabase
-from app.domain.backoff import backoff_seconds
+from app.adapters.database.connection_string import read_connection_string
+from app.adapters.database.embedded import EmbeddedPostgres
+from app.adapters.database.migrations import check_schema, migrate
+from app.adapters.database.postgres import PostgresDatabase
+from app.domain.sending.backoff import backoff_seconds
 from app.errors import DatabaseUnavailable
 from app.ports import Database
 from app.settings import Settings
@@ -66,7 +66,7 @@ async def open_database(
             database: Database = PostgresDatabase(dsn)
         else:
             # It takes a moment to import, and most start without it.
-            from app.adapters.supabase import SupabaseDatabase
+            from app.adapters.database.supabase import SupabaseDatabase
 
             assert settings.supabase_url is not None
             assert settings.supabase_service_role_key is not None

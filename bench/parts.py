@@ -14,8 +14,8 @@ from typing import IO, Any
 import httpx
 import psycopg
 
-from app.adapters.embedded import EmbeddedPostgres
-from app.adapters.migrations import migrate
+from app.adapters.database.embedded import EmbeddedPostgres
+from app.adapters.database.migrations import migrate
 from tests.support.service import environment
 
 TICKS = os.sysconf("SC_CLK_TCK")

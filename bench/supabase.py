@@ -18,7 +18,7 @@ from psycopg import sql
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.adapters.migrations import migrate
+from app.adapters.database.migrations import migrate
 from tests.support.postgrest import (
     AUTHENTICATOR_PASSWORD,
     PRIVILEGES_SQL,

@@ -14,10 +14,10 @@ import pytest
 from botocore.loaders import JSONFileLoader
 from psycopg.rows import DictRow, dict_row
 
-from app.adapters.postgres import PostgresDatabase
-from app.adapters.store import Store
-from app.adapters.supabase import SupabaseDatabase
+from app.adapters.database.postgres import PostgresDatabase
+from app.adapters.database.supabase import SupabaseDatabase
 from app.ports import Database
+from app.store import Store
 from tests.support.databases import DatabaseServer, database_server
 from tests.support.factories import Arrange
 from tests.support.postgrest import PostgrestStandIn, make_key

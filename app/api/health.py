@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from app import __version__
-from app.api.deps import ServicesDep
-from app.api.responses import JsonAnswer
+from app.api.http.deps import ServicesDep
+from app.api.http.responses import JsonAnswer
 
 router = APIRouter(tags=["health"])
 

@@ -8,9 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from app.api.deps import Protected, ServicesDep
+from app.api.http.deps import Protected, ServicesDep
+from app.api.http.problems import problems
 from app.api.mailouts import created_before, encode_cursor
-from app.api.problems import problems
 from app.domain.jobs import JOB_STATES, JobState
 from app.errors import InvalidRequest, JobNotFound, TransitionNotAllowed, Unauthorized
 

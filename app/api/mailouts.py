@@ -24,9 +24,9 @@ from pydantic import (
     ValidationError,
 )
 
-from app.api.deps import Protected, ServicesDep, Text, is_authorized, limited_body
-from app.api.problems import invalid_request, problems
-from app.api.responses import JsonAnswer
+from app.api.http.deps import Protected, ServicesDep, Text, is_authorized, limited_body
+from app.api.http.problems import invalid_request, problems
+from app.api.http.responses import JsonAnswer
 from app.domain.notion import is_integration_webhook, page_id
 from app.domain.states import MAILOUT_STATUSES
 from app.errors import (
@@ -44,8 +44,8 @@ from app.errors import (
     Unauthorized,
     Unavailable,
 )
-from app.services.send_warnings import check_tested
-from app.services.start_mailout import SendRequest, fingerprint
+from app.services.starting.send_warnings import check_tested
+from app.services.starting.start_mailout import SendRequest, fingerprint
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.api.body_limit import BodyLimit
-from app.api.deps import ServicesDep
-from app.metrics import Metrics
-from app.services.database_gauges import DatabaseGauges
+from app.api.http.body_limit import BodyLimit
+from app.api.http.deps import ServicesDep
+from app.telemetry.database_gauges import DatabaseGauges
+from app.telemetry.metrics import Metrics
 
 router = APIRouter(tags=["health"])
 

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app.api.problems import RETRY_AFTER_SECONDS
+from app.api.http.problems import RETRY_AFTER_SECONDS
 from app.settings import Settings
 
 _FOLDER = Path(__file__).parent / "templates"

@@ -8,8 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
-from app.api.deps import Protected, ServicesDep
-from app.api.problems import problems
+from app.api.http.deps import Protected, ServicesDep
+from app.api.http.problems import problems
 from app.errors import InvalidRequest, MailoutNotFound, Unauthorized, Unavailable
 
 router = APIRouter(tags=["mailouts"], route_class=Protected)

@@ -6,12 +6,12 @@ import structlog
 from fastapi import APIRouter, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.body_limit import BodyRefused
-from app.api.deps import Services, get_services, limited_body
-from app.api.problems import logged_problem, problems
-from app.api.responses import JsonAnswer
-from app.domain.events import MalformedEvent, parse_ses_event, to_row
-from app.domain.sns_message import (
+from app.api.http.body_limit import BodyRefused
+from app.api.http.deps import Services, get_services, limited_body
+from app.api.http.problems import logged_problem, problems
+from app.api.http.responses import JsonAnswer
+from app.domain.ses.events import MalformedEvent, parse_ses_event, to_row
+from app.domain.ses.sns_message import (
     SUBSCRIPTION_CONFIRMATION,
     UNSUBSCRIBE_CONFIRMATION,
     BadSignature,

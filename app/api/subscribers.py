@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import TypeAdapter
 
-from app.api.deps import Protected, ServicesDep, Text
+from app.api.http.deps import Protected, ServicesDep, Text
+from app.api.http.problems import problems
 from app.api.mailouts import Page, decode_cursor, encode_cursor
-from app.api.problems import problems
 from app.domain.states import SUBSCRIBER_STATUSES
 from app.errors import InvalidRequest, NotFound, Unauthorized
 

@@ -8,7 +8,7 @@ import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from app.api.deps import Services, ServicesDep
+from app.api.http.deps import Services, ServicesDep
 from app.api.pages import page
 from app.domain.addresses import mask_address
 from app.domain.tokens import InvalidToken, UnsubscribeTarget

@@ -14,11 +14,11 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from app.sandbox.faults import FaultPlan, Probability
-from app.sandbox.mime import build_message, wire_headers
-from app.sandbox.quota import Enforcement
+from app.sandbox.ses.mime import build_message, wire_headers
+from app.sandbox.ses.quota import Enforcement
+from app.sandbox.ses.wire import open_connections
 from app.sandbox.state import Sandbox
 from app.sandbox.store import Mail, iso
-from app.sandbox.wire import open_connections
 
 Body = TypeVar("Body", bound=BaseModel)
 

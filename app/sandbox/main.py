@@ -14,13 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.sandbox.api_ses import SesApi
 from app.sandbox.config import SandboxConfig
 from app.sandbox.control import ControlApi
 from app.sandbox.pages import Pages
-from app.sandbox.sns_api import SnsApi
+from app.sandbox.ses.api import SesApi
+from app.sandbox.ses.wire import SandboxProtocol
+from app.sandbox.sns.api import SnsApi
 from app.sandbox.state import Sandbox
-from app.sandbox.wire import SandboxProtocol
 
 # A pool's idle connection must not be closed under a request: AWS keeps them for about a minute.
 KEEP_ALIVE_SECONDS = 75

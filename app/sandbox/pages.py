@@ -13,8 +13,8 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from app.sandbox.control import Refused, unsubscribe
-from app.sandbox.mime import build_message, wire_headers
-from app.sandbox.sns_api import SnsApi
+from app.sandbox.ses.mime import build_message, wire_headers
+from app.sandbox.sns.api import SnsApi
 from app.sandbox.state import Sandbox
 from app.sandbox.store import Mail
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from app.sandbox.config import SandboxConfig
 from app.sandbox.faults import FaultInjector, FaultPlan
-from app.sandbox.publish import Publisher
-from app.sandbox.quota import Account
-from app.sandbox.send import Sender
-from app.sandbox.signing import signing_identity
+from app.sandbox.ses.quota import Account
+from app.sandbox.ses.send import Sender
+from app.sandbox.ses.suppression import SuppressionList
+from app.sandbox.sns.publish import Publisher
+from app.sandbox.sns.signing import signing_identity
 from app.sandbox.store import AcceptLog, Store
-from app.sandbox.suppression import SuppressionList
 
 
 class Sandbox:

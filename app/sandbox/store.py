@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from app.sandbox.render import Template
-from app.sandbox.simulator import Fate
+from app.sandbox.ses.render import Template
+from app.sandbox.ses.simulator import Fate
 
 CHUNK_BYTES = 1 << 16
 

@@ -1,5 +1,5 @@
 -- Store a group of events and move their rows, in one transaction. p_events: what
--- domain/events.py:to_row gives. A second copy of an SNS message changes nothing; an event that
+-- domain/ses/events.py:to_row gives. A second copy of an SNS message changes nothing; an event that
 -- fits no row is kept and parked, but for those of our own notices to the owner. Answers how many
 -- were new and how many of those fit a row, the SNS ids of the copies, and `tripped`: mailouts that
 -- the guards stop from now on (guards.sql; p_…_rate null: no guard).

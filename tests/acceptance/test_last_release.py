@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from app.adapters.migrations import migrate
+from app.adapters.database.migrations import migrate
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from tests.acceptance.conftest import World
@@ -187,7 +187,7 @@ async def test_every_function_that_the_last_release_calls_is_there(
     release: Path, sql: psycopg.AsyncConnection[Any]
 ) -> None:
     """Once, with the parameters that it names, and with a default for those that it doesn't."""
-    calls = calls_of((release / "app/adapters/store.py").read_text())
+    calls = calls_of((release / "app/store/store.py").read_text())
     assert len(calls) > 50
     for name, arguments in calls:
         done = await sql.execute(

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 import pytest
 
-from app.adapters.postgres import PostgresDatabase
-from app.adapters.store import Store
+from app.adapters.database.postgres import PostgresDatabase
 from app.errors import AppError, ConfigurationError, DatabaseUnavailable
 from app.runtime import SAY_SECONDS
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
+from app.store import Store
 from tests.support.databases import DatabaseServer
 from tests.support.factories import REGION, Arrange, an_account, start
 from tests.support.ports import free_port

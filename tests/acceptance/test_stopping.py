@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.adapters.store import Store
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
+from app.store import Store
 from tests.support.databases import DatabaseServer
 from tests.support.factories import REGION, Arrange, an_account, start
 from tests.support.service import environment, process

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from app.services.send_batch import BULK_CALLS
+from app.services.sending.send_batch import BULK_CALLS
 from tests.acceptance.conftest import World
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, command, process

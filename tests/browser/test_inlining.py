@@ -14,9 +14,9 @@ from unittest import mock
 import pytest
 from playwright.async_api import Page
 
-from app.domain import inlining
-from app.domain.css_properties import overlap
-from app.domain.render import Content, Footer, Rendered, compile_content, template_variables
+from app.domain.content.render import Content, Footer, Rendered, compile_content, template_variables
+from app.domain.css import inlining
+from app.domain.css.properties import overlap
 from app.errors import TemplateInvalid
 from tests.browser.conftest import OpenVisit
 from tests.support.documents import Writer

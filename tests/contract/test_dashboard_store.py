@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from app.adapters.store import Store
-from app.domain.batches import Result
+from app.domain.sending.batches import Result
 from app.errors import MailoutNotFound
+from app.store import Store
 from tests.support.factories import REGION, Arrange, all_sent, claim, living_sender, start
 
 
@@ -39,8 +39,8 @@ async def test_a_mailout_in_figures(store: Store, arrange: Arrange) -> None:
     series = await store.mailout_series(mailout)
     assert series is not None
     assert [(point["kind"], point["n"]) for point in series["points"]] == [("accepted", 1)]
-    assert 0 < await store.sending_pace(mailout) <= 1
-    assert await store.sending_pace(mailout) <= await store.sending_pace()
+    pace_of_all = await store.sending_pace()  # it falls as time passes, so it is asked first
+    assert 0 < await store.sending_pace(mailout) <= min(1, pace_of_all)
 
 
 async def test_an_unknown_mailout(store: Store) -> None:

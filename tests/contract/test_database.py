@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from psycopg.rows import DictRow
 
-from app.adapters.postgres import PostgresDatabase
-from app.adapters.supabase import SupabaseDatabase
+from app.adapters.database.postgres import PostgresDatabase
+from app.adapters.database.supabase import SupabaseDatabase
 from app.errors import DatabaseError, DatabaseUnavailable
 from app.ports import Database
 from tests.support.databases import DatabaseServer
@@ -215,8 +215,8 @@ async def test_a_restarted_server_is_found_again(
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence is noticed early (test_silent_database.py has the real times)."""
-    monkeypatch.setattr("app.adapters.silence.QUIET_SECONDS", 0.3)
-    monkeypatch.setattr("app.adapters.silence.ASK_SECONDS", 0.5)
+    monkeypatch.setattr("app.adapters.database.silence.QUIET_SECONDS", 0.3)
+    monkeypatch.setattr("app.adapters.database.silence.ASK_SECONDS", 0.5)
 
 
 async def test_an_outage_ends(
@@ -387,7 +387,7 @@ async def test_a_call_that_takes_too_long_is_given_up(
         "create function dawdle() returns jsonb language sql as"
         " $$ select to_jsonb(pg_sleep(60)::text) $$"
     )
-    monkeypatch.setattr("app.adapters.postgres.CALL_SECONDS", 0.2)
+    monkeypatch.setattr("app.adapters.database.postgres.CALL_SECONDS", 0.2)
     with pytest.raises(DatabaseUnavailable):
         await postgres_database.call("dawdle")
     assert await postgres_database.call("with_default", p_a=1) == 8

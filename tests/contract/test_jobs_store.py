@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from app.adapters.job_store import JobStore
 from app.domain.jobs import Job
 from app.ports import Database
+from app.store.jobs import JobStore
 from tests.support.factories import Arrange
 
 LEASE = 60.0

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from app.adapters.store import Store
-from app.domain.batches import Idle
+from app.domain.sending.batches import Idle
+from app.store import Store
 from tests.support.factories import REGION, Arrange, an_account, living_sender, start
 
 

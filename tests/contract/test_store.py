@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.adapters.store import Store
-from app.domain.batches import Batch, Idle, Result
+from app.domain.sending.batches import Batch, Idle, Result
+from app.store import Store
 from tests.support.factories import (
     REGION,
     Arrange,

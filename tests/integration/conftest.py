@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from app.adapters.sns import SnsVerifier
-from app.domain.sns_message import SnsMessage
+from app.adapters.aws.sns import SnsVerifier
+from app.domain.ses.sns_message import SnsMessage
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from tests.support.dashboard import Visitor
@@ -30,7 +30,7 @@ def sandbox(_session_sandbox: SandboxServer) -> Iterator[SandboxServer]:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What isn't told of by any news is looked for ten times a second, not once."""
-    monkeypatch.setattr("app.services.sender.POLL_SECONDS", 0.1)
+    monkeypatch.setattr("app.services.sending.sender.POLL_SECONDS", 0.1)
 
 
 @pytest.fixture

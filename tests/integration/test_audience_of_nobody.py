@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.adapters.store import Store
+from app.store import Store
 from tests.support.factories import Arrange, all_sent, claim, living_sender, start
 from tests.support.service import BEARER, Service
 from tests.support.waiting import eventually

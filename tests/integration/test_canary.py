@@ -10,9 +10,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from app.adapters.store import Store
-from app.domain.batches import Batch, Idle
+from app.domain.sending.batches import Batch, Idle
 from app.sandbox.server import SandboxServer
+from app.store import Store
 from tests.integration.test_guards import LIMITS, Mailed
 from tests.support.factories import Arrange, all_sent, living_sender, start, try_claim
 from tests.support.service import Service, command, environment

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.rows import DictRow, dict_row
 
-from app.adapters.migrations import migrate
-from app.adapters.store import Store
+from app.adapters.database.migrations import migrate
 from app.domain.addresses import InvalidAddress, canonical_address
+from app.store import Store
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
 from tests.unit.test_addresses import REFUSED

@@ -14,9 +14,9 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from app import listening
-from app.api import connection
+from app.api.http import connection
 from app.listening import listen
-from app.server import _Http
+from app.processes.server import _Http
 from tests.support.waiting import eventually
 
 GET = b"GET /quick HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from app.adapters.migration_files import Bundle, read_bundle
-from app.adapters.migrations import migrate
-from app.adapters.store import Store
+from app.adapters.database.migration_files import Bundle, read_bundle
+from app.adapters.database.migrations import migrate
+from app.store import Store
 from tests.integration.test_guards import mailed
 from tests.support.factories import Arrange, all_sent, claim, living_sender, start
 from tests.support.waiting import eventually

@@ -9,10 +9,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.adapters.store import Store
-from app.api import dashboard_access
-from app.domain.batches import Outcome, Result
+from app.api.dashboard import access as dashboard_access
+from app.domain.sending.batches import Outcome, Result
 from app.sandbox.server import SandboxServer
+from app.store import Store
 from tests.support.dashboard import Visitor
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange, all_sent, claim, living_sender, start

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from app.api.session import COOKIE
+from app.api.dashboard.session import COOKIE
 from tests.support.dashboard import ORIGIN, Visitor, form_token
 from tests.support.factories import Arrange
 from tests.support.service import SECRET, Service, in_process, settings_for

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app import demo
+from examples import demo
 from tests.support.service import environment
 
 

@@ -13,19 +13,18 @@ from typing import Any
 import httpx
 import pytest
 
-from app.adapters.sns_topics import Subscription
-from app.domain.batches import Account
-from app.domain.findings import Finding
+from app.adapters.aws.topics import Subscription
+from app.domain.reports.findings import Finding
+from app.domain.sending.batches import Account
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import Unavailable
 from app.ports import Database
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
-from app.services import doctor
-from app.services.checks import asking
+from app.services.checks import asking, doctor
 from app.services.checks.asking import Outside
+from app.services.checks.doctor import examine
 from app.services.checks.events import EVENT_TYPES
-from app.services.doctor import examine
 from app.settings import Settings
 from tests.support.factories import Arrange, an_account
 from tests.support.service import DEFAULTS, TOPIC, UNSUBSCRIBE_SECRET, settings_for

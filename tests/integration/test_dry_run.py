@@ -10,10 +10,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.adapters.store import Store
 from app.sandbox.server import SandboxServer
-from app.services import dry_run
-from app.services.dry_run import daily_parts
+from app.services.starting import dry_run
+from app.services.starting.dry_run import daily_parts
+from app.store import Store
 from tests.support.factories import REGION, Arrange, an_account
 from tests.support.service import (
     BEARER,

@@ -14,10 +14,10 @@ import psycopg
 import pytest
 from psycopg.rows import DictRow, dict_row
 
-from app.adapters.embedded import EmbeddedPostgres
-from app.adapters.migrations import migrate
-from app.adapters.postgres import PostgresDatabase
-from app.adapters.store import Store
+from app.adapters.database.embedded import EmbeddedPostgres
+from app.adapters.database.migrations import migrate
+from app.adapters.database.postgres import PostgresDatabase
+from app.store import Store
 from tests.support.factories import REGION, Arrange, all_sent, claim, living_sender, start
 
 Sql = psycopg.AsyncConnection[DictRow]

@@ -18,9 +18,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.adapters import embedded, embedded_host
-from app.adapters.embedded import EmbeddedPostgres
-from app.adapters.embedded_host import Account, account_for
+from app.adapters.database import embedded, embedded_host
+from app.adapters.database.embedded import EmbeddedPostgres
+from app.adapters.database.embedded_host import Account, account_for
 from app.errors import ConfigurationError
 from tests.support.databases import FAST_SETTINGS
 

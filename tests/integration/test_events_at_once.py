@@ -11,10 +11,10 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from app.adapters.sns import SnsVerifier
-from app.adapters.store import Store
-from app.domain.sns_message import SnsMessage
+from app.adapters.aws.sns import SnsVerifier
+from app.domain.ses.sns_message import SnsMessage
 from app.errors import DatabaseUnavailable
+from app.store import Store
 from tests.support.factories import Arrange
 from tests.support.service import TOPIC, Service
 from tests.support.sns import SnsSigner

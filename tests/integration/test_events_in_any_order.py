@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.adapters.store import Store
-from app.domain.batches import Batch, Result
+from app.domain.sending.batches import Batch, Result
+from app.store import Store
 from tests.support.factories import Arrange, all_sent, claim, living_sender, start
 
 

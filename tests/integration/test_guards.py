@@ -11,10 +11,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.adapters.store import Store
-from app.domain.batches import Batch, Idle, Recipient
-from app.domain.guards import GuardLimits
-from app.services.guards import Guards
+from app.domain.sending.batches import Batch, Idle, Recipient
+from app.domain.sending.guards import GuardLimits
+from app.services.sending.guards import Guards
+from app.store import Store
 from tests.support.factories import Arrange, all_sent, living_sender, start, try_claim
 
 LIMITS = GuardLimits(bounce_rate=0.05, complaint_rate=0.001)

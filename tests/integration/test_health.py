@@ -9,13 +9,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.adapters.store import Store
-from app.counts import Board
 from app.errors import Unavailable
 from app.ports import Database
-from app.services.health import Health
-from app.services.loops import Loops
-from app.services.watchdog import Watchdog
+from app.services.running.loops import Loops
+from app.services.watching.health import Health
+from app.services.watching.watchdog import Watchdog
+from app.store import Store
+from app.telemetry.counts import Board
 from tests.support.factories import REGION, Arrange, an_account, living_sender
 from tests.support.service import settings_for
 
@@ -52,7 +52,7 @@ class Checks:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.services.health.CACHE_SECONDS", -1.0)
+    monkeypatch.setattr("app.services.watching.health.CACHE_SECONDS", -1.0)
 
 
 @pytest.fixture

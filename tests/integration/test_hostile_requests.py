@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.types import ASGIApp, Message, Receive
 
+from app.api.http.single_headers import SINGLE_HEADERS
 from app.api.mailouts import encode_cursor
-from app.api.single_headers import SINGLE_HEADERS
-from app.domain import sns_message
+from app.domain.ses import sns_message
 from app.main import create_app
 from app.sandbox.server import SandboxServer
 from tests.support.factories import Arrange
@@ -141,7 +141,7 @@ class TestBodies:
         self, front: Service, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Who comes too late is asked to come again; what is over is free again."""
-        monkeypatch.setattr("app.api.body_limit.ALL_BODIES_BYTES", 3_000)
+        monkeypatch.setattr("app.api.http.body_limit.ALL_BODIES_BYTES", 3_000)
         app = create_app(front.services)
         first_read, go_on = asyncio.Event(), asyncio.Event()
         parts = [b" " * 2_000, b" "]
@@ -168,7 +168,7 @@ class TestBodies:
     async def test_a_body_that_does_not_come_is_not_waited_for(
         self, front: Service, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("app.api.body_limit.BODY_SECONDS", 0.05)
+        monkeypatch.setattr("app.api.http.body_limit.BODY_SECONDS", 0.05)
 
         async def never() -> Message:
             await asyncio.Event().wait()

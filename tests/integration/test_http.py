@@ -12,8 +12,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from app.adapters.sns import SnsVerifier
-from app.domain.sns_message import SnsMessage
+from app.adapters.aws.sns import SnsVerifier
+from app.domain.ses.sns_message import SnsMessage
 from app.sandbox.server import SandboxServer
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange

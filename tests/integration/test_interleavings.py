@@ -16,8 +16,8 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from app.adapters.store import Store
-from app.domain.batches import Batch, Idle, Outcome, Result
+from app.domain.sending.batches import Batch, Idle, Outcome, Result
+from app.store import Store
 from tests.support.factories import REGION, Arrange, claim, living_sender, start, try_claim
 from tests.support.waiting import eventually
 

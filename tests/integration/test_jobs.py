@@ -10,12 +10,12 @@ from uuid import UUID
 
 import pytest
 
-from app.adapters.job_store import JobStore
-from app.adapters.postgres import PostgresDatabase
+from app.adapters.database.postgres import PostgresDatabase
 from app.errors import DatabaseUnavailable, InvalidRequest
 from app.services.jobs import runner
 from app.services.jobs.runner import Handler, JobFailed, JobRunner, Kind, Running
-from app.services.loops import Loops
+from app.services.running.loops import Loops
+from app.store.jobs import JobStore
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
 from tests.support.waiting import eventually

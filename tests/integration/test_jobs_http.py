@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from app.adapters.job_store import JobStore
 from app.domain.jobs import Job
+from app.store.jobs import JobStore
 from tests.support.dashboard import Visitor
 from tests.support.service import BEARER, Service
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.adapters.postgres import PostgresDatabase
+from app.adapters.database.postgres import PostgresDatabase
 from app.errors import DatabaseUnavailable
 from app.sandbox.server import SandboxServer
 from tests.support.factories import Arrange

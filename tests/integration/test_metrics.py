@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.adapters.store import Store
-from app.metrics import Metrics
 from app.sandbox.server import SandboxServer
-from app.services.cloudwatch import CloudWatch
-from app.services.database_gauges import DatabaseGauges
+from app.store import Store
+from app.telemetry.cloudwatch import CloudWatch
+from app.telemetry.database_gauges import DatabaseGauges
+from app.telemetry.metrics import Metrics
 from tests.support.databases import DatabaseServer
 from tests.support.factories import (
     Arrange,
@@ -53,7 +53,7 @@ def read(page: str) -> Samples:
 
 
 def event(kind: str, number: int, **changes: Any) -> dict[str, Any]:
-    """A row of domain/events.py:to_row, as far as counting it goes."""
+    """A row of domain/ses/events.py:to_row, as far as counting it goes."""
     return {
         "sns_message_id": str(number),
         "type": kind,
@@ -129,7 +129,7 @@ async def test_calls_beside_a_mailout_count_too(
     dsn: str, sandbox: SandboxServer, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mail to the owner, and the reading of SES's suppression list."""
-    monkeypatch.setattr("app.services.watchdog.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("app.services.watching.watchdog.LOOK_SECONDS", 0.05)
     await arrange.subscribers(3)
     mailout = await arrange.mailout()
     async with in_process(settings_for(dsn, sandbox.url, OWNER_EMAIL="me@example.org")) as service:

@@ -14,11 +14,11 @@ import psycopg
 import pytest
 from psycopg.rows import DictRow, dict_row
 
-from app.adapters import migrations
-from app.adapters.migration_files import Bundle, is_stamped, read_bundle, stamp
-from app.adapters.migrations import check_schema, migrate, print_script, status
-from app.adapters.postgres import PostgresDatabase
-from app.adapters.supabase import SupabaseDatabase
+from app.adapters.database import migrations
+from app.adapters.database.migration_files import Bundle, is_stamped, read_bundle, stamp
+from app.adapters.database.migrations import check_schema, migrate, print_script, status
+from app.adapters.database.postgres import PostgresDatabase
+from app.adapters.database.supabase import SupabaseDatabase
 from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
 from app.ports import Database
 from tests.support.databases import DatabaseServer
@@ -320,7 +320,7 @@ async def test_a_function_of_somebody_else_is_left_alone(
 
 
 def test_the_stamp_is_up_to_date() -> None:
-    """After a change of SQL: `python -m app.adapters.migrations stamp`."""
+    """After a change of SQL: `python -m app.adapters.database.migrations stamp`."""
     assert is_stamped()
 
 

@@ -10,9 +10,9 @@ from uuid import UUID
 
 import pytest
 
-from app.adapters.store import Store
 from app.sandbox.server import SandboxServer
-from app.services.owner_mail import write_notice
+from app.services.watching.owner_mail import write_notice
+from app.store import Store
 from tests.support.factories import REGION, Arrange
 from tests.support.service import Service, in_process, settings_for
 from tests.support.waiting import eventually
@@ -210,7 +210,7 @@ async def test_events_of_the_notice_fit_nobody_and_warn_of_nothing(
 ) -> None:
     from datetime import UTC, datetime
 
-    from app.domain.events import parse_ses_event, to_row
+    from app.domain.ses.events import parse_ses_event, to_row
 
     event = parse_ses_event(
         '{"eventType": "Delivery", "mail": {"messageId": "m", "tags": '

@@ -6,8 +6,8 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from app.adapters.store import Store
-from app.services.watchdog import watchdog_findings
+from app.services.watching.watchdog import watchdog_findings
+from app.store import Store
 from tests.integration.test_guards import mailed
 from tests.support.factories import Arrange
 

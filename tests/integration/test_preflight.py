@@ -11,11 +11,11 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from app.adapters.store import Store
 from app.adapters.web import Web, WebAnswer
 from app.sandbox.server import SandboxServer
 from app.services.checks.asking import Outside
-from app.services.preflight import Preflight
+from app.services.checks.preflight import Preflight
+from app.store import Store
 from tests.support.factories import REGION, Arrange, an_account
 from tests.support.service import (
     BEARER,

@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.adapters.ses import aws_client
-from app.adapters.store import Store
+from app.adapters.aws.ses import aws_client
 from app.sandbox.server import SandboxServer
+from app.store import Store
 from tests.support.factories import REGION, Arrange
 from tests.support.service import BEARER, Service, in_process, settings_for
 from tests.support.waiting import eventually
@@ -25,7 +25,7 @@ DAY = timedelta(hours=24)
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     """SES is asked for the account every moment, not every minute."""
-    monkeypatch.setattr("app.services.account.REFRESH_SECONDS", 0.1)
+    monkeypatch.setattr("app.services.sending.account.REFRESH_SECONDS", 0.1)
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ async def test_what_others_used(
     mailout = await arrange.mailout()
     sandbox.account(max_24h_send=QUOTA)
     if not known:
-        monkeypatch.setattr("app.services.account.REFRESH_SECONDS", 1.0)
+        monkeypatch.setattr("app.services.sending.account.REFRESH_SECONDS", 1.0)
     else:
         await asyncio.to_thread(others_send, sandbox, QUOTA)
     async with in_process(settings_for(dsn, sandbox.url)) as service:

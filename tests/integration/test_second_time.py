@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID, uuid4
 
-from app.adapters.store import Store
-from app.domain.batches import Result
+from app.domain.sending.batches import Result
 from app.sandbox.server import SandboxServer
+from app.store import Store
 from tests.integration.test_dry_run import rehearse
 from tests.support.factories import Arrange, claim, living_sender, start
 from tests.support.service import BEARER, Service

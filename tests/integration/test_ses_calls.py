@@ -21,12 +21,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from app.adapters.ses import Fence, SesSender
-from app.adapters.store import MailoutContent
-from app.domain.mail import Mail, bulk_entry
-from app.domain.render import template_variables
-from app.domain.ses_answers import Answer
-from app.services.prepare import Prepared, prepare
+from app.adapters.aws.ses import Fence, SesSender
+from app.domain.content.render import template_variables
+from app.domain.mailouts import MailoutContent
+from app.domain.ses.answers import Answer
+from app.domain.ses.mail import Mail, bulk_entry
+from app.services.sending.prepare import Prepared, prepare
 from tests.support.ports import free_port
 from tests.support.service import settings_for
 
@@ -67,8 +67,8 @@ def call(request: pytest.FixtureRequest) -> Call:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.adapters.ses.CONNECT_TIMEOUT", 0.3)
-    monkeypatch.setattr("app.adapters.ses.READ_TIMEOUT", 0.3)
+    monkeypatch.setattr("app.adapters.aws.ses.CONNECT_TIMEOUT", 0.3)
+    monkeypatch.setattr("app.adapters.aws.ses.READ_TIMEOUT", 0.3)
 
 
 def ask(call: Call, url: str, *, fence: Fence | None = None) -> Answer:

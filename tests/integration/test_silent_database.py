@@ -15,9 +15,9 @@ import psycopg
 import pytest
 from psycopg.rows import DictRow
 
-from app.adapters import silence
-from app.adapters.postgres import PostgresDatabase
-from app.adapters.supabase import SupabaseDatabase
+from app.adapters.database import silence
+from app.adapters.database.postgres import PostgresDatabase
+from app.adapters.database.supabase import SupabaseDatabase
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import DatabaseUnavailable
 from app.ports import Database

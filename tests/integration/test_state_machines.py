@@ -27,9 +27,9 @@ from hypothesis.stateful import (
 )
 from psycopg.rows import dict_row
 
-from app.adapters.postgres import PostgresDatabase
-from app.adapters.store import Store
-from app.domain.batches import Batch, Outcome, Result
+from app.adapters.database.postgres import PostgresDatabase
+from app.domain.sending.batches import Batch, Outcome, Result
+from app.store import Store
 from tests.support.factories import Arrange, living_sender, try_claim
 
 T = TypeVar("T")

@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.adapters.store import Store
 from app.errors import MailoutNotFound
-from app.services.statement import PAGE, write_statement
+from app.services.lists.statement import PAGE, write_statement
+from app.store import Store
 from tests.support.factories import Arrange, all_sent, claim, living_sender, start
 
 # One row for every status and what decided it: columns of the ledger → words of the reason.

@@ -15,15 +15,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.adapters.csv_file import CsvRefused
-from app.adapters.store import Store
-from app.services.subscribers_csv import (
+from app.services.lists.csv_file import CsvRefused
+from app.services.lists.subscribers_csv import (
     CHUNK_ROWS,
     MAX_REFUSED_ROWS,
     ImportReport,
     export_csv,
     import_csv,
 )
+from app.store import Store
 from tests.support.factories import Arrange
 
 STORED = 'select email, name, status, tags, fields from subscribers order by email collate "C"'

@@ -10,15 +10,15 @@ from uuid import UUID
 
 import pytest
 
-from app.adapters.store import Store
-from app.domain.findings import Finding
+from app.domain.reports.findings import Finding
 from app.sandbox.server import SandboxServer
-from app.services.send_warnings import (
+from app.services.starting.send_warnings import (
     CHANGED_SINCE_TEST,
     NEVER_TESTED,
     NO_CONFIGURATION_SET,
     NO_TOPICS,
 )
+from app.store import Store
 from tests.support.factories import REGION, Arrange, an_account
 from tests.support.service import (
     BEARER,

@@ -9,8 +9,9 @@ from uuid import UUID
 import pytest
 from psycopg.types.json import Jsonb
 
-from app.adapters.store import Claim, Store
-from app.domain.batches import Idle, Outcome, Result
+from app.domain.mailouts import Claim
+from app.domain.sending.batches import Idle, Outcome, Result
+from app.store import Store
 from tests.support.factories import (
     REGION,
     Arrange,

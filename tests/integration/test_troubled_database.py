@@ -14,12 +14,12 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from app.adapters.postgres import PostgresDatabase
-from app.adapters.ses import Fence, LeaseLost
-from app.adapters.sqlstates import outage
-from app.adapters.store import Store
+from app.adapters.aws.ses import Fence, LeaseLost
+from app.adapters.database.postgres import PostgresDatabase
+from app.adapters.database.sqlstates import outage
 from app.errors import DatabaseError, DatabaseUnavailable, TemplateInvalid
 from app.sandbox.server import SandboxServer
+from app.store import Store
 from tests.support.factories import REGION, Arrange, an_account, claim, living_sender, start
 from tests.support.service import BEARER, Service, in_process, settings_for
 from tests.support.waiting import eventually
@@ -48,8 +48,8 @@ def stand_between(monkeypatch: pytest.MonkeyPatch) -> Install:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What failed before any call is tried again at once."""
-    monkeypatch.setattr("app.services.send_batch.REQUEUE_SECONDS", 0.1)
-    monkeypatch.setattr("app.services.send_batch.HICCUP_SECONDS", 0.1)
+    monkeypatch.setattr("app.services.sending.send_batch.REQUEUE_SECONDS", 0.1)
+    monkeypatch.setattr("app.services.sending.send_batch.HICCUP_SECONDS", 0.1)
 
 
 async def over(service: Service, mailout: UUID, *statuses: str) -> dict[str, Any]:
@@ -82,7 +82,7 @@ async def test_a_claim_whose_answer_is_lost_is_given_back(
 ) -> None:
     """Certainly nothing of it was sent, so everybody gets the mail, once, and soon."""
     if outage:
-        monkeypatch.setattr("app.services.sender.ORPHAN_SECONDS", outage / 2)
+        monkeypatch.setattr("app.services.sending.sender.ORPHAN_SECONDS", outage / 2)
     asked_in_vain = asyncio.Event()
     lost: list[asyncio.Future[Any]] = []
 
@@ -188,7 +188,7 @@ async def test_results_that_are_always_refused_become_unknown(
 ) -> None:
     """Something in the database refuses what SES answered. Nobody stays `sending`, and nobody is
     sent again."""
-    monkeypatch.setattr("app.services.send_batch.RECORD_TRIES", 2)
+    monkeypatch.setattr("app.services.sending.send_batch.RECORD_TRIES", 2)
     await arrange.sql.execute(
         "create function refuse() returns trigger language plpgsql as "
         "$$ begin raise exception 'no'; end $$"
@@ -266,7 +266,7 @@ async def test_content_that_no_longer_compiles_holds_the_mailout(
     mailout = await arrange.mailout()
     async with in_process(settings_for(dsn, sandbox.url)) as service:
         with monkeypatch.context() as patch:
-            patch.setattr("app.services.send_batch.prepare", broken)
+            patch.setattr("app.services.sending.send_batch.prepare", broken)
             await service.send(mailout)
             shown = await over(service, mailout, "paused")
         assert await arrange.one("select pause_code from mailouts") == "held"
@@ -345,8 +345,8 @@ async def test_health_names_the_sender_when_only_its_part_of_the_database_fails(
 ) -> None:
     """A full disk, or a lock on a table that only we use: others are served, so it is no 503 until
     it has lasted."""
-    monkeypatch.setattr("app.services.health.CACHE_SECONDS", 0.1)
-    monkeypatch.setattr("app.services.loops.RETRY_CAP_SECONDS", 0.5)
+    monkeypatch.setattr("app.services.watching.health.CACHE_SECONDS", 0.1)
+    monkeypatch.setattr("app.services.running.loops.RETRY_CAP_SECONDS", 0.5)
     full = True
 
     async def between(function: str, real: Real) -> Any:
@@ -364,7 +364,7 @@ async def test_health_names_the_sender_when_only_its_part_of_the_database_fails(
         )
         assert (ill["code"], ill["status"]) == (200, "degraded")
         assert ill["checks"]["database"]["status"] == "ok"
-        monkeypatch.setattr("app.services.sender_report.LASTING_SECONDS", 0.5)
+        monkeypatch.setattr("app.services.sending.sender_report.LASTING_SECONDS", 0.5)
         ill = await eventually(service.health, until=lambda h: h["code"] == 503)
         assert "its disk is full" in ill["checks"]["sender"]["detail"]
         full = False

@@ -14,17 +14,17 @@ from uuid import UUID
 
 import pytest
 
-from app.adapters.ses import SesSender
-from app.adapters.store import Store
-from app.domain.batches import Account, Batch
-from app.domain.render import Compiled
+from app.adapters.aws.ses import SesSender
+from app.domain.content.render import Compiled
+from app.domain.sending.batches import Account, Batch
 from app.errors import DatabaseError, Unavailable
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
-from app.services.deliver import Deliver, Delivery
-from app.services.prepare import Prepared
-from app.services.sender import CAREFUL_BATCH, CLAIMED_AT_ONCE, Sender
-from app.services.stopping import Stopping
+from app.services.running.stopping import Stopping
+from app.services.sending.deliver import Deliver, Delivery
+from app.services.sending.prepare import Prepared
+from app.services.sending.sender import CAREFUL_BATCH, CLAIMED_AT_ONCE, Sender
+from app.store import Store
 from tests.support.factories import REGION, Arrange, an_account, start
 from tests.support.ports import free_port
 from tests.support.service import BEARER, Service, in_process, settings_for
@@ -98,7 +98,7 @@ async def test_an_account_that_cannot_be_read_leaves_what_is_known(
         raise error
 
     monkeypatch.setattr(SesSender, "get_account", get_account)
-    monkeypatch.setattr("app.services.account.RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("app.services.sending.account.RETRY_SECONDS", 0.2)
     await direct_store.record_account(REGION, an_account(max_send_rate=500))
     await arrange.subscribers(READERS)
     mailout = await arrange.mailout()
@@ -129,7 +129,7 @@ async def test_sending_goes_on_as_soon_as_ses_answers_about_the_account(
         return get_account(self)
 
     monkeypatch.setattr(SesSender, "get_account", asking)
-    monkeypatch.setattr("app.services.account.RETRY_SECONDS", 0.02)
+    monkeypatch.setattr("app.services.sending.account.RETRY_SECONDS", 0.02)
     await arrange.subscribers(READERS)
     mailout = await arrange.mailout()
     async with in_process(settings_for(dsn, sandbox.url)) as service:
@@ -164,7 +164,7 @@ async def test_an_account_that_cannot_be_recorded_does_not_end_the_service(
         return await record(self, region, account)
 
     monkeypatch.setattr(Store, "record_account", refusing)
-    monkeypatch.setattr("app.services.account.RETRY_SECONDS", 0.02)
+    monkeypatch.setattr("app.services.sending.account.RETRY_SECONDS", 0.02)
     await arrange.subscribers(READERS)
     mailout = await arrange.mailout()
     async with in_process(settings_for(dsn, sandbox.url)) as service:
@@ -332,9 +332,9 @@ async def test_while_ses_is_away_nobody_is_failed_and_nothing_runs_hot(
         looks.append(time.monotonic())
         return await work(self)
 
-    monkeypatch.setattr("app.services.sender.POLL_SECONDS", 1.0)
+    monkeypatch.setattr("app.services.sending.sender.POLL_SECONDS", 1.0)
     monkeypatch.setattr(Store, "sender_work", noted)
-    monkeypatch.setattr("app.services.deliver.backoff_seconds", lambda *_, **__: 0.0)
+    monkeypatch.setattr("app.services.sending.deliver.backoff_seconds", lambda *_, **__: 0.0)
     nobody = f"http://127.0.0.1:{free_port()}"
     await direct_store.record_account(REGION, an_account())
     await arrange.subscribers(READERS)
@@ -373,7 +373,7 @@ async def test_the_rate_is_used_to_the_full_while_there_is_work(
 ) -> None:
     """Looking for new work now and then costs no time of sending: the dispatcher never waits for
     news while somebody is queued."""
-    monkeypatch.setattr("app.services.sender.POLL_SECONDS", 0.05)
+    monkeypatch.setattr("app.services.sending.sender.POLL_SECONDS", 0.05)
     await arrange.subscribers(1_600)
     mailout = await arrange.mailout()
     await start(direct_store, mailout)

@@ -12,11 +12,11 @@ import psycopg
 import pytest
 from psycopg.rows import DictRow, dict_row
 
-from app.adapters.migration_files import Bundle, read_bundle
-from app.adapters.migrations import migrate, print_script
-from app.adapters.postgres import PostgresDatabase
-from app.adapters.store import Store
-from app.domain.batches import Idle
+from app.adapters.database.migration_files import Bundle, read_bundle
+from app.adapters.database.migrations import migrate, print_script
+from app.adapters.database.postgres import PostgresDatabase
+from app.domain.sending.batches import Idle
+from app.store import Store
 from tests.support.factories import (
     Arrange,
     all_sent,

@@ -12,12 +12,12 @@ from uuid import UUID
 import orjson
 import pytest
 
-from app.adapters.ses import SesSender
-from app.adapters.store import Store
-from app.adapters.supabase import SupabaseDatabase
-from app.domain.batches import Result
+from app.adapters.aws.ses import SesSender
+from app.adapters.database.supabase import SupabaseDatabase
+from app.domain.sending.batches import Result
 from app.errors import DatabaseError, SesRefused, Unavailable
 from app.sandbox.server import SandboxServer
+from app.store import Store
 from tests.support.factories import Arrange
 from tests.support.service import Service, in_process, settings_for
 from tests.support.strangers import InBetween, Reply, StrangeSes, accepted
@@ -86,7 +86,7 @@ async def test_an_entry_of_any_form_is_recorded(
     dsn: str, arrange: Arrange, result: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The odd one stands among good ones; whatever it is, it is nobody else's."""
-    monkeypatch.setattr("app.services.deliver.backoff_seconds", lambda *_, **__: 0.0)
+    monkeypatch.setattr("app.services.sending.deliver.backoff_seconds", lambda *_, **__: 0.0)
 
     def send(to: list[str]) -> Reply:
         good = {"Status": "SUCCESS", "MessageId": "m-1"}
@@ -196,7 +196,7 @@ async def test_a_proxy_that_answers_in_place_of_supabase_loses_nobody(
     after: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("app.services.send_batch.RECORD_CAP_SECONDS", 0.05)
+    monkeypatch.setattr("app.services.sending.send_batch.RECORD_CAP_SECONDS", 0.05)
     left = 7 if function == "record_results" else 1  # the first: more than RECORD_TRIES
 
     def say(called: str) -> Reply | None:

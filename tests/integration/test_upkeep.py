@@ -6,10 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from app.adapters.store import Store
-from app.domain.batches import Result
-from app.services import upkeep
-from app.services.upkeep import Upkeep
+from app.domain.sending.batches import Result
+from app.services.sending import upkeep
+from app.services.sending.upkeep import Upkeep
+from app.store import Store
 from tests.support.factories import Arrange, claim, living_sender, start
 
 SLICE = 5_000

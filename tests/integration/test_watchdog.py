@@ -10,12 +10,12 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from app.adapters.ses import SesSender, aws_client
-from app.adapters.store import Store
-from app.domain.batches import Suppressed
+from app.adapters.aws.ses import SesSender, aws_client
+from app.domain.sending.batches import Suppressed
 from app.errors import Unavailable
 from app.sandbox.server import SandboxServer
-from app.services.watchdog import SuppressionWatch, Watchdog, watchdog_findings
+from app.services.watching.watchdog import SuppressionWatch, Watchdog, watchdog_findings
+from app.store import Store
 from tests.integration.test_guards import mailed
 from tests.support.factories import REGION, Arrange
 from tests.support.service import TOPIC, Service, settings_for
@@ -80,7 +80,7 @@ async def test_refused_messages_show_in_health_with_their_remedy(
 
 
 async def test_every_process_sees_what_one_refused(store: Store) -> None:
-    from app.domain.sns_message import BadSignature
+    from app.domain.ses.sns_message import BadSignature
 
     one, other = Watchdog(store), Watchdog(store)
     one.refused(BadSignature())

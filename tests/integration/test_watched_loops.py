@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.sandbox.server import SandboxServer
-from app.services.sender import Sender
+from app.services.sending.sender import Sender
 from tests.support.factories import Arrange
 from tests.support.service import Service, in_process, settings_for
 from tests.support.waiting import eventually
@@ -23,8 +23,8 @@ LOOPS = {
 
 @pytest.fixture(autouse=True)
 def _look_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.services.health.CACHE_SECONDS", -1.0)
-    monkeypatch.setattr("app.services.sender_report.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("app.services.watching.health.CACHE_SECONDS", -1.0)
+    monkeypatch.setattr("app.services.sending.sender_report.LOOK_SECONDS", 0.05)
 
 
 def running() -> dict[str, asyncio.Task[Any]]:

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.adapters.migrations import check_schema
-from app.adapters.supabase import SupabaseDatabase
+from app.adapters.database.migrations import check_schema
+from app.adapters.database.supabase import SupabaseDatabase
 from app.errors import DatabaseError
 
 pytestmark = pytest.mark.supabase

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from app.sandbox.config import SandboxConfig
-from app.sandbox.quota import Account, Bucket
 from app.sandbox.server import SandboxServer
+from app.sandbox.ses.quota import Account, Bucket
 from tests.sandbox.support import bulk, entry, refused, ses_client, single, statuses
 
 

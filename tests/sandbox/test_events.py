@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from app.sandbox.server import SandboxServer
-from app.sandbox.simulator import Fate, fate_of
+from app.sandbox.ses.simulator import Fate, fate_of
 from tests.sandbox.support import (
     Received,
     Receiver,

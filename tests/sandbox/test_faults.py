@@ -15,7 +15,7 @@ from starlette.types import Message
 
 from app.sandbox.faults import FaultInjector, FaultPlan
 from app.sandbox.server import SandboxServer
-from app.sandbox.wire import EXTENSION, Dropped
+from app.sandbox.ses.wire import EXTENSION, Dropped
 from tests.sandbox.support import bulk, refused, ses_client, single, statuses
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.sandbox.addresses import parse_mailbox
 from app.sandbox.server import SandboxServer
+from app.sandbox.ses.addresses import parse_mailbox
 from tests.sandbox.support import bulk, entry, refused, ses_client, single, statuses, template
 
 if TYPE_CHECKING:

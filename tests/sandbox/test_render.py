@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.sandbox.render import (
+from app.sandbox.ses.render import (
     MissingValue,
     UnsupportedTemplate,
     compile_template,

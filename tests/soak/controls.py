@@ -82,7 +82,7 @@ CONTROLS = (
         TWICE,
         (
             Edit(
-                "app/adapters/ses.py",
+                "app/adapters/aws/ses.py",
                 'retries={"total_max_attempts": 1, "mode": "standard"},',
                 "",
             ),
@@ -94,7 +94,7 @@ CONTROLS = (
         LOST,
         (
             Edit(
-                "app/services/send_batch.py",
+                "app/services/sending/send_batch.py",
                 "            delivery = await self._call(batch, lane, fence)\n",
                 "            await self._store.record_results(\n"
                 "                batch.attempt_id,\n"
@@ -172,7 +172,7 @@ CONTROLS = (
         TWICE,
         (
             Edit(
-                "app/adapters/ses.py",
+                "app/adapters/aws/ses.py",
                 "            return [_UNREADABLE] * len(entries)\n",
                 '            return [Answer("requeue", "no_results")] * len(entries)\n',
             ),
@@ -184,7 +184,7 @@ CONTROLS = (
         TWICE,
         (
             Edit(
-                "app/domain/ses_answers.py",
+                "app/domain/ses/answers.py",
                 '    if http_status >= 500:\n        return Answer("unknown", ',
                 '    if http_status >= 500:\n        return Answer("requeue", ',
             ),
@@ -194,7 +194,7 @@ CONTROLS = (
         "a lease has no fence",
         FENCE,
         "it sent with a lease that it had lost",
-        (Edit("app/adapters/ses.py", "if age > self._max_age:", "if age > 1e9:"),),
+        (Edit("app/adapters/aws/ses.py", "if age > self._max_age:", "if age > 1e9:"),),
     ),
     Control(
         "events are applied in the order in which they come",
@@ -252,7 +252,7 @@ def run_test(edits: tuple[Edit, ...], test: str, seed: int) -> tuple[int, str]:
             edit.apply(folder)
         environment = {**os.environ, "SOAK_SEED": str(seed)}
         if any(edit.file.startswith("migrations/") for edit in edits):
-            stamp = [sys.executable, "-m", "app.adapters.migrations", "stamp"]
+            stamp = [sys.executable, "-m", "app.adapters.database.migrations", "stamp"]
             subprocess.run(stamp, cwd=folder, env=environment, check=True, capture_output=True)
         options = ["-q", "-p", "no:cacheprovider", f"--basetemp={folder / 'tmp'}"]
         done = subprocess.run(

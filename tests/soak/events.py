@@ -20,10 +20,10 @@ import psycopg
 import structlog
 from psycopg.rows import DictRow
 
-from app.adapters.store import Store
-from app.domain.batches import Batch, Result
-from app.domain.events import parse_ses_event, to_row
-from app.services.record_events import RecordEvents
+from app.domain.sending.batches import Batch, Result
+from app.domain.ses.events import parse_ses_event, to_row
+from app.services.watching.record_events import RecordEvents
+from app.store import Store
 from tests.soak.judge import Verdict
 from tests.support.factories import Arrange, claim, living_sender, start
 

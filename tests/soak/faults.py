@@ -24,8 +24,8 @@ import httpx
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
-from app.adapters.embedded import EmbeddedPostgres
-from app.adapters.embedded_host import free_port
+from app.adapters.database.embedded import EmbeddedPostgres
+from app.adapters.database.embedded_host import free_port
 from app.sandbox.config import SandboxConfig
 from tests.soak.judge import Accepted, Shown, Verdict, accepted_at, judge
 from tests.soak.outside import PATIENCE_SECONDS, Outside, sns

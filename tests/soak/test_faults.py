@@ -19,8 +19,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.adapters.embedded import EmbeddedPostgres
-from app.adapters.embedded_host import processes_in
+from app.adapters.database.embedded import EmbeddedPostgres
+from app.adapters.database.embedded_host import processes_in
 from app.errors import ConfigurationError
 from tests.soak.faults import Produce, Report, Scene, judged, scene
 from tests.soak.test_soak import hold_to, tell

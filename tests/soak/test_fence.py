@@ -9,9 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.adapters.store import Store
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
+from app.store import Store
 from tests.soak.world import TREE
 from tests.support.factories import Arrange, living_sender, start
 from tests.support.service import environment, process

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from app.adapters.postgres import PostgresDatabase
-from app.adapters.store import Store
+from app.adapters.database.postgres import PostgresDatabase
+from app.store import Store
 from tests.soak.events import compare
 from tests.soak.harness import run
 from tests.soak.judge import Verdict

@@ -22,9 +22,9 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 
 import app
-from app.adapters.embedded import EmbeddedPostgres
-from app.adapters.embedded_host import free_port
-from app.adapters.migrations import migrate
+from app.adapters.database.embedded import EmbeddedPostgres
+from app.adapters.database.embedded_host import free_port
+from app.adapters.database.migrations import migrate
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from tests.soak.plan import Plan

@@ -6,7 +6,7 @@ import re
 
 import httpx
 
-from app.api.session import COOKIE
+from app.api.dashboard.session import COOKIE
 from tests.support.service import SECRET, Service
 
 ORIGIN = {"Origin": "http://service"}

@@ -20,9 +20,9 @@ from pathlib import Path
 import psycopg
 from psycopg import conninfo, sql
 
-from app.adapters.embedded import EmbeddedPostgres
-from app.adapters.embedded_host import processes_in
-from app.adapters.migrations import migrate
+from app.adapters.database.embedded import EmbeddedPostgres
+from app.adapters.database.embedded_host import processes_in
+from app.adapters.database.migrations import migrate
 from tests.support.postgrest import AUTHENTICATOR_PASSWORD, PRIVILEGES_SQL, ROLES_SQL
 
 TEMPLATE = "template_migrated"

@@ -10,9 +10,9 @@ import psycopg
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from app.adapters.store import Store
-from app.domain.batches import Account, Batch, Idle, Result
-from app.domain.guards import GuardLimits
+from app.domain.sending.batches import Account, Batch, Idle, Result
+from app.domain.sending.guards import GuardLimits
+from app.store import Store
 
 REGION = "us-east-1"
 Sql = psycopg.AsyncConnection[DictRow]

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from app.api.deps import Services
+from app.api.http.deps import Services
 from app.main import create_app, running
 from app.settings import Settings, load_settings
 from tests.support.waiting import eventually

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from app.adapters.store import Store
-from app.domain.backoff import Breaker
-from app.domain.batches import Account
+from app.domain.sending.backoff import Breaker
+from app.domain.sending.batches import Account
 from app.errors import DatabaseUnavailable, SesRefused, Unavailable
-from app.services.account import AccountMonitor
+from app.services.sending.account import AccountMonitor
+from app.store import Store
 from tests.support.factories import REGION, an_account
 
 Answer = Account | Exception

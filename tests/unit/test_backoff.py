@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.backoff import Breaker, backoff_seconds
+from app.domain.sending.backoff import Breaker, backoff_seconds
 
 APP = Path(__file__).parents[2] / "app"
 
@@ -33,7 +33,7 @@ def test_no_other_pause_grows_by_itself() -> None:
         and isinstance(node.op, ast.Pow | ast.LShift)
         and not isinstance(node.right, ast.Constant)
     ]
-    known = ("domain/backoff.py", "domain/charts.py")  # the scale of an axis
+    known = ("domain/sending/backoff.py", "domain/reports/charts.py")  # the scale of an axis
     assert [place for place in powers if not place.startswith(known)] == []
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain import blame
-from app.domain.blame import Blame, Verdict, alike
+from app.domain.sending import blame
+from app.domain.sending.blame import Blame, Verdict, alike
 
 WORDS = alike("MessageRejected", "No.")
 

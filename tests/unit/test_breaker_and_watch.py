@@ -13,19 +13,20 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.adapters.ses import Fence
-from app.adapters.store import MailoutContent, Store
-from app.domain.backoff import Breaker
-from app.domain.batches import Account, Batch, Recipient, Result
-from app.domain.mail import BulkEntry, Envelope, Mail
-from app.domain.render import Compiled
-from app.domain.ses_answers import Answer
+from app.adapters.aws.ses import Fence
+from app.domain.content.render import Compiled
+from app.domain.mailouts import MailoutContent
+from app.domain.sending.backoff import Breaker
+from app.domain.sending.batches import Account, Batch, Recipient, Result
+from app.domain.ses.answers import Answer
+from app.domain.ses.mail import BulkEntry, Envelope, Mail
 from app.domain.states import MailoutStatus
 from app.errors import DatabaseUnavailable, TemplateInvalid, Unavailable
-from app.metrics import Metrics
-from app.services.account import AccountMonitor
-from app.services.send_batch import SendBatch
-from app.services.stopping import Stopping
+from app.services.running.stopping import Stopping
+from app.services.sending.account import AccountMonitor
+from app.services.sending.send_batch import SendBatch
+from app.store import Store
+from app.telemetry.metrics import Metrics
 from tests.support.factories import REGION, an_account
 from tests.support.service import settings_for
 

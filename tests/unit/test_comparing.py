@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain import liquid
-from app.domain.comparing import number
-from app.domain.holes import RenderError
-from app.domain.render import Content, Footer, compile_content, template_variables
+from app.domain.content import liquid
+from app.domain.content.comparing import number
+from app.domain.content.holes import RenderError
+from app.domain.content.render import Content, Footer, compile_content, template_variables
 from app.errors import TemplateInvalid
 
 

@@ -10,13 +10,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from app.adapters.connection_string import (
+from app.adapters.database.connection_string import (
     FOREIGN_PARAMETERS,
     BadConnectionString,
     read_connection_string,
 )
-from app.adapters.migrations import status
-from app.adapters.postgres import PostgresDatabase
+from app.adapters.database.migrations import status
+from app.adapters.database.postgres import PostgresDatabase
 from app.errors import AppError
 from app.logs import Tame, secrets_of
 from app.runtime import direct_dsn

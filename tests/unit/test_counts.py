@@ -9,9 +9,9 @@ from typing import get_args
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.counts import Board
-from app.domain.ses_answers import Answer, Halt
-from app.metrics import CALL_RESULTS, Metrics, call_result
+from app.domain.ses.answers import Answer, Halt
+from app.telemetry.counts import Board
+from app.telemetry.metrics import CALL_RESULTS, Metrics, call_result
 
 ROLES = ("web", "work")
 
@@ -90,8 +90,8 @@ def test_threads_of_a_process_lose_no_count() -> None:
 def test_what_a_killed_process_has_counted_stays() -> None:
     script = """
 import os, signal
-from app.counts import Board
-from app.metrics import Metrics
+from app.telemetry.counts import Board
+from app.telemetry.metrics import Metrics
 board = Board(("web", "work"))
 for _ in range(3):
     if not (pid := os.fork()):

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.dashboard_pages import coded, pace, percent
-from app.domain.charts import Series, bars_over_time, step_labels
-from app.domain.progress import Progress, Rates
-from app.domain.remedies import remedy, without_addresses
-from app.services.memo import Memo
+from app.api.dashboard.pages import coded, pace, percent
+from app.domain.reports.charts import Series, bars_over_time, step_labels
+from app.domain.reports.progress import Progress, Rates
+from app.domain.reports.remedies import remedy, without_addresses
+from app.services.dashboard.memo import Memo
 
 START = datetime(2026, 11, 24, 22, 0, tzinfo=UTC)
 

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.ses import Fence
-from app.adapters.store import MailoutContent
-from app.domain.batches import Batch, Recipient, Result
-from app.domain.lanes import Lane, Mode
-from app.domain.mail import MAX_TEMPLATE_DATA, BulkEntry, Envelope, Mail
-from app.domain.render import Compiled
-from app.domain.ses_answers import Answer, entry_answer, refused_call
-from app.services.deliver import Deliver, Delivery, settle
-from app.services.prepare import Prepared, prepare
+from app.adapters.aws.ses import Fence
+from app.domain.content.render import Compiled
+from app.domain.mailouts import MailoutContent
+from app.domain.sending.batches import Batch, Recipient, Result
+from app.domain.sending.lanes import Lane, Mode
+from app.domain.ses.answers import Answer, entry_answer, refused_call
+from app.domain.ses.mail import MAX_TEMPLATE_DATA, BulkEntry, Envelope, Mail
+from app.services.sending.deliver import Deliver, Delivery, settle
+from app.services.sending.prepare import Prepared, prepare
 from tests.support.service import settings_for
 
 FENCE = Fence(60)

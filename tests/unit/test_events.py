@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.events import (
+from app.domain.ses.events import (
     DETAIL_MAX_CHARS,
     EVENT_TYPES,
     MalformedEvent,

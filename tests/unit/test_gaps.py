@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import assume, given
 
-from app.domain.render import Content, Footer, RenderError, compile_content, template_variables
+from app.domain.content.render import (
+    Content,
+    Footer,
+    RenderError,
+    compile_content,
+    template_variables,
+)
 from app.errors import TemplateInvalid
 from tests.unit.test_render_properties import quick, source, variables
 

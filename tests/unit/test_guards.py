@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.guards import Trip, parse_canary, pause_reason
+from app.domain.sending.guards import Trip, parse_canary, pause_reason
 from app.errors import InvalidRequest
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.services.health import sender_check, ses_check
+from app.services.watching.health import sender_check, ses_check
 from tests.support.factories import an_account
 
 

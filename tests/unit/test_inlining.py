@@ -13,7 +13,7 @@ import tinycss2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.css_properties import overlap
+from app.domain.css.properties import overlap
 from tests.unit.test_markup import mail
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.lanes import PROBE_SECONDS, Lanes
+from app.domain.sending.lanes import PROBE_SECONDS, Lanes
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.link_liquid import LinkError, meant
-from app.domain.render import Content, Footer, Rendered, compile_content, template_variables
+from app.domain.content.link_liquid import LinkError, meant
+from app.domain.content.render import Content, Footer, Rendered, compile_content, template_variables
 from app.errors import TemplateInvalid
 from tests.unit.test_render_properties import quick
 

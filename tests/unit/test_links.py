@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.links import is_local, lead_nowhere, links_of, to_ask
-from app.domain.words import duration, plural
+from app.domain.content.links import is_local, lead_nowhere, links_of, to_ask
+from app.domain.reports.words import duration, plural
 
 
 def test_links_and_pictures_once_in_order() -> None:

@@ -9,7 +9,8 @@ from botocore.validate import ParamValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.mail import (
+from app.domain.content.render import Content, Footer, compile_content
+from app.domain.ses.mail import (
     MAX_CALL_BYTES,
     MAX_TEMPLATE_DATA,
     BulkEntry,
@@ -22,7 +23,6 @@ from app.domain.mail import (
     make_envelope,
     split_by_size,
 )
-from app.domain.render import Content, Footer, compile_content
 
 
 def mail(values: dict[str, str]) -> Mail:

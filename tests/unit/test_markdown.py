@@ -9,8 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from app.domain import markdown
-from app.domain.masking import Masks
+from app.domain.content import markdown
+from app.domain.content.masking import Masks
 from tests.unit.test_render_properties import quick
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.masking import Masks
-from app.domain.render import Content, Footer, Rendered, compile_content, template_variables
+from app.domain.content.masking import Masks
+from app.domain.content.render import Content, Footer, Rendered, compile_content, template_variables
 from app.errors import TemplateInvalid
 
 FOOTER = Footer("Example Org", "1 Example Street\n12345 Town")

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from app.adapters.store import Store
-from app.counts import Board
-from app.metrics import Metrics
-from app.services.database_gauges import DatabaseGauges
+from app.store import Store
+from app.telemetry.counts import Board
+from app.telemetry.database_gauges import DatabaseGauges
+from app.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).parent.parent.parent
 OPS = ROOT / "ops"

@@ -17,8 +17,8 @@ import typer
 import yaml  # type: ignore[import-untyped]
 from fastapi.routing import APIRoute
 
-from app import cli
 from app.api import health, mailouts, metrics, preflight, ses_events, subscribers, unsubscribe
+from app.cli import main as cli
 
 ROOT = Path(__file__).parent.parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
@@ -203,11 +203,11 @@ def test_the_policy_in_the_readme_allows_what_the_program_calls() -> None:
     for statement in policy["Statement"]:
         actions = statement["Action"]
         allowed |= {actions} if isinstance(actions, str) else set(actions)
-    ses = read("app/adapters/ses.py")
+    ses = read("app/adapters/aws/ses.py")
     operations = set(re.findall(r'_client\.(\w+)\(|_look_up\(\s*"(\w+)"', ses))
     called = {f"ses:{camel(direct or looked_up)}" for direct, looked_up in operations}
     sns = {"ConfirmSubscription", "ListSubscriptionsByTopic", "GetSubscriptionAttributes"}
-    source = read("app/adapters/sns.py") + read("app/adapters/sns_topics.py")
+    source = read("app/adapters/aws/sns.py") + read("app/adapters/aws/topics.py")
     assert all(snake(action) in source for action in sns)
     assert allowed == called | {"ses:SendBulkTemplatedEmail"} | {f"sns:{name}" for name in sns}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.errors import TemplateInvalid
-from app.services.prepare import require_fitting
+from app.services.sending.prepare import require_fitting
 from tests.support.service import settings_for
 
 HALF = 500_000

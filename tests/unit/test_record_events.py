@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from app.adapters.store import Store
-from app.domain.guards import GuardLimits
+from app.domain.sending.guards import GuardLimits
 from app.errors import DatabaseError, DatabaseUnavailable, Unavailable
-from app.metrics import Metrics
-from app.services.record_events import RecordEvents
+from app.services.watching.record_events import RecordEvents
+from app.store import Store
+from app.telemetry.metrics import Metrics
 
 
 class Recorder(Store):
@@ -144,7 +144,7 @@ async def test_the_writer_starts_again_after_a_quiet_time() -> None:
 
 
 async def test_too_many_waiting_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.services.record_events.MAX_WAITING", 2)
+    monkeypatch.setattr("app.services.watching.record_events.MAX_WAITING", 2)
     store = Recorder()
     store.release.clear()
     record = RecordEvents(store)

@@ -11,16 +11,17 @@ from uuid import UUID, uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from app.adapters.ses import Fence
-from app.adapters.store import MailoutContent, Store, Transition
-from app.domain.batches import Batch, Recipient, Result
-from app.domain.mail import BulkEntry
-from app.domain.ses_answers import Answer, refused_call
+from app.adapters.aws.ses import Fence
+from app.domain.mailouts import MailoutContent, Transition
+from app.domain.sending.batches import Batch, Recipient, Result
+from app.domain.ses.answers import Answer, refused_call
+from app.domain.ses.mail import BulkEntry
 from app.domain.states import MailoutStatus, PauseCode
 from app.errors import DatabaseError, DatabaseUnavailable, UnreadableAnswer
-from app.metrics import Metrics
-from app.services.send_batch import RECORD_TRIES, SendBatch
-from app.services.stopping import Stopping
+from app.services.running.stopping import Stopping
+from app.services.sending.send_batch import RECORD_TRIES, SendBatch
+from app.store import Store
+from app.telemetry.metrics import Metrics
 from tests.support.service import settings_for
 
 AWAY = DatabaseUnavailable("away")

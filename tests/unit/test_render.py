@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.render import (
+from app.domain.content.render import (
     Compiled,
     Content,
     Footer,

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from liquid import Environment
 
-from app.domain import liquid
-from app.domain.holes import Part
-from app.domain.render import (
+from app.domain.content import liquid
+from app.domain.content.holes import Part
+from app.domain.content.render import (
     Content,
     Footer,
     RenderError,

@@ -9,14 +9,14 @@ from uuid import UUID
 
 import pytest
 
-from app.adapters.store import Store
-from app.domain.backoff import Breaker
+from app.domain.sending.backoff import Breaker
 from app.errors import DatabaseUnavailable
-from app.metrics import Metrics
-from app.services.account import AccountMonitor
-from app.services.loops import Loops, Trouble
-from app.services.sender import Sender
-from app.services.sender_report import LASTING_SECONDS, REPEAT_SECONDS, SenderReport
+from app.services.running.loops import Loops, Trouble
+from app.services.sending.account import AccountMonitor
+from app.services.sending.sender import Sender
+from app.services.sending.sender_report import LASTING_SECONDS, REPEAT_SECONDS, SenderReport
+from app.store import Store
+from app.telemetry.metrics import Metrics
 
 WAITS = Trouble("dispatch", "The disk is full", is_fault=False, is_vital=True)
 FAULT = Trouble("dispatch", "A fault of ours", is_fault=True, is_vital=True)

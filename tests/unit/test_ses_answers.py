@@ -5,7 +5,7 @@ from __future__ import annotations
 import botocore.session
 import pytest
 
-from app.domain.ses_answers import (
+from app.domain.ses.answers import (
     NOT_SES,
     Answer,
     entry_answer,
@@ -13,7 +13,7 @@ from app.domain.ses_answers import (
     shared_refusal,
     unless_sender_unverified,
 )
-from app.services.deliver import settle
+from app.services.sending.deliver import settle
 
 MODEL = botocore.session.get_session().get_service_model("sesv2")
 STATUSES = MODEL.shape_for("BulkEmailStatus").metadata["enum"]

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 from starlette.requests import Request
 
-from app.api.session import Sessions, from_own_page
+from app.api.dashboard.session import Sessions, from_own_page
 from app.domain.attempts import MAX_CLIENTS, Attempts
 
 SECRET = "s" * 40

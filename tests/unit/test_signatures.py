@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.adapters.signatures import signatures
+from app.adapters.database.signatures import signatures
 
 
 @pytest.mark.parametrize(

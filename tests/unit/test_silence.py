@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from app.adapters import silence
-from app.adapters.silence import Silence
+from app.adapters.database import silence
+from app.adapters.database.silence import Silence
 from app.errors import DatabaseUnavailable
 
 

@@ -13,8 +13,8 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from app.adapters.sns import ConfirmationRefused, SnsConfirmer, SubscriptionNotConfirmed
-from app.domain.sns_message import ForbiddenSource, MalformedSnsMessage, SnsMessage
+from app.adapters.aws.sns import ConfirmationRefused, SnsConfirmer, SubscriptionNotConfirmed
+from app.domain.ses.sns_message import ForbiddenSource, MalformedSnsMessage, SnsMessage
 from tests.support.sns import CERTIFICATE_URL, TIMESTAMP, TOPIC_ARN
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.sns_message import (
+from app.domain.ses.sns_message import (
     BadSignature,
     ForbiddenSource,
     MalformedSnsMessage,

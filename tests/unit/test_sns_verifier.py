@@ -15,14 +15,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from app.adapters.sns import (
+from app.adapters.aws.sns import (
     CACHED_CERTIFICATES,
     CERTIFICATE_MAX_BYTES,
     FETCHES_PER_MINUTE,
     CertificateUnavailable,
     SnsVerifier,
 )
-from app.domain.sns_message import (
+from app.domain.ses.sns_message import (
     BadSignature,
     ForbiddenSource,
     SnsMessage,

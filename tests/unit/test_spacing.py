@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.render import Content, Footer, compile_content, template_variables
+from app.domain.content.render import Content, Footer, compile_content, template_variables
 from tests.unit.test_render_properties import quick
 
 

@@ -8,12 +8,12 @@ import sys
 
 SETUP = """
 import os, signal, sys, time
-from app import supervisor
-from app.counts import Board
+from app.processes import supervisor
+from app.telemetry.counts import Board
 from app.errors import ConfigurationError
 from app.logs import configure_logging
 from app.settings import load_settings
-from app.supervisor import Chore, Role, Supervisor
+from app.processes.supervisor import Chore, Role, Supervisor
 
 configure_logging(load_settings(None))
 supervisor.backoff_seconds = lambda failures, chance, cap: min(cap, 0.01 * failures)
@@ -155,7 +155,7 @@ run(work, chore=Chore(0.01, lambda: os.write(1, b"chore\\n")))
 
 def test_the_program_has_no_thread_before_its_processes_are_started() -> None:
     """A thread's locks would be copied as they happen to be, and never be released."""
-    script = "import os, app.server; print(len(os.listdir('/proc/self/task')))"
+    script = "import os, app.processes.server; print(len(os.listdir('/proc/self/task')))"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )

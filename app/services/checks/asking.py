@@ -12,10 +12,10 @@ from typing import Any, Protocol, TypeVar
 import httpx
 from botocore.exceptions import BotoCoreError
 
-from app.adapters.ses import SesSender, sns_client
-from app.adapters.sns_topics import SnsTopics, Subscription
+from app.adapters.aws.ses import SesSender, sns_client
+from app.adapters.aws.topics import SnsTopics, Subscription
 from app.adapters.web import Web, web_client
-from app.domain.batches import Account
+from app.domain.sending.batches import Account
 from app.errors import Unavailable
 from app.settings import Settings
 

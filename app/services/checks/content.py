@@ -7,17 +7,18 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from app.adapters.store import Mailout, Store
-from app.domain.batches import Batch, Recipient, Result
-from app.domain.findings import Finding
-from app.domain.links import lead_nowhere, links_of
-from app.domain.rehearsal import GMAIL_CLIP_BYTES, Rehearsal
-from app.domain.render import Rendered
-from app.domain.words import duration, plural
-from app.services.dry_run import rehearse
-from app.services.prepare import MailBuilder, Prepared
-from app.services.send_warnings import check_tested
+from app.domain.content.links import lead_nowhere, links_of
+from app.domain.content.render import Rendered
+from app.domain.mailouts import Mailout
+from app.domain.reports.findings import Finding
+from app.domain.reports.rehearsal import GMAIL_CLIP_BYTES, Rehearsal
+from app.domain.reports.words import duration, plural
+from app.domain.sending.batches import Batch, Recipient, Result
+from app.services.sending.prepare import MailBuilder, Prepared
+from app.services.starting.dry_run import rehearse
+from app.services.starting.send_warnings import check_tested
 from app.settings import Settings
+from app.store import Store
 
 SAMPLE = 500
 """Subscribers that are rendered when no dry run of this content has rendered all."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from app.domain.findings import Finding
-from app.domain.words import plural
+from app.domain.reports.findings import Finding
+from app.domain.reports.words import plural
 
 # pg_settings.source, and how to take the setting back there.
 _WHERE = {

@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-from app.adapters.sns_topics import Subscription
-from app.domain.findings import Finding
+from app.adapters.aws.topics import Subscription
+from app.domain.reports.findings import Finding
 from app.errors import Unavailable
 from app.services.checks.asking import Outside, SesAccount, ask, remedy_for
 from app.settings import Settings

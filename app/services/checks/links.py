@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 
 from app.adapters.web import Web, WebAnswer
-from app.domain.findings import Finding
-from app.domain.words import plural
+from app.domain.reports.findings import Finding
+from app.domain.reports.words import plural
 
 MAX_LINKS = 50
 AT_ONCE = 5

@@ -14,8 +14,8 @@ from uuid import UUID
 import httpx
 
 from app.adapters.web import explain
-from app.domain.findings import Finding
-from app.domain.links import is_local
+from app.domain.content.links import is_local
+from app.domain.reports.findings import Finding
 from app.domain.tokens import UnsubscribeTokens
 from app.settings import Settings
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
-from app.domain.batches import Account
-from app.domain.findings import Finding
+from app.domain.reports.findings import Finding
+from app.domain.sending.batches import Account
 from app.errors import Unavailable
 from app.services.checks.asking import Outside, SesAccount, ask, remedy_for
 from app.services.checks.events import check_events

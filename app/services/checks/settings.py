@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from app.domain.findings import Finding
-from app.domain.links import is_local
+from app.domain.content.links import is_local
+from app.domain.reports.findings import Finding
 from app.domain.tokens import InvalidToken, UnsubscribeTokens
 from app.settings import LOCAL_HOSTS, Settings
 

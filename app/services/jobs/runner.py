@@ -18,11 +18,11 @@ from typing import Any
 
 import structlog
 
-from app.adapters.job_store import JobStore
-from app.domain.backoff import backoff_seconds
 from app.domain.jobs import Job, JobOutcome
+from app.domain.sending.backoff import backoff_seconds
 from app.errors import AppError, Unavailable
-from app.services.loops import Loops
+from app.services.running.loops import Loops
+from app.store.jobs import JobStore
 
 log = structlog.get_logger(__name__)
 

@@ -1,0 +1,253 @@
+"""Amazon SNS: is a message genuine, and the answer to a subscription's confirmation.
+
+The certificate is the only address of a message that is ever fetched; subscriptions are
+confirmed through SNS's API.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import httpx
+from botocore.exceptions import BotoCoreError, ClientError
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from app.domain.ses.sns_message import (
+    BadSignature,
+    ForbiddenSource,
+    MalformedSnsMessage,
+    SnsMessage,
+    check_certificate_url,
+    string_to_sign,
+    topic_region,
+)
+from app.errors import AppError, Unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+
+FETCH_TIMEOUT_SECONDS = 5.0  # SNS itself waits 15 s for our answer
+CERTIFICATE_MAX_BYTES = 64 * 1024  # real ones have about 2 KB
+CACHED_CERTIFICATES = 16  # SNS uses one or two per region
+FETCHES_PER_MINUTE = 10  # of unknown addresses: a flood of invented ones must not become ours
+
+# The hash of each SignatureVersion; SNS knows no other.
+_HASHES: dict[str, hashes.HashAlgorithm] = {
+    "1": hashes.SHA1(),  # noqa: S303  the version that SNS uses unless the topic says 2
+    "2": hashes.SHA256(),
+}
+
+
+class CertificateUnavailable(Unavailable):
+    """The signing certificate can't be had now, so nothing is known of the message."""
+
+    code, title = "certificate_unavailable", "The signing certificate can't be fetched"
+
+
+class SubscriptionNotConfirmed(Unavailable):
+    """SNS couldn't be asked, or doesn't let us: after the remedy a repeated try may succeed."""
+
+    code, title = "subscription_not_confirmed", "The subscription could not be confirmed"
+
+
+class ConfirmationRefused(AppError):
+    """SNS refuses the token for good: it is two days old, or was never one."""
+
+    status, code, title = 400, "confirmation_refused", "SNS refused the confirmation"
+
+
+class SnsVerifier:
+    """Says whether a message is from one of our topics and signed by SNS."""
+
+    def __init__(
+        self,
+        *,
+        allowed_topic_arns: frozenset[str],
+        sandbox_endpoint: str | None,
+        http: httpx.AsyncClient,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """sandbox_endpoint: AWS_ENDPOINT_URL_SNS. now: judges a certificate's dates (aware)."""
+        self._allowed_topic_arns = allowed_topic_arns
+        self._sandbox_endpoint = sandbox_endpoint
+        self._now = now
+        self._certificates = _Certificates(http, monotonic)
+
+    def require_allowed(self, topic_arn: str) -> None:
+        """Raises ForbiddenSource for a topic that isn't ours."""
+        if topic_arn not in self._allowed_topic_arns:
+            raise ForbiddenSource(
+                "This topic is not in SNS_ALLOWED_TOPIC_ARNS. Add its ARN there if it is yours."
+            )
+
+    async def verify(self, message: SnsMessage) -> None:
+        """Return when the message is genuine and from an allowed topic.
+
+        A genuine signature only proves that some topic sent it; the list of topics makes it ours.
+        Raises ForbiddenSource (topic, address of the certificate), BadSignature, and
+        CertificateUnavailable, after which SNS should come again. What can be refused without
+        fetching anything is refused first.
+        """
+        self.require_allowed(message.topic_arn)
+        algorithm = _HASHES.get(message.signature_version)
+        if algorithm is None:
+            raise BadSignature("SignatureVersion is neither 1 nor 2.")
+        signed = string_to_sign(message)
+        try:
+            signature = base64.b64decode(message.signature, validate=True)
+        except (binascii.Error, ValueError) as exc:  # ValueError: other than ASCII
+            raise BadSignature("Signature is not base64.") from exc
+        check_certificate_url(message.signing_cert_url, message.topic_arn, self._sandbox_endpoint)
+        certificate = await self._certificates.get(message.signing_cert_url)
+        if not certificate.not_valid_before_utc <= self._now() <= certificate.not_valid_after_utc:
+            raise BadSignature("The signing certificate is not valid today.")
+        key = certificate.public_key()
+        if not isinstance(key, rsa.RSAPublicKey):
+            raise BadSignature("The signing certificate holds no RSA key.")
+        try:
+            key.verify(signature, signed, padding.PKCS1v15(), algorithm)
+        except InvalidSignature as exc:
+            raise BadSignature from exc
+
+
+class _Certificates:
+    """Certificates by address: fetched once, kept a few, fetched at a bounded pace."""
+
+    def __init__(self, http: httpx.AsyncClient, monotonic: Callable[[], float]) -> None:
+        self._http = http
+        self._monotonic = monotonic
+        self._kept: OrderedDict[str, x509.Certificate] = OrderedDict()
+        self._under_way: dict[str, asyncio.Task[x509.Certificate]] = {}
+        self._fetched_at: deque[float] = deque(maxlen=FETCHES_PER_MINUTE)
+
+    async def get(self, url: str) -> x509.Certificate:
+        if (kept := self._kept.get(url)) is not None:
+            self._kept.move_to_end(url)
+            return kept
+        task = self._under_way.get(url)
+        if task is None:
+            self._take_turn()
+            task = asyncio.create_task(self._fetch(url))
+            self._under_way[url] = task
+            task.add_done_callback(lambda done: self._settle(url, done))
+        # Shielded: the request that began the fetch may go away while others wait for it.
+        return await asyncio.shield(task)
+
+    def _take_turn(self) -> None:
+        now = self._monotonic()
+        full = len(self._fetched_at) == FETCHES_PER_MINUTE
+        if full and now - self._fetched_at[0] < 60:
+            raise CertificateUnavailable("Too many unknown certificates were asked for.")
+        self._fetched_at.append(now)
+
+    def _settle(self, url: str, done: asyncio.Task[x509.Certificate]) -> None:
+        del self._under_way[url]
+        # Asking for the exception also keeps asyncio quiet when every waiter has gone away.
+        if done.cancelled() or done.exception() is not None:
+            return
+        self._kept[url] = done.result()
+        if len(self._kept) > CACHED_CERTIFICATES:
+            self._kept.popitem(last=False)
+
+    async def _fetch(self, url: str) -> x509.Certificate:
+        try:
+            async with asyncio.timeout(FETCH_TIMEOUT_SECONDS):
+                pem = await self._download(url)
+        except (httpx.HTTPError, TimeoutError) as exc:
+            raise CertificateUnavailable("The signing certificate can't be fetched now.") from exc
+        try:
+            certificate = x509.load_pem_x509_certificate(pem)
+            certificate.public_key()  # read only when asked for: an odd one shows itself here
+        except (ValueError, UnsupportedAlgorithm) as exc:
+            raise CertificateUnavailable("The certificate's address holds none.") from exc
+        return certificate
+
+    async def _download(self, url: str) -> bytes:
+        plain = {"Accept-Encoding": "identity"}
+        async with self._http.stream("GET", url, headers=plain, follow_redirects=False) as answer:
+            if answer.has_redirect_location:
+                raise ForbiddenSource("The certificate's address leads to another one.")
+            answer.raise_for_status()
+            # A few packed bytes may unpack to gigabytes before anybody counts them.
+            if "content-encoding" in answer.headers:
+                raise CertificateUnavailable("The certificate came packed, though we asked not to.")
+            pem = b""
+            async for chunk in answer.aiter_bytes():
+                pem += chunk
+                if len(pem) > CERTIFICATE_MAX_BYTES:
+                    raise CertificateUnavailable(
+                        "What is at the certificate's address is too large."
+                    )
+            return pem
+
+
+class SnsConfirmer:
+    """Confirms subscriptions of our topics through SNS's API."""
+
+    def __init__(self, client_factory: Callable[[str], SNSClient]) -> None:
+        """client_factory: makes the client of a region, with retries and endpoint set."""
+        self._client_factory = client_factory
+        self._clients: dict[str, SNSClient] = {}
+        self._lock = threading.Lock()  # boto3 clients may be shared by threads, not built in two
+
+    async def confirm(self, message: SnsMessage) -> str:
+        """Confirm the subscription that a verified message offers; gives the subscription's ARN.
+
+        Confirming twice is harmless. Raises MalformedSnsMessage when the message carries no
+        token, ConfirmationRefused when SNS refuses it, SubscriptionNotConfirmed when SNS can't be
+        asked or our credentials don't suffice.
+        """
+        if message.token is None:
+            raise MalformedSnsMessage("The message carries no Token to confirm with.")
+        region = topic_region(message.topic_arn)
+        return await asyncio.to_thread(self._confirm, region, message.topic_arn, message.token)
+
+    def _confirm(self, region: str, topic_arn: str, token: str) -> str:
+        try:
+            # AuthenticateOnUnsubscribe: each notification carries an unsigned UnsubscribeURL.
+            # With this, whoever gets hold of one (a log, a proxy) can't cut us off from events.
+            confirmed = self._client(region).confirm_subscription(
+                TopicArn=topic_arn, Token=token, AuthenticateOnUnsubscribe="true"
+            )
+        except ClientError as exc:
+            raise _translated(exc) from exc
+        except BotoCoreError as exc:
+            raise SubscriptionNotConfirmed(
+                f"SNS can't be reached ({type(exc).__name__}). Check the AWS credentials and the "
+                "network, then request the confirmation again."
+            ) from exc
+        return confirmed["SubscriptionArn"]
+
+    def _client(self, region: str) -> SNSClient:
+        with self._lock:
+            if region not in self._clients:
+                self._clients[region] = self._client_factory(region)
+            return self._clients[region]
+
+
+def _translated(error: ClientError) -> AppError:
+    """https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html#API_ConfirmSubscription_Errors"""
+    code = error.response["Error"]["Code"]
+    if code in ("InvalidParameter", "NotFound"):
+        return ConfirmationRefused(
+            f"SNS refused the token ({code}). Tokens work for two days: request the confirmation "
+            "again in the SNS console."
+        )
+    remedy = (
+        "Allow sns:ConfirmSubscription to the AWS credentials in use, then request"
+        if code in ("AuthorizationError", "AccessDenied")
+        else "Request"
+    )
+    return SubscriptionNotConfirmed(f"SNS answered {code}. {remedy} the confirmation again.")

@@ -1,0 +1,188 @@
+"""Who may use the dashboard: signing in and out, forms of its own pages, and problems as pages."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import structlog
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse
+from fastapi.routing import APIRoute
+
+from app.api.dashboard.pages import page
+from app.api.dashboard.session import (
+    COOKIE,
+    PATH,
+    Session,
+    forget_cookie,
+    from_own_page,
+    set_cookie,
+)
+from app.api.http.deps import Services, ServicesDep, limited_body
+from app.domain.reports.words import duration
+from app.errors import AppError, InvalidRequest, NotFound, Unavailable
+
+log = structlog.get_logger(__name__)
+
+HOME = PATH
+MAX_FORM_BYTES = 10_000
+PAGE_SECONDS = 8.0
+"""How long a page may take to make."""
+
+
+class SignInNeeded(AppError):
+    status, code, title = 401, "sign_in_needed", "Sign in first"
+
+
+class FormRefused(AppError):
+    status, code, title = 403, "form_refused", "This form can't be taken"
+
+
+class Page(APIRoute):
+    """Problems as pages, not as problem+json."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            try:
+                async with asyncio.timeout(PAGE_SECONDS if request.method == "GET" else None):
+                    return await handle(request)
+            except TimeoutError:
+                return _error_page(request, Unavailable("The database didn't answer in time."))
+            except SignInNeeded:
+                # A form's own address has no page to come back to.
+                back = request.url.path if request.method == "GET" else HOME
+                return RedirectResponse(f"{HOME}/login?{urlencode({'next': back})}", 303)
+            except RequestValidationError:
+                return _error_page(request, NotFound())
+            except AppError as error:
+                return _error_page(request, error)
+
+        return handler
+
+
+def _error_page(request: Request, error: AppError) -> Response:
+    if error.status == 500:
+        log.error("request_failed", code=error.code, exc_info=error)
+    elif error.status == 503:
+        log.warning("request_unavailable", code=error.code, error=error.detail)
+    again = error.status == 503 and request.method == "GET"
+    return page(
+        "error.html",
+        error.status,
+        title=error.title,
+        detail=(
+            "Sending is not disturbed by this page; try again in a moment."
+            if error.status in {500, 503}
+            else error.detail
+        ),
+        back=str(request.url.path) if again else HOME,
+        back_words="Try again" if again else "To the mailouts",
+    )
+
+
+async def require_session(request: Request, services: ServicesDep) -> Session:
+    session = await services.sessions.find(request.cookies.get(COOKIE))
+    if session is None:
+        raise SignInNeeded
+    return session
+
+
+SignedIn = Annotated[Session, Depends(require_session)]
+
+
+def _secure(services: Services) -> bool:
+    return urlsplit(services.settings.app_base_url).scheme == "https"
+
+
+async def _form(request: Request, services: Services) -> dict[str, list[str]]:
+    """The fields of a form of our own pages. Raises FormRefused for any other."""
+    if not from_own_page(request, services.settings.app_base_url):
+        raise FormRefused(
+            "It didn't come from this service's own pages. Open the dashboard by the address in "
+            "APP_BASE_URL and try again."
+        )
+    try:
+        return parse_qs((await limited_body(request, MAX_FORM_BYTES)).decode(), max_num_fields=20)
+    except ValueError as exc:
+        raise InvalidRequest("The form is damaged.") from exc
+
+
+async def own_form(
+    request: Request, services: ServicesDep, session: SignedIn
+) -> dict[str, list[str]]:
+    """A form of this very session."""
+    form = await _form(request, services)
+    if not session.owns_form(form.get("form_token", [""])[0]):
+        raise FormRefused("It belongs to another session. Go back, reload the page and try again.")
+    return form
+
+
+OwnForm = Annotated[dict[str, list[str]], Depends(own_form)]
+
+
+router = APIRouter(prefix=HOME, route_class=Page, include_in_schema=False)
+
+
+@router.get("/login")
+async def show_login(
+    services: ServicesDep, next_page: Annotated[str, Query(alias="next")] = HOME
+) -> Response:
+    return _login(services, next_page)
+
+
+@router.post("/login")
+async def sign_in(request: Request, services: ServicesDep) -> Response:
+    form = await _form(request, services)
+    next_page = form.get("next", [HOME])[0]
+    client = request.client.host if request.client else ""
+    attempts, now = services.sessions.attempts, time.monotonic()
+    if wait := attempts.wait(client, now):
+        answer = _login(
+            services,
+            next_page,
+            f"Too many tries. Wait {duration(wait).removeprefix('about ')}.",
+            429,
+        )
+        answer.headers["Retry-After"] = str(int(wait) + 1)
+        return answer
+    cookie = services.sessions.sign_in(form.get("secret", [""])[0].strip())
+    if cookie is None:
+        attempts.failed(client, now)
+        log.warning("dashboard_sign_in_refused")
+        return _login(services, next_page, "That is not the shared secret.", 401)
+    log.info("dashboard_signed_in")
+    answer = RedirectResponse(_own_path(next_page), 303)
+    set_cookie(answer, cookie, secure=_secure(services))
+    return answer
+
+
+@router.post("/logout")
+async def sign_out(services: ServicesDep, session: SignedIn, _form: OwnForm) -> Response:
+    await services.sessions.end(session)
+    log.info("dashboard_signed_out")
+    answer = RedirectResponse(f"{HOME}/login", 303)
+    forget_cookie(answer, secure=_secure(services))
+    return answer
+
+
+def _login(services: Services, next_page: str, problem: str = "", status: int = 200) -> Response:
+    return page(
+        "login.html",
+        status,
+        org_name=services.settings.org_name,
+        next=_own_path(next_page),
+        problem=problem,
+    )
+
+
+def _own_path(path: str) -> str:
+    """`path` when it leads to a page of the dashboard, else the first page."""
+    inside = path == HOME or path.startswith((f"{HOME}/", f"{HOME}?"))
+    return path if inside and "\\" not in path and path.isprintable() else HOME

@@ -1,0 +1,275 @@
+"""`/dashboard`: pages for people. What happens, and pause, resume, cancel and resend.
+
+Steering goes the same ways as the API's endpoints (api/mailouts.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import RedirectResponse
+
+from app.api import mailouts as api
+from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
+from app.api.dashboard.pages import asset, page
+from app.api.dashboard.session import Session
+from app.api.http.deps import Services, ServicesDep
+from app.domain.reports.words import plural
+from app.domain.states import MAILOUT_STATUSES, MailoutStatus
+from app.errors import InvalidRequest, NotFound, TransitionNotAllowed
+from app.services.dashboard.views import ACTIVE, MailoutView
+
+log = structlog.get_logger(__name__)
+
+LIVE_SECONDS, IDLE_SECONDS = 2, 10
+"""How often a page asks for news, while something is sent and else."""
+
+
+router = APIRouter(prefix=HOME, route_class=Page, include_in_schema=False)
+
+
+@router.get("/assets/{name}")
+async def show_asset(name: str) -> Response:
+    found = asset(name)
+    if found is None:
+        raise NotFound
+    return found
+
+
+# Looking
+
+
+def _page(services: Services, session: Session, template: str, **context: Any) -> Response:
+    return page(template, org_name=services.settings.org_name, session=session, **context)
+
+
+@router.get("")
+async def show_mailouts(
+    services: ServicesDep,
+    session: SignedIn,
+    status: MailoutStatus | None = None,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> Response:
+    views, more = await services.dashboard.mailouts(status, api.created_before(cursor))
+    last = views[-1].mailout if more else None
+    running = any(view.mailout["status"] in ACTIVE or _counting(view) for view in views)
+    sending = sum(view.mailout["status"] == "sending" for view in views)
+    return _page(
+        services,
+        session,
+        "mailouts.html",
+        section="mailouts",
+        views=views,
+        chosen=status,
+        statuses=MAILOUT_STATUSES,
+        active=ACTIVE,
+        older=cursor is not None,
+        next=api.encode_cursor(last["created_at"], last["id"]) if last else None,
+        live_seconds=LIVE_SECONDS if running else IDLE_SECONDS,
+        spoken=f"{plural(sending, 'mailout')} being sent",
+    )
+
+
+def _counting(view: MailoutView) -> bool:
+    return view.outcomes is None and view.mailout["started_at"] is not None
+
+
+_NOTICES = {
+    "pause": "Paused. Calls under way are still recorded.",
+    "resume": "It goes on.",
+    "cancel": "Cancelled. Nobody else is mailed.",
+    "resend": "Sending again to those who were missed.",
+    "late": "Nothing was changed: its state was no longer the one you saw.",
+    "nobody": "Nothing was sent: everyone you chose is unknown for less than 20 minutes.",
+}
+
+
+@router.get("/mailouts/{mailout_id}")
+async def show_mailout(
+    mailout_id: UUID, services: ServicesDep, session: SignedIn, notice: str = ""
+) -> Response:
+    view = await services.dashboard.mailout(mailout_id)
+    settings = services.settings
+    return _page(
+        services,
+        session,
+        "mailout.html",
+        section="mailouts",
+        here=f"{HOME}/mailouts/{mailout_id}",
+        view=view,
+        timeline=await services.dashboard.timeline(view),
+        actions=_actions(view),
+        active=ACTIVE,
+        bounce_pause=settings.bounce_rate_pause,
+        complaint_pause=settings.complaint_rate_pause,
+        notice=_NOTICES.get(notice),
+        live_seconds=LIVE_SECONDS if view.mailout["status"] in ACTIVE else IDLE_SECONDS,
+        spoken=_spoken(view),
+    )
+
+
+def _spoken(view: MailoutView) -> str:
+    """What a screen reader says when it changes: in tenths, not with every recipient."""
+    status = view.mailout["status"]
+    if view.outcomes is None or status not in ACTIVE:
+        return f"Mailout {status}"
+    tenths = int(10 * view.outcomes.progress.share(view.outcomes.progress.settled))
+    return f"Mailout {status}, {tenths * 10} percent done"
+
+
+@router.get("/account")
+async def show_account(services: ServicesDep, session: SignedIn) -> Response:
+    view = await services.dashboard.account()
+    return _page(
+        services,
+        session,
+        "account.html",
+        section="account",
+        here=f"{HOME}/account",
+        view=view,
+        findings=view.findings,
+        live_seconds=LIVE_SECONDS,
+        spoken=""
+        if all(finding.level == "ok" for finding in view.findings)
+        else "There are warnings",
+    )
+
+
+# Steering
+
+
+@dataclass(frozen=True)
+class Action:
+    """name: in the address. question, effect: what is asked before it is done."""
+
+    name: str
+    label: str
+    question: str
+    effect: str
+    states: frozenset[str]
+    do: Callable[[UUID, Services], Awaitable[dict[str, Any]]] | None = None
+    danger: bool = False
+
+
+ACTIONS = {
+    action.name: action
+    for action in (
+        Action(
+            "resume",
+            "Resume",
+            "Resume this mailout?",
+            "It goes on with those who are waiting. Bounces and complaints are judged anew from "
+            "now on.",
+            frozenset({"paused"}),
+            api.resume,
+        ),
+        Action(
+            "pause",
+            "Pause",
+            "Pause this mailout?",
+            "No new mail leaves from now on; calls under way are still recorded. You can resume "
+            "it at any time.",
+            frozenset({"sending"}),
+            api.pause,
+        ),
+        Action(
+            "resend",
+            "Resend",
+            "Send again to those who were missed?",
+            "Nobody is mailed who got it, as far as it is known.",
+            frozenset({"sent", "failed"}),
+        ),
+        Action(
+            "cancel",
+            "Cancel mailout",
+            "Cancel this mailout?",
+            "Those who are waiting never get it. This can't be undone.",
+            frozenset({"ready", "sending", "paused"}),
+            api.cancel,
+            danger=True,
+        ),
+    )
+}
+
+
+def _actions(view: MailoutView) -> list[Action]:
+    missed = view.outcomes.progress.missed if view.outcomes else 0
+    return [
+        action
+        for action in ACTIONS.values()
+        if view.mailout["status"] in action.states and (action.name != "resend" or missed)
+    ]
+
+
+def _action(name: str) -> Action:
+    if name not in ACTIONS:
+        raise NotFound
+    return ACTIONS[name]
+
+
+@router.post("/mailouts/{mailout_id}/preflight")
+async def check(
+    mailout_id: UUID, services: ServicesDep, session: SignedIn, form: OwnForm
+) -> Response:
+    """The same report as the API's."""
+    view = await services.dashboard.mailout(mailout_id)
+    return _page(
+        services,
+        session,
+        "preflight.html",
+        section="mailouts",
+        mailout=view.mailout,
+        report=await services.preflight(mailout_id, links="links" in form),
+    )
+
+
+@router.get("/mailouts/{mailout_id}/{name}")
+async def ask(mailout_id: UUID, name: str, services: ServicesDep, session: SignedIn) -> Response:
+    """What would happen, with the figures of now."""
+    action = _action(name)
+    view = await services.dashboard.mailout(mailout_id)
+    if action not in _actions(view):
+        return _back(mailout_id, "late")
+    return _page(
+        services,
+        session,
+        "confirm.html",
+        section="mailouts",
+        view=view,
+        action=action,
+    )
+
+
+@router.post("/mailouts/{mailout_id}/{name}")
+async def act(
+    mailout_id: UUID, name: str, services: ServicesDep, session: SignedIn, form: OwnForm
+) -> Response:
+    action = _action(name)
+    try:
+        if action.do is not None:
+            await action.do(mailout_id, services)
+        else:
+            name = await _resend(mailout_id, services, form)
+    except TransitionNotAllowed:
+        return _back(mailout_id, "late")
+    log.info("dashboard_action", action=name, mailout_id=str(mailout_id), session=session.id[:8])
+    return _back(mailout_id, name)
+
+
+async def _resend(mailout_id: UUID, services: Services, form: dict[str, list[str]]) -> str:
+    statuses = [one for one in form.get("statuses", []) if one in {"failed", "unknown"}]
+    if not statuses:
+        raise InvalidRequest("Choose to whom it is sent again.")
+    done = await api.resend(
+        mailout_id, api.ResendBody(statuses=statuses, force="force" in form), services
+    )
+    return "resend" if done["requeued"] or done["remaining"] else "nobody"
+
+
+def _back(mailout_id: UUID, notice: str) -> Response:
+    return RedirectResponse(f"{HOME}/mailouts/{mailout_id}?notice={notice}", 303)

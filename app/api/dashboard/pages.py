@@ -1,0 +1,121 @@
+"""How the dashboard's pages are made: templates, words for figures, and what browsers are told."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fastapi.responses import HTMLResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from app.api.http.problems import RETRY_AFTER_SECONDS
+from app.domain.reports.remedies import without_addresses
+from app.domain.reports.words import duration, plural
+
+_CODE = re.compile(r"`([^`]+)`")
+_FOLDER = Path(__file__).parent / "templates"
+_ASSET_TYPES = {
+    "dashboard.css": "text/css",
+    "dashboard.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+_ASSETS = {name: (_FOLDER / name).read_bytes() for name in _ASSET_TYPES}
+_VERSIONS = {name: hashlib.sha256(body).hexdigest()[:12] for name, body in _ASSETS.items()}
+
+_SECURITY = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_PAGE = _SECURITY | {
+    "Cache-Control": "no-store",
+    # Not `no-referrer`, with which browsers send `Origin: null` with forms.
+    "Referrer-Policy": "same-origin",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def percent(share: float) -> str:
+    """With the digits that tell: `98.2 %`, `0.04 %`; never 0 or 100 when it isn't."""
+    value = 100 * share
+    if value in (0, 100):
+        return f"{value:.0f} %"
+    if value < 0.001:
+        return "<0.001 %"
+    digits = next(digits for digits, least in ((1, 1.0), (2, 0.01), (3, 0.0)) if value >= least)
+    return f"{min(value, 99.9):.{digits}f}".rstrip("0").rstrip(".") + " %"
+
+
+def pace(per_second: float) -> str:
+    digits = 0 if per_second >= 100 or per_second == 0 else 1
+    return f"{per_second:,.{digits}f}".removesuffix(".0") + " a second"
+
+
+def when(iso: str) -> str:
+    at = datetime.fromisoformat(iso).astimezone(UTC)
+    return f"{at.day} {at:%b %Y, %H:%M} UTC"
+
+
+def coded(text: str) -> Markup:
+    """`text` with what stands between backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704  it is escaped
+
+
+def sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(_FOLDER),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.filters.update(
+    coded=coded,
+    duration=duration,
+    masked=without_addresses,
+    number=number,
+    pace=pace,
+    percent=percent,
+    plural=plural,
+    sentence=sentence,
+    when=when,
+)
+_TEMPLATES.globals.update(
+    asset=lambda name: f"/dashboard/assets/{name}?v={_VERSIONS[name]}",
+    org_name=None,
+    session=None,
+    section=None,
+    notice=None,
+    live_seconds=None,
+    here="/dashboard",
+)
+
+
+def page(template: str, status: int = 200, **context: Any) -> HTMLResponse:
+    headers = dict(_PAGE)
+    if status == 503:
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return HTMLResponse(_TEMPLATES.get_template(template).render(**context), status, headers)
+
+
+def asset(name: str) -> Response | None:
+    """A style sheet, script or icon of ours; its address changes with its content."""
+    if name not in _ASSETS:
+        return None
+    headers = _SECURITY | {"Cache-Control": "public, max-age=31536000, immutable"}
+    return Response(_ASSETS[name], media_type=_ASSET_TYPES[name], headers=headers)

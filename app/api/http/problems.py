@@ -1,0 +1,124 @@
+"""`application/problem+json` (RFC 9457) for every error, with a stable `code`."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from app.api.http.body_limit import BodyRefused
+from app.api.http.responses import ProblemAnswer
+from app.errors import AppError, InvalidRequest, Unauthorized, Unavailable
+
+log = structlog.get_logger(__name__)
+
+RETRY_AFTER_SECONDS = 5
+
+
+PROBLEM_SCHEMA = {
+    "type": "object",
+    "title": "Problem",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "detail": {"type": "string"},
+    },
+}
+
+
+def problem(error: AppError) -> ProblemAnswer:
+    headers = {}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    # A fault of ours is told to the log, not to the caller.
+    detail = error.title if error.status == 500 else error.detail
+    return ProblemAnswer(
+        {
+            "type": "about:blank",
+            "title": error.title,
+            "status": error.status,
+            "code": error.code,
+            "detail": detail,
+            **error.extra,
+        },
+        status_code=error.status,
+        headers=headers,
+    )
+
+
+def problems(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route: which problems it may answer."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for error in errors:
+        text = found.get(error.status, {}).get("description")
+        line = f"`{error.code}`: {error.title}"
+        found[error.status] = {
+            "description": f"{text}; {line}" if text else line,
+            "content": {
+                "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+            },
+        }
+    return found
+
+
+def logged_problem(error: AppError) -> ProblemAnswer:
+    """The answer to an error, and a line in the log where it isn't the caller's."""
+    if error.status == 500:
+        log.error("request_failed", code=error.code, exc_info=error)
+    elif error.status == 503:
+        log.warning("request_unavailable", code=error.code, error=error.detail)
+    return problem(error)
+
+
+def install(app: FastAPI) -> None:
+    @app.exception_handler(AppError)
+    async def on_app_error(_: Request, error: AppError) -> ProblemAnswer:
+        return logged_problem(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(_: Request, error: RequestValidationError) -> ProblemAnswer:
+        return problem(invalid_request(error.errors()))
+
+    @app.exception_handler(HTTPException)
+    async def on_http(_: Request, error: HTTPException) -> ProblemAnswer:
+        if isinstance(error, BodyRefused):
+            return logged_problem(error.refusal)
+        status = HTTPStatus(error.status_code)
+        return ProblemAnswer(
+            {
+                "type": "about:blank",
+                "title": status.phrase,
+                "status": status.value,
+                "code": status.name.lower(),
+                "detail": str(error.detail),
+            },
+            status_code=status.value,
+            headers=error.headers,
+        )
+
+    @app.exception_handler(Exception)
+    async def on_bug(_: Request, error: Exception) -> ProblemAnswer:
+        log.error("request_failed", code="internal", exc_info=error)
+        return problem(AppError())
+
+
+_PLACES = {"body", "query", "path", "header"}
+
+
+def invalid_request(errors: Any) -> InvalidRequest:
+    """What pydantic found, as one sentence that names each field; values are not repeated."""
+    parts = []
+    for error in errors:
+        where = ".".join(str(part) for part in error["loc"] if part not in _PLACES)
+        reason = error["msg"].removeprefix("Value error, ")
+        parts.append(f"{where or 'body'}: {reason}")
+    return InvalidRequest("; ".join(parts))

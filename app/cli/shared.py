@@ -1,0 +1,51 @@
+"""What commands share: settings with a quiet log, the store, and running to the end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+    from app.store import Store
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`; a signal to stop ends it in good order."""
+    from app.runtime import run as run_to_the_end
+
+    return run_to_the_end(work)
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    from app.runtime import open_database
+    from app.store import Store
+
+    async with open_database(settings) as database:
+        yield Store(database)
+
+
+def loud_settings() -> Settings:
+    """For what runs until it is stopped: the log as the settings want it."""
+    from app.logs import configure_logging
+    from app.settings import load_settings
+
+    settings = load_settings()
+    configure_logging(settings)
+    return settings
+
+
+def quiet_settings() -> Settings:
+    """For commands that answer a person: warnings and errors only in the log."""
+    from app.logs import configure_logging
+    from app.settings import load_settings
+
+    settings = load_settings()
+    if settings.log_level == "info":
+        settings = settings.model_copy(update={"log_level": "warning"})
+    configure_logging(settings)
+    return settings

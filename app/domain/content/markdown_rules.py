@@ -1,0 +1,164 @@
+"""CommonMark with tokens in it (masking.py), read as if their values stood there.
+
+A token is a word to markdown-it, and a word changes what is around it: `**Hi,**` with a letter
+behind it is no emphasis, `<word>` is a tag of HTML, and `class="a"word` spoils one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import cast
+
+from markdown_it import MarkdownIt
+from markdown_it.common.utils import isMdAsciiPunct, isPunctChar, isWhiteSpace
+from markdown_it.parser_inline import ParserInline
+from markdown_it.rules_block import StateBlock, html_block
+from markdown_it.rules_inline import StateInline, autolink, html_inline
+from markdown_it.rules_inline.state_inline import Scanned
+from markdown_it.token import Token
+from markdown_it.utils import EnvType
+
+from app.domain.content.masking import Masks
+
+_OPTIONS = {"html": True, "linkify": False}
+_EMAIL = re.compile(r"\{\{-?\s*email\b")
+_LONGEST_TOKEN = 40  # characters
+
+
+class Markdown(MarkdownIt):
+    """CommonMark with tables."""
+
+    def __init__(self) -> None:
+        super().__init__("commonmark", _OPTIONS)
+        self.inline = _Inline()
+        self.configure("commonmark", _OPTIONS).enable("table")
+        self.inline.ruler.at("autolink", _autolink)
+        self.inline.ruler.at("html_inline", _html_inline)
+        # What it may interrupt is as with the library's own rule.
+        may_interrupt = ["paragraph", "reference", "blockquote"]
+        self.block.ruler.at("html_block", _html_block, {"alt": may_interrupt})
+
+    def to_html(self, source: str, masks: Masks) -> str:
+        """A fragment of HTML from masked Markdown."""
+        env = {"tokens": _Tokens(masks)}
+        return cast("str", self.render(_with_blanks_in_tags(source, masks), env))
+
+
+class _Tokens:
+    """Where tokens are."""
+
+    def __init__(self, masks: Masks) -> None:
+        token = masks.token.pattern
+        self.masks = masks
+        self.starts = masks.token.match
+        self._ends = re.compile(rf"{token}\Z")
+        self.in_angle_brackets = re.compile(rf"<(?P<address>(?P<first>{token})[^<>\s]*)>").match
+        self.after_angle_bracket = re.compile(rf"</?{token}").match
+
+    def end(self, source: str, at: int) -> bool:
+        """Whether one ends there."""
+        return self._ends.search(source[max(0, at - _LONGEST_TOKEN) : at]) is not None
+
+
+class _Inline(ParserInline):
+    def parse(self, src: str, md: MarkdownIt, env: EnvType, tokens: list[Token]) -> list[Token]:
+        state = _State(src, md, env, tokens)
+        self.tokenize(state)
+        for rule in self.ruler2.getRules(""):
+            rule(state)
+        return state.tokens
+
+
+class _State(StateInline):
+    def scanDelims(self, start: int, canSplitWord: bool) -> Scanned:  # noqa: N802, N803
+        """Whether marks can begin and end an emphasis (CommonMark 0.31, 6.2).
+
+        Beside a token they can if some value allows it: inside of the emphasis a token is a letter,
+        outside of it a punctuation mark. Between two tokens, `_` is part of a word.
+        """
+        scanned = super().scanDelims(start, canSplitWord)
+        tokens: _Tokens = self.env["tokens"]
+        end = start + scanned.length
+        token_before = tokens.end(self.src, start)
+        token_after = tokens.starts(self.src, end) is not None
+        if not (token_before or token_after):
+            return scanned
+        if token_before and token_after and not canSplitWord:
+            return Scanned(False, False, scanned.length)
+        before = self.src[start - 1] if start else " "
+        after = self.src[end] if end < self.posMax else " "
+        opens = _is_edge(
+            inside="x" if token_after else after,
+            outside="." if token_before else before,
+            in_words=canSplitWord,
+        )
+        closes = _is_edge(
+            inside="x" if token_before else before,
+            outside="." if token_after else after,
+            in_words=canSplitWord,
+        )
+        return Scanned(opens, closes, scanned.length)
+
+
+def _is_edge(*, inside: str, outside: str, in_words: bool) -> bool:
+    """Whether an emphasis can begin or end between these characters. in_words: also in a word."""
+    if isWhiteSpace(ord(inside)):
+        return False
+    if _is_apart(outside):
+        return True
+    return in_words and not _is_apart(inside)
+
+
+def _is_apart(char: str) -> bool:
+    return isWhiteSpace(ord(char)) or isMdAsciiPunct(ord(char)) or isPunctChar(char)
+
+
+def _autolink(state: StateInline, silent: bool) -> bool:
+    """`<{{ fields.url }}>` and `<{{ email }}>`, beside addresses that are written out."""
+    tokens: _Tokens = state.env["tokens"]
+    found = tokens.in_angle_brackets(state.src, state.pos)
+    if not found or not tokens.masks[found["first"]].prints:
+        return autolink(state, silent)
+    if not silent:
+        address = found["address"]
+        is_email = address == found["first"] and _EMAIL.match(tokens.masks[address].liquid)
+        target = f"mailto:{address}" if is_email else address
+        state.push("link_open", "a", 1).attrs = {"href": state.md.normalizeLink(target)}
+        state.push("text", "", 0).content = address
+        state.push("link_close", "a", -1)
+    state.pos = found.end()
+    return True
+
+
+def _html_inline(state: StateInline, silent: bool) -> bool:
+    return not _is_no_tag(state.src, state.pos, state.env) and html_inline(state, silent)
+
+
+def _html_block(state: StateBlock, startLine: int, endLine: int, silent: bool) -> bool:  # noqa: N803
+    at = state.bMarks[startLine] + state.tShift[startLine]
+    return not _is_no_tag(state.src, at, state.env) and html_block(
+        state, startLine, endLine, silent
+    )
+
+
+def _is_no_tag(source: str, at: int, env: EnvType) -> bool:
+    """Whether a token follows a `<`, as in `3 <{{ n }}`: no value is an element's name."""
+    tokens: _Tokens = env["tokens"]
+    return tokens.after_angle_bracket(source, at) is not None
+
+
+def _with_blanks_in_tags(source: str, masks: Masks) -> str:
+    """The source with a blank before tokens as in `<td{% if … %}` and `class="a"{% if … %}`: HTML
+    allows what Liquid makes of it, but CommonMark would see no tag."""
+    token = masks.token.pattern
+    tag = re.compile(r"</?[a-z](?:\"[^\"]*+\"|'[^']*+'|[^<>\"'])*+>", re.IGNORECASE)
+    name = re.compile(rf"(</?[a-z][a-z0-9-]*?)({token})", re.IGNORECASE)
+    value = re.compile(rf"(=\s*(?:\"[^\"]*\"|'[^']*'))(?={token})")
+
+    def after_name(match: re.Match[str]) -> str:
+        return match[0] if masks[match[2]].prints else f"{match[1]} {match[2]}"
+
+    def spaced(match: re.Match[str]) -> str:
+        return value.sub(r"\1 ", name.sub(after_name, match[0], count=1))
+
+    return tag.sub(spaced, source)

@@ -1,0 +1,250 @@
+"""The HTML part: layout, inlined styles, hidden preheader and footer, around masked Liquid.
+
+All text here is masked (masking.py). The author's HTML is never parsed and written
+again: tags get attributes inserted, the rest stays as it was, byte for byte.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from app.domain.content.masking import Masks
+
+
+@dataclass(frozen=True)
+class Footer:
+    """What every mail ends with. html, text: static, shown above the organisation's lines."""
+
+    org_name: str
+    org_address: str
+    html: str = ""
+    text: str = ""
+
+
+class MarkupError(ValueError):
+    """HTML that can't be handled; the message says why."""
+
+
+_ATTRIBUTE = r"""[^\s"'<>/=]+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>]+))?"""
+_ATTRIBUTES = rf"""(?:[\s/]+|{_ATTRIBUTE}|["'=])*+"""  # browsers put up with a stray quote
+# Comments (Outlook's conditional ones too), elements whose content is no markup, declarations,
+# and tags. What is between them is text.
+MARKUP = re.compile(
+    rf"(?P<comment><!--.*?(?P<comment_end>-->|\Z))"
+    r"|<(?P<raw>style|script|title|textarea|xmp|iframe|noembed|noframes)(?=[\s/>])"
+    rf"(?P<raw_attributes>{_ATTRIBUTES})>"
+    rf".*?(?P<raw_end></(?P=raw)\s*>|\Z)"
+    rf"|<[!?][^>]*+(?:>|\Z)"
+    rf"|<(?P<close>/?)(?P<tag>[a-z][^\s/<>]*+)(?P<attributes>{_ATTRIBUTES})>",
+    re.IGNORECASE | re.DOTALL,
+)
+ATTRIBUTE = re.compile(
+    r"""(?P<name>[^\s"'<>/=]+)(?:\s*=\s*(?P<value>"[^"]*"|'[^']*'|[^\s"'<>]+))?"""
+)
+
+MAX_DEPTH = 200  # a mail of nested layout tables has some 60
+
+# Elements without content.
+VOID = {
+    *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param"),
+    *("source", "track", "wbr"),
+}
+# They don't nest, nor do those that the next one of their kind closes.
+_UNNESTED = {
+    *VOID,
+    *("p", "li", "dt", "dd", "td", "th", "tr", "tbody", "thead", "tfoot", "option"),
+    *("path", "circle", "ellipse", "line", "polygon", "polyline", "rect", "stop", "use"),
+}
+
+_HEAD = """\
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="supported-color-schemes" content="light dark">
+"""
+
+_SKELETON = """\
+<!doctype html>
+<html>
+<head>
+{head}</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+_MARKDOWN_STYLE = """\
+<style>
+body { margin: 0; padding: 0; background: #ffffff; }
+.mail { max-width: 600px; margin: 0 auto; padding: 24px 24px 0; color: #1f2328;
+  font-family: -apple-system, BlinkMacSystemFont, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif;
+  font-size: 16px; line-height: 1.6; word-wrap: break-word; }
+.mail h1 { font-size: 28px; line-height: 1.25; margin: 0 0 16px; }
+.mail h2 { font-size: 22px; line-height: 1.3; margin: 32px 0 12px; }
+.mail h3 { font-size: 18px; line-height: 1.4; margin: 24px 0 8px; }
+.mail p, .mail ul, .mail ol { margin: 0 0 16px; }
+.mail ul, .mail ol { padding: 0 0 0 24px; }
+.mail a { color: #0b57d0; }
+.mail img { max-width: 100%; height: auto; border: 0; }
+.mail blockquote { margin: 0 0 16px; padding: 0 0 0 16px; border-left: 4px solid #d0d7de; }
+.mail pre { margin: 0 0 16px; padding: 12px; white-space: pre-wrap; background: #f3f4f6; }
+.mail code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 14px; }
+.mail table { width: 100%; border-collapse: collapse; margin: 0 0 16px; }
+.mail th, .mail td { border-bottom: 1px solid #d0d7de; padding: 8px 12px 8px 0; text-align: left;
+  vertical-align: top; }
+.mail hr { border: 0; border-top: 1px solid #d0d7de; margin: 24px 0; }
+@media (max-width: 480px) {
+  .mail { padding: 16px 16px 0 !important; }
+  .mail th, .mail td { font-size: 15px !important; padding-right: 8px !important; }
+}
+@media (prefers-color-scheme: dark) {
+  body { background: #16181d !important; }
+  .mail { color: #e6e8eb !important; }
+  .mail a { color: #8ab4f8 !important; }
+  .mail pre { background: #24272e !important; }
+  .mail blockquote, .mail th, .mail td, .mail hr { border-color: #444c56 !important; }
+  .mail-footer { background: #16181d !important; color: #a8adb5 !important; }
+  .mail-footer a { color: #a8adb5 !important; }
+}
+</style>
+"""
+
+# Shown beside the subject in a list of mails, never in the mail; the blanks keep the body's first
+# words from following it there.
+_PREHEADER = (
+    '<div style="display:none;max-height:0;max-width:0;overflow:hidden;opacity:0;'
+    'font-size:1px;line-height:1px;color:transparent;mso-hide:all">'
+    "{text}" + "&#847;&zwnj;&nbsp;" * 30 + "</div>\n"
+)
+
+# A background of its own keeps it legible whatever the author's is (contrast 7:1).
+_FOOTER = """\
+<div class="mail-footer" style="clear:both;max-width:600px;margin:32px auto 0;padding:16px 24px;\
+background:#ffffff;color:#595959;font-family:Helvetica,Arial,sans-serif;font-size:13px;\
+line-height:1.5;text-align:center">
+{lines}
+</div>
+"""
+
+
+def is_start_tag(match: re.Match[str]) -> bool:
+    """Of MARKUP. In this order start tags are numbered."""
+    return bool(match["raw"] or (match["tag"] and not match["close"]))
+
+
+def markdown_document(fragment: str) -> str:
+    """A whole document in a plain, responsive layout, its styles still in a style element."""
+    body = f'<div class="mail">\n{fragment}</div>'
+    return _SKELETON.format(head=_HEAD + _MARKDOWN_STYLE, body=body)
+
+
+def as_document(source: str) -> str:
+    """A document as it is; a fragment with what mail clients need around it."""
+    roots = ("html", "head", "body")
+    if any((m["tag"] or "").lower() in roots for m in MARKUP.finditer(source)):
+        return source
+    return _SKELETON.format(head=_HEAD, body=source)
+
+
+def check(source: str) -> None:
+    """Raise MarkupError for HTML whose end would swallow the footer, or that is nested absurdly."""
+    open_tags: Counter[str] = Counter()
+    for match in MARKUP.finditer(source):
+        if match["comment_end"] == "":
+            raise MarkupError("a comment (<!--) is never closed, which would hide the footer")
+        if match["raw_end"] == "":
+            raise MarkupError(f"<{match['raw']}> is never closed, which would hide the footer")
+        name = (match["tag"] or "").lower()
+        if not name or name in _UNNESTED:
+            continue
+        open_tags[name] = max(0, open_tags[name] + (-1 if match["close"] else 1))
+        # What makes the text part of it recurses.
+        if open_tags.total() > MAX_DEPTH:
+            raise MarkupError(f"elements are nested, or left open, more than {MAX_DEPTH} deep")
+
+
+def loosened(source: str, masks: Masks) -> str:
+    """The source with a blank in `<td{% if …`, where a token would become part of the name."""
+    return re.sub(rf"(</?[a-z][a-z0-9]*?)(?={masks.token.pattern})", r"\1 ", source, flags=re.I)
+
+
+def untrack_unsubscribe(document: str, masks: Masks) -> str:
+    """Keep SES's click tracking off links that use `unsubscribe_url`.
+
+    Source: `ses:no-track`, Amazon SES developer guide, "Disabling click tracking".
+    """
+
+    def untracked(match: re.Match[str]) -> str:
+        if (match["tag"] or "").lower() != "a" or match["close"]:
+            return match[0]
+        attributes = match["attributes"]
+        liquid = (masks[token].liquid for token in masks.token.findall(attributes))
+        if "ses:no-track" in attributes or not any("unsubscribe_url" in each for each in liquid):
+            return match[0]
+        return f"<{match['tag']} ses:no-track{attributes}>"
+
+    return MARKUP.sub(untracked, document)
+
+
+def insert(document: str, masks: Masks, *, first: str, last: str) -> tuple[str, list[range]]:
+    """The document with `first` at the beginning of what is shown, `last` at its end; and where
+    they stand in it."""
+    tags = [match for match in MARKUP.finditer(document) if match["tag"]]
+    opening = [m.end() for m in tags if m["tag"].lower() == "body" and not m["close"]]
+    if not opening:
+        opening = [m.end() for m in tags if m["tag"].lower() == "head" and m["close"]]
+    start = opening[0] if opening else _after_prologue(document)
+    ends = [m.start() for m in tags if m["close"] and m["tag"].lower() in ("body", "html")]
+    end = next((each for each in ends if each >= start), len(document))
+    # Inside of an `if` it would be missing from some mails. Browsers show what follows </html>.
+    end = len(document) if masks.depth(document[:end]) else end
+    whole = document[:start] + first + document[start:end] + last + document[end:]
+    start_of_last = end + len(first)
+    return whole, [
+        range(start, start + len(first)),
+        range(start_of_last, start_of_last + len(last)),
+    ]
+
+
+def _after_prologue(document: str) -> int:
+    """Where content begins in a document that has neither head nor body."""
+    end = 0
+    for match in MARKUP.finditer(document):
+        prologue = match[0].startswith(("<!", "<?")) or (match["tag"] or "").lower() == "html"
+        if document[end : match.start()].strip() or not prologue:
+            break
+        end = match.end()
+    return end
+
+
+def preheader(masked: str) -> str:
+    """The hidden lines. masked: text, not HTML."""
+    return _PREHEADER.replace("{text}", html.escape(masked))
+
+
+def footer_html(footer: Footer, unsubscribe_url: str) -> str:
+    """The footer. unsubscribe_url: a token."""
+    name, address = (_lines(text) for text in (footer.org_name, footer.org_address))
+    link = (
+        f'<a href="{unsubscribe_url}" ses:no-track style="color:#595959;'
+        'text-decoration:underline">Unsubscribe</a>'
+    )
+    above = f'<div style="margin:0 0 12px">{footer.html}</div>\n' if footer.html else ""
+    lines = "<br>\n".join(line for line in (name, address, link) if line)
+    return _FOOTER.replace("{lines}", above + lines)
+
+
+def footer_text(footer: Footer, unsubscribe_url: str) -> str:
+    """The footer of the text part. unsubscribe_url: Liquid or a token."""
+    organisation = f"{footer.org_name}\n{footer.org_address}"
+    blocks = [footer.text, organisation, f"Unsubscribe: {unsubscribe_url}"]
+    lines = ("\n".join(block.strip().splitlines()) for block in blocks)
+    return "---\n" + "\n\n".join(block for block in lines if block) + "\n"
+
+
+def _lines(text: str) -> str:
+    return "<br>\n".join(html.escape(line) for line in text.strip().splitlines())

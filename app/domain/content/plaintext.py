@@ -1,0 +1,199 @@
+"""The text part, derived from masked HTML when the author gives none."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from itertools import count
+from typing import Any
+
+from markdownify import MarkdownConverter
+
+from app.domain.content.markup import MARKUP, is_start_tag, loosened
+from app.domain.content.masking import Masks
+from app.domain.content.spacing import EDGE, apart, edged, without_edges
+
+_NOT_SHOWN = {"head", "title", "style", "script", "template", "noscript"}
+# Of these attributes the text shows the value; Liquid in others matters only if it shows nothing
+# by itself: an `assign` does, and an `if` whose `endif` stands elsewhere.
+_SHOWN_ATTRIBUTES = {("a", "href"), ("img", "alt")}
+# A box of its own, seen in the element's own style: what is beside it doesn't touch its text.
+_BOX = re.compile(
+    r"(?:^|;)(?:display:(?!inline(?:;|$)|none)|float:(?:left|right)"
+    r"|(?:padding|margin|border)(?:-left|-right)?:[^;]*[1-9])"
+)
+# What styles make of the element, for the converter alone: see inlining.Styled.
+_SEEN = "data-seen"
+
+
+def from_html(source: str, masks: Masks, seen: Mapping[int, str]) -> str:
+    """Readable text from masked HTML, masked as well.
+
+    seen: what styles hide, by the number of the start tag, as in `inlining.Styled`.
+    """
+    source = loosened(_marked(source, masks, seen), masks)
+    # The doctype keeps BeautifulSoup from taking a short text for a file's name.
+    text: str = apart(_Converter(masks).convert(f"<!doctype html>{source}"), masks)
+    text = re.sub(r"[ \t\xa0]+(?=\n|\Z)", "", text)
+    text = re.sub(r"\n{3,}", "\n\n", text)
+    return _tables_as_lines(_without_tag_lines(text.strip(), masks), masks)
+
+
+def _marked(source: str, masks: Masks, seen: Mapping[int, str]) -> str:
+    """The source without comments and declarations, what styles hide marked."""
+    numbers = count()
+
+    def marked(match: re.Match[str]) -> str:
+        if match[0][1] in "!?":
+            return masks.silent(match[0])
+        mark = is_start_tag(match) and seen.get(next(numbers))
+        if not mark:
+            return match[0]
+        end = match.end("raw_attributes" if match["raw"] else "attributes") - match.start()
+        return f'{match[0][:end]} {_SEEN}="{mark}"{match[0][end:]}'
+
+    return MARKUP.sub(marked, source)
+
+
+class _Converter(MarkdownConverter):
+    """Markdown without its marks: what a person would type in a plain mail."""
+
+    def __init__(self, masks: Masks) -> None:
+        super().__init__(
+            escape_asterisks=False,
+            escape_underscores=False,
+            wrap=True,  # line breaks of the source are spaces, as in a browser
+            wrap_width=None,
+            bullets="-",
+        )
+        self.masks = masks
+
+    def process_tag(self, node: Any, parent_tags: Any = None) -> str:
+        if node.name in _NOT_SHOWN or node.attrs.get(_SEEN) == "none":
+            return self.masks.silent(str(node))
+        dropped = [
+            f"{name}={value}"
+            for name, value in node.attrs.items()
+            if (node.name, name) not in _SHOWN_ATTRIBUTES
+        ]
+        # markdownify's types leave this method out.
+        text: str = super().process_tag(node, parent_tags)  # type: ignore[misc]
+        if _BOX.search(_own_style(node)):
+            text = edged(text)
+        return self.masks.silent(" ".join(dropped)) + text
+
+    def process_text(self, el: Any, parent_tags: Any = None) -> str:
+        text: str = super().process_text(el, parent_tags)  # type: ignore[misc]
+        return self.masks.silent(text) if self._is_invisible(el.parent) else text
+
+    def _is_invisible(self, node: Any) -> bool:
+        """By `visibility`, which elements inside of it may set again."""
+        while node is not None and _SEEN not in node.attrs:
+            node = node.parent
+        return node is not None and bool(node.attrs[_SEEN] == "hidden")
+
+    def convert_a(self, el: Any, text: str, parent_tags: Any) -> str:
+        url = "" if self._is_invisible(el) else (el.get("href") or "").strip()
+        label = text.strip().strip(EDGE)
+        shown = self.masks.unmask(without_edges(label))
+        target = self.masks.unmask(url)
+        if not url or url.startswith("#"):
+            return text
+        if shown in (target, target.removeprefix("mailto:")):
+            return edged(text)
+        link = f"{label} ({url})" if label else url
+        return edged(text.replace(label, link, 1) if label else link)
+
+    def convert_img(self, el: Any, text: str, parent_tags: Any) -> str:
+        return "" if self._is_invisible(el) else edged(el.get("alt") or "")
+
+    def convert_button(self, el: Any, text: str, parent_tags: Any) -> str:
+        return edged(text)
+
+    convert_label = convert_select = convert_option = convert_textarea = convert_button
+    convert_audio = convert_object = convert_canvas = convert_svg = convert_video = convert_button
+
+    def convert_br(self, el: Any, text: str, parent_tags: Any) -> str:
+        return "\n" + text
+
+    def convert_block(self, el: Any, text: str, parent_tags: Any) -> str:
+        return f"\n\n{text.strip()}\n\n" if text.strip() else ""
+
+    convert_div = convert_section = convert_article = convert_block
+    convert_header = convert_footer = convert_main = convert_center = convert_block
+    convert_p = convert_pre = convert_table = convert_block
+    convert_dl = convert_dt = convert_dd = convert_block
+    convert_figure = convert_figcaption = convert_caption = convert_block
+    convert_address = convert_aside = convert_nav = convert_hgroup = convert_search = convert_block
+    convert_form = convert_fieldset = convert_legend = convert_block
+    convert_details = convert_summary = convert_dialog = convert_menu = convert_block
+
+    def convert_ul(self, el: Any, text: str, parent_tags: Any) -> str:
+        nested = "li" in parent_tags
+        return f"\n{text.rstrip()}" if nested else self.convert_block(el, text, parent_tags)
+
+    convert_ol = convert_ul
+
+    def convert_hN(  # noqa: N802  # markdownify's name
+        self, n: int, el: Any, text: str, parent_tags: Any
+    ) -> str:
+        return self.convert_block(el, text, parent_tags)
+
+    def convert_tr(self, el: Any, text: str, parent_tags: Any) -> str:
+        return f"\n{text.strip()}\n"
+
+    def convert_td(self, el: Any, text: str, parent_tags: Any) -> str:
+        """Cells of one line stand side by side; those of layout tables are blocks."""
+        text = text.strip()
+        return f"\n\n{text}\n\n" if "\n" in text else f"{text}  " * bool(text)
+
+    convert_th = convert_td
+
+    def convert_text(self, el: Any, text: str, parent_tags: Any) -> str:
+        return text
+
+    convert_b = convert_strong = convert_em = convert_i = convert_del = convert_s = convert_text
+    convert_code = convert_kbd = convert_samp = convert_sub = convert_sup = convert_text
+    convert_q = convert_text
+
+
+def _own_style(node: Any) -> str:
+    return "".join(str(node.attrs.get("style") or "").lower().split())
+
+
+def _without_tag_lines(text: str, masks: Masks) -> str:
+    """Take away the lines that tags alone stand on, so that they leave no blank lines.
+
+    Where such lines separate others, the largest of the gaps around them remains.
+    """
+    out: list[str] = []
+    gap: float = math.inf  # line breaks since the last line that shows something
+    for line, breaks in re.findall(r"([^\n]*)(\n*)", text):
+        silent = masks.is_silent(line)
+        out.append("".join(line.split()) if silent else line)
+        gap = gap if silent else 0
+        more = max(0, len(breaks) - gap)
+        out.append("\n" * int(more))
+        gap += more
+    return "".join(out)
+
+
+def _tables_as_lines(text: str, masks: Masks) -> str:
+    """Loops in place of `tablerow`, which writes HTML."""
+
+    # As an output: python-liquid drops blocks that hold nothing but white space.
+    between = "{% unless forloop.first %}{{ '\n' }}{% endunless %}"
+
+    def as_loop(match: re.Match[str]) -> str:
+        mask = masks[match[0]]
+        if mask.tag == "endtablerow":
+            return masks.add("{% endfor %}", "endfor")
+        if mask.tag == "tablerow":
+            loop = re.sub(
+                r",?\s*cols\s*:\s*[^\s,%-]+", "", mask.liquid.replace("tablerow", "for", 1)
+            )
+            return masks.add(loop + between, "for")
+        return match[0]
+
+    return masks.token.sub(as_loop, text)

@@ -1,0 +1,344 @@
+"""One pass over masked HTML: its start tags, and the branches of Liquid that they stand on.
+
+A template is many mails: branches are taken or not, loops turn. An element that one branch opens
+and another one closes has no certain place.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+
+from app.domain.content.markup import ATTRIBUTE, MARKUP, VOID
+from app.domain.content.masking import Mask, Masks
+
+Path = tuple[int, ...]
+"""The branches of Liquid around a place, outermost first, each with a number of its own."""
+
+# Browsers make these, and close them at the end, whatever the source says.
+ROOTS = ("html", "head", "body")
+NUMBER = "data-number"
+# Words that stand for output: it may be nothing; it may be elements.
+MAYBE, SPROUT = "maybe", "sprout"
+# Which start tags end an open element, and which elements they don't look beyond. Source: the HTML
+# standard, "tree construction".
+_CELL, _ROW, _GROUP = {"td", "th"}, {"tr"}, {"tbody", "thead", "tfoot", "caption", "colgroup"}
+_TABLE_PARTS = _CELL | _ROW | _GROUP
+_HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
+_ENDS_P = {
+    *_HEADINGS,
+    *("address", "article", "aside", "blockquote", "center", "dd", "details", "dialog", "dir"),
+    *("div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "header", "hr"),
+    *("li", "listing", "main", "menu", "nav", "ol", "p", "plaintext", "pre", "search"),
+    *("section", "summary", "table", "ul", "xmp"),
+}
+_ENDED_BY = {
+    "p": _ENDS_P,
+    "li": {"li"},
+    **{name: {"dd", "dt"} for name in ("dd", "dt")},
+    **{name: {name} for name in ("a", "button", "nobr")},
+    **dict.fromkeys(_HEADINGS, _HEADINGS),
+    **dict.fromkeys(_CELL, _TABLE_PARTS),
+    **dict.fromkeys(_ROW, _ROW | _GROUP),
+    **dict.fromkeys(_GROUP, _GROUP),
+}
+_AROUND_TEXT = {*_CELL, "caption", "button"}
+_BARRIERS = {
+    **dict.fromkeys(_TABLE_PARTS, frozenset[str]()),
+    **{name: {"ul", "ol", "menu", "dl", *_AROUND_TEXT} for name in ("li", "dd", "dt")},
+}
+UNKNOWN = "x-unknown"  # <h{{ level }}>
+# What browsers may take for a tag and MARKUP doesn't.
+_BROKEN_TAG = re.compile(r"</?[a-z]", re.IGNORECASE)
+
+
+@dataclass(eq=False)
+class Tag:
+    """A start tag. The fields mean what they do in `skeleton.Element`."""
+
+    name: str
+    attributes: dict[str, str]
+    unsure: frozenset[str] | None
+    path: Path
+    captures: int
+    raw: bool = False  # <textarea> and the like: its content isn't looked at
+    torn: bool = False
+    vague: bool = False
+
+
+@dataclass(eq=False)
+class _Open:
+    """An element that is open at a place of the source.
+
+    ends: those that its start tag ends. ghost: some branch opened it, or left it open, and it may
+    be open here.
+    """
+
+    name: str
+    piece: int
+    number: int
+    branches: int  # how many there had been when it was opened
+    ends: list[_Open] = field(default_factory=list)
+    ghost: bool = False
+
+
+@dataclass
+class _Block:
+    """A Liquid block. before: what was open there; ends: what was, at the end of each branch."""
+
+    tag: str
+    before: list[_Open]
+    ends: list[list[_Open]] = field(default_factory=list)
+
+
+class Scan:
+    """One pass over the source.
+
+    pieces: HTML for the browser's parser. It has numbered tags; numbers of paths for texts; words
+    for output; and none of the tags that some branches of Liquid open and others close.
+    """
+
+    def __init__(self, masks: Masks, source: str) -> None:
+        self.tags: list[Tag] = []
+        self.rows: list[Tag] = []  # those that `tablerow` writes
+        self.pieces: list[str] = []
+        self.paths: list[Path] = [()]
+        self._masks = masks
+        self._stack: list[_Open] = []
+        self._blocks: list[_Block] = []
+        self._path: list[int] = []
+        self._branches = 0
+        self._captures = 0
+        self._grown = _grown(masks)
+        self._broken = False
+        self.torn_root = False
+        end = 0
+        for match in MARKUP.finditer(source):
+            self._text(source[end : match.start()])
+            self._markup(match)
+            end = match.end()
+        self._text(source[end:])
+        self._close(0, None)
+
+    # Text
+
+    def _text(self, text: str) -> None:
+        end = 0
+        for token in self._masks.token.finditer(text):
+            self._literal(text[end : token.start()])
+            self._liquid(self._masks[token[0]], shown=True)
+            end = token.end()
+        self._literal(text[end:])
+
+    def _literal(self, text: str) -> None:
+        if _BROKEN_TAG.search(text):
+            self._break()
+        if text.strip():
+            self.pieces.append(f" {len(self.paths) - 1} ")
+        elif text:
+            self.pieces.append(" ")
+
+    def _break(self) -> None:
+        """Nothing is sure about what stands inside of what, from here on."""
+        self._broken = self.torn_root = True
+        for opened in self._stack:
+            self.tags[opened.number].torn = True
+
+    # Liquid
+
+    def _liquid(self, mask: Mask, *, shown: bool = False) -> None:
+        """shown: it stands in the text, where what it prints counts."""
+        tag = mask.tag or ""
+        if mask.opens:
+            self._blocks.append(_Block(tag, list(self._stack)))
+            self._path.append(0)
+            self._captures += tag == "capture"
+            self._branch()
+            if tag == "tablerow" and shown:
+                for name in ("tr", "td"):
+                    self.pieces.append(f"<{name} {NUMBER}=r{len(self.rows)}>")
+                    self.rows.append(Tag(name, {}, None, tuple(self._path), self._captures))
+        elif tag.startswith("end") and self._blocks:
+            self._end(self._blocks.pop())
+            if tag == "endtablerow" and shown:
+                self.pieces.append("</td></tr>")
+        elif mask.divides and self._blocks:
+            self._blocks[-1].ends.append(self._stack)
+            self._stack = list(self._blocks[-1].before)
+            self._branch()
+        elif tag in ("break", "continue"):
+            self._leave_loop()
+        elif mask.may_print and shown:
+            self.pieces.append(f" {SPROUT if _may_sprout(mask, self._grown) else MAYBE} ")
+
+    def _branch(self) -> None:
+        self._branches += 1
+        self._path[-1] = self._branches
+        self.paths.append(tuple(self._path))
+
+    def _end(self, block: _Block) -> None:
+        self._captures -= block.tag == "capture"
+        self._path.pop()
+        self._branches += 1
+        self.paths.append(tuple(self._path))
+        # Any block may have no part in a mail, so `before` is one of the ways it can end.
+        ends = [*block.ends, self._stack, block.before]
+        if all(end == block.before for end in ends):
+            self._stack = block.before
+            return
+        same = sum(1 for _ in takewhile(lambda each: len(set(each)) == 1, zip(*ends, strict=False)))
+        self._stack = block.before[:same]
+        for end in ends:
+            for each in end[same:]:
+                self._tear(each)
+        longest = max(ends, key=len)[same:]
+        self._stack += [replace(each, branches=0, ghost=True) for each in longest if not each.ghost]
+
+    def _leave_loop(self) -> None:
+        """What follows is in some rounds only."""
+        for depth, block in reversed(list(enumerate(self._blocks))):
+            if block.tag in ("for", "tablerow"):
+                self._branches += 1
+                self._path[depth] = self._branches
+                self.paths.append(tuple(self._path))
+                return
+
+    # Markup
+
+    def _markup(self, match: re.Match[str]) -> None:
+        path = tuple(self._path)
+        raw = match["raw"]
+        if raw or (match["tag"] and not match["close"]):
+            name, attributes, unsure = _attributes(match, self._masks)
+            number = len(self.tags)
+            self.tags.append(
+                Tag(name, attributes, unsure, path, self._captures, bool(raw), self._broken)
+            )
+            self.pieces.append(f"<{name} {NUMBER}={number}>")
+            here = len(self.pieces) - 1
+            ends = self._ends(name)
+            if raw:
+                self.pieces.append(f"</{name}>")
+            elif name not in VOID and name not in ROOTS:
+                self._stack.append(_Open(name, here, number, self._branches, ends))
+        elif match["tag"]:
+            self._end_tag(_name(match["tag"], self._masks))
+        elif match[0].lower().startswith("<!doctype"):
+            self.pieces.append(match[0])
+        for token in self._masks.token.findall(match[0]):
+            self._liquid(self._masks[token])
+
+    def _ends(self, name: str) -> list[_Open]:
+        """The elements that such a start tag ends. Those from outside of the branch go on in mails
+        without it."""
+        ended: list[_Open] = []
+        base = len(self._blocks[-1].before) if self._blocks else 0
+        for depth in reversed(range(len(self._stack))):
+            each = self._stack[depth]
+            if name in _ENDED_BY.get(each.name, ()):
+                ended.append(each)
+                if depth < base:
+                    self._loosen(each)
+                    self._loosen_around(depth)
+            elif each.name == "table" or each.name in _BARRIERS.get(name, _AROUND_TEXT):
+                break
+        return ended
+
+    def _end_tag(self, name: str) -> None:
+        if name in ROOTS:
+            return
+        depth = len(self._stack) - 1
+        while depth >= 0 and self._stack[depth].name != name:
+            depth -= 1
+        if depth < 0:
+            self.pieces.append(f"</{name}>")
+            if self._blocks:  # </p> alone makes a paragraph
+                self._loosen_around(len(self._stack))
+            return
+        opened = self._stack[depth]
+        outside = bool(self._blocks) and depth < len(self._blocks[-1].before)
+        self._close(depth + 1, opened)
+        self._stack.pop()
+        if outside or opened.ghost:
+            self._tear(opened)
+        else:
+            self.pieces.append(f"</{name}>")
+
+    def _close(self, depth: int, by: _Open | None) -> None:
+        """Close what is open above `depth`, as browsers do at the end of the element around it.
+
+        Where Liquid follows a `<p>` that is never closed, its branches decide what closes it: what
+        comes next may be inside of it.
+        """
+        for each in self._stack[depth:]:
+            if each.branches != self._branches:
+                self._loosen(each)
+                self._loosen(by)
+        del self._stack[depth:]
+
+    def _tear(self, opened: _Open) -> None:
+        """Leave an element out of the tree: no one knows where it begins or ends."""
+        self.pieces[opened.piece] = ""
+        for each in opened.ends:
+            self.tags[each.number].vague = True
+        self._loosen_around(len(self._stack), opened)
+
+    def _loosen_around(self, depth: int, inner: _Open | None = None) -> None:
+        """What is around `depth` may have anything between it and its children."""
+        around = (each for each in reversed(self._stack[:depth]) if not each.ghost)
+        self._loosen(next((each for each in around if each is not inner), None))
+
+    def _loosen(self, around: _Open | None) -> None:
+        if around:
+            self.tags[around.number].torn = True
+        else:
+            self.torn_root = True
+
+
+def _name(source: str, masks: Masks) -> str:
+    """A tag's name; `td` of `<td{% if …`."""
+    token = masks.token.search(source)
+    if not token:
+        return source.lower()
+    written = masks[token[0]].may_print or not token.start()
+    return UNKNOWN if written else source[: token.start()].lower()
+
+
+def _attributes(
+    match: re.Match[str], masks: Masks
+) -> tuple[str, dict[str, str], frozenset[str] | None]:
+    """Of a start tag: its name, its attributes, and which are unsure, as in `skeleton.Element`."""
+    source = match["raw_attributes"] if match["raw"] else match["attributes"]
+    attributes: dict[str, str] = {}
+    unsure: set[str] = set()
+    everything = bool(masks.token.search(match["raw"] or match["tag"]))
+    for attribute in ATTRIBUTE.finditer(source):
+        key, value = attribute["name"].lower(), attribute["value"] or ""
+        everything |= bool(masks.token.search(key))
+        if key in attributes:
+            continue  # as browsers do
+        if masks.token.search(value):
+            unsure.add(key)
+        attributes[key] = html.unescape(value[1:-1] if value[:1] in ("'", '"') else value)
+    name = _name(match["raw"] or match["tag"], masks)
+    return name, attributes, None if everything else frozenset(unsure)
+
+
+def _grown(masks: Masks) -> set[str]:
+    """The names of variables that may hold HTML: what `capture` and the like make."""
+    names: set[str] = set()
+    for _ in range(2):  # a variable may be made of another
+        for mask in masks:
+            for made in re.finditer(r"\b(assign|capture|for|tablerow)\s+([\w-]+)", mask.liquid):
+                if made[1] == "capture" or _may_sprout(mask, names):
+                    names.add(made[2])
+    return names
+
+
+def _may_sprout(mask: Mask, grown: set[str]) -> bool:
+    """Whether elements may come of it: values are escaped, but what the author writes is HTML."""
+    words = set(re.findall(r"[\w-]+", mask.liquid))
+    makers = {"newline_to_br", "url_decode", "base64_decode", "base64_url_safe_decode"}
+    return "<" in mask.liquid or bool(words & (grown | makers))

@@ -1,0 +1,319 @@
+"""What rules and style attributes declare for each element, and what of it may be copied.
+
+Only what holds in every mail and for every reader may be. As it then outranks all rules, what
+outranks it now must go on doing so: because it is copied as well, or because it is made
+`!important` where it stands. Where that isn't possible, nothing is copied
+(docs/decisions/0012-inlined-styles.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from app.domain.content.masking import Masks
+from app.domain.css.properties import overlap
+from app.domain.css.selectors import Selector, Specificity, Verdict
+from app.domain.css.sheets import Declaration, Rule, read_attribute
+from app.domain.css.skeleton import Element
+
+# Elements that are not shown, or whose content is no markup.
+_CLOSED = {
+    *("base", "head", "iframe", "link", "meta", "noembed", "noframes", "noscript", "script"),
+    *("style", "template", "textarea", "title", "xmp"),
+}
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A rule's declaration for an element.
+
+    specificity: of the selector that reaches it. surely: whether it does in every mail, for every
+    reader.
+    """
+
+    declaration: Declaration
+    rule: Rule
+    specificity: Specificity
+    surely: bool
+
+    @property
+    def rank(self) -> tuple[Specificity, int]:
+        """By this one of two outranks the other if both are `!important`, or neither is."""
+        return self.specificity, self.declaration.place
+
+    def overlaps(self, other: Declaration) -> bool:
+        return self.declaration is not other and overlap(self.declaration.name, other.name)
+
+
+@dataclass(eq=False)
+class Group:
+    """Elements, by the numbers of their tags, for which the same is declared.
+
+    applied: by rules, in the order of their ranks. own: by their style attributes. open: whether
+    styles may be copied to them. ours: whether they aren't the author's. kept: whether their style
+    attributes must stay as they are. copied, copied_important: what is, in the order of ranks.
+    raised: of `own`, what is made `!important`.
+    """
+
+    applied: list[Applied]
+    own: list[Declaration]
+    open: bool
+    ours: bool
+    kept: bool
+    elements: dict[int, Element] = field(default_factory=dict)
+    copied: list[Applied] = field(default_factory=list)
+    copied_important: list[Applied] = field(default_factory=list)
+    raised: list[Declaration] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        opaque = [each.declaration for each in self.applied if each.declaration.opaque]
+        clear = [each for each in self.applied if not each.declaration.opaque]
+        self._normal = [each for each in clear if not each.declaration.important]
+        self._important = [each for each in clear if each.declaration.important]
+        # Nobody knows what these outrank.
+        self._stuck = {each for each in clear if any(map(each.overlaps, opaque))}
+        self.outranked = [
+            (low, high)
+            for number, high in enumerate(self._normal)
+            for low in self._normal[:number]
+            if low.overlaps(high.declaration)
+        ]
+
+    def wanted(self) -> list[Applied]:
+        """The normal declarations that would do something in a style attribute."""
+        if not self.open:
+            return []
+        return _effective(self._sure(self._normal), self._sure(self._important))
+
+    def fixed(self) -> Iterator[Declaration]:
+        """Those that must stay as weak as they are: made `!important` they would outrank more."""
+        own = [each for each in self.own if each.opaque or not each.important]
+        own = [each for each in own if not self._can_be_raised(each)]
+        for each in self._normal:
+            stronger = (
+                each.overlaps(other.declaration) and other.rank < each.rank
+                for other in self._important
+            )
+            if each in self._stuck or any(map(each.overlaps, own)) or any(stronger):
+                yield each.declaration
+
+    def _can_be_raised(self, own: Declaration) -> bool:
+        """Whether it may be made `!important` without outranking more than it does now."""
+        outranked = any(each.overlaps(own) for each in self._important)
+        return own.always and not self.kept and not outranked
+
+    def choose(self, promoted: set[Declaration]) -> None:
+        """Decide what is written into the attribute. promoted: what is made `!important`."""
+        over = [each for each in self._normal if each.declaration in promoted]
+        self.raised = [
+            each
+            for each in self.own
+            if not each.important and any(other.overlaps(each) for other in over)
+        ]
+        if not self.open:
+            return
+        above = defaultdict(list)
+        for low, high in self.outranked:
+            above[low].append(high)
+        safe: set[Applied] = set()
+        for each in reversed(self._sure(self._normal)):
+            if all(high in safe or high.declaration in promoted for high in above[each]):
+                safe.add(each)
+        self.copied = [each for each in self.wanted() if each in safe]
+        final = [each for each in self.own if each.important]
+        self.copied_important = [
+            each
+            for each in _effective(self._sure(self._important))
+            if not any(map(each.overlaps, final))
+        ]
+
+    def visibility(self) -> str | None:
+        """Whether it is seen, as in `inlining.Styled`, all that is conditional left aside."""
+        if self.ours:  # the text part has its own footer
+            return "none"
+        surely = [each.declaration for each in self.applied if each.surely]
+        values: dict[str, str] = {}
+        for each in (
+            *(each for each in surely if not each.important),
+            *(each for each in self.own if not each.important),
+            *(each for each in surely if each.important),
+            *(each for each in self.own if each.important),
+        ):
+            if each.opaque:  # what Liquid may show is shown
+                values.clear()
+            values[each.name] = each.value.lower() if each.always else ""
+        element = next(iter(self.elements.values()))
+        if "hidden" in element.attributes:
+            values.setdefault("display", "none")
+        return _visibility(values)
+
+    def _sure(self, applied: list[Applied]) -> list[Applied]:
+        return [each for each in applied if each.surely and each not in self._stuck]
+
+
+def groups(
+    elements: Sequence[list[Element]], rules: list[Rule], masks: Masks, ours: set[int]
+) -> list[Group]:
+    """elements: as in `Skeleton`. ours: the numbers of those that aren't the author's."""
+    # Rules such as `p[style]` look at what would be changed.
+    watched = any(
+        selector and any(selector.style_conditions())
+        for rule in rules
+        for selector in rule.selectors
+    )
+    index = _Index(rules)
+    own: dict[str, list[Declaration]] = {}
+    found: dict[object, Group] = {}
+    for number, alike in enumerate(elements):
+        element = alike[0]
+        reached = index.reached(alike)
+        style = element.attributes.get("style", "")
+        if style not in own:
+            own[style] = read_attribute(style, masks)
+        key = (
+            tuple((id(selector), verdict) for _, selector, verdict in reached),
+            style,
+            "hidden" in element.attributes,
+            element.tag in _CLOSED,
+            element.unsure is None,
+            number not in ours and _is_open(element),
+            number in ours,
+        )
+        if key not in found:
+            found[key] = Group(
+                _applied(reached),
+                [*own[style], *_ANYTHING[: element.unsure is None]],
+                open=number not in ours and _is_open(element),
+                ours=number in ours,
+                kept=watched or element.tag in _CLOSED,
+            )
+        found[key].elements[number] = element
+    return list(found.values())
+
+
+# What Liquid may put into a tag.
+_ANYTHING = [Declaration("all", "", important=False, place=0, end=0, opaque=True)]
+
+
+def promoted(of: Iterable[Group]) -> set[Declaration]:
+    """The declarations to make `!important`, so that they outrank those that are copied.
+
+    With each goes all that outranks it for any element. One that must stay as it is holds back
+    those that it outranks.
+    """
+    above: _Steps = defaultdict(set)
+    below: _Steps = defaultdict(set)
+    needed: set[Declaration] = set()
+    fixed: set[Declaration] = set()
+    for group in of:
+        wanted = set(group.wanted())
+        for low, high in group.outranked:
+            above[low.declaration].add(high.declaration)
+            below[high.declaration].add(low.declaration)
+            if low in wanted and not high.surely:
+                needed.add(high.declaration)
+        fixed.update(group.fixed())
+    return _closure(needed - _closure(fixed, below), above)
+
+
+_Steps = dict[Declaration, set[Declaration]]
+
+
+def _closure(start: set[Declaration], steps: _Steps) -> set[Declaration]:
+    """The start, and all that steps lead to."""
+    found, todo = set(start), list(start)
+    while todo:
+        new = steps.get(todo.pop(), set()) - found
+        found |= new
+        todo += new
+    return found
+
+
+def _is_open(element: Element) -> bool:
+    """Whether it is known which rules reach the tag, and whether its author leaves it to us."""
+    if element.tag is None or element.tag in _CLOSED:
+        return False
+    if element.unsure is None or {"class", "id"} & element.unsure:
+        return False
+    return element.attributes.get("data-css-inline") != "ignore"
+
+
+_Reached = tuple[Rule, Selector | None, Verdict]
+
+
+class _Index:
+    """The rules by a name that an element must have, so that few need a closer look."""
+
+    def __init__(self, rules: list[Rule]) -> None:
+        self._all = [(rule, selector) for rule in rules for selector in rule.selectors]
+        self._by_name: Mapping[str, list[int]] = defaultdict(list)
+        for number, (_, selector) in enumerate(self._all):
+            self._by_name[selector.name if selector else ""].append(number)
+
+    def reached(self, elements: list[Element]) -> list[_Reached]:
+        """What reaches them surely, or may. elements: all that come of one tag."""
+        found: list[_Reached] = []
+        for number in self._candidates(elements[0]):
+            rule, selector = self._all[number]
+            verdicts = {selector.reaches(each) if selector else None for each in elements}
+            verdict = verdicts.pop() if len(verdicts) == 1 else None
+            if verdict is not False:
+                found.append((rule, selector, verdict))
+        return found
+
+    def _candidates(self, element: Element) -> Iterable[int]:
+        if not element.tag or element.unsure is None or {"class", "id"} & element.unsure:
+            return range(len(self._all))
+        names = {"", element.tag, element.attributes.get("id", "").lower()}
+        names |= {each.lower() for each in element.classes}
+        return sorted(number for name in names for number in self._by_name.get(name, ()))
+
+
+def _applied(reached: list[_Reached]) -> list[Applied]:
+    applied = [
+        Applied(
+            declaration,
+            rule,
+            selector.specificity if selector else (0, 0, 0),
+            surely=verdict is True and declaration.always,
+        )
+        for rule, selector, verdict in reached
+        for declaration in rule.declarations
+    ]
+    return sorted(applied, key=lambda each: each.rank)
+
+
+def _effective(applied: list[Applied], stronger: Iterable[Applied] = ()) -> list[Applied]:
+    """Without those that one of the same name replaces; a rule's own fallbacks stay.
+
+    A rule may reach an element by several selectors: the strongest counts.
+    """
+    last = {each.declaration.name: each.rule for each in (*applied, *stronger)}
+    strongest = {
+        each.declaration: each for each in applied if last[each.declaration.name] is each.rule
+    }
+    return [each for each in applied if strongest.get(each.declaration) is each]
+
+
+def _visibility(values: Mapping[str, str]) -> str | None:
+    overflow = " ".join(values.get(f"overflow{axis}", "") for axis in ("", "-x", "-y"))
+    sizes = (f"{most}{side}" for most in ("", "max-") for side in ("height", "width"))
+    flat = any(_is_nothing(values.get(size, "")) for size in sizes)
+    clipped = "hidden" in overflow or "clip" in overflow
+    if (
+        values.get("display") == "none"
+        or (flat and clipped)
+        or _is_nothing(values.get("opacity", ""))
+    ):
+        return "none"
+    visibility = values.get("visibility")
+    if visibility in ("hidden", "collapse"):
+        return "hidden"
+    return "visible" if visibility == "visible" else None
+
+
+def _is_nothing(value: str) -> bool:
+    return bool(re.fullmatch(r"[+-]?0*\.?0+(%|[a-z]+)?", value))

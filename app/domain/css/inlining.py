@@ -1,0 +1,186 @@
+"""The rules of style elements, copied into style attributes for programs that drop the elements.
+
+The elements stay, for what is conditional. What may be copied is decided in cascade.py.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from cssselect2.parser import AttributeSelector
+
+from app.domain.content.markup import ATTRIBUTE, MARKUP, is_start_tag
+from app.domain.content.masking import Masks
+from app.domain.css.cascade import Group, groups, promoted
+from app.domain.css.selectors import attribute_holds
+from app.domain.css.sheets import Declaration, Rule, read_sheet
+from app.domain.css.skeleton import Element, Skeleton
+
+# Media of style elements whose rules are for everybody; no media means the same.
+_ALL_MEDIA = {"", "all", "screen", "only screen", "only all"}
+
+
+@dataclass(frozen=True)
+class Styled:
+    """html: the document with its styles inlined.
+
+    seen: what isn't, by the number of the start tag (`is_start_tag`), where all that is conditional
+    is left aside. "none": nothing in it is; "hidden": only what is "visible" inside of it.
+    """
+
+    html: str
+    seen: Mapping[int, str]
+
+
+def inline_styles(document: str, masks: Masks, ours: Sequence[range] = ()) -> Styled:
+    """document: the whole mail, masked. ours: the places that aren't the author's: nothing is
+    copied there, and what is declared there stays stronger than the author's rules."""
+    starts = [match for match in MARKUP.finditer(document) if is_start_tag(match)]
+    of_ours = {
+        number for number, match in enumerate(starts) if any(match.start() in each for each in ours)
+    }
+    try:
+        rules = list(_rules(document, masks))
+        found = groups(Skeleton(masks, document).elements, rules, masks, of_ours)
+        important = promoted(found)
+    except RecursionError:  # absurdly nested: the styles stay where they are
+        return Styled(document, {})
+    by_number: dict[int, Group] = {}
+    seen: dict[int, str] = {}
+    for group in found:
+        group.choose(important)
+        visibility = group.visibility()
+        for number in group.elements:
+            by_number[number] = group
+            if visibility:
+                seen[number] = visibility
+    conditions = [each for rule in rules for each in _style_conditions(rule)]
+    changes = [(each.end, each.end, " !important") for each in important]
+    for number, match in enumerate(starts):
+        changes += _style_change(match, by_number[number], number, conditions)
+    return Styled(_changed(document, changes), seen)
+
+
+# Reading
+
+
+def _rules(document: str, masks: Masks) -> Iterator[Rule]:
+    """The rules of all style elements, those in Outlook's conditional comments too."""
+    only_some = 0  # depth of comments such as <!--[if !mso]><!-->, whose contents browsers see
+    for match in MARKUP.finditer(document):
+        text = match[0].lower()
+        if (match["raw"] or "").lower() == "style":
+            always = not only_some and not masks.depth(document[: match.start()])
+            yield from _sheet(match, masks, always=always)
+        elif text.startswith(("<!--[if", "<![if")):
+            if "<![endif]" not in text:
+                only_some += 1
+            for inner in MARKUP.finditer(match[0], len("<!--[if")):
+                if (inner["raw"] or "").lower() == "style":
+                    yield from _sheet(inner, masks, always=False, offset=match.start())
+        elif "<![endif]" in text:
+            only_some = max(0, only_some - 1)
+
+
+def _sheet(match: re.Match[str], masks: Masks, *, always: bool, offset: int = 0) -> list[Rule]:
+    attributes = {
+        each["name"].lower(): (each["value"] or "").strip("\"'").strip().lower()
+        for each in ATTRIBUTE.finditer(match["raw_attributes"])
+    }
+    if masks.token.search(match["raw_attributes"]):
+        always = False
+    elif attributes.get("type", "text/css") not in ("", "text/css"):
+        return []
+    media = {" ".join(each.split()) for each in attributes.get("media", "").split(",")}
+    ignored = attributes.get("data-css-inline") == "ignore"
+    start, end = match.end("raw_attributes") + 1, match.start("raw_end")
+    return read_sheet(
+        match.string[start:end],
+        masks,
+        # With a title it is one of several to choose from.
+        always=always and bool(media & _ALL_MEDIA) and not ignored and "title" not in attributes,
+        offset=offset + start,
+    )
+
+
+def _style_conditions(rule: Rule) -> Iterator[AttributeSelector]:
+    for selector in rule.selectors:
+        if selector:
+            yield from selector.style_conditions()
+
+
+# Writing
+
+
+def _changed(document: str, changes: Iterable[tuple[int, int, str]]) -> str:
+    """changes: from where, to where, and what is to stand there."""
+    parts: list[str] = []
+    end = 0
+    for start, stop, text in sorted(changes):
+        parts += document[end:start], text
+        end = stop
+    return "".join(parts) + document[end:]
+
+
+def _style_change(
+    match: re.Match[str], group: Group, number: int, conditions: list[AttributeSelector]
+) -> Iterator[tuple[int, int, str]]:
+    """The change of a start tag, if any."""
+    if group.copied or group.copied_important or group.raised:
+        start, end, attribute = _style_attribute(match, group)
+        if not _decides(attribute, group.elements[number], conditions):
+            yield start, end, attribute
+
+
+def _style_attribute(match: re.Match[str], group: Group) -> tuple[int, int, str]:
+    """Where the style attribute of a start tag is or shall be, from and to, and the new one.
+
+    A tag's own style comes after what rules say, and before what they say is `!important`: in the
+    attribute the order is enough, and the rule itself still outranks all. What of it must outrank
+    rules that are made `!important` is repeated, as Outlook skips declarations that are so.
+    """
+    attributes = ATTRIBUTE.finditer(match["attributes"])
+    own = next((each for each in attributes if each["name"].lower() == "style"), None)
+    raw = (own and own["value"]) or '""'
+    quote = raw[0] if raw[0] in "\"'" else ""
+    value = raw[1:-1] if quote else raw
+    quote = quote or '"'
+    before, after, raised = (
+        ";".join(_written_declaration(each, quote) for each in declarations)
+        for declarations in (
+            [each.declaration for each in group.copied],
+            [each.declaration for each in group.copied_important],
+            [replace(each, value=f"{each.value} !important") for each in group.raised],
+        )
+    )
+    if after or raised:
+        value = value.rstrip().removesuffix(";")
+    parts = (before, value, after, raised)
+    attribute = f"style={quote}{'; '.join(part for part in parts if part)}{quote}"
+    if own is None:
+        place = match.end("tag")
+        return place, place, f" {attribute}"
+    start, end = (match.start("attributes") + place for place in own.span())
+    return start, end, attribute
+
+
+def _written_declaration(declaration: Declaration, quote: str) -> str:
+    """As it stands in an attribute between such quotes."""
+    value = declaration.value
+    if not re.search(r"['\\]", value):
+        value = value.replace('"', "'")  # strings may have either; entities are ugly
+    value = html.escape(value, quote=False)
+    return f"{declaration.name}: {value.replace(quote, '&quot;' if quote == chr(34) else '&#39;')}"
+
+
+def _decides(attribute: str, element: Element, conditions: list[AttributeSelector]) -> bool:
+    """Whether another style attribute might change which rules reach elements: `p[style]`."""
+    value = html.unescape(attribute.strip().removeprefix("style=")[1:-1])
+    return any(
+        before is None or before is not attribute_holds(each, element, value)
+        for each in conditions
+        for before in [attribute_holds(each, element)]
+    )

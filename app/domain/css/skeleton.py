@@ -1,0 +1,170 @@
+"""The elements of a mail as a browser will see them, and what Liquid may change about them.
+
+Every start tag of the source is an element here, with what is known of it in each mail that has it:
+its ancestors, its siblings, its attributes, whether it holds anything. What isn't is marked so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from app.domain.content.masking import Masks
+from app.domain.css.branches import NUMBER, ROOTS, SPROUT, UNKNOWN, Path, Scan, Tag
+
+
+@dataclass(eq=False)
+class Element:
+    """One start tag, or an element that browsers add (`tbody`).
+
+    parent: None for the root, and for `adrift` ones: those opened in one branch of Liquid and
+    closed in another, and those browsers drop. Nothing is known about what is around them.
+    unsure: attributes whose values Liquid makes; None: Liquid may make any.
+    torn: elements opened or closed by some branches stand inside, so that its children may have
+    parents between it and them. vague: some branch ends it before what the source puts inside.
+    holds: text or output; None: it may be empty.
+    """
+
+    tag: str | None  # None: Liquid makes it
+    attributes: dict[str, str] = field(default_factory=dict)
+    unsure: frozenset[str] | None = frozenset()
+    path: Path = ()
+    parent: Element | None = None
+    children: list[Element] = field(default_factory=list)
+    index: int = 0
+    adrift: bool = False
+    implied: bool = False
+    torn: bool = False
+    vague: bool = False
+    holds: bool | None = False
+    sprouts: bool = False  # Liquid may put elements among its children
+    captures: int = 0  # around it: it is shown where the variable is, not here
+
+    @cached_property
+    def classes(self) -> list[str]:
+        return self.attributes.get("class", "").split()
+
+    @cached_property
+    def settled(self) -> bool:
+        """Whether its children are the same in every mail."""
+        if self.torn or self.sprouts:
+            return False
+        return all(child.path == self.path for child in self.children)
+
+    @cached_property
+    def names(self) -> frozenset[str] | None:
+        """Its tag, id and classes and those of all around it, in lower case; None if not known."""
+        unsure = self.unsure is None or {"class", "id"} & self.unsure
+        if self.tag is None or unsure or self.torn or self.adrift or self.captures:
+            return None
+        above = self.parent.names if self.parent else frozenset[str]()
+        own = {self.tag, *(name.lower() for name in (self.attributes.get("id", ""), *self.classes))}
+        return None if above is None else above if own <= above else above | own
+
+    @cached_property
+    def places(self) -> dict[Element, tuple[int, int]]:
+        """For each of its children which of those of its type it is, from 1, and of how many.
+
+        Empty where Liquid makes a child's type.
+        """
+        by_type: dict[str | None, list[Element]] = {}
+        for child in self.children:
+            by_type.setdefault(child.tag, []).append(child)
+        if None in by_type:
+            return {}
+        return {
+            child: (place, len(alike))
+            for alike in by_type.values()
+            for place, child in enumerate(alike, 1)
+        }
+
+    def in_each_mail_of(self, other: Element) -> bool:
+        """Whether it is in every mail that has `other`, around it where the source says so."""
+        return other.path[: len(self.path)] == self.path and self.captures == other.captures
+
+
+class Skeleton:
+    """elements: for each start tag, in the order of the source, what browsers make of it: mostly
+    one element; of `<b>` in `<p><b>x<p>y` two."""
+
+    def __init__(self, masks: Masks, document: str) -> None:
+        """document: the whole mail, masked."""
+        scan = Scan(masks, document)
+        seen = _seen(scan)
+        self.elements = [
+            seen.get(number) or [_element(tag, adrift=True)] for number, tag in enumerate(scan.tags)
+        ]
+
+
+def _element(tag: Tag, *, adrift: bool = False) -> Element:
+    return Element(
+        None if tag.name == UNKNOWN else tag.name,
+        tag.attributes,
+        tag.unsure,
+        tag.path,
+        adrift=adrift,
+        torn=tag.torn,
+        vague=tag.vague,
+        holds=None if adrift or tag.raw else False,
+        captures=tag.captures,
+    )
+
+
+def _seen(scan: Scan) -> dict[int, list[Element]]:
+    """The elements that browsers make of the tags, by their numbers."""
+    seen: dict[int, list[Element]] = {}
+    roots = Counter(tag.name for tag in scan.tags if tag.name in ROOTS)
+    walk: list[tuple[LexborNode | None, Element | None]] = [
+        (LexborHTMLParser("".join(scan.pieces)).root, None)
+    ]
+    while walk:
+        node, parent = walk.pop()
+        if node is None:
+            continue
+        if parent is not None:
+            walk.append((node.next, parent))
+        if node.is_text_node and parent is not None:
+            _note_text(parent, node.text_content or "", scan.paths)
+        if not node.is_element_node:
+            continue
+        element = _made(node, parent, scan, seen)
+        if element.tag in ROOTS:
+            element.torn |= scan.torn_root
+            if roots[element.tag] > 1:
+                element.unsure = None
+        walk.append((node.child, element))
+    return seen
+
+
+def _made(
+    node: LexborNode, parent: Element | None, scan: Scan, seen: dict[int, list[Element]]
+) -> Element:
+    number = node.attributes.get(NUMBER)
+    if number is None:
+        element = Element(node.tag or "", implied=True)
+        if parent is not None:
+            element.path, element.captures = parent.path, parent.captures
+            element.torn = element.vague = parent.torn
+    elif number.startswith("r"):
+        element = _element(scan.rows[int(number[1:])])
+    else:
+        element = _element(scan.tags[int(number)])
+        seen.setdefault(int(number), []).append(element)
+    if parent is not None:
+        element.parent, element.index = parent, len(parent.children)
+        parent.children.append(element)
+        if parent.holds is not True:
+            parent.holds = True if element.path == parent.path else None
+    return element
+
+
+def _note_text(parent: Element, text: str, paths: list[Path]) -> None:
+    words = text.split()
+    if any(word.isdigit() and paths[int(word)] == parent.path for word in words):
+        parent.holds = True
+    elif parent.holds is False:
+        parent.holds = None
+    parent.sprouts |= SPROUT in words

@@ -1,0 +1,209 @@
+"""Running the service or a worker until a signal asks it to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from typing import Self
+from uuid import uuid4
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from app.api.http.connection import ClientConnection
+from app.api.http.entrance import Entrance
+from app.api.metrics import metrics_app
+from app.errors import ConfigurationError
+from app.listening import listen
+from app.main import create_app, require_secrets, running, working
+from app.processes.member import Member
+from app.processes.supervisor import Chore, Role, Supervisor
+from app.runtime import StopAsked, open_database, run
+from app.services.running.loops import Loops
+from app.settings import Settings
+from app.store import Store
+from app.telemetry.cloudwatch import EVERY_SECONDS, CloudWatch, telling_cloudwatch
+from app.telemetry.counts import Board
+from app.telemetry.database_gauges import DatabaseGauges
+
+GRACE_SECONDS = 5
+"""How long requests under way may take after a stop was asked for."""
+EXIT_SECONDS = 9.5
+"""After this long the process ends, however things stand."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers, which would end the process before it has tidied up."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def supervise(settings: Settings) -> int:
+    """HTTP and the work, each in a process of its own, until SIGTERM or SIGINT; the exit code.
+
+    Raises ConfigurationError when they can't start.
+    """
+    require_secrets(settings)
+    listener = _listen(settings.host, settings.port)
+    service_id, board = uuid4(), Board(("web", "work"))
+    web, work_ = (Member(service_id, board, role) for role in board.rows)
+
+    def answer(begun: Callable[[], None]) -> None:
+        run(serve(settings, with_sender=False, member=web, listener=listener, begun=begun))
+
+    def do_work(begun: Callable[[], None]) -> None:
+        listener.close()
+        run(work(settings, member=work_, begun=begun))
+
+    chore = None
+    if settings.metrics_cloudwatch:
+        chore = Chore(EVERY_SECONDS, CloudWatch(web.metrics(), settings.aws_region).write)
+    with listener:  # held all the time, so that callers wait while the web process is started again
+        return Supervisor([Role("web", answer), Role("work", do_work)], board, chore).run()
+
+
+def nothing() -> None:
+    """Who has nobody to tell."""
+
+
+async def serve(
+    settings: Settings,
+    *,
+    with_sender: bool,
+    member: Member | None = None,
+    listener: socket.socket | None = None,
+    begun: Callable[[], None] = nothing,
+) -> None:
+    """HTTP and, with_sender, the work. Waits for a database that is away, answering 503.
+
+    listener: None: its own. begun: called when it no longer can fail to start.
+    Raises ConfigurationError, DatabaseError when it can't start.
+    """
+    stopped = _stop_signal()
+    async with _Http(listener or _listen(settings.host, settings.port), stopped) as http:
+        with suppress(StopAsked):
+            async with running(
+                settings, with_sender=with_sender, stopping=stopped, member=member
+            ) as services:
+                http.entrance.app = create_app(services)
+                _spare_collections()
+                begun()
+                await stopped.wait()
+                services.stop_sending()
+                await http.stop()
+
+
+async def work(
+    settings: Settings,
+    *,
+    member: Member | None = None,
+    begun: Callable[[], None] = nothing,
+) -> None:
+    """The work alone. Waits for a database that is away.
+
+    A worker (member: None) has to send, and shows `/metrics` where METRICS_PORT is set.
+    Raises ConfigurationError, DatabaseError when it can't start.
+    """
+    is_worker, member = member is None, member or Member()
+    if is_worker and (missing := settings.missing_to_send()):
+        raise ConfigurationError(f"A worker has to send: set {', '.join(missing)}.")
+    stopped = _stop_signal()
+    port = settings.metrics_port if is_worker else None
+    listener = None if port is None else _listen(settings.host, port, "METRICS_PORT")
+    meters = member.metrics()
+    async with _Http(listener, stopped) as http:
+        with suppress(StopAsked):
+            async with open_database(settings, stopping=stopped) as database:
+                store = Store(database)
+                http.entrance.app = metrics_app(meters, DatabaseGauges(store, meters))
+                async with AsyncExitStack() as stack:
+                    loops = await stack.enter_async_context(Loops())
+                    if is_worker:
+                        await stack.enter_async_context(telling_cloudwatch(settings, meters, loops))
+                    await stack.enter_async_context(
+                        working(database, settings, meters, member.service_id, loops)
+                    )
+                    _spare_collections()
+                    begun()
+                    await stopped.wait()
+
+
+def _spare_collections() -> None:
+    """What stands now, stands until the end. To look through all of it, as a full collection
+    otherwise does under load, makes every request wait for a tenth of a second."""
+    gc.collect()
+    gc.freeze()
+
+
+class _Http:
+    """Answers on `listener`, where there is one, until `stop` or its end; first by `entrance`.
+
+    stopped: set when the server ends by itself, too.
+    """
+
+    def __init__(self, listener: socket.socket | None, stopped: asyncio.Event) -> None:
+        self.entrance = Entrance()
+        self._listener = listener
+        self._stopped = stopped
+        self._server = _server(self.entrance)
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._listener is not None:
+            self._task = asyncio.create_task(self._server.serve([self._listener]))
+            self._task.add_done_callback(lambda _: self._stopped.set())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Take nothing more and let requests under way end. Raises what ended the server."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
+
+
+def _server(app: ASGIApp) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            http=ClientConnection,
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+    )
+
+
+def _listen(host: str, port: int, setting: str = "PORT") -> socket.socket:
+    return listen(host, port, remedy=f"Set HOST and {setting} to a free address of this machine.")
+
+
+def _stop_signal() -> asyncio.Event:
+    """Set when SIGTERM or SIGINT comes."""
+    stopped = asyncio.Event()
+
+    def stop_in_time() -> None:
+        stopped.set()
+        # Whatever hangs (a call to SES, a frozen database): gone within 10 s. What isn't recorded
+        # by then is found in `sending` by the next sender, and called unknown.
+        last_resort = threading.Timer(EXIT_SECONDS, os._exit, args=(1,))
+        last_resort.daemon = True
+        last_resort.start()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop_in_time)
+    return stopped

@@ -1,0 +1,86 @@
+"""`amazonsender doctor`: would sending work? The checks of a preflight, and the database's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from uuid import UUID
+
+from app.domain.reports.findings import Finding
+from app.errors import AppError, ConfigurationError
+from app.ports import Database
+from app.runtime import open_database
+from app.services.checks.asking import Outside
+from app.services.checks.database import check_database
+from app.services.checks.preflight import Preflight, check_around
+from app.services.checks.settings import check_settings, check_unsubscribing
+from app.settings import Settings
+from app.store import Store
+
+DATABASE_SECONDS = 20.0
+
+OpenDatabase = Callable[[Settings], AbstractAsyncContextManager[Database]]
+
+
+async def examine(
+    settings: Settings,
+    mailout_id: UUID | None = None,
+    *,
+    links: bool = False,
+    open_db: OpenDatabase = open_database,
+    outside: Outside | None = None,
+) -> list[Finding]:
+    """All findings, in the order in which one would set things up; of a mailout, too, when it is
+    named (links: and of its links). Sends and changes nothing, except that an embedded database is
+    made and migrated.
+
+    Raises MailoutNotFound.
+    """
+    outside = outside or Outside()
+    database = await _check_database(settings, open_db)
+    findings = [
+        *check_settings(settings),
+        *check_unsubscribing(settings),
+        *database,
+        *await check_around(settings, outside),
+    ]
+    if mailout_id is None or any(finding.level == "fail" for finding in database):
+        return findings
+    async with open_db(settings) as opened:
+        preflight = Preflight(Store(opened), settings, outside)
+        return [*findings, *await preflight.of_mailout(mailout_id, links=links)]
+
+
+async def _check_database(settings: Settings, open_db: OpenDatabase) -> list[Finding]:
+    try:
+        async with asyncio.timeout(DATABASE_SECONDS), open_db(settings) as database:
+            about = list(check_database(await Store(database).examine_database()))
+    except TimeoutError:
+        return [
+            Finding(
+                "fail",
+                f"The database does not answer within {DATABASE_SECONDS:.0f} seconds.",
+                "check that its address is right and that this machine may reach it.",
+            )
+        ]
+    except ConfigurationError as exc:
+        return [Finding("fail", exc.detail)]  # it names its remedy
+    except AppError as exc:
+        names = "DATABASE_URL" if settings.database_url else "SUPABASE_URL and its key"
+        return [
+            Finding(
+                "fail",
+                exc.detail,
+                f"check {names}, and that the database runs and can be reached from here.",
+            )
+        ]
+    if settings.uses_embedded_database:
+        there = Finding(
+            "warn",
+            f"The embedded database in {settings.data_dir} is used.",
+            "set DATABASE_URL, or SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY, to use your own.",
+        )
+    else:
+        there = Finding("ok", "The database answers and has the right tables and functions.")
+    return [there, *about]

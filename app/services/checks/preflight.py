@@ -1,0 +1,138 @@
+"""Everything that could go wrong with a mailout, before it is sent: findings with their remedies.
+
+The same checks for `POST /mailouts/{id}/preflight`, `amazonsender doctor` and the dashboard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+from app.domain.content.links import to_ask
+from app.domain.mailouts import Mailout
+from app.domain.reports.findings import Finding
+from app.errors import MailoutNotFound, TemplateInvalid
+from app.services.checks.asking import Outside
+from app.services.checks.content import (
+    check_mail,
+    check_outlook,
+    check_people,
+    check_readers,
+    check_state,
+    links_by_author,
+    sample_mail,
+)
+from app.services.checks.links import check_links
+from app.services.checks.public import check_public
+from app.services.checks.ses import check_ses
+from app.services.checks.settings import check_settings, check_unsubscribing
+from app.services.starting.start_mailout import StartMailout
+from app.settings import Settings
+from app.store import Store
+
+
+class Preflight:
+    def __init__(self, store: Store, settings: Settings, outside: Outside | None = None) -> None:
+        self._store = store
+        self._settings = settings
+        self._start = StartMailout(store, settings)
+        self._outside = outside or Outside()
+
+    async def __call__(self, mailout_id: UUID, *, links: bool = False) -> dict[str, Any]:
+        """The report: `ok` (nothing that would make sending fail), `findings`, and what sending
+        would take. links: ask every link of the mail, too. Sends and changes nothing.
+
+        Raises MailoutNotFound, Unavailable when the database can't be asked.
+        """
+        mailout = await self._find(mailout_id)
+        settings = _as_sent(self._settings, mailout)
+        recipients = await self._store.count_audience(mailout_id)
+        around, within, outlook = await asyncio.gather(
+            check_around(settings, self._outside),
+            self._check_mailout(settings, mailout, links=links),
+            self._outlook(recipients),
+        )
+        findings = [
+            *check_settings(settings),
+            *check_unsubscribing(settings),
+            *around,
+            *within,
+            *check_outlook(recipients, outlook),
+        ]
+        return {
+            "mailout_id": str(mailout_id),
+            "status": mailout.status,
+            "ok": all(finding.level != "fail" for finding in findings),
+            "findings": [finding.to_row() for finding in findings],
+            "recipients": recipients,
+            "links_checked": links,
+            **outlook,
+        }
+
+    async def of_mailout(self, mailout_id: UUID, *, links: bool = False) -> list[Finding]:
+        """The findings about the mailout alone. Raises as above."""
+        mailout = await self._find(mailout_id)
+        recipients = await self._store.count_audience(mailout_id)
+        settings = _as_sent(self._settings, mailout)
+        return [
+            *await self._check_mailout(settings, mailout, links=links),
+            *check_outlook(recipients, await self._outlook(recipients)),
+        ]
+
+    async def _find(self, mailout_id: UUID) -> Mailout:
+        mailout = await self._store.find_mailout(mailout_id)
+        if mailout is None:
+            raise MailoutNotFound(f"There is no mailout {mailout_id}.")
+        return mailout
+
+    async def _outlook(self, recipients: int) -> dict[str, Any]:
+        return await self._store.send_outlook(
+            self._settings.aws_region, self._settings.rate_limit_per_sec, recipients
+        )
+
+    async def _check_mailout(
+        self, settings: Settings, mailout: Mailout, *, links: bool
+    ) -> list[Finding]:
+        findings = [check_state(mailout), *check_people(settings, mailout)]
+        if not (settings.ses_from_email and settings.unsubscribe_secrets):
+            return findings  # nothing can be rendered yet, which is a finding already
+        try:
+            prepared = await self._start.prepare(mailout)
+        except TemplateInvalid as exc:
+            return [*findings, Finding("fail", exc.detail, "correct it in the mailout.")]
+        findings.append(Finding("ok", "Subject and bodies can be rendered."))
+        findings += await check_readers(self._store, settings, mailout, prepared)
+        mail = await sample_mail(self._store, settings, mailout, prepared)
+        if mail is None:
+            return findings
+        found = links_by_author(settings, mailout, mail)
+        findings += check_mail(mailout, mail, found)
+        if links:
+            async with self._outside.http() as http:
+                findings += await check_links(to_ask(found), self._outside.web(http))
+        return findings
+
+
+async def check_around(settings: Settings, outside: Outside) -> list[Finding]:
+    """What is outside: SES and SNS, and our public address."""
+    ses, public = await asyncio.gather(
+        check_ses(settings, outside), _check_public(settings, outside)
+    )
+    return [*ses, *public]
+
+
+async def _check_public(settings: Settings, outside: Outside) -> list[Finding]:
+    async with outside.http() as http:
+        return await check_public(settings, http)
+
+
+def _as_sent(settings: Settings, mailout: Mailout) -> Settings:
+    """With the mailout's own sender and configuration set, where it has them."""
+    return settings.model_copy(
+        update={
+            "ses_from_email": mailout.content.from_email or settings.ses_from_email,
+            "ses_configuration_set": mailout.content.configuration_set
+            or settings.ses_configuration_set,
+        }
+    )

@@ -1,0 +1,165 @@
+"""Work that is done again and again for as long as the process runs, and watched while it is.
+
+A loop takes one step, waits, and takes the next. A step that fails is logged and tried again, ever
+later up to RETRY_CAP_SECONDS. A loop that ends although nobody asked it to, or that somebody
+cancelled, is logged and started again. Until a step has gone well once more, `troubles` says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Self
+
+import structlog
+
+from app.domain.sending.backoff import backoff_seconds
+from app.errors import Unavailable
+from app.services.running.stopping import Stopping
+
+log = structlog.get_logger(__name__)
+
+RETRY_BASE_SECONDS = 0.5
+RETRY_CAP_SECONDS = 4.0
+"""Between two tries of what failed: work goes on so soon after an outage."""
+FAULT = "A fault of ours; the log has it"
+ENDED = "It ended, and is started again; the log has why"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a loop does not do its work now, in a sentence without its full stop.
+
+    is_fault: it won't pass by itself as an outage does. is_vital: without it nothing is sent.
+    """
+
+    loop: str
+    detail: str
+    is_fault: bool
+    is_vital: bool
+
+    @property
+    def stops_sending(self) -> bool:
+        return self.is_fault and self.is_vital
+
+
+@dataclass
+class _Loop:
+    name: str
+    step: Callable[[], Awaitable[object]]
+    seconds: float
+    news: asyncio.Event | None
+    first_after: float
+    vital: bool
+    to_the_end: bool
+    deaths: int = 0
+    """In a row, without a step that went well."""
+    task: asyncio.Task[None] | None = None
+    restart: asyncio.TimerHandle | None = None
+
+
+class Loops:
+    """Start each loop once; `close`, or leave the `async with`, to end them all.
+
+    stopping: once a stop is asked for, no loop takes another step.
+    """
+
+    def __init__(self, stopping: Stopping | None = None) -> None:
+        self._stopping = stopping or Stopping()
+        self._loops: dict[str, _Loop] = {}
+        self._troubles: dict[str, Trouble] = {}
+
+    @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """Of the loops that don't do their work now."""
+        return tuple(self._troubles.values())
+
+    def start(
+        self,
+        name: str,
+        step: Callable[[], Awaitable[object]],
+        seconds: float,
+        *,
+        news: asyncio.Event | None = None,
+        first_after: float = 0.0,
+        vital: bool = False,
+        to_the_end: bool = False,
+    ) -> None:
+        """Take `step` every `seconds`, sooner when there are `news`, from now until `close`.
+
+        first_after: seconds before the first step. vital: nothing is sent while this loop fails.
+        to_the_end: at the stop, a step under way may end.
+        """
+        assert name not in self._loops, f"the loop {name} runs already"
+        self._loops[name] = _Loop(name, step, seconds, news, first_after, vital, to_the_end)
+        self._run(self._loops[name])
+
+    async def close(self) -> None:
+        """Ask for a stop, and return when every loop has ended, by the stop's deadline at the
+        latest."""
+        self._stopping.ask()
+        for loop in self._loops.values():
+            if loop.restart is not None:
+                loop.restart.cancel()
+        running = {loop.task: loop for loop in self._loops.values() if loop.task is not None}
+        for task, loop in running.items():
+            if not loop.to_the_end:
+                task.cancel()
+        if running:
+            _, late = await asyncio.wait(running, timeout=self._stopping.left)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def _run(self, loop: _Loop) -> None:
+        loop.task = asyncio.create_task(self._steps(loop), name=f"loop {loop.name}")
+        # A callback and not a task that waits: there is nothing left that could die unseen.
+        loop.task.add_done_callback(lambda task: self._ended(loop, task))
+
+    async def _steps(self, loop: _Loop) -> None:
+        failures = 0
+        if loop.first_after and not loop.deaths:
+            await self._stopping.sleep(loop.first_after)
+        while not self._stopping.asked:
+            if loop.news is not None:
+                loop.news.clear()
+            trouble = await self._try_step(loop)
+            if trouble is None:
+                failures = loop.deaths = 0
+                self._troubles.pop(loop.name, None)
+                await self._stopping.sleep(loop.seconds, loop.news)
+            else:
+                failures += 1
+                self._troubles[loop.name] = trouble
+                base = min(RETRY_BASE_SECONDS, loop.seconds)
+                await self._stopping.sleep(
+                    backoff_seconds(failures, 1.0, base=base, cap=RETRY_CAP_SECONDS)
+                )
+
+    async def _try_step(self, loop: _Loop) -> Trouble | None:
+        try:
+            await loop.step()
+        except Unavailable as exc:
+            log.warning("loop_waits", loop=loop.name, error=exc.detail)
+            return Trouble(loop.name, exc.detail, is_fault=False, is_vital=loop.vital)
+        except Exception:
+            log.exception("loop_failed", loop=loop.name)
+            return Trouble(loop.name, FAULT, is_fault=True, is_vital=loop.vital)
+        return None
+
+    def _ended(self, loop: _Loop, task: asyncio.Task[None]) -> None:
+        if self._stopping.asked:
+            return
+        loop.deaths += 1
+        self._troubles[loop.name] = Trouble(loop.name, ENDED, is_fault=True, is_vital=loop.vital)
+        error = None if task.cancelled() else task.exception()
+        log.error("loop_ended", loop=loop.name, times=loop.deaths, exc_info=error)
+        pause = backoff_seconds(loop.deaths, 1.0, base=RETRY_BASE_SECONDS, cap=RETRY_CAP_SECONDS)
+        loop.restart = asyncio.get_running_loop().call_later(pause, self._run, loop)

@@ -1,0 +1,156 @@
+"""What SES says of the account: rate, daily quota, whether it may send. Asked once a minute, and
+every few seconds while SES is silent: this question is harmless, the probe of a breaker isn't."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, timedelta
+from typing import Protocol
+
+import structlog
+from botocore.exceptions import BotoCoreError
+
+from app.adapters.aws.ses import SesSender
+from app.domain.sending.backoff import Breaker
+from app.domain.sending.batches import Account
+from app.errors import SesRefused, Unavailable
+from app.services.running.loops import Loops
+from app.settings import Settings
+from app.store import Store
+
+log = structlog.get_logger(__name__)
+
+REFRESH_SECONDS = 60.0
+RETRY_SECONDS = 5.0
+
+
+class AccountSource(Protocol):
+    def get_account(self) -> Account:
+        """Blocking. Raises Unavailable, and SesRefused when that was an answer, too."""
+        ...
+
+
+class AccountMonitor:
+    """Keeps the database's picture of the account fresh and lets waiting mailouts go on."""
+
+    def __init__(
+        self,
+        store: Store,
+        source: AccountSource,
+        region: str,
+        wake: Callable[[], None],
+        breaker: Breaker | None = None,
+    ) -> None:
+        """breaker: the sender's. Told when SES answers again after it was silent to us, too."""
+        self._store = store
+        self._breaker = breaker
+        self._source = source
+        self._region = region
+        self._wake = wake
+        # Not the loop's own threads: at a stop nobody waits for a question that hangs.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="ses-account")
+        self.account: Account | None = None
+        self.error: str | None = None
+        self._silent = False
+        self._is_current = False
+        self._checked_at = float("-inf")
+
+    @property
+    def age_seconds(self) -> float:
+        return time.monotonic() - self._checked_at
+
+    def start(self, loops: Loops) -> None:
+        loops.start("account", self.look, RETRY_SECONDS)
+
+    async def look(self) -> None:
+        """Ask if it is time to: the last answer is old or missing, or the breaker is open."""
+        silent = self._breaker is not None and self._breaker.probing
+        if self._is_current and not silent and self.age_seconds < REFRESH_SECONDS:
+            return
+        self._is_current = False
+        try:
+            await self.refresh()
+        except Unavailable as exc:
+            log.warning("account_check_failed", error=exc.detail)
+        else:
+            self._is_current = True
+
+    async def refresh(self) -> Account:
+        """Ask SES, record the answer, act on it. Raises Unavailable."""
+        try:
+            account = await asyncio.get_running_loop().run_in_executor(
+                self._pool, self._source.get_account
+            )
+        except Unavailable as exc:
+            self.error, self._silent = exc.detail, not isinstance(exc, SesRefused)
+            raise
+        if self._silent and self._breaker is not None:
+            # Only this ends an open spell: that SES answers what it always answered proves nothing
+            # about mails.
+            self._breaker.try_now(time.monotonic())
+        self.account, self.error, self._silent = account, None, False
+        self._checked_at = time.monotonic()
+        await self._store.record_account(self._region, account)
+        if not account.can_send:
+            await self._pause_all(account)
+        elif account.quota_left >= 1:
+            resumed = await self._store.resume_waiting_mailouts()
+            for mailout_id in resumed:
+                log.info("mailout_resumed", mailout_id=str(mailout_id), by="account")
+        else:
+            await self._store.note_quota(await quota_reason(self._store, self._region))
+        self._wake()
+        return account
+
+    async def _pause_all(self, account: Account) -> None:
+        reason = account_reason(account)
+        for mailout_id in (await self._store.sender_work()).sending:
+            if (await self._store.pause_mailout(mailout_id, "account", reason)).changed:
+                log.warning("mailout_paused", mailout_id=str(mailout_id), reason=reason)
+
+
+async def refresh_account(store: Store, settings: Settings) -> None:
+    """Ask SES once and record the answer, for a command in a process of its own.
+
+    Raises Unavailable.
+    """
+    if settings.aws_region is None:
+        raise Unavailable("AWS_REGION is not set.")
+    try:
+        source = await asyncio.to_thread(SesSender, settings, max_connections=1)
+    except BotoCoreError as exc:
+        raise Unavailable(f"SES can't be asked: {exc}") from exc
+    account = await asyncio.to_thread(source.get_account)
+    await store.record_account(settings.aws_region, account)
+
+
+async def quota_reason(store: Store, region: str) -> str:
+    """Why a mailout waits for the daily quota, and until when as far as our ledger can tell: others
+    who use the account may have used it, and free it, at other times. Raises Unavailable."""
+    frees_at = await store.quota_frees_at(region)
+    if frees_at is None:
+        return (
+            "SES's daily quota is used up, though nothing was sent from here in the last 24 hours: "
+            f"others use this account. SES is asked again every {REFRESH_SECONDS:.0f} seconds; "
+            "the mailout goes on by itself."
+        )
+    minute = frees_at.astimezone(UTC) + timedelta(minutes=1, microseconds=-1)  # not too early
+    return (
+        "SES's daily quota is used up. It frees 24 hours after each mail, expected from about "
+        f"{minute:%Y-%m-%d %H:%M} UTC on; the mailout goes on by itself."
+    )
+
+
+def account_reason(account: Account) -> str:
+    if account.enforcement_status == "SHUTDOWN":
+        return (
+            "Amazon SES has shut down sending for this account. Answer the case in the AWS "
+            "console; the mailout goes on by itself when SES allows it."
+        )
+    return (
+        "Sending is switched off for this SES account. Switch it on in the SES console; "
+        "the mailout goes on by itself."
+    )

@@ -1,0 +1,186 @@
+"""From stored content and settings to what is ready to be sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from app.domain.addresses import InvalidAddress, ascii_address, canonical_address
+from app.domain.content.render import (
+    Compiled,
+    Content,
+    Footer,
+    RenderError,
+    compile_content,
+    template_variables,
+)
+from app.domain.mailouts import MailoutContent
+from app.domain.sending.batches import Batch, Recipient, Result
+from app.domain.ses.mail import (
+    MAX_CALL_BYTES,
+    Envelope,
+    Mail,
+    bulk_head,
+    mail_tags,
+    make_envelope,
+)
+from app.domain.tokens import UnsubscribeTokens
+from app.errors import TemplateInvalid
+from app.settings import Settings
+
+TEST_SUBJECT_MARK = "[Test] "
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A mailout compiled once: the same for every recipient. bulk_head: domain/ses/mail.py."""
+
+    mailout_id: UUID
+    compiled: Compiled
+    envelope: Envelope
+    bulk_head: bytes
+
+
+def prepare(
+    settings: Settings, mailout_id: UUID, content: MailoutContent, *, test: bool = False
+) -> Prepared:
+    """Compile content and envelope. CPU work of some milliseconds: call it in a thread.
+
+    Raises TemplateInvalid naming the field; nothing about a single recipient is checked here.
+    """
+    compiled = _compile(settings, content, test=test)
+    envelope = _envelope(settings, content)
+    return Prepared(
+        mailout_id=mailout_id,
+        compiled=compiled,
+        envelope=envelope,
+        bulk_head=bulk_head(compiled, envelope),
+    )
+
+
+def check_content(settings: Settings, content: MailoutContent) -> None:
+    """Raise TemplateInvalid for what could not be sent, whether or not a sender is set by now.
+
+    CPU work, too.
+    """
+    compiled = _compile(settings, content)
+    if content.from_email or settings.ses_from_email:
+        require_fitting(settings, bulk_head(compiled, _envelope(settings, content)))
+
+
+def require_fitting(settings: Settings, head: bytes) -> None:
+    """Raise TemplateInvalid for content that SES_SEND_MODE can't carry. head: `bulk_head`."""
+    if settings.ses_send_mode == "bulk" and len(head) > MAX_CALL_BYTES // 2:
+        raise TemplateInvalid(
+            f"The content takes {len(head):,} bytes, too much for SES's bulk calls "
+            f"({MAX_CALL_BYTES // 2:,}). Shorten it or set SES_SEND_MODE=auto.",
+            field="body_html",
+        )
+
+
+def _compile(settings: Settings, content: MailoutContent, *, test: bool = False) -> Compiled:
+    return compile_content(
+        Content(
+            subject=content.subject,
+            body_html=content.body_html,
+            body_markdown=content.body_markdown,
+            body_text=content.body_text,
+            preheader=content.preheader,
+        ),
+        Footer(
+            org_name=settings.org_name or "",
+            org_address=settings.org_address or "",
+            html=settings.footer_html,
+            text=settings.footer_text,
+        ),
+        subject_mark=TEST_SUBJECT_MARK if test else "",
+    )
+
+
+def _envelope(settings: Settings, content: MailoutContent) -> Envelope:
+    addresses: dict[str, str | None] = {}
+    for field, value in (
+        ("from_email", content.from_email or settings.ses_from_email),
+        ("reply_to", content.reply_to or settings.reply_to_email),
+    ):
+        try:
+            addresses[field] = ascii_address(value) if value else None
+        except InvalidAddress as exc:
+            raise TemplateInvalid(f"{field} is not a usable address: {exc}", field=field) from exc
+    try:
+        return make_envelope(
+            from_email=addresses["from_email"] or "",
+            from_name=content.from_name or settings.from_name,
+            reply_to=addresses["reply_to"],
+            configuration_set=content.configuration_set or settings.ses_configuration_set,
+        )
+    except ValueError as exc:
+        raise TemplateInvalid(f"from_name can't stand in a mail: {exc}", field="from_name") from exc
+
+
+class MailBuilder:
+    """Makes the mail of one recipient of a prepared mailout."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._tokens = UnsubscribeTokens(settings.unsubscribe_secrets)
+        self._base_url = settings.app_base_url
+
+    def build(
+        self,
+        prepared: Prepared,
+        batch: Batch,
+        recipient: Recipient,
+        sample: dict[str, Any] | None = None,
+        gaps: set[str] | None = None,
+    ) -> Mail | Result:
+        """The mail, or the reason why SES would refuse it: then the recipient is `failed`.
+
+        sample: whose name and fields a test mail shows. gaps: gets the variables that the mail
+        shows and this recipient lacks.
+        """
+        try:
+            to = canonical_address(recipient.email)
+        except InvalidAddress as exc:
+            return _failed(recipient, "invalid_address", f"The address can't be mailed: {exc}.")
+        try:
+            values = self.values(prepared, recipient, sample, gaps, test=batch.is_test)
+        except RenderError as exc:
+            reason = f"The template fails for them ({exc.field}): {exc.detail}"
+            return _failed(recipient, "render_error", reason)
+        return Mail(
+            send_log_id=recipient.send_log_id,
+            to=to,
+            values=values,
+            unsubscribe_url=self._unsubscribe_url(prepared, recipient, test=batch.is_test),
+            tags=mail_tags(prepared.mailout_id, recipient.send_log_id, batch.attempt_id),
+        )
+
+    def values(
+        self,
+        prepared: Prepared,
+        recipient: Recipient,
+        sample: dict[str, Any] | None = None,
+        gaps: set[str] | None = None,
+        *,
+        test: bool = False,
+    ) -> dict[str, str]:
+        """What stands in the holes of their mail; parameters as of `build`. Raises RenderError."""
+        shown = sample or {}
+        variables = template_variables(
+            email=recipient.email,
+            name=shown.get("name") or recipient.name,
+            fields=shown.get("fields") or recipient.fields,
+            mailout_id=str(prepared.mailout_id),
+            unsubscribe_url=self._unsubscribe_url(prepared, recipient, test=test),
+        )
+        return prepared.compiled.values(variables, gaps)
+
+    def _unsubscribe_url(self, prepared: Prepared, recipient: Recipient, *, test: bool) -> str:
+        subscriber = recipient.subscriber_id or UUID(int=0)
+        token = self._tokens.sign(subscriber, prepared.mailout_id, test=test)
+        return f"{self._base_url}/unsubscribe?token={token}"  # nothing in it needs quoting
+
+
+def _failed(recipient: Recipient, code: str, message: str) -> Result:
+    return Result(recipient.send_log_id, "failed", code=code, message=message)

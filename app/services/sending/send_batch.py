@@ -1,0 +1,345 @@
+"""One claimed batch: prepare its content, have it delivered, learn from the call, record it.
+
+Whatever happens, each recipient of the batch gets a result: the rows stand as `sending` in the
+database, and nobody else may touch them while this process lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Literal
+from uuid import UUID
+
+import structlog
+
+from app.adapters.aws.ses import Fence
+from app.adapters.database.sqlstates import concerns_arguments
+from app.domain.sending.backoff import Breaker, backoff_seconds
+from app.domain.sending.batches import Batch, Outcome, Result
+from app.domain.sending.lanes import Lane, Lanes
+from app.domain.ses.answers import Halt
+from app.domain.states import PauseCode
+from app.errors import (
+    AppError,
+    DatabaseError,
+    MailoutNotFound,
+    TemplateInvalid,
+    Unavailable,
+)
+from app.services.running.loops import Trouble
+from app.services.running.stopping import Stopping
+from app.services.sending.account import quota_reason
+from app.services.sending.deliver import BulkSender, Deliver, Delivery
+from app.services.sending.prepare import MailBuilder, Prepared, prepare
+from app.settings import Settings
+from app.store import Store
+from app.telemetry.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+BULK_CALLS = 16
+"""Bulk calls in flight at once: 16 × 50 recipients ÷ 0.1 s is beyond any SES quota."""
+SINGLE_CALLS = 32
+SINGLE_BATCH = 8
+"""Recipients claimed at once for SendEmail: as many as then are in flight, not more."""
+SINGLE_BATCHES = SINGLE_CALLS // SINGLE_BATCH
+KEPT_CONTENTS = 8
+RECORD_TRIES = 5
+"""How often the database may refuse a record. An outage is no refusal, however long it lasts."""
+RECORD_CAP_SECONDS = 5.0
+"""Between two tries to record."""
+RECORD_SECONDS = 1.0
+"""Kept for recording after the last call was given up at a stop."""
+HICCUP_SECONDS = 2.0
+"""How long a batch waits whose content could not be read, because the database was away."""
+REQUEUE_SECONDS = 30.0
+"""How long a batch waits for whose content a fault of ours is in the way."""
+
+_PAUSES: dict[Halt, tuple[PauseCode, str]] = {
+    "account": (
+        "account",
+        "SES does not let this account send; the mailout goes on by itself. SES says:",
+    ),
+    "configuration": (
+        "account",
+        "SES refuses the configuration; set it right and the mailout goes on by itself. SES says:",
+    ),
+    "not_ses": (
+        "account",
+        "Not SES but something in between refuses the calls, such as a proxy: check the network "
+        "and AWS_ENDPOINT_URL_SESV2. The mailout goes on by itself. The answer was:",
+    ),
+    "content": ("held", "The content can't be sent with the present settings."),
+    "template": (
+        "held",
+        "The template fails for every recipient alike, so it is none of theirs. Correct the data "
+        "it needs and resume, or cancel and send a corrected copy.",
+    ),
+    "refused": (
+        "held",
+        "SES refuses every recipient alike, so it is nothing of theirs. Correct what SES names, "
+        "then resume. SES says:",
+    ),
+    "unknown_status": (
+        "held",
+        "SES answers with a status that this version does not know, so who was accepted can't be "
+        "told. Look for a newer version before you resume. SES says:",
+    ),
+}
+
+Recording = Literal["recorded", "refused", "away"]
+
+
+class SendBatch:
+    """breaker, lanes: shared with the dispatcher, which asks them before it claims."""
+
+    def __init__(
+        self,
+        store: Store,
+        ses: BulkSender,
+        settings: Settings,
+        stopping: Stopping,
+        metrics: Metrics,
+    ) -> None:
+        self.breaker = Breaker()
+        self.lanes = Lanes(settings.ses_send_mode)
+        self._store = store
+        self._settings = settings
+        self._stopping = stopping
+        self._metrics = metrics
+        self._builder = MailBuilder(settings)
+        self._deliver = Deliver(ses, settings.ses_send_mode)
+        self._prepared: dict[tuple[UUID, str], Prepared] = {}
+        self._troubles: dict[UUID, Trouble] = {}  # by attempt: why it isn't recorded
+        self._pool = ThreadPoolExecutor(BULK_CALLS + SINGLE_BATCHES, thread_name_prefix="ses-batch")
+        self._single_pool = ThreadPoolExecutor(SINGLE_CALLS, thread_name_prefix="ses-single")
+
+    @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """Why results can't be recorded now."""
+        return tuple(self._troubles.values())[:1]
+
+    async def __call__(self, batch: Batch, lane: Lane, fence: Fence) -> None:
+        """Raises nothing but CancelledError."""
+        structlog.contextvars.bind_contextvars(
+            mailout_id=str(batch.mailout_id), attempt=str(batch.attempt_id)
+        )
+        started = time.monotonic()
+        try:
+            delivery = await self._call(batch, lane, fence)
+        except Exception:
+            log.exception("batch_not_sent")  # raised before the call only
+            delivery = _for_all(
+                batch, "requeue", "internal", "The sender failed before sending.", REQUEUE_SECONDS
+            )
+        news: str | None = None
+        try:
+            news = self._learn(delivery, lane, started)
+        except Exception:  # whatever it is, the results are to be recorded
+            log.exception("answers_not_learned_from")
+        await self._record(batch, delivery.results)
+        try:
+            await self._react(batch, delivery, news)
+        except AppError as exc:
+            log.warning("sender_waits", step="react", error=exc.detail)
+        except Exception:
+            log.exception("sender_step_failed", step="react")
+        log.info(
+            "batch_sent",
+            lane=lane,
+            calls=delivery.calls,
+            seconds=round(time.monotonic() - started, 3),
+            **Counter[str](result.outcome for result in delivery.results),
+        )
+
+    def close(self) -> None:
+        """Let no thread begin anything more; those in a call are not waited for."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._single_pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _call(self, batch: Batch, lane: Lane, fence: Fence) -> Delivery:
+        sample: dict[str, Any] | None = None
+        try:
+            prepared = await self._prepare(batch)
+            if batch.is_test:
+                sample = await self._store.sample_subscriber(batch.mailout_id)
+        except (TemplateInvalid, MailoutNotFound) as exc:
+            # It compiled when it was started, so the settings, this program or the tables have
+            # changed since.
+            outcome: Outcome = "failed" if batch.is_test else "requeue"
+            return _for_all(batch, outcome, exc.code, exc.detail, halt="content")
+        except Unavailable as exc:
+            return _for_all(batch, "requeue", exc.code, exc.detail, HICCUP_SECONDS)
+        build = partial(self._builder.build, prepared, batch, sample=sample)
+        if batch.delay > 0:
+            await asyncio.sleep(batch.delay)
+        work = asyncio.get_running_loop().run_in_executor(
+            self._pool, self._deliver, prepared, batch, build, lane, fence, self._single_pool
+        )
+        if not await self._stopping.ended(work):
+            return _for_all(
+                batch, "unknown", "stopped", "SES had not answered when the process was stopped."
+            )
+        try:
+            return work.result()
+        except Exception:
+            # A fault of ours, somewhere around the call: what SES got can't be told.
+            log.exception("delivery_failed")
+            return _for_all(batch, "unknown", "internal", "The sender failed while sending.")
+
+    async def _prepare(self, batch: Batch) -> Prepared:
+        """The compiled content: of a started mailout it never changes, a test shows the latest."""
+        if not batch.is_test:
+            known = self._prepared.get((batch.mailout_id, ""))
+            if known is not None:
+                return known
+            content, _ = await self._store.snapshot_content(batch.mailout_id)
+            key = (batch.mailout_id, "")
+        else:
+            content, content_hash = await self._store.tested_content(batch.mailout_id)
+            key = (batch.mailout_id, content_hash)
+        if key not in self._prepared:
+            prepared = await asyncio.to_thread(
+                prepare, self._settings, batch.mailout_id, content, test=batch.is_test
+            )
+            while len(self._prepared) >= KEPT_CONTENTS:
+                self._prepared.pop(next(iter(self._prepared)))
+            self._prepared[key] = prepared
+        return self._prepared[key]
+
+    def _learn(self, delivery: Delivery, lane: Lane, began: float) -> str | None:
+        """Tell breaker and lanes how the call ended; what to say of it on running mailouts: a
+        reason, nothing any more (""), or no news (None)."""
+        now = time.monotonic()
+        news: str | None = None
+        if "unreachable" in delivery.halts:
+            self.breaker.failed(now, began)
+            if wait := self.breaker.wait(now):
+                log.warning("ses_breaker_open", seconds=wait, error=delivery.halts["unreachable"])
+                at = datetime.now(UTC) + timedelta(seconds=wait)
+                news = f"Waiting for SES, which does not answer; next try at {at:%H:%M:%S} UTC."
+        elif delivery.answered:
+            if self.breaker.probing:
+                log.info("ses_breaker_closed")
+                news = ""
+            self.breaker.succeeded()
+        self.lanes.finished(
+            lane,
+            throttled="throttled" in delivery.halts,
+            now=now,
+            chance=random.random(),  # noqa: S311  jitter, no secret
+        )
+        return news
+
+    async def _record(self, batch: Batch, results: tuple[Result, ...]) -> None:
+        """Write the results down, however long the database is away: they exist nowhere else.
+
+        What it refuses again and again for the record's own sake ends as `unknown`. Until that is
+        written the results stay the first choice.
+        """
+        failures = refusals = 0
+        while True:
+            recording = await self._try_to_record(batch, results)
+            refusals += recording == "refused"
+            if recording == "refused" and refusals >= RECORD_TRIES:
+                recording = await self._try_to_record(batch, _unrecorded(batch).results)
+            if recording == "recorded":
+                self._troubles.pop(batch.attempt_id, None)
+                return
+            failures += 1
+            if self._stopping.asked and self._stopping.left == 0:
+                # The next sender finds the rows in `sending` and calls them unknown.
+                log.error("results_lost", recipients=len(results))
+                return
+            await self._stopping.sleep(
+                backoff_seconds(failures, 1.0, base=0.2, cap=RECORD_CAP_SECONDS)
+            )
+            if self._stopping.asked:
+                await asyncio.sleep(min(0.2, self._stopping.left))
+
+    async def _try_to_record(self, batch: Batch, results: tuple[Result, ...]) -> Recording:
+        limit = max(RECORD_SECONDS, self._stopping.left) if self._stopping.asked else None
+        try:
+            async with asyncio.timeout(limit):
+                status = await self._store.record_results(batch.attempt_id, results)
+        except (Unavailable, TimeoutError) as exc:
+            log.warning("results_wait", error=str(exc))
+            self._note_trouble(batch, str(exc) or "The database is away", is_fault=False)
+            return "away"
+        except Exception as exc:
+            log.exception("results_refused")
+            self._note_trouble(
+                batch, "The database refuses to take SES's answers down", is_fault=True
+            )
+            # Not for the record's sake (a changed key, a missing right): no other would pass.
+            return (
+                "away"
+                if isinstance(exc, DatabaseError) and not concerns_arguments(exc.sqlstate)
+                else "refused"
+            )
+        try:
+            if not batch.is_test:
+                self._metrics.results_recorded(results)
+        except Exception:  # recorded they are
+            log.exception("results_not_counted")
+        if status in {"sent", "failed"}:
+            log.info("mailout_finished", status=status)
+        return "recorded"
+
+    def _note_trouble(self, batch: Batch, detail: str, *, is_fault: bool) -> None:
+        self._troubles[batch.attempt_id] = Trouble("record", detail, is_fault, is_vital=True)
+
+    async def _react(self, batch: Batch, delivery: Delivery, news: str | None) -> None:
+        if news is not None:
+            await self._store.note_waiting(news or None)
+        if batch.is_test:
+            return
+        for halt, message in delivery.halts.items():
+            if halt == "quota":
+                await self.pause_for_quota(batch.mailout_id)
+            elif halt in _PAUSES:
+                code, reason = _PAUSES[halt]
+                await self.pause(batch.mailout_id, code, f"{reason} {message}".strip())
+
+    async def pause_for_quota(self, mailout_id: UUID) -> None:
+        assert self._settings.aws_region is not None
+        await self.pause(
+            mailout_id, "quota", await quota_reason(self._store, self._settings.aws_region)
+        )
+
+    async def pause(self, mailout_id: UUID, code: PauseCode, reason: str) -> None:
+        if (await self._store.pause_mailout(mailout_id, code, reason)).changed:
+            log.warning("mailout_paused", mailout_id=str(mailout_id), reason=reason)
+
+
+def _unrecorded(batch: Batch) -> Delivery:
+    return _for_all(
+        batch, "unknown", "record_refused", "The database refused to take SES's answer down."
+    )
+
+
+def _for_all(
+    batch: Batch,
+    outcome: Outcome,
+    code: str,
+    message: str,
+    delay: float = 0.0,
+    *,
+    halt: Halt | None = None,
+) -> Delivery:
+    """The same result for every recipient of a batch, without a call that was answered."""
+    return Delivery(
+        tuple(
+            Result(r.send_log_id, outcome, code=code, message=message, delay=delay)
+            for r in batch.recipients
+        ),
+        {halt: message} if halt else {},
+        calls=0,
+        answered=False,
+    )

@@ -1,0 +1,78 @@
+"""What a sender does beside sending: queue audiences and resends, finish cancels, keep house.
+
+All of it goes slice by slice, and what is under way takes turns: a list of ten million doesn't keep
+the next mailout's first mail, a cancel or a lost claim waiting until it is through.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import structlog
+
+from app.errors import Unavailable
+from app.store import Store
+
+log = structlog.get_logger(__name__)
+
+FIRST_SLICE = 1_000
+SLICE = 20_000
+"""Subscribers queued, or recipients cancelled, per call: well under the 8 s that Supabase's API
+allows a statement."""
+HOUSE_SECONDS = 60.0
+"""Between two looks at what may be tidied up (housekeeping.sql)."""
+
+
+class Upkeep:
+    def __init__(self, store: Store, queued: Callable[[], None]) -> None:
+        """queued: told when somebody new may be sent to."""
+        self._store = store
+        self._queued = queued
+        self._looked_at: dict[UUID, int] = {}  # subscribers, of the mailouts that are being queued
+        self._house_at = 0.0
+
+    async def take_turns(self) -> bool:
+        """A slice of everything that is under way; gives whether there is more to do at once.
+
+        One mailout's trouble is logged and isn't the next one's. Raises Unavailable, which is
+        everybody's.
+        """
+        work = await self._store.sender_work()
+        more = False
+        for mailout_id in work.cancelling:
+            more |= await self._try(self._cancel, mailout_id)
+        # Those whose turn it is for the first time go first: their slice is small.
+        for mailout_id in sorted(work.queueing, key=self._looked_at.__contains__):
+            more |= await self._try(self._queue, mailout_id)
+        await self._store.apply_parked_events()
+        if time.monotonic() >= self._house_at:
+            more_to_tidy = await self._store.keep_house()
+            self._house_at = 0.0 if more_to_tidy else time.monotonic() + HOUSE_SECONDS
+        return more
+
+    async def _try(self, step: Callable[[UUID], Awaitable[bool]], mailout_id: UUID) -> bool:
+        try:
+            return await step(mailout_id)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("sender_step_failed", step=step.__name__, mailout_id=str(mailout_id))
+            return False
+
+    async def _queue(self, mailout_id: UUID) -> bool:
+        before = self._looked_at.get(mailout_id)
+        limit = FIRST_SLICE if before is None else SLICE
+        count, done = await self._store.queue_recipients(mailout_id, limit)
+        if count == 0 and not done:
+            return False  # another sender has it
+        self._queued()
+        self._looked_at[mailout_id] = (before or 0) + count
+        if done:
+            subscribers = self._looked_at.pop(mailout_id)
+            log.info("recipients_queued", mailout_id=str(mailout_id), subscribers=subscribers)
+        return not done
+
+    async def _cancel(self, mailout_id: UUID) -> bool:
+        return await self._store.cancel_recipients(mailout_id, SLICE) == SLICE

@@ -1,0 +1,43 @@
+"""Drafts: made and released only when their content can be sent."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, fields
+from typing import Any
+from uuid import UUID
+
+from app.domain.mailouts import MailoutContent
+from app.errors import MailoutNotFound, TransitionNotAllowed
+from app.services.sending.prepare import check_content
+from app.settings import Settings
+from app.store import Store
+
+_CONTENT = [field.name for field in fields(MailoutContent)]
+
+
+@dataclass(frozen=True)
+class Drafts:
+    store: Store
+    settings: Settings
+
+    async def create(self, mailout: dict[str, Any]) -> UUID:
+        """Store a draft; mailout: its columns. Raises TemplateInvalid, then nothing is stored."""
+        given: dict[str, Any] = {name: mailout.get(name) for name in _CONTENT}
+        await self._check(MailoutContent(**given))
+        return await self.store.create_mailout(mailout)
+
+    async def release(self, mailout_id: UUID) -> None:
+        """Make a draft ready. Raises MailoutNotFound, TransitionNotAllowed for what is no draft,
+        TemplateInvalid; then nothing is changed."""
+        mailout = await self.store.find_mailout(mailout_id)
+        if mailout is None:
+            raise MailoutNotFound(f"There is no mailout {mailout_id}.")
+        if mailout.status == "draft":
+            await self._check(mailout.content)
+        moved = await self.store.ready_mailout(mailout_id)
+        if not moved.changed:
+            raise TransitionNotAllowed(f"Mailout {mailout_id} is {moved.status}, not draft.")
+
+    async def _check(self, content: MailoutContent) -> None:
+        await asyncio.to_thread(check_content, self.settings, content)

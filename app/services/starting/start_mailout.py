@@ -1,0 +1,223 @@
+"""`POST /send-mailout`: start a mailout once, whoever asks and however often."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from app.domain.mailouts import Mailout
+from app.errors import (
+    AudienceEmpty,
+    IdempotencyKeyReused,
+    MailoutNotFound,
+    MailoutNotReady,
+    SesNotConfigured,
+    TemplateInvalid,
+    Unavailable,
+)
+from app.services.sending.prepare import Prepared, prepare, require_fitting
+from app.services.starting.first_recipients import require_one_who_can_get_it
+from app.services.starting.send_warnings import send_warnings
+from app.settings import Settings
+from app.store import Store
+
+log = structlog.get_logger(__name__)
+
+_MAX_CHANGES = 5
+"""How often the content may be edited between compiling and claiming before we give up."""
+
+
+@dataclass(frozen=True)
+class SendRequest:
+    """One request, in whichever form it came.
+
+    mailout_id or notion_page (32 hex digits) names the mailout. key: what makes it a repeat
+    (Idempotency-Key, or Notion's event and page); fingerprint: of the body, to refuse a key that is
+    used again for something else.
+    """
+
+    mailout_id: UUID | None = None
+    notion_page: str | None = None
+    key: str | None = None
+    fingerprint: str | None = None
+
+
+def fingerprint(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def nobody_to_wake() -> None:
+    """Without a sender in this process: those elsewhere look for work every second."""
+
+
+class StartMailout:
+    """wake: tells a sender in this process that there is work."""
+
+    def __init__(
+        self, store: Store, settings: Settings, wake: Callable[[], None] = nobody_to_wake
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._wake = wake
+
+    async def __call__(self, request: SendRequest) -> dict[str, Any]:
+        """Gives the answer of the accepted request: mailout_id, status, recipients, warnings and,
+        as far as they are known, quota_left, rate, seconds and days (send_outlook.sql).
+
+        Raises MailoutNotFound, MailoutNotReady, AudienceEmpty, TemplateInvalid, SesNotConfigured,
+        IdempotencyKeyReused, DatabaseUnavailable; then nothing was changed.
+        """
+        if earlier := await self._earlier(request):
+            return earlier
+        for _ in range(_MAX_CHANGES):
+            mailout = await self._find(request)
+            if mailout.status != "ready":
+                raise not_ready(mailout.id, mailout.status)
+            self.require_configuration()
+            prepared = await self.prepare(mailout)
+            await require_one_who_can_get_it(self._store, self._settings, prepared)
+            warnings = send_warnings(self._settings, mailout)
+            claim = await self._store.claim_mailout(
+                mailout.id,
+                mailout.content_hash,
+                request_key=request.key,
+                request_hash=request.fingerprint,
+                region=self._settings.aws_region,
+                rate_limit=self._settings.rate_limit_per_sec,
+                warnings=warnings,
+            )
+            if claim.outcome in {"claimed", "repeat"}:
+                assert claim.response is not None
+                if claim.outcome == "claimed":
+                    log.info(
+                        "mailout_started",
+                        mailout_id=str(mailout.id),
+                        recipients=claim.response["recipients"],
+                    )
+                    if warnings:
+                        log.warning(
+                            "mailout_warnings", mailout_id=str(mailout.id), warnings=warnings
+                        )
+                    self._wake()
+                return claim.response
+            if claim.outcome == "key_reused":
+                raise key_reused()
+            if claim.outcome == "not_ready":
+                raise not_ready(mailout.id, claim.status or "unknown")
+            if claim.outcome == "audience_empty":
+                raise audience_empty(mailout.id)
+            if claim.outcome == "not_found":
+                raise MailoutNotFound(f"There is no mailout {mailout.id}.")
+        raise being_edited()
+
+    async def test(self, request: SendRequest) -> dict[str, Any]:
+        """Queue one mail for each of TEST_EMAILS; the mailout's state stays as it is."""
+        if earlier := await self._earlier(request):
+            return earlier
+        for _ in range(_MAX_CHANGES):
+            mailout = await self._find(request)
+            self.require_configuration(test=True)
+            await self.prepare(mailout, test=True)
+            queued = await self._store.queue_test(
+                mailout.id,
+                self._settings.test_emails,
+                mailout.content_hash,
+                request_key=request.key,
+                request_hash=request.fingerprint,
+            )
+            if queued.outcome == "key_reused":
+                raise key_reused()
+            if queued.response is not None:
+                break
+        else:
+            raise being_edited()
+        if queued.outcome == "queued":
+            self._wake()
+            log.info(
+                "test_queued",
+                mailout_id=str(mailout.id),
+                recipients=queued.response["recipients"],
+            )
+        return queued.response
+
+    async def _earlier(self, request: SendRequest) -> dict[str, Any] | None:
+        """What the accepted request was answered that this one repeats.
+
+        Raises IdempotencyKeyReused.
+        """
+        earlier = await self._store.find_send_request(request.key) if request.key else None
+        if earlier is None:
+            return None
+        if earlier.body_hash != request.fingerprint:
+            raise key_reused()
+        return earlier.response
+
+    async def _find(self, request: SendRequest) -> Mailout:
+        mailout = await self._store.find_mailout(
+            request.mailout_id, notion_page=request.notion_page
+        )
+        if mailout is None:
+            raise MailoutNotFound(
+                f"There is no mailout {request.mailout_id}."
+                if request.mailout_id
+                else "No mailout has this Notion page; set its notion_page_id to the page's id."
+            )
+        return mailout
+
+    def require_configuration(self, *, test: bool = False) -> None:
+        missing = self._settings.missing_to_send()
+        if test and not self._settings.test_emails:
+            missing.append("TEST_EMAILS")
+        if missing:
+            raise SesNotConfigured(f"Set {', '.join(missing)} and restart.", missing=missing)
+
+    async def prepare(self, mailout: Mailout, *, test: bool = False) -> Prepared:
+        """Compile, so that an error is found before the first mail leaves.
+
+        Raises TemplateInvalid, which carries the mailout's status.
+        """
+        try:
+            prepared = await asyncio.to_thread(
+                prepare, self._settings, mailout.id, mailout.content, test=test
+            )
+            require_fitting(self._settings, prepared.bulk_head)
+        except TemplateInvalid as exc:
+            exc.extra["mailout_status"] = mailout.status
+            raise
+        return prepared
+
+
+def key_reused() -> IdempotencyKeyReused:
+    return IdempotencyKeyReused("Use a new Idempotency-Key for another request.")
+
+
+def being_edited() -> Unavailable:
+    return Unavailable("The mailout is being edited right now; try again when that is done.")
+
+
+def audience_empty(mailout_id: UUID) -> AudienceEmpty:
+    return AudienceEmpty(
+        f"Mailout {mailout_id} would reach nobody: no active subscriber is in its audience. "
+        "Import subscribers, or correct the mailout's tags.",
+        mailout_id=str(mailout_id),
+        mailout_status="ready",
+    )
+
+
+def not_ready(mailout_id: UUID, status: str) -> MailoutNotReady:
+    remedy = {
+        "draft": "Set its status to ready first.",
+        "sending": "It is being sent already.",
+        "paused": "Resume it instead.",
+    }.get(status, "Make a new mailout, or resend to those who were missed.")
+    return MailoutNotReady(
+        f"Mailout {mailout_id} is {status}, not ready. {remedy}",
+        mailout_id=str(mailout_id),
+        mailout_status=status,
+    )

@@ -1,0 +1,206 @@
+"""Is everything there that the service needs? Each check is bounded in time and kept for 2 s.
+
+What sends may be another process: of it this one knows what the sender told the database
+(sender_report.py), and from the supervisor whether it runs at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+from uuid import UUID
+
+from app import __version__
+from app.adapters.database.migrations import check_schema
+from app.domain.sending.batches import Account
+from app.errors import AppError, ConfigurationError, Unavailable
+from app.ports import Database
+from app.services.running.loops import Loops
+from app.services.sending.account import REFRESH_SECONDS
+from app.services.sending.sender_report import told
+from app.services.watching.watchdog import Watchdog
+from app.settings import Settings
+from app.store import Store
+from app.telemetry.counts import Board
+
+CACHE_SECONDS = 2.0
+CHECK_SECONDS = 2.0
+
+_UNKNOWN = {"status": "unknown"}
+_NO_SENDER = {"status": "unknown", "detail": "this service does not send"}
+
+
+class Health:
+    """service_id: whose sender is asked about; None: this service has none. board: where the
+    supervisor notes its processes."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: Store,
+        settings: Settings,
+        watchdog: Watchdog,
+        *,
+        service_id: UUID | None,
+        board: Board,
+        loops: Loops,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._region = settings.aws_region
+        self._missing = settings.missing_to_send()
+        self._watchdog = watchdog
+        self._service_id = service_id
+        self._board = board
+        self._loops = loops
+        self._lock = asyncio.Lock()
+        self._report: tuple[int, dict[str, Any]] | None = None
+        self._checked_at = float("-inf")
+
+    async def __call__(self) -> tuple[int, dict[str, Any]]:
+        """HTTP status and report. 503: the database, its schema, a process that is down, or a
+        sender that can't send; SES alone only degrades, since unsubscribing and events go on."""
+        async with self._lock:
+            if self._report is None or time.monotonic() - self._checked_at > CACHE_SECONDS:
+                self._report = await self._check()
+                self._checked_at = time.monotonic()
+            return self._report
+
+    async def _check(self) -> tuple[int, dict[str, Any]]:
+        database, migrations = await self._check_database()
+        checks = {"database": database, "migrations": migrations}
+        if database["status"] == migrations["status"] == "ok":
+            found = await self._find_executor()
+            checks["ses"], checks["sender"] = self._check_sending(found)
+            checks["events"] = await self._check_events()
+        else:
+            found = None
+            checks |= {"ses": _UNKNOWN, "sender": _UNKNOWN, "events": _UNKNOWN}
+        checks["loops"] = self._check_loops(found)
+        if self._board.is_supervised:
+            checks["processes"] = self._check_processes()
+        failed = {name for name, check in checks.items() if check["status"] == "fail"}
+        if failed - {"ses"}:
+            status = "fail"
+        else:
+            well = all(checks[name]["status"] == "ok" for name in ("ses", "events", "loops"))
+            status = "ok" if well and checks["sender"]["status"] != "warn" else "degraded"
+        return (503 if status == "fail" else 200), {
+            "status": status,
+            "version": __version__,
+            "checks": checks,
+        }
+
+    async def _check_database(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        ok = {"status": "ok"}
+        try:
+            await asyncio.wait_for(check_schema(self._database), CHECK_SECONDS)
+        except ConfigurationError as exc:
+            return ok, {"status": "fail", "detail": exc.detail}
+        except TimeoutError:
+            slow = {"status": "fail", "detail": f"no answer within {CHECK_SECONDS:.0f} s"}
+            return slow, _UNKNOWN
+        except Unavailable as exc:
+            return {"status": "fail", "detail": exc.detail}, _UNKNOWN
+        except AppError as exc:
+            return {"status": "fail", "detail": exc.title}, _UNKNOWN
+        return ok, ok
+
+    async def _check_events(self) -> dict[str, Any]:
+        """What the watchdog found: each a sentence with its remedy. Never a reason for 503."""
+        try:
+            findings = await asyncio.wait_for(self._watchdog.findings(), CHECK_SECONDS)
+        except (TimeoutError, AppError):
+            return _UNKNOWN
+        return {
+            "status": "warn" if findings else "ok",
+            "findings": [
+                {"code": f.code, "count": f.count, "detail": f.what, "remedy": f.remedy}
+                for f in findings
+            ],
+        }
+
+    def _check_processes(self) -> dict[str, Any]:
+        """Those of the supervisor: which run, and how often each was started again."""
+        rows = self._board.rows.items()
+        down = [role for role, row in rows if not row.pid]
+        report: dict[str, Any] = {"status": "fail" if down else "ok"}
+        if down:
+            report["detail"] = f"{', '.join(down)} ended and is being started again; see the log"
+        return report | {"restarts": {role: row.restarts for role, row in rows}}
+
+    async def _find_executor(self) -> dict[str, Any] | None:
+        """What the sender of this service says; None when the database can't be asked for it."""
+        if self._missing:
+            return None
+        assert self._region is not None
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                return await self._store.executor_state(self._service_id, self._region)
+        except (TimeoutError, AppError):
+            return None
+
+    def _check_sending(self, found: dict[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
+        """SES, and the sender."""
+        if self._missing:
+            missing = {"status": "not_configured", "detail": f"set {', '.join(self._missing)}"}
+            return missing, missing
+        if found is None:
+            return _UNKNOWN, _UNKNOWN
+        if self._service_id is None:
+            return ses_check(found), _NO_SENDER
+        return ses_check(found), sender_check(found["executor"])
+
+    def _check_loops(self, found: dict[str, Any] | None) -> dict[str, Any]:
+        """Of this process and of the one that sends: those that don't do their work now. When
+        nothing can be sent for it, `sender` says so, too."""
+        executor = (found or {}).get("executor")
+        ill = told(self._loops.troubles)
+        if executor is not None and executor["alive"]:
+            ill |= executor["state"].get("loops", {})
+        if not ill:
+            return {"status": "ok"}
+        detail = "; ".join(f"{loop}: {why}" for loop, why in sorted(ill.items()))
+        return {"status": "warn", "detail": detail}
+
+
+def sender_check(executor: dict[str, Any] | None) -> dict[str, Any]:
+    """Whether the sender gets its work done. It may fail where the database answers others: its
+    disk is full, or a statement waits for a lock. warn: that may be over in a moment. executor: of
+    `executor_state`."""
+    if executor is None:
+        return {"status": "fail", "detail": "it has not reported yet"}
+    if not executor["alive"]:
+        silent = executor["silent_seconds"]
+        detail = f"its heartbeat has been missing for {silent:.0f} s: it may hang; see the log"
+        return {"status": "fail", "detail": detail}
+    state = executor["state"]
+    if trouble := state.get("trouble"):
+        return {"status": "fail" if state.get("stops_sending") else "warn", "detail": trouble}
+    return {"status": "ok"}
+
+
+def ses_check(found: dict[str, Any]) -> dict[str, Any]:
+    """What senders know of SES. found: what `executor_state` gives."""
+    state = found["executor"]["state"] if found["executor"] else {}
+    account = Account(**found["account"]) if found["account"] else None
+    age, error, breaker = (
+        found["account_age_seconds"],
+        state.get("account_error"),
+        state.get("breaker"),
+    )
+    report: dict[str, Any] = {"status": "ok"}
+    if breaker is not None:
+        report["breaker"] = breaker
+    if account is None or error:
+        report |= {"status": "fail", "detail": error or "not asked yet"}
+    elif age > 3 * REFRESH_SECONDS:
+        report |= {"status": "fail", "detail": f"not asked for {age:.0f} s"}
+    elif not account.can_send:
+        report |= {"status": "fail", "detail": "SES does not let this account send"}
+    elif breaker == "open":
+        report |= {"status": "fail", "detail": "SES does not answer; trying again"}
+    if account is not None:
+        report |= {"max_send_rate": account.max_send_rate, "sending_enabled": account.can_send}
+    return report

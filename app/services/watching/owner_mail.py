@@ -1,0 +1,183 @@
+"""The mail to OWNER_EMAIL when a mailout is sent, paused or failed.
+
+The notices are rows that the transitions themselves leave (owner_notices.sql), so none is missed
+and none is told twice, whichever process notices. A mail that fails is only logged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from html import escape
+from typing import Any, Protocol
+
+import structlog
+
+from app.adapters.aws.ses import Fence
+from app.domain.addresses import ascii_address, format_mailbox
+from app.domain.reports.remedies import without_addresses
+from app.domain.ses.answers import Answer
+from app.domain.ses.events import NOTICE_TAG
+from app.domain.ses.mail import Notice
+from app.settings import Settings
+from app.store import Store
+
+log = structlog.get_logger(__name__)
+
+RETRY_SECONDS = 60.0
+"""After a refusal that passes, such as a used-up quota. Given up after a day (SQL)."""
+SENDER_NAME = "AmazonSender"
+
+
+class NoticeSender(Protocol):
+    def send_notice(
+        self,
+        notice: Notice,
+        *,
+        from_mailbox: str,
+        to: str,
+        tags: tuple[tuple[str, str], ...],
+        bulk: bool,
+        fence: Fence,
+    ) -> Answer:
+        """Blocking. Nothing is raised: every way the call ends is an answer."""
+        ...
+
+
+Call = Callable[[Callable[[], Answer]], Awaitable[Answer | None]]
+"""Runs a blocking call to SES in a thread; None: it hangs, and the process is to stop."""
+
+
+class OwnerMail:
+    """Tells the owner what is due. Needs OWNER_EMAIL."""
+
+    def __init__(self, store: Store, ses: NoticeSender, settings: Settings) -> None:
+        assert settings.owner_email is not None
+        assert settings.ses_from_email is not None
+        assert settings.aws_region is not None
+        self._store = store
+        self._ses = ses
+        self._to = ascii_address(settings.owner_email)
+        self._from = format_mailbox(SENDER_NAME, ascii_address(settings.ses_from_email))
+        self._region = settings.aws_region
+        self._bulk = settings.ses_send_mode == "bulk"
+        self._base_url = settings.app_base_url
+        self._fence_seconds = settings.lease_seconds / 2
+
+    async def __call__(self, call: Call) -> bool:
+        """Take the next notice and send it; False: none is due. Raises Unavailable."""
+        facts = await self._store.claim_owner_notice(self._region)
+        if facts is None:
+            return False
+        notice = write_notice(facts, self._base_url)
+        fence = Fence(self._fence_seconds)
+        answer = await call(
+            lambda: self._ses.send_notice(
+                notice,
+                from_mailbox=self._from,
+                to=self._to,
+                tags=((NOTICE_TAG, facts["mailout_id"]),),
+                bulk=self._bulk,
+                fence=fence,
+            )
+        )
+        await self._settle(facts, answer)
+        return True
+
+    async def _settle(self, facts: dict[str, Any], answer: Answer | None) -> None:
+        answer = answer or Answer("unknown", "stopped", "SES had not answered when it was stopped.")
+        outcome = None if answer.outcome in {"retry", "requeue"} else answer.outcome
+        detail = answer.message or answer.code
+        await self._store.settle_owner_notice(
+            facts["id"], outcome, detail=detail, retry_seconds=RETRY_SECONDS
+        )
+        about = {"mailout_id": facts["mailout_id"], "status": facts["status"]}
+        if outcome == "sent":
+            log.info("owner_told", **about)
+        else:
+            log.warning(
+                "owner_not_told",
+                **about,
+                outcome=outcome or "later",
+                error=without_addresses(detail or ""),
+                remedy="check OWNER_EMAIL and what SES said",
+            )
+
+
+_HEADLINES = {
+    "sent": "is sent",
+    "paused": "is paused",
+    "failed": "has failed",
+}
+_REMEDIES = {
+    "person": "Resume or cancel it in the dashboard when you like.",
+    "account": "Nothing else is to do: it goes on by itself as soon as SES lets the account send.",
+    "quota": (
+        "Nothing is to do: it goes on by itself as the quota frees. Ask for a higher one in the "
+        "SES console if this happens often."
+    ),
+    "guard": "It waits for you: nothing more is sent until a person resumes it in the dashboard.",
+    "held": "Correct what the reason names, then resume it in the dashboard.",
+    "sent": (
+        "Deliveries, bounces and complaints keep coming in for some days; the dashboard has the "
+        "present figures."
+    ),
+    "failed": (
+        "Correct what the reason names, then resend to those who failed. `amazonsender statement` "
+        "lists every recipient with their reason."
+    ),
+}
+
+
+def write_notice(facts: dict[str, Any], base_url: str) -> Notice:
+    """What is told, in plain words; no recipient is named.
+
+    facts: what `claim_owner_notice` gives. base_url: APP_BASE_URL.
+    """
+    status, subject = facts["status"], " ".join(facts["subject"].split())
+    paragraphs = [f"The mailout “{subject}” {_HEADLINES[status]}."]
+    if facts["reason"]:
+        paragraphs.append(without_addresses(facts["reason"]))
+    if remedy := _REMEDIES.get(facts["pause_code"] if status == "paused" else status):
+        paragraphs.append(remedy)
+    figures = _figures(facts)
+    link = f"{base_url}/dashboard/mailouts/{facts['mailout_id']}"
+    return Notice(
+        subject=f"{status.capitalize()}: {subject}"[:200],
+        text="\n\n".join(
+            [*paragraphs, "\n".join(f"{name}: {count:,}" for name, count in figures), link]
+        ),
+        html=_html(paragraphs, figures, link),
+    )
+
+
+def _figures(facts: dict[str, Any]) -> list[tuple[str, int]]:
+    counts: dict[str, int] = facts["counts"]
+    accepted = ("sent", "delivered", "bounced", "complained")
+    lines = {
+        "Recipients": facts["recipients"] or 0,
+        "Accepted by Amazon SES": sum(counts[status] for status in accepted),
+        "Delivered so far": counts["delivered"],
+        "Bounced": counts["bounced"],
+        "Reported as spam": counts["complained"],
+        "Refused": counts["failed"],
+        "Not known whether accepted": counts["unknown"],
+        "Skipped, because they left the list": counts["skipped"],
+        "Still to be mailed": counts["queued"] + counts["sending"],
+    }
+    always = ("Recipients", "Accepted by Amazon SES", "Delivered so far")
+    return [(name, count) for name, count in lines.items() if count or name in always]
+
+
+def _html(paragraphs: list[str], figures: list[tuple[str, int]], link: str) -> str:
+    rows = "".join(
+        f'<tr><td style="padding:2px 16px 2px 0">{escape(name)}</td>'
+        f'<td style="text-align:right">{count:,}</td></tr>'
+        for name, count in figures
+    )
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>AmazonSender</title>'
+        '</head><body style="font:16px/1.5 system-ui,sans-serif;max-width:36em">'
+        + "".join(f"<p>{escape(text)}</p>" for text in paragraphs)
+        + f'<table role="presentation">{rows}</table>'
+        + f'<p><a href="{escape(link)}">Open it in the dashboard</a></p></body></html>'
+    )

@@ -1,0 +1,115 @@
+"""Group commit for SES events: concurrent requests share one database call.
+
+A lone event is written at once. What comes while a group is being committed is the next group, so
+groups grow with the load by themselves; each caller returns only when its own event is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from app.errors import AppError, Unavailable
+from app.services.sending.guards import Guards
+from app.store import Store
+from app.telemetry.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+MAX_GROUP = 500
+MAX_WAITING = 5_000
+"""Beyond this, callers are turned away (503), so that SNS comes back and memory stays bounded."""
+
+
+class RecordEvents:
+    """guards: pause the mailouts whose events pass a limit; None: none."""
+
+    def __init__(
+        self, store: Store, guards: Guards | None = None, metrics: Metrics | None = None
+    ) -> None:
+        self._store = store
+        self._guards = guards
+        self._metrics = metrics or Metrics()
+        self._waiting: list[tuple[dict[str, Any], asyncio.Future[None]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def __call__(self, row: dict[str, Any]) -> None:
+        """Return when the event (domain/ses/events.py:to_row) is committed.
+
+        Raises Unavailable when it can't be stored now; then SNS should send it again.
+        """
+        if len(self._waiting) >= MAX_WAITING:
+            raise Unavailable("Too many events at once; try again.")
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((row, future))
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+        await future
+
+    async def _write(self) -> None:
+        """Write groups until nobody waits; then end."""
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
+                try:
+                    await self._commit(group)
+                except Exception:
+                    # Behind the answers, in counting: those who wait mustn't wait for nobody.
+                    log.exception("events_not_counted")
+        finally:
+            self._writer = None
+
+    async def _commit(self, group: list[tuple[dict[str, Any], asyncio.Future[None]]]) -> None:
+        rows = [row for row, _ in group]
+        try:
+            stored = await self._store.apply_ses_events(
+                rows, self._guards.limits if self._guards else None
+            )
+        except Unavailable as exc:
+            # Those behind would only wait as long again: SNS brings them back, too.
+            behind, self._waiting = self._waiting, []
+            self._settle([*group, *behind], exc)
+        except Exception:
+            # One event that can't be stored must not hold up the others: halve until it is alone.
+            if len(group) == 1:
+                # Kept by SNS, which tries for an hour and then has its dead-letter queue.
+                log.exception("event_refused", type=group[0][0].get("type"))
+                self._settle(group, Unavailable("The event can't be stored; send it again."))
+            else:
+                half = len(group) // 2
+                await self._commit(group[:half])
+                await self._commit(group[half:])
+        else:
+            self._settle(group, None)
+            self._metrics.events_committed(rows, stored)
+            log.info(
+                "events_recorded",
+                events=len(group),
+                new=stored["new"],
+                matched=stored["matched"],
+            )
+            await self._enforce(stored["tripped"])
+
+    async def _enforce(self, tripped: list[str]) -> None:
+        """Pause these; nothing of them is claimed any more, so a failure only delays the word."""
+        for mailout_id in tripped:
+            assert self._guards is not None  # without limits nothing trips
+            try:
+                await self._guards.enforce(UUID(mailout_id))
+            except AppError as exc:
+                log.warning("pause_failed", mailout_id=mailout_id, error=exc.detail)
+
+    @staticmethod
+    def _settle(
+        group: list[tuple[dict[str, Any], asyncio.Future[None]]], error: AppError | None
+    ) -> None:
+        for _, future in group:
+            if future.done():  # the caller has gone away
+                continue
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)

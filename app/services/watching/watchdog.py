@@ -1,0 +1,188 @@
+"""What goes wrong silently: no events, refused or unmatched ones, another suppression list at SES.
+
+`watchdog_findings` is the one place that says so; health, metrics, dashboard and the log show it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, Protocol
+
+import structlog
+
+from app.domain.reports.findings import Finding
+from app.domain.sending.batches import Suppressed
+from app.errors import AppError, Unavailable
+from app.services.running.loops import Loops
+from app.store import Store
+
+log = structlog.get_logger(__name__)
+
+PATIENCE_SECONDS = 300.0
+"""How long SES's events may take. The first, Send, mostly comes within seconds."""
+LOOK_SECONDS = 30.0
+REPEAT_SECONDS = 3_600.0
+"""A finding that stays is logged again after this time."""
+PAGE_SECONDS = 1.0
+"""Between two pages of the suppression list: SES allows one call a second for most of its API."""
+
+WatchCode = Literal["events_missing", "events_unmatched", "messages_refused", "suppression_differs"]
+
+
+@dataclass(frozen=True)
+class WatchFinding(Finding):
+    """A warning. code: for metrics. count: of mails, events, messages or subscribers."""
+
+    code: WatchCode = "events_missing"
+    count: int = 0
+
+
+async def watchdog_findings(
+    store: Store, patience_seconds: float = PATIENCE_SECONDS
+) -> list[WatchFinding]:
+    """What is wrong now, the same in every process. Raises Unavailable."""
+    return findings_of(await store.watchdog_figures(patience_seconds))
+
+
+def findings_of(figures: dict[str, Any]) -> list[WatchFinding]:
+    """figures: what `watchdog_figures` counts."""
+    refused: dict[str, int] = figures["refused"]
+    active = sum(check["active"] for check in figures["suppression"])
+    found = (
+        _finding(
+            "events_missing",
+            figures["silent"],
+            "mails were accepted by SES minutes ago, and no event came back",
+            "Give the configuration set an event destination of type SNS with all event types, "
+            "and set SES_CONFIGURATION_SET. `amazonsender doctor` looks where the chain ends.",
+        ),
+        _finding(
+            "events_unmatched",
+            figures["unmatched"],
+            "events of the last 24 hours fit no recipient",
+            "Something else sends through this configuration set or topic, or another database "
+            "is in use: give each its own.",
+        ),
+        _finding(
+            "messages_refused",
+            sum(refused.values()),
+            f"messages to /ses-events were refused within two hours ({_listed(refused)})",
+            "forbidden_source: put the topic's ARN into SNS_ALLOWED_TOPIC_ARNS if it is yours. "
+            "bad_signature: a stranger, or a proxy that changes the body.",
+        ),
+        _finding(
+            "suppression_differs",
+            active,
+            "subscribers are active here, but on SES's suppression list: SES accepts mail to "
+            "them and never sends it",
+            "Set them to `bounced` or `complained` here; or, where a reader wants the mail, take "
+            "the address off the list in the SES console.",
+        ),
+    )
+    return [finding for finding in found if finding is not None]
+
+
+def _finding(code: WatchCode, count: int, what: str, remedy: str) -> WatchFinding | None:
+    if not count:
+        return None
+    return WatchFinding("warn", f"{count:,} {what}.", remedy, code, count)
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.items()))
+
+
+class Watchdog:
+    """Says in the log what is new, and counts this process's refused messages for all to see."""
+
+    def __init__(self, store: Store, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self._store = store
+        self._patience = patience_seconds
+        self._refused: Counter[str] = Counter()
+        self._said: dict[WatchCode, float] = {}
+
+    def refused(self, error: AppError) -> None:
+        """A message to /ses-events was refused for its signature or its topic."""
+        self._refused[error.code] += 1
+
+    async def findings(self) -> list[WatchFinding]:
+        """What is wrong now, this moment's refusals included. Raises Unavailable."""
+        counts, self._refused = self._refused, Counter()
+        if counts:
+            try:
+                await self._store.record_refused_messages(counts)
+            except Unavailable:
+                self._refused.update(counts)
+                raise
+        return await watchdog_findings(self._store, self._patience)
+
+    async def look(self) -> None:
+        """One round: log what is new or was long not said, and what is over. Raises Unavailable."""
+        now = time.monotonic()
+        findings = await self.findings()
+        for code in self._said.keys() - {finding.code for finding in findings}:
+            del self._said[code]
+            log.info("watchdog_over", code=code)
+        for finding in findings:
+            if now - self._said.get(finding.code, float("-inf")) >= REPEAT_SECONDS:
+                self._said[finding.code] = now
+                log.warning("watchdog", code=finding.code, what=finding.what, remedy=finding.remedy)
+
+    def start(self, loops: Loops) -> None:
+        loops.start("watchdog", self.look, LOOK_SECONDS, first_after=LOOK_SECONDS)
+
+
+class SuppressionList(Protocol):
+    def suppressed_page(self, token: str | None) -> tuple[list[Suppressed], str | None]:
+        """Addresses of SES's list and the token of the next page. Blocking. Raises Unavailable."""
+        ...
+
+
+class SuppressionWatch:
+    """Compares SES's suppression list with the subscribers: hourly, one process for all."""
+
+    def __init__(
+        self, store: Store, source: SuppressionList, region: str, *, pause: float = PAGE_SECONDS
+    ) -> None:
+        self._store = store
+        self._source = source
+        self._region = region
+        self._pause = pause
+
+    def start(self, loops: Loops) -> None:
+        loops.start("suppression", self.look, LOOK_SECONDS, first_after=LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Compare if it is this process's turn. Raises Unavailable when the database is away."""
+        if not await self._store.begin_suppression_check(self._region):
+            return
+        try:
+            await self.compare()
+        except Unavailable as exc:  # often a permission that isn't given
+            log.info("suppression_check_failed", error=exc.detail)
+
+    async def compare(self) -> None:
+        """Page through the whole list and record the counts. Raises Unavailable.
+
+        Who came onto it just now may still be `active` here: the event has some minutes to come.
+        """
+        late = datetime.now(UTC) - timedelta(seconds=PATIENCE_SECONDS)
+        totals: Counter[str] = Counter()
+        token: str | None = None
+        while True:
+            listed, token = await asyncio.to_thread(self._source.suppressed_page, token)
+            settled = [one.email for one in listed if one.since < late]
+            fresh = [one.email for one in listed if one.since >= late]
+            totals.update(await self._store.compare_suppressed(settled), listed=len(listed))
+            if fresh:
+                totals["left"] += (await self._store.compare_suppressed(fresh))["left"]
+            if token is None:
+                break
+            await asyncio.sleep(self._pause)
+        await self._store.end_suppression_check(
+            self._region, listed=totals["listed"], active=totals["active"], left=totals["left"]
+        )

@@ -1,0 +1,26 @@
+"""Calls the functions of `migrations/functions/` by name; method, function and file share it.
+
+Rows become dataclasses here; nothing above knows how they travelled. One part per subject.
+"""
+
+from __future__ import annotations
+
+from app.store.dry_runs import DryRunCalls
+from app.store.events import EventCalls
+from app.store.mailouts import MailoutCalls
+from app.store.reports import ReportCalls
+from app.store.sending import SendingCalls
+from app.store.subscribers import SubscriberCalls
+
+__all__ = ["Store"]
+
+
+class Store(
+    MailoutCalls,
+    DryRunCalls,
+    SendingCalls,
+    EventCalls,
+    SubscriberCalls,
+    ReportCalls,
+):
+    """All of it, over one way to the database."""

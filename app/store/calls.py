@@ -1,0 +1,67 @@
+"""What every part of the store has: the database, and answers that can be read."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from app.domain.sending.guards import GuardLimits
+from app.errors import UnreadableAnswer
+from app.ports import Database
+
+log = structlog.get_logger(__name__)
+
+
+class Calls:
+    """Any method raises DatabaseUnavailable, DatabaseError, and UnreadableAnswer; then what it was
+    to do may have been done all the same."""
+
+    def __init__(self, database: Database) -> None:
+        self._call = database.call
+
+    def __init_subclass__(cls) -> None:
+        if Calls not in cls.__bases__:
+            return  # whoever inherits from the store has calls of its own
+        for name, method in list(vars(cls).items()):
+            if inspect.iscoroutinefunction(method):
+                setattr(cls, name, _readable(method))
+
+
+def _readable(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """`method`, which raises UnreadableAnswer where it can't make sense of what came: rows of
+    another shape, such as a proxy's own JSON."""
+
+    @functools.wraps(method)
+    async def reading(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await method(*args, **kwargs)
+        except (LookupError, TypeError, ValueError, AttributeError) as exc:
+            log.exception("answer_unreadable", function=method.__name__)
+            raise UnreadableAnswer(
+                f"The database's answer to {method.__name__} can't be read"
+            ) from exc
+
+    return reading
+
+
+def require(row: Any, *names: str) -> None:
+    """Raises TypeError, KeyError for an answer that isn't one of the function's: what it was to do
+    must not pass for done."""
+    for name in names:
+        row[name]
+
+
+def guard_arguments(guards: GuardLimits | None) -> dict[str, float | None]:
+    return {
+        "p_bounce_rate": guards.bounce_rate if guards else None,
+        "p_complaint_rate": guards.complaint_rate if guards else None,
+    }
+
+
+def text(value: UUID | None) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,50 @@
+"""Dry runs: reading an audience, and the report."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from app.store.calls import Calls
+
+
+class DryRunCalls(Calls):
+    async def audience_page(
+        self, mailout_id: UUID, after: UUID, limit: int
+    ) -> list[dict[str, Any]]:
+        """Subscribers of the audience, whatever their status, in the order of their ids."""
+        rows: list[dict[str, Any]] = await self._call(
+            "audience_page", p_mailout=str(mailout_id), p_after=str(after), p_limit=limit
+        )
+        return rows
+
+    async def first_recipients(self, mailout_id: UUID, limit: int) -> list[dict[str, Any]]:
+        """Some who would get it: id, email, name and fields. None may be found in a small part of a
+        large list."""
+        rows: list[dict[str, Any]] = await self._call(
+            "first_recipients", p_mailout=str(mailout_id), p_limit=limit
+        )
+        return rows
+
+    async def begin_dry_run(self, mailout_id: UUID, run: UUID, report: dict[str, Any]) -> None:
+        """Take the place of the mailout's latest run, wherever that runs."""
+        await self._call(
+            "begin_dry_run", p_mailout=str(mailout_id), p_run=str(run), p_report=report
+        )
+
+    async def queue_dry_run(self, mailout_id: UUID, run: UUID, report: dict[str, Any]) -> None:
+        """The same, with the job that does it."""
+        await self._call(
+            "queue_dry_run", p_mailout=str(mailout_id), p_run=str(run), p_report=report
+        )
+
+    async def save_dry_run(self, mailout_id: UUID, run: UUID, report: dict[str, Any]) -> bool:
+        """Progress or outcome; False when another run has taken this one's place."""
+        ours: bool = await self._call(
+            "save_dry_run", p_mailout=str(mailout_id), p_run=str(run), p_report=report
+        )
+        return ours
+
+    async def show_dry_run(self, mailout_id: UUID) -> dict[str, Any] | None:
+        report: dict[str, Any] | None = await self._call("show_dry_run", p_mailout=str(mailout_id))
+        return report

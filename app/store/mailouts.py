@@ -1,0 +1,199 @@
+"""Mailouts: their content, their states, requests to start them, and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from app.domain.mailouts import Claim, Mailout, MailoutContent, SendRequestRecord, Transition
+from app.domain.sending.guards import GuardLimits
+from app.domain.states import MailoutStatus, PauseCode
+from app.errors import MailoutNotFound
+from app.store.calls import Calls, guard_arguments, text
+
+
+class MailoutCalls(Calls):
+    async def find_mailout(
+        self, mailout_id: UUID | None = None, *, notion_page: str | None = None
+    ) -> Mailout | None:
+        """notion_page: 32 hex digits without dashes."""
+        row = await self._call(
+            "find_mailout", p_mailout=text(mailout_id), p_notion_page=notion_page
+        )
+        if row is None:
+            return None
+        return Mailout(
+            id=UUID(row["id"]),
+            status=row["status"],
+            status_reason=row["status_reason"],
+            content=MailoutContent(**row["content"]),
+            content_hash=row["content_hash"],
+            tested_hash=row["tested_hash"],
+        )
+
+    async def snapshot_content(self, mailout_id: UUID) -> tuple[MailoutContent, str]:
+        """The content frozen at the start, and its hash. Raises MailoutNotFound."""
+        row = await self._call("snapshot_content", p_mailout=str(mailout_id))
+        if row is None:
+            raise MailoutNotFound(f"Mailout {mailout_id} was never started.")
+        return MailoutContent(**row["content"]), row["content_hash"]
+
+    async def find_send_request(self, key: str) -> SendRequestRecord | None:
+        row = await self._call("find_send_request", p_key=key)
+        return None if row is None else SendRequestRecord(**row)
+
+    async def claim_mailout(
+        self,
+        mailout_id: UUID,
+        content_hash: str,
+        *,
+        request_key: str | None,
+        request_hash: str | None,
+        region: str | None = None,
+        rate_limit: float | None = None,
+        warnings: Sequence[str] = (),
+    ) -> Claim:
+        """region, rate_limit: of this process, to tell quota and duration. warnings: for the
+        answer."""
+        row = await self._call(
+            "claim_mailout",
+            p_mailout=str(mailout_id),
+            p_content_hash=content_hash,
+            p_request_key=request_key,
+            p_request_hash=request_hash,
+            p_region=region,
+            p_rate_limit=rate_limit,
+            p_warnings=list(warnings),
+        )
+        return Claim(row["outcome"], row.get("response"), row.get("status"))
+
+    async def finish_mailout(self, mailout_id: UUID) -> MailoutStatus | None:
+        status: MailoutStatus | None = await self._call("finish_mailout", p_mailout=str(mailout_id))
+        return status
+
+    async def ready_mailout(self, mailout_id: UUID) -> Transition:
+        return await self._transition("ready_mailout", mailout_id)
+
+    async def pause_mailout(self, mailout_id: UUID, code: PauseCode, reason: str) -> Transition:
+        return await self._transition("pause_mailout", mailout_id, p_code=code, p_reason=reason)
+
+    async def resume_mailout(self, mailout_id: UUID) -> Transition:
+        return await self._transition("resume_mailout", mailout_id)
+
+    async def cancel_mailout(self, mailout_id: UUID) -> Transition:
+        return await self._transition("cancel_mailout", mailout_id)
+
+    async def _transition(self, function: str, mailout_id: UUID, **arguments: Any) -> Transition:
+        row = await self._call(function, p_mailout=str(mailout_id), **arguments)
+        if row is None:
+            raise MailoutNotFound(f"There is no mailout {mailout_id}.")
+        return Transition(row["changed"], row["status"], row["status_reason"])
+
+    async def resume_waiting_mailouts(self) -> list[UUID]:
+        """Mailouts that waited for the account and now go on."""
+        return [UUID(i) for i in await self._call("resume_waiting_mailouts")]
+
+    async def cancel_recipients(self, mailout_id: UUID, limit: int) -> int:
+        return int(await self._call("cancel_recipients", p_mailout=str(mailout_id), p_limit=limit))
+
+    async def resend_mailout(
+        self, mailout_id: UUID, statuses: Sequence[str], *, force: bool
+    ) -> dict[str, Any]:
+        """Gives `allowed`, `status`, `requeued` and `too_young` so far, and how many are
+        `remaining`: the senders go on with those. Raises MailoutNotFound."""
+        row: dict[str, Any] | None = await self._call(
+            "resend_mailout",
+            p_mailout=str(mailout_id),
+            p_statuses=list(statuses),
+            p_force=force,
+        )
+        if row is None:
+            raise MailoutNotFound(f"There is no mailout {mailout_id}.")
+        return row
+
+    async def pause_tripped(self, mailout_id: UUID, reason: str, guards: GuardLimits) -> Transition:
+        """Pause what the guards stop, if they still do and somebody is left to send to."""
+        return await self._transition(
+            "pause_tripped", mailout_id, p_reason=reason, **guard_arguments(guards)
+        )
+
+    async def queue_test(
+        self,
+        mailout_id: UUID,
+        emails: Sequence[str],
+        content_hash: str | None = None,
+        *,
+        request_key: str | None = None,
+        request_hash: str | None = None,
+    ) -> Claim:
+        """outcome: queued, repeat, key_reused, or changed: the content isn't (any more)
+        `content_hash`."""
+        row = await self._call(
+            "queue_test",
+            p_mailout=str(mailout_id),
+            p_emails=list(emails),
+            p_content_hash=content_hash,
+            p_request_key=request_key,
+            p_request_hash=request_hash,
+        )
+        return Claim(row["outcome"], row.get("response"))
+
+    async def tested_content(self, mailout_id: UUID) -> tuple[MailoutContent, str]:
+        """What test mails show, and its hash. Raises MailoutNotFound."""
+        row = await self._call("tested_content", p_mailout=str(mailout_id))
+        if row is None:
+            raise MailoutNotFound(f"Mailout {mailout_id} was never tested.")
+        return MailoutContent(**row["content"]), row["content_hash"]
+
+    async def sample_subscriber(self, mailout_id: UUID) -> dict[str, Any] | None:
+        row: dict[str, Any] | None = await self._call(
+            "sample_subscriber", p_mailout=str(mailout_id)
+        )
+        return row
+
+    async def count_audience(self, mailout_id: UUID) -> int:
+        count: int = await self._call("count_audience", p_mailout=str(mailout_id))
+        return count
+
+    async def send_outlook(
+        self, region: str | None, rate_limit: float | None, recipients: int
+    ) -> dict[str, Any]:
+        """What is known of sending to `recipients`: `quota_left` and `daily_quota`
+        (recipients), `rate` (recipients/s), `seconds` and `days`; what isn't known is left out."""
+        row: dict[str, Any] = await self._call(
+            "send_outlook", p_region=region, p_rate_limit=rate_limit, p_recipients=recipients
+        )
+        return row
+
+    async def create_mailout(self, mailout: dict[str, Any]) -> UUID:
+        return UUID(await self._call("create_mailout", p_mailout=mailout))
+
+    async def show_mailout(self, mailout_id: UUID) -> dict[str, Any]:
+        """Raises MailoutNotFound."""
+        row: dict[str, Any] | None = await self._call("show_mailout", p_mailout=str(mailout_id))
+        if row is None:
+            raise MailoutNotFound(f"There is no mailout {mailout_id}.")
+        return row
+
+    async def list_mailouts(
+        self, limit: int, *, status: str | None = None, before: tuple[str, str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Newest first; before: (created_at, id) of the last row of the page before."""
+        rows: list[dict[str, Any]] = await self._call(
+            "list_mailouts",
+            p_limit=limit,
+            p_status=status,
+            p_before=before[0] if before else None,
+            p_before_id=before[1] if before else None,
+        )
+        return rows
+
+    async def list_recipients(
+        self, mailout_id: UUID, after: UUID, limit: int
+    ) -> list[dict[str, Any]]:
+        """A page of the ledger, in the order of subscriber ids, after subscriber `after`."""
+        rows: list[dict[str, Any]] = await self._call(
+            "list_recipients", p_mailout=str(mailout_id), p_after=str(after), p_limit=limit
+        )
+        return rows

@@ -1,0 +1,59 @@
+"""Figures for metrics and pages, and signed-out sessions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.errors import MailoutNotFound
+from app.store.calls import Calls, text
+
+
+class ReportCalls(Calls):
+    async def metrics_snapshot(self) -> dict[str, Any]:
+        """Gives `queued`, `unknown` and `senders`, `mailouts` and `paused` as counts, `regions`."""
+        row: dict[str, Any] = await self._call("metrics_snapshot")
+        return row
+
+    async def mailout_headline(self, mailout_id: UUID) -> dict[str, Any]:
+        """A mailout as in the list. Raises MailoutNotFound."""
+        row: dict[str, Any] | None = await self._call("mailout_headline", p_mailout=str(mailout_id))
+        if row is None:
+            raise MailoutNotFound(f"There is no mailout {mailout_id}.")
+        return row
+
+    async def mailout_outcomes(self, mailout_id: UUID) -> dict[str, Any]:
+        """Gives `counts` per status, `unsubscribed`, `rates` (`outcomes`, `bounces`, `complaints`;
+        None before the first event), and `groups` of rows that went alike: each `status`,
+        `error_code`, `bounce_type`, `bounce_subtype`, `n` and one `message`."""
+        row: dict[str, Any] = await self._call("mailout_outcomes", p_mailout=str(mailout_id))
+        return row
+
+    async def mailout_series(self, mailout_id: UUID) -> dict[str, Any] | None:
+        """Gives `start`, `step` (seconds), `steps` and `points` (`kind`, `step`, `n`); None when
+        the mailout was never started."""
+        row: dict[str, Any] | None = await self._call("mailout_series", p_mailout=str(mailout_id))
+        return row
+
+    async def sending_pace(self, mailout_id: UUID | None = None) -> float:
+        """Recipients per second that SES accepted of late; None: of all mailouts."""
+        return float(await self._call("sending_pace", p_mailout=text(mailout_id)))
+
+    async def account_overview(self, region: str) -> dict[str, Any]:
+        """Gives `account`, its age, `rate`, `pace`, `executors`, and the rates of `day` and
+        `month`."""
+        row: dict[str, Any] = await self._call("account_overview", p_region=region)
+        return row
+
+    async def end_session(self, session: str, expires_at: datetime) -> None:
+        await self._call("end_session", p_session=session, p_expires_at=expires_at.isoformat())
+
+    async def session_ended(self, session: str) -> bool:
+        ended: bool = await self._call("session_ended", p_session=session)
+        return ended
+
+    async def examine_database(self) -> dict[str, Any]:
+        """Gives `synchronous_commit` (its `setting` and `source`) and `unusable_addresses`."""
+        row: dict[str, Any] = await self._call("examine_database")
+        return row

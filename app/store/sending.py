@@ -1,0 +1,196 @@
+"""The sending path: queueing, claims, results, leases, the account, guards and canary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.domain.mailouts import Work
+from app.domain.sending.batches import Account, Batch, Idle, Recipient, Result
+from app.domain.sending.guards import GuardLimits, Trip
+from app.domain.states import MailoutStatus
+from app.store.calls import Calls, guard_arguments, require, text
+
+
+class SendingCalls(Calls):
+    async def queue_recipients(self, mailout_id: UUID, limit: int) -> tuple[int, bool]:
+        """Queue a slice of an audience, or of a resend; gives how many rows it looked at and
+        whether queueing is done."""
+        row = await self._call("queue_recipients", p_mailout=str(mailout_id), p_limit=limit)
+        return row["queued"], row["done"]
+
+    async def sender_work(self) -> Work:
+        row = await self._call("sender_work")
+        return Work(**{name: tuple(map(UUID, ids)) for name, ids in row.items()})
+
+    async def heartbeat(
+        self,
+        executor_id: UUID,
+        *,
+        region: str,
+        label: str,
+        lease_seconds: float,
+        rate_limit: float | None,
+    ) -> dict[str, Any]:
+        """Gives `rate` (recipients/s, None: not known), `account`, `account_age_seconds`,
+        `executors` (how many live)."""
+        row: dict[str, Any] = await self._call(
+            "heartbeat",
+            p_executor=str(executor_id),
+            p_region=region,
+            p_label=label,
+            p_lease_seconds=lease_seconds,
+            p_rate_limit=rate_limit,
+        )
+        return row
+
+    async def leave(self, executor_id: UUID) -> None:
+        await self._call("leave", p_executor=str(executor_id))
+
+    async def tell_executor_state(
+        self, executor_id: UUID, service_id: UUID, state: Mapping[str, Any]
+    ) -> bool:
+        """Whether the executor is known; it isn't before its first heartbeat."""
+        done = await self._call(
+            "tell_executor_state",
+            p_executor=str(executor_id),
+            p_service=str(service_id),
+            p_state=dict(state),
+        )
+        return bool(done)
+
+    async def executor_state(self, service_id: UUID | None, region: str) -> dict[str, Any]:
+        """A service's latest `executor` (`alive`, `silent_seconds`, `state`) and what is known of
+        the `account`, with its age; each None when there is none."""
+        row: dict[str, Any] = await self._call(
+            "executor_state", p_service=text(service_id), p_region=region
+        )
+        require(row, "executor", "account", "account_age_seconds")
+        return row
+
+    async def note_waiting(self, reason: str | None) -> None:
+        """Say on every running mailout why it waits; None: it no longer does."""
+        await self._call("note_waiting", p_reason=reason)
+
+    async def quota_frees_at(self, region: str) -> datetime | None:
+        """When the first place in the daily quota that was used from here frees (SES counts 24
+        hours); None: none was."""
+        at: str | None = await self._call("quota_frees_at", p_region=region)
+        return None if at is None else datetime.fromisoformat(at)
+
+    async def note_quota(self, reason: str) -> None:
+        """Say on every mailout that waits for the quota until when."""
+        await self._call("note_quota", p_reason=reason)
+
+    async def count_executors(self) -> int:
+        """How many senders live now."""
+        return int(await self._call("count_executors"))
+
+    async def release_batches(self, attempts: Sequence[UUID]) -> set[UUID]:
+        """Give claims back that were never sent; which of them were open."""
+        given_back = await self._call("release_batches", p_attempts=[str(i) for i in attempts])
+        return {UUID(attempt) for attempt in given_back}
+
+    async def keep_house(self) -> bool:
+        """Tidy up a slice of what nobody waits for; gives whether there is more to do at once."""
+        more: bool = await self._call("keep_house")
+        return more
+
+    async def recover_lost(self, executor_id: UUID) -> int:
+        """Recipients that became `unknown` because their sender's heartbeat is gone."""
+        row = await self._call("recover_lost", p_executor=str(executor_id))
+        return int(row["recipients"])
+
+    async def record_account(self, region: str, account: Account) -> float | None:
+        """Gives the rate that now holds, in recipients per second."""
+        rate = await self._call(
+            "record_account",
+            p_region=region,
+            p_account={
+                "max_send_rate": account.max_send_rate,
+                "max_24h_send": account.max_24h_send,
+                "sent_last_24h": account.sent_last_24h,
+                "sending_enabled": account.sending_enabled,
+                "enforcement_status": account.enforcement_status,
+                "production_access": account.production_access,
+            },
+        )
+        return None if rate is None else float(rate)
+
+    async def claim_batches(
+        self,
+        mailout_id: UUID,
+        executor_id: UUID,
+        *,
+        attempts: Sequence[UUID],
+        region: str,
+        limit: int,
+        test: bool = False,
+        guards: GuardLimits | None = None,
+        after: int = 0,
+    ) -> tuple[Batch, ...] | Idle:
+        """At most one batch of `limit` recipients per attempt: as many as tokens are due for.
+
+        attempts: new ids, the caller's, to give claims back whose answer it never gets.
+        after: a row id; only those beyond it are looked at (claim_batches.sql).
+        """
+        row = await self._call(
+            "claim_batches",
+            p_mailout=str(mailout_id),
+            p_executor=str(executor_id),
+            p_region=region,
+            p_limit=limit,
+            p_attempts=[str(attempt) for attempt in attempts],
+            p_test=test,
+            p_after=after,
+            **guard_arguments(guards),
+        )
+        if "reason" in row:
+            return Idle(row["reason"], float(row.get("seconds", 0)))
+        return tuple(
+            Batch(
+                attempt_id=UUID(batch["attempt_id"]),
+                mailout_id=mailout_id,
+                recipients=tuple(
+                    Recipient(
+                        send_log_id=r["id"],
+                        email=r["email"],
+                        attempts=r["attempts"],
+                        subscriber_id=UUID(r["subscriber_id"]) if r["subscriber_id"] else None,
+                        name=r["name"],
+                        fields=r["fields"] or {},
+                    )
+                    for r in batch["rows"]
+                ),
+                delay=float(batch["delay"]),
+                is_test=test,
+            )
+            for batch in row["batches"]
+        )
+
+    async def record_results(
+        self, attempt_id: UUID, results: Sequence[Result]
+    ) -> MailoutStatus | None:
+        """Settle an attempt; gives the mailout's status afterwards."""
+        row = await self._call(
+            "record_results",
+            p_attempt=str(attempt_id),
+            p_results=[result.to_row() for result in results],
+        )
+        require(row, "recorded")
+        status: MailoutStatus | None = row.get("mailout_status")
+        return status
+
+    async def guard_trip(self, mailout_id: UUID, guards: GuardLimits) -> Trip | None:
+        """Why the guards stop this mailout now."""
+        row = await self._call("guard_trip", p_mailout=str(mailout_id), **guard_arguments(guards))
+        return None if row is None else Trip(**row)
+
+    async def advance_canary(self, mailout_id: UUID, guards: GuardLimits | None = None) -> bool:
+        """The canary's next step, if it is due; gives whether the mailout still waits."""
+        waits: bool = await self._call(
+            "advance_canary", p_mailout=str(mailout_id), **guard_arguments(guards)
+        )
+        return waits

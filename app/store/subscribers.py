@@ -1,0 +1,49 @@
+"""Subscribers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from app.store.calls import Calls, require, text
+
+
+class SubscriberCalls(Calls):
+    async def unsubscribe(
+        self, subscriber_id: UUID, mailout_id: UUID | None
+    ) -> dict[str, Any] | None:
+        """Gives the subscriber's `email` and `status`; None when it no longer exists."""
+        row: dict[str, Any] | None = await self._call(
+            "unsubscribe", p_subscriber=str(subscriber_id), p_mailout=text(mailout_id)
+        )
+        if row is not None:
+            require(row, "email", "status")
+        return row
+
+    async def find_subscriber(
+        self, subscriber_id: UUID | None = None, *, email: str | None = None
+    ) -> dict[str, Any] | None:
+        row: dict[str, Any] | None = await self._call(
+            "find_subscriber", p_subscriber=text(subscriber_id), p_email=email
+        )
+        return row
+
+    async def import_subscribers(self, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+        """Gives how many were `added`, `updated` and `unchanged`."""
+        counts: dict[str, int] = await self._call("import_subscribers", p_rows=list(rows))
+        return counts
+
+    async def list_subscribers(
+        self, limit: int, *, status: str | None = None, after: str | None = None
+    ) -> list[dict[str, Any]]:
+        """In the order of their addresses; after: the last address of the page before."""
+        rows: list[dict[str, Any]] = await self._call(
+            "list_subscribers", p_limit=limit, p_status=status, p_after=after
+        )
+        return rows
+
+    async def subscriber_field_names(self) -> list[str]:
+        """Every name that occurs in a subscriber's fields, sorted."""
+        names: list[str] = await self._call("subscriber_field_names")
+        return names

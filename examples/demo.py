@@ -1,0 +1,380 @@
+"""`make demo`: the whole job on one machine, on embedded parts, through the front door.
+
+An embedded PostgreSQL, the local SES/SNS sandbox and the service run as real processes; a CSV is
+imported, a mailout created and triggered exactly as a Notion automation would; the sandbox's signed
+events come back; at the end every recipient is accounted for.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+SUBSCRIBERS = 3_000
+RATE = 500
+TOPIC = "arn:aws:sns:us-east-1:123456789012:amazonsender"
+SIMULATOR = "simulator.amazonses.com"
+DEADLINE_SECONDS = 75.0
+CITIES = ("Lisbon", "Kraków", "Århus", "Zürich", "")
+EXAMPLES = Path(__file__).resolve().parent
+
+
+class DemoFailed(Exception):
+    """The demo did not end as it should; the message says what was missing."""
+
+
+def main() -> None:
+    keep = os.environ.get("KEEP", "") not in {"", "0"}
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: nothing of it stays behind
+        signal.signal(number, signal.default_int_handler)
+    try:
+        with ExitStack() as stack:
+            run_demo(stack, keep=keep)
+    except (DemoFailed, httpx.HTTPError, subprocess.CalledProcessError) as error:
+        print(f"demo: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def run_demo(stack: ExitStack, *, keep: bool) -> None:
+    started = time.monotonic()
+    # A folder and a database of its own: its invented people must never be in anybody's list.
+    folder = Path(os.environ.get("DATA_DIR", ".data")).resolve() / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    port, sandbox_port = free_port(8000), free_port(8025)
+    service, sandbox = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}"
+    environment = demo_environment(folder, port, service, sandbox)
+
+    step("Starting PostgreSQL (embedded), the SES/SNS sandbox and the service")
+    stack.enter_context(
+        process(
+            "sandbox",
+            folder,
+            environment,
+            [
+                "sandbox",
+                "--port",
+                str(sandbox_port),
+                "--rate",
+                str(RATE),
+                "--quota",
+                "-1",
+                "--events",
+                f"{service}/ses-events",
+                "--topic",
+                TOPIC,
+                "--bounce-share",
+                "0.01",
+                "--complaint-share",
+                "0.001",
+            ],
+        )
+    )
+    command(environment, "migrate")
+    stack.enter_context(process("service", folder, environment, ["serve"]))
+    http = stack.enter_context(httpx.Client(timeout=10))
+    wait_until(
+        lambda: answers(http, f"{sandbox}/") and answers(http, f"{service}/health"),
+        f"the service to be healthy (see {folder})",
+    )
+
+    csv_file = folder / "subscribers.csv"
+    write_subscribers(csv_file)
+    step(f"Importing {csv_file.name} with {SUBSCRIBERS} subscribers")
+    say(command(environment, "subscribers", "import", str(csv_file)))
+
+    page = str(uuid4())
+    mailout = command(
+        environment,
+        "mailouts",
+        "create",
+        str(EXAMPLES / "newsletter.md"),
+        "--subject",
+        'The autumn letter, {{ name | default: "dear reader" }}',
+        "--preheader",
+        "Two dates and a thank you",
+        "--notion-page-id",
+        page,
+    ).strip()
+    command(environment, "mailouts", "ready", mailout)
+
+    step("POST /send-mailout, as a Notion automation does it")
+    secret = environment["EXECUTOR_SHARED_SECRET"]
+    response = http.post(
+        f"{service}/send-mailout", json=notion_payload(page), headers={"X-Auth-Token": secret}
+    )
+    say(f"{response.status_code} {response.text}")
+    if response.status_code != 202:
+        raise DemoFailed("the service did not accept the mailout")
+    repeat = http.post(
+        f"{service}/send-mailout", json={"mailout_id": mailout}, headers={"X-Auth-Token": secret}
+    )
+    say(f"a second call: {repeat.status_code} {repeat.json()['code']}")
+
+    headers = {"Authorization": f"Bearer {secret}"}
+    report = follow(http, f"{service}/mailouts/{mailout}", headers)
+    step("One recipient clicks unsubscribe in the mail client (RFC 8058)")
+    say(unsubscribe_one(http, sandbox))
+    report = await_events(http, f"{service}/mailouts/{mailout}", headers)
+    summarise(report, http.get(f"{sandbox}/sandbox/stats").json(), time.monotonic() - started)
+    if keep:
+        print(
+            f"\nStill running; Ctrl-C ends it.\n   dashboard      {service}/dashboard"
+            f"\n   shared secret  {secret}\n   inbox          {sandbox}/"
+            f"\n   API            {service}/docs",
+            flush=True,
+        )
+        with suppress(KeyboardInterrupt):
+            signal.pause()
+
+
+def demo_environment(folder: Path, port: int, service: str, sandbox: str) -> dict[str, str]:
+    """A complete configuration of its own: nothing of the caller's environment leaks in."""
+    kept = {
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ
+    }
+    return kept | {
+        "EXECUTOR_SHARED_SECRET": secrets.token_urlsafe(32),
+        "UNSUBSCRIBE_SECRET": kept_secret(folder / "unsubscribe.secret"),
+        "DATA_DIR": str(folder),
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "APP_BASE_URL": service,
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "AKIADEMODEMODEMODEMO",
+        "AWS_SECRET_ACCESS_KEY": "demo",
+        "AWS_ENDPOINT_URL_SESV2": sandbox,
+        "AWS_ENDPOINT_URL_SNS": sandbox,
+        "SES_FROM_EMAIL": "letters@news.example.com",
+        "FROM_NAME": "Studio Ærø, Letters",
+        "SES_CONFIGURATION_SET": "sandbox",
+        "SNS_ALLOWED_TOPIC_ARNS": TOPIC,
+        "TEST_EMAILS": f"success@{SIMULATOR}",
+        "ORG_NAME": "Studio Ærø",
+        "ORG_ADDRESS": "1 Harbour Street, 5970 Ærøskøbing, Denmark",
+        # Its list bounces and complains on purpose, and must not be stopped for that.
+        "BOUNCE_RATE_PAUSE": "0.5",
+        "COMPLAINT_RATE_PAUSE": "0.5",
+    }
+
+
+def kept_secret(file: Path) -> str:
+    """Links of an earlier run go on working."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(32), encoding="ascii")
+    return file.read_text(encoding="ascii")
+
+
+def write_subscribers(file: Path) -> None:
+    """A list as people have them: accents, capitals, plus-addresses, a few broken rows; and SES's
+    mailbox simulator, which bounces and complains on purpose (with new labels on every run)."""
+    run = secrets.token_hex(3)
+    special = [
+        *(f"bounce+{run}-{n}@{SIMULATOR}" for n in range(12)),
+        f"complaint+{run}@{SIMULATOR}",
+        f"suppressionlist+{run}@{SIMULATOR}",
+        f"ooto+{run}@{SIMULATOR}",
+    ]
+    names = ("Ann", "Björn", "Chloé, Dr.", 'Dan "D" Doe', "Ελένη", "", "Frank", "Gül")
+    with file.open("w", encoding="utf-8", newline="") as out:
+        rows = csv.writer(out)
+        rows.writerow(("Email", "Name", "Tags", "City"))
+        for n in range(SUBSCRIBERS - len(special)):
+            address = f"reader{n}{'+letter' if n % 7 == 0 else ''}@example{n % 20}.org"
+            rows.writerow(
+                (address, names[n % len(names)], "autumn;paper" if n % 3 else "", CITIES[n % 5])
+            )
+        for address in special:
+            rows.writerow((address, "Simon Ulator", "", ""))
+        rows.writerow(("not an address", "Nobody", "", ""))
+        rows.writerow(("two@example.org, three@example.org", "Nobody", "", ""))
+
+
+def notion_payload(page: str) -> dict[str, Any]:
+    return {
+        "source": {
+            "type": "automation",
+            "automation_id": str(uuid4()),
+            "action_id": str(uuid4()),
+            "event_id": str(uuid4()),
+            "attempt": 1,
+        },
+        "data": {"object": "page", "id": page, "properties": {}, "url": "https://www.notion.so/x"},
+    }
+
+
+@contextmanager
+def process(
+    name: str, folder: Path, environment: dict[str, str], arguments: Sequence[str]
+) -> Iterator[None]:
+    """A real process of ours with its log in `folder`; stopped in good order at the end."""
+    with (folder / f"{name}.log").open("wb") as log:
+        child = subprocess.Popen(  # noqa: S603  our own command
+            [sys.executable, "-m", "app.cli", *arguments],
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            start_new_session=True,
+        )
+        try:
+            yield
+        finally:
+            child.terminate()
+            try:
+                child.wait(15)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+def command(environment: dict[str, str], *arguments: str) -> str:
+    """Run to its end where no `.env` of the caller's is read; gives its output."""
+    done = subprocess.run(  # noqa: S603  our own command
+        [sys.executable, "-m", "app.cli", *arguments],
+        env=environment,
+        cwd=environment["DATA_DIR"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise DemoFailed(f"amazonsender {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def answers(http: httpx.Client, url: str) -> bool:
+    try:
+        return http.get(url).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def wait_until(condition: Any, what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"waited {DEADLINE_SECONDS:.0f} s in vain for {what}")
+        time.sleep(0.1)
+
+
+def follow(http: httpx.Client, url: str, headers: dict[str, str]) -> dict[str, Any]:
+    """Show the progress until everybody is settled."""
+    report: dict[str, Any] = {}
+
+    def is_over() -> bool:
+        nonlocal report
+        report = http.get(url, headers=headers).json()
+        counts = report["counts"]
+        total = sum(counts.values())
+        open_ = counts["queued"] + counts["sending"]
+        progress(f"{total - open_} of {report['recipients']} handed to SES")
+        return bool(report["status"] in {"sent", "failed"})
+
+    wait_until(is_over, "the mailout to finish")
+    print()
+    return report
+
+
+def unsubscribe_one(http: httpx.Client, sandbox: str) -> str:
+    mails = http.get(f"{sandbox}/sandbox/mails", params={"to": "reader", "limit": 1}).json()
+    mail = (mails["mails"] if isinstance(mails, dict) else mails)[0]
+    done = http.post(f"{sandbox}/sandbox/mails/{mail['message_id']}/unsubscribe")
+    if done.status_code != 200:
+        raise DemoFailed(f"the one-click unsubscribe failed: {done.text}")
+    return f"one-click POST answered {done.json()}"
+
+
+def await_events(http: httpx.Client, url: str, headers: dict[str, str]) -> dict[str, Any]:
+    """Until each accepted mail has its delivery, bounce or complaint."""
+    report: dict[str, Any] = {}
+
+    def is_settled() -> bool:
+        nonlocal report
+        report = http.get(url, headers=headers).json()
+        waiting: int = report["counts"]["sent"]
+        progress(f"{waiting} mails without an event yet")
+        return waiting == 0 and report["counts"]["complained"] > 0
+
+    wait_until(is_settled, "the events of the sandbox")
+    print()
+    return report
+
+
+def summarise(report: dict[str, Any], stats: dict[str, Any], seconds: float) -> None:
+    counts = report["counts"]
+    total = sum(counts.values())
+    step("Every recipient accounted for")
+    for status, count in counts.items():
+        if count:
+            print(f"   {status:12}{count:6}")
+    print(
+        f"   {'total':12}{total:6}  of {report['recipients']} in the audience; "
+        f"unsubscribed since: {report['unsubscribed']}"
+    )
+    duplicates = stats.get("duplicates", 0)
+    print(
+        f"   the sandbox accepted nobody twice: {'yes' if not duplicates else f'NO, {duplicates}'}"
+    )
+    print(f"   {seconds:.0f} s in all")
+    problems = [
+        f"{total} rows for {report['recipients']} recipients" * (total != report["recipients"]),
+        f"status {report['status']}" * (report["status"] != "sent"),
+        "recipients accepted twice" * bool(duplicates),
+        "nobody bounced" * (not counts["bounced"]),
+        "nobody complained" * (not counts["complained"]),
+        "nobody unsubscribed" * (not report["unsubscribed"]),
+    ]
+    if any(problems):
+        raise DemoFailed("; ".join(filter(None, problems)))
+
+
+def free_port(wanted: int) -> int:
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise DemoFailed("no free port on 127.0.0.1")
+
+
+def step(text: str) -> None:
+    print(f"\n■ {text}", flush=True)
+
+
+def say(text: str) -> None:
+    for line in text.strip().splitlines():
+        print(f"   {line}", flush=True)
+
+
+def progress(text: str) -> None:
+    end = "" if sys.stdout.isatty() else "\n"
+    start = "\r\x1b[2K" if sys.stdout.isatty() else ""
+    if sys.stdout.isatty() or time.monotonic() - _last[0] > 1:
+        print(f"{start}   {text}", end=end, flush=True)
+        _last[0] = time.monotonic()
+
+
+_last = [0.0]
+
+if __name__ == "__main__":
+    main()
