@@ -54,6 +54,13 @@ begin
         if guard_trip(p_mailout, p_bounce_rate, p_complaint_rate) is not null then
             return jsonb_build_object('reason', 'guard');
         end if;
+    elsif not exists (select from mailout_tests where mailout_id = p_mailout) then
+        -- The draft was deleted meanwhile: its test mails have nothing to show.
+        update send_logs
+           set status = 'cancelled', next_attempt_at = null, error_code = 'deleted',
+               error_message = 'The mailout was deleted before this test mail was sent.'
+         where mailout_id = p_mailout and status = 'queued' and is_test;
+        return jsonb_build_object('reason', 'empty');
     end if;
 
     select * into v_bucket from send_rates where region = p_region for update;

@@ -14,8 +14,9 @@ create or replace function count_events(p_ids bigint[]) returns void
 language sql set search_path = public, pg_temp set enable_seqscan = off as $$
     select add_event_counts(mailout_id, kind, slot, count(*))
       from (select l.mailout_id, date_bin('10 seconds', e.occurred_at, 'epoch') as slot,
-                   case when e.type = 'complaint'
-                             and e.payload #>> '{complaint,complaintFeedbackType}' = 'not-spam' then null
+                   case when e.type = 'complaint'   -- not the reader's own word: domain/events.py
+                             and lower(e.payload #>> '{complaint,complaintFeedbackType}')
+                                 in ('auth-failure', 'fraud', 'not-spam', 'other', 'virus') then null
                         when e.type <> 'bounce' then e.type
                         when e.payload #>> '{bounce,bounceType}' is distinct from 'Permanent' then 'soft_bounce'
                         when e.payload #>> '{bounce,bounceSubType}' in ('Suppressed',

@@ -1,5 +1,5 @@
 -- What there is to do for a sender: mailouts to send (oldest first), to queue, to finish
--- cancelling, and with test mails waiting.
+-- cancelling, and with test mails due.
 create or replace function sender_work() returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object(
@@ -10,5 +10,7 @@ language sql stable set search_path = public, pg_temp as $$
         'cancelling', coalesce((select jsonb_agg(m.id) from mailouts m
                                  where m.status = 'cancelled' and has_queued(m.id)), '[]'),
         'testing', coalesce((select jsonb_agg(distinct mailout_id) from send_logs
-                              where status = 'queued' and is_test), '[]'));
+                              where status = 'queued' and is_test
+                                and (next_attempt_at is null or next_attempt_at <= clock_timestamp())),
+                            '[]'));
 $$;

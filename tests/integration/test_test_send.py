@@ -117,6 +117,40 @@ async def test_without_test_addresses_it_is_refused(
     assert answer.json()["missing"] == ["TEST_EMAILS"]
 
 
+@pytest.mark.parametrize("claimed", [False, True], ids=["before it is claimed", "after"])
+async def test_the_test_mails_of_a_draft_that_is_deleted_end(
+    dsn: str,
+    sandbox: SandboxServer,
+    arrange: Arrange,
+    monkeypatch: pytest.MonkeyPatch,
+    claimed: bool,
+) -> None:
+    """At once, without a mail, and without being claimed over and over."""
+    tested_content = Store.tested_content
+
+    async def deleted(self: Store, mailout_id: UUID) -> Any:
+        await arrange.sql.execute("delete from mailouts")
+        return await tested_content(self, mailout_id)
+
+    settings = settings_for(dsn, sandbox.url)
+    async with in_process(settings, with_sender=False) as service:
+        await service.send(await arrange.mailout("draft"), test=True)
+    if claimed:
+        monkeypatch.setattr(Store, "tested_content", deleted)
+    else:
+        await arrange.sql.execute("delete from mailouts")
+    async with in_process(settings):
+
+        async def states() -> set[str]:
+            done = await arrange.sql.execute("select status from send_logs")
+            return {row["status"] async for row in done}
+
+        ended = await eventually(states, until=lambda now: not now & {"queued", "sending"})
+    assert ended == {"failed" if claimed else "cancelled"}
+    assert sandbox.accepted() == []
+    assert await arrange.one("select count(*) from send_batches") == int(claimed)
+
+
 async def test_faulty_content_is_refused_and_counts_as_untested(
     service: Service, arrange: Arrange
 ) -> None:

@@ -178,6 +178,37 @@ def test_complaint_from_the_suppression_list_is_a_complaint() -> None:
 
 
 @pytest.mark.parametrize(
+    ("feedback", "suppresses"),
+    [
+        ("abuse", "complained"),
+        ("ABUSE", "complained"),
+        (None, "complained"),
+        ("something-new", "complained"),
+        ("not-spam", None),
+        ("Not-Spam", None),
+        ("auth-failure", None),
+        ("fraud", None),
+        ("virus", None),
+        ("other", None),
+    ],
+)
+def test_only_what_the_reader_said_suppresses(feedback: str | None, suppresses: str | None) -> None:
+    """A server's report of a failed signature or a virus is no wish of the reader's. Providers
+    that name no type pass on the readers' button."""
+    event = payload("complaint")
+    event["complaint"]["complaintFeedbackType"] = feedback
+    assert parse(event).suppresses == suppresses
+
+
+def test_a_message_id_without_end_is_none() -> None:
+    """No index could hold it; the tags lead to the row."""
+    event = payload("bounce_permanent")
+    event["mail"]["messageId"] = "x" * 10_000
+    assert parse(event).message_id is None
+    assert parse(event).suppresses == "bounced"
+
+
+@pytest.mark.parametrize(
     "preferences", [None, {}, {"unsubscribeAll": False}, {"unsubscribeAll": 1}]
 )
 def test_leaving_one_topic_unsubscribes_nobody(preferences: Any) -> None:

@@ -15,10 +15,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, Literal
 
 import orjson
 
+from app.domain.untrusted import plain
 from app.errors import AppError
 
 DETAIL_MAX_CHARS = 500  # enough for a diagnostic code; the payload keeps the whole text
@@ -53,6 +55,13 @@ _BIGINT_MAX = 2**63 - 1
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+MESSAGE_ID_MAX_CHARS = 255  # several times what SES writes; an index holds no text of any length
+
+# Feedback types (RFC 5965, 6430, 6591) that aren't the reader's own word against the mail: reports
+# of filters and servers, and the reverse of a complaint. Left are `abuse`, and the complaints of
+# those providers that name no type.
+_NO_WORD_OF_THE_READER = frozenset({"auth-failure", "fraud", "not-spam", "other", "virus"})
 
 Suppression = Literal["bounced", "complained", "unsubscribed"]
 
@@ -97,14 +106,15 @@ class SesEvent:
     def suppresses(self) -> Suppression | None:
         """The status that the subscriber gets, or None when they may be mailed again.
 
-        A transient bounce suppresses nobody. `not-spam` is a complaint's reverse: the reader
-        moved the mail out of the spam folder (RFC 6430).
+        A transient bounce suppresses nobody, and neither does a complaint that isn't the reader's
+        own word.
         """
         if self.type == "bounce" and self.bounce_type == "Permanent":
             unsubscribed = self.bounce_subtype == "UnsubscribedRecipient"
             return "unsubscribed" if unsubscribed else "bounced"
-        if self.type == "complaint" and self.complaint_type != "not-spam":
-            return "complained"
+        if self.type == "complaint":
+            said = (self.complaint_type or "").lower() not in _NO_WORD_OF_THE_READER
+            return "complained" if said else None
         if self.unsubscribes_from_all:
             return "unsubscribed"
         return None
@@ -137,7 +147,7 @@ def parse_ses_event(message: str, *, published_at: datetime) -> SesEvent | None:
     return SesEvent(
         type=kind,
         ses_type=ses_type,
-        message_id=_text(mail, "messageId"),
+        message_id=_message_id(mail),
         occurred_at=_time(about) or _time(mail) or published_at.astimezone(UTC),
         mailout_id=_uuid_tag(tags, "mailout_id"),
         send_log_id=_row_id_tag(tags, "send_log_id"),
@@ -176,6 +186,27 @@ def to_row(event: SesEvent, sns_message_id: str) -> dict[str, Any]:
     }
 
 
+def without_payload(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an event (`to_row`) decides about recipient and subscriber, and nothing else: for one
+    that can't be stored as it is."""
+    decides = ("sns_message_id", "type", "message_id", "occurred_at", "mailout_id", "send_log_id",
+               "attempt", "notice", "suppresses")  # fmt: skip
+    return {name: row.get(name) for name in decides} | {
+        "bounce_type": plain(row.get("bounce_type")) or None,
+        "bounce_subtype": plain(row.get("bounce_subtype")) or None,
+        "complaint_subtype": plain(row.get("complaint_subtype")) or None,
+        "recipients": [],
+        "detail": plain(row.get("detail")) or None,
+        "payload": {"dropped": "It could not be stored; the event's effect is."},
+    }
+
+
+def _message_id(mail: Mapping[str, Any]) -> str | None:
+    """None for what can't be one of SES's: then the tags tell the row."""
+    value = _text(mail, "messageId")
+    return value if value is not None and len(value) <= MESSAGE_ID_MAX_CHARS else None
+
+
 def _load(message: str) -> dict[str, Any]:
     if "\\u0000" in message:
         message = _ESCAPED_NUL.sub(r"\1\\ufffd", message)
@@ -192,13 +223,23 @@ def _load(message: str) -> dict[str, Any]:
 
 
 def _read(message: str) -> Any:
-    """JSON as orjson reads it, and with half a surrogate pair, which JSON can spell and UTF-8 can't
-    (of a subject that was cut within an emoji): the event counts all the same."""
+    """JSON as orjson reads it, and with what JSON can spell and UTF-8 or a number can't: half a
+    surrogate pair (of a subject that was cut within an emoji), more digits than a double has. The
+    event counts all the same."""
     try:
         return orjson.loads(message)
     except orjson.JSONDecodeError:
-        lenient = json.dumps(json.loads(message), ensure_ascii=False)
+        value = json.loads(message, parse_int=_number, parse_float=_number)
+        lenient = json.dumps(value, ensure_ascii=False)
         return orjson.loads(_SURROGATE.sub("\ufffd", lenient))
+
+
+def _number(digits: str) -> int | float | str:
+    """The text itself where no number that can be stored is meant by it."""
+    if digits.lstrip("-").isdigit() and len(digits) < len(str(_BIGINT_MAX)):
+        return int(digits)
+    number = float(digits)
+    return number if isfinite(number) else digits
 
 
 def _object(parent: Mapping[str, Any], key: str) -> dict[str, Any]:

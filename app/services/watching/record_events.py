@@ -12,16 +12,22 @@ from uuid import UUID
 
 import structlog
 
-from app.errors import AppError, Unavailable
-from app.services.sending.guards import Guards
+from app.adapters.database.sqlstates import concerns_arguments
 from app.store import Store
+from app.domain.ses.events import without_payload
+from app.errors import AppError, DatabaseError, Unavailable
 from app.telemetry.metrics import Metrics
+from app.services.sending.guards import Guards
 
 log = structlog.get_logger(__name__)
 
 MAX_GROUP = 500
 MAX_WAITING = 5_000
 """Beyond this, callers are turned away (503), so that SNS comes back and memory stays bounded."""
+
+
+_Waiting = tuple[dict[str, Any], asyncio.Future[None]]
+"""An event as a row, and what its caller waits for."""
 
 
 class RecordEvents:
@@ -33,7 +39,7 @@ class RecordEvents:
         self._store = store
         self._guards = guards
         self._metrics = metrics or Metrics()
-        self._waiting: list[tuple[dict[str, Any], asyncio.Future[None]]] = []
+        self._waiting: list[_Waiting] = []
         self._writer: asyncio.Task[None] | None = None
 
     async def __call__(self, row: dict[str, Any]) -> None:
@@ -51,18 +57,21 @@ class RecordEvents:
 
     async def _write(self) -> None:
         """Write groups until nobody waits; then end."""
+        group: list[_Waiting] = []
         try:
             while self._waiting:
                 group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
                 try:
                     await self._commit(group)
-                except Exception:
-                    # Behind the answers, in counting: those who wait mustn't wait for nobody.
+                except Exception:  # behind the answers, in counting
                     log.exception("events_not_counted")
         finally:
+            # When it is cancelled, nobody may wait for an answer that never comes.
             self._writer = None
+            behind, self._waiting = self._waiting, []
+            self._settle([*group, *behind], Unavailable("The event isn't stored; send it again."))
 
-    async def _commit(self, group: list[tuple[dict[str, Any], asyncio.Future[None]]]) -> None:
+    async def _commit(self, group: list[_Waiting]) -> None:
         rows = [row for row, _ in group]
         try:
             stored = await self._store.apply_ses_events(
@@ -72,16 +81,19 @@ class RecordEvents:
             # Those behind would only wait as long again: SNS brings them back, too.
             behind, self._waiting = self._waiting, []
             self._settle([*group, *behind], exc)
-        except Exception:
+        except Exception as exc:
             # One event that can't be stored must not hold up the others: halve until it is alone.
-            if len(group) == 1:
-                # Kept by SNS, which tries for an hour and then has its dead-letter queue.
-                log.exception("event_refused", type=group[0][0].get("type"))
-                self._settle(group, Unavailable("The event can't be stored; send it again."))
-            else:
+            if len(group) > 1:
                 half = len(group) // 2
                 await self._commit(group[:half])
                 await self._commit(group[half:])
+            elif _may_do_without_payload(rows[0], exc):
+                # Whatever is odd about it, a bounce or complaint has to have its effect.
+                await self._commit([(without_payload(rows[0]), group[0][1])])
+            else:
+                # Kept by SNS, which tries for an hour and then has its dead-letter queue.
+                log.exception("event_refused", type=rows[0].get("type"))
+                self._settle(group, Unavailable("The event can't be stored; send it again."))
         else:
             self._settle(group, None)
             self._metrics.events_committed(rows, stored)
@@ -103,9 +115,7 @@ class RecordEvents:
                 log.warning("pause_failed", mailout_id=mailout_id, error=exc.detail)
 
     @staticmethod
-    def _settle(
-        group: list[tuple[dict[str, Any], asyncio.Future[None]]], error: AppError | None
-    ) -> None:
+    def _settle(group: list[_Waiting], error: AppError | None) -> None:
         for _, future in group:
             if future.done():  # the caller has gone away
                 continue
@@ -113,3 +123,9 @@ class RecordEvents:
                 future.set_result(None)
             else:
                 future.set_exception(error)
+
+
+def _may_do_without_payload(row: dict[str, Any], error: Exception) -> bool:
+    """Whether the event may be stored without what is odd about it."""
+    its_own_fault = not isinstance(error, DatabaseError) or concerns_arguments(error.sqlstate)
+    return its_own_fault and bool(row.get("payload")) and "dropped" not in row["payload"]
