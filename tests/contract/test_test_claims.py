@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from app.store import Store
 from app.domain.sending.batches import Batch, Idle, Result
+from app.store import Store
 from tests.support.factories import REGION, Arrange, living_sender, try_claim
 
 

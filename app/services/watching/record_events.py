@@ -13,11 +13,11 @@ from uuid import UUID
 import structlog
 
 from app.adapters.database.sqlstates import concerns_arguments
-from app.store import Store
 from app.domain.ses.events import without_payload
 from app.errors import AppError, DatabaseError, Unavailable
-from app.telemetry.metrics import Metrics
 from app.services.sending.guards import Guards
+from app.store import Store
+from app.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
