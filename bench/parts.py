@@ -76,12 +76,7 @@ def database(folder: Path) -> Iterator[str]:
 def fill(dsn: str, subscribers: int) -> None:
     """Empty the tables and put that many active subscribers there."""
     with psycopg.connect(dsn, autocommit=True) as sql:
-        tables = sql.execute(
-            "select string_agg(format('%I', tablename), ', ') from pg_tables "
-            "where schemaname = 'public' and tablename not like 'schema_%'"
-        ).fetchone()
-        assert tables is not None
-        sql.execute(f"truncate {tables[0]} cascade")
+        truncate(sql)
         sql.execute(
             "insert into subscribers (email, name, created_at) select 'reader' || n || "
             "'@example.com', 'Reader ' || n, now() - interval '1 day' "
@@ -89,6 +84,15 @@ def fill(dsn: str, subscribers: int) -> None:
             [subscribers],
         )
         sql.execute("vacuum analyze")
+
+
+def truncate(sql: psycopg.Connection[Any]) -> None:
+    tables = sql.execute(
+        "select string_agg(format('%I', tablename), ', ') from pg_tables "
+        "where schemaname = 'public' and tablename not like 'schema_%'"
+    ).fetchone()
+    assert tables is not None
+    sql.execute(f"truncate {tables[0]} cascade")
 
 
 def age(dsn: str, rows: int) -> None:

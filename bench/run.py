@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 import psycopg
 
+from bench.big import big
 from bench.events import compare
 from bench.flood import flooded
 from bench.parts import (
@@ -318,6 +319,7 @@ MEASUREMENTS: dict[str, Callable[[str], list[Row]]] = {
     "flood": flood,
     "supabase": through_supabase,
     "growth": growth,
+    "big": lambda dsn: list(big(dsn)),
 }
 
 

@@ -9,14 +9,15 @@ from app.store.calls import Calls
 
 
 class DryRunCalls(Calls):
-    async def audience_page(
+    async def audience_slice(
         self, mailout_id: UUID, after: UUID, limit: int
-    ) -> list[dict[str, Any]]:
-        """Subscribers of the audience, whatever their status, in the order of their ids."""
-        rows: list[dict[str, Any]] = await self._call(
-            "audience_page", p_mailout=str(mailout_id), p_after=str(after), p_limit=limit
+    ) -> tuple[list[dict[str, Any]], UUID | None]:
+        """Of the `limit` subscribers after `after`, in the order of their ids, those who are in the
+        audience, whatever their status; and after whom to go on (None: there are no more)."""
+        row = await self._call(
+            "audience_slice", p_mailout=str(mailout_id), p_after=str(after), p_limit=limit
         )
-        return rows
+        return row["rows"], None if row["last"] is None else UUID(row["last"])
 
     async def first_recipients(self, mailout_id: UUID, limit: int) -> list[dict[str, Any]]:
         """Some who would get it: id, email, name and fields. None may be found in a small part of a

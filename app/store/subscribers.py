@@ -44,6 +44,11 @@ class SubscriberCalls(Calls):
         return rows
 
     async def subscriber_field_names(self) -> list[str]:
-        """Every name that occurs in a subscriber's fields, sorted."""
-        names: list[str] = await self._call("subscriber_field_names")
-        return names
+        """Every name that occurs in a subscriber's fields, in the order of their bytes."""
+        names: set[str] = set()
+        after: str | None = str(UUID(int=0))
+        while after is not None:
+            row = await self._call("field_names_slice", p_after=after, p_limit=20_000)
+            names.update(row["names"])
+            after = row["last"]
+        return sorted(names, key=str.encode)

@@ -62,7 +62,17 @@ begin
     return v_page || v_rest;
 end $$;
 
--- The names that any subscriber's fields have, in the order of their bytes: an export's columns.
+-- The names that the fields of the next p_limit subscribers after p_after have, and the last one that was
+-- looked at (null: there are no more).
+create or replace function field_names_slice(p_after uuid, p_limit integer) returns jsonb
+language sql stable set search_path = public, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
+    with looked_at as materialized (select id, fields from subscribers where id > p_after order by id limit p_limit)
+    select jsonb_build_object(
+        'names', array(select distinct jsonb_object_keys(fields) from looked_at),
+        'last', (select case when count(*) = p_limit then (array_agg(id order by id desc))[1] end from looked_at));
+$$;
+
+-- Those of all, in the order of their bytes. Only the release before asks for it.
 create or replace function subscriber_field_names() returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select coalesce(jsonb_agg(name order by name collate "C"), '[]')

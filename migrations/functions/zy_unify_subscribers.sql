@@ -39,12 +39,9 @@ begin
         update mailout_queues set cursor = default where done_at is null;
     end if;
 
-    -- No status changes, so nothing is to be counted: for that all rows would be kept twice meanwhile.
-    alter table subscribers disable trigger subscribers_updated;
     update subscribers s set address = r.address from read_addresses r
      where r.id = s.id and s.address is null;
     get diagnostics v_read = row_count;
-    alter table subscribers enable trigger subscribers_updated;
     drop table read_addresses;
     drop index if exists subscribers_email;   -- by the locale's lower case, before there were addresses
     return jsonb_build_object('read', v_read, 'merged', v_merged,

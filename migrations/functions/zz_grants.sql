@@ -67,7 +67,7 @@ begin
             'recipients_in', 'unsubscribed_count', 'example_message', 'subscribers_in', 'recount',
             'count_recipients', 'count_changed_recipients', 'forget_recipient_counts',
             'count_subscribers', 'count_changed_subscribers', 'forget_subscriber_counts',
-            'keep_house', 'old_parked_events', 'merge_counts', 'resend_slice', 'is_empty_mailout', 'due_recipients', 'has_queued', 'has_queued_canaries', 'audience_size',
+            'keep_house', 'old_parked_events', 'merge_counts', 'resend_slice', 'is_empty_mailout', 'due_recipients', 'has_queued', 'audience_slice', 'field_names_slice', 'has_queued_canaries', 'audience_size',
             'settle_owner_notice', 'quota_frees_at', 'note_quota',
             'add_job', 'claim_job', 'extend_job', 'settle_job', 'cancel_job', 'retry_job', 'show_job',
             'list_jobs', 'prune_jobs', 'queue_dry_run',

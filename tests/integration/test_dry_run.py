@@ -209,12 +209,12 @@ class HeldStore(Store):
 
     held: asyncio.Event
 
-    async def audience_page(
+    async def audience_slice(
         self, mailout_id: UUID, after: UUID, limit: int
-    ) -> list[dict[str, Any]]:
+    ) -> tuple[list[dict[str, Any]], UUID | None]:
         if after != UUID(int=0):
             await self.held.wait()
-        return await super().audience_page(mailout_id, after, limit)
+        return await super().audience_slice(mailout_id, after, limit)
 
 
 @pytest.fixture

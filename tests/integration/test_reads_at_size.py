@@ -39,6 +39,7 @@ LIMITS = {
     "list_subscribers": 3 * BATCH,
     "cancel_recipients": 300,
     "resend slice": 600,
+    "sample_subscriber": 5_200,
     "metrics_snapshot": 500,  # some rows of each mailout that runs or ran of late
 }
 ELSE = 150
@@ -155,6 +156,9 @@ class Life:
             ("mailout_outcomes", {"p_mailout": mailout}),
             ("mailout_series", {"p_mailout": mailout}),
             ("count_audience", {"p_mailout": mailout}),
+            ("sample_subscriber", {"p_mailout": mailout}),
+            ("audience_slice", {"p_mailout": mailout, "p_after": FIRST, "p_limit": BATCH}),
+            ("field_names_slice", {"p_after": FIRST, "p_limit": BATCH}),
             ("list_recipients", {"p_mailout": mailout, "p_after": FIRST, "p_limit": BATCH}),
             ("list_subscribers", {"p_limit": BATCH}),
             ("list_subscribers", {"p_limit": BATCH, "p_status": "unsubscribed"}),

@@ -22,6 +22,8 @@ from app.store import Store
 
 SAMPLE = 500
 """Subscribers that are rendered when no dry run of this content has rendered all."""
+SLICES = 40
+"""Of so many subscribers each, that are looked at to find those."""
 SUBJECT_LENGTH = 70
 """Characters: about what a wide screen shows; a phone shows 40."""
 
@@ -97,10 +99,15 @@ async def check_readers(
         report, whom = earlier, "of all"
     else:
         rehearsal = Rehearsal()
-        page = await store.audience_page(mailout.id, UUID(int=0), SAMPLE)
+        page: list[dict[str, Any]] = []
+        after: UUID | None = UUID(int=0)
+        for _ in range(SLICES):
+            if after is not None and len(page) < SAMPLE:
+                rows, after = await store.audience_slice(mailout.id, after, SAMPLE)
+                page += rows
         await asyncio.to_thread(rehearse, rehearsal, MailBuilder(settings), prepared, page)
         report = rehearsal.report()
-        whom = f"of the first {len(page):,}" if len(page) == SAMPLE else "of all"
+        whom = f"of the first {len(page):,}" if after is not None else "of all"
     return list(_reader_findings(report, whom))
 
 

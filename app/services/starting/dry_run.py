@@ -167,9 +167,10 @@ class RunDryRun:
     ) -> dict[str, Any]:
         builder = MailBuilder(self._settings)
         rehearsal = Rehearsal()
-        after, saved_at = UUID(int=0), time.monotonic()
-        while page := await self._store.audience_page(mailout.id, after, PAGE):
-            after = UUID(page[-1]["id"])
+        saved_at = time.monotonic()
+        after: UUID | None = UUID(int=0)
+        while after is not None:
+            page, after = await self._store.audience_slice(mailout.id, after, PAGE)
             # In a thread: requests are to be answered meanwhile.
             await asyncio.to_thread(rehearse, rehearsal, builder, prepared, page)
             if time.monotonic() - saved_at > SAVE_SECONDS:
@@ -207,7 +208,7 @@ class RunDryRun:
 def rehearse(
     rehearsal: Rehearsal, builder: MailBuilder, prepared: Prepared, rows: list[dict[str, Any]]
 ) -> None:
-    """Render a page of the audience (rows of `audience_page`) and add up what comes of it."""
+    """Render a page of the audience (rows of `audience_slice`) and add up what comes of it."""
     batch = Batch(UUID(int=0), prepared.mailout_id, (), 0.0)
     for number, row in enumerate(rows):
         if row["status"] != "active":
