@@ -146,3 +146,14 @@ class DatabaseError(AppError):
     def __init__(self, detail: str, *, sqlstate: str | None) -> None:
         super().__init__(detail)
         self.sqlstate = sqlstate
+
+    @property
+    def concerns_arguments(self) -> bool:
+        """Whether the same call with other arguments may pass. Else the access, the schema or
+        something in between is at fault, whatever is called."""
+        return self.sqlstate is not None and self.sqlstate.startswith(_OF_THE_ARGUMENTS)
+
+
+# A refusal of what was passed: data exceptions (22), constraints (23, 44), limits (54), a function
+# that objects (P0), a fault inside the server (XX).
+_OF_THE_ARGUMENTS = ("22", "23", "44", "54", "P0", "XX")

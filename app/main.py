@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from app import __version__
 from app.adapters.aws.ses import SesSender, sns_client
 from app.adapters.aws.sns import SnsConfirmer, SnsVerifier
+from app.adapters.database.migrations import check_schema
 from app.api import health, jobs, mailouts, metrics, preflight, ses_events, subscribers, unsubscribe
 from app.api.dashboard import access as dashboard_access
 from app.api.dashboard import jobs as dashboard_jobs
@@ -28,13 +29,14 @@ from app.api.http.request_log import RequestLog
 from app.api.http.single_headers import SingleHeaders
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
+from app.outside import OUTSIDE
 from app.ports import Database
 from app.processes.member import Member
+from app.running.loops import Loops
 from app.runtime import open_database
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
 from app.services.jobs.runner import JobRunner, Kind
-from app.services.running.loops import Loops
 from app.services.sending.account import AccountMonitor
 from app.services.sending.guards import Guards, guard_limits
 from app.services.sending.send_batch import BULK_CALLS, SINGLE_CALLS
@@ -128,7 +130,7 @@ async def running(
         watchdog.start(loops)
         has_sender = with_sender or member.is_supervised
         checks = Health(
-            database,
+            partial(check_schema, database),
             store,
             settings,
             watchdog,
@@ -157,7 +159,7 @@ async def running(
             ),
             health=checks,
             dry_runs=dry_runs,
-            preflight=Preflight(store, settings),
+            preflight=Preflight(store, settings, OUTSIDE),
             metrics=meters,
             database_gauges=DatabaseGauges(store, meters),
             sender=sender,

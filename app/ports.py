@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
+
+from app.domain.content.render import Compiled
+from app.domain.sending.batches import Account, Suppressed
+from app.domain.sending.fence import Fence
+from app.domain.ses.answers import Answer
+from app.domain.ses.mail import BulkEntry, Envelope, Mail, Notice
+from app.domain.ses.sns_message import SnsMessage
 
 
 class Database(Protocol):
@@ -31,4 +40,93 @@ class Database(Protocol):
 
     async def close(self) -> None:
         """Give connections back; further calls raise DatabaseUnavailable."""
+        ...
+
+
+class BulkSender(Protocol):
+    """What delivering needs of SES. Nothing is raised: every way a call ends is an answer."""
+
+    def send_bulk(
+        self, head: bytes, entries: Sequence[BulkEntry], fence: Fence
+    ) -> list[Answer]: ...
+
+    def send_single(
+        self, compiled: Compiled, envelope: Envelope, mail: Mail, fence: Fence
+    ) -> Answer: ...
+
+
+class NoticeSender(Protocol):
+    def send_notice(
+        self,
+        notice: Notice,
+        *,
+        from_mailbox: str,
+        to: str,
+        tags: tuple[tuple[str, str], ...],
+        bulk: bool,
+        fence: Fence,
+    ) -> Answer:
+        """Blocking. Nothing is raised: every way the call ends is an answer."""
+        ...
+
+
+class AccountSource(Protocol):
+    def get_account(self) -> Account:
+        """Blocking. Raises Unavailable, and SesRefused when that was an answer, too."""
+        ...
+
+
+class SuppressionList(Protocol):
+    def suppressed_page(self, token: str | None) -> tuple[list[Suppressed], str | None]:
+        """Addresses of SES's list and the token of the next page. Blocking. Raises Unavailable."""
+        ...
+
+
+class Ses(BulkSender, NoticeSender, AccountSource, SuppressionList, Protocol):
+    """What the sender and the watches use of SES."""
+
+
+class SesAccount(Protocol):
+    """What is asked of SES. Blocking; each raises Unavailable."""
+
+    def get_account(self) -> Account: ...
+
+    def identity(self, name: str) -> dict[str, Any] | None: ...
+
+    def event_destinations(self, configuration_set: str) -> list[dict[str, Any]] | None: ...
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """raw: whether SNS sends bare payloads, without the signature that we ask for."""
+
+    endpoint: str
+    confirmed: bool
+    raw: bool
+
+
+class Topics(Protocol):
+    """What is asked of SNS. Blocking; raises Unavailable."""
+
+    def subscriptions(self, topic_arn: str, endpoint: str) -> list[Subscription] | None: ...
+
+
+class SnsVerifier(Protocol):
+    """Whether a message is Amazon's, and of a topic that we take."""
+
+    def require_allowed(self, topic_arn: str) -> None:
+        """Raises ForbiddenSource."""
+        ...
+
+    async def verify(self, message: SnsMessage) -> None:
+        """Raises ForbiddenSource, BadSignature, Unavailable."""
+        ...
+
+
+class SnsConfirmer(Protocol):
+    async def confirm(self, message: SnsMessage) -> str:
+        """Confirm the subscription that a verified message asks for; give its ARN.
+
+        Raises Unavailable, and ConfirmationRefused when SNS doesn't take the token.
+        """
         ...

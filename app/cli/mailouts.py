@@ -68,11 +68,11 @@ async def _rehearse(
 ) -> None:
     """In this process, so that it needs no running service."""
 
-    from app.services.sending.account import refresh_account
+    from app.outside import ask_account
     from app.services.starting.dry_run import DryRuns, RunDryRun
 
     try:
-        await refresh_account(store, settings)
+        await ask_account(store, settings)
     except Unavailable as exc:
         typer.echo(f"Rate and quota may be unknown: {exc.detail}", err=True)
     dry_runs = DryRuns(store, settings, start)

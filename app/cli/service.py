@@ -155,7 +155,7 @@ def doctor(
     ] = False,
 ) -> None:
     """Check configuration, database and SES account; say what to fix, a line each."""
-    from app.services.checks.doctor import examine
+    from app.outside import examine
 
     if links and mailout_id is None:
         raise typer.BadParameter("needs a MAILOUT_ID", param_hint="--links")

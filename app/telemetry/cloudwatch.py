@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, suppress
 
 import orjson
 
-from app.services.running.loops import Loops
+from app.running.loops import Loops
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 

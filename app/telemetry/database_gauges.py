@@ -15,9 +15,9 @@ import structlog
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from app.domain.reports.watch import PATIENCE_SECONDS, WatchCode, findings_of
 from app.domain.states import MAILOUT_STATUSES, PAUSE_CODES
 from app.errors import AppError
-from app.services.watching.watchdog import WatchCode, watchdog_findings
 from app.store import Store
 from app.telemetry.metrics import Metrics
 
@@ -64,8 +64,8 @@ class DatabaseGauges(Collector):
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     snapshot = await self._store.metrics_snapshot()
-                    findings = await watchdog_findings(self._store)
-                watched = {finding.code: finding.count for finding in findings}
+                    figures = await self._store.watchdog_figures(PATIENCE_SECONDS)
+                watched = {found.code: found.count for found in findings_of(figures)}
                 self._gauges = list(_gauges(snapshot, watched))
                 ended = self._monotonic()
                 self._fresh_until = ended + max(KEPT_SECONDS, (ended - started) / SHARE_OF_TIME)

@@ -5,23 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
 
-from app.adapters.aws.ses import Fence
 from app.domain.content.render import Compiled
 from app.domain.sending.batches import Account, Suppressed
+from app.domain.sending.fence import Fence
 from app.domain.ses.answers import Answer
 from app.domain.ses.mail import BulkEntry, Envelope, Mail, Notice
 from app.errors import Unavailable
-from app.services.sending.account import AccountSource
-from app.services.sending.deliver import BulkSender
-from app.services.watching.owner_mail import NoticeSender
-from app.services.watching.watchdog import SuppressionList
+from app.ports import Ses
 from app.telemetry.metrics import Metrics
-
-
-class Ses(BulkSender, NoticeSender, AccountSource, SuppressionList, Protocol):
-    """What the sender and the watches use of SES."""
 
 
 class MeteredSes:

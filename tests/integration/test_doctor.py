@@ -13,17 +13,16 @@ from typing import Any
 import httpx
 import pytest
 
-from app.adapters.aws.topics import Subscription
 from app.domain.reports.findings import Finding
 from app.domain.sending.batches import Account
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import Unavailable
-from app.ports import Database
+from app.outside import examine, ses_account
+from app.ports import Database, Subscription
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from app.services.checks import asking, doctor
 from app.services.checks.asking import Outside
-from app.services.checks.doctor import examine
 from app.services.checks.events import EVENT_TYPES
 from app.settings import Settings
 from tests.support.factories import Arrange, an_account
@@ -428,7 +427,7 @@ async def test_an_unknown_profile_is_explained() -> None:
     found = await examine(
         aws_settings(AWS_PROFILE="nobody"),
         open_db=any_database,
-        outside=replace(outside(), ses=asking.ses_account),
+        outside=replace(outside(), ses=ses_account),
     )
     (failed,) = [each for each in found if each.level == "fail"]
     assert "AWS_PROFILE" in failed.remedy

@@ -4,14 +4,16 @@ supervisor."""
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from app.adapters.database.migrations import check_schema
 from app.errors import Unavailable
 from app.ports import Database
-from app.services.running.loops import Loops
+from app.running.loops import Loops
 from app.services.watching.health import Health
 from app.services.watching.watchdog import Watchdog
 from app.store import Store
@@ -36,7 +38,7 @@ class Checks:
         store = Store(database)
         self.loops = Loops()
         self._health = Health(
-            database,
+            partial(check_schema, database),
             store,
             settings,
             Watchdog(store),

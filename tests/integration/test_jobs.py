@@ -12,9 +12,9 @@ import pytest
 
 from app.adapters.database.postgres import PostgresDatabase
 from app.errors import DatabaseUnavailable, InvalidRequest
+from app.running.loops import Loops
 from app.services.jobs import runner
 from app.services.jobs.runner import Handler, JobFailed, JobRunner, Kind, Running
-from app.services.running.loops import Loops
 from app.store.jobs import JobStore
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,10 +12,10 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from app.adapters.web import Web, WebAnswer
+from app.outside import OUTSIDE
 from app.sandbox.server import SandboxServer
-from app.services.checks.asking import Outside
 from app.services.checks.preflight import Preflight
+from app.services.checks.web import Web, WebAnswer
 from app.store import Store
 from tests.support.factories import REGION, Arrange, an_account
 from tests.support.service import (
@@ -256,7 +257,7 @@ async def test_links_are_asked_only_on_demand_and_never_the_unsubscribe_link(
     body = "<a href='https://a.example/gone'>x</a><a href='https://b.example/'>y</a>"
     mailout = await arrange.mailout(body_html=f"<p>{body}</p>")
     Recording.asked = []
-    check = Preflight(direct_store, settings_for(dsn, sandbox.url), Outside(web=Recording))
+    check = Preflight(direct_store, settings_for(dsn, sandbox.url), replace(OUTSIDE, web=Recording))
     quiet = await check(mailout)
     assert (quiet["links_checked"], Recording.asked) == (False, [])
     report = await check(mailout, links=True)

@@ -21,9 +21,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from app.adapters.aws.ses import Fence, SesSender
+from app.adapters.aws.ses import SesSender
 from app.domain.content.render import template_variables
 from app.domain.mailouts import MailoutContent
+from app.domain.sending.fence import Fence
 from app.domain.ses.answers import Answer
 from app.domain.ses.mail import Mail, bulk_entry
 from app.services.sending.prepare import Prepared, prepare

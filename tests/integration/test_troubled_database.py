@@ -14,9 +14,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from app.adapters.aws.ses import Fence, LeaseLost
 from app.adapters.database.postgres import PostgresDatabase
 from app.adapters.database.sqlstates import outage
+from app.domain.sending.fence import Fence, LeaseLost
 from app.errors import DatabaseError, DatabaseUnavailable, TemplateInvalid
 from app.sandbox.server import SandboxServer
 from app.store import Store
@@ -346,7 +346,7 @@ async def test_health_names_the_sender_when_only_its_part_of_the_database_fails(
     """A full disk, or a lock on a table that only we use: others are served, so it is no 503 until
     it has lasted."""
     monkeypatch.setattr("app.services.watching.health.CACHE_SECONDS", 0.1)
-    monkeypatch.setattr("app.services.running.loops.RETRY_CAP_SECONDS", 0.5)
+    monkeypatch.setattr("app.running.loops.RETRY_CAP_SECONDS", 0.5)
     full = True
 
     async def between(function: str, real: Real) -> Any:

@@ -18,9 +18,9 @@ from app.adapters.aws.ses import SesSender
 from app.domain.content.render import Compiled
 from app.domain.sending.batches import Account, Batch
 from app.errors import DatabaseError, Unavailable
+from app.running.stopping import Stopping
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
-from app.services.running.stopping import Stopping
 from app.services.sending.deliver import Deliver, Delivery
 from app.services.sending.prepare import Prepared
 from app.services.sending.sender import CAREFUL_BATCH, CLAIMED_AT_ONCE, Sender

@@ -13,16 +13,16 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.adapters.aws.ses import Fence
 from app.domain.content.render import Compiled
 from app.domain.mailouts import MailoutContent
 from app.domain.sending.backoff import Breaker
 from app.domain.sending.batches import Account, Batch, Recipient, Result
+from app.domain.sending.fence import Fence
 from app.domain.ses.answers import Answer
 from app.domain.ses.mail import BulkEntry, Envelope, Mail
 from app.domain.states import MailoutStatus
 from app.errors import DatabaseUnavailable, TemplateInvalid, Unavailable
-from app.services.running.stopping import Stopping
+from app.running.stopping import Stopping
 from app.services.sending.account import AccountMonitor
 from app.services.sending.send_batch import SendBatch
 from app.store import Store

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.aws.ses import Fence
 from app.domain.content.render import Compiled
 from app.domain.mailouts import MailoutContent
 from app.domain.sending.batches import Batch, Recipient, Result
+from app.domain.sending.fence import Fence
 from app.domain.sending.lanes import Lane, Mode
 from app.domain.ses.answers import Answer, entry_answer, refused_call
 from app.domain.ses.mail import MAX_TEMPLATE_DATA, BulkEntry, Envelope, Mail

@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from app.domain.sending.backoff import backoff_seconds
 from app.errors import Unavailable
-from app.services.running.loops import ENDED, FAULT, RETRY_CAP_SECONDS, Loops, Trouble
-from app.services.running.stopping import Stopping
+from app.running.loops import ENDED, FAULT, RETRY_CAP_SECONDS, Loops, Trouble
+from app.running.stopping import Stopping
 
 LONG_OUTAGE = 2_000
 """Failures in a row; at the 1,024th a power of two leaves the range of a float."""
@@ -103,7 +103,7 @@ async def test_a_fault_of_ours_is_told_as_one(loops: Loops, pauses: list[float])
 async def test_a_loop_that_dies_is_logged_and_started_again(
     loops: Loops, monkeypatch: pytest.MonkeyPatch, stray: bool
 ) -> None:
-    monkeypatch.setattr("app.services.running.loops.RETRY_BASE_SECONDS", 0.01)
+    monkeypatch.setattr("app.running.loops.RETRY_BASE_SECONDS", 0.01)
     step = Step()
     loops.start("dispatch", step, 0.01, vital=True)
     await step.times(2)

@@ -11,14 +11,14 @@ from uuid import UUID, uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from app.adapters.aws.ses import Fence
 from app.domain.mailouts import MailoutContent, Transition
 from app.domain.sending.batches import Batch, Recipient, Result
+from app.domain.sending.fence import Fence
 from app.domain.ses.answers import Answer, refused_call
 from app.domain.ses.mail import BulkEntry
 from app.domain.states import MailoutStatus, PauseCode
 from app.errors import DatabaseError, DatabaseUnavailable, UnreadableAnswer
-from app.services.running.stopping import Stopping
+from app.running.stopping import Stopping
 from app.services.sending.send_batch import RECORD_TRIES, SendBatch
 from app.store import Store
 from app.telemetry.metrics import Metrics

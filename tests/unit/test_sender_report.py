@@ -11,7 +11,7 @@ import pytest
 
 from app.domain.sending.backoff import Breaker
 from app.errors import DatabaseUnavailable
-from app.services.running.loops import Loops, Trouble
+from app.running.loops import Loops, Trouble
 from app.services.sending.account import AccountMonitor
 from app.services.sending.sender import Sender
 from app.services.sending.sender_report import LASTING_SECONDS, REPEAT_SECONDS, SenderReport

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from app.services.running.stopping import Stopping
+from app.running.stopping import Stopping
 
 LONG = 60.0
 
@@ -19,7 +19,7 @@ def test_there_is_time_without_end_until_it_is_asked_for() -> None:
 
 def test_the_deadline_counts_from_the_first_request(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("app.services.running.stopping.time.monotonic", lambda: now)
+    monkeypatch.setattr("app.running.stopping.time.monotonic", lambda: now)
     stopping = Stopping(grace=5)
     stopping.ask()
     assert (stopping.asked, stopping.left) == (True, 5)

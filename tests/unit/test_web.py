@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from app.adapters.web import MAX_HOPS, Web, WebAnswer, is_public, web_client
 from app.services.checks import links as link_checks
 from app.services.checks.links import check_links
+from app.services.checks.web import MAX_HOPS, Web, WebAnswer, is_public, web_client
 
 Answer = Callable[[str, str], tuple[int, dict[str, str]]]
 

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from app.domain.ses.sns_message import topic_region
 from app.errors import Unavailable
+from app.ports import Subscription
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
 PENDING = "PendingConfirmation"  # SNS's word in place of an ARN
-
-
-@dataclass(frozen=True)
-class Subscription:
-    """raw: whether SNS sends bare payloads, without the signature that we ask for."""
-
-    endpoint: str
-    confirmed: bool
-    raw: bool
 
 
 class SnsTopics:

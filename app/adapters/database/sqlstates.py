@@ -25,9 +25,6 @@ _OUTAGES = (
 # Serialization failure and deadlock: rolled back for certain, and likely to pass next time.
 _CONFLICTS = ("40001", "40P01")
 
-# A refusal of what was passed: data exceptions (22), constraints (23, 44), limits (54), a function
-# that objects (P0), a fault inside the server (XX).
-_OF_THE_ARGUMENTS = ("22", "23", "44", "54", "P0", "XX")
 UNWRITABLE = "22021"
 """Character not in repertoire: for what can't even be sent, such as half of a surrogate pair."""
 
@@ -47,12 +44,6 @@ _MAX_PAUSE_SECONDS = 0.8
 def is_outage(sqlstate: str | None) -> bool:
     """Whether the database can't take work now, so that the caller should come back."""
     return sqlstate is not None and sqlstate.startswith(_OUTAGES)
-
-
-def concerns_arguments(sqlstate: str | None) -> bool:
-    """Whether the same call with other arguments may pass. Else the access, the schema or something
-    in between is at fault, whatever is called."""
-    return sqlstate is not None and sqlstate.startswith(_OF_THE_ARGUMENTS)
 
 
 def outage(code: str) -> str:

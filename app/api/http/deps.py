@@ -11,11 +11,11 @@ from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import AfterValidator
 
-from app.adapters.aws.sns import SnsConfirmer, SnsVerifier
 from app.api.dashboard.session import Sessions
 from app.api.http.body_limit import announced_size
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import PayloadTooLarge, Unauthorized
+from app.ports import SnsConfirmer, SnsVerifier
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
 from app.services.sending.sender import Sender

@@ -6,51 +6,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import httpx
-from botocore.exceptions import BotoCoreError
 
-from app.adapters.aws.ses import SesSender, sns_client
-from app.adapters.aws.topics import SnsTopics, Subscription
-from app.adapters.web import Web, web_client
-from app.domain.sending.batches import Account
 from app.errors import Unavailable
+from app.ports import SesAccount, Topics
+from app.services.checks.web import Web, web_client
 from app.settings import Settings
 
 AWS_SECONDS = 15.0
 THROTTLE_PAUSES = (1.0, 2.0)  # seconds
 
 T = TypeVar("T")
-
-
-class SesAccount(Protocol):
-    """What is asked of SES. Blocking; each raises Unavailable."""
-
-    def get_account(self) -> Account: ...
-
-    def identity(self, name: str) -> dict[str, Any] | None: ...
-
-    def event_destinations(self, configuration_set: str) -> list[dict[str, Any]] | None: ...
-
-
-class Topics(Protocol):
-    """What is asked of SNS. Blocking; raises Unavailable."""
-
-    def subscriptions(self, topic_arn: str, endpoint: str) -> list[Subscription] | None: ...
-
-
-def ses_account(settings: Settings) -> SesAccount:
-    """Raises Unavailable when botocore refuses its configuration, such as an unknown profile."""
-    try:
-        return SesSender(settings, max_connections=1)
-    except BotoCoreError as exc:
-        raise Unavailable(f"SES can't be asked: {exc}") from exc
-
-
-def sns_topics(settings: Settings) -> Topics:
-    return SnsTopics(partial(sns_client, settings))
 
 
 @dataclass(frozen=True)
@@ -60,8 +28,8 @@ class Outside:
     http: for our own public address. web: for whatever an author links to.
     """
 
-    ses: Callable[[Settings], SesAccount] = ses_account
-    sns: Callable[[Settings], Topics] = sns_topics
+    ses: Callable[[Settings], SesAccount]
+    sns: Callable[[Settings], Topics]
     http: Callable[[], httpx.AsyncClient] = web_client
     web: Callable[[httpx.AsyncClient], Web] = Web
 

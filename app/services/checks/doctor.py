@@ -10,7 +10,6 @@ from uuid import UUID
 from app.domain.reports.findings import Finding
 from app.errors import AppError, ConfigurationError
 from app.ports import Database
-from app.runtime import open_database
 from app.services.checks.asking import Outside
 from app.services.checks.database import check_database
 from app.services.checks.preflight import Preflight, check_around
@@ -28,8 +27,8 @@ async def examine(
     mailout_id: UUID | None = None,
     *,
     links: bool = False,
-    open_db: OpenDatabase = open_database,
-    outside: Outside | None = None,
+    open_db: OpenDatabase,
+    outside: Outside,
 ) -> list[Finding]:
     """All findings, in the order in which one would set things up; of a mailout, too, when it is
     named (links: and of its links). Sends and changes nothing, except that an embedded database is
@@ -37,7 +36,6 @@ async def examine(
 
     Raises MailoutNotFound.
     """
-    outside = outside or Outside()
     database = await _check_database(settings, open_db)
     findings = [
         *check_settings(settings),

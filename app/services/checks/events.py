@@ -10,10 +10,10 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-from app.adapters.aws.topics import Subscription
 from app.domain.reports.findings import Finding
 from app.errors import Unavailable
-from app.services.checks.asking import Outside, SesAccount, ask, remedy_for
+from app.ports import SesAccount, Subscription
+from app.services.checks.asking import Outside, ask, remedy_for
 from app.settings import Settings
 
 # Of GetConfigurationSetEventDestinations: what we count and settle recipients by.

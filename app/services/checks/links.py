@@ -6,9 +6,9 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from app.adapters.web import Web, WebAnswer
 from app.domain.reports.findings import Finding
 from app.domain.reports.words import plural
+from app.services.checks.web import Web, WebAnswer
 
 MAX_LINKS = 50
 AT_ONCE = 5

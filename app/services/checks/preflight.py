@@ -33,11 +33,11 @@ from app.store import Store
 
 
 class Preflight:
-    def __init__(self, store: Store, settings: Settings, outside: Outside | None = None) -> None:
+    def __init__(self, store: Store, settings: Settings, outside: Outside) -> None:
         self._store = store
         self._settings = settings
         self._start = StartMailout(store, settings)
-        self._outside = outside or Outside()
+        self._outside = outside
 
     async def __call__(self, mailout_id: UUID, *, links: bool = False) -> dict[str, Any]:
         """The report: `ok` (nothing that would make sending fail), `findings`, and what sending

@@ -13,10 +13,10 @@ from uuid import UUID
 
 import httpx
 
-from app.adapters.web import explain
 from app.domain.content.links import is_local
 from app.domain.reports.findings import Finding
 from app.domain.tokens import UnsubscribeTokens
+from app.services.checks.web import explain
 from app.settings import Settings
 
 CERTIFICATE_DAYS = 14

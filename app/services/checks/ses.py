@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from app.domain.reports.findings import Finding
 from app.domain.sending.batches import Account
 from app.errors import Unavailable
-from app.services.checks.asking import Outside, SesAccount, ask, remedy_for
+from app.ports import SesAccount
+from app.services.checks.asking import Outside, ask, remedy_for
 from app.services.checks.events import check_events
 from app.settings import Settings
 

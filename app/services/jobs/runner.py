@@ -21,7 +21,7 @@ import structlog
 from app.domain.jobs import Job, JobOutcome
 from app.domain.sending.backoff import backoff_seconds
 from app.errors import AppError, Unavailable
-from app.services.running.loops import Loops
+from app.running.loops import Loops
 from app.store.jobs import JobStore
 
 log = structlog.get_logger(__name__)

@@ -8,29 +8,20 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, timedelta
-from typing import Protocol
 
 import structlog
-from botocore.exceptions import BotoCoreError
 
-from app.adapters.aws.ses import SesSender
 from app.domain.sending.backoff import Breaker
 from app.domain.sending.batches import Account
 from app.errors import SesRefused, Unavailable
-from app.services.running.loops import Loops
-from app.settings import Settings
+from app.ports import AccountSource
+from app.running.loops import Loops
 from app.store import Store
 
 log = structlog.get_logger(__name__)
 
 REFRESH_SECONDS = 60.0
 RETRY_SECONDS = 5.0
-
-
-class AccountSource(Protocol):
-    def get_account(self) -> Account:
-        """Blocking. Raises Unavailable, and SesRefused when that was an answer, too."""
-        ...
 
 
 class AccountMonitor:
@@ -112,19 +103,13 @@ class AccountMonitor:
                 log.warning("mailout_paused", mailout_id=str(mailout_id), reason=reason)
 
 
-async def refresh_account(store: Store, settings: Settings) -> None:
+async def refresh_account(store: Store, region: str, source: AccountSource) -> None:
     """Ask SES once and record the answer, for a command in a process of its own.
 
     Raises Unavailable.
     """
-    if settings.aws_region is None:
-        raise Unavailable("AWS_REGION is not set.")
-    try:
-        source = await asyncio.to_thread(SesSender, settings, max_connections=1)
-    except BotoCoreError as exc:
-        raise Unavailable(f"SES can't be asked: {exc}") from exc
     account = await asyncio.to_thread(source.get_account)
-    await store.record_account(settings.aws_region, account)
+    await store.record_account(region, account)
 
 
 async def quota_reason(store: Store, region: str) -> str:

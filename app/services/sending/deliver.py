@@ -5,18 +5,16 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import structlog
 
-from app.adapters.aws.ses import Fence
-from app.domain.content.render import Compiled
 from app.domain.sending.backoff import MAX_ATTEMPTS, backoff_seconds
 from app.domain.sending.batches import Batch, Outcome, Recipient, Result
 from app.domain.sending.blame import Blame, alike
+from app.domain.sending.fence import Fence
 from app.domain.sending.lanes import Lane, Mode
 from app.domain.ses.answers import (
     NOT_ASKED,
@@ -25,8 +23,9 @@ from app.domain.ses.answers import (
     shared_refusal,
     unless_sender_unverified,
 )
-from app.domain.ses.mail import BulkEntry, Envelope, Mail, bulk_entry, fits_bulk, split_by_size
+from app.domain.ses.mail import BulkEntry, Mail, bulk_entry, fits_bulk, split_by_size
 from app.domain.untrusted import MAX_CHARS, plain
+from app.ports import BulkSender
 from app.services.sending.prepare import Prepared
 
 log = structlog.get_logger(__name__)
@@ -39,18 +38,6 @@ THROTTLED_SECONDS = 1.0
 """Before a recipient that SES throttled among others is tried again."""
 SHARED_RENDER_FAULTS = frozenset({"render_error", "too_large"})
 """Codes of failures before any call that everybody may share."""
-
-
-class BulkSender(Protocol):
-    """What delivering needs of SES. Nothing is raised: every way a call ends is an answer."""
-
-    def send_bulk(
-        self, head: bytes, entries: Sequence[BulkEntry], fence: Fence
-    ) -> list[Answer]: ...
-
-    def send_single(
-        self, compiled: Compiled, envelope: Envelope, mail: Mail, fence: Fence
-    ) -> Answer: ...
 
 
 @dataclass(frozen=True)

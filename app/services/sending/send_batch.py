@@ -18,10 +18,9 @@ from uuid import UUID
 
 import structlog
 
-from app.adapters.aws.ses import Fence
-from app.adapters.database.sqlstates import concerns_arguments
 from app.domain.sending.backoff import Breaker, backoff_seconds
 from app.domain.sending.batches import Batch, Outcome, Result
+from app.domain.sending.fence import Fence
 from app.domain.sending.lanes import Lane, Lanes
 from app.domain.ses.answers import Halt
 from app.domain.states import PauseCode
@@ -32,10 +31,11 @@ from app.errors import (
     TemplateInvalid,
     Unavailable,
 )
-from app.services.running.loops import Trouble
-from app.services.running.stopping import Stopping
+from app.ports import BulkSender
+from app.running.loops import Trouble
+from app.running.stopping import Stopping
 from app.services.sending.account import quota_reason
-from app.services.sending.deliver import BulkSender, Deliver, Delivery
+from app.services.sending.deliver import Deliver, Delivery
 from app.services.sending.prepare import MailBuilder, Prepared, prepare
 from app.settings import Settings
 from app.store import Store
@@ -280,7 +280,7 @@ class SendBatch:
             # Not for the record's sake (a changed key, a missing right): no other would pass.
             return (
                 "away"
-                if isinstance(exc, DatabaseError) and not concerns_arguments(exc.sqlstate)
+                if isinstance(exc, DatabaseError) and not exc.concerns_arguments
                 else "refused"
             )
         try:

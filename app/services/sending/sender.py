@@ -19,13 +19,14 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from app.adapters.aws.ses import Fence, SesSender
 from app.domain.sending.backoff import Breaker
 from app.domain.sending.batches import Batch, Idle
+from app.domain.sending.fence import Fence
 from app.domain.sending.lanes import Lane
 from app.errors import DatabaseError, Unavailable
-from app.services.running.loops import Loops, Trouble
-from app.services.running.stopping import Stopping
+from app.ports import Ses
+from app.running.loops import Loops, Trouble
+from app.running.stopping import Stopping
 from app.services.sending.guards import Guards, guard_limits
 from app.services.sending.send_batch import (
     BULK_CALLS,
@@ -57,7 +58,7 @@ T = TypeVar("T")
 
 class Sender:
     def __init__(
-        self, store: Store, ses: SesSender, settings: Settings, metrics: Metrics | None = None
+        self, store: Store, ses: Ses, settings: Settings, metrics: Metrics | None = None
     ) -> None:
         assert settings.aws_region is not None
         self.id = uuid4()

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from app.services.running.loops import Loops, Trouble
+from app.running.loops import Loops, Trouble
 from app.services.sending.account import AccountMonitor
 from app.services.sending.sender import Sender
 from app.store import Store

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
 from app import __version__
-from app.adapters.database.migrations import check_schema
 from app.domain.sending.batches import Account
 from app.errors import AppError, ConfigurationError, Unavailable
-from app.ports import Database
-from app.services.running.loops import Loops
+from app.running.loops import Loops
 from app.services.sending.account import REFRESH_SECONDS
 from app.services.sending.sender_report import told
 from app.services.watching.watchdog import Watchdog
@@ -37,7 +36,7 @@ class Health:
 
     def __init__(
         self,
-        database: Database,
+        check_database: Callable[[], Awaitable[None]],
         store: Store,
         settings: Settings,
         watchdog: Watchdog,
@@ -46,7 +45,7 @@ class Health:
         board: Board,
         loops: Loops,
     ) -> None:
-        self._database = database
+        self._schema_fits = check_database
         self._store = store
         self._region = settings.aws_region
         self._missing = settings.missing_to_send()
@@ -95,7 +94,7 @@ class Health:
     async def _check_database(self) -> tuple[dict[str, Any], dict[str, Any]]:
         ok = {"status": "ok"}
         try:
-            await asyncio.wait_for(check_schema(self._database), CHECK_SECONDS)
+            await asyncio.wait_for(self._schema_fits(), CHECK_SECONDS)
         except ConfigurationError as exc:
             return ok, {"status": "fail", "detail": exc.detail}
         except TimeoutError:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from html import escape
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
-from app.adapters.aws.ses import Fence
 from app.domain.addresses import ascii_address, format_mailbox
 from app.domain.reports.remedies import without_addresses
+from app.domain.sending.fence import Fence
 from app.domain.ses.answers import Answer
 from app.domain.ses.events import NOTICE_TAG
 from app.domain.ses.mail import Notice
+from app.ports import NoticeSender
 from app.settings import Settings
 from app.store import Store
 
@@ -26,21 +27,6 @@ log = structlog.get_logger(__name__)
 RETRY_SECONDS = 60.0
 """After a refusal that passes, such as a used-up quota. Given up after a day (SQL)."""
 SENDER_NAME = "AmazonSender"
-
-
-class NoticeSender(Protocol):
-    def send_notice(
-        self,
-        notice: Notice,
-        *,
-        from_mailbox: str,
-        to: str,
-        tags: tuple[tuple[str, str], ...],
-        bulk: bool,
-        fence: Fence,
-    ) -> Answer:
-        """Blocking. Nothing is raised: every way the call ends is an answer."""
-        ...
 
 
 Call = Callable[[Callable[[], Answer]], Awaitable[Answer | None]]

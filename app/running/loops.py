@@ -16,7 +16,7 @@ import structlog
 
 from app.domain.sending.backoff import backoff_seconds
 from app.errors import Unavailable
-from app.services.running.stopping import Stopping
+from app.running.stopping import Stopping
 
 log = structlog.get_logger(__name__)
 

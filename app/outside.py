@@ -1,0 +1,55 @@
+"""How the service and the command line ask AWS and the web when they check their set-up: wiring."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from uuid import UUID
+
+from botocore.exceptions import BotoCoreError
+
+from app.adapters.aws.ses import SesSender, sns_client
+from app.adapters.aws.topics import SnsTopics
+from app.domain.reports.findings import Finding
+from app.errors import Unavailable
+from app.runtime import open_database
+from app.services.checks import doctor
+from app.services.checks.asking import Outside
+from app.services.sending.account import refresh_account
+from app.settings import Settings
+from app.store import Store
+
+
+def ses_account(settings: Settings) -> SesSender:
+    """Raises Unavailable when botocore refuses its configuration, such as an unknown profile."""
+    try:
+        return SesSender(settings, max_connections=1)
+    except BotoCoreError as exc:
+        raise Unavailable(f"SES can't be asked: {exc}") from exc
+
+
+def sns_topics(settings: Settings) -> SnsTopics:
+    return SnsTopics(partial(sns_client, settings))
+
+
+OUTSIDE = Outside(ses_account, sns_topics)
+
+
+async def examine(
+    settings: Settings,
+    mailout_id: UUID | None = None,
+    *,
+    links: bool = False,
+    open_db: doctor.OpenDatabase = open_database,
+    outside: Outside = OUTSIDE,
+) -> list[Finding]:
+    """What `amazonsender doctor` finds (services/checks/doctor.py). Raises MailoutNotFound."""
+    return await doctor.examine(settings, mailout_id, links=links, open_db=open_db, outside=outside)
+
+
+async def ask_account(store: Store, settings: Settings) -> None:
+    """Ask SES for the account once and record its answer. Raises Unavailable."""
+    if settings.aws_region is None:
+        raise Unavailable("AWS_REGION is not set.")
+    source = await asyncio.to_thread(ses_account, settings)
+    await refresh_account(store, settings.aws_region, source)
