@@ -12,7 +12,6 @@ from uuid import UUID
 
 import structlog
 
-from app.adapters.database.sqlstates import concerns_arguments
 from app.domain.ses.events import without_payload
 from app.errors import AppError, DatabaseError, Unavailable
 from app.services.sending.guards import Guards
@@ -127,5 +126,5 @@ class RecordEvents:
 
 def _may_do_without_payload(row: dict[str, Any], error: Exception) -> bool:
     """Whether the event may be stored without what is odd about it."""
-    its_own_fault = not isinstance(error, DatabaseError) or concerns_arguments(error.sqlstate)
+    its_own_fault = not isinstance(error, DatabaseError) or error.concerns_arguments
     return its_own_fault and bool(row.get("payload")) and "dropped" not in row["payload"]
