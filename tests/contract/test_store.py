@@ -281,6 +281,20 @@ async def test_who_unsubscribes_in_mid_send_gets_nothing_from_the_next_claim_on(
     assert (await store.show_mailout(mailout))["unsubscribed"] == 1
 
 
+async def test_who_unsubscribes_twice_has_left_once(store: Store, arrange: Arrange) -> None:
+    """In the mailout's figures, in its chart, and in the time that is told."""
+    await arrange.subscribers(1)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    someone = await arrange.one("select subscriber_id from send_logs")
+    await store.unsubscribe(someone, mailout)
+    left_at = await arrange.one("select unsubscribed_at from send_logs")
+    await store.unsubscribe(someone, mailout)
+    assert (await store.show_mailout(mailout))["unsubscribed"] == 1
+    assert await arrange.one("select sum(events) from event_counts") == 1
+    assert await arrange.one("select unsubscribed_at from send_logs") == left_at
+
+
 async def test_a_deleted_subscriber_is_skipped(store: Store, arrange: Arrange) -> None:
     await arrange.subscribers(1)
     mailout = await arrange.mailout()

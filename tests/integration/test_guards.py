@@ -276,6 +276,28 @@ async def test_a_mailout_that_is_through_is_closed_and_not_paused(
     assert (await direct_store.show_mailout(one.mailout))["status"] == "sent"
 
 
+async def test_a_mailout_of_which_only_the_first_slice_is_queued_is_paused(
+    direct_store: Store, arrange: Arrange
+) -> None:
+    """Nobody waits at this moment, but the rest of the list is still to come."""
+    await arrange.subscribers(150)
+    mailout = await arrange.mailout()
+    found = await direct_store.find_mailout(mailout)
+    assert found is not None
+    await direct_store.claim_mailout(
+        mailout, found.content_hash, request_key=None, request_hash=None
+    )
+    await direct_store.queue_recipients(mailout, 100)
+    sender = await living_sender(direct_store)
+    batch = await try_claim(direct_store, mailout, sender, limit=100)
+    assert isinstance(batch, Batch)
+    await direct_store.record_results(batch.attempt_id, all_sent(batch))
+    rows = [(recipient, batch.attempt_id) for recipient in batch.recipients]
+    one = Mailed(direct_store, mailout, sender, rows)
+    await one.apply(one.bounced(range(100)))
+    assert await one.enforce() == "paused"
+
+
 async def test_many_small_mailouts_together_are_stopped_by_the_accounts_rate(
     direct_store: Store, arrange: Arrange
 ) -> None:
@@ -291,6 +313,21 @@ async def test_many_small_mailouts_together_are_stopped_by_the_accounts_rate(
     await direct_store.resume_mailout(second.mailout)
     assert not await second.stopped()
     assert not await first.stopped()
+
+
+async def test_a_person_who_paused_it_for_another_reason_forgives_the_account_nothing(
+    direct_store: Store, arrange: Arrange
+) -> None:
+    """Only who was told of the rate, by the guards' own pause, has looked at it."""
+    first = await mailed(direct_store, arrange, 1_000)
+    second = await mailed(direct_store, arrange, 1)
+    await direct_store.pause_mailout(second.mailout, "person", "Paused by a person.")
+    await first.apply(first.bounced(range(1_000)))
+    await direct_store.resume_mailout(second.mailout)
+    assert await second.stopped()
+    assert await second.enforce() == "paused"
+    await direct_store.resume_mailout(second.mailout)
+    assert not await second.stopped()
 
 
 async def test_what_is_older_than_a_day_no_longer_counts_for_the_account(

@@ -217,6 +217,30 @@ async def test_who_stays_away_is_judged_after_a_full_lease(
     assert await arrange.counts(mailout) == {"unknown": 2}
 
 
+async def test_a_sender_is_forgotten_a_day_after_its_last_sign(
+    direct_store: Store, arrange: Arrange
+) -> None:
+    """Until then people may see that it fell silent; and never while what it claimed is open."""
+    await arrange.subscribers(1)
+    mailout = await arrange.mailout()
+    await start(direct_store, mailout)
+    judge, silent_one, late = [await living_sender(direct_store) for _ in range(3)]
+    await claim(direct_store, mailout, late)
+    for hours, known in ((23, {judge, silent_one, late}), (25, {judge, late})):
+        await arrange.sql.execute(
+            "update executors set heartbeat_at = now() - make_interval(hours => %s) where id <> %s",
+            [hours, judge],
+        )
+        assert await direct_store.recover_lost(judge) == 0
+        await arrange.sql.execute(
+            "update executors set alive_since = now() - interval '1 hour' where id = %s", [judge]
+        )
+        await direct_store.recover_lost(judge)
+        done = await arrange.sql.execute("select id from executors")
+        assert {row["id"] async for row in done} == known
+        await arrange.sql.execute("update executors set alive_since = now() where id = %s", [judge])
+
+
 async def test_a_claim_just_made_by_one_who_left_is_not_judged_yet(
     direct_store: Store, arrange: Arrange
 ) -> None:

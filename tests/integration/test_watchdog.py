@@ -92,6 +92,25 @@ async def test_every_process_sees_what_one_refused(store: Store) -> None:
     assert await one.findings() == [finding]  # written down once
 
 
+async def test_what_was_refused_during_an_outage_is_told_after_it(
+    direct_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app.domain.sns_message import BadSignature
+
+    async def away(self: Store, counts: dict[str, int]) -> None:
+        raise Unavailable("gone")
+
+    watchdog = Watchdog(direct_store)
+    watchdog.refused(BadSignature())
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "record_refused_messages", away)
+        with pytest.raises(Unavailable):
+            await watchdog.findings()
+    watchdog.refused(BadSignature())
+    [finding] = await watchdog.findings()
+    assert finding.count == 2
+
+
 async def test_a_finding_is_logged_once_and_its_end_too(
     direct_store: Store, arrange: Arrange
 ) -> None:

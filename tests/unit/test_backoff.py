@@ -37,6 +37,11 @@ def test_no_other_pause_grows_by_itself() -> None:
     assert [place for place in powers if not place.startswith(known)] == []
 
 
+def test_chance_is_a_share_of_the_span() -> None:
+    """All of it is drawn (full jitter), so that many who failed at once don't come back at once."""
+    assert [backoff_seconds(3, chance) for chance in (0.0, 0.25, 0.5)] == [0, 1, 2]
+
+
 def opened(breaker: Breaker, at: float) -> Breaker:
     for _ in range(breaker.threshold):
         breaker.failed(at)

@@ -465,6 +465,14 @@ def test_a_few_throttled_recipients_do_not_slow_the_lane() -> None:
     assert outcomes(few) == {"requeue": 24, "sent": 26}
 
 
+@pytest.mark.parametrize("status", ["TRANSIENT_FAILURE", "ACCOUNT_THROTTLED"])
+def test_who_is_tried_again_is_not_tried_together_and_not_at_once(status: str) -> None:
+    delivery = deliver(Ses(entry=lambda i: entry_answer(status, None, None)))
+    delays = {result.delay for result in delivery.results}
+    assert len(delays) > 40
+    assert all(0 <= delay <= 1 for delay in delays)
+
+
 def test_an_ses_that_cannot_be_reached_answered_nothing() -> None:
     lost = Answer("requeue", "not_connected", "SES can't be reached.", halt="unreachable")
     delivery = deliver(Ses(lambda ids: lost), attempts=1_000)

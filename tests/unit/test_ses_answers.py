@@ -109,6 +109,7 @@ def test_a_5xx_is_unknown_whatever_its_code(status: int) -> None:
         ("403", 403, "Blocked by the firewall", "not_ses"),
         ("302", 302, "Sign in", "not_ses"),
         ("429", 429, "Slow down", "throttled"),
+        ("TenantBusyException", 429, "", "throttled"),
     ],
 )
 def test_what_a_refused_call_means(code: str, status: int, message: str, halt: str) -> None:
