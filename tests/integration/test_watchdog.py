@@ -95,7 +95,7 @@ async def test_every_process_sees_what_one_refused(store: Store) -> None:
 async def test_what_was_refused_during_an_outage_is_told_after_it(
     direct_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from app.domain.sns_message import BadSignature
+    from app.domain.ses.sns_message import BadSignature
 
     async def away(self: Store, counts: dict[str, int]) -> None:
         raise Unavailable("gone")
