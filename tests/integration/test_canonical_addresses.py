@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import unicodedata
 from collections.abc import AsyncIterator
 
@@ -79,30 +78,15 @@ async def test_every_spelling_is_one_subscriber(
     assert canonical_address(spelling) == address
 
 
-TURKISH = ("locale_provider icu icu_locale 'tr-TR' locale 'C'", "locale 'tr_TR.utf8'")
-
-
 @pytest.fixture
 async def turkish(postgres_server: DatabaseServer) -> AsyncIterator[Sql]:
     """A migrated database whose lower case is Turkish."""
-    name = "turkish"
-    with psycopg.connect(postgres_server.dsn("postgres"), autocommit=True) as server:
-        for locale in TURKISH:
-            with contextlib.suppress(
-                psycopg.errors.FeatureNotSupported, psycopg.errors.WrongObjectType
-            ):
-                server.execute(f"create database {name} template template0 {locale}".encode())
-                break
-        else:
-            pytest.skip("this PostgreSQL has neither ICU nor the locale tr_TR")
-        try:
-            await migrate(postgres_server.dsn(name))
-            async with await psycopg.AsyncConnection.connect(
-                postgres_server.dsn(name), autocommit=True, row_factory=dict_row
-            ) as connection:
-                yield connection
-        finally:
-            server.execute(f"drop database {name} with (force)".encode())
+    with postgres_server.turkish_database() as name:
+        await migrate(postgres_server.dsn(name))
+        async with await psycopg.AsyncConnection.connect(
+            postgres_server.dsn(name), autocommit=True, row_factory=dict_row
+        ) as connection:
+            yield connection
 
 
 async def test_a_turkish_database_compares_local_parts_in_ascii(turkish: Sql) -> None:

@@ -106,6 +106,19 @@ async def test_an_address_that_ses_would_refuse_fails_alone_with_a_reason(
         assert row["error_message"]
 
 
+async def test_mails_go_to_the_canonical_address_and_show_what_was_written(
+    service: Service, sandbox: SandboxServer, arrange: Arrange
+) -> None:
+    """On the wire there is one form of a mailbox; its owner reads the address as they gave it."""
+    await arrange.subscriber("Ann\u200b@Exämple.de")
+    mailout = await arrange.mailout(body_html="<p>To {{ email }}</p>")
+    await service.send(mailout)
+    await finished(service, mailout)
+    [mail] = sandbox.mails("ann@")
+    assert mail["to"] == ["ann@xn--exmple-cua.de"]
+    assert "To Ann\u200b@Exämple.de" in mail["html"]
+
+
 async def test_mixed_entry_results_are_handled_one_by_one(
     service: Service, sandbox: SandboxServer, arrange: Arrange
 ) -> None:

@@ -17,6 +17,7 @@ from app.adapters.database.migrations import migrate, print_script
 from app.adapters.database.postgres import PostgresDatabase
 from app.domain.sending.batches import Idle
 from app.store import Store
+from tests.support.databases import DatabaseServer
 from tests.support.factories import (
     Arrange,
     all_sent,
@@ -128,6 +129,56 @@ async def test_spellings_of_a_mailbox_become_one_subscriber(
     [alias] = await rows(old, "select * from subscriber_aliases")
     assert (alias["id"], alias["subscriber_id"]) == (other, ann)
     assert (alias["was"]["email"], alias["was"]["fields"]["city"]) == (SPELLINGS[1], "Bonn")
+
+
+async def test_what_the_migration_fills_is_what_the_trigger_would(
+    empty_dsn: str, old: Arrange
+) -> None:
+    """It fills the plain ones by an expression of its own."""
+    emails = [
+        *("A.B+c@X-y.Example", "a.-b@x.de", "-a-@x.de", "o'brien@x.co.uk", "#!$%&*@x.de", "a@b.c"),
+        *(
+            "a@x-.de",
+            "a@-x.de",
+            "a@x..de",
+            ".a@x.de",
+            "a.@x.de",
+            "a@x",
+            "a@1.2",
+            "a@x.de-",
+            "@x.de",
+        ),
+        *("A" * 64 + "@x.de", "a" * 65 + "@x.de", "a@" + "x" * 63 + ".de", "a@" + "x" * 64 + ".de"),
+        *("a@" + "x" * 59 + ".de", " a1@x.de", "a2@x.de\t", "ü@x.de", "a3@ü.de", "a4@x.de\u200b"),
+    ]
+    for email in emails:
+        await old.subscriber(email)
+    await migrate(empty_dsn)
+    there = await rows(
+        old, "select email, address, canonical_address(email) as is from subscribers"
+    )
+    assert len(there) == len(emails)
+    assert [row for row in there if row["address"] != row["is"]] == []
+
+
+async def test_a_turkish_database_had_two_of_one(postgres_server: DatabaseServer) -> None:
+    """There lower('INFO') isn't info, so the old schema took both."""
+    with postgres_server.turkish_database() as name:
+        dsn = postgres_server.dsn(name)
+        await migrate(dsn, first_release())
+        async with await psycopg.AsyncConnection.connect(
+            dsn, autocommit=True, row_factory=dict_row
+        ) as sql:
+            turkish = Arrange(sql)
+            await turkish.subscriber("INFO@example.com", status="unsubscribed")
+            await turkish.subscriber("info@example.com")
+            await turkish.subscriber("ann@example.com")
+            await migrate(dsn)
+            left = await rows(turkish, "select address, status from subscribers order by 1")
+    assert [(row["address"], row["status"]) for row in left] == [
+        ("ann@example.com", "active"),
+        ("info@example.com", "unsubscribed"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,12 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
+import pytest
 from psycopg import conninfo, sql
 
 from app.adapters.database.embedded import EmbeddedPostgres
@@ -26,6 +27,8 @@ from app.adapters.database.migrations import migrate
 from tests.support.postgrest import AUTHENTICATOR_PASSWORD, PRIVILEGES_SQL, ROLES_SQL
 
 TEMPLATE = "template_migrated"
+
+TURKISH = ("locale_provider icu icu_locale 'tr-TR' locale 'C'", "locale 'tr_TR.utf8'")
 
 FAST_SETTINGS = {
     "amazonsender.disposable": "on",  # else a start with the next two is refused
@@ -92,6 +95,25 @@ class DatabaseServer:
                 sql.Identifier(name), sql.Identifier(template)
             )
         )
+        try:
+            yield name
+        finally:
+            self._execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+    @contextmanager
+    def turkish_database(self) -> Iterator[str]:
+        """A new database without our schema, whose lower('I') is no i; skips where none can be."""
+        name = f"turkish_{os.getpid()}_{next(self._numbers)}"
+        for locale in TURKISH:
+            with suppress(psycopg.errors.FeatureNotSupported, psycopg.errors.WrongObjectType):
+                self._execute(
+                    sql.SQL("create database {} template template0 {}").format(
+                        sql.Identifier(name), sql.SQL(locale)
+                    )
+                )
+                break
+        else:
+            pytest.skip("this PostgreSQL has neither ICU nor the locale tr_TR")
         try:
             yield name
         finally:
