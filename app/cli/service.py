@@ -80,7 +80,9 @@ def migrate(
 
 async def _migrate(settings: Settings, *, only_status: bool) -> None:
     from app.adapters.database import migrations
-    from app.runtime import direct_dsn
+    from app.runtime import direct_dsn, open_database
+    from app.services.checks.database import check_database
+    from app.store import Store
 
     async with direct_dsn(settings) as dsn:
         if dsn is None:
@@ -95,6 +97,9 @@ async def _migrate(settings: Settings, *, only_status: bool) -> None:
             return
         applied = await migrations.migrate(dsn)
         typer.echo(f"Applied: {', '.join(applied)}" if applied else "Nothing to do.")
+        async with open_database(settings, checked=False) as database:
+            for finding in check_database(await Store(database).examine_database()):
+                typer.echo(finding.sentences, err=True)
 
 
 @app.command()

@@ -187,7 +187,7 @@ async def test_every_function_that_the_last_release_calls_is_there(
     release: Path, sql: psycopg.AsyncConnection[Any]
 ) -> None:
     """Once, with the parameters that it names, and with a default for those that it doesn't."""
-    calls = calls_of((release / "app/store/store.py").read_text())
+    calls = calls_of((release / "app" / "adapters" / "store.py").read_text())
     assert len(calls) > 50
     for name, arguments in calls:
         done = await sql.execute(
