@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help install install-dev demo test lint format bench soak lock stamp clean
+.PHONY: help install install-dev demo test lint format bench soak image-check lock stamp clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,9 @@ bench: install-dev ## side-by-side measurements (quiet machine, about 20 minutes
 
 soak: install-dev ## long fault-injection runs (SOAK_KILLS, SOAK_RECIPIENTS, SOAK_SEED, SOAK_OUTAGE)
 	$(BIN)/pytest tests/soak -m soak -s -p no:cacheprovider
+
+image-check: install-dev ## build the container image and run it (root on Debian; else it says why not)
+	@docker/image-check.sh
 
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q
 lock: ## make the four lock files anew (needs uv on the PATH; docs/dependencies.md)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
 
 import structlog
 
@@ -28,25 +26,8 @@ SAY_SECONDS = 5.0
 """Between two lines in the log about that, at least."""
 
 
-T = TypeVar("T")
-
-
 class StopAsked(Exception):
     """The process is to end before it has begun to work."""
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """What it gives, in an event loop of its own."""
-    with asyncio.Runner(loop_factory=_new_loop()) as runner:
-        return runner.run(work)
-
-
-def _new_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if sys.platform == "win32":
-        return None
-    import uvloop
-
-    return uvloop.new_event_loop
 
 
 @asynccontextmanager

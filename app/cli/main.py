@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
-from typing import Annotated
+import threading
+from types import FrameType
+from typing import Annotated, NoReturn
 
 import typer
 
 from app import __version__
 from app.cli import mailouts, service, subscribers
 from app.errors import AppError
+from app.running.leaving import leave
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,21 +28,39 @@ app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(mailouts.app, name="mailouts")
 
 
-def main() -> None:
+EXIT_SECONDS = 9.5
+"""After this long a command that was told to end does, however things stand."""
+
+
+def main() -> NoReturn:
     """The `amazonsender` command."""
+    # Process 1 of a container ignores what it doesn't mind. What a command needs is loaded later.
+    signal.signal(signal.SIGTERM, _end)
+    leave(_outcome())
+
+
+def _outcome() -> int:
+    """The exit code of the command that was asked for, run to its end."""
     try:
         app()
     except AppError as error:
-        fail(error.detail)
+        typer.echo(f"amazonsender: {' '.join(error.detail.split())}", err=True)
     except BrokenPipeError:  # `amazonsender … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        pass
+    except SystemExit as end:  # how typer ends, and what `_end` raises
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Exception:  # noqa: BLE001  a bug: told as any other, but without waiting for threads
+        sys.excepthook(*sys.exc_info())
+    return 1
 
 
-def fail(message: str) -> None:
-    """Say why, in one plain line, and end."""
-    typer.echo(f"amazonsender: {' '.join(message.split())}", err=True)
-    sys.exit(1)
+def _end(number: int, _: FrameType | None) -> NoReturn:
+    """SIGTERM, where a command has no better idea: undo what is half done, and end."""
+    signal.signal(number, signal.SIG_IGN)
+    last_resort = threading.Timer(EXIT_SECONDS, leave, args=(128 + number,))
+    last_resort.daemon = True
+    last_resort.start()
+    sys.exit(128 + number)
 
 
 def _show_version(wanted: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -37,7 +36,6 @@ def serve(
     if sender and not one_process:
         sys.exit(server.supervise(settings))
     run(server.serve(settings, with_sender=sender))
-    _end()
 
 
 @app.command()
@@ -48,14 +46,6 @@ def worker() -> None:
     settings = loud_settings()
 
     run(work(settings))
-    _end()
-
-
-def _end() -> None:
-    """Leave without waiting for threads in a call that SES never answers: all is recorded."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
 
 
 @app.command()

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """The result of `work`; a signal to stop ends it in good order."""
-    from app.runtime import run as run_to_the_end
+    from app.running.event_loop import run as run_to_the_end
 
     return run_to_the_end(work)
 

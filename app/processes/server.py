@@ -24,8 +24,9 @@ from app.listening import listen
 from app.main import create_app, require_secrets, running, working
 from app.processes.member import Member
 from app.processes.supervisor import Chore, Role, Supervisor
+from app.running.event_loop import run
 from app.running.loops import Loops
-from app.runtime import StopAsked, open_database, run
+from app.runtime import StopAsked, open_database
 from app.settings import Settings
 from app.store import Store
 from app.telemetry.cloudwatch import EVERY_SECONDS, CloudWatch, telling_cloudwatch

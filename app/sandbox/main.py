@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
 from starlette.applications import Starlette
@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.running import event_loop
 from app.sandbox.config import SandboxConfig
 from app.sandbox.control import ControlApi
 from app.sandbox.pages import Pages
@@ -58,7 +59,8 @@ def create_sandbox(config: SandboxConfig) -> Starlette:
 
 
 class SandboxUvicorn(uvicorn.Server):
-    """uvicorn that says on stdout when it is ready, in one line a script can wait for."""
+    """uvicorn that says on stdout when it is ready, in one line a script can wait for; and that
+    doesn't end the process by the signal once more after it has stopped in good order."""
 
     def __init__(self, config: uvicorn.Config, url: str) -> None:
         super().__init__(config)
@@ -68,6 +70,12 @@ class SandboxUvicorn(uvicorn.Server):
         await super().startup(sockets)
         sys.stdout.write(f"sandbox ready on {self._url}\n")
         sys.stdout.flush()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -104,4 +112,4 @@ def server_for(listener: socket.socket, config: SandboxConfig) -> SandboxUvicorn
 def run(listener: socket.socket, config: SandboxConfig) -> None:
     """Serve until SIGINT or SIGTERM. Raises OSError when the log can't be had."""
     with listener:
-        server_for(listener, config).run([listener])
+        event_loop.run(server_for(listener, config).serve([listener]))

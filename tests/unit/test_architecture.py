@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "telemetry": {"domain", "errors", "ports", "running", "settings", "store"},
     "services": {"domain", "errors", "ports", "running", "settings", "store", "telemetry"},
     "api": {"domain", "errors", "ports", "services", "settings", "store", "telemetry"},
-    "sandbox": {"domain", "errors", "listening"},
+    "sandbox": {"domain", "errors", "listening", "running"},
 }
 
 # Who may import what of others. A room that isn't named may not.
