@@ -1,9 +1,10 @@
--- One mailbox, one subscriber. `email` stays as people wrote it; `address` is its canonical form
--- (functions/addresses.sql), which a trigger sets. Here it is filled where no more than lower case is
--- needed, as is the rule, by a column that is computed while the table is written once, and then is one as
--- others: many times faster than an update. The rest is filled, and what stands twice is merged, by
--- functions/zy_unify_subscribers.sql, as that needs the functions. null: an email that was there before and
--- can't be mailed; no new one can be written.
+-- One mailbox, one subscriber. `email` stays as people wrote it; `address` is its canonical form, which a
+-- trigger sets (functions/subscribers/addresses.sql).
+-- This migration fills it for the many addresses that need no more than lower case: as a generated column,
+-- computed while the table is written once, then turned into a plain column. That is many times faster
+-- than an update of every row. functions/zy_unify_subscribers.sql, which needs the functions, fills it for
+-- the others and merges those that are there twice. null: an email that was there before and can't be
+-- mailed; no new one of that kind can be written.
 alter table subscribers add column address text collate "C" generated always as (
     case when length(email) <= 64 and email !~ '[@.]-|-(\.|$)'
               and email ~ ('^[a-zA-Z0-9!#$%&''*+/=?^_`{|}~-]+(\.[a-zA-Z0-9!#$%&''*+/=?^_`{|}~-]+)*'

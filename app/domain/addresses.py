@@ -88,7 +88,8 @@ def canonical_address(address: str) -> str:
 
     As `ascii_address`, without surrounding blanks and invisible characters, and all in lower
     case: no provider of note tells Ann@ from ann@. The database does the same for each subscriber
-    (`migrations/functions/addresses.sql`), which a test compares. Raises InvalidAddress.
+    (`migrations/functions/subscribers/addresses.sql`); a test compares the two. Raises
+    InvalidAddress.
     """
     if address.isascii():
         return ascii_address(address.strip()).lower()

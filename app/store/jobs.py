@@ -1,4 +1,4 @@
-"""Calls the functions of `migrations/functions/jobs.sql` by name."""
+"""Calls the functions of `migrations/functions/jobs/jobs.sql` by name."""
 
 from __future__ import annotations
 

@@ -342,6 +342,23 @@ def test_a_misnamed_file_is_refused(folder: Path) -> None:
         read_bundle(folder)
 
 
+def test_functions_are_read_by_file_name_whatever_their_folder(folder: Path) -> None:
+    """So `zz_grants.sql` stays the last, and a file that moves changes no version."""
+    (folder / "functions" / "zz_last.sql").write_text("")
+    version = stamp(folder)
+    (folder / "functions" / "prices").mkdir()
+    (folder / "functions" / "cheapest.sql").rename(folder / "functions" / "prices" / "cheapest.sql")
+    assert [file.name for file in read_bundle(folder).functions] == ["cheapest.sql", "zz_last.sql"]
+    assert stamp(folder) == version
+
+
+def test_two_files_of_one_name_are_refused(folder: Path) -> None:
+    (folder / "functions" / "prices").mkdir()
+    (folder / "functions" / "prices" / "cheapest.sql").write_text("")
+    with pytest.raises(ConfigurationError, match=r"cheapest\.sql"):
+        read_bundle(folder)
+
+
 # -- the check at the start of a process
 
 

@@ -70,7 +70,7 @@ CONTROLS = (
         TWICE,
         (
             Edit(
-                "migrations/functions/recover_lost.sql",
+                "migrations/functions/sending/recover_lost.sql",
                 "set status = 'unknown', error_code = 'sender_lost'",
                 "set status = 'queued', error_code = 'sender_lost'",
             ),
@@ -110,7 +110,7 @@ CONTROLS = (
         TWICE,
         (
             Edit(
-                "migrations/functions/claim_batches.sql",
+                "migrations/functions/sending/claim_batches.sql",
                 "    return jsonb_build_object('batches',",
                 "    update send_logs set status = 'queued',\n"
                 "           next_attempt_at = clock_timestamp() + interval '2 s'\n"
@@ -118,7 +118,7 @@ CONTROLS = (
                 "    return jsonb_build_object('batches',",
             ),
             Edit(
-                "migrations/functions/record_results.sql",
+                "migrations/functions/sending/record_results.sql",
                 "when l.status not in ('sending', 'unknown') then l.status",
                 "when l.status not in ('sending', 'unknown', 'queued') then l.status",
             ),
@@ -130,7 +130,7 @@ CONTROLS = (
         "'queued': 1",
         (
             Edit(
-                "migrations/functions/record_results.sql",
+                "migrations/functions/sending/record_results.sql",
                 "where l.id = r.id and l.attempt_id = p_attempt",
                 "where l.id = r.id",
             ),
@@ -142,13 +142,13 @@ CONTROLS = (
         "mailed after they left",
         (
             Edit(
-                "migrations/functions/claim_batches.sql",
+                "migrations/functions/sending/claim_batches.sql",
                 "set status = case when s.status = 'active' or p_test then 'sending' "
                 "else 'skipped' end,",
                 "set status = 'sending',",
             ),
             Edit(
-                "migrations/functions/subscriber_triggers.sql",
+                "migrations/functions/subscribers/subscriber_triggers.sql",
                 "where subscriber_id = new.id and status = 'queued' and not is_test",
                 "where false",
             ),
@@ -160,7 +160,7 @@ CONTROLS = (
         "SNS messages stored twice",
         (
             Edit(
-                "migrations/functions/apply_ses_events.sql",
+                "migrations/functions/events/apply_ses_events.sql",
                 "values (v_event ->> 'sns_message_id', v_event ->> 'type'",
                 "values ((v_event ->> 'sns_message_id') || gen_random_uuid(), v_event ->> 'type'",
             ),
@@ -202,7 +202,7 @@ CONTROLS = (
         "end otherwise",
         (
             Edit(
-                "migrations/functions/apply_ses_events.sql",
+                "migrations/functions/events/apply_ses_events.sql",
                 "send_log_rank(v_status, v_bounce) > send_log_rank(status, bounce_type)",
                 "send_log_rank(v_status, v_bounce) > 0",
             ),
@@ -214,7 +214,7 @@ CONTROLS = (
         "AssertionError",
         (
             Edit(
-                "migrations/functions/states.sql",
+                "migrations/functions/events/states.sql",
                 "when p_bounce_type = 'Permanent' then 50 else 30 end",
                 "when p_bounce_type = 'Permanent' then 50 else 45 end",
             ),
@@ -226,7 +226,7 @@ CONTROLS = (
         "AssertionError",
         (
             Edit(
-                "migrations/functions/finish_mailout.sql",
+                "migrations/functions/mailouts/finish_mailout.sql",
                 "        when exists (select from send_batches where mailout_id = p_mailout "
                 "and recorded_at is null)\n        then true\n",
                 "",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +66,16 @@ def read_bundle(folder: Path | None = None) -> Bundle:
     one.
     """
     folder = folder or migrations_folder()
-    numbered = _sql_files(folder)
+    numbered = _read_in_order(folder.glob("*.sql"))
     for file in numbered:
         if not _NUMBERED.fullmatch(file.name):
             raise ConfigurationError(f"Not a migration's name (NNNN_name.sql): {file.name}")
+    functions = _read_in_order((folder / "functions").rglob("*.sql"))
+    for one, next_one in pairwise(functions):
+        if one.name == next_one.name:
+            raise ConfigurationError(f"Two files in migrations/functions are called {one.name}")
     stamped = _read_stamp(folder)
-    return Bundle(
-        numbered, _sql_files(folder / "functions"), stamped["version"], stamped["min_code"]
-    )
+    return Bundle(numbered, functions, stamped["version"], stamped["min_code"])
 
 
 def is_stamped(folder: Path | None = None) -> bool:
@@ -95,9 +99,12 @@ def stamp(folder: Path | None = None) -> int:
     return bundle.version + 1
 
 
-def _sql_files(folder: Path) -> tuple[SqlFile, ...]:
-    paths = sorted(folder.glob("*.sql"))
-    return tuple(SqlFile(path.name, path.read_text("utf-8")) for path in paths)
+def _read_in_order(paths: Iterable[Path]) -> tuple[SqlFile, ...]:
+    """By file name, whatever folder a file is in: so that `zz_grants.sql` is the last one, and
+    moving a file to another folder changes no version.
+    """
+    ordered = sorted(paths, key=lambda path: path.name)
+    return tuple(SqlFile(path.name, path.read_text("utf-8")) for path in ordered)
 
 
 def _read_stamp(folder: Path) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Bring a database to this program's schema.
 
-`migrations/NNNN_name.sql` are applied in order, once each; `migrations/functions/*.sql` replace
-what they define and are all put again whenever anything changed. `schema.json` beside them says
-which schema this program has, so that the start of a process can compare. After a change of any
-SQL file: `python -m app.adapters.database.migrations stamp`.
+`migrations/NNNN_name.sql` are applied in order, once each; the files in `migrations/functions/`
+and its folders replace what they define and are all put again whenever anything changed.
+`schema.json` says which schema this program has, so that the start of a process can compare. After
+a change of any SQL file: `python -m app.adapters.database.migrations stamp`.
 """
 
 from __future__ import annotations

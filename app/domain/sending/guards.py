@@ -1,7 +1,7 @@
 """When a mailout stops by itself, and how that is said. Pure.
 
-The figures are judged where they are kept, in `migrations/functions/guards.sql`; docs/guards.md has
-the rules and their reasons.
+The figures are judged where they are kept, in `migrations/functions/sending/guards.sql`;
+docs/guards.md has the rules and their reasons.
 """
 
 from __future__ import annotations
