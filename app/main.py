@@ -38,7 +38,7 @@ from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
 from app.services.jobs.runner import JobRunner, Kind
 from app.services.sending.account import AccountMonitor
-from app.services.sending.guards import Guards, guard_limits
+from app.services.sending.pausing import Guards, guard_limits
 from app.services.sending.send_batch import BULK_CALLS, SINGLE_CALLS
 from app.services.sending.sender import Sender
 from app.services.sending.sender_report import SenderReport

@@ -13,7 +13,7 @@ import pytest
 
 from app.domain.sending.batches import Batch, Idle, Recipient
 from app.domain.sending.guards import GuardLimits
-from app.services.sending.guards import Guards
+from app.services.sending.pausing import Guards
 from app.store import Store
 from tests.support.factories import Arrange, all_sent, living_sender, start, try_claim
 

@@ -24,6 +24,7 @@ from app.domain.states import MailoutStatus
 from app.errors import DatabaseUnavailable, TemplateInvalid, Unavailable
 from app.running.stopping import Stopping
 from app.services.sending.account import AccountMonitor
+from app.services.sending.pausing import Pausing
 from app.services.sending.send_batch import SendBatch
 from app.store import Store
 from app.telemetry.metrics import Metrics
@@ -98,9 +99,9 @@ def probing(breaker: Breaker) -> Breaker:
 
 async def send(answer: Answer, database: Database) -> SendBatch:
     """A batch of one, as the probe."""
-    sender = SendBatch(
-        database, Ses(answer), settings_for("postgresql://x", None), Stopping(), Metrics()
-    )
+    settings = settings_for("postgresql://x", None)
+    pausing = Pausing(database, REGION)
+    sender = SendBatch(database, Ses(answer), settings, Stopping(), Metrics(), pausing)
     probing(sender.breaker)
     batch = Batch(uuid4(), uuid4(), (Recipient(1, "r@example.com", 1, uuid4(), "R", {}),), 0.0)
     await sender(batch, "bulk", Fence(60))

@@ -19,6 +19,7 @@ from app.domain.ses.mail import BulkEntry
 from app.domain.states import MailoutStatus, PauseCode
 from app.errors import DatabaseError, DatabaseUnavailable, UnreadableAnswer
 from app.running.stopping import Stopping
+from app.services.sending.pausing import Pausing
 from app.services.sending.send_batch import RECORD_TRIES, SendBatch
 from app.store import Store
 from app.telemetry.metrics import Metrics
@@ -95,7 +96,8 @@ def sending(
     ledger: Ledger, stopping: Stopping | None = None, answer: Answer | None = None
 ) -> SendBatch:
     settings = settings_for("postgresql://nowhere", None)
-    return SendBatch(ledger, Ses(answer), settings, stopping or Stopping(), Metrics())
+    pausing = Pausing(ledger, "eu-west-1")
+    return SendBatch(ledger, Ses(answer), settings, stopping or Stopping(), Metrics(), pausing)
 
 
 async def send(batch: SendBatch) -> None:

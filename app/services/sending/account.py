@@ -7,7 +7,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, timedelta
 
 import structlog
 
@@ -16,11 +15,11 @@ from app.domain.sending.batches import Account
 from app.errors import SesRefused, Unavailable
 from app.ports import AccountSource
 from app.running.loops import Loops
+from app.services.sending.pausing import REFRESH_SECONDS, Pausing
 from app.store import Store
 
 log = structlog.get_logger(__name__)
 
-REFRESH_SECONDS = 60.0
 RETRY_SECONDS = 5.0
 
 
@@ -40,6 +39,7 @@ class AccountMonitor:
         self._breaker = breaker
         self._source = source
         self._region = region
+        self._pausing = Pausing(store, region)
         self._wake = wake
         # Not the loop's own threads: at a stop nobody waits for a question that hangs.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ses-account")
@@ -86,21 +86,15 @@ class AccountMonitor:
         self._checked_at = time.monotonic()
         await self._store.record_account(self._region, account)
         if not account.can_send:
-            await self._pause_all(account)
+            await self._pausing.for_account(account)
         elif account.quota_left >= 1:
             resumed = await self._store.resume_waiting_mailouts()
             for mailout_id in resumed:
                 log.info("mailout_resumed", mailout_id=str(mailout_id), by="account")
         else:
-            await self._store.note_quota(await quota_reason(self._store, self._region))
+            await self._store.note_quota(await self._pausing.quota_reason())
         self._wake()
         return account
-
-    async def _pause_all(self, account: Account) -> None:
-        reason = account_reason(account)
-        for mailout_id in (await self._store.sender_work()).sending:
-            if (await self._store.pause_mailout(mailout_id, "account", reason)).changed:
-                log.warning("mailout_paused", mailout_id=str(mailout_id), reason=reason)
 
 
 async def refresh_account(store: Store, region: str, source: AccountSource) -> None:
@@ -110,32 +104,3 @@ async def refresh_account(store: Store, region: str, source: AccountSource) -> N
     """
     account = await asyncio.to_thread(source.get_account)
     await store.record_account(region, account)
-
-
-async def quota_reason(store: Store, region: str) -> str:
-    """Why a mailout waits for the daily quota, and until when as far as our ledger can tell: others
-    who use the account may have used it, and free it, at other times. Raises Unavailable."""
-    frees_at = await store.quota_frees_at(region)
-    if frees_at is None:
-        return (
-            "SES's daily quota is used up, though nothing was sent from here in the last 24 hours: "
-            f"others use this account. SES is asked again every {REFRESH_SECONDS:.0f} seconds; "
-            "the mailout goes on by itself."
-        )
-    minute = frees_at.astimezone(UTC) + timedelta(minutes=1, microseconds=-1)  # not too early
-    return (
-        "SES's daily quota is used up. It frees 24 hours after each mail, expected from about "
-        f"{minute:%Y-%m-%d %H:%M} UTC on; the mailout goes on by itself."
-    )
-
-
-def account_reason(account: Account) -> str:
-    if account.enforcement_status == "SHUTDOWN":
-        return (
-            "Amazon SES has shut down sending for this account. Answer the case in the AWS "
-            "console; the mailout goes on by itself when SES allows it."
-        )
-    return (
-        "Sending is switched off for this SES account. Switch it on in the SES console; "
-        "the mailout goes on by itself."
-    )

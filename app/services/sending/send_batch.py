@@ -23,7 +23,6 @@ from app.domain.sending.batches import Batch, Outcome, Result
 from app.domain.sending.fence import Fence
 from app.domain.sending.lanes import Lane, Lanes
 from app.domain.ses.answers import Halt
-from app.domain.states import PauseCode
 from app.errors import (
     AppError,
     DatabaseError,
@@ -34,8 +33,8 @@ from app.errors import (
 from app.ports import BulkSender
 from app.running.loops import Trouble
 from app.running.stopping import Stopping
-from app.services.sending.account import quota_reason
 from app.services.sending.deliver import Deliver, Delivery
+from app.services.sending.pausing import Pausing
 from app.services.sending.prepare import MailBuilder, Prepared, prepare
 from app.settings import Settings
 from app.store import Store
@@ -61,38 +60,6 @@ HICCUP_SECONDS = 2.0
 REQUEUE_SECONDS = 30.0
 """How long a batch waits for whose content a fault of ours is in the way."""
 
-_PAUSES: dict[Halt, tuple[PauseCode, str]] = {
-    "account": (
-        "account",
-        "SES does not let this account send; the mailout goes on by itself. SES says:",
-    ),
-    "configuration": (
-        "account",
-        "SES refuses the configuration; set it right and the mailout goes on by itself. SES says:",
-    ),
-    "not_ses": (
-        "account",
-        "Not SES but something in between refuses the calls, such as a proxy: check the network "
-        "and AWS_ENDPOINT_URL_SESV2. The mailout goes on by itself. The answer was:",
-    ),
-    "content": ("held", "The content can't be sent with the present settings."),
-    "template": (
-        "held",
-        "The template fails for every recipient alike, so it is none of theirs. Correct the data "
-        "it needs and resume, or cancel and send a corrected copy.",
-    ),
-    "refused": (
-        "held",
-        "SES refuses every recipient alike, so it is nothing of theirs. Correct what SES names, "
-        "then resume. SES says:",
-    ),
-    "unknown_status": (
-        "held",
-        "SES answers with a status that this version does not know, so who was accepted can't be "
-        "told. Look for a newer version before you resume. SES says:",
-    ),
-}
-
 Recording = Literal["recorded", "refused", "away"]
 
 
@@ -106,6 +73,7 @@ class SendBatch:
         settings: Settings,
         stopping: Stopping,
         metrics: Metrics,
+        pausing: Pausing,
     ) -> None:
         self.breaker = Breaker()
         self.lanes = Lanes(settings.ses_send_mode)
@@ -113,6 +81,7 @@ class SendBatch:
         self._settings = settings
         self._stopping = stopping
         self._metrics = metrics
+        self._pausing = pausing
         self._builder = MailBuilder(settings)
         self._deliver = Deliver(ses, settings.ses_send_mode)
         self._prepared: dict[tuple[UUID, str], Prepared] = {}
@@ -300,22 +269,7 @@ class SendBatch:
             await self._store.note_waiting(news or None)
         if batch.is_test:
             return
-        for halt, message in delivery.halts.items():
-            if halt == "quota":
-                await self.pause_for_quota(batch.mailout_id)
-            elif halt in _PAUSES:
-                code, reason = _PAUSES[halt]
-                await self.pause(batch.mailout_id, code, f"{reason} {message}".strip())
-
-    async def pause_for_quota(self, mailout_id: UUID) -> None:
-        assert self._settings.aws_region is not None
-        await self.pause(
-            mailout_id, "quota", await quota_reason(self._store, self._settings.aws_region)
-        )
-
-    async def pause(self, mailout_id: UUID, code: PauseCode, reason: str) -> None:
-        if (await self._store.pause_mailout(mailout_id, code, reason)).changed:
-            log.warning("mailout_paused", mailout_id=str(mailout_id), reason=reason)
+        await self._pausing.for_answers(batch.mailout_id, delivery.halts)
 
 
 def _unrecorded(batch: Batch) -> Delivery:

@@ -27,7 +27,7 @@ from app.errors import DatabaseError, Unavailable
 from app.ports import Ses
 from app.running.loops import Loops, Trouble
 from app.running.stopping import Stopping
-from app.services.sending.guards import Guards, guard_limits
+from app.services.sending.pausing import Guards, Pausing, guard_limits
 from app.services.sending.send_batch import (
     BULK_CALLS,
     RECORD_SECONDS,
@@ -71,7 +71,10 @@ class Sender:
         self._work_to_send = asyncio.Event()
         self._work_to_queue = asyncio.Event()
         metered = MeteredSes(ses, self._metrics)
-        self._send = SendBatch(store, metered, settings, self._stopping, self._metrics)
+        self._pausing = Pausing(store, self._region)
+        self._send = SendBatch(
+            store, metered, settings, self._stopping, self._metrics, self._pausing
+        )
         self._guards = Guards(store, guard_limits(settings))
         self._slices = Upkeep(store, self._work_to_send.set)
         self._owner_mail = OwnerMail(store, metered, settings) if settings.owner_email else None
@@ -326,7 +329,7 @@ class Sender:
         elif idle.reason == "lease":
             await self._heartbeat()
         elif idle.reason == "quota":
-            await self._send.pause_for_quota(mailout_id)
+            await self._pausing.for_quota(mailout_id)
         return False
 
     async def _drain(self) -> None:

@@ -16,7 +16,7 @@ from app import __version__
 from app.domain.sending.batches import Account
 from app.errors import AppError, ConfigurationError, Unavailable
 from app.running.loops import Loops
-from app.services.sending.account import REFRESH_SECONDS
+from app.services.sending.pausing import REFRESH_SECONDS
 from app.services.sending.sender_report import told
 from app.services.watching.watchdog import Watchdog
 from app.settings import Settings

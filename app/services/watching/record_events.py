@@ -14,7 +14,7 @@ import structlog
 
 from app.domain.ses.events import without_payload
 from app.errors import AppError, DatabaseError, Unavailable
-from app.services.sending.guards import Guards
+from app.services.sending.pausing import Guards
 from app.store import Store
 from app.telemetry.metrics import Metrics
 
