@@ -18,8 +18,8 @@ def listen(host: str, port: int, *, remedy: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as exc:
-        why = str(exc.strerror).partition(" (while")[0]
+    except (OSError, UnicodeError) as exc:  # the latter of what can't be a name
+        why = str(getattr(exc, "strerror", "no name or address")).partition(" (while")[0]
         raise ConfigurationError(f"Can't listen on {host}:{port} ({why}). {remedy}") from exc
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux's; each connection that is taken inherits it
         milliseconds = round(UNREAD_SECONDS * 1000)

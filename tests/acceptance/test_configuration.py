@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from app.errors import ConfigurationError
+from app.listening import listen
 from tests.support.ports import free_port
 from tests.support.service import command, environment
 
@@ -45,6 +47,12 @@ def test_a_password_of_any_characters_reaches_the_server(tmp_path: Path) -> None
     assert "can't be reached" in line
     assert "Connection refused" in line
     assert "eim" not in line
+
+
+@pytest.mark.parametrize("host", ["a..b", "nowhere.invalid", "192.0.2.1", "x" * 70])
+def test_an_address_to_listen_on_that_cannot_be_had(host: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"Can't listen on .* \(.+\)\. Set HOST"):
+        listen(host, 0, remedy="Set HOST.")
 
 
 def test_an_env_file_that_is_a_folder(tmp_path: Path) -> None:
