@@ -12,9 +12,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from app.adapters.aws.ses import aws_client
+from app.domain.sending.batches import Account
 from app.sandbox.server import SandboxServer
+from app.services.sending.account import AccountMonitor
 from app.store import Store
-from tests.support.factories import REGION, Arrange
+from tests.support.factories import REGION, Arrange, an_account
 from tests.support.service import BEARER, Service, in_process, settings_for
 from tests.support.waiting import eventually
 
@@ -117,6 +119,20 @@ async def test_the_reason_follows_what_is_known(service: Service, arrange: Arran
     await seen(service, mailout, "paused", "expected from")
     await arrange.sql.execute("update send_batches set claimed_at = now() - interval '25 hours'")
     await seen(service, mailout, "paused", "others use this account")
+
+
+@pytest.mark.parametrize(("used", "status"), [(99, "sending"), (99.5, "paused"), (100, "paused")])
+async def test_one_place_is_enough_to_go_on(
+    direct_store: Store, arrange: Arrange, used: float, status: str
+) -> None:
+    class Source:
+        def get_account(self) -> Account:
+            return an_account(max_24h_send=100, sent_last_24h=used)
+
+    mailout = await arrange.mailout("sending")
+    await direct_store.pause_mailout(mailout, "quota", "SES's daily quota is used up.")
+    await AccountMonitor(direct_store, Source(), REGION, lambda: None).refresh()
+    assert (await direct_store.show_mailout(mailout))["status"] == status
 
 
 async def test_the_first_that_frees_counts(store: Store, arrange: Arrange) -> None:

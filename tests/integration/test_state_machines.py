@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
 import psycopg
+import pytest
 from hypothesis import HealthCheck, Phase, assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -414,13 +415,18 @@ def message_id(attempt: UUID, send_log_id: int) -> str:
     return f"0100-{attempt}-{send_log_id}"
 
 
-def test_both_state_machines_follow_the_model(dsn: str) -> None:
+@pytest.mark.parametrize(
+    "examples",
+    [40, pytest.param(1_000, marks=[pytest.mark.soak, pytest.mark.timeout(3_600)])],
+    ids=["some", "many"],
+)
+def test_both_state_machines_follow_the_model(dsn: str, examples: int) -> None:
     bench = Bench(dsn)
     try:
         run_state_machine_as_test(
             cast(type[RuleBasedStateMachine], partial(Machine, bench)),
             settings=settings(
-                max_examples=80,
+                max_examples=examples,
                 stateful_step_count=25,
                 deadline=None,
                 database=None,
