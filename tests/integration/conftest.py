@@ -30,7 +30,7 @@ def sandbox(_session_sandbox: SandboxServer) -> Iterator[SandboxServer]:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What isn't told of by any news is looked for ten times a second, not once."""
-    monkeypatch.setattr("app.services.sending.sender.POLL_SECONDS", 0.1)
+    monkeypatch.setattr("app.services.sending.dispatch.POLL_SECONDS", 0.1)
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ async def test_a_claim_whose_answer_is_lost_is_given_back(
 ) -> None:
     """Certainly nothing of it was sent, so everybody gets the mail, once, and soon."""
     if outage:
-        monkeypatch.setattr("app.services.sending.sender.ORPHAN_SECONDS", outage / 2)
+        monkeypatch.setattr("app.services.sending.housekeeping.LATE_COMMIT_SECONDS", outage / 2)
     asked_in_vain = asyncio.Event()
     lost: list[asyncio.Future[Any]] = []
 

@@ -22,8 +22,9 @@ from app.running.stopping import Stopping
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from app.services.sending.deliver import Deliver, Delivery
+from app.services.sending.dispatch import CAREFUL_BATCH, CLAIMED_AT_ONCE
 from app.services.sending.prepare import Prepared
-from app.services.sending.sender import CAREFUL_BATCH, CLAIMED_AT_ONCE, Sender
+from app.services.sending.sender import Sender
 from app.store import Store
 from tests.support.factories import REGION, Arrange, an_account, start
 from tests.support.ports import free_port
@@ -332,7 +333,7 @@ async def test_while_ses_is_away_nobody_is_failed_and_nothing_runs_hot(
         looks.append(time.monotonic())
         return await work(self)
 
-    monkeypatch.setattr("app.services.sending.sender.POLL_SECONDS", 1.0)
+    monkeypatch.setattr("app.services.sending.dispatch.POLL_SECONDS", 1.0)
     monkeypatch.setattr(Store, "sender_work", noted)
     monkeypatch.setattr("app.services.sending.deliver.backoff_seconds", lambda *_, **__: 0.0)
     nobody = f"http://127.0.0.1:{free_port()}"
@@ -373,7 +374,7 @@ async def test_the_rate_is_used_to_the_full_while_there_is_work(
 ) -> None:
     """Looking for new work now and then costs no time of sending: the dispatcher never waits for
     news while somebody is queued."""
-    monkeypatch.setattr("app.services.sending.sender.POLL_SECONDS", 0.05)
+    monkeypatch.setattr("app.services.sending.dispatch.POLL_SECONDS", 0.05)
     await arrange.subscribers(1_600)
     mailout = await arrange.mailout()
     await start(direct_store, mailout)

@@ -6,7 +6,9 @@ and none is told twice, whichever process notices. A mail that fails is only log
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from typing import Any
 
@@ -19,6 +21,7 @@ from app.domain.ses.answers import Answer
 from app.domain.ses.events import NOTICE_TAG
 from app.domain.ses.mail import Notice
 from app.ports import NoticeSender
+from app.running.stopping import Stopping
 from app.settings import Settings
 from app.store import Store
 
@@ -29,14 +32,12 @@ RETRY_SECONDS = 60.0
 SENDER_NAME = "AmazonSender"
 
 
-Call = Callable[[Callable[[], Answer]], Awaitable[Answer | None]]
-"""Runs a blocking call to SES in a thread; None: it hangs, and the process is to stop."""
-
-
 class OwnerMail:
     """Tells the owner what is due. Needs OWNER_EMAIL."""
 
-    def __init__(self, store: Store, ses: NoticeSender, settings: Settings) -> None:
+    def __init__(
+        self, store: Store, ses: NoticeSender, settings: Settings, stopping: Stopping
+    ) -> None:
         assert settings.owner_email is not None
         assert settings.ses_from_email is not None
         assert settings.aws_region is not None
@@ -48,15 +49,27 @@ class OwnerMail:
         self._bulk = settings.ses_send_mode == "bulk"
         self._base_url = settings.app_base_url
         self._fence_seconds = settings.lease_seconds / 2
+        self._stopping = stopping
+        # A thread of its own, so that no mailout waits for it and it for none.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="ses-owner")
 
-    async def __call__(self, call: Call) -> bool:
-        """Take the next notice and send it; False: none is due. Raises Unavailable."""
+    async def send_due(self) -> None:
+        """Send every notice that is due, until a stop is asked for. Raises Unavailable."""
+        while not self._stopping.asked and await self._send_next():
+            pass
+
+    def close(self) -> None:
+        """Let the thread begin nothing more; a call that hangs is not waited for."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _send_next(self) -> bool:
+        """Take the next notice and send it; False: none is due."""
         facts = await self._store.claim_owner_notice(self._region)
         if facts is None:
             return False
         notice = write_notice(facts, self._base_url)
         fence = Fence(self._fence_seconds)
-        answer = await call(
+        answer = await self._ask(
             lambda: self._ses.send_notice(
                 notice,
                 from_mailbox=self._from,
@@ -68,6 +81,11 @@ class OwnerMail:
         )
         await self._settle(facts, answer)
         return True
+
+    async def _ask(self, call: Callable[[], Answer]) -> Answer | None:
+        """What a blocking call to SES gives; None: it hangs though a stop was asked for."""
+        work = asyncio.get_running_loop().run_in_executor(self._pool, call)
+        return work.result() if await self._stopping.ended(work) else None
 
     async def _settle(self, facts: dict[str, Any], answer: Answer | None) -> None:
         answer = answer or Answer("unknown", "stopped", "SES had not answered when it was stopped.")

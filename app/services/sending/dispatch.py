@@ -1,0 +1,242 @@
+"""The dispatcher: claims batches of the mailouts that are sending, in turns, and launches each as a
+task (send_batch.py). What it may claim, and how fast, the database says (claim_batches.sql)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from uuid import UUID, uuid4
+
+import structlog
+
+from app.domain.sending.batches import Batch, Idle
+from app.domain.sending.fence import Fence
+from app.domain.sending.lanes import Lane
+from app.errors import DatabaseError, Unavailable
+from app.running.stopping import Stopping
+from app.services.sending.housekeeping import Housekeeping
+from app.services.sending.pausing import Guards, Pausing
+from app.services.sending.send_batch import (
+    BULK_CALLS,
+    RECORD_SECONDS,
+    SINGLE_BATCH,
+    SINGLE_BATCHES,
+    SendBatch,
+)
+from app.settings import Settings
+from app.store import Store
+from app.telemetry.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+CAREFUL_BATCH = 10
+"""After a call whose outcome is unknown, until one succeeds: fewer recipients at stake."""
+CLAIMED_AT_ONCE = 8
+"""Batches: beyond some thousand recipients a second, a commit per batch is what takes longest."""
+POLL_SECONDS = 1.0
+"""How often the sender looks for work of which nobody told it, and the longest that it waits for
+anything before it looks again."""
+
+
+class Dispatcher:
+    def __init__(
+        self,
+        sender_id: UUID,
+        store: Store,
+        settings: Settings,
+        stopping: Stopping,
+        metrics: Metrics,
+        *,
+        send: SendBatch,
+        pausing: Pausing,
+        guards: Guards,
+        housekeeping: Housekeeping,
+        work_to_send: asyncio.Event,
+    ) -> None:
+        """work_to_send: set when there is more to do at once than the next poll would find."""
+        assert settings.aws_region is not None
+        self._sender_id = sender_id
+        self._store = store
+        self._settings = settings
+        self._region = settings.aws_region
+        self._stopping = stopping
+        self._metrics = metrics
+        self._send = send
+        self._breaker = send.breaker
+        self._lanes = send.lanes
+        self._pausing = pausing
+        self._guards = guards
+        self._housekeeping = housekeeping
+        self._work_to_send = work_to_send
+        self._slots: dict[Lane, asyncio.Semaphore] = {
+            "bulk": asyncio.Semaphore(BULK_CALLS),
+            "single": asyncio.Semaphore(SINGLE_BATCHES),
+        }
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._reached: dict[UUID, int] = {}
+        """Of each mailout, the last row claimed in this round: the next claim looks behind it."""
+
+    async def send_what_is_due(self) -> None:
+        """Send until there is nothing to do now; mailouts take turns, claim by claim. Raises
+        Unavailable."""
+        work = await self._store.sender_work()
+        turns = [(i, True) for i in work.testing] + [(i, False) for i in work.sending]
+        looked = time.monotonic()
+        self._reached.clear()  # now those that are to be tried again have their turn
+        while turns and not self._stopping.asked:
+            if time.monotonic() - looked > POLL_SECONDS:
+                self._work_to_send.set()  # look for new work, and go on
+                return
+            for turn in list(turns):
+                if not await self._try_turn(*turn):
+                    turns.remove(turn)
+        if self._in_flight and not self._stopping.asked:
+            # The last results may free more work (retries, a mailout to finish).
+            await self._one_landed()
+            self._work_to_send.set()
+
+    async def drain(self) -> None:
+        """At the stop: wait until the calls in flight have ended and are recorded, by the stop's
+        deadline at the latest."""
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=self._stopping.left + RECORD_SECONDS)
+
+    async def _try_turn(self, mailout_id: UUID, test: bool) -> bool:
+        """A turn, without letting one mailout's trouble become the others'."""
+        try:
+            return await self._take_turn(mailout_id, test)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("sender_step_failed", step="turn", mailout_id=str(mailout_id))
+            return False
+
+    async def _take_turn(self, mailout_id: UUID, test: bool) -> bool:
+        """Claim and launch a mailout's next batches; False when it has nothing to do now."""
+        lane = await self._open_lane()
+        if lane is None:
+            return False
+        slots = self._slots[lane]
+        await slots.acquire()
+        if self._stopping.asked:
+            slots.release()
+            return False
+        if self._breaker.wait(time.monotonic()):  # it opened while a slot was waited for
+            slots.release()
+            return True
+        # The attempts' ids are chosen here, so that a claim without an answer can be given back.
+        attempts = [uuid4()]
+        while len(attempts) < self._claims() and not slots.locked():
+            await slots.acquire()
+            attempts.append(uuid4())
+        launched = 0
+        try:
+            # The fence counts from before the claim: the process may be stopped while it waits for
+            # the answer.
+            fence = Fence(self._settings.lease_seconds / 2)
+            claim = await self._claim(mailout_id, attempts, lane, test=test)
+            if isinstance(claim, Idle):
+                if not test and claim.reason == "empty" and self._reached.pop(mailout_id, 0):
+                    return True  # look once more, from the mailout's first row on
+                return await self._idle(mailout_id, claim)
+            if not test:
+                self._reached[mailout_id] = claim[-1].recipients[-1].send_log_id
+            for batch in claim:
+                self._launch(batch, lane, fence)
+                launched += 1
+            return True
+        finally:
+            for _ in attempts[launched:]:
+                slots.release()
+
+    async def _open_lane(self) -> Lane | None:
+        """The lane for the next call, after waiting for a throttled or silent SES; None at a
+        stop."""
+        while not self._stopping.asked:
+            now = time.monotonic()
+            wait = self._breaker.wait(now)
+            if wait == 0 and self._breaker.probing and self._in_flight:
+                await self._one_landed()  # the probe goes alone
+                continue
+            lane: Lane | None = None
+            if wait == 0:
+                lane, wait = self._lanes.choose(now)
+            if lane is not None:
+                return lane
+            await self._stopping.sleep(min(wait, POLL_SECONDS))
+        return None
+
+    def _claims(self) -> int:
+        """How many batches one claim may take at most, if tokens are due for them. Just one until
+        SES has answered, so that an outage costs few, or while bulk calls are a second apart."""
+        limited = self._lanes.limited(time.monotonic())
+        return CLAIMED_AT_ONCE if self._breaker.trusted and not limited else 1
+
+    async def _claim(
+        self, mailout_id: UUID, attempts: list[UUID], lane: Lane, *, test: bool
+    ) -> tuple[Batch, ...] | Idle:
+        try:
+            return await self._store.claim_batches(
+                mailout_id,
+                self._sender_id,
+                attempts=attempts,
+                region=self._region,
+                test=test,
+                limit=self._limit(lane),
+                guards=self._guards.limits,
+                after=self._reached.get(mailout_id, 0),
+            )
+        except BaseException as exc:
+            # A refusal with a code is the database's own: nothing was committed.
+            if not (isinstance(exc, DatabaseError) and exc.sqlstate):
+                self._housekeeping.note_unanswered(attempts)
+            raise
+
+    def _limit(self, lane: Lane) -> int:
+        """Recipients per batch."""
+        if self._breaker.probing:
+            return 1
+        size = self._settings.batch_size if lane == "bulk" else SINGLE_BATCH
+        return min(size, CAREFUL_BATCH) if self._breaker.failures else size
+
+    def _launch(self, batch: Batch, lane: Lane, fence: Fence) -> None:
+        """Send it as a task, which frees its slot when it has ended."""
+        self._lanes.started(lane, time.monotonic())
+        task = asyncio.create_task(self._send(batch, lane, fence))
+        self._in_flight.add(task)
+        task.add_done_callback(lambda done: self._landed(done, self._slots[lane]))
+
+    def _landed(self, done: asyncio.Task[None], slots: asyncio.Semaphore) -> None:
+        self._in_flight.discard(done)
+        slots.release()
+        if not done.cancelled() and (error := done.exception()):
+            log.error("batch_failed", exc_info=error)
+
+    async def _one_landed(self) -> None:
+        """Wait until one of the batches in flight has ended, for POLL_SECONDS at most."""
+        await asyncio.wait(
+            self._in_flight, return_when=asyncio.FIRST_COMPLETED, timeout=POLL_SECONDS
+        )
+
+    async def _idle(self, mailout_id: UUID, idle: Idle) -> bool:
+        """Nothing was claimed: wait, finish or pause. True: ask again."""
+        if idle.reason == "wait":
+            started = time.monotonic()
+            await self._stopping.sleep(min(idle.seconds, POLL_SECONDS))
+            self._metrics.waited_for_tokens(time.monotonic() - started)
+            return True
+        if idle.reason == "skipped":
+            return True
+        if idle.reason == "canary":
+            return not await self._store.advance_canary(mailout_id, self._guards.limits)
+        if idle.reason == "guard":
+            await self._guards.enforce(mailout_id)
+        if idle.reason in {"empty", "guard"}:
+            status = await self._store.finish_mailout(mailout_id)
+            if status in {"sent", "failed"}:
+                log.info("mailout_finished", mailout_id=str(mailout_id), status=status)
+        elif idle.reason == "lease":
+            await self._housekeeping.heartbeat()
+        elif idle.reason == "quota":
+            await self._pausing.for_quota(mailout_id)
+        return False
