@@ -72,7 +72,7 @@ class Loops:
 
     @property
     def troubles(self) -> tuple[Trouble, ...]:
-        """Of the loops that don't do their work now."""
+        """One for each loop whose latest step failed, or that ended by itself."""
         return tuple(self._troubles.values())
 
     def start(
@@ -120,7 +120,7 @@ class Loops:
 
     def _run(self, loop: _Loop) -> None:
         loop.task = asyncio.create_task(self._steps(loop), name=f"loop {loop.name}")
-        # A callback and not a task that waits: there is nothing left that could die unseen.
+        # Watched by a callback: a second task that waits for the loop could itself die unseen.
         loop.task.add_done_callback(lambda task: self._ended(loop, task))
 
     async def _steps(self, loop: _Loop) -> None:

@@ -11,7 +11,10 @@ GRACE_SECONDS = 8.0
 
 
 class Stopping:
-    """Asked once; everything that waits looks here. Times are seconds on the monotonic clock."""
+    """Says whether a stop was asked for; whatever waits, waits through it and so notices at once.
+
+    Times are seconds on the monotonic clock.
+    """
 
     def __init__(self, grace: float = GRACE_SECONDS) -> None:
         self._asked = asyncio.Event()
@@ -19,6 +22,7 @@ class Stopping:
         self._deadline = float("inf")
 
     def ask(self) -> None:
+        """Ask for the stop; the deadline counts from the first time."""
         if not self._asked.is_set():
             self._deadline = time.monotonic() + self._grace
             self._asked.set()
@@ -48,7 +52,8 @@ class Stopping:
                 wait.cancel()
 
     async def ended(self, work: asyncio.Future[Any]) -> bool:
-        """Wait for `work`, after the stop only until the deadline; whether it ended."""
+        """Wait until `work` has ended, once a stop is asked for only until the deadline; gives
+        whether it has."""
         asked = asyncio.create_task(self._asked.wait())
         first: list[asyncio.Future[Any]] = [work, asked]
         try:

@@ -215,8 +215,8 @@ async def test_a_restarted_server_is_found_again(
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence is noticed early (test_silent_database.py has the real times)."""
-    monkeypatch.setattr("app.adapters.database.silence.QUIET_SECONDS", 0.3)
-    monkeypatch.setattr("app.adapters.database.silence.ASK_SECONDS", 0.5)
+    monkeypatch.setattr("app.adapters.database.liveness.QUIET_SECONDS", 0.3)
+    monkeypatch.setattr("app.adapters.database.liveness.ASK_SECONDS", 0.5)
 
 
 async def test_an_outage_ends(

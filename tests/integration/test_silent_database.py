@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg.rows import DictRow
 
-from app.adapters.database import silence
+from app.adapters.database import liveness
 from app.adapters.database.postgres import PostgresDatabase
 from app.adapters.database.supabase import SupabaseDatabase
 from app.domain.tokens import UnsubscribeTokens
@@ -41,13 +41,13 @@ WITHIN_SECONDS = 5.0
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence is noticed in a fifth of its time, so that a busy machine is no reason to be late."""
-    monkeypatch.setattr(silence, "QUIET_SECONDS", 0.3)
-    monkeypatch.setattr(silence, "ASK_SECONDS", 0.5)
+    monkeypatch.setattr(liveness, "QUIET_SECONDS", 0.3)
+    monkeypatch.setattr(liveness, "ASK_SECONDS", 0.5)
 
 
 def test_silence_is_noticed_in_time() -> None:
     """A second is left for all else; and so much must pass before anybody is called silent."""
-    assert 3 <= silence.QUIET_SECONDS + silence.ASK_SECONDS <= WITHIN_SECONDS - 1
+    assert 3 <= liveness.QUIET_SECONDS + liveness.ASK_SECONDS <= WITHIN_SECONDS - 1
     connecting = SupabaseDatabase("http://unused", make_key("service_role"))._http.timeout
     waits = (PostgresDatabase("postgresql://unused")._timeout, connecting.connect, connecting.pool)
     assert all(1 <= (seconds or 0) <= WITHIN_SECONDS - 1 for seconds in waits)
@@ -164,7 +164,7 @@ async def slow(sql: psycopg.AsyncConnection[DictRow]) -> None:
 async def test_a_call_that_is_only_slow_is_waited_for(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(silence, "QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(liveness, "QUIET_SECONDS", 0.05)
     assert await database.call("dawdle", p_seconds=1) == ""
 
 
@@ -201,8 +201,8 @@ async def test_a_mailout_is_claimed_or_it_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """503 says that nothing was claimed: so the answer of a claim under way is waited for."""
-    monkeypatch.setattr(silence, "QUIET_SECONDS", 0.1)
-    monkeypatch.setattr(silence, "ASK_SECONDS", 0.1)
+    monkeypatch.setattr(liveness, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(liveness, "ASK_SECONDS", 0.1)
     mailout = await arrange.mailout()
     await arrange.subscribers(3)
     store = front.services.store

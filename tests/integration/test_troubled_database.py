@@ -48,8 +48,8 @@ def stand_between(monkeypatch: pytest.MonkeyPatch) -> Install:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What failed before any call is tried again at once."""
-    monkeypatch.setattr("app.services.sending.send_batch.REQUEUE_SECONDS", 0.1)
-    monkeypatch.setattr("app.services.sending.send_batch.HICCUP_SECONDS", 0.1)
+    monkeypatch.setattr("app.services.sending.send_batch.OUR_FAULT_SECONDS", 0.1)
+    monkeypatch.setattr("app.services.sending.send_batch.CONTENT_AWAY_SECONDS", 0.1)
 
 
 async def over(service: Service, mailout: UUID, *statuses: str) -> dict[str, Any]:

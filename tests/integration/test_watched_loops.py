@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from app.sandbox.server import SandboxServer
-from app.services.sending.sender import Sender
+from app.services.sending.dispatch import Dispatcher
+from app.services.sending.housekeeping import Housekeeping
 from tests.support.factories import Arrange
 from tests.support.service import Service, in_process, settings_for
 from tests.support.waiting import eventually
@@ -75,7 +76,14 @@ def _async(look: Any) -> Any:
     return looking
 
 
-@pytest.mark.parametrize("loop", ["heartbeat", "upkeep", "dispatch"])
+STEPS = {
+    "heartbeat": (Housekeeping, "heartbeat"),
+    "upkeep": (Housekeeping, "take_turns"),
+    "dispatch": (Dispatcher, "send_what_is_due"),
+}
+
+
+@pytest.mark.parametrize("loop", STEPS)
 @pytest.mark.parametrize("error", [OverflowError("34, 'Numerical result out of range'"), None])
 async def test_a_loop_of_the_sender_that_fails_is_no_200(
     dsn: str,
@@ -87,14 +95,15 @@ async def test_a_loop_of_the_sender_that_fails_is_no_200(
 ) -> None:
     """Nothing can be sent without it; error: None: the loop itself is cancelled, over and over."""
     broken = True
-    real = getattr(Sender, f"_{loop}")
+    owner, name = STEPS[loop]
+    real = getattr(owner, name)
 
-    async def step(self: Sender) -> None:
+    async def step(self: Any) -> None:
         await real(self)
         if broken:
             raise error or asyncio.CancelledError
 
-    monkeypatch.setattr(Sender, f"_{loop}", step)
+    monkeypatch.setattr(owner, name, step)
     async with in_process(settings_for(dsn, sandbox.url)) as service:
         code, report = await eventually(
             lambda: health(service), until=lambda h: h[1]["checks"]["loops"]["status"] == "warn"

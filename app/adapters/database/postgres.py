@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
-from app.adapters.database.silence import WAITED_FOR, Silence
+from app.adapters.database.liveness import NEVER_GIVEN_UP, LivenessProbe
 from app.adapters.database.sqlstates import UNWRITABLE, is_outage, outage, retrying_conflicts
 from app.domain.untrusted import plain
 from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
@@ -23,7 +23,7 @@ from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
 # A call that takes longer is given up; SQL functions work in slices far below this.
 CALL_SECONDS = 30.0
 
-# Of what the database says in an error: longer than any of our own messages.
+# Of the database's own words in an error, so much is kept: our functions' messages are shorter.
 MESSAGE_CHARS = 1_000
 
 # A server that refuses us for good, in its words or a pooler's: libpq keeps the SQLSTATE of a
@@ -63,7 +63,8 @@ class _Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
 
     @property
     def looks_alive(self) -> bool:
-        """Answered just now, and nothing came since: a server that ends says so or hangs up."""
+        """Whether it answered just now and the server has sent nothing since: one that shuts down
+        sends a word or closes the connection, and both would show."""
         if time.monotonic() - self.answered_at > TRUSTED_SECONDS:
             return False
         poll = select.poll()
@@ -89,7 +90,7 @@ class PostgresDatabase:
         self._dsn = dsn
         self._timeout = timeout
         self._options = {**_CONNECTION_SETTINGS, "connect_timeout": max(2, round(timeout))}
-        self._silence = Silence(self._greet)
+        self._liveness = LivenessProbe(self._greet)
         self._running: set[asyncio.Task[Any]] = set()
         self._opened = False
         self._pool = AsyncConnectionPool(
@@ -136,10 +137,10 @@ class PostgresDatabase:
         await self.open()
         query = _query(function, tuple(arguments))
         values = {name: _parameter(value) for name, value in arguments.items()}
-        waited_for = function in WAITED_FOR
-        return await retrying_conflicts(lambda: self._bounded(query, values, waited_for))
+        to_the_end = function in NEVER_GIVEN_UP
+        return await retrying_conflicts(lambda: self._bounded(query, values, to_the_end))
 
-    async def _bounded(self, query: bytes, values: dict[str, Any], waited_for: bool) -> Any:
+    async def _bounded(self, query: bytes, values: dict[str, Any], to_the_end: bool) -> Any:
         """Run it in a task of its own, which cleans up after itself when its time is over.
 
         Cancelling a query asks the server and waits for it, up to ten seconds with psycopg. A
@@ -151,9 +152,9 @@ class PostgresDatabase:
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
                 try:
-                    if waited_for:
+                    if to_the_end:
                         return await asyncio.shield(task)
-                    return await self._silence.unless(task)
+                    return await self._liveness.wait_for(task)
                 finally:
                     task.cancel()
         except TimeoutError:
@@ -181,7 +182,8 @@ class PostgresDatabase:
         try:
             await connection.execute("")
         except psycopg.OperationalError:
-            # The server was gone, so the others are dead too; trying each would take seconds.
+            # The server was gone, so the pool's other connections are dead, too. To find out one
+            # by one would take seconds.
             await self._pool.drain()
             raise
 

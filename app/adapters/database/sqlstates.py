@@ -26,7 +26,8 @@ _OUTAGES = (
 _CONFLICTS = ("40001", "40P01")
 
 UNWRITABLE = "22021"
-"""Character not in repertoire: for what can't even be sent, such as half of a surrogate pair."""
+"""PostgreSQL's "character not in repertoire". Also given to arguments that this program can't even
+encode, such as half of a surrogate pair: they fail as the database would let them."""
 
 # What an operator wants to read; other codes stand for themselves.
 _WORDS = {

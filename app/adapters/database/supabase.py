@@ -14,8 +14,8 @@ import orjson
 from postgrest.exceptions import APIError
 from supabase import AsyncClient, AsyncClientOptions, SupabaseException, acreate_client
 
+from app.adapters.database.liveness import NEVER_GIVEN_UP, LivenessProbe
 from app.adapters.database.postgres import CALL_SECONDS, MESSAGE_CHARS
-from app.adapters.database.silence import WAITED_FOR, Silence
 from app.adapters.database.sqlstates import UNWRITABLE, is_outage, outage, retrying_conflicts
 from app.domain.untrusted import plain
 from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
@@ -36,7 +36,7 @@ class SupabaseDatabase:
     def __init__(self, url: str, key: str, *, timeout: float = 4.0) -> None:
         self._url, self._key = url, key
         self._client: AsyncClient | None = None
-        self._silence = Silence(lambda: self._call("schema_status", {}))
+        self._liveness = LivenessProbe(lambda: self._call("schema_status", {}))
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(timeout, read=CALL_SECONDS),
             event_hooks={"response": [_refuse_gateway_errors]},
@@ -66,14 +66,14 @@ class SupabaseDatabase:
         await self._http.aclose()
 
     async def call(self, function: str, /, **arguments: Any) -> Any:
-        if function in WAITED_FOR:
+        if function in NEVER_GIVEN_UP:
             return await retrying_conflicts(lambda: self._call(function, arguments))
         return await retrying_conflicts(lambda: self._bounded(function, arguments))
 
     async def _bounded(self, function: str, arguments: dict[str, Any]) -> Any:
         work = asyncio.create_task(self._call(function, arguments))
         try:
-            return await self._silence.unless(work)
+            return await self._liveness.wait_for(work)
         finally:
             work.cancel()
 

@@ -61,6 +61,7 @@ class Breaker:
         return bool(self._recent) and not self._recent[-1]
 
     def succeeded(self) -> None:
+        """A call was answered: close the breaker."""
         if self.probing:
             self._recent.clear()
         self.failures = self._openings = 0
@@ -68,17 +69,17 @@ class Breaker:
         self._note(failed=False)
 
     def try_now(self, now: float) -> None:
-        """There is other proof that SES answers again: end the spell, a probe may go."""
+        """SES answered something else again: stop waiting, and let a probe go."""
         self._proved_at = now
         if self.open_until is not None:
             self.open_until = min(self.open_until, now)
 
     def failed(self, now: float, began: float = math.inf) -> None:
-        """began: when the call did."""
+        """A call had no answer. began: when the call did."""
         if self.wait(now) > 0:
-            return  # a call that began before the breaker opened tells nothing new
+            return  # open already: this call began before, and failed of the same outage
         if self.probing and began < self._proved_at:
-            return  # a probe that hung from before SES was seen to answer: the next one tells
+            return  # this probe began before SES was seen to answer again; let the next one decide
         self.failures += 1
         self._note(failed=True)
         often = len(self._recent) == self.window and sum(self._recent) * 2 >= self.window

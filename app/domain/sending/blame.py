@@ -18,15 +18,17 @@ Verdict = Literal["own", "shared", "later"]
 """own: these recipients fail. shared: everybody would be refused, so the mailout pauses. later: not
 known yet; others go first."""
 
-FEW = 2
-"""So many recipients refused alike may be odd ones; more of them, with nobody passing, are not."""
-MANY = 8
-"""So many refused, each in words of its own, with nobody passing: the fault is shared, too."""
+MAX_ALIKE_BY_CHANCE = 2
+"""Up to so many recipients may be refused in the same words, with nobody passing, and each be at
+fault for itself. More of them share one fault."""
+MIN_DIFFERENT_SHARED = 8
+"""From so many recipients on who are refused in different words, with nobody passing, the fault is
+taken as shared, too."""
 MAX_MAILOUTS = 32
 MAX_SUSPECTS = 10_000
 """Remembered per mailout. Beyond it all are forgotten, and judged anew when they come again."""
 
-# Standing alone: ids of requests, times.
+# Ids of requests and times, where they stand alone: within an address they are a part of it.
 _VARYING = re.compile(
     r"(?<![\w@.-])(?:\d{4}-?\d\d-?\d\dt[\d:.]+z?|(?=[a-f-]*\d)[0-9a-f-]{8,})(?![\w@.-])"
 )
@@ -49,8 +51,9 @@ class _Case:
     """How many failed for what seemed their own sake, with nobody passing since."""
     guilty: set[int] = field(default_factory=set)
     """Suspects after whom others passed."""
-    again: set[int] = field(default_factory=set)
-    """Suspects who came a second time, as they do when a person resumes, and were sent back."""
+    sent_back: set[int] = field(default_factory=set)
+    """Suspects who were refused a second time, as after a person resumed the mailout, and wait
+    behind the others once more. If they are refused a third time, it pauses again."""
 
 
 class Blame:
@@ -82,7 +85,7 @@ class Blame:
         if not rest:
             return verdicts
         causes = {refused[recipient] for recipient in rest}
-        if len(causes) > 1 and len(rest) + case.streak < MANY:
+        if len(causes) > 1 and len(rest) + case.streak < MIN_DIFFERENT_SHARED:
             case.streak += len(rest)
             return dict.fromkeys(refused, "own")
         known = rest <= case.suspects.keys()
@@ -94,23 +97,23 @@ class Blame:
 
     @staticmethod
     def _judge_alike(case: _Case, rest: Collection[int], *, known: bool) -> Verdict:
-        many = len(rest) > 1 or len(case.suspects) > FEW
+        many = len(rest) > 1 or len(case.suspects) > MAX_ALIKE_BY_CHANCE
         if not known:
             if many:
-                case.again.clear()
+                case.sent_back.clear()
             return "shared" if many else "later"
-        if not many:  # it comes again, and there was nobody to compare it with
+        if not many:  # refused again, and nobody else was tried in between to compare it with
             return "own" if case.passed else "shared"
-        if case.again.issuperset(rest):
-            case.again.clear()
+        if case.sent_back.issuperset(rest):
+            case.sent_back.clear()
             return "shared"
-        case.again.update(rest)
+        case.sent_back.update(rest)
         return "later"
 
     @staticmethod
     def _note_passed(case: _Case, passed: Collection[int], began: float) -> None:
-        """Who was refused before these calls began is at fault. What began earlier proves nothing:
-        the account may have been closed in between."""
+        """Since others pass, whoever was refused before these calls began is at fault. Calls that
+        began earlier prove nothing of a later refusal: the account may have been closed between."""
         case.passed = True
         case.streak = 0
         before = {one for one, at in case.suspects.items() if at < began}
@@ -118,7 +121,7 @@ class Blame:
         case.guilty.difference_update(passed)
         for one in before | set(passed):
             case.suspects.pop(one, None)
-            case.again.discard(one)
+            case.sent_back.discard(one)
         if len(case.guilty) > MAX_SUSPECTS:
             case.guilty.clear()
 

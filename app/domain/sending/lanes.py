@@ -19,11 +19,17 @@ Lane = Literal["bulk", "single"]
 Mode = Literal["auto", "bulk", "single"]
 
 WINDOW_SECONDS = 3.0
+"""Bulk calls have to be observed for this long before they count as limited; each is remembered for
+four times as long."""
 MIN_CALLS = 4
+"""Observed bulk calls below which nothing is concluded."""
 PROBE_SECONDS = 120.0
+"""How long bulk calls count as limited, until the limit is probed again."""
 LIMITED_SPACING_SECONDS = 1.0
 THROTTLE_CAP_SECONDS = 15.0
-SOON = 3
+QUICK_RETRIES = 3
+"""Throttled bulk calls in a row, in mode `auto`, after which the lane pauses for less than half a
+second; only further ones back off."""
 
 
 @dataclass
@@ -62,7 +68,8 @@ class Lanes:
 
     def finished(self, lane: Lane, *, throttled: bool, now: float, chance: float) -> None:
         """A call ended. chance: uniform in [0, 1), for the jitter of the pause."""
-        if throttled and now >= self._open_at[lane]:  # one of a burst counts for all of it
+        # Of calls in flight that are throttled together, only the first lengthens the pause.
+        if throttled and now >= self._open_at[lane]:
             self._throttled[lane] += 1
             self._open_at[lane] = now + self._pause(lane, chance)
         elif not throttled:
@@ -75,9 +82,9 @@ class Lanes:
         back soon: backing off at once would hide that only every call a second is refused."""
         times = self._throttled[lane]
         if self.mode == "auto" and lane == "bulk":
-            if times <= SOON:
+            if times <= QUICK_RETRIES:
                 return 0.15 + 0.25 * chance
-            times -= SOON
+            times -= QUICK_RETRIES
         return 0.5 + backoff_seconds(times, chance, base=1.0, cap=THROTTLE_CAP_SECONDS)
 
     def _observe(self, now: float, throttled: bool) -> None:

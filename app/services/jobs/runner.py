@@ -2,7 +2,7 @@
 
 Any number of these may run on one database. A job is held by a lease that is extended while its
 handler works. Its process may be killed at any moment, then another takes the job from the start:
-so a handler's effects must bear being begun again, and what it saves with `Running.save` tells it
+so a handler must do no harm when it begins again, and reads from what it saved with `Running.save`
 where it was.
 """
 
@@ -31,9 +31,11 @@ AT_ONCE = 4
 POLL_SECONDS = 1.0
 PRUNE_SECONDS = 3600.0
 RETRY_SECONDS, RETRY_CAP_SECONDS = 10.0, 900.0
-"""Before the second try of what failed, at most; doubled for each further one up to the cap."""
+"""How long a job that failed waits for its second try, at most; twice as long for each further one,
+up to the cap."""
 AWAY_SECONDS = 5.0
-"""Before what needs a part that is away is tried again."""
+"""How long a job waits whose handler raised Unavailable: the database, or a service that it calls,
+was away."""
 
 
 class JobFailed(Exception):
@@ -99,7 +101,8 @@ class JobRunner:
         self._news.set()
 
     async def step(self) -> None:
-        """Take what is due as far as there is room. Raises Unavailable, DatabaseError."""
+        """Claim and start the jobs that are due, AT_ONCE at most. Raises Unavailable,
+        DatabaseError."""
         if time.monotonic() - self._pruned_at > PRUNE_SECONDS:
             while await self._store.prune_jobs():
                 pass
@@ -116,7 +119,7 @@ class JobRunner:
         loops.start("jobs", self.step, POLL_SECONDS, news=self._news, to_the_end=True)
 
     async def close(self) -> None:
-        """Interrupt what runs and give it back, so that another process may begin it at once."""
+        """Interrupt the jobs that run and give them back, so that others may begin them at once."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -132,7 +135,7 @@ class JobRunner:
         del self._tasks[task]
         self._news.set()
         if not task.cancelled() and (error := task.exception()):
-            # Not even its end could be recorded: its lease runs out, and it is taken again.
+            # How the job ended could not be recorded. Its lease runs out, then it is done again.
             log.error("job_not_recorded", exc_info=error)
 
     async def _run(self, job: Job) -> None:
@@ -154,7 +157,7 @@ class JobRunner:
         except JobFailed as exc:
             outcome, error = "failed", str(exc)
         except Exception as exc:
-            if isinstance(exc, AppError) and exc.status < 500:  # a refusal: it will be the same
+            if isinstance(exc, AppError) and exc.status < 500:  # refused for good: no retry helps
                 outcome, error = "failed", exc.detail
             else:
                 log.exception("job_failed")

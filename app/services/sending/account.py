@@ -1,5 +1,8 @@
-"""What SES says of the account: rate, daily quota, whether it may send. Asked once a minute, and
-every few seconds while SES is silent: this question is harmless, the probe of a breaker isn't."""
+"""What SES says of the account: rate, daily quota, whether it may send.
+
+SES is asked once a minute, and every few seconds while the breaker is open: this question risks
+nobody's mail, as the breaker's own probe does.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from app.store import Store
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 5.0
+"""Between two questions while SES doesn't answer, or the breaker is open."""
 
 
 class AccountMonitor:
@@ -34,7 +38,8 @@ class AccountMonitor:
         wake: Callable[[], None],
         breaker: Breaker | None = None,
     ) -> None:
-        """breaker: the sender's. Told when SES answers again after it was silent to us, too."""
+        """breaker: the sender's. When GetAccount is answered again that was not before, it lets a
+        probe go at once."""
         self._store = store
         self._breaker = breaker
         self._source = source
@@ -79,8 +84,8 @@ class AccountMonitor:
             self.error, self._silent = exc.detail, not isinstance(exc, SesRefused)
             raise
         if self._silent and self._breaker is not None:
-            # Only this ends an open spell: that SES answers what it always answered proves nothing
-            # about mails.
+            # Only after GetAccount itself had no answer: if it was answered all along while mails
+            # were not, one more answer proves nothing about mails.
             self._breaker.try_now(time.monotonic())
         self.account, self.error, self._silent = account, None, False
         self._checked_at = time.monotonic()

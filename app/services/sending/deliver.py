@@ -30,12 +30,14 @@ from app.services.sending.prepare import Prepared
 
 log = structlog.get_logger(__name__)
 
-ENOUGH = 3
-"""So many recipients, from all over a batch, refused alone and alike: the rest would be, too."""
+SAMPLE_SIZE = 3
+"""When the call of a batch is refused, so many of its recipients, from the start, the middle and
+the end, are asked for alone. If SES refuses all of them alike, the rest isn't asked for."""
 LATER_SECONDS = 5.0
-"""Before a recipient who was refused while nobody passed is tried again: others go first."""
+"""How long a recipient waits who was refused while nobody passed: others are tried first, to see
+whether these pass."""
 THROTTLED_SECONDS = 1.0
-"""Before a recipient that SES throttled among others is tried again."""
+"""How long a recipient waits, at most, whom SES throttled while it took others of the call."""
 SHARED_RENDER_FAULTS = frozenset({"render_error", "too_large"})
 """Codes of failures before any call that everybody may share."""
 
@@ -129,7 +131,8 @@ class Deliver:
         with self._lock:
             verdicts = self._rendering.judge(
                 batch.mailout_id,
-                # Whatever each one's data make of it: nobody's mail can be made.
+                # Compared by code alone: the message names what each one's own data made of the
+                # fault, so it differs although the cause is one.
                 {result.send_log_id: result.code or "" for result in faults},
                 answers,
                 began=began,
@@ -227,7 +230,7 @@ class _Asking:
 
     def _is_hopeless(self) -> bool:
         """Whether the next call would end like the last one, or like all before."""
-        all_alike = len(self._alone) >= ENOUGH and len(set(self._alone)) == 1
+        all_alike = len(self._alone) >= SAMPLE_SIZE and len(set(self._alone)) == 1
         return self._stopped or (all_alike and not self._any_passed())
 
     def _leave(self, group: list[BulkEntry]) -> None:

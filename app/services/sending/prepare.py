@@ -62,7 +62,7 @@ def prepare(
 def check_content(settings: Settings, content: MailoutContent) -> None:
     """Raise TemplateInvalid for what could not be sent, whether or not a sender is set by now.
 
-    CPU work, too.
+    CPU work of some milliseconds: call it in a thread.
     """
     compiled = _compile(settings, content)
     if content.from_email or settings.ses_from_email:

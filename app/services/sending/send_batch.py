@@ -55,10 +55,11 @@ RECORD_CAP_SECONDS = 5.0
 """Between two tries to record."""
 RECORD_SECONDS = 1.0
 """Kept for recording after the last call was given up at a stop."""
-HICCUP_SECONDS = 2.0
-"""How long a batch waits whose content could not be read, because the database was away."""
-REQUEUE_SECONDS = 30.0
-"""How long a batch waits for whose content a fault of ours is in the way."""
+CONTENT_AWAY_SECONDS = 2.0
+"""How long the recipients of a batch wait whose content could not be read, because the database was
+away."""
+OUR_FAULT_SECONDS = 30.0
+"""How long the recipients of a batch wait that a fault of this program kept from being sent."""
 
 Recording = Literal["recorded", "refused", "away"]
 
@@ -105,12 +106,12 @@ class SendBatch:
         except Exception:
             log.exception("batch_not_sent")  # raised before the call only
             delivery = _for_all(
-                batch, "requeue", "internal", "The sender failed before sending.", REQUEUE_SECONDS
+                batch, "requeue", "internal", "The sender failed before sending.", OUR_FAULT_SECONDS
             )
         news: str | None = None
         try:
             news = self._learn(delivery, lane, started)
-        except Exception:  # whatever it is, the results are to be recorded
+        except Exception:  # nothing may keep the results from being recorded
             log.exception("answers_not_learned_from")
         await self._record(batch, delivery.results)
         try:
@@ -139,12 +140,12 @@ class SendBatch:
             if batch.is_test:
                 sample = await self._store.sample_subscriber(batch.mailout_id)
         except (TemplateInvalid, MailoutNotFound) as exc:
-            # It compiled when it was started, so the settings, this program or the tables have
-            # changed since.
+            # The content compiled when the mailout was started, so the settings, this program or
+            # the tables have changed since.
             outcome: Outcome = "failed" if batch.is_test else "requeue"
             return _for_all(batch, outcome, exc.code, exc.detail, halt="content")
         except Unavailable as exc:
-            return _for_all(batch, "requeue", exc.code, exc.detail, HICCUP_SECONDS)
+            return _for_all(batch, "requeue", exc.code, exc.detail, CONTENT_AWAY_SECONDS)
         build = partial(self._builder.build, prepared, batch, sample=sample)
         if batch.delay > 0:
             await asyncio.sleep(batch.delay)
@@ -183,8 +184,8 @@ class SendBatch:
         return self._prepared[key]
 
     def _learn(self, delivery: Delivery, lane: Lane, began: float) -> str | None:
-        """Tell breaker and lanes how the call ended; what to say of it on running mailouts: a
-        reason, nothing any more (""), or no news (None)."""
+        """Tell breaker and lanes how the call ended. Gives what every running mailout shall show:
+        why it waits for SES, "" when it no longer does, None to leave it as it is."""
         now = time.monotonic()
         news: str | None = None
         if "unreachable" in delivery.halts:
@@ -209,8 +210,8 @@ class SendBatch:
     async def _record(self, batch: Batch, results: tuple[Result, ...]) -> None:
         """Write the results down, however long the database is away: they exist nowhere else.
 
-        What it refuses again and again for the record's own sake ends as `unknown`. Until that is
-        written the results stay the first choice.
+        When the database has refused what they hold RECORD_TRIES times, `unknown` is written in
+        their place; if that fails too, the results themselves are tried again first.
         """
         failures = refusals = 0
         while True:
@@ -246,7 +247,8 @@ class SendBatch:
             self._note_trouble(
                 batch, "The database refuses to take SES's answers down", is_fault=True
             )
-            # Not for the record's sake (a changed key, a missing right): no other would pass.
+            # "away": it refuses us and not what we write (a changed key, a missing right), so
+            # that `unknown` would be refused as well.
             return (
                 "away"
                 if isinstance(exc, DatabaseError) and not exc.concerns_arguments
@@ -255,7 +257,7 @@ class SendBatch:
         try:
             if not batch.is_test:
                 self._metrics.results_recorded(results)
-        except Exception:  # recorded they are
+        except Exception:  # the results are recorded all the same
             log.exception("results_not_counted")
         if status in {"sent", "failed"}:
             log.info("mailout_finished", status=status)

@@ -17,15 +17,17 @@ from app.telemetry.metrics import Metrics
 
 LOOK_SECONDS = 1.0
 FIRST_LOOK_SECONDS = 0.1
-"""Until the sender's first heartbeat, without which there is nobody to report about."""
+"""Between two reports until the first is taken: the sender's first heartbeat makes the row that it
+is written into."""
 REPEAT_SECONDS = 20.0
-"""Without news: its row may have been made anew."""
+"""An unchanged report is written again after this time, because the row may have been made anew."""
 LASTING_SECONDS = 30.0
-"""Trouble that lasts this long stops sending; a lock or a restarted database is over sooner."""
+"""Trouble that lasts this long is reported as stopping sending; a lock, or a database that is
+restarted, is over sooner."""
 
 
-def told(troubles: Iterable[Trouble]) -> dict[str, str]:
-    """What each of these loops waits for or fails of."""
+def details_by_loop(troubles: Iterable[Trouble]) -> dict[str, str]:
+    """Of each loop in trouble: what it waits for, or how it fails."""
     return {trouble.loop: trouble.detail for trouble in troubles}
 
 
@@ -67,7 +69,7 @@ class SenderReport:
         state = {
             "trouble": self._sender.trouble,
             "stops_sending": self._stops_sending(now),
-            "loops": told(self._sender.troubles + self._loops.troubles),
+            "loops": details_by_loop(self._sender.troubles + self._loops.troubles),
             "breaker": breaker,
             "account_error": self._account.error,
         }

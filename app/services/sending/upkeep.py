@@ -1,7 +1,8 @@
-"""What a sender does beside sending: queue audiences and resends, finish cancels, keep house.
+"""Slow work that a sender does beside sending: queue audiences and resends, finish cancels, delete
+what is no longer needed.
 
-All of it goes slice by slice, and what is under way takes turns: a list of ten million doesn't keep
-the next mailout's first mail, a cancel or a lost claim waiting until it is through.
+It is done in slices, and the mailouts take turns: while an audience of ten million is queued, the
+next mailout's first mail, a cancel or a lost claim doesn't wait until that is through.
 """
 
 from __future__ import annotations
@@ -22,28 +23,28 @@ SLICE = 20_000
 """Subscribers queued, or recipients cancelled, per call: well under the 8 s that Supabase's API
 allows a statement."""
 HOUSE_SECONDS = 60.0
-"""Between two looks at what may be tidied up (housekeeping.sql)."""
+"""Between two looks at what may be deleted (housekeeping.sql)."""
 
 
 class Upkeep:
     def __init__(self, store: Store, queued: Callable[[], None]) -> None:
-        """queued: told when somebody new may be sent to."""
+        """queued: called when recipients were queued, who may now be sent to."""
         self._store = store
         self._queued = queued
         self._looked_at: dict[UUID, int] = {}  # subscribers, of the mailouts that are being queued
         self._house_at = 0.0
 
     async def take_turns(self) -> bool:
-        """A slice of everything that is under way; gives whether there is more to do at once.
+        """Do a slice for every mailout that needs one; gives whether there is more to do at once.
 
-        One mailout's trouble is logged and isn't the next one's. Raises Unavailable, which is
-        everybody's.
+        An error with one mailout is logged, and the others still get their slice. Raises
+        Unavailable, which would hit all of them.
         """
         work = await self._store.sender_work()
         more = False
         for mailout_id in work.cancelling:
             more |= await self._try(self._cancel, mailout_id)
-        # Those whose turn it is for the first time go first: their slice is small.
+        # Mailouts that had no slice yet come first: theirs is small, and their first mail waits.
         for mailout_id in sorted(work.queueing, key=self._looked_at.__contains__):
             more |= await self._try(self._queue, mailout_id)
         await self._store.apply_parked_events()

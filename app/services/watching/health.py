@@ -1,6 +1,6 @@
 """Is everything there that the service needs? Each check is bounded in time and kept for 2 s.
 
-What sends may be another process: of it this one knows what the sender told the database
+Another process may do the sending. This one knows of it what its sender wrote into the database
 (sender_report.py), and from the supervisor whether it runs at all.
 """
 
@@ -17,7 +17,7 @@ from app.domain.sending.batches import Account
 from app.errors import AppError, ConfigurationError, Unavailable
 from app.running.loops import Loops
 from app.services.sending.pausing import REFRESH_SECONDS
-from app.services.sending.sender_report import told
+from app.services.sending.sender_report import details_by_loop
 from app.services.watching.watchdog import Watchdog
 from app.settings import Settings
 from app.store import Store
@@ -152,10 +152,10 @@ class Health:
         return ses_check(found), sender_check(found["executor"])
 
     def _check_loops(self, found: dict[str, Any] | None) -> dict[str, Any]:
-        """Of this process and of the one that sends: those that don't do their work now. When
-        nothing can be sent for it, `sender` says so, too."""
+        """Which loops, of this process and of the one that sends, don't do their work now. When
+        that stops sending, the check `sender` says so, too."""
         executor = (found or {}).get("executor")
-        ill = told(self._loops.troubles)
+        ill = details_by_loop(self._loops.troubles)
         if executor is not None and executor["alive"]:
             ill |= executor["state"].get("loops", {})
         if not ill:
@@ -165,9 +165,9 @@ class Health:
 
 
 def sender_check(executor: dict[str, Any] | None) -> dict[str, Any]:
-    """Whether the sender gets its work done. It may fail where the database answers others: its
-    disk is full, or a statement waits for a lock. warn: that may be over in a moment. executor: of
-    `executor_state`."""
+    """Whether the sender gets its work done. It may fail although the database answers this check:
+    when the disk is full, or a lock is held. warn: that may be over in a moment. executor: as
+    `executor_state` gives it."""
     if executor is None:
         return {"status": "fail", "detail": "it has not reported yet"}
     if not executor["alive"]:

@@ -62,10 +62,12 @@ class RecordEvents:
                 group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
                 try:
                     await self._commit(group)
-                except Exception:  # behind the answers, in counting
+                except Exception:
+                    # The group's callers have their answers: only metrics or a pause failed, and
+                    # the events that came since must still be written.
                     log.exception("events_not_counted")
         finally:
-            # When it is cancelled, nobody may wait for an answer that never comes.
+            # When this task is cancelled, every caller gets an answer: none waits for ever.
             self._writer = None
             behind, self._waiting = self._waiting, []
             self._settle([*group, *behind], Unavailable("The event isn't stored; send it again."))
@@ -77,7 +79,8 @@ class RecordEvents:
                 rows, self._guards.limits if self._guards else None
             )
         except Unavailable as exc:
-            # Those behind would only wait as long again: SNS brings them back, too.
+            # Those that came since are turned away, too: each would wait as long for the database
+            # to time out, and SNS sends them again.
             behind, self._waiting = self._waiting, []
             self._settle([*group, *behind], exc)
         except Exception as exc:
@@ -105,7 +108,8 @@ class RecordEvents:
             await self._enforce(stored["tripped"])
 
     async def _enforce(self, tripped: list[str]) -> None:
-        """Pause these; nothing of them is claimed any more, so a failure only delays the word."""
+        """Pause these mailouts. A failure is harmless: the database lets nobody claim of them any
+        more, and the sender that tries pauses them (Dispatcher)."""
         for mailout_id in tripped:
             assert self._guards is not None  # without limits nothing trips
             try:
@@ -125,6 +129,6 @@ class RecordEvents:
 
 
 def _may_do_without_payload(row: dict[str, Any], error: Exception) -> bool:
-    """Whether the event may be stored without what is odd about it."""
+    """Whether the database refused what the event holds, and it still has a payload to drop."""
     its_own_fault = not isinstance(error, DatabaseError) or error.concerns_arguments
     return its_own_fault and bool(row.get("payload")) and "dropped" not in row["payload"]

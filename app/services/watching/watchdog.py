@@ -1,4 +1,5 @@
-"""What goes wrong silently: no events, refused or unmatched ones, another suppression list at SES.
+"""What goes wrong without any error: no events come, or they are refused or match no mail; SES's
+suppression list and the subscribers differ.
 
 `watchdog_findings` is the one place that says so; health, metrics, dashboard and the log show it.
 """
@@ -44,7 +45,7 @@ class Watchdog:
         self._said: dict[WatchCode, float] = {}
 
     def refused(self, error: AppError) -> None:
-        """A message to /ses-events was refused for its signature or its topic."""
+        """Count a message to /ses-events that was refused for its signature or its topic."""
         self._refused[error.code] += 1
 
     async def findings(self) -> list[WatchFinding]:
@@ -100,7 +101,8 @@ class SuppressionWatch:
     async def compare(self) -> None:
         """Page through the whole list and record the counts. Raises Unavailable.
 
-        Who came onto it just now may still be `active` here: the event has some minutes to come.
+        An address that came onto it within PATIENCE_SECONDS is not counted as `active` here: the
+        event that says so may still be on its way.
         """
         late = datetime.now(UTC) - timedelta(seconds=PATIENCE_SECONDS)
         totals: Counter[str] = Counter()

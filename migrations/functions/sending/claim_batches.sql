@@ -12,7 +12,8 @@
 -- p_attempts: the caller's, so that it can give a claim back whose answer it never got
 -- (release_batches.sql). p_after: only rows beyond this id are looked at. In a long mailout the index
 -- of queued rows begins with thousands of entries of rows that are queued no more, until it is
--- vacuumed: who knows how far it has come, skips them, and looks at all of them now and then.
+-- vacuumed: a sender that gives the last id it claimed passes over them. From time to time it begins
+-- with 0 again, to find the rows that are to be tried once more.
 -- enable_seqscan is off here and in record_results and is_open: their plans are made while the
 -- tables are small, kept by the connection, and would read ever longer tables from end to end. For the
 -- same reason large tables are asked for an array of ids, and what is found so is joined by its hash

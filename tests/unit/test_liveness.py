@@ -6,15 +6,15 @@ import asyncio
 
 import pytest
 
-from app.adapters.database import silence
-from app.adapters.database.silence import Silence
+from app.adapters.database import liveness
+from app.adapters.database.liveness import LivenessProbe
 from app.errors import DatabaseUnavailable
 
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(silence, "QUIET_SECONDS", 0.0)
-    monkeypatch.setattr(silence, "ASK_SECONDS", 0.05)
+    monkeypatch.setattr(liveness, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(liveness, "ASK_SECONDS", 0.05)
 
 
 async def test_what_ends_during_an_unanswered_question_counts() -> None:
@@ -29,7 +29,7 @@ async def test_what_ends_during_an_unanswered_question_counts() -> None:
         await done.wait()
         return "committed"
 
-    waiting = asyncio.create_task(Silence(ask).unless(asyncio.create_task(work())))
+    waiting = asyncio.create_task(LivenessProbe(ask).wait_for(asyncio.create_task(work())))
     await asked.wait()
     done.set()
     assert await waiting == "committed"
@@ -38,6 +38,6 @@ async def test_what_ends_during_an_unanswered_question_counts() -> None:
 async def test_who_answers_nobody_is_given_up() -> None:
     work: asyncio.Task[bool] = asyncio.create_task(asyncio.Event().wait())
     with pytest.raises(DatabaseUnavailable):
-        await Silence(asyncio.Event().wait).unless(work)
+        await LivenessProbe(asyncio.Event().wait).wait_for(work)
     assert not work.done()
     work.cancel()
