@@ -42,15 +42,19 @@ class Edit:
     old: str
     new: str
 
-    def apply(self, tree: Path) -> None:
-        """Raises SystemExit when the text isn't there (any more): then the control is stale."""
+    def places(self, tree: Path) -> int:
+        """How often the text to be replaced occurs: once, or the control is stale."""
         path = tree / self.file
-        text = path.read_text("utf-8")
-        if text.count(self.old) != 1:
+        return path.read_text("utf-8").count(self.old) if path.exists() else 0
+
+    def apply(self, tree: Path) -> None:
+        """Raises SystemExit when the control is stale."""
+        path = tree / self.file
+        if self.places(tree) != 1:
             raise SystemExit(
-                f"{self.file}: found {text.count(self.old)} times instead of once:\n{self.old}"
+                f"{self.file}: found {self.places(tree)} times instead of once:\n{self.old}"
             )
-        path.write_text(text.replace(self.old, self.new), "utf-8")
+        path.write_text(path.read_text("utf-8").replace(self.old, self.new), "utf-8")
 
 
 @dataclass(frozen=True)
@@ -131,8 +135,8 @@ CONTROLS = (
         (
             Edit(
                 "migrations/functions/sending/record_results.sql",
-                "where l.id = r.id and l.attempt_id = p_attempt",
-                "where l.id = r.id",
+                "l.id = r.id and l.attempt_id = p_attempt",
+                "l.id = r.id",
             ),
         ),
     ),
@@ -149,8 +153,8 @@ CONTROLS = (
             ),
             Edit(
                 "migrations/functions/subscribers/subscriber_triggers.sql",
-                "where subscriber_id = new.id and status = 'queued' and not is_test",
-                "where false",
+                "where id = v_log and status = 'queued';",
+                "where false;",
             ),
         ),
     ),
@@ -161,8 +165,8 @@ CONTROLS = (
         (
             Edit(
                 "migrations/functions/events/apply_ses_events.sql",
-                "values (v_event ->> 'sns_message_id', v_event ->> 'type'",
-                "values ((v_event ->> 'sns_message_id') || gen_random_uuid(), v_event ->> 'type'",
+                "e ->> 'sns_message_id' as sns_id,",
+                "(e ->> 'sns_message_id') || gen_random_uuid() as sns_id,",
             ),
         ),
     ),
@@ -173,8 +177,8 @@ CONTROLS = (
         (
             Edit(
                 "app/adapters/aws/ses.py",
-                "            return [_UNREADABLE] * len(entries)\n",
-                '            return [Answer("requeue", "no_results")] * len(entries)\n',
+                "        return [_UNREADABLE] * entries\n",
+                '        return [Answer("requeue", "no_results")] * entries\n',
             ),
         ),
     ),
@@ -185,8 +189,8 @@ CONTROLS = (
         (
             Edit(
                 "app/domain/ses/answers.py",
-                '    if http_status >= 500:\n        return Answer("unknown", ',
-                '    if http_status >= 500:\n        return Answer("requeue", ',
+                '    if not 300 <= http_status < 500:\n        return Answer("unknown", ',
+                '    if not 300 <= http_status < 500:\n        return Answer("requeue", ',
             ),
         ),
     ),
@@ -194,7 +198,7 @@ CONTROLS = (
         "a lease has no fence",
         FENCE,
         "it sent with a lease that it had lost",
-        (Edit("app/adapters/aws/ses.py", "if age > self._max_age:", "if age > 1e9:"),),
+        (Edit("app/domain/sending/fence.py", "if age > self._max_age:", "if age > 1e9:"),),
     ),
     Control(
         "events are applied in the order in which they come",
@@ -203,8 +207,8 @@ CONTROLS = (
         (
             Edit(
                 "migrations/functions/events/apply_ses_events.sql",
-                "send_log_rank(v_status, v_bounce) > send_log_rank(status, bounce_type)",
-                "send_log_rank(v_status, v_bounce) > 0",
+                "send_log_rank(m.status, m.bounce) > send_log_rank(b.status, b.bounce_type)",
+                "send_log_rank(m.status, m.bounce) > 0",
             ),
         ),
     ),
