@@ -263,7 +263,7 @@ class SesSender:
 
 
 _KEPT_BYTES = 20_000
-"""Of an answer that boto3 can't read: where its words are."""
+"""How much is kept of an answer that boto3 can't read: what it says stands near its start."""
 _MESSAGE_ID_MAX_CHARS = 255
 
 _UNREADABLE = Answer(

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 FETCH_TIMEOUT_SECONDS = 5.0  # SNS itself waits 15 s for our answer
 CERTIFICATE_MAX_BYTES = 64 * 1024  # real ones have about 2 KB
 CACHED_CERTIFICATES = 16  # SNS uses one or two per region
-FETCHES_PER_MINUTE = 10  # of unknown addresses: a flood of invented ones must not become ours
+FETCHES_PER_MINUTE = 10  # so a flood of messages with invented addresses makes us flood nobody
 
 # The hash of each SignatureVersion; SNS knows no other.
 _HASHES: dict[str, hashes.HashAlgorithm] = {
@@ -169,7 +169,7 @@ class _Certificates:
             raise CertificateUnavailable("The signing certificate can't be fetched now.") from exc
         try:
             certificate = x509.load_pem_x509_certificate(pem)
-            certificate.public_key()  # read only when asked for: an odd one shows itself here
+            certificate.public_key()  # parsed only by this call, which fails for an unusable key
         except (ValueError, UnsupportedAlgorithm) as exc:
             raise CertificateUnavailable("The certificate's address holds none.") from exc
         return certificate

@@ -58,7 +58,7 @@ set local check_function_bodies = off;
 select pg_advisory_xact_lock({_LOCK_KEY});
 set local lock_timeout = '{_LOCK_WAIT}';"""
 
-# Drops what a parameter that was added has left: see signatures.py.
+# Drops the older form of each function that has got other parameters since: see signatures.py.
 _DROP_OVERLOADS = """\
 do $overloads$ declare v_function text; begin
     for v_function in select jsonb_array_elements_text(schema_overloads('{signatures}')) loop

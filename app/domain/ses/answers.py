@@ -51,7 +51,7 @@ class Answer:
 NOT_SES = "not_ses"
 """Code of a refusal in a form that SES never uses, such as a proxy's page."""
 NOT_ASKED = "not_asked"
-"""Code of those whom no call carried, because it would have been refused like the others."""
+"""Code of recipients for whom SES was not asked: it would have refused them like the others."""
 _NOT_FROM_SES = frozenset({"lease_lost", "not_prepared", NOT_SES, NOT_ASKED})
 
 
@@ -75,8 +75,9 @@ _ENTRY: dict[str, tuple[Outcome, Halt | None]] = {
     "CONFIGURATION_SET_SENDING_PAUSED": ("requeue", "account"),
 }
 
-# Names that we don't know, of statuses and of errors, but which say what they are about. What may
-# be one recipient's own (NotVerified, Invalid…) isn't here: its shape tells (blame.py).
+# For statuses and error codes that no list here has, but whose name says what they are about. A
+# name that may concern one recipient alone (NotVerified, Invalid…) isn't among them: whether others
+# are refused alike decides about those (blame.py).
 _BY_NAME: tuple[tuple[re.Pattern[str], Halt], ...] = (
     (re.compile("THROTTL|TOO_MANY_REQUESTS|RATE_EXCEEDED"), "throttled"),
     (re.compile("QUOTA"), "quota"),
@@ -143,7 +144,7 @@ _CONFIGURATION = {
     "OptInRequired",
 }
 
-# Of a code, as every AWS API writes them: a word, no number and no sentence.
+# The form of an error code of every AWS API: a word, no number and no sentence.
 _AWS_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.]{2,99}")
 _TOO_LARGE = 413
 
@@ -210,9 +211,9 @@ def unless_sender_unverified(answer: Answer, sender: str) -> Answer:
 
 
 def shared_refusal(code: str | None, message: str | None, outcome: Outcome) -> Halt:
-    """Why to pause when every recipient is refused alike, by the words of the refusal. What an
-    account or an identity is to blame for goes on by itself once that is settled; for the rest a
-    person has to look.
+    """Why to pause when every recipient is refused alike, by the words of the refusal. A mailout
+    that waits for the account or for an identity goes on by itself once that is in order; for any
+    other reason a person has to look.
 
     outcome: what the refusal would be for one recipient alone.
     """

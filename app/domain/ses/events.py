@@ -59,8 +59,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 MESSAGE_ID_MAX_CHARS = 255  # several times what SES writes; an index holds no text of any length
 
 # Feedback types (RFC 5965, 6430, 6591) that aren't the reader's own word against the mail: reports
-# of filters and servers, and the reverse of a complaint. Left are `abuse`, and the complaints of
-# those providers that name no type.
+# of filters and servers, and the reverse of a complaint. What remains is `abuse`, and complaints
+# without a type, as some providers send them.
 _NO_WORD_OF_THE_READER = frozenset({"auth-failure", "fraud", "not-spam", "other", "virus"})
 
 Suppression = Literal["bounced", "complained", "unsubscribed"]
@@ -187,8 +187,8 @@ def to_row(event: SesEvent, sns_message_id: str) -> dict[str, Any]:
 
 
 def without_payload(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What of an event (`to_row`) decides about recipient and subscriber, and nothing else: for one
-    that can't be stored as it is."""
+    """Only those members of an event (`to_row`) that change its recipient and subscriber. They are
+    stored when the whole event can't be."""
     decides = ("sns_message_id", "type", "message_id", "occurred_at", "mailout_id", "send_log_id",
                "attempt", "notice", "suppresses")  # fmt: skip
     return {name: row.get(name) for name in decides} | {
@@ -202,7 +202,7 @@ def without_payload(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _message_id(mail: Mapping[str, Any]) -> str | None:
-    """None for what can't be one of SES's: then the tags tell the row."""
+    """None for an id that can't be SES's; the row is then found by the tags."""
     value = _text(mail, "messageId")
     return value if value is not None and len(value) <= MESSAGE_ID_MAX_CHARS else None
 
@@ -223,9 +223,9 @@ def _load(message: str) -> dict[str, Any]:
 
 
 def _read(message: str) -> Any:
-    """JSON as orjson reads it, and with what JSON can spell and UTF-8 or a number can't: half a
-    surrogate pair (of a subject that was cut within an emoji), more digits than a double has. The
-    event counts all the same."""
+    """Read JSON with orjson. When it refuses, replace what JSON can spell but nobody can store:
+    half a surrogate pair (of a subject that was cut within an emoji), a number with more digits
+    than a double has. The event counts all the same."""
     try:
         return orjson.loads(message)
     except orjson.JSONDecodeError:
@@ -235,7 +235,7 @@ def _read(message: str) -> Any:
 
 
 def _number(digits: str) -> int | float | str:
-    """The text itself where no number that can be stored is meant by it."""
+    """The number, as a float when it is long; its digits as text when no float holds it."""
     if digits.lstrip("-").isdigit() and len(digits) < len(str(_BIGINT_MAX)):
         return int(digits)
     number = float(digits)

@@ -39,8 +39,9 @@ _DNS_SUFFIX = {
     "aws-us-gov": "amazonaws.com",
     "aws-cn": "amazonaws.com.cn",
 }
-# What parsing costs is paid before any signature is seen: 16 KB of the worst JSON take 1 ms, and
-# 300 KB of it 25 ms. An envelope is a dozen texts and perhaps attributes (SES sets none).
+# A body is parsed before its signature can be checked, so a stranger's body must not cost much:
+# 16 KB of the worst JSON take 1 ms, and 300 KB of it 25 ms. An envelope of SNS is a dozen texts, and
+# perhaps attributes (SES sets none).
 SMALL_BYTES = 16_384
 MAX_MEMBERS = 32
 MAX_ATTRIBUTES_CHARS = 4_096
@@ -180,7 +181,7 @@ def topic_region(topic_arn: str) -> str:
     return _partition_and_region(topic_arn)[1]
 
 
-@lru_cache(maxsize=64)  # what is refused isn't kept
+@lru_cache(maxsize=64)  # an address that is refused raises, and so takes no place
 def check_certificate_url(url: str, topic_arn: str, sandbox_endpoint: str | None) -> None:
     """Raise ForbiddenSource unless `url` is where SNS keeps certificates of the topic's region.
 
@@ -211,7 +212,8 @@ def _partition_and_region(topic_arn: str) -> tuple[str, str]:
 def _load(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode("utf-8")
-        # Small ones cost little, whatever they hold; of a large one each part is looked at first.
+        # A small body is cheap to parse, whatever it holds. A large one is read member by member,
+        # so that it is refused as soon as one is not as SNS writes it.
         envelope = _STRICT.decode(text) if len(body) <= SMALL_BYTES else _members(text)
     # ValueError: not UTF-8, not JSON, a doubled key. RecursionError: nested thousands deep.
     except (ValueError, RecursionError) as exc:
@@ -239,7 +241,7 @@ def _members(text: str) -> dict[str, Any]:
 
 
 def _after(pattern: re.Pattern[str], text: str, at: int) -> int:
-    """Where `pattern` ends that has to stand at `at`."""
+    """Where the match of `pattern` at `at` ends. Raises ValueError when there is none."""
     match = pattern.match(text, at)
     if match is None:
         raise ValueError("not what JSON has there")

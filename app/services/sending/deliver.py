@@ -263,8 +263,8 @@ def _built(build: Callable[[Recipient], Mail | Result], recipient: Recipient) ->
 
 
 def _is_refusal(result: Result, answers: dict[int, Answer]) -> bool:
-    """Whether SES refused this one and the question is for whose sake: for good, at the last
-    attempt, or by a status that nobody knows."""
+    """Whether SES refused this recipient in a way of which it matters whose fault it is: for good,
+    at the last attempt, or with a status that this program doesn't know."""
     unknown_status = result.outcome == "unknown" and answers[result.send_log_id].halt is None
     return result.outcome == "failed" or unknown_status
 

@@ -49,12 +49,13 @@ SINGLE_BATCH = 8
 """Recipients claimed at once for SendEmail: as many as then are in flight, not more."""
 SINGLE_BATCHES = SINGLE_CALLS // SINGLE_BATCH
 KEPT_CONTENTS = 8
+"""Compiled contents that stay in memory, of the mailouts that were prepared last."""
 RECORD_TRIES = 5
 """How often the database may refuse a record. An outage is no refusal, however long it lasts."""
 RECORD_CAP_SECONDS = 5.0
-"""Between two tries to record."""
+"""Between two tries to record, at most."""
 RECORD_SECONDS = 1.0
-"""Kept for recording after the last call was given up at a stop."""
+"""At a stop, how long recording may take after the deadline at which the last call is given up."""
 CONTENT_AWAY_SECONDS = 2.0
 """How long the recipients of a batch wait whose content could not be read, because the database was
 away."""

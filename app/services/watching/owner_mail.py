@@ -1,7 +1,8 @@
 """The mail to OWNER_EMAIL when a mailout is sent, paused or failed.
 
-The notices are rows that the transitions themselves leave (owner_notices.sql), so none is missed
-and none is told twice, whichever process notices. A mail that fails is only logged.
+The database writes a notice in the transaction that changes the mailout's status
+(owner_notices.sql), so none is missed; a process claims it before it sends, so none is sent twice.
+A mail that fails is only logged.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from app.store import Store
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 60.0
-"""After a refusal that passes, such as a used-up quota. Given up after a day (SQL)."""
+"""How long a notice waits after a refusal that will pass, such as a used-up quota. The database
+gives it up after a day."""
 SENDER_NAME = "AmazonSender"
 
 
