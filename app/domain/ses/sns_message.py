@@ -40,7 +40,7 @@ _DNS_SUFFIX = {
     "aws-cn": "amazonaws.com.cn",
 }
 # A body is parsed before its signature can be checked, so a stranger's body must not cost much:
-# 16 KB of the worst JSON take 1 ms, and 300 KB of it 25 ms. An envelope of SNS is a dozen texts, and
+# 16 KB of the worst JSON take 1 ms, and 300 KB of it 25 ms. An envelope is a dozen texts, and
 # perhaps attributes (SES sets none).
 SMALL_BYTES = 16_384
 MAX_MEMBERS = 32
