@@ -47,8 +47,8 @@ lint: install-dev ## ruff, mypy, and the checks of Docker and YAML files
 bench: install-dev ## side-by-side measurements (quiet machine, about 20 minutes) into bench/results.md
 	$(BIN)/python -m bench.run
 
-soak: install-dev ## long fault-injection runs (SOAK_KILLS, SOAK_RECIPIENTS, SOAK_SEED, SOAK_OUTAGE)
-	$(BIN)/pytest tests/soak tests/integration/test_state_machines.py -m soak -s -p no:cacheprovider
+soak: install-dev ## long fault-injection runs (SHORT=1: short ones; SOAK_KILLS, SOAK_RECIPIENTS, SOAK_SEED, SOAK_OUTAGE)
+	$(BIN)/pytest tests/soak tests/integration/test_state_machines.py $(if $(SHORT),,-m soak) -s -p no:cacheprovider
 
 image-check: install-dev ## build the container image and run it (root on Debian; else it says why not)
 	@docker/image-check.sh

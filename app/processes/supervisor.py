@@ -124,8 +124,10 @@ class Supervisor:
         if self._chore is None or not (last or time.monotonic() >= self._chore_at):
             return
         self._chore_at = time.monotonic() + self._chore.seconds
-        with suppress(OSError):  # whoever reads what it writes may be gone
+        try:
             self._chore.do()
+        except Exception:  # nothing of it may end those who work
+            log.exception("chore_failed")
 
     # Starting
 

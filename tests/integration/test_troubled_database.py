@@ -304,6 +304,12 @@ async def test_one_mailouts_trouble_is_not_the_next_ones(
     async with in_process(settings_for(dsn, sandbox.url)) as service:
         await service.send(mailout)
         assert counts(await over(service, mailout)) == {"sent": READERS}
+
+        async def told() -> str:
+            checks = (await service.http.get("/health")).json()["checks"]
+            return str(checks["loops"].get("detail"))
+
+        await eventually(told, until=lambda detail: f"mailout {bad}" in detail)
     assert refusals
 
 

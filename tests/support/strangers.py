@@ -36,6 +36,10 @@ class Reply:
         return cls.json({"message": message}, status, **{"x-amzn-errortype": code})
 
 
+class _ManyAtOnce(ThreadingHTTPServer):
+    request_queue_size = 256  # SendEmail comes 32 times at once
+
+
 class _Server:
     """Answers each request with what `answer` gives for its path and body."""
 
@@ -59,7 +63,7 @@ class _Server:
             def log_message(self, *_arguments: Any) -> None:
                 """Quiet."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _ManyAtOnce(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_port}"

@@ -13,6 +13,7 @@ from app.domain.sending.batches import Batch, Idle
 from app.domain.sending.fence import Fence
 from app.domain.sending.lanes import Lane
 from app.errors import DatabaseError, Unavailable
+from app.running.loops import FAULT, Trouble
 from app.running.stopping import Stopping
 from app.services.sending.housekeeping import Housekeeping
 from app.services.sending.pausing import Guards, Pausing
@@ -75,12 +76,20 @@ class Dispatcher:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._reached: dict[UUID, int] = {}
         """Of each mailout, the last row claimed in this round: the next claim looks behind it."""
+        self._failing: dict[UUID, Trouble] = {}  # mailouts whose last turn failed
+
+    @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """Of single mailouts: the others go on."""
+        return tuple(self._failing.values())
 
     async def send_what_is_due(self) -> None:
         """Send until there is nothing to do now; mailouts take turns, claim by claim. Raises
         Unavailable."""
         work = await self._store.sender_work()
         turns = [(i, True) for i in work.testing] + [(i, False) for i in work.sending]
+        for over in self._failing.keys() - {mailout_id for mailout_id, _ in turns}:
+            del self._failing[over]
         looked = time.monotonic()
         self._reached.clear()  # now those that are to be tried again have their turn
         while turns and not self._stopping.asked:
@@ -104,12 +113,16 @@ class Dispatcher:
     async def _try_turn(self, mailout_id: UUID, test: bool) -> bool:
         """A turn, without letting one mailout's trouble become the others'."""
         try:
-            return await self._take_turn(mailout_id, test)
+            more = await self._take_turn(mailout_id, test)
         except Unavailable:
             raise
         except Exception:
             log.exception("sender_step_failed", step="turn", mailout_id=str(mailout_id))
+            name = f"mailout {mailout_id}"
+            self._failing[mailout_id] = Trouble(name, FAULT, is_fault=True, is_vital=False)
             return False
+        self._failing.pop(mailout_id, None)
+        return more
 
     async def _take_turn(self, mailout_id: UUID, test: bool) -> bool:
         """Claim and launch a mailout's next batches; False when it has nothing to do now."""

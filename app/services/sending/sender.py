@@ -71,7 +71,7 @@ class Sender:
     @property
     def troubles(self) -> tuple[Trouble, ...]:
         """What of the sender's work waits or fails now."""
-        return (*self._loops.troubles, *self._send.troubles)
+        return (*self._loops.troubles, *self._send.troubles, *self._dispatcher.troubles)
 
     @property
     def trouble(self) -> str | None:
