@@ -27,7 +27,13 @@ prepare() { # a command, …: part of the preparation, whose failure isn't the i
     [ "$left" -gt 0 ] && [ "$code" != 124 ] || skip "its preparation takes longer than $limit s"
     return "$code"
 }
-offline='name resolution|Failed to fetch|NewConnectionError|ConnectTimeout|Read timed out|ProxyError'
+judge() { # what couldn't be done: for want of a network, or by a fault of ours
+    local offline='Could not (resolve|connect)|name resolution|Failed to fetch|NewConnectionError'
+    offline="$offline|ConnectTimeout|Read timed out|ProxyError"
+    ! grep -qE "$offline" "$work/log" || skip "$(grep -E "$offline" "$work/log" | tail -1)"
+    tail -30 "$work/log" >&2
+    fail "$1"
+}
 cleanup() {
     local code=$?
     podman rm -fa -t 1 >/dev/null 2>&1 || true
@@ -77,16 +83,17 @@ C
 
 if [ ! -s "$base" ]; then
     # The same parts as in python:3.13-slim: Debian 13 with Python 3.13 and pip.
+    pip_from_its_wheel='cd "$1" && pip=$(echo usr/share/python-wheels/pip-*.whl) &&
+        chroot . python3 "/$pip/pip" install -q --no-cache-dir --no-index \
+            --find-links /usr/share/python-wheels --root-user-action ignore pip'
     prepare env -u PIP_FIND_LINKS mmdebstrap --quiet --format=tar --mode=root --variant=minbase \
         --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Check-Date "false"' \
         --include=ca-certificates,python3,python3-venv,python-is-python3,netbase,tzdata \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' \
         --customize-hook='rm -f "$1"/usr/lib/python3.*/EXTERNALLY-MANAGED' \
-        --customize-hook='chroot "$1" sh -c "python3 \$(ls /usr/share/python-wheels/pip-*.whl)/pip
-            install -q --no-cache-dir --no-index --find-links /usr/share/python-wheels
-            --root-user-action ignore pip"' \
-        trixie "$base.new" || skip "no base can be made: $(tail -1 "$work/log")"
+        --customize-hook="$pip_from_its_wheel" \
+        trixie "$base.new" || judge "no base can be made"
     mv "$base.new" "$base"
 fi
 container=$(buildah from scratch)
@@ -117,11 +124,7 @@ step "no secret in what the build sees: $(find "$context" -type f | wc -l) files
 
 prepare buildah bud --format docker --isolation chroot --network host \
     --volume /etc/ssl/certs:/etc/ssl/certs:ro --build-arg PYTHON_IMAGE=localhost/python-base \
-    -t "$image" "$source" || {
-    ! grep -qE "$offline" "$work/log" || skip "$(grep -E "$offline" "$work/log" | tail -1)"
-    tail -30 "$work/log" >&2
-    fail "the image can't be built"
-}
+    -t "$image" "$source" || judge "the image can't be built"
 step "built: $(podman images --format '{{.Size}}' "$image")"
 
 flags=(--ulimit host --network host --read-only --tmpfs /tmp --cap-drop ALL
