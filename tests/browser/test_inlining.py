@@ -53,12 +53,23 @@ SHOW = """mails => Promise.all(mails.map(mail => new Promise(done => {
     document.body.append(frame);
 })))"""
 WIDEN = "width => document.querySelectorAll('iframe').forEach(each => each.width = width)"
-READ = """properties => [...document.querySelectorAll("iframe")].map(frame =>
-    [...frame.contentDocument.querySelectorAll("*")].map(element => {
-        const style = frame.contentWindow.getComputedStyle(element);
-        return Object.fromEntries([["element", element.outerHTML.slice(0, 200)],
-            ...properties.map(each => [each, style.getPropertyValue(each)])]);
-    }))"""
+# Of each two mails: the first element that looks different, and how.
+COMPARE = """properties => {
+    const mails = [...document.querySelectorAll("iframe")].map(frame =>
+        [...frame.contentDocument.querySelectorAll("*")].map(element =>
+            [element, frame.contentWindow.getComputedStyle(element)]));
+    const found = [];
+    for (let i = 0; i < mails.length; i += 2) {
+        found.push(mails[i].length == mails[i + 1].length ? null : "other elements");
+        mails[i].forEach(([element, style], place) => {
+            const other = mails[i + 1][place]?.[1];
+            const changed = other && properties.filter(each => style[each] != other[each]);
+            if (changed?.length) found[i / 2] ??= element.outerHTML.slice(0, 200) + changed.map(
+                each => `\n${each}: ${style[each]} -> ${other[each]}`).join("");
+        });
+    }
+    return found;
+}"""
 
 
 @dataclass(frozen=True)
@@ -108,16 +119,12 @@ async def differences(page: Page, shown: list[Pair]) -> list[str]:
     for look in LOOKS:
         await page.emulate_media(media=look["media"], color_scheme=look["color_scheme"])
         await page.evaluate(WIDEN, look["width"])
-        styles: list[list[dict[str, str]]] = await page.evaluate(READ, PROPERTIES)
-        for pair, before, after in zip(shown, styles[::2], styles[1::2], strict=True):
-            if look["media"] == "print" and re.search("media=.*screen", pair.source):
-                continue  # rules for the screen are inlined
-            assert len(before) == len(after), pair.source
-            for old, new in zip(before, after, strict=True):
-                changed = {key: (old[key], new[key]) for key in PROPERTIES if old[key] != new[key]}
-                if changed:
-                    found.append(f"{look}: {old['element']}: {changed}\n{pair.source}")
-                    break
+        changes: list[str | None] = await page.evaluate(COMPARE, PROPERTIES)
+        for pair, change in zip(shown, changes, strict=True):
+            # Rules for the screen are inlined.
+            meant = look["media"] == "print" and re.search("media=.*screen", pair.source)
+            if change and not meant:
+                found.append(f"{look}: {change}\n{pair.source}")
     return found
 
 

@@ -10,35 +10,39 @@ from typing import TypeVar
 T = TypeVar("T")
 
 DECLARATIONS = (
-    *("color: red", "color: #123456", "color: {{ fields.class }}", "color: nonsense"),
-    *("background: yellow", "background-color: green", "background: url('x;y.png') no-repeat"),
-    *("margin: 1px", "margin-top: 2px", "margin: 3px 4px", "margin-left: 5px", "padding: 6px"),
-    *("padding-left: 7px", "padding-inline: 8px", "border: 1px solid red", "border-color: lime"),
-    *("border-top: 2px dotted blue", "border-width: 3px", "border-left-color: pink"),
-    *("font: italic 12px/14px serif", "font-size: 15px", 'font-family: "Joe\'s Font", serif'),
-    *("font-family: 'A \"B\"'", "line-height: 2", "font-weight: bold", "text-align: center"),
-    *("display: none", "display: block", "display: inline-block", "visibility: hidden"),
-    *("width: 100px", "width: calc(100% - 3px)", "max-width: 50px", "opacity: .5", "--v: red"),
-    *("color: var(--v)", "text-decoration: underline", "text-decoration-color: red", "all: unset"),
+    *("color: red", "color: #123456", "color: blue", "background: yellow", "font-size: 15px"),
+    *("background-color: green", "background: url('x;y.png') no-repeat", "margin: 1px"),
+    *("margin-top: 2px", "margin: 3px 4px", "margin-left: 5px", "border: 1px solid red"),
+    *("border-color: lime", "border-top: 2px dotted blue", "border-left-color: pink"),
+    *("font: italic 12px/14px serif", "line-height: 2", "font-weight: bold", "display: none"),
+    *("display: block", "display: inline-block", "visibility: hidden", "text-align: center"),
+)
+# With quotes, functions, nonsense, Liquid, or a long reach.
+ODD_DECLARATIONS = (
+    *('font-family: "Joe\'s Font", serif', "font-family: 'A \"B\"'", "width: calc(100% - 3px)"),
+    *("color: nonsense", "color: {{ fields.class }}", "--v: red", "color: var(--v)", "all: unset"),
+    *("padding-inline: 8px", "padding-left: 7px", "text-decoration: underline", "opacity: .5"),
 )
 SIMPLE = (
     *(":first-child", ":last-child", ":nth-child(2)", ":nth-child(even)", ":nth-of-type(odd)"),
     *(":only-child", ":last-of-type", ":nth-last-child(-n + 2)", ":empty", ":not(.a)", ":root"),
     *(":not(:last-child)", ":not(.a, :empty)", ":is(.a, .b)", ":is(.a .b, p)", ":where(.c, #x)"),
-    *(":has(b)", ":has(> .a)", ":link", ":hover", "::before", "::-webkit-scrollbar", "[title]"),
-    *("[title=a]", "[href^=http]", "[class~=a]", "[lang|=de]", "[style*=red]", ":not([style])"),
+    *(":has(b)", ":has(> .a)", ":link", ":hover", ":hover", "::before", "::-webkit-scrollbar"),
+    *("[title]", "[title=a]", "[href^=http]", "[class~=a]", "[lang|=de]"),
 )
 CONDITIONS = (
     *("@media (max-width: 400px)", "@media (prefers-color-scheme: dark)", "@media print"),
-    *("@media screen", "@media all", "@supports (display: grid)", "@layer one", "@scope (.a)"),
+    *("@media screen", "@media all", "@supports (display: grid)"),
 )
+# Where these are, little or nothing is inlined.
+OPAQUE = ("@layer one", "@scope (.a)", "[style*=red]", ":not([style])")
 MEDIA = (
-    *("", "", "", " media=screen", ' media="print"', " media='print, screen'"),
+    *("", "", "", "", " media=screen", ' media="print"', " media='print, screen'"),
     *(' media="only screen and (max-width: 400px)"', ' media="{{ fields.class }}"'),
 )
 TAGS = ("p", "div", "span", "b", "a", "ul", "li", "table", "h1", "i")
 INSIDE = {"ul": "li", "table": "tr", "tr": "td"}  # what such an element must hold
-CLASSES = "abcde"
+CLASSES = "abcd"
 
 
 @dataclass
@@ -48,7 +52,9 @@ class Writer:
     random: Random
 
     def mail(self) -> str:
-        head = "".join(self._sheet() for _ in range(self._one_of([1, 1, 2])))
+        sheets = [self._plain_sheet(), *(self._sheet() for _ in range(self._one_of([1, 1, 2])))]
+        self.random.shuffle(sheets)
+        head = "".join(sheets)
         body = "".join(self._content(5, "body") for _ in range(self._one_of([2, 3, 4, 5])))
         start = "{% assign made = name %}"
         if self._rarely(0.3):
@@ -58,8 +64,17 @@ class Writer:
 
     # Style sheets
 
+    def _plain_sheet(self) -> str:
+        """What most mails have most of."""
+        names = [
+            *["p", "div", "li", "td", "a", "span", "h1", "i"],
+            *(f".{name}" for name in CLASSES),
+        ]
+        rules = (f"{self._one_of(names)} {{ {self._declarations()} }}\n" for _ in range(10))
+        return f"<style>{''.join(rules)}</style>"
+
     def _sheet(self) -> str:
-        rules = "".join(self._rules() for _ in range(self._one_of([1, 2, 3, 4])))
+        rules = "".join(self._rules() for _ in range(self.random.randint(3, 8)))
         if self._rarely(0.1):
             rules = f"<!--\n{rules}\n-->"
         sheet = f"<style{self._one_of(MEDIA)}>{rules}</style>"
@@ -69,14 +84,15 @@ class Writer:
 
     def _rules(self) -> str:
         rules = "".join(self._rule() for _ in range(self._one_of([1, 1, 2])))
-        if self._rarely(0.35):
-            return f"{self._one_of(CONDITIONS)} {{ {rules} }}"
+        if self._rarely(0.3):
+            at_rules = OPAQUE[:2] if self._rarely(0.1) else CONDITIONS
+            return f"{self._one_of(at_rules)} {{ {rules} }}"
         return f"{{% for i in fields.list %}}{rules}{{% endfor %}}" if self._rarely(0.03) else rules
 
     def _rule(self) -> str:
         selectors = ", ".join(self._selector() for _ in range(self._one_of([1, 1, 1, 2, 3])))
         block = self._declarations()
-        if self._rarely(0.06):
+        if self._rarely(0.05):
             one, other = self._declarations(), self._declarations()
             block += f"; {{% if name %}}{one}{{% else %}}{other}{{% endif %}}"
         if self._rarely(0.05):
@@ -85,29 +101,33 @@ class Writer:
         rule = f"{selectors} {{ {block} }}\n"
         if self._rarely(0.08):
             return f"{{% if name %}}{rule}{{% endif %}}"
-        if self._rarely(0.01):
+        if self._rarely(0.005):
             return f".{{{{ fields.class }}}} {{ {block} }}"
         return rule
 
     def _declarations(self) -> str:
         return "; ".join(
-            self._one_of(DECLARATIONS) + " !important" * self._rarely(0.12)
+            self._one_of(ODD_DECLARATIONS if self._rarely(0.1) else DECLARATIONS)
+            + " !important" * self._rarely(0.08)
             for _ in range(self._one_of([1, 1, 2, 3]))
         )
 
     def _selector(self) -> str:
-        parts = [self._compound() for _ in range(self._one_of([1, 1, 1, 2, 3]))]
-        return "".join(
-            part + (self._one_of([" ", " ", " > ", " + ", " ~ "]) if number else "")
-            for number, part in reversed(list(enumerate(parts)))
-        )
+        selector = self._compound()
+        for _ in range(self._one_of([0, 0, 0, 0, 1, 1, 2])):
+            selector = self._compound() + self._one_of([" ", " ", " > ", " + ", " ~ "]) + selector
+        return selector
 
     def _compound(self) -> str:
-        compound = self._one_of(["", "", "*", *TAGS])
-        for _ in range(self._one_of([0, 1, 1, 1, 2])):
-            name = f"#{self._one_of('xyz')}" if self._rarely(0.1) else f".{self._one_of(CLASSES)}"
-            compound += self._one_of(SIMPLE) if self._rarely(0.35) else name
-        return compound or f".{self._one_of(CLASSES)}"
+        compound = self._one_of(["", "", "", "", "*", "p", "div", "li", "td", "a", "span"])
+        if not compound or self._rarely(0.3):
+            compound += f"#{self._one_of('xyz')}" if self._rarely(0.05) else f".{self._class()}"
+        if self._rarely(0.35):
+            compound += self._one_of(OPAQUE[2:] if self._rarely(0.02) else SIMPLE)
+        return compound
+
+    def _class(self) -> str:
+        return self._one_of(CLASSES)
 
     # HTML
 
@@ -165,8 +185,8 @@ class Writer:
 
     def _attributes(self) -> str:
         attributes = ""
-        if self._rarely(0.6):
-            names = " ".join(self._one_of(CLASSES) for _ in range(self._one_of([1, 1, 2])))
+        if self._rarely(0.8):
+            names = " ".join(self._class() for _ in range(self._one_of([1, 1, 2])))
             liquid = self._one_of(["a {{ fields.class }}", "{% if name %}a{% else %}b{% endif %}"])
             attributes += f' class="{liquid if self._rarely(0.08) else names}"'
         if self._rarely(0.06):

@@ -5,6 +5,7 @@ The cases in brackets are reports from other programs' trackers.
 
 from __future__ import annotations
 
+from html import escape
 from html.parser import HTMLParser
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.css.properties import overlap
+from app.errors import TemplateInvalid
 from tests.unit.test_markup import mail
 
 
@@ -126,6 +128,7 @@ def test_what_holds_on_a_condition_stays_in_its_style_element(sheet: str) -> Non
      "<!--[if !mso]><!--><!--<![endif]--><style>.web{color:red}</style>",
      "<style>.web{color:red</style>", "<style>body .web,#nobody{color:red}</style>",
      "<style>:is(.web,:nonsense){color:red} v\\:*,.web{top:0}</style>",
+     "<style>p|,.web{top:0}p|{top:0}.web{color:red}</style>",
      "<style>p{&.web{color:red}}</style>", "<style>body{.web{color:red}}</style>"],
 )  # fmt: skip
 def test_what_holds_for_everybody_is_inlined(sheet: str) -> None:
@@ -216,6 +219,12 @@ def test_rules_that_depend_on_what_liquid_changes_stay(css: str, html: str) -> N
 )  # fmt: skip
 def test_rules_that_nothing_changes_are_inlined(css: str, html: str) -> None:
     assert inlined(css, html) == {"top": "0"}
+
+
+def test_of_several_selectors_each_is_judged_by_itself() -> None:
+    css = "<style>h1,p:first-child,i:not(p + i){color:red}</style>"
+    body = "{% if name %}<p>a</p>{% endif %}<p id=a>b</p><i id=b>c</i><h1 id=c>d</h1>"
+    assert styles(f"{css}<div>{body}</div>") == {"a": {}, "b": {}, "c": {"color": "red"}}
 
 
 def test_the_preheader_and_the_footer_are_among_the_children_of_the_body() -> None:
@@ -345,6 +354,13 @@ def test_what_outranks_an_inlined_declaration_is_made_important(css: str, kept: 
     assert styles(body)["x"]
 
 
+def test_liquid_among_other_attributes_is_no_hindrance() -> None:
+    css = "p{color:red}@media x{p{color:blue}}"
+    body = f"<style>{css}</style><p id=x>x</p><p {{% if name %}}class=a{{% endif %}}>y</p>"
+    assert sheet_of(body) == "p{color:red}@media x{p{color:blue !important}}"
+    assert styles(body)["x"] == {"color": "red"}
+
+
 def test_a_style_of_outlook_alone_outranks_what_is_inlined() -> None:
     body = "<!--[if mso]><style>.a{color:red}</style><![endif]--><style>p{color:blue}</style>"
     html = mail(f"{body}<p class=a>x</p>").html
@@ -369,10 +385,15 @@ def test_a_rule_made_important_outranks_nothing_more_than_before() -> None:
     ("css", "html"),
     [("p{color:red}@media x{p{color:blue}}", "<p style='color:{{ name }}'>y</p>"),
      ("p{color:red}@media x{p{color:blue}}", "<p style='{% if name %}color:red{% endif %}'>y</p>"),
+     ("p{color:red}@media x{p{color:blue}}", "<p {% if name %}style='top:0'{% endif %}>y</p>"),
+     ("p{color:red}@media x{p{color:blue}}", "<p {{ fields.css }}>y</p>"),
      ("p{color:red}@media x{p{color:blue}}.a{color:red!important}",
       "<p class=a style='color:red'>y</p>"),
      (".a{color:lime!important}p{color:red}@media x{p.b{color:blue}}", "<p class='a b'>y</p>"),
      ("p{color:red}@media x{p{color:{% if name %}red{% else %}blue{% endif %}}}", ""),
+     ("td{color:red}@media x{td{color:blue}}.col1{color:lime!important}td.b{color:pink}",
+      "<table>{% tablerow i in (1..2) %}a{% endtablerow %}</table>"),
+     ("p{color:red}@media x{p{color:blue}}", "{{ name | prepend: '<p style=\"color:red\">' }}</p>"),
      ("p{color:red}@layer x{p{color:blue}}", ""), ("p{color:red}@scope (body){p{color:blue}}", ""),
      ("p{color:red}{{ fields.css }}", ""), ("p{color:red}p{ {{ fields.css }} }", ""),
      ("p{color:red}.{{ fields.css }}{color:blue}", "")],
@@ -429,6 +450,25 @@ def test_tags_may_be_left_alone() -> None:
 def test_absurd_nesting_leaves_the_styles_where_they_are() -> None:
     for css in (":not(" * 3000 + "p" + ")" * 3000 + "{top:0}", "p{" * 5000):
         assert inlined(f"{css}</style><style>p{{top:0}}</style>") in ({}, {"top": "0"})
+
+
+PIECES = [
+    *"{}()[];:,.#*>+~&@!\"'\\/ \n\r\f\t|^=0", "<!--", "-->", "/*", "*/", "{{ name }}", "url(",
+    "{% if name %}p{top:0}{% endif %}", "{% if name %}{{% else %}}{% endif %}", "!important",
+    "{% if name %};top:{% endif %}", "{% assign a = 1 %}", "@media", "@layer", "color", "red", "p",
+    ".a", ":not(", ":is(", ":has(", ":nth-child(", ":empty", "::before", "\0", "--x", "p|", "\\26",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+@settings(max_examples=200, deadline=None)
+def test_any_css_makes_a_mail(css: str) -> None:
+    """And no value of Liquid's is lost by what CSS makes of the pieces around it."""
+    try:
+        html = mail(f'<style>p{{color:red}}{css}</style><p style="{escape(css)}">x</p>').html
+    except TemplateInvalid:  # the pieces happened to make bad Liquid
+        return
+    assert html.count("Ann") == 2 * css.count("{{ name }}")
 
 
 def test_a_broken_tag_makes_the_structure_unknown() -> None:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 
-from app.domain.content.markup import ATTRIBUTE, MARKUP, VOID
+from app.domain.content.markup import ATTRIBUTE, MARKUP, VOID, is_start_tag
 from app.domain.content.masking import Mask, Masks
 
 Path = tuple[int, ...]
@@ -19,7 +19,7 @@ Path = tuple[int, ...]
 
 # Browsers make these, and close them at the end, whatever the source says.
 ROOTS = ("html", "head", "body")
-NUMBER = "data-number"
+NUMBER, OTHER = "data-number", "other"
 # Words that stand for output: it may be nothing; it may be elements.
 MAYBE, SPROUT = "maybe", "sprout"
 # Which start tags end an open element, and which elements they don't look beyond. Source: the HTML
@@ -102,7 +102,7 @@ class Scan:
 
     def __init__(self, masks: Masks, source: str) -> None:
         self.tags: list[Tag] = []
-        self.rows: list[Tag] = []  # those that `tablerow` writes
+        self.others: list[Tag] = []  # those that Liquid writes, as far as that is known
         self.pieces: list[str] = []
         self.paths: list[Path] = [()]
         self._masks = masks
@@ -151,6 +151,8 @@ class Scan:
     def _liquid(self, mask: Mask, *, shown: bool = False) -> None:
         """shown: it stands in the text, where what it prints counts."""
         tag = mask.tag or ""
+        if tag not in ("comment", "doc", "#"):
+            self._written(mask.liquid)
         if mask.opens:
             self._blocks.append(_Block(tag, list(self._stack)))
             self._path.append(0)
@@ -158,8 +160,8 @@ class Scan:
             self._branch()
             if tag == "tablerow" and shown:
                 for name in ("tr", "td"):
-                    self.pieces.append(f"<{name} {NUMBER}=r{len(self.rows)}>")
-                    self.rows.append(Tag(name, {}, None, tuple(self._path), self._captures))
+                    self.pieces.append(f"<{name} {NUMBER}={OTHER}{len(self.others)}>")
+                    self.others.append(Tag(name, {}, None, tuple(self._path), self._captures))
         elif tag.startswith("end") and self._blocks:
             self._end(self._blocks.pop())
             if tag == "endtablerow" and shown:
@@ -172,6 +174,14 @@ class Scan:
             self._leave_loop()
         elif mask.may_print and shown:
             self.pieces.append(f" {SPROUT if _may_sprout(mask, self._grown) else MAYBE} ")
+
+    def _written(self, liquid: str) -> None:
+        """Note the tags in Liquid's own strings: wherever they will stand."""
+        if "newline_to_br" in liquid:
+            self.others.append(Tag("br", {}, frozenset(), (), 0))
+        for match in MARKUP.finditer(liquid) if "<" in liquid else ():
+            if is_start_tag(match):
+                self.others.append(Tag(*_attributes(match, self._masks), (), 0))
 
     def _branch(self) -> None:
         self._branches += 1
@@ -210,7 +220,7 @@ class Scan:
     def _markup(self, match: re.Match[str]) -> None:
         path = tuple(self._path)
         raw = match["raw"]
-        if raw or (match["tag"] and not match["close"]):
+        if is_start_tag(match):
             name, attributes, unsure = _attributes(match, self._masks)
             number = len(self.tags)
             self.tags.append(

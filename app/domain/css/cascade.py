@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from app.domain.content.masking import Masks
 from app.domain.css.properties import overlap
 from app.domain.css.selectors import Selector, Specificity, Verdict
 from app.domain.css.sheets import Declaration, Rule, read_attribute
-from app.domain.css.skeleton import Element
+from app.domain.css.skeleton import Element, Skeleton
 
 # Elements that are not shown, or whose content is no markup.
 _CLOSED = {
@@ -145,8 +145,7 @@ class Group:
             if each.opaque:  # what Liquid may show is shown
                 values.clear()
             values[each.name] = each.value.lower() if each.always else ""
-        element = next(iter(self.elements.values()))
-        if "hidden" in element.attributes:
+        if any("hidden" in each.attributes for each in self.elements.values()):
             values.setdefault("display", "none")
         return _visibility(values)
 
@@ -155,9 +154,9 @@ class Group:
 
 
 def groups(
-    elements: Sequence[list[Element]], rules: list[Rule], masks: Masks, ours: set[int]
+    skeleton: Skeleton, rules: list[Rule], masks: Masks, ours: Container[int]
 ) -> list[Group]:
-    """elements: as in `Skeleton`. ours: the numbers of those that aren't the author's."""
+    """ours: the numbers of the tags that aren't the author's."""
     # Rules such as `p[style]` look at what would be changed.
     watched = any(
         selector and any(selector.style_conditions())
@@ -167,35 +166,40 @@ def groups(
     index = _Index(rules)
     own: dict[str, list[Declaration]] = {}
     found: dict[object, Group] = {}
-    for number, alike in enumerate(elements):
+    for number, alike in (
+        *enumerate(skeleton.elements),
+        *((None, [other]) for other in skeleton.others),
+    ):
         element = alike[0]
         reached = index.reached(alike)
         style = element.attributes.get("style", "")
         if style not in own:
             own[style] = read_attribute(style, masks)
+        anything = _may_declare_anything(element, masks)
+        is_ours = number is not None and number in ours
+        is_open = number is not None and not is_ours and _is_open(element)
+        kept = watched or number is None or element.tag in _CLOSED
         key = (
             tuple((id(selector), verdict) for _, selector, verdict in reached),
-            style,
-            "hidden" in element.attributes,
-            element.tag in _CLOSED,
-            element.unsure is None,
-            number not in ours and _is_open(element),
-            number in ours,
+            *(style, "hidden" in element.attributes, anything, is_open, is_ours, kept),
         )
         if key not in found:
-            found[key] = Group(
-                _applied(reached),
-                [*own[style], *_ANYTHING[: element.unsure is None]],
-                open=number not in ours and _is_open(element),
-                ours=number in ours,
-                kept=watched or element.tag in _CLOSED,
-            )
-        found[key].elements[number] = element
+            declared = [*own[style], *_ANYTHING[:anything]]
+            found[key] = Group(_applied(reached), declared, is_open, is_ours, kept)
+        if number is not None:
+            found[key].elements[number] = element
     return list(found.values())
 
 
-# What Liquid may put into a tag.
 _ANYTHING = [Declaration("all", "", important=False, place=0, end=0, opaque=True)]
+
+
+def _may_declare_anything(element: Element, masks: Masks) -> bool:
+    """Whether Liquid may give the tag a style attribute, or take it away."""
+    if element.unsure is not None:
+        return False
+    names = " ".join(element.attributes)
+    return "style" in names or any(masks[each].may_print for each in masks.token.findall(names))
 
 
 def promoted(of: Iterable[Group]) -> set[Declaration]:

@@ -44,7 +44,7 @@ def inline_styles(document: str, masks: Masks, ours: Sequence[range] = ()) -> St
     }
     try:
         rules = list(_rules(document, masks))
-        found = groups(Skeleton(masks, document).elements, rules, masks, of_ours)
+        found = groups(Skeleton(masks, document), rules, masks, of_ours)
         important = promoted(found)
     except RecursionError:  # absurdly nested: the styles stay where they are
         return Styled(document, {})

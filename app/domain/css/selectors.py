@@ -111,25 +111,27 @@ def _reaches(tree: Any, element: Element, memo: _Memo) -> Verdict:
         return every(_holds(each, element, memo) for each in tree.simple_selectors)
     key = id(tree), id(element)
     if key not in memo:
-        memo[key] = every(
-            part(tree, element, memo) for part in (_reaches_right, _reaches_left)
-        )  # fmt: skip
+        right = _reaches(tree.right, element, memo)
+        memo[key] = right if right is False else every((right, _left(tree, element, memo)))
     return memo[key]
 
 
-def _reaches_right(tree: Any, element: Element, memo: _Memo) -> Verdict:
-    return _reaches(tree.right, element, memo)
-
-
-def _reaches_left(tree: Any, element: Element, memo: _Memo) -> Verdict:
+def _left(tree: Any, element: Element, memo: _Memo) -> Verdict:
     """Whether what is left of the last combinator is where it must be."""
     if element.adrift:
         return None
     if tree.combinator == " ":
         return some(_ancestors(tree.left, element, memo))
-    parent = element.parent
-    if parent is None or tree.combinator == ">":
+    if tree.combinator == ">":
         return _parent(tree.left, element, memo)
+    return _before(tree, element, memo)
+
+
+def _before(tree: Any, element: Element, memo: _Memo) -> Verdict:
+    """Whether it is among the siblings before (`~`), or the very one before (`+`)."""
+    parent = element.parent
+    if parent is None:
+        return False
     if element.tag in ROOTS or parent.torn or parent.sprouts or _shown_elsewhere(element, parent):
         return None
     if not parent.settled:

@@ -283,7 +283,7 @@ def _selectors(text: str) -> tuple[list[Selector | None], bool]:
     for part in _parts(text):
         try:
             parsed = list(parser.parse(part))
-        except SelectorError:
+        except (SelectorError, AttributeError):  # cssselect2 trips over `p|`
             if "::" not in part:
                 return [], True
             understood = False  # a program's own, such as ::-webkit-scrollbar

@@ -13,7 +13,7 @@ from functools import cached_property
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from app.domain.content.masking import Masks
-from app.domain.css.branches import NUMBER, ROOTS, SPROUT, UNKNOWN, Path, Scan, Tag
+from app.domain.css.branches import NUMBER, OTHER, ROOTS, SPROUT, UNKNOWN, Path, Scan, Tag
 
 
 @dataclass(eq=False)
@@ -88,15 +88,19 @@ class Element:
 
 class Skeleton:
     """elements: for each start tag, in the order of the source, what browsers make of it: mostly
-    one element; of `<b>` in `<p><b>x<p>y` two."""
+    one element; of `<b>` in `<p><b>x<p>y` two. others: those that browsers or Liquid add."""
 
     def __init__(self, masks: Masks, document: str) -> None:
         """document: the whole mail, masked."""
         scan = Scan(masks, document)
         seen = _seen(scan)
         self.elements = [
-            seen.get(number) or [_element(tag, adrift=True)] for number, tag in enumerate(scan.tags)
+            seen.get(str(number)) or [_element(tag, adrift=True)]
+            for number, tag in enumerate(scan.tags)
         ]
+        self.others = seen.get("", [])
+        for number, tag in enumerate(scan.others):
+            self.others += seen.get(f"{OTHER}{number}") or [_element(tag, adrift=True)]
 
 
 def _element(tag: Tag, *, adrift: bool = False) -> Element:
@@ -113,9 +117,9 @@ def _element(tag: Tag, *, adrift: bool = False) -> Element:
     )
 
 
-def _seen(scan: Scan) -> dict[int, list[Element]]:
-    """The elements that browsers make of the tags, by their numbers."""
-    seen: dict[int, list[Element]] = {}
+def _seen(scan: Scan) -> dict[str, list[Element]]:
+    """The elements that browsers make of the tags, by their numbers; those without a tag by ""."""
+    seen: dict[str, list[Element]] = {}
     roots = Counter(tag.name for tag in scan.tags if tag.name in ROOTS)
     walk: list[tuple[LexborNode | None, Element | None]] = [
         (LexborHTMLParser("".join(scan.pieces)).root, None)
@@ -130,7 +134,9 @@ def _seen(scan: Scan) -> dict[int, list[Element]]:
             _note_text(parent, node.text_content or "", scan.paths)
         if not node.is_element_node:
             continue
-        element = _made(node, parent, scan, seen)
+        number = node.attributes.get(NUMBER) or ""
+        element = _made(node, number, parent, scan)
+        seen.setdefault(number, []).append(element)
         if element.tag in ROOTS:
             element.torn |= scan.torn_root
             if roots[element.tag] > 1:
@@ -139,20 +145,16 @@ def _seen(scan: Scan) -> dict[int, list[Element]]:
     return seen
 
 
-def _made(
-    node: LexborNode, parent: Element | None, scan: Scan, seen: dict[int, list[Element]]
-) -> Element:
-    number = node.attributes.get(NUMBER)
-    if number is None:
+def _made(node: LexborNode, number: str, parent: Element | None, scan: Scan) -> Element:
+    if number.startswith(OTHER):
+        element = _element(scan.others[int(number.removeprefix(OTHER))])
+    elif number:
+        element = _element(scan.tags[int(number)])
+    else:
         element = Element(node.tag or "", implied=True)
         if parent is not None:
             element.path, element.captures = parent.path, parent.captures
             element.torn = element.vague = parent.torn
-    elif number.startswith("r"):
-        element = _element(scan.rows[int(number[1:])])
-    else:
-        element = _element(scan.tags[int(number)])
-        seen.setdefault(int(number), []).append(element)
     if parent is not None:
         element.parent, element.index = parent, len(parent.children)
         parent.children.append(element)
