@@ -108,7 +108,7 @@ def pairs(source: str) -> Iterator[Pair]:
     for before, after in zip(plain, inlined, strict=True):
         yield Pair(source, before, after)
     if ":hover" in plain[0]:
-        hovered = (html.replace(":hover", ":not(x-x)") for html in (plain[0], inlined[0]))
+        hovered = (html.replace(":hover", ":not(.x-x)") for html in (plain[0], inlined[0]))
         yield Pair(source, *hovered)
 
 

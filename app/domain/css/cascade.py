@@ -86,7 +86,7 @@ class Group:
         """The normal declarations that would do something in a style attribute."""
         if not self.open:
             return []
-        return _effective(self._sure(self._normal), self._sure(self._important))
+        return _effective(self._sure(self._normal))
 
     def fixed(self) -> Iterator[Declaration]:
         """Those that must stay as weak as they are: made `!important` they would outrank more."""
@@ -290,16 +290,19 @@ def _applied(reached: list[_Reached]) -> list[Applied]:
     return sorted(applied, key=lambda each: each.rank)
 
 
-def _effective(applied: list[Applied], stronger: Iterable[Applied] = ()) -> list[Applied]:
-    """Without those that one of the same name replaces; a rule's own fallbacks stay.
+def _effective(applied: list[Applied]) -> list[Applied]:
+    """Without those that a stronger rule replaces by one of the same name.
 
-    A rule may reach an element by several selectors: the strongest counts.
+    All that the strongest rule says of a property stays: what is last may be understood by some
+    only. It may reach the element by several selectors, of which the strongest counts.
     """
-    last = {each.declaration.name: each.rule for each in (*applied, *stronger)}
-    strongest = {
-        each.declaration: each for each in applied if last[each.declaration.name] is each.rule
-    }
-    return [each for each in applied if strongest.get(each.declaration) is each]
+    last = {each.declaration.name: each.rule for each in applied}
+    strongest = {each.declaration: each for each in applied}
+    return [
+        each
+        for each in applied
+        if last[each.declaration.name] is each.rule and strongest[each.declaration] is each
+    ]
 
 
 def _visibility(values: Mapping[str, str]) -> str | None:
