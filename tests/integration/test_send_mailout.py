@@ -225,6 +225,17 @@ class TestNotion:
         assert (first.status_code, again.status_code) == (202, 202)
         assert first.json() == again.json()
 
+    async def test_one_event_for_several_pages_starts_each(
+        self, service: Service, arrange: Arrange
+    ) -> None:
+        await arrange.subscriber()
+        for page in (uuid4(), uuid4()):
+            mailout = await arrange.mailout(notion_page_id=str(page))
+            answer = await service.http.post(
+                "/send-mailout", json=notion(page, "e"), headers=BEARER
+            )
+            assert (answer.status_code, answer.json()["mailout_id"]) == (202, str(mailout))
+
     async def test_a_refusal_is_200_so_that_notion_goes_on(
         self, service: Service, arrange: Arrange
     ) -> None:
