@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.sandbox.server import SandboxServer
+from app.store import Store
 from tests.support.factories import Arrange
 from tests.support.service import (
     BEARER,
@@ -201,6 +202,64 @@ class TestSendMailout:
             answer = await service.send(mailout)
         assert answer.json()["code"] == "ses_not_configured"
         assert "APP_BASE_URL" in answer.json()["detail"]
+
+
+class TestEdits:
+    """Somebody edits the mailout while it is being started or tested."""
+
+    @pytest.fixture
+    def edits(self, arrange: Arrange, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+        """Edit it so many times, each between looking at it and claiming or queueing."""
+
+        def install(times: int) -> None:
+            left = iter(range(times))
+            for function in ("claim_mailout", "queue_test"):
+                real = getattr(Store, function)
+
+                async def edited_first(
+                    self: Store, *args: Any, _real: Any = real, **kwargs: Any
+                ) -> Any:
+                    if (number := next(left, None)) is not None:
+                        await arrange.sql.execute(
+                            "update mailouts set subject = %s", [f"Edited {number}"]
+                        )
+                    return await _real(self, *args, **kwargs)
+
+                monkeypatch.setattr(Store, function, edited_first)
+
+        return install
+
+    @pytest.mark.parametrize("test", [False, True])
+    async def test_what_was_edited_last_is_what_is_sent(
+        self,
+        service: Service,
+        sandbox: SandboxServer,
+        arrange: Arrange,
+        edits: Callable[[int], None],
+        test: bool,
+    ) -> None:
+        await arrange.subscriber()
+        mailout = await arrange.mailout()
+        edits(2)
+        assert (await service.send(mailout, test=test)).status_code == 202
+
+        async def mails() -> set[str]:
+            return {mail["subject"].removeprefix("[Test] ") for mail in sandbox.mails()}
+
+        assert await eventually(mails, until=bool) == {"Edited 1"}
+
+    @pytest.mark.parametrize("test", [False, True])
+    async def test_without_end_it_is_told_to_try_again_and_nothing_is_begun(
+        self, service: Service, arrange: Arrange, edits: Callable[[int], None], test: bool
+    ) -> None:
+        await arrange.subscriber()
+        mailout = await arrange.mailout()
+        edits(1_000)
+        answer = await service.send(mailout, test=test)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert "being edited" in answer.json()["detail"]
+        assert (await service.show(mailout))["status"] == "ready"
+        assert await arrange.one("select count(*) from send_logs") == 0
 
 
 class TestNotion:
