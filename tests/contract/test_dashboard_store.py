@@ -71,3 +71,12 @@ async def test_an_ended_session_is_forgotten_when_it_would_be_over(
     assert await store.session_ended("new")
     assert not await store.session_ended("old")
     assert await arrange.one("select count(*) from ended_sessions") == 1
+
+
+async def test_who_signs_out_brings_nobody_elses_session_back(store: Store) -> None:
+    """What is forgotten then are only those whose cookies have expired."""
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    await store.end_session("first", soon)
+    await store.end_session("second", soon + timedelta(hours=12))
+    assert await store.session_ended("first")
+    assert await store.session_ended("second")
