@@ -29,8 +29,8 @@ TEXT_MAX_CHARS = 4_000
 EXCEPTION_MAX_CHARS = 16_000
 ITEMS_MAX = 50
 
-# Only these may say less than a warning: libraries log bodies, headers and addresses when asked
-# for details, and new ones come with every upgrade.
+# Only these loggers may write lines below warning. Other libraries log bodies, headers and
+# addresses at such levels, and an upgrade may add more of that.
 _TALKATIVE = ("app", "uvicorn")
 
 # What stands before the @ of an address, or of the host in `scheme://user:password@host`. At most
@@ -43,7 +43,7 @@ _CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 _IN_A_LINE = re.compile(rf"[{_CONTROLS}\n]")
 _IN_A_TEXT = re.compile(rf"[{_CONTROLS}]")
 _PASSWORD_IN_URL = re.compile(r"://[^:@/]*:(.*)@")
-_SHORTEST_SECRET = 8  # a shorter one would black out ordinary words
+_SHORTEST_SECRET = 8  # replacing a shorter one would also replace parts of ordinary words
 
 
 def configure_logging(settings: Settings) -> None:
@@ -60,7 +60,7 @@ def configure_logging(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
-        Tame(sorted(secrets_of(settings), key=len, reverse=True)),
+        SafeValues(sorted(secrets_of(settings), key=len, reverse=True)),
     ]
     renderer: Processor = (
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
@@ -95,10 +95,11 @@ def configure_logging(settings: Settings) -> None:
 
 
 class _Lines:
-    """Writes our own lines: through the standard library each would cost twice as much.
+    """Writes our own lines to stderr; through the standard library's handlers each would cost twice
+    as much.
 
-    Like its handlers, it loses a line that can't be written (a full disk, a closed pipe): the work
-    that it tells of goes on.
+    Like those handlers it drops a line that can't be written (a full disk, a closed pipe), so that
+    the work goes on.
     """
 
     def __init__(self, name: str) -> None:
@@ -112,7 +113,7 @@ class _Lines:
     debug = info = warning = error = critical = write
 
 
-class Tame:
+class SafeValues:
     """Processor: makes each value of a line safe to write, whoever chose it."""
 
     def __init__(self, secrets: list[str]) -> None:
@@ -144,7 +145,8 @@ class Tame:
         for secret in self._secrets:
             text = text.replace(secret, "[secret]")
         if len(text) > limit:
-            whole = _CUT_WORD.sub("", text[:limit])  # what was cut may be an address
+            # the word at the cut may be a part of an address
+            whole = _CUT_WORD.sub("", text[:limit])
             text = f"{whole}… ({len(text):,} characters)"
         return _LOCAL_PART.sub("…@", text) if "@" in text else text
 

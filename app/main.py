@@ -103,10 +103,10 @@ async def running(
     stopping: asyncio.Event | None = None,
     member: Member | None = None,
 ) -> AsyncIterator[Services]:
-    """Everything behind the routes, started; stopped in good order at the end.
+    """Start everything that the routes need, and stop it in good order at the end.
 
-    with_sender: the work is done in this process too. stopping: see open_database. member: None
-    where there is no supervisor.
+    with_sender: this process also sends and does the jobs. stopping: see open_database. member:
+    None where there is no supervisor.
     """
     require_secrets(settings)
     member = member or Member()
@@ -170,7 +170,9 @@ async def running(
 
 
 def require_secrets(settings: Settings) -> None:
-    """Raises ConfigurationError where callers could not be told from strangers."""
+    """Raises ConfigurationError when no shared secret is set, since anybody could start mailouts
+    then.
+    """
     if not settings.executor_secrets:
         raise ConfigurationError(
             "EXECUTOR_SHARED_SECRET is not set: callers could not be told from strangers. Make one "

@@ -21,13 +21,13 @@ from app.settings import Settings
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 2.0
-"""Between two tries to reach the database at the start, at most."""
-SAY_SECONDS = 5.0
-"""Between two lines in the log about that, at least."""
+"""At the start: the longest pause between two tries to reach the database."""
+LOG_EVERY_SECONDS = 5.0
+"""The shortest pause between two log lines about a database that isn't there yet."""
 
 
-class StopAsked(Exception):
-    """The process is to end before it has begun to work."""
+class StopRequested(Exception):
+    """The process was told to stop while it still waited for the database."""
 
 
 @asynccontextmanager
@@ -37,8 +37,9 @@ async def open_database(
     """The database that the settings name: a server, Supabase's API, or the embedded one.
 
     checked: make sure first that its schema fits (the embedded one is migrated by itself).
-    stopping: wait for a database that is away until this is set; None: don't.
-    Raises ConfigurationError, DatabaseUnavailable, DatabaseError; StopAsked when it has waited.
+    stopping: wait for a database that can't be reached until this is set; None: don't wait.
+    Raises ConfigurationError, DatabaseUnavailable, DatabaseError; StopRequested when `stopping` was
+    set first.
     """
     async with direct_dsn(settings) as dsn:
         if dsn is not None:
@@ -46,7 +47,7 @@ async def open_database(
                 await migrate(dsn)
             database: Database = PostgresDatabase(dsn)
         else:
-            # It takes a moment to import, and most start without it.
+            # Imported here because that takes a moment and most installations don't need it.
             from app.adapters.database.supabase import SupabaseDatabase
 
             assert settings.supabase_url is not None
@@ -68,7 +69,7 @@ async def _check(database: Database) -> None:
 
 
 async def _await(database: Database, stopping: asyncio.Event) -> None:
-    """Raises ConfigurationError, DatabaseError, StopAsked."""
+    """Raises ConfigurationError, DatabaseError, StopRequested."""
     there = asyncio.create_task(_until_there(database))
     stopped = asyncio.create_task(stopping.wait())
     try:
@@ -77,18 +78,18 @@ async def _await(database: Database, stopping: asyncio.Event) -> None:
         there.cancel()
         stopped.cancel()
     if not there.done():
-        raise StopAsked
+        raise StopRequested
     there.result()
 
 
 async def _until_there(database: Database) -> None:
-    """Raises ConfigurationError, DatabaseError: these don't pass by themselves."""
+    """Raises ConfigurationError, DatabaseError: waiting doesn't help against these."""
     tries, said_at = 0, float("-inf")
     while True:
         try:
             return await _check(database)
         except DatabaseUnavailable as exc:
-            if time.monotonic() - said_at >= SAY_SECONDS:
+            if time.monotonic() - said_at >= LOG_EVERY_SECONDS:
                 said_at = time.monotonic()
                 log.warning("database_waits", error=exc.detail)
         tries += 1

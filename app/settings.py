@@ -224,8 +224,8 @@ class Settings(BaseSettings):
 
 
 def _is_web_address(value: str) -> bool:
-    """Nothing but scheme, host, port and path: a user and password have no meaning here, and would
-    be logged with the address."""
+    """Whether it has scheme, host, port and path alone. A user and password have no use here, and
+    would be logged with the address."""
     try:
         parts = urlsplit(value)
         _ = parts.port  # reading it checks it

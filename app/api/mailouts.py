@@ -57,9 +57,9 @@ _Model = TypeVar("_Model", bound=BaseModel)
 _Cursor = TypeVar("_Cursor")
 
 MAX_KEY_CHARS = 255
-"""Of what makes a request a repeat."""
+"""Of an Idempotency-Key, by which a repeated request is known."""
 MAX_TOKEN_BODY_BYTES = 16_384
-"""Of a body that has to bring the secret itself: it is parsed before anybody is known."""
+"""Of a body that contains the secret: it has to be parsed before the caller is authenticated."""
 
 _INTEGRATION_WEBHOOK = (
     "This is what Notion posts for an integration's webhook, which belongs to /notion-events. "
@@ -195,7 +195,7 @@ async def send_mailout(
 async def _body_of_caller(request: Request, settings: Settings) -> tuple[bytes, Any]:
     """The body, as it came and as JSON (None when it isn't), of a caller with the secret.
 
-    Who doesn't present it in a header may do so in a small body; of a larger one nothing is parsed.
+    A caller without it in a header may present it in a small body; a larger one isn't parsed.
     Raises Unauthorized, PayloadTooLarge.
     """
     if is_authorized(request, settings):

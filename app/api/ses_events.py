@@ -71,7 +71,8 @@ async def ses_events(request: Request) -> JsonAnswer:
 async def _verified(request: Request, services: Services) -> SnsMessage:
     """The message, once it is known to be genuine and of one of our topics."""
     claimed = request.headers.get("x-amz-sns-topic-arn")
-    if claimed is not None:  # SNS says it there, too, so that others' messages needn't be read
+    # SNS repeats the topic in a header, so that a message of another topic is refused unread
+    if claimed is not None:
         services.verifier.require_allowed(claimed)
     message = parse_sns_message(await limited_body(request, MAX_MESSAGE_BYTES), request.headers)
     await services.verifier.verify(message)

@@ -11,7 +11,7 @@ from app.telemetry.metrics import Metrics
 
 @dataclass(frozen=True)
 class Member:
-    """service_id: what its sender reports under, and `/health` asks for."""
+    """service_id: the sender stores its state under this id, and `/health` looks for it there."""
 
     service_id: UUID = field(default_factory=uuid4)
     board: Board = field(default_factory=Board)

@@ -17,7 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.api.http.connection import ClientConnection
-from app.api.http.entrance import Entrance
+from app.api.http.startup_app import StartupApp
 from app.api.metrics import metrics_app
 from app.errors import ConfigurationError
 from app.listening import listen
@@ -26,7 +26,7 @@ from app.processes.member import Member
 from app.processes.supervisor import Chore, Role, Supervisor
 from app.running.event_loop import run
 from app.running.loops import Loops
-from app.runtime import StopAsked, open_database
+from app.runtime import StopRequested, open_database
 from app.settings import Settings
 from app.store import Store
 from app.telemetry.cloudwatch import EVERY_SECONDS, CloudWatch, telling_cloudwatch
@@ -34,9 +34,9 @@ from app.telemetry.counts import Board
 from app.telemetry.database_gauges import DatabaseGauges
 
 GRACE_SECONDS = 5
-"""How long requests under way may take after a stop was asked for."""
+"""How long requests under way may still take after a signal asked the process to stop."""
 EXIT_SECONDS = 9.5
-"""After this long the process ends, however things stand."""
+"""This long after the signal the process ends, whatever is unfinished."""
 
 
 class _Server(uvicorn.Server):
@@ -67,12 +67,14 @@ def supervise(settings: Settings) -> int:
     chore = None
     if settings.metrics_cloudwatch:
         chore = Chore(EVERY_SECONDS, CloudWatch(web.metrics(), settings.aws_region).write)
-    with listener:  # held all the time, so that callers wait while the web process is started again
+    # The supervisor keeps the port open, so that callers wait while the web process is started
+    # again, instead of being refused.
+    with listener:
         return Supervisor([Role("web", answer), Role("work", do_work)], board, chore).run()
 
 
 def nothing() -> None:
-    """Who has nobody to tell."""
+    """The default for `begun`: there is no supervisor to tell."""
 
 
 async def serve(
@@ -90,12 +92,12 @@ async def serve(
     """
     stopped = _stop_signal()
     async with _Http(listener or _listen(settings.host, settings.port), stopped) as http:
-        with suppress(StopAsked):
+        with suppress(StopRequested):
             async with running(
                 settings, with_sender=with_sender, stopping=stopped, member=member
             ) as services:
-                http.entrance.app = create_app(services)
-                _spare_collections()
+                http.root.app = create_app(services)
+                _exempt_from_collection()
                 begun()
                 await stopped.wait()
                 services.stop_sending()
@@ -121,10 +123,10 @@ async def work(
     listener = None if port is None else _listen(settings.host, port, "METRICS_PORT")
     meters = member.metrics()
     async with _Http(listener, stopped) as http:
-        with suppress(StopAsked):
+        with suppress(StopRequested):
             async with open_database(settings, stopping=stopped) as database:
                 store = Store(database)
-                http.entrance.app = metrics_app(meters, DatabaseGauges(store, meters))
+                http.root.app = metrics_app(meters, DatabaseGauges(store, meters))
                 async with AsyncExitStack() as stack:
                     loops = await stack.enter_async_context(Loops())
                     if is_worker:
@@ -132,29 +134,32 @@ async def work(
                     await stack.enter_async_context(
                         working(database, settings, meters, member.service_id, loops)
                     )
-                    _spare_collections()
+                    _exempt_from_collection()
                     begun()
                     await stopped.wait()
 
 
-def _spare_collections() -> None:
-    """What stands now, stands until the end. To look through all of it, as a full collection
-    otherwise does under load, makes every request wait for a tenth of a second."""
+def _exempt_from_collection() -> None:
+    """Keep the garbage collector from looking through all objects that exist now, which live until
+    the end anyway: under load each full collection would make every request wait a tenth of a
+    second.
+    """
     gc.collect()
     gc.freeze()
 
 
 class _Http:
-    """Answers on `listener`, where there is one, until `stop` or its end; first by `entrance`.
+    """The HTTP server of a process; none where `listener` is None.
 
-    stopped: set when the server ends by itself, too.
+    It runs `root` from the start, before the database is there. stopped: the server sets it when it
+    ends by itself, so that the process ends, too.
     """
 
     def __init__(self, listener: socket.socket | None, stopped: asyncio.Event) -> None:
-        self.entrance = Entrance()
+        self.root = StartupApp()
         self._listener = listener
         self._stopped = stopped
-        self._server = _server(self.entrance)
+        self._server = _server(self.root)
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -167,7 +172,9 @@ class _Http:
         await self.stop()
 
     async def stop(self) -> None:
-        """Take nothing more and let requests under way end. Raises what ended the server."""
+        """Accept no more requests and wait for those under way. Raises the error that ended the
+        server.
+        """
         self._server.should_exit = True
         if self._task is not None:
             await self._task
@@ -198,8 +205,8 @@ def _stop_signal() -> asyncio.Event:
 
     def stop_in_time() -> None:
         stopped.set()
-        # Whatever hangs (a call to SES, a frozen database): gone within 10 s. What isn't recorded
-        # by then is found in `sending` by the next sender, and called unknown.
+        # Whatever hangs (a call to SES, a frozen database), the process is gone within 10 s. What
+        # it hasn't recorded by then the next sender finds in `sending` and calls unknown.
         last_resort = threading.Timer(EXIT_SECONDS, os._exit, args=(1,))
         last_resort.daemon = True
         last_resort.start()

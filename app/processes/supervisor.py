@@ -1,8 +1,9 @@
-"""Starts the processes of a service, starts again what ends unasked, and ends with them.
+"""Starts the processes of a service, starts one again that ends without being asked to, and ends
+when all have ended.
 
-They are forked from this one, which has imported everything and has no thread: so they share its
-memory, and start within milliseconds. It never does their work, and asks nobody anything: whatever
-hangs, hangs in them.
+The supervisor imports the whole program, starts no thread and then forks the processes: so they
+share its memory and start within milliseconds. It does none of their work and calls neither the
+database nor AWS, so nothing that hangs can make it hang.
 """
 
 from __future__ import annotations
@@ -30,24 +31,25 @@ from app.telemetry.counts import Board
 log = structlog.get_logger(__name__)
 
 KILL_SECONDS = 9.7
-"""After a stop was asked for: a process that still runs is killed."""
+"""This long after a stop was asked for, the supervisor kills each process that still runs."""
 ORPHAN_SECONDS = 9.5
-"""The same, for a process whose supervisor is gone."""
+"""A process whose supervisor is gone stops, and ends itself after this long if it still runs."""
 RESTART_CAP_SECONDS = 30.0
 STEADY_SECONDS = 60.0
 """A process that ran this long before it ended has had no trouble starting."""
 
 _STOP = (signal.SIGTERM, signal.SIGINT)
 _NOTICED = (*_STOP, signal.SIGCHLD)
-_BEGUN, _REFUSED = b"+", b"-"  # what a process says to its supervisor, the latter with the reason
+# what a process writes into its pipe to the supervisor; a reason follows _REFUSED
+_BEGUN, _REFUSED = b"+", b"-"
 
 
 @dataclass(frozen=True)
 class Role:
     """What one of the processes is there for.
 
-    work: runs in that process until SIGTERM or SIGINT, and calls what it is given as soon as it has
-    begun. An AppError before that is one that doesn't pass by itself.
+    work: runs in that process until SIGTERM or SIGINT. It calls its argument once it has started
+    properly. An AppError before that call means that starting it again wouldn't help.
     """
 
     name: str
@@ -63,28 +65,29 @@ class Chore:
 
 
 @dataclass
-class _Post:
-    """A role and who has it. Times are seconds, monotonic."""
+class _Child:
+    """A role and the process that has it now, if any. Times are seconds on the monotonic clock."""
 
     role: Role
     pid: int = 0
-    report: int = -1  # where we read what the process says
+    report: int = -1  # reading end of the pipe into which the process writes
     started_at: float = 0.0
-    due_at: float | None = None  # when it is started, where nobody has the role
+    due_at: float | None = None  # when to start it; None: it runs, or is not to be started again
     restarts: int = 0
-    failures: int = 0  # ends in a row, each soon after its start
-    has_begun: bool = False  # at least once
+    failures: int = 0  # times in a row that it ended soon after its start
+    has_begun: bool = False  # whether one with this role ever started properly
 
 
 class Supervisor:
     """board: has a row for each role."""
 
     def __init__(self, roles: Sequence[Role], board: Board, chore: Chore | None = None) -> None:
-        self._posts = [_Post(role, due_at=0.0) for role in roles]
+        self._children = [_Child(role, due_at=0.0) for role in roles]
         self._board = board
         self._chore = chore
         self._chore_at = time.monotonic() + chore.seconds if chore else float("inf")
-        self._kill_at: float | None = None  # set once all are to end
+        # when to kill what still runs; None: nobody asked for a stop
+        self._kill_at: float | None = None
         self._refusal: str | None = None
         self._cut_off = False
         self._alive = (-1, -1)  # a pipe whose writing end only the supervisor has
@@ -98,12 +101,13 @@ class Supervisor:
         gc.freeze()  # else a collection in a process would write to, and so copy, what is shared
         self._alive = os.pipe()
         with _Signals() as signals:
-            while self._kill_at is None or any(post.pid for post in self._posts):
-                for post in self._posts:
-                    if post.due_at is not None and post.due_at <= time.monotonic():
-                        self._start(post, signals)
-                signals.wait(self._patience())
-                if signals.stop_asked:  # first: then those that end were asked to, too
+            while self._kill_at is None or any(child.pid for child in self._children):
+                for child in self._children:
+                    if child.due_at is not None and child.due_at <= time.monotonic():
+                        self._start(child, signals)
+                signals.wait(self._seconds_until_due())
+                # before _reap: a process that the same signal ended isn't started again
+                if signals.stop_asked:
                     self._stop()
                 self._reap()
                 if self._kill_at is not None and time.monotonic() >= self._kill_at:
@@ -114,9 +118,9 @@ class Supervisor:
             raise ConfigurationError(self._refusal)
         return int(self._cut_off)
 
-    def _patience(self) -> float:
+    def _seconds_until_due(self) -> float:
         """Seconds until there is something to do, unless a signal comes."""
-        times = [post.due_at for post in self._posts if post.due_at is not None]
+        times = [child.due_at for child in self._children if child.due_at is not None]
         times += [self._chore_at] if self._kill_at is None else [self._kill_at]
         return max(0.0, min(times) - time.monotonic())
 
@@ -126,17 +130,17 @@ class Supervisor:
         self._chore_at = time.monotonic() + self._chore.seconds
         try:
             self._chore.do()
-        except Exception:  # nothing of it may end those who work
+        except Exception:  # an error in the chore must not end the processes
             log.exception("chore_failed")
 
     # Starting
 
-    def _start(self, post: _Post, signals: _Signals) -> None:
+    def _start(self, child: _Child, signals: _Signals) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         report, words = os.pipe()
         os.set_blocking(report, False)
-        with _held():
+        with _signals_blocked():
             try:
                 pid = os.fork()
             except OSError as error:  # no memory, or too many processes
@@ -144,28 +148,30 @@ class Supervisor:
                 os.close(words)
                 log.warning(
                     "process_not_started",
-                    process=post.role.name,
+                    process=child.role.name,
                     error=error.strerror,
-                    again_in_seconds=self._try_later(post),
+                    again_in_seconds=self._try_later(child),
                 )
                 return
             if not pid:
                 signals.forget()
-                ours = [self._alive[1], report, *(p.report for p in self._posts if p.pid)]
+                ours = [self._alive[1], report, *(p.report for p in self._children if p.pid)]
                 for descriptor in ours:
                     os.close(descriptor)
         if not pid:
-            _become(post.role, self._alive[0], words, begun=post.has_begun)
+            _run_child(child.role, self._alive[0], words, begun=child.has_begun)
         os.close(words)
-        post.pid, post.report, post.due_at = pid, report, None
-        post.started_at = time.monotonic()
-        self._board.rows[post.role.name].began(pid, post.restarts)
-        log.info("process_started", process=post.role.name, pid=pid, restarts=post.restarts)
+        child.pid, child.report, child.due_at = pid, report, None
+        child.started_at = time.monotonic()
+        self._board.rows[child.role.name].began(pid, child.restarts)
+        log.info("process_started", process=child.role.name, pid=pid, restarts=child.restarts)
 
     # Ending
 
     def _reap(self) -> None:
-        """Whoever ended; as process 1 of a container, also other people's orphans."""
+        """Collect every process that ended. As process 1 of a container the supervisor also gets
+        orphans that it didn't start.
+        """
         while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
@@ -173,22 +179,22 @@ class Supervisor:
                 return
             if not pid:
                 return
-            for post in self._posts:
-                if post.pid == pid:
+            for child in self._children:
+                if child.pid == pid:
                     cpu_seconds = usage.ru_utime + usage.ru_stime
-                    self._ended(post, os.waitstatus_to_exitcode(status), cpu_seconds)
+                    self._ended(child, os.waitstatus_to_exitcode(status), cpu_seconds)
 
-    def _ended(self, post: _Post, code: int, cpu_seconds: float) -> None:
-        """code: negative, the signal that killed it."""
-        name, now = post.role.name, time.monotonic()
-        words = _read(post.report)
-        os.close(post.report)
-        post.pid, post.report = 0, -1
-        post.has_begun = post.has_begun or words.startswith(_BEGUN)
+    def _ended(self, child: _Child, code: int, cpu_seconds: float) -> None:
+        """code: the exit code, or the negative number of the signal that killed the process."""
+        name, now = child.role.name, time.monotonic()
+        words = _read(child.report)
+        os.close(child.report)
+        child.pid, child.report = 0, -1
+        child.has_begun = child.has_begun or words.startswith(_BEGUN)
         self._board.rows[name].ended(cpu_seconds)
         how = {"signal": signal.Signals(-code).name} if code < 0 else {"code": code}
         if self._kill_at is not None:
-            # SIGTERM may have come before it could be minded: then nothing was under way.
+            # A process that SIGTERM killed had not set its handler yet, so it had begun nothing.
             self._cut_off = self._cut_off or code not in (0, -signal.SIGTERM)
             return
         _, refused, reason = words.partition(_REFUSED)
@@ -196,47 +202,51 @@ class Supervisor:
             self._refusal = reason.decode()
             self._stop()
             return
-        if now - post.started_at >= STEADY_SECONDS:
-            post.failures = 0
-        post.restarts += 1
-        pause = self._try_later(post)
+        if now - child.started_at >= STEADY_SECONDS:
+            child.failures = 0
+        child.restarts += 1
+        pause = self._try_later(child)
         log.error("process_ended", process=name, again_in_seconds=pause, **how)
 
-    def _try_later(self, post: _Post) -> float:
-        """Gives the seconds until then."""
-        post.failures += 1
-        pause = backoff_seconds(post.failures, random.random(), cap=RESTART_CAP_SECONDS)  # noqa: S311
-        post.due_at = time.monotonic() + pause
+    def _try_later(self, child: _Child) -> float:
+        """Set when to start it again, later after each failure; give the seconds until then."""
+        child.failures += 1
+        jitter = random.random()  # noqa: S311
+        pause = backoff_seconds(child.failures, jitter, cap=RESTART_CAP_SECONDS)
+        child.due_at = time.monotonic() + pause
         return round(pause, 2)
 
     def _stop(self) -> None:
         if self._kill_at is not None:
             return
         self._kill_at = time.monotonic() + KILL_SECONDS
-        for post in self._posts:
-            post.due_at = None
-            if post.pid:
-                os.kill(post.pid, signal.SIGTERM)
+        for child in self._children:
+            child.due_at = None
+            if child.pid:
+                os.kill(child.pid, signal.SIGTERM)
 
     def _kill(self) -> None:
         self._kill_at = float("inf")
-        for post in self._posts:
-            if post.pid:
-                os.kill(post.pid, signal.SIGKILL)
-                log.error("process_killed", process=post.role.name, because="it did not stop")
+        for child in self._children:
+            if child.pid:
+                os.kill(child.pid, signal.SIGKILL)
+                log.error("process_killed", process=child.role.name, because="it did not stop")
 
 
 def _read(report: int) -> bytes:
-    """All that a process said before it ended."""
+    """All that a process wrote into its pipe before it ended."""
     try:
         return os.read(report, 65_536)
-    except BlockingIOError:  # nothing, and a child of its own still has the other end
+    except BlockingIOError:  # it wrote nothing, and a process of its own still holds the other end
         return b""
 
 
-def _become(role: Role, supervisor: int, words: int, *, begun: bool) -> NoReturn:
-    """The rest of a new process's life. supervisor: a pipe that breaks when that is gone. begun:
-    whether one with this role ever has."""
+def _run_child(role: Role, supervisor: int, words: int, *, begun: bool) -> NoReturn:
+    """Do the role's work in the new process, and end the process with it.
+
+    supervisor: a pipe that breaks when the supervisor is gone. words: the pipe to write into.
+    begun: whether a process with this role ever started properly.
+    """
     code = 1
 
     def note_begin() -> None:
@@ -246,7 +256,7 @@ def _become(role: Role, supervisor: int, words: int, *, begun: bool) -> NoReturn
 
     try:
         structlog.contextvars.bind_contextvars(process=role.name)
-        threading.Thread(target=_end_with, args=(supervisor,), daemon=True).start()
+        threading.Thread(target=_end_when_orphaned, args=(supervisor,), daemon=True).start()
         role.work(note_begin)
         code = 0
     except AppError as error:
@@ -257,7 +267,8 @@ def _become(role: Role, supervisor: int, words: int, *, begun: bool) -> NoReturn
     except Exception:
         log.critical("crashed", exc_info=True)
     finally:
-        # Without waiting for threads in a call that SES never answers: all is recorded.
+        # os._exit doesn't wait for threads, one of which may be in a call that SES never answers.
+        # All results are recorded by now.
         with suppress(OSError, ValueError):
             sys.stdout.flush()
             sys.stderr.flush()
@@ -269,16 +280,17 @@ def _say(words: int, what: bytes) -> None:
         os.write(words, what)
 
 
-def _end_with(supervisor: int) -> None:
-    """End in good order when the supervisor was killed; however things stand, in time."""
-    os.read(supervisor, 1)  # nobody ever writes: it returns when the last who could is gone
+def _end_when_orphaned(supervisor: int) -> None:
+    """When the supervisor was killed: ask this process to stop, and end it after ORPHAN_SECONDS."""
+    # nobody writes into this pipe: the read returns when the supervisor is gone
+    os.read(supervisor, 1)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(ORPHAN_SECONDS)
     os._exit(1)
 
 
 class _Signals:
-    """Wakes the supervisor up when a signal comes, and remembers whether it asked for a stop."""
+    """Wakes the supervisor up when a signal comes, and remembers whether one asked for a stop."""
 
     def __init__(self) -> None:
         self.stop_asked = False
@@ -308,7 +320,7 @@ class _Signals:
             os.read(self._ends[0], 4096)
 
     def forget(self) -> None:
-        """In a new process: as if this had never been."""
+        """In a new process: put the default handlers back and close the pipe."""
         signal.set_wakeup_fd(-1)
         for number in _NOTICED:
             signal.signal(number, signal.SIG_DFL)
@@ -317,8 +329,9 @@ class _Signals:
 
 
 @contextmanager
-def _held() -> Iterator[None]:
-    """Around a fork: a signal comes before or after it."""
+def _signals_blocked() -> Iterator[None]:
+    """Block signals while the supervisor forks: a signal in between would reach the handler in both
+    processes."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _NOTICED)
     try:
         yield

@@ -1,6 +1,7 @@
 """Calls the functions of `migrations/functions/` by name; method, function and file share it.
 
-Rows become dataclasses here; nothing above knows how they travelled. One part per subject.
+Rows become dataclasses here, so the services don't know how the database was reached. One module
+per subject.
 """
 
 from __future__ import annotations
@@ -23,4 +24,4 @@ class Store(
     SubscriberCalls,
     ReportCalls,
 ):
-    """All of it, over one way to the database."""
+    """All parts of the store, over one `Database`."""

@@ -1,4 +1,4 @@
-"""What every part of the store has: the database, and answers that can be read."""
+"""What all parts of the store share: the database, and one error for answers that can't be read."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ log = structlog.get_logger(__name__)
 
 
 class Calls:
-    """Any method raises DatabaseUnavailable, DatabaseError, and UnreadableAnswer; then what it was
-    to do may have been done all the same."""
+    """Base of all parts. Any method raises DatabaseUnavailable, DatabaseError and UnreadableAnswer;
+    after the last the function may have done its work all the same."""
 
     def __init__(self, database: Database) -> None:
         self._call = database.call
 
     def __init_subclass__(cls) -> None:
         if Calls not in cls.__bases__:
-            return  # whoever inherits from the store has calls of its own
+            return  # a subclass of the store itself (a test's, say) keeps its methods as they are
         for name, method in list(vars(cls).items()):
             if inspect.iscoroutinefunction(method):
                 setattr(cls, name, _readable(method))
 
 
 def _readable(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """`method`, which raises UnreadableAnswer where it can't make sense of what came: rows of
-    another shape, such as a proxy's own JSON."""
+    """Wrap `method`: it raises UnreadableAnswer when the answer has another shape than expected,
+    such as a proxy's own JSON."""
 
     @functools.wraps(method)
     async def reading(*args: Any, **kwargs: Any) -> Any:
@@ -50,8 +50,8 @@ def _readable(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[
 
 
 def require(row: Any, *names: str) -> None:
-    """Raises TypeError, KeyError for an answer that isn't one of the function's: what it was to do
-    must not pass for done."""
+    """Raises TypeError, KeyError when `row` lacks one of these names. For answers that the caller
+    doesn't read otherwise: without this a proxy's JSON would pass for success."""
     for name in names:
         row[name]
 

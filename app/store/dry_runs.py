@@ -20,27 +20,27 @@ class DryRunCalls(Calls):
         return row["rows"], None if row["last"] is None else UUID(row["last"])
 
     async def first_recipients(self, mailout_id: UUID, limit: int) -> list[dict[str, Any]]:
-        """Some who would get it: id, email, name and fields. None may be found in a small part of a
-        large list."""
+        """Some of the future recipients: id, email, name and fields. It may find none when few of a
+        long list are in the audience."""
         rows: list[dict[str, Any]] = await self._call(
             "first_recipients", p_mailout=str(mailout_id), p_limit=limit
         )
         return rows
 
     async def begin_dry_run(self, mailout_id: UUID, run: UUID, report: dict[str, Any]) -> None:
-        """Take the place of the mailout's latest run, wherever that runs."""
+        """Begin a run in place of the mailout's previous one, which may still run somewhere."""
         await self._call(
             "begin_dry_run", p_mailout=str(mailout_id), p_run=str(run), p_report=report
         )
 
     async def queue_dry_run(self, mailout_id: UUID, run: UUID, report: dict[str, Any]) -> None:
-        """The same, with the job that does it."""
+        """Begin a run and add the job that does it."""
         await self._call(
             "queue_dry_run", p_mailout=str(mailout_id), p_run=str(run), p_report=report
         )
 
     async def save_dry_run(self, mailout_id: UUID, run: UUID, report: dict[str, Any]) -> bool:
-        """Progress or outcome; False when another run has taken this one's place."""
+        """Store progress or outcome; False when another run has replaced this one."""
         ours: bool = await self._call(
             "save_dry_run", p_mailout=str(mailout_id), p_run=str(run), p_report=report
         )

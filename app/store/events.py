@@ -1,4 +1,4 @@
-"""What SES tells afterwards, what the watchdog compares, and what the owner is told."""
+"""SES's events, the figures the watchdog judges, and notices to the owner."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.store.calls import Calls, guard_arguments, require
 
 class EventCalls(Calls):
     async def apply_parked_events(self) -> int:
-        """Events whose row could only be told later; gives how many were applied."""
+        """Apply events that came before their row had a message id; gives how many."""
         return int(await self._call("apply_parked_events"))
 
     async def apply_ses_events(
@@ -52,7 +52,7 @@ class EventCalls(Calls):
         )
 
     async def claim_owner_notice(self, region: str) -> dict[str, Any] | None:
-        """What the owner is to be told next; whoever gets it is the one to tell it."""
+        """The next notice to the owner; no other process gets it, so the caller is to mail it."""
         row: dict[str, Any] | None = await self._call("claim_owner_notice", p_region=region)
         return row
 

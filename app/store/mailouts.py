@@ -54,8 +54,8 @@ class MailoutCalls(Calls):
         rate_limit: float | None = None,
         warnings: Sequence[str] = (),
     ) -> Claim:
-        """region, rate_limit: of this process, to tell quota and duration. warnings: for the
-        answer."""
+        """Start a mailout. region, rate_limit: of this process, to estimate quota and duration.
+        warnings: put into the answer."""
         row = await self._call(
             "claim_mailout",
             p_mailout=str(mailout_id),
@@ -91,7 +91,7 @@ class MailoutCalls(Calls):
         return Transition(row["changed"], row["status"], row["status_reason"])
 
     async def resume_waiting_mailouts(self) -> list[UUID]:
-        """Mailouts that waited for the account and now go on."""
+        """Resume the mailouts that waited for the account; gives them."""
         return [UUID(i) for i in await self._call("resume_waiting_mailouts")]
 
     async def cancel_recipients(self, mailout_id: UUID, limit: int) -> int:
@@ -113,7 +113,7 @@ class MailoutCalls(Calls):
         return row
 
     async def pause_tripped(self, mailout_id: UUID, reason: str, guards: GuardLimits) -> Transition:
-        """Pause what the guards stop, if they still do and somebody is left to send to."""
+        """Pause a mailout if the guards still stop it and somebody is left to send to."""
         return await self._transition(
             "pause_tripped", mailout_id, p_reason=reason, **guard_arguments(guards)
         )

@@ -71,17 +71,17 @@ class SendingCalls(Calls):
         return row
 
     async def note_waiting(self, reason: str | None) -> None:
-        """Say on every running mailout why it waits; None: it no longer does."""
+        """Set the reason that each running mailout shows for waiting; None: none waits any more."""
         await self._call("note_waiting", p_reason=reason)
 
     async def quota_frees_at(self, region: str) -> datetime | None:
-        """When the first place in the daily quota that was used from here frees (SES counts 24
-        hours); None: none was."""
+        """When the first place in the daily quota that this database's mailouts used is free again
+        (SES counts 24 hours); None: they used none."""
         at: str | None = await self._call("quota_frees_at", p_region=region)
         return None if at is None else datetime.fromisoformat(at)
 
     async def note_quota(self, reason: str) -> None:
-        """Say on every mailout that waits for the quota until when."""
+        """Show on every mailout that waits for the quota until when it waits."""
         await self._call("note_quota", p_reason=reason)
 
     async def count_executors(self) -> int:
@@ -89,17 +89,17 @@ class SendingCalls(Calls):
         return int(await self._call("count_executors"))
 
     async def release_batches(self, attempts: Sequence[UUID]) -> set[UUID]:
-        """Give claims back that were never sent; which of them were open."""
+        """Give back claims that were never sent; gives the ids of those that were open."""
         given_back = await self._call("release_batches", p_attempts=[str(i) for i in attempts])
         return {UUID(attempt) for attempt in given_back}
 
     async def keep_house(self) -> bool:
-        """Tidy up a slice of what nobody waits for; gives whether there is more to do at once."""
+        """Do a slice of the work that nobody waits for; gives whether more is left to do at once."""
         more: bool = await self._call("keep_house")
         return more
 
     async def recover_lost(self, executor_id: UUID) -> int:
-        """Recipients that became `unknown` because their sender's heartbeat is gone."""
+        """Declare rows of senders without a heartbeat `unknown`; gives those recipients."""
         row = await self._call("recover_lost", p_executor=str(executor_id))
         return int(row["recipients"])
 
@@ -133,7 +133,8 @@ class SendingCalls(Calls):
     ) -> tuple[Batch, ...] | Idle:
         """At most one batch of `limit` recipients per attempt: as many as tokens are due for.
 
-        attempts: new ids, the caller's, to give claims back whose answer it never gets.
+        attempts: new ids that the caller made, so that it can give a claim back whose answer it
+        never got.
         after: a row id; only those beyond it are looked at (claim_batches.sql).
         """
         row = await self._call(

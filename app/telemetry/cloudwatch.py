@@ -23,7 +23,7 @@ from app.telemetry.metrics import Metrics
 EVERY_SECONDS = 60.0
 NAMESPACE = "AmazonSender"
 
-# Name in CloudWatch, its unit, and the sample (with its label) that it is the growth of.
+# Name in CloudWatch, unit, and the sample (with its label) whose growth it shows.
 _COUNTS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("Sent", "Count", "recipients_total", ("sent",)),
     ("Failed", "Count", "recipients_total", ("failed",)),
@@ -41,7 +41,7 @@ _COUNTS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
 
 
 class CloudWatch:
-    """Remembers what the last line told, so that each tells the growth since."""
+    """Remembers the totals of its last line, so that the next one has the growth since."""
 
     def __init__(
         self, metrics: Metrics, region: str | None, *, now: Callable[[], float] = time.time
@@ -70,7 +70,7 @@ class CloudWatch:
         return orjson.dumps({"_aws": about, "Region": self._region, **growth}).decode()
 
     def write(self) -> None:
-        """A line on standard output, if there still is somebody who reads it."""
+        """Write a line to standard output; drop it when nobody reads that any more."""
         with suppress(OSError, ValueError):  # ValueError: it is closed
             sys.stdout.write(self.line() + "\n")
             sys.stdout.flush()

@@ -1,8 +1,9 @@
 """Counters in memory that several processes share, so that one page tells of all of them.
 
-A supervisor makes a `Board` before it starts its processes; each then counts in the row of its
-role, and whoever shows the page adds the rows up. The rows outlive the processes: one that is
-started again goes on counting where the last one was killed, so that no counter ever falls.
+A supervisor makes a `Board` before it starts its processes. Each process counts in the row of its
+role, and the process that shows the page adds the rows up. The rows outlive the processes: a
+process that is started again goes on from where the killed one stopped, so that no counter ever
+falls.
 
 A cell is one C double, written whole by its one writer, so readers need no lock. Only threads of
 the same process must not add at the same time.
@@ -23,7 +24,7 @@ from prometheus_client.registry import Collector
 ALONE = "all"
 """The role of a process without a supervisor."""
 
-_CELLS = 2_048  # of a row: several times what is counted, and 16 KB
+_CELLS = 2_048  # in a row: several times as many as are used; 16 KB
 _DOUBLE = 8  # bytes
 _PID, _RESTARTS, _EARLIER_CPU, _STATE, _FIRST_COUNT = range(5)
 
@@ -50,7 +51,9 @@ class Row:
 
     @property
     def state(self) -> int:
-        """A number that means something to whoever sets it; 0 when the process starts."""
+        """A number whose meaning the process chooses (metrics.py: the breaker's state); 0 at its
+        start.
+        """
         return int(self.cells[_STATE])
 
     @state.setter
@@ -85,8 +88,10 @@ class Board:
         return ALONE not in self.rows
 
 
-class Book:
-    """Hands out cells: in the same order in every process, so that the same cell means the same."""
+class CellAllocator:
+    """Assigns cells to instruments. Every process makes its instruments in the same order, so a
+    cell belongs to the same one in each.
+    """
 
     def __init__(self, board: Board, role: str) -> None:
         self._rows = [row.cells for row in board.rows.values()]
@@ -105,23 +110,23 @@ class Book:
             self._own[cell] += amount
 
     def total(self, cell: int) -> float:
-        """Of all roles."""
+        """The sum over all roles."""
         return sum(cells[cell] for cells in self._rows)
 
 
 class Cell:
     """What one combination of label values counts."""
 
-    def __init__(self, book: Book, cell: int) -> None:
-        self._book = book
+    def __init__(self, allocator: CellAllocator, cell: int) -> None:
+        self._allocator = allocator
         self._cell = cell
 
     def inc(self, amount: float = 1.0) -> None:
-        self._book.add(self._cell, amount)
+        self._allocator.add(self._cell, amount)
 
     @property
     def total(self) -> float:
-        return self._book.total(self._cell)
+        return self._allocator.total(self._cell)
 
 
 class Counter(Collector):
@@ -132,7 +137,7 @@ class Counter(Collector):
 
     def __init__(
         self,
-        book: Book,
+        allocator: CellAllocator,
         name: str,
         about: str,
         labels: Sequence[str] = (),
@@ -140,8 +145,8 @@ class Counter(Collector):
     ) -> None:
         self._name, self._about, self._labels = name, about, labels
         values = [tuple(each) for each in known] if labels else [()]
-        self._cells = {each: Cell(book, book.take()) for each in values}
-        self._other = Cell(book, book.take())
+        self._cells = {each: Cell(allocator, allocator.take()) for each in values}
+        self._other = Cell(allocator, allocator.take())
 
     def labels(self, *values: str) -> Cell:
         return self._cells.get(values, self._other)
@@ -161,24 +166,28 @@ class Counter(Collector):
 class Histogram(Collector):
     """buckets: their upper bounds, rising; one without a bound is added."""
 
-    def __init__(self, book: Book, name: str, about: str, buckets: Sequence[float]) -> None:
-        self._book, self._name, self._about = book, name, about
+    def __init__(
+        self, allocator: CellAllocator, name: str, about: str, buckets: Sequence[float]
+    ) -> None:
+        self._allocator, self._name, self._about = allocator, name, about
         self._bounds = (*buckets, float("inf"))
-        self._buckets = book.take(len(self._bounds))
-        self._sum = book.take()
+        self._buckets = allocator.take(len(self._bounds))
+        self._sum = allocator.take()
 
     def observe(self, value: float) -> None:
-        self._book.add(self._buckets + bisect_left(self._bounds, value), 1)
-        self._book.add(self._sum, value)
+        self._allocator.add(self._buckets + bisect_left(self._bounds, value), 1)
+        self._allocator.add(self._sum, value)
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
-        each = (self._book.total(self._buckets + number) for number in range(len(self._bounds)))
+        each = (
+            self._allocator.total(self._buckets + number) for number in range(len(self._bounds))
+        )
         names = (
             "+Inf" if bound == float("inf") else str(bound) for bound in map(float, self._bounds)
         )
         family = HistogramMetricFamily(self._name, self._about)
         family.add_metric(
-            [], list(zip(names, accumulate(each), strict=True)), self._book.total(self._sum)
+            [], list(zip(names, accumulate(each), strict=True)), self._allocator.total(self._sum)
         )
         yield family
 

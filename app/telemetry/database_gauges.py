@@ -1,7 +1,7 @@
-"""What only the database knows, as Prometheus gauges: the same in every process that is scraped.
+"""Figures that only the database has, as Prometheus gauges: the same in every process.
 
-Bounded in time and kept for a while, so that `GET /metrics` neither hangs on a database that is
-away nor costs it anything worth mentioning.
+The query has a time limit and its answer is kept for a while, so that `GET /metrics` neither hangs
+when the database can't be reached nor costs it much.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 KEPT_SECONDS = 10.0
 SHARE_OF_TIME = 0.02
-"""At most this share of the time is spent on asking."""
+"""The greatest share of the time in which such a query may run."""
 ANSWER_SECONDS = 2.0
 RETRY_SECONDS = 2.0
 ENFORCEMENT_STATUSES = ("HEALTHY", "PROBATION", "SHUTDOWN")

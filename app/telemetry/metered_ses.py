@@ -1,4 +1,4 @@
-"""SES with a stopwatch: each call is counted and timed, and answered as before. Blocking."""
+"""Wraps SES: counts and times each call, and passes its answer on unchanged. Blocking."""
 
 from __future__ import annotations
 

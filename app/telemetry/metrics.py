@@ -25,7 +25,7 @@ from app import __version__
 from app.domain.sending.batches import Outcome, Result
 from app.domain.ses.answers import Answer
 from app.domain.ses.events import EVENT_TYPES
-from app.telemetry.counts import ALONE, Board, Book, Counter, Histogram, Processes, Row
+from app.telemetry.counts import ALONE, Board, CellAllocator, Counter, Histogram, Processes, Row
 
 CALL_RESULTS = (
     "ok",  # SES accepted at least one of the recipients
@@ -59,7 +59,7 @@ _CALL_BUCKETS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # 30 s: the ad
 
 
 class Metrics:
-    """The instruments of a service, and the words of the program for using them.
+    """The instruments of a service, and a method for each occasion on which the program counts.
 
     board, role: where a process under a supervisor counts; else it has a board of its own.
     """
@@ -67,7 +67,7 @@ class Metrics:
     def __init__(self, board: Board | None = None, role: str = ALONE) -> None:
         board = board or Board()
         self._row = board.rows[role]
-        self._book = Book(board, role)
+        self._allocator = CellAllocator(board, role)
         self.registry = CollectorRegistry()
         if board.is_supervised:
             self.registry.register(Processes(board))
@@ -205,18 +205,18 @@ class Metrics:
         known: Iterable[Sequence[str]] = (),
     ) -> Counter:
         """known: the label values that are there from the start, at zero."""
-        counter = Counter(self._book, f"amazonsender_{name}", about, labels, known)
+        counter = Counter(self._allocator, f"amazonsender_{name}", about, labels, known)
         self.registry.register(counter)
         return counter
 
     def _histogram(self, name: str, about: str, buckets: Sequence[float]) -> Histogram:
-        histogram = Histogram(self._book, f"amazonsender_{name}", about, buckets)
+        histogram = Histogram(self._allocator, f"amazonsender_{name}", about, buckets)
         self.registry.register(histogram)
         return histogram
 
 
 class _BreakerState(Collector):
-    """Only there where a process has a sender."""
+    """The breaker's state; no gauge at all where no process has a sender."""
 
     def __init__(self, board: Board) -> None:
         self._rows: Sequence[Row] = list(board.rows.values())

@@ -15,7 +15,7 @@ import pytest
 
 from app.adapters.database.postgres import PostgresDatabase
 from app.errors import AppError, ConfigurationError, DatabaseUnavailable
-from app.runtime import SAY_SECONDS
+from app.runtime import LOG_EVERY_SECONDS
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from app.store import Store
@@ -77,7 +77,7 @@ async def test_the_service_comes_up_with_its_database(
                 for line in map(json.loads, service.log.splitlines())
                 if line["event"] == "database_waits"
             ]
-            assert len(said) <= 2 * (1 + (said[-1] - said[0]).total_seconds() // SAY_SECONDS)
+            assert len(said) <= 2 * (1 + (said[-1] - said[0]).total_seconds() // LOG_EVERY_SECONDS)
             away.close()
 
             async def healthy() -> int:

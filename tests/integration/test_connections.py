@@ -53,7 +53,7 @@ async def serving() -> AsyncIterator[Server]:
     with listen("127.0.0.1", 0, remedy="") as listener:
         async with _Http(listener, asyncio.Event()) as http:
             server = Server(listener.getsockname()[1], http)
-            http.entrance.app = server.app
+            http.root.app = server.app
             yield server
 
 

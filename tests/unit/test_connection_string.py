@@ -18,7 +18,7 @@ from app.adapters.database.connection_string import (
 from app.adapters.database.migrations import status
 from app.adapters.database.postgres import PostgresDatabase
 from app.errors import AppError
-from app.logs import Tame, secrets_of
+from app.logs import SafeValues, secrets_of
 from app.runtime import direct_dsn
 from app.settings import load_settings
 
@@ -182,13 +182,16 @@ async def test_no_part_of_a_password_is_ever_told(around: str, password: str, sp
     try:
         settings = load_settings(None, database_url=url)
         told += [repr(settings), str(settings)]
-        tame = Tame(sorted(secrets_of(settings), key=len, reverse=True))
+        safe_values = SafeValues(sorted(secrets_of(settings), key=len, reverse=True))
         async with direct_dsn(settings) as dsn:
             assert dsn is not None
             try:
                 await PostgresDatabase(dsn, timeout=1).check_access()
             except AppError as error:
-                told += [str(tame(None, "", {"exception": traceback.format_exc()})), error.detail]
+                told += [
+                    str(safe_values(None, "", {"exception": traceback.format_exc()})),
+                    error.detail,
+                ]
             await status(dsn)
     except AppError as error:
         told += [traceback.format_exc(), error.detail]

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.dashboard.pages import coded, pace, percent
+from app.api.dashboard.pages import pace, percent, with_code
 from app.domain.reports.charts import Series, bars_over_time, step_labels
 from app.domain.reports.progress import Progress, Rates
 from app.domain.reports.remedies import remedy, without_addresses
-from app.services.dashboard.memo import Memo
+from app.services.dashboard.answer_cache import AnswerCache
 
 START = datetime(2026, 11, 24, 22, 0, tzinfo=UTC)
 
@@ -65,7 +65,7 @@ def test_a_pace_too(rate: float, words: str) -> None:
 
 
 def test_code_is_marked_and_everything_else_is_text() -> None:
-    assert coded("Run `a <b>` & <i>") == "Run <code>a &lt;b&gt;</code> &amp; &lt;i&gt;"
+    assert with_code("Run `a <b>` & <i>") == "Run <code>a &lt;b&gt;</code> &amp; &lt;i&gt;"
 
 
 class TestRemedies:
@@ -139,9 +139,9 @@ class TestCharts:
         assert step_labels(START, step, 2) == labels
 
 
-class TestMemo:
+class TestAnswerCache:
     async def test_askers_at_the_same_time_share_one_search(self) -> None:
-        memo, searches = Memo(), 0
+        cache, searches = AnswerCache(), 0
 
         async def find() -> int:
             nonlocal searches
@@ -149,13 +149,13 @@ class TestMemo:
             await asyncio.sleep(0)
             return searches
 
-        asked = [memo.ask("key", find, keep_seconds=60) for _ in range(5)]
+        asked = [cache.get("key", find, keep_seconds=60) for _ in range(5)]
         assert await asyncio.gather(*asked) == [1] * 5
-        assert await memo.ask("key", find, keep_seconds=60) == 1
-        assert await memo.ask("other", find, keep_seconds=60) == 2
+        assert await cache.get("key", find, keep_seconds=60) == 1
+        assert await cache.get("other", find, keep_seconds=60) == 2
 
     async def test_a_failed_search_is_not_remembered(self) -> None:
-        memo, failing = Memo(), True
+        cache, failing = AnswerCache(), True
 
         async def find() -> str:
             if failing:
@@ -163,13 +163,13 @@ class TestMemo:
             return "found"
 
         with pytest.raises(ValueError, match="no"):
-            await memo.ask("key", find, keep_seconds=60)
+            await cache.get("key", find, keep_seconds=60)
         failing = False
-        assert await memo.ask("key", find, keep_seconds=60) == "found"
+        assert await cache.get("key", find, keep_seconds=60) == "found"
 
     async def test_what_nobody_waits_for_ends_with_the_service(self) -> None:
-        memo = Memo()
-        asked = memo.ask("key", asyncio.Event().wait, keep_seconds=60)
+        cache = AnswerCache()
+        asked = cache.get("key", asyncio.Event().wait, keep_seconds=60)
         await asyncio.sleep(0)
-        await memo.close()
+        await cache.close()
         assert asked.cancelled()

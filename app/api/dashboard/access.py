@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 HOME = PATH
 MAX_FORM_BYTES = 10_000
 PAGE_SECONDS = 8.0
-"""How long a page may take to make."""
+"""A page that takes longer to make is answered with an error."""
 
 
 class SignInNeeded(AppError):
@@ -56,7 +56,8 @@ class Page(APIRoute):
             except TimeoutError:
                 return _error_page(request, Unavailable("The database didn't answer in time."))
             except SignInNeeded:
-                # A form's own address has no page to come back to.
+                # The address that a form is sent to shows no page, so signing in can't lead back
+                # there.
                 back = request.url.path if request.method == "GET" else HOME
                 return RedirectResponse(f"{HOME}/login?{urlencode({'next': back})}", 303)
             except RequestValidationError:
@@ -117,7 +118,7 @@ async def _form(request: Request, services: Services) -> dict[str, list[str]]:
 async def own_form(
     request: Request, services: ServicesDep, session: SignedIn
 ) -> dict[str, list[str]]:
-    """A form of this very session."""
+    """The form, when a page of this very session sent it. Raises FormRefused for any other."""
     form = await _form(request, services)
     if not session.owns_form(form.get("form_token", [""])[0]):
         raise FormRefused("It belongs to another session. Go back, reload the page and try again.")

@@ -21,7 +21,7 @@ from app.errors import NotFound, TransitionNotAllowed
 log = structlog.get_logger(__name__)
 
 LIVE_SECONDS, IDLE_SECONDS = 2, 10
-"""How often the page asks for news, while something is open and else."""
+"""How often the page asks for news: while a job is open, and otherwise."""
 PAGE_SIZE = 20
 
 KINDS = {"dry_run": "Dry run"}

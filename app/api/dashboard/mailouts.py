@@ -1,6 +1,7 @@
-"""`/dashboard`: pages for people. What happens, and pause, resume, cancel and resend.
+"""`/dashboard`: pages for people that show mailouts, and buttons to pause, resume, cancel and
+resend.
 
-Steering goes the same ways as the API's endpoints (api/mailouts.py).
+The buttons call the same services and functions as the API's endpoints (api/mailouts.py).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from app.services.dashboard.views import ACTIVE, MailoutView
 log = structlog.get_logger(__name__)
 
 LIVE_SECONDS, IDLE_SECONDS = 2, 10
-"""How often a page asks for news, while something is sent and else."""
+"""How often a page asks for news: while a mailout is being sent, and otherwise."""
 
 
 router = APIRouter(prefix=HOME, route_class=Page, include_in_schema=False)
@@ -114,7 +115,9 @@ async def show_mailout(
 
 
 def _spoken(view: MailoutView) -> str:
-    """What a screen reader says when it changes: in tenths, not with every recipient."""
+    """What a screen reader says of the progress: in tenths, so that it doesn't speak at every
+    recipient.
+    """
     status = view.mailout["status"]
     if view.outcomes is None or status not in ACTIVE:
         return f"Mailout {status}"
@@ -216,7 +219,7 @@ def _action(name: str) -> Action:
 async def check(
     mailout_id: UUID, services: ServicesDep, session: SignedIn, form: OwnForm
 ) -> Response:
-    """The same report as the API's."""
+    """Show the report that `POST /mailouts/{id}/preflight` gives."""
     view = await services.dashboard.mailout(mailout_id)
     return _page(
         services,
@@ -230,7 +233,7 @@ async def check(
 
 @router.get("/mailouts/{mailout_id}/{name}")
 async def ask(mailout_id: UUID, name: str, services: ServicesDep, session: SignedIn) -> Response:
-    """What would happen, with the figures of now."""
+    """Ask the person to confirm, and say what the action would change, in present figures."""
     action = _action(name)
     view = await services.dashboard.mailout(mailout_id)
     if action not in _actions(view):

@@ -48,7 +48,7 @@ def number(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """With the digits that tell: `98.2 %`, `0.04 %`; never 0 or 100 when it isn't."""
+    """With as many digits as matter: `98.2 %`, `0.04 %`; 0 and 100 only where they are exact."""
     value = 100 * share
     if value in (0, 100):
         return f"{value:.0f} %"
@@ -68,8 +68,8 @@ def when(iso: str) -> str:
     return f"{at.day} {at:%b %Y, %H:%M} UTC"
 
 
-def coded(text: str) -> Markup:
-    """`text` with what stands between backticks as code."""
+def with_code(text: str) -> Markup:
+    """`text` as HTML, in which `` `words` `` between backticks become `<code>`."""
     return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704  it is escaped
 
 
@@ -85,7 +85,7 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters.update(
-    coded=coded,
+    with_code=with_code,
     duration=duration,
     masked=without_addresses,
     number=number,

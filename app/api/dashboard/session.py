@@ -1,8 +1,8 @@
 """Who is signed in to the dashboard: a signed cookie, and forms that only its own pages can send.
 
-The cookie is the whole session, so any process can verify it; only those signed out before their
-time are remembered, in the database. It is signed with a key of its own made from the shared
-secret that was presented: a secret taken out of the list ends the sessions it opened.
+The cookie is the whole session, so any process can verify it. The database remembers only sessions
+that somebody signed out of before they expired. It is signed with a key of its own made from the
+shared secret that was presented: a secret taken out of the list ends the sessions it opened.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FORM = b"amazonsender/dashboard/form/v1"
 
 
 class EndedSessions(Protocol):
-    """Those signed out before their time."""
+    """Where sessions are kept that somebody signed out of before they expired."""
 
     async def end_session(self, session: str, expires_at: datetime) -> None: ...
 
@@ -80,7 +80,7 @@ class Sessions:
     async def find(self, cookie: str | None) -> Session | None:
         """The session of a cookie; None when it is forged, over, or was ended.
 
-        Raises DatabaseUnavailable when the last can't be found out.
+        Raises DatabaseUnavailable when nobody can say whether it was ended.
         """
         for secret in self._secrets if cookie else ():
             try:
@@ -98,7 +98,7 @@ class Sessions:
         return None
 
     async def end(self, session: Session) -> None:
-        """From now on its cookie is worth nothing, wherever there is a copy."""
+        """Refuse its cookie from now on, also a copy that somebody else has."""
         await self._ended.end_session(session.id, session.expires_at)
 
 

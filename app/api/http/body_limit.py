@@ -1,7 +1,8 @@
-"""What a request's body may be: its size, the time it may take to arrive, and that of all together.
+"""Limits on a request's body: its size, the time it may take to arrive, and the size of all
+together.
 
-Nothing of a body is read before a route asks for it, so who is refused by route, method, header or
-credential costs no more than that.
+The service reads nothing of a body before a route asks for it. So a caller whom it refuses for the
+route, the method, a header or the credential can't make it read a body.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from app.errors import AppError, BodyTooSlow, PayloadTooLarge, Unavailable
 MAX_BODY_BYTES = 1_000_000
 BODY_SECONDS = 10.0
 ALL_BODIES_BYTES = 64_000_000
-"""Of the bodies of all requests that are being answered at once."""
+"""At most, of the bodies of all requests that are being answered at one time."""
 
 _DIGITS = 18  # of a size; a longer one is too large all the same
 
@@ -78,8 +79,8 @@ class _Body:
         self.gone = False
 
     async def receive(self) -> Message:
-        """The next part. Raises BodyRefused."""
-        if self._complete:  # what comes now is the news that the client has left
+        """The next part of the body. Raises BodyRefused when it is too large, too slow or too much."""
+        if self._complete:  # the body is complete; the next message says that the client has left
             return await self._receive()
         _check(self._announced or 0)
         if self._ends_at is None:
@@ -101,8 +102,8 @@ class _Body:
         return message
 
     async def send(self, message: Message) -> None:
-        """Nothing to a client that has gone away. After an answer to a body that wasn't read, and
-        that may be without end, the connection isn't used again."""
+        """Pass the answer on, unless the client has gone away. If the route didn't read all of the
+        body, the connection is closed after the answer, because the rest may never end."""
         if self.gone:
             return
         if message["type"] == "http.response.start" and self._expected and not self._complete:

@@ -27,31 +27,36 @@ from app.errors import AppError, HeadersTooLarge, HeadersTooSlow, MalformedHttp,
 log = structlog.get_logger(__name__)
 
 MAX_HEAD_BYTES = 32_768
-"""Of the request line and all headers; and of what else stands around a body. Proxies in front
-allow 8 to 16 KB."""
+"""Of the request line and all headers together; and of the framing of a chunked body. Proxies in
+front allow 8 to 16 KB."""
 MAX_HEADERS = 100
 RECEIVE_SECONDS = BODY_SECONDS + 5.0
-"""From a connection's beginning, or a request's first byte, to the request's last."""
+"""The longest time from the opening of a connection, or the first byte of a request, to the
+request's last byte."""
 MAX_CONNECTIONS = 500
 MAX_REQUESTS_IN_A_ROW = 50
-"""That one connection may send before the first of them is answered (pipelining)."""
+"""How many requests one connection may send before the first is answered (pipelining)."""
 
 
 class ClientConnection(HttpToolsProtocol):
-    """uvicorn's protocol, which refuses in time.
+    """uvicorn's protocol for one connection, with the limits above.
 
-    When all connections are taken, the one gives place that has waited longest for the rest of its
-    request: so whoever holds many of them open keeps nobody out who has something to ask.
+    When all connections are taken and another client comes, the service closes the connection that
+    has waited longest for the rest of its request. So a stranger who holds many connections open
+    without asking anything keeps nobody else out.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._spare = MAX_HEAD_BYTES  # each byte costs one, and gives two back that is of a body
+        # Bytes that may still come around bodies. Each byte that comes takes one off; a body's byte
+        # then adds two, so that a body makes room for its own framing (chunk sizes).
+        self._spare = MAX_HEAD_BYTES
         self._in_head = False
         self._running: RequestResponseCycle | None = None
         self._refusal: AppError | None = None
         self._deadline: asyncio.TimerHandle | None = None
-        self.waiting_since: float | None = None  # for the rest of a request; None: it is answered
+        # Since when the rest of a request is awaited; None: the request is complete.
+        self.waiting_since: float | None = None
 
     # What the transport tells
 
@@ -64,7 +69,8 @@ class ClientConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.stop_waiting()
         for cycle in (self._running, *(cycle for cycle, _ in self.pipeline)):
-            if cycle is not None:  # uvicorn tells only the latest that nobody listens any more
+            # uvicorn itself tells only the newest request that the client has left
+            if cycle is not None:
                 cycle.disconnected = True
                 cycle.message_event.set()
         self.pipeline.clear()
@@ -82,7 +88,7 @@ class ClientConnection(HttpToolsProtocol):
             return
         if self._spare < 0:
             self._refuse(_too_large())
-        elif self._is_answered:
+        elif self._is_being_answered:
             self.stop_waiting()
         else:
             self._wait_for_the_rest()
@@ -94,7 +100,8 @@ class ClientConnection(HttpToolsProtocol):
         self._in_head = True
 
     def on_headers_complete(self) -> None:
-        # What came at once may hold much of a body, too: the headers are measured when it is large.
+        # What came with the headers may be much of a body, so a large read alone proves nothing:
+        # the headers themselves are measured then.
         if len(self.headers) > MAX_HEADERS or (
             self._spare < 0 and self._head_size() > MAX_HEAD_BYTES
         ):
@@ -116,7 +123,7 @@ class ClientConnection(HttpToolsProtocol):
         super().on_response_complete()
         if self._in_head:  # of the next request already
             self._wait_for_the_rest()
-        elif not self._is_answered and self.waiting_since is None:
+        elif not self._is_being_answered and self.waiting_since is None:
             self.waiting_since = self.loop.time()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
@@ -126,8 +133,8 @@ class ClientConnection(HttpToolsProtocol):
     # Waiting and refusing
 
     @property
-    def _is_answered(self) -> bool:
-        """Whether a request is here as a whole, and its answer isn't."""
+    def _is_being_answered(self) -> bool:
+        """Whether a request has arrived completely and its answer isn't finished."""
         running = self._running
         return running is not None and not running.more_body and not running.response_complete
 
@@ -161,7 +168,7 @@ class ClientConnection(HttpToolsProtocol):
         ]
         if others:
             oldest = min(others, key=lambda other: other.waiting_since or 0.0)
-            oldest.stop_waiting()  # so that the next one in need chooses another
+            oldest.stop_waiting()  # it no longer waits, so the next client takes another's place
             oldest.transport.abort()
         else:
             self._refuse(Unavailable("Too many connections are open; try again."))
@@ -171,7 +178,9 @@ class ClientConnection(HttpToolsProtocol):
         raise ValueError(refusal.code)
 
     def _refuse(self, refusal: AppError) -> None:
-        """Answer, unless an answer to an earlier request is under way, and hang up."""
+        """Answer with the refusal, unless an earlier request is being answered, and close the
+        connection.
+        """
         if self.transport.is_closing():
             return
         log.info("connection_refused", code=refusal.code)

@@ -59,7 +59,7 @@ class Services:
             self.sender.wake()
 
     def stop_sending(self) -> None:
-        """Claim nothing more; what is in flight is recorded."""
+        """Have this process's sender claim nothing more; it still records the calls in flight."""
         if self.sender:
             self.sender.stop()
 
@@ -96,8 +96,9 @@ def is_authorized(request: Request, settings: Settings, body_token: object = Non
 
 
 class Protected(APIRoute):
-    """A route for callers with the secret: others learn nothing of it, not even whether their
-    body can be read (which FastAPI does before it asks any dependency)."""
+    """A route for callers with the secret. It checks the credential before FastAPI reads the body
+    (which FastAPI does before any dependency), so a stranger learns nothing, not even whether the
+    body was valid."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

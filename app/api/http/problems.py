@@ -39,7 +39,7 @@ def problem(error: AppError) -> ProblemAnswer:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    # A fault of ours is told to the log, not to the caller.
+    # The log has the details of a fault of ours; the caller gets none.
     detail = error.title if error.status == 500 else error.detail
     return ProblemAnswer(
         {

@@ -12,7 +12,9 @@ log = structlog.get_logger(__name__)
 
 
 class RequestLog:
-    """ASGI middleware. What is asked every few seconds is logged at debug level only."""
+    """ASGI middleware. Health checks and scrapes come every few seconds, so they are logged at
+    debug level only.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

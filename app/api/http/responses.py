@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 
 class JsonAnswer(Response):
-    """What is given, as JSON: where a route sets its own status or headers."""
+    """A JSON answer of a route that sets its own status or headers."""
 
     media_type = "application/json"
 

@@ -1,6 +1,6 @@
-"""A header of which two would mean different things to different readers comes once, or not at all.
+"""Requests that bring one of certain headers twice are refused.
 
-A proxy in front may have checked the one, and a route here would read the other.
+A proxy in front may check the first of the two and a route here read the second.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the dashboard's pages say. Figures are at least 2 seconds apart, see `Memo`."""
+"""What the dashboard's pages show. `AnswerCache` keeps figures for 2 seconds and longer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.domain.reports.remedies import remedy, without_addresses
 from app.domain.reports.words import duration
 from app.domain.sending.batches import Account
 from app.services.checks.ses import check_account
-from app.services.dashboard.memo import Memo
+from app.services.dashboard.answer_cache import AnswerCache
 from app.services.lists.statement import reason
 from app.services.watching.health import Health
 from app.settings import Settings
@@ -26,9 +26,10 @@ from app.store import Store
 PAGE_SIZE = 20
 FRESH_SECONDS = 2.0
 SETTLED_SECONDS = 30.0
-"""How old figures of a mailout may be that isn't being sent."""
-PATIENCE_SECONDS = 0.5
-"""How long a list waits for figures; what comes later is on the page a moment later."""
+"""The greatest age of a mailout's figures while it isn't being sent."""
+FIGURES_WAIT_SECONDS = 0.5
+"""How long the list of mailouts waits for their figures. After that the page is
+shown without the missing ones, and asks again by itself."""
 ACTIVE = frozenset({"sending", "paused"})
 
 T = TypeVar("T")
@@ -127,10 +128,10 @@ class Dashboard:
         self._settings = settings
         self._region = settings.aws_region
         self._health = health
-        self._memo = Memo()
+        self._answers = AnswerCache()
 
     async def close(self) -> None:
-        await self._memo.close()
+        await self._answers.close()
 
     async def mailouts(
         self, status: str | None, before: tuple[str, str] | None
@@ -142,7 +143,7 @@ class Dashboard:
         paces = [await self._pace(row) for row in page]
         waiting = [future for future in asked if future is not None and not future.done()]
         if waiting:
-            await asyncio.wait(waiting, timeout=PATIENCE_SECONDS)
+            await asyncio.wait(waiting, timeout=FIGURES_WAIT_SECONDS)
         views = [
             MailoutView(row, future.result() if future and future.done() else None, pace)
             for row, future, pace in zip(page, asked, paces, strict=True)
@@ -173,7 +174,7 @@ class Dashboard:
     def _ask_outcomes(self, row: dict[str, Any]) -> asyncio.Future[Outcomes] | None:
         if row["started_at"] is None:
             return None
-        return self._memo.ask(
+        return self._answers.get(
             ("outcomes", row["id"], row["status"]),
             partial(self._outcomes, UUID(row["id"]), row["recipients"] or 0),
             keep_seconds=self._age(row),
@@ -182,7 +183,7 @@ class Dashboard:
     async def _fresh(
         self, key: Hashable, find: Callable[[], Awaitable[T]], keep_seconds: float
     ) -> T:
-        answer: T = await asyncio.shield(self._memo.ask(key, find, keep_seconds=keep_seconds))
+        answer: T = await asyncio.shield(self._answers.get(key, find, keep_seconds=keep_seconds))
         return answer
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Remembers answers that are costly to find, so that looking doesn't disturb sending."""
+"""Caches answers that are costly to find, so that people who look at pages don't slow sending."""
 
 from __future__ import annotations
 
@@ -13,22 +13,27 @@ COST_SHARE = 20
 """An answer is kept this many times as long as it took to find: finding it again and again costs
 at most a twentieth of one connection's time, however large the tables are."""
 AT_ONCE = 2
+"""Searches, whatever their keys, and so connections to the database."""
 
 
-class Memo:
-    """Askers of the same thing at the same time share one search."""
+class AnswerCache:
+    """Those who ask for the same key at the same time share one search, and at most AT_ONCE
+    searches run at a time.
+    """
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
         self._running: dict[Hashable, asyncio.Task[Any]] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
 
-    def ask(
+    def get(
         self, key: Hashable, find: Callable[[], Awaitable[Any]], *, keep_seconds: float
     ) -> asyncio.Future[Any]:
-        """A future of the answer, which may be up to `keep_seconds` (or its cost) old.
+        """A future of the answer, which may be `keep_seconds` old; or COST_SHARE times as long
+        as it took to find, if that is longer.
 
-        It must not be cancelled: others may wait for it too (asyncio.shield, asyncio.wait).
+        The caller must not cancel the future, since others may wait for it too: use asyncio.shield
+        or asyncio.wait.
         """
         if kept := self._kept.get(key):
             until, answer = kept
@@ -59,10 +64,10 @@ class Memo:
     def _forget(self, key: Hashable, task: asyncio.Task[Any]) -> None:
         del self._running[key]
         if not task.cancelled():
-            task.exception()  # whoever still waits gets it; nobody may be left
+            task.exception()  # else asyncio logs it when nobody waits any more
 
     async def close(self) -> None:
-        """Give up what is being looked for."""
+        """Cancel all searches under way."""
         tasks = list(self._running.values())
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""The door of a process that waits for its database: somebody answers, if only with 503."""
+"""What answers HTTP while a process still waits for its database: health checks and 503s."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from app.errors import DatabaseUnavailable
 _DETAIL = "The service has just started and waits for its database."
 
 
-class Entrance:
-    """ASGI: leads to `app` as soon as that is set."""
+class StartupApp:
+    """ASGI application that the server runs from the first moment. Whoever starts the process puts
+    the real application into `app` once the database is there.
+    """
 
     def __init__(self) -> None:
         self.app: ASGIApp = RequestLog(BodyLimit(_not_yet))
@@ -26,7 +28,7 @@ class Entrance:
 
 
 async def _not_yet(scope: Scope, receive: Receive, send: Send) -> None:
-    """`/health` and `/health/live` as ever; 503 for the rest."""
+    """Answer `/health` and `/health/live` in their usual form, everything else with 503."""
     if scope["type"] != "http":
         return
     if scope["path"] == "/health/live":
