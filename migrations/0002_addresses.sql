@@ -11,7 +11,8 @@ alter table subscribers add column address text collate "C" generated always as 
                            '@([a-zA-Z0-9-]+\.)+[a-zA-Z][a-zA-Z0-9-]*$')
          then lower(email collate "C") end) stored;
 alter table subscribers alter column address drop expression;
--- Where the database's own lower case is another, such as the Turkish one, some may be equal.
+-- Two stored emails may be the same mailbox where the database's own lower case differs from ours, such
+-- as in a Turkish database.
 update subscribers set address = null
  where address in (select address from subscribers group by address having count(*) > 1);
 create unique index subscribers_address on subscribers (address);

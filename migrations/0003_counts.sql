@@ -6,8 +6,9 @@
 -- isn't there yet. docs/operations.md ("Upgrading a large database") says how long that takes, and
 -- how to make the indexes beforehand, without a pause.
 
--- The locks at once, in an order that no transaction of ours takes the other way round: an event is
--- stored before the ledger changes, and a subscriber leaves before the ledger does.
+-- All locks are taken here, at once, in the order in which the program's transactions take them: they store
+-- an event before they change the ledger, and change a subscriber before the ledger. So none of them and
+-- this migration wait for each other.
 lock table ses_events, subscribers, send_logs in share row exclusive mode;
 
 -- Recipients of each mailout by status and by what went wrong, test rows aside. One row for each
@@ -41,7 +42,8 @@ create table subscriber_counts (
 ) with (fillfactor = 50);
 insert into subscriber_counts select status, 0, count(*) from subscribers group by status;
 
--- A person's resend that isn't through yet: it goes over the ledger of its mailout in slices.
+-- A resend that a person asked for and that isn't finished: the senders go through the ledger of its
+-- mailout in slices.
 create table mailout_resends (
     mailout_id uuid primary key references mailouts on delete cascade,
     statuses   text[] not null,
@@ -53,10 +55,10 @@ alter table recipient_counts  enable row level security;
 alter table subscriber_counts enable row level security;
 alter table mailout_resends   enable row level security;
 
--- The counting itself is here and not in functions/, because it has to begin in the moment of the
--- first count. It sees what a statement has really changed, whoever wrote it, and writes one row per
--- group: a claim of 400 recipients changes two rows here. `security definer`: who may write the
--- ledger needs no right to write the counts.
+-- The triggers that count are here and not in functions/, because they have to start in the same
+-- transaction as the first count. They see which rows a statement really changed, whoever ran it, and
+-- write one row per status: a claim of 400 recipients changes two rows here. `security definer`: so a role that may
+-- write the ledger needs no right to write the counts.
 create function count_recipients() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin

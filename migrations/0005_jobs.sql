@@ -1,6 +1,6 @@
--- What takes longer than an answer (a dry run; later an import, a page to read, a hook's delivery)
--- is a row here, done by the work process, with a lease and retries of its own (jobs.sql). Sending
--- mail isn't: its rows are in send_logs.
+-- A task that takes longer than an HTTP request may (a dry run; later an import, a page to read, a hook's
+-- delivery) is a row here. The work process does it, with a lease and retries (jobs.sql). Sending mail is
+-- no job: its rows are in send_logs.
 create table jobs (
     id          uuid primary key default gen_random_uuid(),
     kind        text not null,

@@ -13,8 +13,8 @@ exception when insufficient_privilege then
     return v_database;
 end $$;
 
--- Whether an identity noted earlier is this database's. Who may not read the cluster's identity
--- notes the database's number alone; that is compared with nothing.
+-- Whether an identity noted earlier is this database's. A role that may not read the cluster's identity
+-- noted the database's number alone, which proves nothing: it always counts as the same.
 create or replace function is_from_here(p_identity text) returns boolean
 language sql stable set search_path = public, pg_temp as $$
     select p_identity is null or p_identity = database_identity()
@@ -22,7 +22,7 @@ language sql stable set search_path = public, pg_temp as $$
 $$;
 
 -- A mailout that was started in another database may have been sent further than this one knows
--- (a restored backup, a standby that lacked the last commits): it waits for a person's word.
+-- (a restored backup, a standby that lacked the last commits): it is paused until a person resumes it.
 create or replace function hold_foreign_mailouts() returns void
 language sql set search_path = public, pg_temp as $$
     update mailouts
@@ -35,8 +35,8 @@ language sql set search_path = public, pg_temp as $$
        and not is_from_here(started_in);
 $$;
 
--- What keeps running mailouts waiting, in plain words (null: nothing any more). Only the sender's
--- own words are replaced.
+-- Set why running mailouts wait, in plain words (null: they no longer do). Only reasons that a sender
+-- wrote are replaced.
 create or replace function note_waiting(p_reason text) returns jsonb
 language sql set search_path = public, pg_temp as $$
     with noted as (

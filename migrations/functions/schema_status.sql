@@ -1,6 +1,6 @@
--- What the start of a process compares with its own code; also the cheapest proof of life. unsafe:
--- settings with which a crash of the machine may damage the data. A server for tests, whose data nobody
--- will miss, says so itself (`amazonsender.disposable = on`).
+-- The schema's version and signatures, which a process compares with its own code when it starts; also the
+-- cheapest call to see whether the database answers. unsafe: settings with which a crash of the machine
+-- may damage the data. A server for tests, whose data may be lost, sets `amazonsender.disposable = on`.
 create or replace function schema_status() returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object('version', version, 'min_code', min_code, 'digest', digest,
@@ -26,9 +26,9 @@ language sql stable set search_path = public, pg_temp as $$
         'unusable_addresses', (select count(*) from subscribers where address is null));
 $$;
 
--- What stands beside our functions under one of their names: left over from another version, by which
--- a call that fits both is refused. p_signatures: of ours, each once. Somebody's own function that
--- merely has such a name takes none of our calls: its parameters are called otherwise.
+-- Functions with the name of one of ours but another signature, left over from another version: PostgreSQL
+-- refuses a call that fits both. p_signatures: ours, each once. A function of the owner's that merely has
+-- such a name isn't listed: its parameters have other names, so no call of ours fits it.
 create or replace function schema_overloads(p_signatures jsonb) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select coalesce(jsonb_agg(p.oid::regprocedure::text order by p.oid::regprocedure::text), '[]')

@@ -1,5 +1,5 @@
--- Gives every subscriber its address, and makes one of those who have the same. Run whenever the
--- functions are put: it also takes in rows that were put aside, once the rules can read them.
+-- Gives every subscriber its canonical address, and merges subscribers with the same one. Runs whenever
+-- the functions are put: rows whose email an earlier version couldn't read get their address then.
 -- Answers how many got an address, how many were merged into others, and how many have none.
 create or replace function unify_subscribers() returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
@@ -9,7 +9,7 @@ declare
     v_from    uuid;
     v_into    uuid;
 begin
-    -- Nobody writes a subscriber meanwhile, so that no row is missed; reading goes on.
+    -- The lock lets nobody write subscribers meanwhile, so that no row is missed; reading goes on.
     lock table subscribers in share row exclusive mode;
     create temporary table read_addresses on commit drop as
         select id, (read_address(email)).address from subscribers where address is null;
@@ -35,7 +35,7 @@ begin
         v_merged := v_merged + 1;
     end loop;
     if v_merged > 0 then
-        -- A merged subscriber has the tags of both: who is being queued is looked at anew.
+        -- A merged subscriber has the tags of both, so mailouts that are being queued start over.
         update mailout_queues set cursor = default where done_at is null;
     end if;
 
@@ -58,6 +58,6 @@ $$;
 
 select unify_subscribers();
 
--- From here on. Not before, so that the rows above needn't be read twice.
+-- From here on the trigger sets the address. It is created last, so that it doesn't run for the rows above.
 create or replace trigger subscribers_set_address before insert or update of email, address on subscribers
     for each row execute function subscribers_set_address();

@@ -1,11 +1,11 @@
--- What was answered, or is about to be mailed, is on disk before: with synchronous_commit = off (of the
--- server, the database or the role) a crash takes the last commits back, so that a claim vanishes and its
--- recipients are mailed a second time. A transaction that writes one of these tables commits durably,
--- whoever writes. A setting of the function would not do: it ends with the function, before the commit.
+-- A transaction that writes one of these tables is on disk when it commits, whatever synchronous_commit is
+-- set to for the server, the database or the role. With `off` a crash undoes the last commits: a claim would
+-- vanish, and its recipients would be mailed a second time. The triggers set it to `on` for the transaction;
+-- a setting of the function would not do, as it ends with the function, before the commit.
 create or replace function commit_durably() returns trigger
 language plpgsql as $$
 begin
-    -- Only against off: which standbys a commit waits for is the owner's to say.
+    -- Only `off` is changed. The other values say which standbys a commit waits for: the owner decides.
     if current_setting('synchronous_commit') = 'off' then
         perform set_config('synchronous_commit', 'on', true);
     end if;
@@ -20,7 +20,7 @@ begin
         'subscribers', 'mailouts', 'send_logs', 'send_batches', 'send_requests', 'mailout_tests', 'ses_events',
         'owner_notices', 'ended_sessions', 'jobs']
     loop
-        -- Once, as each time would wait for all who write.
+        -- Only when it is missing, since creating it waits for all transactions that write the table.
         if not exists (select from pg_trigger where tgrelid = v_table::regclass and tgname = 'commit_durably') then
             execute format('create trigger commit_durably before insert or update or delete on %I
                             for each statement execute function commit_durably()', v_table);

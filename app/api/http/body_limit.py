@@ -79,7 +79,7 @@ class _Body:
         self.gone = False
 
     async def receive(self) -> Message:
-        """The next part of the body. Raises BodyRefused when it is too large, too slow or too much."""
+        """The next part of the body. Raises BodyRefused when it breaks a limit."""
         if self._complete:  # the body is complete; the next message says that the client has left
             return await self._receive()
         _check(self._announced or 0)

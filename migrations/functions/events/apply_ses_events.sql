@@ -1,9 +1,9 @@
 -- Store a group of events and move their rows, in one transaction. p_events: what
 -- domain/ses/events.py:to_row gives. A second copy of an SNS message changes nothing; an event that
--- fits no row is kept and parked, but for those of our own notices to the owner. Answers how many
+-- fits no row is kept and parked, unless it is about one of our own notices to the owner. Answers how many
 -- were new and how many of those fit a row, the SNS ids of the copies, and `tripped`: mailouts that
 -- the guards stop from now on (guards.sql; p_…_rate null: no guard).
--- Gives up on a lock that another session keeps: SNS waits 15 s and comes again.
+-- Fails when another session keeps a lock for too long: SNS waits 15 s for an answer and repeats.
 create or replace function apply_ses_events(
     p_events jsonb, p_bounce_rate numeric default null, p_complaint_rate numeric default null)
 returns jsonb
@@ -87,7 +87,7 @@ begin
              where attempt_id = v_attempt and v_row.id = any (send_log_ids));
 end $$;
 
--- What an event says of its row; null: nothing.
+-- The status that an event gives its row; null: none.
 create or replace function event_status(p_event jsonb) returns text
 language sql immutable as $$
     select case p_event ->> 'type'
@@ -126,7 +126,7 @@ begin
         ), moved as (
             update send_logs l
                set status = m.status,
-                   -- Of the latest attempt only: its own answer and events must still fit.
+                   -- Only the latest attempt's message id: its own result and later events must match it.
                    message_id = coalesce(l.message_id, case
                        when e ->> 'attempt' is null or (e ->> 'attempt')::uuid = l.attempt_id
                        then e ->> 'message_id' end),
@@ -158,7 +158,7 @@ begin
     return v_changes;
 end $$;
 
--- The closing words of finished mailouts whose unknown rows were settled, once per mailout.
+-- Write the closing sentence of finished mailouts anew when events settled their unknown rows.
 create or replace function refresh_reasons(p_mailouts uuid[]) returns void
 language sql set search_path = public, pg_temp as $$
     update mailouts set status_reason = closing_reason(id)
@@ -166,8 +166,9 @@ language sql set search_path = public, pg_temp as $$
        and status_reason is distinct from closing_reason(id);
 $$;
 
--- Events that were faster than the record of their message id: of these results, or (p_results null)
--- a sweep over the latest ones, for an event that was being stored while its message id was recorded.
+-- Apply events that came before their message id was recorded: those of these results, or (p_results null)
+-- the latest ones. The latter finds an event that was being stored at the very moment at which its message
+-- id was recorded, so that neither side saw the other.
 create or replace function apply_parked_events(p_results jsonb default null) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 begin
@@ -177,11 +178,11 @@ begin
     return to_jsonb(apply_parked(parked_events(p_results)));
 end $$;
 
--- Ids of the parked events that those may be. However many are parked: of results only their own are
--- looked at, for a sweep the newest 1,000 of two hours. What a sweep misses is looked at once more
--- before it is given up (housekeeping.sql).
--- enable_sort is off where an index has the order, so that no other one is read from end to end and
--- sorted when the statistics say that it is small.
+-- Ids of the parked events that apply_parked_events should try. The work doesn't grow with the number of
+-- parked events: with results, only events with their message ids; without, the newest 1,000 of two hours.
+-- keep_house tries each event once more before it gives it up (housekeeping.sql).
+-- enable_sort is off where an index has the order, so that PostgreSQL doesn't read and sort another index
+-- because its statistics call it small.
 create or replace function parked_events(p_results jsonb) returns bigint[]
 language plpgsql set search_path = public, pg_temp set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
 declare

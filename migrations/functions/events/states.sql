@@ -1,5 +1,5 @@
--- The order of what can be known of a mail: events only ever move a row up, so that doubled, late
--- and reordered ones come to the same end. A transient bounce never undoes a delivery.
+-- The rank of each status of a mail. An event only ever moves a row to a higher rank, so doubled, late and
+-- reordered events lead to the same status. A transient bounce never undoes a delivery.
 create or replace function send_log_rank(p_status text, p_bounce_type text) returns integer
 language sql immutable set search_path = public, pg_temp as $$
     select case p_status
@@ -11,7 +11,7 @@ language sql immutable set search_path = public, pg_temp as $$
         else 0 end;
 $$;
 
--- A subscriber's own word weighs more than a bounce, a complaint more than all.
+-- The rank of a subscriber's status: unsubscribing outranks a bounce, a complaint outranks everything.
 create or replace function subscriber_rank(p_status text) returns integer
 language sql immutable set search_path = public, pg_temp as $$
     select case p_status when 'complained' then 3 when 'unsubscribed' then 2 when 'bounced' then 1 else 0 end;

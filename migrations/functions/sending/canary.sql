@@ -2,7 +2,7 @@
 -- these are claimed meanwhile), then the mailout waits for events, then it goes on by itself unless
 -- the guards stop it. mailouts.canary_phase: sending → waiting → null.
 
--- The next step, if it is due. Answers whether the mailout still waits.
+-- Take the canary's next step, if it is due. Answers whether the mailout still waits.
 create or replace function advance_canary(
     p_mailout uuid, p_bounce_rate numeric default null, p_complaint_rate numeric default null)
 returns jsonb language plpgsql set search_path = public, pg_temp as $$
@@ -23,7 +23,7 @@ begin
         then
             return to_jsonb(true);
         end if;
-        -- Nobody was mailed when the whole share has left the list: then there is nothing to await.
+        -- When everybody in the share left the list before their mail, no event will come.
         v_until := clock_timestamp() + case
             when exists (select from send_batches where mailout_id = p_mailout
                                                     and claimed_at >= v_mailout.started_at)
@@ -38,15 +38,15 @@ begin
          where id = p_mailout and (canary_phase, status_reason) is distinct from ('waiting', v_reason);
         return to_jsonb(true);
     elsif guard_trip(p_mailout, p_bounce_rate, p_complaint_rate) is not null then
-        return to_jsonb(true);   -- the next claim says so, and it is paused
+        return to_jsonb(true);   -- still waiting: the next claim answers `guard`, and the sender pauses it
     end if;
     update mailouts set canary_phase = null, canary_until = null, status_reason = null
      where id = p_mailout;
     return to_jsonb(false);
 end $$;
 
--- Whom of a slice the canary takes: every 1/p_share-th in the order of mail domains, so that each
--- mailbox provider has its share, and among the addresses of a domain by a hash of them.
+-- Choose whom of a slice the canary mails: one in 1/p_share, counted in the order of mail domains so that
+-- each mailbox provider is tried, and within a domain in the order of a hash of the address.
 create or replace function is_canary(p_position bigint, p_share numeric) returns boolean
 language sql immutable as $$
     select ceil(p_position * p_share) > ceil((p_position - 1) * p_share);

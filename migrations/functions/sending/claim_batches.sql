@@ -10,14 +10,14 @@
 --   lease: the caller's own heartbeat is overdue           canary: its share is out (canary.sql)
 --   guard: the guards stop the mailout (guards.sql; p_…_rate null: no guard)
 -- p_attempts: the caller's, so that it can give a claim back whose answer it never got
--- (release_batches.sql). p_after: only rows beyond this id are looked at. In a long mailout the index
--- of queued rows begins with thousands of entries of rows that are queued no more, until it is
--- vacuumed: a sender that gives the last id it claimed passes over them. From time to time it begins
--- with 0 again, to find the rows that are to be tried once more.
--- enable_seqscan is off here and in record_results and is_open: their plans are made while the
--- tables are small, kept by the connection, and would read ever longer tables from end to end. For the
--- same reason large tables are asked for an array of ids, and what is found so is joined by its hash
--- (enable_nestloop): tests/integration/test_reads_at_size.py.
+-- (release_batches.sql). p_after: only rows with a higher id are looked at. In a long mailout the index of
+-- queued rows begins with thousands of entries for rows that are no longer queued, until a vacuum removes
+-- them. A sender remembers the last id it claimed and passes it, to skip these entries; from time to time
+-- it begins with 0 again, to find rows that are to be tried once more.
+-- enable_seqscan is off here and in record_results and is_open: a connection keeps the plan that it made
+-- while the tables were small, and would go on reading whole tables when they are large. For the same
+-- reason large tables are searched by an array of ids, and the result is joined by a hash
+-- (enable_nestloop is off): tests/integration/test_reads_at_size.py.
 create or replace function claim_batches(
     p_mailout uuid, p_executor uuid, p_region text, p_limit integer, p_attempts jsonb,
     p_test boolean default false,
@@ -56,7 +56,7 @@ begin
             return jsonb_build_object('reason', 'guard');
         end if;
     elsif not exists (select from mailout_tests where mailout_id = p_mailout) then
-        -- The draft was deleted meanwhile: its test mails have nothing to show.
+        -- Somebody deleted the draft meanwhile, so its test mails have no content.
         update send_logs
            set status = 'cancelled', next_attempt_at = null, error_code = 'deleted',
                error_message = 'The mailout was deleted before this test mail was sent.'
@@ -77,7 +77,7 @@ begin
         if v_quota < 1 then
             return jsonb_build_object('reason', 'quota');
         end if;
-        v_capacity := least(v_capacity, floor(v_quota))::integer;   -- a quota may be beyond integers
+        v_capacity := least(v_capacity, floor(v_quota))::integer;   -- after `least`, since a quota may be larger than an integer
     end if;
 
     -- Tokens fall due at next_token_at and then every 1/rate seconds; at most one batch of them is
@@ -87,7 +87,7 @@ begin
     if v_next > v_now + make_interval(secs => 2 + 2 * v_capacity / v_bucket.rate) then
         v_next := v_now - make_interval(secs => (v_capacity - 1) / v_bucket.rate);
     end if;
-    -- Beyond the first, whole batches only.
+    -- After the first batch only full ones are claimed.
     v_most := floor(least(cardinality(v_attempts),
                           extract(epoch from v_now + make_interval(secs => c_early) - v_next)
                               * v_bucket.rate / v_capacity))::integer * v_capacity;
@@ -108,7 +108,7 @@ begin
             'seconds', extract(epoch from v_ready - v_now) - c_early / 2);
     end if;
 
-    -- By their ids and no join, so that no plan reads either table from end to end.
+    -- Found by ids, without a join, so that no plan reads a whole table.
     with people as materialized (
         select id, case when address is null then 'invalid_address' else status end as status, name, fields
           from subscribers where id = any (v_people)
@@ -155,9 +155,10 @@ begin
     return jsonb_build_object('batches', v_batches);
 end $$;
 
--- The next p_limit recipients that are due at p_now, and their subscribers; null: there are none. Each
--- kind is written out, for its own partial index. Compared as pairs, which no other index has in order
--- (that of all ids leads through the rows of others), and without sorting, so that none is read whole.
+-- The next p_limit recipients that are due at p_now, and their subscribers; null: there are none.
+-- Each kind of row has a query of its own, because each has a partial index of its own. The queries compare
+-- pairs (mailout, id): only the right index has that order, and the index of all ids would lead through
+-- the rows of other mailouts. Sorting is off, so that PostgreSQL reads no index whole in order to sort it.
 create or replace function due_recipients(
     p_mailout uuid, p_limit integer, p_now timestamptz, p_after bigint, p_test boolean, p_canary boolean,
     out ids bigint[], out people uuid[])

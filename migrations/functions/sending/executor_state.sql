@@ -1,5 +1,6 @@
--- A sender says how it is (trouble of its loops, its breaker, why SES can't be asked). null: it has
--- no heartbeat yet. Touches no other row, so that it gets through where a heartbeat waits for a lock.
+-- A sender stores its state (trouble in its loops, its breaker, why SES can't be asked), for `/health`.
+-- null: it has no heartbeat yet. It writes only its own row, so that it succeeds also while a heartbeat
+-- waits for a lock.
 create or replace function tell_executor_state(p_executor uuid, p_service uuid, p_state jsonb)
 returns jsonb language sql set search_path = public, pg_temp as $$
     update executors set service_id = p_service, state = p_state
@@ -7,7 +8,7 @@ returns jsonb language sql set search_path = public, pg_temp as $$
 $$;
 
 -- For `/health` of a service: its latest sender, and what SES last said of the account. `executor`
--- is null before its first word and after it left; `account` before SES was asked.
+-- is null before a sender's first heartbeat and after it stopped; `account` before SES was asked.
 create or replace function executor_state(p_service uuid, p_region text) returns jsonb
 language sql volatile set search_path = public, pg_temp as $$
     select jsonb_build_object(

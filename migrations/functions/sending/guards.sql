@@ -1,9 +1,9 @@
 -- The guards: a mailout whose bounce or complaint rate is past its threshold stops by itself, before
 -- SES reviews the account. The rates are kept as figures that change with the rows, in the same
--- transaction, so nothing is counted over at the time of a decision.
+-- transaction, so a decision counts no rows.
 
--- What counts, by a row's state alone: doubled and reordered events come to the same figures. What
--- SES didn't even try, because a list of its own has the address, is no bounce and no complaint.
+-- A row counts by its state alone, so doubled and reordered events lead to the same figures. Mail that SES
+-- didn't try to deliver, because the address is on a suppression list of SES, is no bounce or complaint.
 create or replace function has_outcome(l send_logs) returns boolean language sql immutable as $$
     select l.status in ('delivered', 'bounced', 'complained');
 $$;
@@ -17,8 +17,8 @@ create or replace function counts_as_complaint(l send_logs) returns boolean lang
         ('OnAccountSuppressionList', 'OnTenantSuppressionList');
 $$;
 
--- What a row's step changes in the figures; null: nothing. Test rows never count. One expression
--- without settings of its own, so that it is inlined: it runs for every event.
+-- What a row's change of state changes in the figures; null: nothing. Test rows never count. It is one
+-- expression without settings of its own, so that PostgreSQL inlines it: it runs for every event.
 create or replace function outcome_change(p_before send_logs, p_after send_logs) returns jsonb
 language sql immutable as $$
     select case when not p_after.is_test and has_outcome(p_after) then jsonb_build_object(
@@ -28,7 +28,7 @@ language sql immutable as $$
         'complaints', counts_as_complaint(p_after)::int - counts_as_complaint(p_before)::int) end;
 $$;
 
--- Add up, once per group of events. False: there was nothing to add.
+-- Add these changes to the figures, once per group of events. False: there was nothing to add.
 create or replace function count_outcomes(p_changes jsonb[]) returns boolean
 language plpgsql set search_path = public, pg_temp as $$
 begin
@@ -88,8 +88,8 @@ begin
              where status = 'sending' and guard_trip(id, p_bounce_rate, p_complaint_rate) is not null);
 end $$;
 
--- Pause what the guards stop, if they still do and somebody is left to send to: a person who
--- resumed it meanwhile has the last word, and a mailout that is through is closed instead.
+-- Pause a mailout that the guards stop. Not if a person has resumed it meanwhile, so that the guards no
+-- longer stop it, nor if nobody is left to send to: then it is finished as usual.
 create or replace function pause_tripped(
     p_mailout uuid, p_reason text, p_bounce_rate numeric, p_complaint_rate numeric)
 returns jsonb language plpgsql set search_path = public, pg_temp as $$
@@ -104,7 +104,8 @@ begin
     return pause_mailout(p_mailout, 'guard', p_reason);
 end $$;
 
--- A person goes on: only what comes from now on counts. p_forgive: for the account's rate too.
+-- A person resumes the mailout: only what comes from now on counts against it. p_forgive: the same for the
+-- rate over all mailouts.
 create or replace function rearm_guards(p_mailout uuid, p_forgive boolean) returns void
 language plpgsql set search_path = public, pg_temp as $$
 begin

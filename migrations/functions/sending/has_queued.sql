@@ -1,6 +1,6 @@
--- Whether somebody of a mailout waits for a turn. The first in the order of the index of queued rows:
--- asked for any row, PostgreSQL may look through all of the mailout's, where it takes most of them for
--- queued. That order fits no other index, and with enable_sort off none is read and sorted instead.
+-- Whether a mailout has a queued row. It asks for the first one in the order of the index of queued rows.
+-- Asked for just any, PostgreSQL may read all of the mailout's rows, when its statistics say that most are
+-- queued. No other index has that order, and as enable_sort is off, none is read and sorted.
 create or replace function has_queued(p_mailout uuid) returns boolean
 language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
 begin

@@ -1,7 +1,7 @@
--- A sender says that it lives, and with which rate it was told to send; the smallest rate of the
--- living holds for all, never above the account's. A pause longer than the lease starts
--- `alive_since` anew: after an outage of the database every heartbeat looks dead, so nobody may
--- judge others before it has been alive for a full lease itself.
+-- A sender reports that it is alive, and which rate its settings give it. The smallest rate of all living
+-- senders holds for all, never above the account's. After a pause longer than the lease `alive_since`
+-- starts anew: after an outage of the database every sender's heartbeat looks overdue, so a sender may
+-- declare others lost only when it has itself been alive for a full lease (recover_lost.sql).
 create or replace function heartbeat(
     p_executor uuid, p_region text, p_label text, p_lease_seconds double precision,
     p_rate_limit double precision default null)
@@ -10,7 +10,7 @@ declare
     v_now  timestamptz := clock_timestamp();
     v_rate send_rates;
 begin
-    -- Locked first: the account's answer and another's heartbeat judge the rate after this one.
+    -- Locked first, so that record_account and other heartbeats compute the rate after this one.
     insert into send_rates (region) values (p_region) on conflict do nothing;
     perform from send_rates where region = p_region for update;
     insert into executors as e (id, region, label, rate_limit, lease_seconds)
@@ -36,8 +36,8 @@ language sql volatile set search_path = public, pg_temp as $$
 $$;
 
 -- Recipients per second for a region: what the living executors were told (the smallest), else
--- nine tenths of the account's MaxSendRate, and never above that. null: not known yet. Kept to what can
--- be reckoned with: at least one in eleven days, at most a thousand million.
+-- nine tenths of the account's MaxSendRate, and never above that. null: not known yet. Kept between
+-- one recipient in eleven days and a thousand million a second, so that times computed from it are valid.
 create or replace function effective_rate(p_region text, p_account jsonb)
 returns double precision language sql volatile set search_path = public, pg_temp as $$
     select case when rate > 0 then least(1e9, greatest(1e-6, rate)) else rate end

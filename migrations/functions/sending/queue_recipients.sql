@@ -1,10 +1,12 @@
--- Queue the next slice of a started mailout's audience: of the next p_limit subscribers those who are
--- to be mailed, so that a slice takes as long for a tag that few have. Idempotent and resumable: the
--- cursor moves in the same transaction, and the unique key refuses a second row. Only those subscribed
--- before the start are taken; who left since then is `skipped`, after a cancel the rest is `cancelled`,
--- and without a usable address somebody is `failed` at once, so that the closing statement adds up.
--- `queued`: how many were looked at. While a resend is under way, its next slice (resend.sql).
--- enable_…scan: the subscribers are read in the order of their ids, whatever was planned when they were few.
+-- Queue the next slice of a started mailout's audience: look at the next p_limit subscribers, and queue
+-- those who are in it. So a slice takes equally long when few have the tag. Idempotent and resumable: the
+-- cursor moves in the same transaction, and the unique key refuses a second row. Only people who were
+-- subscribed before the start get a row: `queued`; `skipped` if they have left since; `cancelled` if the
+-- mailout was cancelled; `failed` if they have no usable address. So the closing statement adds up.
+-- Answers in `queued` how many were looked at. While a resend is under way, it queues the resend's next
+-- slice instead (resend.sql).
+-- enable_…scan is off so that subscribers are read in the order of their ids, also by a plan that was made
+-- when there were few.
 create or replace function queue_recipients(p_mailout uuid, p_limit integer) returns jsonb
 language plpgsql set search_path = public, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
 declare
@@ -68,7 +70,7 @@ begin
            done_at = case when v_seen < p_limit then now() end
      where mailout_id = p_mailout;
     if v_seen < p_limit then
-        -- Whom there is to account for: the start may have told an estimate (count_audience.sql).
+        -- The exact number of recipients: the start may have stored an estimate (count_audience.sql).
         update mailouts set recipients = recipients_in(p_mailout, null)
          where id = p_mailout and recipients is distinct from recipients_in(p_mailout, null);
         if is_empty_mailout(p_mailout) then
@@ -78,14 +80,14 @@ begin
     return jsonb_build_object('queued', v_seen, 'done', v_seen < p_limit);
 end $$;
 
--- Whether its ledger has nobody to be mailed.
+-- Whether a mailout's ledger has no row that is or was to be mailed.
 create or replace function is_empty_mailout(p_mailout uuid) returns boolean
 language sql stable set search_path = public, pg_temp as $$
     select recipients_in(p_mailout, null) = recipients_in(p_mailout, '{skipped}');
 $$;
 
--- Everybody left, was deleted or lost the tag between the start and their slice: a mailout to nobody
--- is never `sent`, it waits for a person's word. A resume looks at the audience again.
+-- Between the start and their slice everybody may have left, been deleted or lost the tag. A mailout
+-- to nobody is never `sent`: it is paused until a person resumes it, which queues the audience again.
 create or replace function hold_empty_mailout(p_mailout uuid) returns void
 language sql set search_path = public, pg_temp as $$
     update mailouts
@@ -96,7 +98,7 @@ language sql set search_path = public, pg_temp as $$
      where id = p_mailout and status in ('sending', 'paused');
 $$;
 
--- On a resume of such a mailout, which has mailed nobody yet: its audience is queued anew.
+-- Called when a person resumes such a mailout, which has mailed nobody yet: queue its audience again.
 create or replace function queue_again_if_empty(p_mailout uuid) returns void
 language plpgsql set search_path = public, pg_temp as $$
 begin

@@ -1,10 +1,10 @@
 -- What GetAccount said. p_account: max_send_rate, max_24h_send (-1: unlimited), sent_last_24h,
--- sending_enabled, enforcement_status, production_access. What was claimed since shortly before
--- the question may not be in SES's figure yet, so it stays counted.
+-- sending_enabled, enforcement_status, production_access. Mails claimed since shortly
+-- before the question may not be in SES's figure yet, so they are counted beside it.
 create or replace function record_account(p_region text, p_account jsonb) returns jsonb
 language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
 declare
-    v_since  timestamptz := clock_timestamp() - interval '5 seconds';   -- a value: an index finds it
+    v_since  timestamptz := clock_timestamp() - interval '5 seconds';   -- in a variable, so that the index is used
     v_recent bigint;
 begin
     select coalesce(sum(cardinality(send_log_ids)), 0) into v_recent from send_batches

@@ -3,14 +3,14 @@
 --   sent      SES accepted it                          failed   refused for good
 --   retry     certainly not accepted, counts           requeue  the same, doesn't count (throttled)
 --   unknown   nobody can say: never sent again by itself
--- A row is only changed by its own latest attempt. What comes late (the row is `unknown`, or an
--- event was faster) still counts. `delay`: seconds before the next try.
+-- Only a row's latest attempt may change it. A late result (the row is `unknown` by now, or an event came
+-- first) is still recorded. `delay`: seconds before the next try.
 create or replace function record_results(p_attempt uuid, p_results jsonb) returns jsonb
 language plpgsql
 set search_path = public, pg_temp set enable_seqscan = off set enable_nestloop = off as $$
 declare
-    -- Of all rows only these are read, however the join is planned: also by a plan that this connection
-    -- has kept from when the ledger was small.
+    -- The ids are collected first, so that only these rows are read: also by a plan that the connection
+    -- made when the ledger was small.
     v_ids     bigint[] := array(select (r ->> 'id')::bigint from jsonb_array_elements(p_results) r);
     v_mailout uuid;
     v_status  text;
@@ -24,7 +24,7 @@ begin
     if not found then
         return jsonb_build_object('recorded', 0);
     end if;
-    -- Ordered against pause, cancel and finish, which update the mailout.
+    -- The lock makes pause, cancel and finish, which update the mailout, come before or after this.
     select status into v_status from mailouts where id = v_mailout for share;
 
     with r as (

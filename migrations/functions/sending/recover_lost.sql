@@ -1,6 +1,6 @@
--- Rows of senders whose heartbeat is gone for longer than their lease: nobody knows what became
--- of the calls that carried them, so they are `unknown` (never queued: SES may have accepted
--- them). Only a sender that has itself been alive for a full lease may say so.
+-- Declare rows `unknown` that are `sending` for a sender without a heartbeat for longer than its lease:
+-- nobody knows what became of its calls. They are never queued again by themselves, since SES may have
+-- accepted them. Only a sender that has itself been alive for a full lease may declare others lost.
 create or replace function recover_lost(p_executor uuid) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 declare
@@ -16,7 +16,8 @@ begin
         select b.attempt_id, b.send_log_ids from send_batches b
           left join executors e on e.id = b.executor_id
          where b.recorded_at is null and (e.id is null or not is_alive(e))
-           -- An executor is only missing when it left; its last batch may still be on its way in.
+           -- A sender has no row when it stopped in good order; the results of its last batch may
+           -- still be on their way.
            and b.claimed_at < clock_timestamp() - make_interval(secs => coalesce(e.lease_seconds, 60))
          order by b.attempt_id for update of b skip locked
     ), closed as (

@@ -1,6 +1,7 @@
--- Give back claims whose answers their claimer never got, so that certainly nothing was sent: the
--- rows are queued again. p_attempts: ids. Gives those that were given back; of the others there is no
--- open batch (no tokens were due for it, the claim wasn't committed, or not yet: ask again for a while).
+-- A sender gives back claims whose answer never reached it, so that it certainly sent nothing for them: the
+-- rows are queued again. p_attempts: their ids. Answers the ids that were given back. The others have no
+-- open batch: no tokens were due, or the claim was not committed. It may still commit, so the sender asks
+-- again for a while.
 create or replace function release_batches(p_attempts jsonb) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 declare
