@@ -1,4 +1,4 @@
--- What nobody waits for, a slice at a time. Answers whether there is more to do at once.
+-- Do a slice of the work that nobody waits for. Answers whether more is left to do at once.
 create or replace function keep_house() returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 declare
@@ -6,10 +6,10 @@ declare
     v_old bigint[];
 begin
     if not pg_try_advisory_xact_lock(hashtext('amazonsender:keep_house')) then
-        return to_jsonb(false);   -- another sender is at it
+        return to_jsonb(false);   -- another sender does it now
     end if;
-    -- An event that fits no row after a week never will: message ids are recorded when a sender has its
-    -- answer, at the latest when it has its database back. It is looked at once more, and stays stored.
+    -- A sender records a message id when SES answers, at the latest when its database is back. So an
+    -- event that fits no row after a week never will: it is tried once more, and then only stored.
     v_old := old_parked_events(c_slice);
     perform apply_parked(v_old);
     update ses_events set parked = null where id = any (v_old) and parked is not null;
@@ -23,7 +23,7 @@ language sql stable set search_path = public, pg_temp set enable_seqscan = off s
                   order by received_at limit p_limit);
 $$;
 
--- Counts of connections that are gone, added to those of connection 0.
+-- Add the counts of connections that are gone to those of connection 0.
 create or replace function merge_counts(p_limit integer) returns bigint
 language plpgsql set search_path = public, pg_temp as $$
 declare

@@ -1,5 +1,5 @@
--- Jobs: added by whoever needs one, claimed by one worker at a time. A holder is named by the job's
--- id and its `claims` at the claim: what an earlier holder says later changes nothing.
+-- Jobs: any process adds them, one worker at a time holds one. A holder passes the job's id and the value
+-- of `claims` when it claimed it, so that calls of an earlier holder change nothing.
 
 -- Add a job, or find the open one with the same key. Answers its id and whether it is new.
 create or replace function add_job(
@@ -25,9 +25,9 @@ begin
     end loop;
 end $$;
 
--- The next job of these kinds that is due, for p_lease_seconds; null: none. A job whose holder let
--- its lease run out (killed, or away too long) counts a failure and is taken again, until it has
--- failed too often: what kills its worker each time must end.
+-- The next job of these kinds that is due, for p_lease_seconds; null: none. When a holder let
+-- its lease run out (it was killed, or without the database for too long) the job counts a failure and is
+-- claimed again, until it has failed too often: a job that kills its worker each time must end.
 create or replace function claim_job(p_kinds jsonb, p_lease_seconds double precision)
 returns jsonb language plpgsql set search_path = public, pg_temp as $$
 declare
@@ -102,7 +102,7 @@ begin
     return to_jsonb(found);
 end $$;
 
--- A person's word: end a job that isn't over. Its holder notices with its next sign of life.
+-- A person cancels a job that isn't over. Its holder learns of it when it next extends its lease.
 create or replace function cancel_job(p_job uuid) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 begin
@@ -111,7 +111,7 @@ begin
     return to_jsonb(found);
 end $$;
 
--- A person's word: do again what failed or was cancelled, now, with all its tries. false: it is not
+-- A person has a job done again that failed or was cancelled: now, with all its tries. false: it is not
 -- over, or another job with its key is open.
 create or replace function retry_job(p_job uuid) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
@@ -142,7 +142,7 @@ returns jsonb language sql stable set search_path = public, pg_temp as $$
              order by created_at desc, id desc limit p_limit) j;
 $$;
 
--- Forget jobs that ended long ago, some at a time. Answers how many.
+-- Delete jobs that ended more than 30 days ago, some at a time. Answers how many.
 create or replace function prune_jobs(p_days integer default 30, p_limit integer default 1000)
 returns jsonb language plpgsql set search_path = public, pg_temp as $$
 declare

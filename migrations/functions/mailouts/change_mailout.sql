@@ -1,5 +1,5 @@
--- A person's or the sender's word on a mailout. Each is conditional on the present state and
--- answers {"changed", "status"}; an unknown id gives null.
+-- What a person or the sender may do to a mailout: make it ready, pause, resume, cancel it. Each depends on
+-- the present state and answers {"changed", "status"}; null for an unknown id.
 create or replace function ready_mailout(p_mailout uuid) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 begin
@@ -12,7 +12,7 @@ end $$;
 create or replace function pause_mailout(p_mailout uuid, p_code text, p_reason text) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 begin
-    -- A person's word also holds what only waits for the account.
+    -- A person's pause also replaces one that would end by itself when the account may send again.
     update mailouts set status = 'paused', pause_code = p_code, status_reason = p_reason
      where id = p_mailout
        and (status = 'sending'
@@ -20,7 +20,7 @@ begin
     return mailout_transition(p_mailout, found);
 end $$;
 
--- A person's word: the guards count from here on.
+-- A person resumes a paused mailout. The guards judge it by what comes from then on.
 create or replace function resume_mailout(p_mailout uuid) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 declare
@@ -40,7 +40,7 @@ begin
     return mailout_transition(p_mailout, true);
 end $$;
 
--- What waits for the account (suspended, paused, quota) goes on by itself when it may send again.
+-- Resume the mailouts that wait for the account (suspended, paused, quota), now that it may send again.
 create or replace function resume_waiting_mailouts() returns jsonb
 language sql set search_path = public, pg_temp as $$
     with resumed as (
@@ -49,8 +49,8 @@ language sql set search_path = public, pg_temp as $$
     select coalesce(jsonb_agg(id), '[]') from resumed;
 $$;
 
--- No new batch after this commits; calls in flight are recorded. Queued rows are turned in slices
--- by cancel_recipients.
+-- Cancel a mailout. Once this has committed no sender claims a batch of it; results of calls in flight are
+-- still recorded. cancel_recipients then sets the queued rows to `cancelled`, in slices.
 create or replace function cancel_mailout(p_mailout uuid) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 begin

@@ -1,8 +1,9 @@
--- ready → sending, once, whoever asks. The content is frozen and queueing opened in the same
--- transaction. p_content_hash: of the content the caller has compiled; when it was edited since,
--- nothing is claimed ("changed"), nor when nobody is to be mailed ("audience_empty"). p_request_key: an Idempotency-Key or Notion event; a repeat of
--- an accepted request is answered as before and starts nothing. p_region, p_rate_limit: of the
--- caller, to tell quota and duration (send_outlook.sql). p_warnings: for the answer, as they come.
+-- Start a mailout: ready → sending, once, however many ask. The same transaction freezes the content and
+-- opens the queue. Nothing is started when the content is no longer the one with p_content_hash, which the
+-- caller has compiled ("changed"), nor when nobody is to be mailed ("audience_empty").
+-- p_request_key: an Idempotency-Key or Notion event; a repeat of an accepted request gets the same answer
+-- again and starts nothing. p_region, p_rate_limit: the caller's, to estimate quota and duration
+-- (send_outlook.sql). p_warnings: put into the answer unchanged.
 create or replace function claim_mailout(
     p_mailout uuid, p_content_hash text, p_request_key text default null,
     p_request_hash text default null, p_region text default null,

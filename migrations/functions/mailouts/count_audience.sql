@@ -6,10 +6,10 @@ language sql immutable as $$
            then array(select jsonb_array_elements_text(p_audience -> 'tags')) end;
 $$;
 
--- How many they are: {"recipients", "estimated"}. All the active ones are known from their count
--- (recipient_counts.sql). Those with a tag are counted in a list of at most a million; in a larger one a
--- sample of about 100,000 subscribers is, and the share that is found there is told as an estimate. Few
--- in the sample are few enough to be counted one by one (from the index of tags).
+-- How many they are: {"recipients", "estimated"}. Without tags the kept count of active subscribers is the
+-- answer (recipient_counts.sql). Subscribers with a tag are counted when the list has at most a million. In
+-- a larger list the share of a sample of about 100,000 gives an estimate, unless the sample has so few of
+-- them that all can be counted one by one (from the index of tags).
 create or replace function audience_size(p_mailout uuid) returns jsonb
 language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off as $$
 declare
@@ -33,7 +33,7 @@ begin
                                       'estimated', true);
         end if;
     end if;
-    -- By the tags alone, so that their index is the only one that fits.
+    -- The condition names the tags alone, so that only the index of tags fits.
     select count(*) filter (where status = 'active') into v_found from subscribers where tags && v_tags;
     return jsonb_build_object('recipients', v_found, 'estimated', false);
 end $$;

@@ -1,6 +1,6 @@
--- Reading an audience without touching it: of the next p_limit subscribers after p_after those who are in
--- it, whatever their status ("rows"), and the last one that was looked at ("last"; null: there are no
--- more). So a slice takes as long for a tag that few have.
+-- Read an audience without changing it: look at the next p_limit subscribers after p_after, and answer those
+-- who are in it, whatever their status ("rows"), and the last one looked at ("last"; null: there are no
+-- more). So a slice takes equally long when few have the tag.
 create or replace function audience_slice(p_mailout uuid, p_after uuid, p_limit integer) returns jsonb
 language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
 declare
@@ -16,7 +16,7 @@ begin
           from looked_at);
 end $$;
 
--- The same as a full page of them. Only the release before asks for it.
+-- Reads on until p_limit are found. Only the previous release calls it.
 create or replace function audience_page(p_mailout uuid, p_after uuid, p_limit integer) returns jsonb
 language plpgsql stable set search_path = public, pg_temp as $$
 declare
@@ -30,8 +30,8 @@ begin
                      order by id limit p_limit) s);
 end $$;
 
--- Some of those who would get it, for a look before the start. It reads 5,000 rows at most, whatever
--- the list's size, so it may find nobody of a small audience in a large one.
+-- Some of the future recipients, for the checks before the start. It reads at most 5,000 rows, however
+-- long the list, so it may find nobody when few of a long list are in the audience.
 create or replace function first_recipients(p_mailout uuid, p_limit integer) returns jsonb
 language plpgsql stable set search_path = public, pg_temp as $$
 declare
@@ -44,7 +44,7 @@ begin
                      limit p_limit) s);
 end $$;
 
--- A new run takes the place of the one before, wherever that runs.
+-- Begin a dry run. It replaces the mailout's previous one, also one that still runs somewhere.
 create or replace function begin_dry_run(p_mailout uuid, p_run uuid, p_report jsonb) returns jsonb
 language sql set search_path = public, pg_temp as $$
     insert into dry_runs (mailout_id, run_id, report) values (p_mailout, p_run, p_report)
@@ -53,7 +53,7 @@ language sql set search_path = public, pg_temp as $$
     returning to_jsonb(true);
 $$;
 
--- The same, with the job that does it.
+-- Begin a dry run and add the job that does it.
 create or replace function queue_dry_run(p_mailout uuid, p_run uuid, p_report jsonb) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 begin
@@ -62,7 +62,7 @@ begin
                                                  'recipients', p_report -> 'recipients'));
 end $$;
 
--- Progress or outcome of a run: also its sign of life. false: another has taken its place.
+-- Store progress or outcome of a run, which also shows that it lives. false: another run has replaced it.
 create or replace function save_dry_run(p_mailout uuid, p_run uuid, p_report jsonb) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 begin
@@ -71,8 +71,8 @@ begin
     return to_jsonb(found);
 end $$;
 
--- The latest run's report. Without a sign of life for a minute and without an open job, its process
--- is gone.
+-- The latest run's report. When a run has stored nothing for a minute and has no open job, its process is
+-- gone.
 create or replace function show_dry_run(p_mailout uuid) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select report || jsonb_build_object('started_at', started_at, 'updated_at', updated_at)

@@ -10,7 +10,7 @@ begin
     if v_status <> 'sending' or is_open(p_mailout) then
         return to_jsonb(v_status);
     end if;
-    -- Results are recorded under a share lock: once this is had, none can queue a row any more.
+    -- record_results takes a share lock on the mailout, so while this lock is held it can't queue a row.
     select status into v_status from mailouts where id = p_mailout for no key update;
     if v_status <> 'sending' or is_open(p_mailout) then
         return to_jsonb(v_status);
@@ -28,8 +28,8 @@ end $$;
 -- Whether anybody of a mailout is still to be queued, sent or recorded.
 create or replace function is_open(p_mailout uuid) returns boolean
 language sql volatile set search_path = public, pg_temp set enable_seqscan = off as $$
-    -- In this order: in mid-send the first ones say so at once, while the last would read past
-    -- everything that is queued no more.
+    -- The cheap questions come first: during sending one of them is true, and the last one, which
+    -- reads past all entries of rows that are no longer queued, isn't asked.
     select case
         when exists (select from mailout_queues where mailout_id = p_mailout and done_at is null)
         then true
@@ -39,7 +39,7 @@ language sql volatile set search_path = public, pg_temp set enable_seqscan = off
     end;
 $$;
 
--- Plain words for a finished mailout: null when there is nothing to say.
+-- A sentence about a finished mailout; null when there is nothing to say.
 create or replace function closing_reason(p_mailout uuid) returns text
 language plpgsql stable set search_path = public, pg_temp as $$
 declare
@@ -48,7 +48,7 @@ declare
     v_failed  bigint := recipients_in(p_mailout, '{failed}');
     v_error   text;
 begin
-    -- Of those with the most frequent code.
+    -- The message of a row with the most frequent code.
     select example_message(p_mailout, array_agg(sample), 'failed', error_code) into v_error
       from recipient_counts where mailout_id = p_mailout and status = 'failed'
      group by error_code order by sum(recipients) desc limit 1;

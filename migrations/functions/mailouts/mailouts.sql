@@ -18,7 +18,7 @@ language sql stable set search_path = public, pg_temp as $$
         'sent_at', m.sent_at);
 $$;
 
--- When a test mail was last asked for, and whether it showed what is sent; null: never.
+-- When somebody last asked for a test mail, and whether it showed the present content; null: never.
 create or replace function mailout_tested(m mailouts) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object('at', t.tested_at, 'current', t.content_hash = coalesce(
@@ -37,7 +37,7 @@ language sql stable set search_path = public, pg_temp as $$
       from mailouts m where m.id = p_mailout;
 $$;
 
--- Newest first, after the row (p_before, p_before_id) of the page before.
+-- A page of mailouts, newest first. p_before, p_before_id: of the last row of the previous page.
 create or replace function list_mailouts(
     p_limit integer, p_status text default null, p_before timestamptz default null,
     p_before_id uuid default null)
@@ -49,7 +49,7 @@ returns jsonb language sql stable set search_path = public, pg_temp as $$
              order by created_at desc, id desc limit p_limit) m;
 $$;
 
--- The closing statement, a page of the ledger after subscriber p_after.
+-- The closing statement: a page of the ledger, after subscriber p_after.
 create or replace function list_recipients(p_mailout uuid, p_after uuid, p_limit integer) returns jsonb
 language sql stable set search_path = public, pg_temp set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
     select coalesce(jsonb_agg(jsonb_build_object(

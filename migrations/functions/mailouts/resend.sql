@@ -1,7 +1,7 @@
--- A person's decision to send to those who were missed: p_statuses (`failed`, `unknown`). Unknown rows
--- younger than 20 minutes may still be on their way to SES (a signature lives that long): left out
--- unless forced. The mailout is `sending` from now on; its rows are queued again in slices, the first
--- here, the others by the senders as queueing goes on (queue_recipients). Answers `requeued` and
+-- A person decides to send again to those who were missed: p_statuses (`failed`, `unknown`). `unknown` rows
+-- younger than 20 minutes are left out unless p_force: their call may still reach SES, since its signature
+-- is valid that long. The mailout becomes `sending`. Its rows are queued again in slices: the first one
+-- here, the others by the senders (queue_recipients). Answers `requeued` and
 -- `too_young`, of the first slice, and `remaining`: rows of these statuses that are still to be gone over.
 create or replace function resend_mailout(p_mailout uuid, p_statuses jsonb, p_force boolean) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
@@ -37,8 +37,8 @@ begin
                                   - (v_slice ->> 'requeued')::bigint - (v_slice ->> 'too_young')::bigint else 0 end);
 end $$;
 
--- Queue again those of the next p_limit missed rows who are asked for, in the order of the ledger: who
--- fails once more is behind the cursor and isn't queued a second time.
+-- Look at the next p_limit missed rows in the order of their ids, and queue again those that were asked
+-- for. A row that fails once more is behind the cursor by then, so one resend queues it only once.
 create or replace function resend_slice(p_mailout uuid, p_limit integer) returns jsonb
 language plpgsql set search_path = public, pg_temp set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
 declare
@@ -49,7 +49,7 @@ declare
     v_young  bigint;
 begin
     select * into v_resend from mailout_resends where mailout_id = p_mailout for update;
-    -- Compared as a pair, which fits the index of missed rows alone and not that of all ids.
+    -- Compared as a pair (mailout, id), so that only the index of missed rows fits.
     v_ids := array(select id from send_logs
                     where (mailout_id, id) > (p_mailout, v_resend.cursor) and mailout_id <= p_mailout
                       and status in ('failed', 'unknown') and not is_test

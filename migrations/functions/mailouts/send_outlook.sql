@@ -2,7 +2,8 @@
 -- out): "quota_left" and "daily_quota" (recipients in the rolling 24 hours; left out when SES sets
 -- no limit), "rate" (recipients per second), "seconds" until the last one is sent, and "days" on
 -- which it sends because the daily quota doesn't suffice at once (else 1). p_rate_limit: RATE_LIMIT_PER_SEC of
--- the caller. An account that nobody asked for a day says nothing about these 24 hours.
+-- the caller. When SES wasn't asked about the account for a day, its
+-- figures say nothing about these 24 hours.
 create or replace function send_outlook(
     p_region text, p_rate_limit double precision, p_recipients bigint)
 returns jsonb language plpgsql volatile set search_path = public, pg_temp as $$
@@ -20,7 +21,7 @@ begin
     select * into v_known from send_rates
      where region = p_region and account_checked_at > clock_timestamp() - interval '1 day';
     v_limit := (v_known.account ->> 'max_send_rate')::double precision;
-    -- As effective_rate has it, with the caller's own limit before it sends.
+    -- The same as effective_rate, but with the caller's limit, which no heartbeat has reported yet.
     select least(coalesce(least(min(e.rate_limit), p_rate_limit), v_limit * 0.9), v_limit)
       into v_rate from executors e where e.region = p_region and is_alive(e);
     v_daily := (v_known.account ->> 'max_24h_send')::double precision;

@@ -1,6 +1,7 @@
--- Make a request the first with its key; null: it is (or has no key). Else it is a "repeat" of an
--- accepted request, with its "response", or "key_reused" for another body. Of two requests with one
--- key the second waits here for the first; who is then refused deletes the key.
+-- Claim a request's key. null: this is the first request with it (or has no key). Else it is a "repeat" of
+-- an accepted request, with its "response", or "key_reused" if the body differs. Of two simultaneous
+-- requests with one key the second waits here for the first. The caller deletes the key when it refuses the
+-- request.
 create or replace function take_request_key(p_key text, p_hash text) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 declare

@@ -1,7 +1,7 @@
--- Test mails: rows of their own that belong to no subscriber, so nobody's state changes. What they
--- show is kept, so that a mailout whose content was changed since can be told from a tested one.
+-- Test mails are rows of their own that belong to no subscriber, so they change nobody's state. Their
+-- content is kept, to see later whether the mailout was changed since it was tested.
 -- p_content_hash: of the content the caller has compiled; when it was edited since, nothing is
--- queued ("changed"). p_request_key: as in claim_mailout; a repeat queues nothing again.
+-- queued ("changed"). p_request_key: as in claim_mailout; a repeat queues nothing.
 create or replace function queue_test(
     p_mailout uuid, p_emails jsonb, p_content_hash text default null,
     p_request_key text default null, p_request_hash text default null) returns jsonb
@@ -31,15 +31,15 @@ begin
     return jsonb_build_object('outcome', 'queued', 'response', v_response);
 end $$;
 
--- What the waiting test mails of a mailout show; null when none was ever asked for.
+-- The content of a mailout's waiting test mails; null when nobody ever asked for one.
 create or replace function tested_content(p_mailout uuid) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object('content', content, 'content_hash', content_hash)
       from mailout_tests where mailout_id = p_mailout;
 $$;
 
--- Whose name and fields a test mail shows: the first of the audience, if one is among the first 5,000
--- subscribers; else one whom the indexes of tags and status find. null when it is empty.
+-- The subscriber whose name and fields a test mail shows: the first of the audience among the first 5,000
+-- subscribers; if none is, one found by the indexes of tags and status. null: the audience is empty.
 create or replace function sample_subscriber(p_mailout uuid) returns jsonb
 language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off as $$
 declare

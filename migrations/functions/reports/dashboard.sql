@@ -30,8 +30,8 @@ language sql stable set search_path = public, pg_temp as $$
     select mailout_summary(m) from mailouts m where m.id = p_mailout;
 $$;
 
--- Recipients per second that SES accepted of late: of the batches recorded in the last 30 seconds,
--- over the time since the first of them was claimed. 0: none. p_mailout null: all mailouts.
+-- Recipients per second that SES accepted lately: those of the batches recorded in the last 30 seconds,
+-- divided by the time since the first of them was claimed. 0: none. p_mailout null: all mailouts.
 create or replace function sending_pace(p_mailout uuid default null) returns jsonb
 language sql stable set search_path = public, pg_temp set enable_seqscan = off as $$
     select to_jsonb(coalesce(sum(accepted)
@@ -82,7 +82,7 @@ language sql stable set search_path = public, pg_temp as $$
       from steps g;
 $$;
 
--- The account in one region, who sends there, and the rates of late that the guards judge by.
+-- The account in one region, the senders there, and the recent bounce and complaint rates.
 create or replace function account_overview(p_region text) returns jsonb
 language sql volatile set search_path = public, pg_temp as $$
     select jsonb_build_object(

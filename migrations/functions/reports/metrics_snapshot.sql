@@ -1,4 +1,4 @@
--- What only the database knows, for `GET /metrics`: the same whichever process asks. `unknown` counts
+-- Figures for `GET /metrics` that only the database has: the same whichever process asks. `unknown` counts
 -- the mailouts that run or ended within a week, since rows that nobody wants to resend stay as they are.
 -- In `regions`, those that SES was asked for within a day, null is not known yet; a `quota` of -1 is
 -- no limit; `tokens`: recipients that the shared rate would let go now, as claim_batches counts them.

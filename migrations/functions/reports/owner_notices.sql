@@ -1,7 +1,7 @@
--- What the owner is told: each transition to sent, failed or paused leaves a notice in its own
--- transaction, and one sender takes it. A mail whose outcome is unknown is not sent again.
+-- Notices to the owner: the transaction that makes a mailout sent, failed or paused also writes a notice,
+-- and one sender mails it. A notice whose outcome is unknown is not mailed again.
 
--- A quota that frees slowly pauses a mailout again and again: that is told once in 12 hours.
+-- A quota that frees slowly pauses a mailout again and again; the owner is told once in 12 hours.
 create or replace function mailouts_tell_owner() returns trigger
 language plpgsql set search_path = public, pg_temp as $$
 begin
@@ -21,8 +21,9 @@ create or replace trigger mailouts_tell_owner after update of status, pause_code
                        and (new.status, new.pause_code) is distinct from (old.status, old.pause_code))
     execute function mailouts_tell_owner();
 
--- The next notice that is due, with what it tells of; null: none. Only the latest word on a mailout
--- is told, while it is true and for a day. The mail takes its token in advance: the next batch waits.
+-- The next notice that is due, with the mailout's figures; null: none. Only a mailout's latest notice is
+-- mailed, and only within a day and while it is still true. Its mail takes a token of the rate in advance,
+-- so the next batch waits for it.
 create or replace function claim_owner_notice(p_region text) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 declare
@@ -49,7 +50,7 @@ begin
                'reason', m.status_reason, 'mailout_id', m.id, 'subject', m.subject,
                'recipients', m.recipients, 'counts', mailout_counts(m.id))
       into v_answer from mailouts m where m.id = v_notice.mailout_id;
-    -- Last of all: until this commits, every claim waits for the bucket.
+    -- Done last: from here to the commit every claim waits for the lock on the rate.
     update send_rates
        set next_token_at = greatest(next_token_at, clock_timestamp()) + make_interval(secs => 1 / rate),
            taken_since_check = taken_since_check + 1

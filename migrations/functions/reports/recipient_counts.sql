@@ -23,8 +23,8 @@ language sql stable set search_path = public, pg_temp as $$
     select coalesce(sum(unsubscribed), 0)::bigint from recipient_counts where mailout_id = p_mailout;
 $$;
 
--- The other side's words for one of a mailout's rows in this state: of these samples, or else of its
--- first 1,000 failed and unknown ones. null: none of those is.
+-- What SES or the mailbox provider said of one of a mailout's rows in this state: of these samples, else
+-- of its first 1,000 failed and unknown rows. null: none of them is in this state.
 create or replace function example_message(
     p_mailout uuid, p_samples bigint[], p_status text, p_code text) returns text
 language plpgsql stable set search_path = public, pg_temp
@@ -52,12 +52,12 @@ language sql stable set search_path = public, pg_temp as $$
      where p_statuses is null or status = any (p_statuses);
 $$;
 
--- Count everything anew. Only needed after rows were written behind the triggers' back (a restore of
--- data with triggers disabled). Nothing is sent meanwhile; the locks are those of 0003_counts.sql.
+-- Count everything anew. Only needed after rows were written with the triggers disabled (such as by a
+-- restore of data). Nothing is sent meanwhile; the locks are those of 0003_counts.sql.
 create or replace function recount() returns void
 language plpgsql set search_path = public, pg_temp as $$
 begin
-    perform pg_advisory_xact_lock(hashtext('amazonsender:keep_house'));   -- merge_counts is writing them
+    perform pg_advisory_xact_lock(hashtext('amazonsender:keep_house'));   -- against merge_counts, which writes them
     lock table ses_events, subscribers, send_logs in share row exclusive mode;
     delete from recipient_counts;
     insert into recipient_counts

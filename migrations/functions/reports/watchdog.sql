@@ -1,4 +1,4 @@
--- What the watchdog looks at. Everything here is cheap enough to be asked every few seconds.
+-- The figures that the watchdog judges. All are cheap enough to be read every few seconds.
 
 -- Messages to /ses-events that were refused, per reason: {"bad_signature": 3}.
 create or replace function record_refused_messages(p_counts jsonb) returns jsonb
@@ -10,8 +10,8 @@ language sql set search_path = public, pg_temp as $$
 $$;
 
 -- p_patience: seconds that SES's events may take. Answers
---   silent:    accepted mails (at most 1,000) without an event, though no event came since at all
---   unmatched: events (at most 1,000) of the last 24 hours that fit no recipient and may not any more
+--   silent:    accepted mails (at most 1,000) without an event, when no event at all came after them
+--   unmatched: events (at most 1,000) of the last 24 hours that fit no recipient and are too old to fit one
 --   refused:   messages refused in this hour and the last one, per reason
 --   suppression: the last comparison with SES's list, per region
 create or replace function watchdog_figures(p_patience double precision) returns jsonb
@@ -20,8 +20,8 @@ declare
     v_now   timestamptz := clock_timestamp();
     v_late  timestamptz := v_now - make_interval(secs => p_patience);
     v_day   timestamptz := v_now - interval '24 hours';
-    -- The last one of ours, among the newest 1,000 that came. When none of them is ours (something else
-    -- sends through the topic), it is the mails themselves that tell whether events come.
+    -- When our latest event came, among the newest 1,000. When none of those is ours (another program
+    -- uses the topic), the mails themselves show whether events come.
     v_event timestamptz := (select received_at from (
                                 select id, received_at, send_log_id from ses_events order by id desc limit 1000) newest
                              where send_log_id is not null order by id desc limit 1);
@@ -50,7 +50,7 @@ begin
               from suppression_checks s where checked_at is not null));
 end $$;
 
--- Whether the caller is to compare with SES's suppression list now: at most one an hour and region.
+-- Whether the caller is to compare with SES's suppression list now: one process an hour in each region.
 create or replace function begin_suppression_check(p_region text) returns jsonb
 language sql set search_path = public, pg_temp as $$
     with begun as (

@@ -26,7 +26,7 @@ declare
     v_local     text collate "C";
     v_domain    text collate "C";
 begin
-    -- As nearly all are: so short that no part of it can be too long.
+    -- Nearly every address takes this path: ASCII only, and too short for any part of it to be too long.
     if v_text ~ c_plain and v_text !~ '[@.]-|-(\.|$)' and length(v_text) <= 64 then
         address := lower(v_text);
         return;
@@ -70,7 +70,7 @@ begin
     end if;
 end $$;
 
--- A domain's labels in ASCII, as they are where they are; null: not a domain, or not sure.
+-- A domain with each label in ASCII; null: it is no domain, or this function isn't sure.
 create or replace function ascii_domain(p_domain text) returns text
 language sql immutable set search_path = public, pg_temp as $$
     -- The full stops of East Asian keyboards separate labels, too.
@@ -130,11 +130,12 @@ declare
     v_label     text;
 begin
     if current_setting('server_encoding') <> 'UTF8' then
-        return null;   -- nothing below could be relied on
+        return null;   -- the checks below would be unreliable
     end if;
     v_label := normalize(lower_letters(normalize(p_label, NFKC)), NFC);
     if octet_length(v_label) = length(v_label) then
-        -- Such as full-width Latin. One character for "1." is none of a label.
+        -- Compatibility forms, such as full-width Latin. The single character for "1." contains a full stop,
+        -- so it can't be part of a label.
         return case when v_label !~ '\.' then v_label end;
     elsif v_label ~ '^-|-$|^..--'
           or v_label !~ format('^[%1$s][%1$s%2$s-]*$', c_letters, c_marks)
@@ -229,8 +230,8 @@ begin
     return v_output;
 end $$;
 
--- Sets `address` whoever writes a subscriber, or refuses the row with the reason. With its owner's
--- rights, as who may write the table need not be allowed our functions.
+-- Sets `address` on every write of a subscriber, by whoever, or refuses the row with the reason. It runs
+-- with its owner's rights, since a role that may write the table need not be allowed to call our functions.
 create or replace function subscribers_set_address() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare

@@ -41,9 +41,9 @@ begin
     end if;
 end $$;
 
--- The ledger's rows of p_from become p_into's. Of a mailout that has rows of both, p_into gets the one
--- that says more, and the other keeps the id of p_from, which subscriber_of resolves; it is not mailed
--- any more. By the unique index, mailout by mailout: the ledger isn't indexed by subscriber alone.
+-- Give the ledger's rows of p_from to p_into. Where a mailout has rows of both, p_into gets the one with the
+-- greater ledger_weight. The other keeps the id of p_from, which subscriber_of resolves, and is not mailed
+-- any more. Done mailout by mailout, by the unique index: the ledger has no index by subscriber alone.
 create or replace function merge_ledger(p_from uuid, p_into uuid) returns void
 language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
 declare
@@ -62,7 +62,7 @@ begin
             continue;
         end if;
         if ledger_weight(v_from.status) > ledger_weight(v_into.status) then
-            -- By way of null, as the index is checked row by row.
+            -- Set to null in between, since the unique index is checked after each row.
             update send_logs set subscriber_id = null where id = v_into.id;
             update send_logs set subscriber_id = p_into where id = v_from.id;
             update send_logs set subscriber_id = p_from where id = v_into.id;
@@ -72,7 +72,8 @@ begin
     end loop;
 end $$;
 
--- How much a row says: a mail may be out, is to go out, was refused, or never was to go out.
+-- Which of two rows to keep, greatest first: a mail may have left, is to leave, was refused, or was never
+-- to leave.
 create or replace function ledger_weight(p_status text) returns integer
 language sql immutable as $$
     select case when p_status = 'queued' then 2 when p_status = 'failed' then 1

@@ -1,6 +1,6 @@
--- Times, and: who is no longer active is taken out of every running mailout in the same
--- transaction, also when a person edits the table by hand. A claim that has already committed
--- keeps its row; one that comes later finds it skipped.
+-- These triggers set the times, and take a subscriber who is no longer active out of every running mailout,
+-- in the same transaction, also when a person edits the table by hand. A claim that committed before keeps
+-- the row; a later one finds it `skipped`.
 create or replace function subscribers_before_update() returns trigger
 language plpgsql set search_path = public, pg_temp as $$
 begin
@@ -11,9 +11,9 @@ begin
     return new;
 end $$;
 
--- Row by row of the few mailouts that run, and by a condition that fits the unique key alone: asked
--- for `queued` rows, PostgreSQL may go through all that are queued instead, when its statistics are
--- from before the queueing.
+-- The few running mailouts are looked at one by one, with a condition that only the unique key fits. If the
+-- condition named `queued`, PostgreSQL might read all queued rows instead, by statistics from before the
+-- queueing.
 create or replace function subscribers_after_leaving() returns trigger
 language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
 declare
@@ -29,7 +29,7 @@ begin
     return null;
 end $$;
 
--- An address that is set for the first time is no change of the subscriber.
+-- Setting the address for the first time doesn't count as a change of the subscriber.
 create or replace trigger subscribers_before_update before update on subscribers
     for each row when (old.address is not null or new.address is null)
     execute function subscribers_before_update();

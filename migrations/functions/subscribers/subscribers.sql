@@ -31,8 +31,9 @@ language sql set search_path = public, pg_temp set enable_seqscan = off set enab
         'unchanged', jsonb_array_length(p_rows) - count(*)) from written;
 $$;
 
--- In the order of their addresses, after the email p_after; last those without an address. Each way has
--- its own index; compared as a pair, those of a status that few have aren't looked for among all.
+-- A page of subscribers in the order of their addresses, after the email p_after; those without an address
+-- come last. Each kind of list has its own index. Pairs (status, address) are compared, so that subscribers
+-- with a rare status are found in theirs and not by reading all.
 create or replace function list_subscribers(
     p_limit integer, p_status text default null, p_after text default null)
 returns jsonb language plpgsql stable set search_path = public, pg_temp
@@ -72,7 +73,7 @@ language sql stable set search_path = public, pg_temp set enable_seqscan = off s
         'last', (select case when count(*) = p_limit then (array_agg(id order by id desc))[1] end from looked_at));
 $$;
 
--- Those of all, in the order of their bytes. Only the release before asks for it.
+-- The field names of all subscribers, in the order of their bytes. Only the previous release calls it.
 create or replace function subscriber_field_names() returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select coalesce(jsonb_agg(name order by name collate "C"), '[]')

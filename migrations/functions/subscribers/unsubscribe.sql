@@ -1,7 +1,7 @@
--- A recipient's word: idempotent, and stronger than a bounce. p_mailout: the mailout whose link
+-- A recipient unsubscribes. Idempotent, and it outranks a bounce. p_mailout: the mailout whose link
 -- was used. p_subscriber may have been merged into another since. Answers {"email"}, or null when the
--- subscriber no longer exists. Gives up on a lock that another session keeps: the caller may come
--- again, and its connection is free for others.
+-- subscriber no longer exists. Fails when another session keeps a lock for too long, so that the
+-- connection is free for others; the caller may try again.
 create or replace function unsubscribe(p_subscriber uuid, p_mailout uuid default null) returns jsonb
 language plpgsql
 set search_path = public, pg_temp set lock_timeout = '3s' set enable_seqscan = off as $$
@@ -10,7 +10,7 @@ declare
 begin
     update subscribers set status = 'unsubscribed'
      where id = v_subscriber and status in ('active', 'bounced');
-    -- Their one row of that mailout: a merged subscriber may have kept one of its own.
+    -- Only one row of that mailout: a subscriber that was merged may have kept its own.
     update send_logs set unsubscribed_at = clock_timestamp()
      where id = (select id from send_logs
                   where mailout_id = p_mailout and subscriber_id in (p_subscriber, v_subscriber) and not is_test
