@@ -94,7 +94,7 @@ class SendingCalls(Calls):
         return {UUID(attempt) for attempt in given_back}
 
     async def keep_house(self) -> bool:
-        """Do a slice of the work that nobody waits for; gives whether more is left to do at once."""
+        """Do a slice of the work that nobody waits for; gives whether more is left to do."""
         more: bool = await self._call("keep_house")
         return more
 
