@@ -198,9 +198,10 @@ def job_kinds(store: Store, settings: Settings) -> list[Kind]:
 async def working(
     database: Database, settings: Settings, meters: Metrics, service_id: UUID, loops: Loops
 ) -> AsyncIterator[Work]:
-    """The work: all that goes on without being asked for by a request, in loops.
+    """Start the sender and the background jobs, which no request waits for, each in loops.
 
-    loops: of this process; only the sender has its own, to record what is under way at a stop.
+    loops: this process's. The sender has loops of its own, so that at a stop it can still record
+    the results of calls under way.
     """
     store = Store(database)
     jobs = JobRunner(JobStore(database), job_kinds(store, settings))

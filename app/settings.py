@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _text(cls, value: object) -> object:
-        """Bytes of the environment that aren't UTF-8 come as half surrogates."""
+        """Refuse bytes that aren't UTF-8, which Python shows as half surrogates."""
         if isinstance(value, str):
             try:
                 value.encode()
@@ -128,7 +128,9 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _key(cls, value: object) -> object:
-        """It goes into a header, where another character would be an error that quotes it."""
+        """Refuse characters that no HTTP header may have: the error of the HTTP client would quote
+        the key.
+        """
         if not isinstance(value, str):
             return value
         if not re.fullmatch(r"[!-~]+", key := value.strip()):

@@ -155,7 +155,7 @@ class Decision:
 
 
 class FaultInjector:
-    """The present plan and its dice."""
+    """Decides whether and how each call fails, by the present plan and a seeded generator."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed

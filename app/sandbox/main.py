@@ -59,8 +59,8 @@ def create_sandbox(config: SandboxConfig) -> Starlette:
 
 
 class SandboxUvicorn(uvicorn.Server):
-    """uvicorn that says on stdout when it is ready, in one line a script can wait for; and that
-    doesn't end the process by the signal once more after it has stopped in good order."""
+    """uvicorn that writes one line to stdout when it is ready, for which a script can wait. After
+    it has stopped in good order it doesn't raise the signal again, which would end the process."""
 
     def __init__(self, config: uvicorn.Config, url: str) -> None:
         super().__init__(config)

@@ -52,7 +52,7 @@ class SandboxServer:
             self._thread.join(STOP_SECONDS)
             self._listener.close()
 
-    # What tests ask for again and again
+    # Shortcuts to the control API for tests
 
     def stats(self) -> dict[str, Any]:
         """`GET /sandbox/stats`."""
@@ -74,7 +74,7 @@ class SandboxServer:
         return [orjson.loads(line) for line in body.splitlines()]
 
     def faults(self, **plan: Any) -> None:
-        """Fail as `plan` says from now on; without arguments, not at all."""
+        """Let calls fail as `plan` says from now on; without arguments no call fails."""
         self._json("PUT", "/sandbox/faults", plan)
 
     def account(self, **change: Any) -> None:

@@ -17,12 +17,14 @@ DAY_SECONDS = 24 * 3600
 SLOT_SECONDS = 60  # the 24 hours are kept by the minute
 
 
-# What "any rate left" is: one recipient, less what two clocks and a network may differ by.
+# How much rate must be left to let a call pass: one recipient, less a tolerance for the difference
+# of two clocks and for the network.
 LEAST_LEFT = 0.95
 
 
 class Bucket:
-    """A one-second rate that lets a call pass while any of it is left, then wants its debt paid.
+    """A one-second rate. A call passes while any of it is left, and may take more than that; until
+    the time for this debt has passed, no further call does.
 
     Source: SES's blog, "How to handle a throttling error": a call with several recipients
     passes when any rate is left; then sends are refused until the debt is paid.
