@@ -32,11 +32,12 @@ class Arrange:
 
     async def unusable_subscriber(self, email: str, **columns: Any) -> UUID:
         """One from before the database refused what can't be mailed: without an address."""
-        await self.sql.execute("set session_replication_role = replica")  # no triggers
-        try:
-            return await self.subscriber(email, **columns)
-        finally:
-            await self.sql.execute("reset session_replication_role")
+        async with self.sql.transaction():
+            switch = "alter table subscribers {} trigger subscribers_set_address"
+            await self.sql.execute(switch.format("disable").encode())
+            added = await self.subscriber(email, **columns)
+            await self.sql.execute(switch.format("enable").encode())
+        return added
 
     async def subscribers(self, count: int) -> None:
         await self.sql.execute(
