@@ -239,7 +239,7 @@ class TestEvents:
 class TestHealth:
     async def test_all_is_well(self, service: Service) -> None:
         body = await service.healthy()
-        assert set(body["checks"]) == {"database", "ses", "migrations", "sender", "events"}
+        assert set(body["checks"]) == {"database", "ses", "migrations", "sender", "events", "loops"}
         assert body["checks"]["database"]["status"] == "ok"
         assert (await service.http.get("/health/live")).status_code == 200
 
