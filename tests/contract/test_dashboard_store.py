@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -41,6 +42,63 @@ async def test_a_mailout_in_figures(store: Store, arrange: Arrange) -> None:
     assert [(point["kind"], point["n"]) for point in series["points"]] == [("accepted", 1)]
     pace_of_all = await store.sending_pace()  # it falls as time passes, so it is asked first
     assert 0 < await store.sending_pace(mailout) <= min(1, pace_of_all)
+
+
+async def test_events_stand_at_their_time_and_by_their_kind(
+    direct_store: Store, arrange: Arrange
+) -> None:
+    """In steps of ten seconds; a report that no reader wrote is no complaint here, either."""
+    await arrange.subscribers(7)
+    mailout = await arrange.mailout()
+    await start(direct_store, mailout)
+    batch = await claim(direct_store, mailout, await living_sender(direct_store))
+    await direct_store.record_results(batch.attempt_id, all_sent(batch))
+    begun = await arrange.one("select date_bin('10 seconds', started_at, 'epoch') from mailouts")
+    told: list[tuple[str, int, dict[str, Any]]] = [
+        ("delivery", 1, {}),
+        ("delivery", 9, {}),
+        ("delivery", 31, {}),
+        ("complaint", 45, {"complaintFeedbackType": "abuse"}),
+        ("complaint", 45, {"complaintFeedbackType": "Fraud"}),
+        ("bounce", 45, {"bounceType": "Permanent", "bounceSubType": "OnAccountSuppressionList"}),
+        ("bounce", 45, {"bounceType": "Transient", "bounceSubType": "MailboxFull"}),
+    ]
+    await direct_store.apply_ses_events(
+        [
+            {
+                "sns_message_id": str(uuid4()), "type": kind,
+                "message_id": f"message-{recipient.send_log_id}", "mailout_id": str(mailout),
+                "send_log_id": recipient.send_log_id, "attempt": str(batch.attempt_id),
+                "occurred_at": (begun + timedelta(seconds=second)).isoformat(),
+                "bounce_type": about.get("bounceType"), "payload": {kind: about},
+            }
+            for recipient, (kind, second, about) in zip(batch.recipients, told, strict=True)
+        ]
+    )  # fmt: skip
+    series = await direct_store.mailout_series(mailout)
+    assert series is not None
+    assert series["step"] == 10
+    events = {(p["kind"], p["step"]): p["n"] for p in series["points"] if p["kind"] != "accepted"}
+    assert events == {
+        ("delivery", 0): 2,
+        ("delivery", 3): 1,
+        ("complaint", 4): 1,
+        ("suppressed", 4): 1,
+        ("soft_bounce", 4): 1,
+    }
+
+
+async def test_the_pace_is_that_of_the_last_half_minute(
+    direct_store: Store, arrange: Arrange
+) -> None:
+    await arrange.subscribers(2)
+    mailout = await arrange.mailout()
+    await start(direct_store, mailout)
+    batch = await claim(direct_store, mailout, await living_sender(direct_store))
+    await direct_store.record_results(batch.attempt_id, all_sent(batch))
+    assert await direct_store.sending_pace(mailout) > 0
+    await arrange.sql.execute("update send_batches set recorded_at = now() - interval '31 seconds'")
+    assert await direct_store.sending_pace(mailout) == 0
 
 
 async def test_an_unknown_mailout(store: Store) -> None:

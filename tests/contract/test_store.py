@@ -281,6 +281,23 @@ async def test_who_unsubscribes_in_mid_send_gets_nothing_from_the_next_claim_on(
     assert (await store.show_mailout(mailout))["unsubscribed"] == 1
 
 
+@pytest.mark.parametrize("code", ["person", "guard", "quota", "account"])
+async def test_what_waits_in_a_restored_database_is_held_too(
+    direct_store: Store, arrange: Arrange, code: str
+) -> None:
+    """Whoever paused it knew another ledger: the resume has to be of someone who was told."""
+    await arrange.subscribers(2)
+    mailout = await arrange.mailout()
+    await start(direct_store, mailout)
+    await direct_store.pause_mailout(mailout, code, "Paused.")  # type: ignore[arg-type]
+    await arrange.sql.execute("update mailouts set started_in = '7:00000001:5'")
+    await living_sender(direct_store)
+    shown = await direct_store.show_mailout(mailout)
+    assert shown["status"] == "paused"
+    assert "restored" in shown["status_reason"]
+    assert await arrange.one("select pause_code from mailouts") == "held"
+
+
 async def test_who_unsubscribes_twice_has_left_once(store: Store, arrange: Arrange) -> None:
     """In the mailout's figures, in its chart, and in the time that is told."""
     await arrange.subscribers(1)

@@ -260,6 +260,23 @@ async def test_the_snapshot_counts_what_waits_and_what_nobody_knows(
     assert snapshot["unknown"] == 0
 
 
+@pytest.mark.parametrize(
+    ("next_token_in", "tokens"), [(60.0, 0), (-0.05, 1), (-0.35, 2), (-3.0, 4), (-86_400.0, 4)]
+)
+async def test_tokens_are_those_that_are_due(
+    direct_store: Store, arrange: Arrange, next_token_in: float, tokens: int
+) -> None:
+    """At four a second; never more than a second's."""
+    await living_sender(direct_store, rate=4)
+    await arrange.sql.execute(
+        "create function snapshot_at(p_seconds double precision) returns jsonb language plpgsql as "
+        "$$ begin update send_rates set next_token_at = clock_timestamp() "
+        "+ make_interval(secs => p_seconds); return metrics_snapshot(); end $$"
+    )
+    snapshot = await arrange.one("select snapshot_at(%s)", next_token_in)
+    assert snapshot["regions"][0]["tokens"] == tokens
+
+
 def test_events_are_counted_once_and_bounces_by_kind() -> None:
     meters = Metrics()
     rows = [
