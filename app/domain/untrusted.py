@@ -5,8 +5,13 @@ PostgreSQL holds no NUL, JSON in UTF-8 no half of a surrogate pair, and a line n
 
 from __future__ import annotations
 
+import json
 import re
 import string
+from math import isfinite
+from typing import Any
+
+import orjson
 
 MAX_CHARS = 500
 """Enough for every message of SES; a proxy's page may have megabytes."""
@@ -39,3 +44,30 @@ def _shown(page: str) -> str:
         shown += f"{page[position:start]} "
         position = end if mark.startswith("<") else end + len(mark)
     return shown + page[position:]
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_LONGEST_INTEGER = 18  # digits that fit any bigint
+
+
+def read_json(text: str | bytes) -> Any:
+    """JSON as orjson reads it, and with what JSON can spell and UTF-8 or a double can't hold: half
+    a surrogate pair (of a text that was cut within an emoji), and numbers beyond a double, which
+    are left as texts. For what came, and must not be lost for an oddity.
+
+    Raises ValueError for what isn't JSON, RecursionError for what is nested beyond a thousand
+    levels.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        value = json.loads(text, parse_int=_number, parse_float=_number)
+        lenient = json.dumps(value, ensure_ascii=False)
+        return orjson.loads(_SURROGATE.sub("\ufffd", lenient))
+
+
+def _number(digits: str) -> int | float | str:
+    if digits.lstrip("-").isdigit() and len(digits) <= _LONGEST_INTEGER:
+        return int(digits)
+    number = float(digits)
+    return number if isfinite(number) else digits

@@ -8,6 +8,7 @@ cancelled, is logged and started again. Until a step has gone well once more, `t
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Self
@@ -23,6 +24,8 @@ log = structlog.get_logger(__name__)
 RETRY_BASE_SECONDS = 0.5
 RETRY_CAP_SECONDS = 4.0
 """Between two tries of what failed: work goes on so soon after an outage."""
+OVERDUE_SECONDS = 300.0
+"""A step of a vital loop that takes longer hangs: none waits for anything that long."""
 FAULT = "A fault of ours; the log has it"
 ENDED = "It ended, and is started again; the log has why"
 
@@ -53,6 +56,8 @@ class _Loop:
     first_after: float
     vital: bool
     to_the_end: bool
+    began: float | None = None
+    """When the present step did (monotonic); None between two steps."""
     deaths: int = 0
     """In a row, without a step that went well."""
     task: asyncio.Task[None] | None = None
@@ -73,7 +78,13 @@ class Loops:
     @property
     def troubles(self) -> tuple[Trouble, ...]:
         """One for each loop whose latest step failed, or that ended by itself."""
-        return tuple(self._troubles.values())
+        now = time.monotonic()
+        hanging = {
+            loop.name: _hangs(loop.name, now - loop.began)
+            for loop in self._loops.values()
+            if loop.vital and loop.began is not None and now - loop.began > OVERDUE_SECONDS
+        }
+        return tuple((self._troubles | hanging).values())
 
     def start(
         self,
@@ -144,6 +155,7 @@ class Loops:
                 )
 
     async def _try_step(self, loop: _Loop) -> Trouble | None:
+        loop.began = time.monotonic()
         try:
             await loop.step()
         except Unavailable as exc:
@@ -152,6 +164,8 @@ class Loops:
         except Exception:
             log.exception("loop_failed", loop=loop.name)
             return Trouble(loop.name, FAULT, is_fault=True, is_vital=loop.vital)
+        finally:
+            loop.began = None
         return None
 
     def _ended(self, loop: _Loop, task: asyncio.Task[None]) -> None:
@@ -163,3 +177,8 @@ class Loops:
         log.error("loop_ended", loop=loop.name, times=loop.deaths, exc_info=error)
         pause = backoff_seconds(loop.deaths, 1.0, base=RETRY_BASE_SECONDS, cap=RETRY_CAP_SECONDS)
         loop.restart = asyncio.get_running_loop().call_later(pause, self._run, loop)
+
+
+def _hangs(name: str, seconds: float) -> Trouble:
+    detail = f"It has been at one step for {seconds / 60:.0f} minutes"
+    return Trouble(name, detail, is_fault=True, is_vital=True)

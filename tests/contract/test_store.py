@@ -160,6 +160,22 @@ async def test_a_claim_marks_rows_with_an_attempt_before_anything_is_sent(
     )
 
 
+async def test_a_field_that_is_no_usual_number_keeps_nobody_from_being_claimed(
+    store: Store, arrange: Arrange
+) -> None:
+    """PostgreSQL keeps numbers of any size; a double doesn't, and JSON's readers refuse them."""
+    await arrange.subscriber("plain@example.com")
+    await arrange.subscriber("odd@example.com")
+    await arrange.sql.execute(
+        'update subscribers set fields = \'{"points": 1e400, "half": 0.1e-400}\' '
+        "where email like 'odd%'"
+    )
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    batch = await claim(store, mailout, await living_sender(store))
+    assert len(batch.recipients) == 2
+
+
 async def test_racing_claims_never_share_a_recipient(store: Store, arrange: Arrange) -> None:
     await arrange.subscribers(60)
     mailout = await arrange.mailout()

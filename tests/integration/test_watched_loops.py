@@ -115,3 +115,21 @@ async def test_a_loop_of_the_sender_that_fails_is_no_200(
         broken = False
         await eventually(lambda: health(service), until=lambda h: h[0] == 200)
         assert await over(service, arrange) == {"sent": READERS}
+
+
+async def test_a_batch_that_hangs_is_told(
+    dsn: str, sandbox: SandboxServer, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sending goes on beside it, so it is no 503."""
+    monkeypatch.setattr("app.services.sending.dispatch.STUCK_SECONDS", 0.0)
+    sandbox.faults(latency={"min": 2.0, "max": 2.0})
+    await arrange.subscribers(READERS)
+    mailout = await arrange.mailout()
+    async with in_process(settings_for(dsn, sandbox.url)) as service:
+        await service.send(mailout)
+        code, _ = await eventually(
+            lambda: health(service),
+            until=lambda h: "batches" in h[1]["checks"]["loops"].get("detail", ""),
+        )
+        assert code == 200
+        await eventually(lambda: service.show(mailout), until=lambda s: s["status"] == "sent")

@@ -125,6 +125,26 @@ async def test_a_loop_that_dies_is_logged_and_started_again(
     assert lines[0]["loop"] == "dispatch"
 
 
+async def test_a_step_that_hangs_is_told_while_it_does(
+    loops: Loops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.running.loops.OVERDUE_SECONDS", 0.0)
+    began, release = asyncio.Event(), asyncio.Event()
+
+    async def step() -> None:
+        began.set()
+        await release.wait()
+
+    loops.start("dispatch", step, 3_600.0, vital=True)
+    loops.start("suppression", step, 3_600.0)  # reads a long list, a page a second
+    await began.wait()
+    assert [(t.loop, t.stops_sending) for t in loops.troubles] == [("dispatch", True)]
+    release.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not loops.troubles
+
+
 async def test_news_come_before_the_next_look(loops: Loops) -> None:
     step, news = Step(), asyncio.Event()
     loops.start("dispatch", step, 3_600.0, news=news)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.untrusted import page_words, plain
+from app.domain.untrusted import page_words, plain, read_json
 
 ANYTHING = st.text(alphabet=st.characters()) | st.text(
     alphabet=st.sampled_from("a<>\0\n\x7f\ud800\udfff\u2028& ")
@@ -48,3 +48,26 @@ def test_of_a_web_page_only_the_words() -> None:
 def test_a_hostile_page_is_read_in_no_time() -> None:
     for page in ("<" * 10**6, "<script>" * 10**5, "<!--" * 10**6, "<style" * 10**6):
         assert len(page_words(page)) <= 500
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": 1}', {"a": 1}),
+        ("1e400", "1e400"),
+        ("-1" + "0" * 400, "-1" + "0" * 400),
+        ("[123456789012345678, 12345678901234567890]", [123456789012345678, 12345678901234567890]),
+        ('"cut \\ud83d"', "cut \ufffd"),
+        ("0.25", 0.25),
+    ],
+)
+def test_json_is_read_whatever_its_numbers_and_characters(text: str, value: object) -> None:
+    """A subscriber's field with a number beyond a double must not make a whole batch unreadable."""
+    assert read_json(text) == value
+    assert read_json(text.encode()) == value
+
+
+@pytest.mark.parametrize("text", ["", "<html>", "NaN", "[1,", b"\xff"])
+def test_what_is_no_json_is_none(text: str | bytes) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        read_json(text)

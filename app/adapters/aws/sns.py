@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import httpx
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -32,6 +32,7 @@ from app.domain.ses.sns_message import (
     string_to_sign,
     topic_region,
 )
+from app.domain.untrusted import plain
 from app.errors import AppError, Unavailable
 
 if TYPE_CHECKING:
@@ -221,14 +222,14 @@ class SnsConfirmer:
             confirmed = self._client(region).confirm_subscription(
                 TopicArn=topic_arn, Token=token, AuthenticateOnUnsubscribe="true"
             )
+            return str(confirmed["SubscriptionArn"])
         except ClientError as exc:
             raise _translated(exc) from exc
-        except BotoCoreError as exc:
+        except Exception as exc:  # a strange answer is one with members missing
             raise SubscriptionNotConfirmed(
                 f"SNS can't be reached ({type(exc).__name__}). Check the AWS credentials and the "
                 "network, then request the confirmation again."
             ) from exc
-        return confirmed["SubscriptionArn"]
 
     def _client(self, region: str) -> SNSClient:
         with self._lock:
@@ -239,7 +240,7 @@ class SnsConfirmer:
 
 def _translated(error: ClientError) -> AppError:
     """https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html#API_ConfirmSubscription_Errors"""
-    code = error.response["Error"]["Code"]
+    code = plain(error.response.get("Error", {}).get("Code"), 100)
     if code in ("InvalidParameter", "NotFound"):
         return ConfirmationRefused(
             f"SNS refused the token ({code}). Tokens work for two days: request the confirmation "

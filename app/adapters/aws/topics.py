@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from app.domain.ses.sns_message import topic_region
+from app.domain.untrusted import page_words
 from app.errors import Unavailable
 from app.ports import Subscription
 
@@ -40,12 +41,11 @@ class SnsTopics:
                     confirmed = arn != PENDING
                     raw = confirmed and _is_raw(client, arn)
                     found.append(Subscription(each["Endpoint"], confirmed, raw))
-        except ClientError as exc:
-            if exc.response["Error"]["Code"] == "NotFound":
+        except Exception as exc:  # a strange answer is one with members missing
+            if isinstance(exc, ClientError) and exc.response["Error"]["Code"] == "NotFound":
                 return None
-            raise Unavailable(f"SNS did not answer: {exc}") from exc
-        except BotoCoreError as exc:
-            raise Unavailable(f"SNS did not answer: {exc}") from exc
+            words = page_words(str(exc)) or type(exc).__name__
+            raise Unavailable(f"SNS did not answer: {words}") from exc
         return found
 
 

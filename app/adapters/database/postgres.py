@@ -17,7 +17,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from app.adapters.database.liveness import NEVER_GIVEN_UP, LivenessProbe
 from app.adapters.database.sqlstates import UNWRITABLE, is_outage, outage, retrying_conflicts
-from app.domain.untrusted import plain
+from app.domain.untrusted import plain, read_json
 from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
 
 # A call that takes longer is given up; SQL functions work in slices far below this.
@@ -169,8 +169,9 @@ class PostgresDatabase:
                 connection.answered_at = time.monotonic()
         except psycopg.Error as error:
             raise _translated(error) from error
-        except orjson.JSONDecodeError as error:
-            raise DatabaseUnavailable("The database's answer can't be read") from error
+        except (orjson.JSONDecodeError, RecursionError) as error:
+            # Not as an outage, which would be everybody's: only this call meets what is odd.
+            raise DatabaseError("The database's answer can't be read", sqlstate=None) from error
         except (TypeError, UnicodeEncodeError) as error:  # half of a surrogate pair, for one
             raise DatabaseError("The arguments can't be written", sqlstate=UNWRITABLE) from error
         return row[0] if row else None
@@ -206,7 +207,7 @@ def not_connected(error: Exception) -> ConfigurationError | DatabaseUnavailable:
 
 
 async def _configure(connection: _Connection) -> None:
-    set_json_loads(orjson.loads, connection)
+    set_json_loads(read_json, connection)
     connection.answered_at = time.monotonic()
 
 

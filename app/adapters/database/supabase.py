@@ -17,7 +17,7 @@ from supabase import AsyncClient, AsyncClientOptions, SupabaseException, acreate
 from app.adapters.database.liveness import NEVER_GIVEN_UP, LivenessProbe
 from app.adapters.database.postgres import CALL_SECONDS, MESSAGE_CHARS
 from app.adapters.database.sqlstates import UNWRITABLE, is_outage, outage, retrying_conflicts
-from app.domain.untrusted import plain
+from app.domain.untrusted import plain, read_json
 from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
 
 # PostgREST's code for a JWT that it can't verify. The gateway before it answers 401 without one.
@@ -89,6 +89,8 @@ class SupabaseDatabase:
             raise DatabaseUnavailable(
                 f"Supabase's API can't be reached ({type(error).__name__}): check SUPABASE_URL"
             ) from error
+        except RecursionError as error:
+            raise DatabaseError("The database's answer can't be read", sqlstate=None) from error
         except (TypeError, UnicodeEncodeError) as error:  # half of a surrogate pair, for one
             raise DatabaseError(
                 f"The arguments of {function} can't be written", sqlstate=UNWRITABLE
@@ -125,9 +127,11 @@ async def _refuse_gateway_errors(response: httpx.Response) -> None:
 
 def _is_json(body: bytes) -> bool:
     try:
-        orjson.loads(body)
-    except orjson.JSONDecodeError:
+        read_json(body)
+    except ValueError:
         return False
+    except RecursionError:
+        return True
     return True
 
 

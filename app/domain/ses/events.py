@@ -10,17 +10,15 @@ and https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import isfinite
 from typing import Any, Literal
 
 import orjson
 
-from app.domain.untrusted import plain
+from app.domain.untrusted import plain, read_json
 from app.errors import AppError
 
 DETAIL_MAX_CHARS = 500  # enough for a diagnostic code; the payload keeps the whole text
@@ -53,8 +51,6 @@ _BIGINT_MAX = 2**63 - 1
 # `\u0000` in JSON text, not preceded by an escaping backslash of its own. PostgreSQL's jsonb and
 # text can't hold NUL, and an event must not be lost because a mail server's answer held one.
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 MESSAGE_ID_MAX_CHARS = 255  # several times what SES writes; an index holds no text of any length
 
@@ -211,7 +207,7 @@ def _load(message: str) -> dict[str, Any]:
     if "\\u0000" in message:
         message = _ESCAPED_NUL.sub(r"\1\\ufffd", message)
     try:
-        value = _read(message)
+        value = read_json(message)
         # orjson reads 1,024 levels but writes 254: what can't be written can't be stored.
         orjson.dumps(value)
     # orjson's errors are subclasses of the first two; the standard library's has no limit.
@@ -220,26 +216,6 @@ def _load(message: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise MalformedEvent("The message is JSON, but not an object.")
     return value
-
-
-def _read(message: str) -> Any:
-    """Read JSON with orjson. When it refuses, replace what JSON can spell but nobody can store:
-    half a surrogate pair (of a subject that was cut within an emoji), a number with more digits
-    than a double has. The event counts all the same."""
-    try:
-        return orjson.loads(message)
-    except orjson.JSONDecodeError:
-        value = json.loads(message, parse_int=_number, parse_float=_number)
-        lenient = json.dumps(value, ensure_ascii=False)
-        return orjson.loads(_SURROGATE.sub("\ufffd", lenient))
-
-
-def _number(digits: str) -> int | float | str:
-    """The number, as a float when it is long; its digits as text when no float holds it."""
-    if digits.lstrip("-").isdigit() and len(digits) < len(str(_BIGINT_MAX)):
-        return int(digits)
-    number = float(digits)
-    return number if isfinite(number) else digits
 
 
 def _object(parent: Mapping[str, Any], key: str) -> dict[str, Any]:

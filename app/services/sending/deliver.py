@@ -161,6 +161,8 @@ class Deliver:
                 began=began,
                 now=time.monotonic(),
             )
+        if not verdicts:
+            return results
         return [
             _judged(
                 result,

@@ -34,6 +34,8 @@ CAREFUL_BATCH = 10
 """After a call whose outcome is unknown, until one succeeds: fewer recipients at stake."""
 CLAIMED_AT_ONCE = 8
 """Batches: beyond some thousand recipients a second, a commit per batch is what takes longest."""
+STUCK_SECONDS = 300.0
+"""A batch that is under way for longer hangs, or the database is away for its results."""
 POLL_SECONDS = 1.0
 """How often the sender looks for work of which nobody told it, and the longest that it waits for
 anything before it looks again."""
@@ -73,15 +75,20 @@ class Dispatcher:
             "bulk": asyncio.Semaphore(BULK_CALLS),
             "single": asyncio.Semaphore(SINGLE_BATCHES),
         }
-        self._in_flight: set[asyncio.Task[None]] = set()
+        self._in_flight: dict[asyncio.Task[None], float] = {}  # since when, monotonic
         self._reached: dict[UUID, int] = {}
         """Of each mailout, the last row claimed in this round: the next claim looks behind it."""
         self._failing: dict[UUID, Trouble] = {}  # mailouts whose last turn failed
 
     @property
     def troubles(self) -> tuple[Trouble, ...]:
-        """Of single mailouts: the others go on."""
-        return tuple(self._failing.values())
+        """Of single mailouts and batches: the others go on."""
+        longest = time.monotonic() - min(self._in_flight.values(), default=float("inf"))
+        if longest <= STUCK_SECONDS:
+            return tuple(self._failing.values())
+        detail = f"One has been under way for {longest / 60:.0f} minutes"
+        stuck = Trouble("batches", detail, is_fault=True, is_vital=False)
+        return (*self._failing.values(), stuck)
 
     async def send_what_is_due(self) -> None:
         """Send until there is nothing to do now; mailouts take turns, claim by claim. Raises
@@ -216,11 +223,11 @@ class Dispatcher:
         """Send it as a task, which frees its slot when it has ended."""
         self._lanes.started(lane, time.monotonic())
         task = asyncio.create_task(self._send(batch, lane, fence))
-        self._in_flight.add(task)
+        self._in_flight[task] = time.monotonic()
         task.add_done_callback(lambda done: self._landed(done, self._slots[lane]))
 
     def _landed(self, done: asyncio.Task[None], slots: asyncio.Semaphore) -> None:
-        self._in_flight.discard(done)
+        del self._in_flight[done]
         slots.release()
         if not done.cancelled() and (error := done.exception()):
             log.error("batch_failed", exc_info=error)
