@@ -23,13 +23,7 @@ from app.domain.sending.batches import Batch, Outcome, Result
 from app.domain.sending.fence import Fence
 from app.domain.sending.lanes import Lane, Lanes
 from app.domain.ses.answers import Halt
-from app.errors import (
-    AppError,
-    DatabaseError,
-    MailoutNotFound,
-    TemplateInvalid,
-    Unavailable,
-)
+from app.errors import AppError, MailoutNotFound, TemplateInvalid, Unavailable
 from app.ports import BulkSender
 from app.running.loops import Trouble
 from app.running.stopping import Stopping
@@ -211,8 +205,9 @@ class SendBatch:
     async def _record(self, batch: Batch, results: tuple[Result, ...]) -> None:
         """Write the results down, however long the database is away: they exist nowhere else.
 
-        When the database has refused what they hold RECORD_TRIES times, `unknown` is written in
-        their place; if that fails too, the results themselves are tried again first.
+        What it refuses again and again, for whatever reason, ends as `unknown`. Each time the
+        results are tried first: where it refuses us and not what we write (a changed key, a missing
+        right), it refuses `unknown` as well, and later takes the results.
         """
         failures = refusals = 0
         while True:
@@ -243,18 +238,12 @@ class SendBatch:
             log.warning("results_wait", error=str(exc))
             self._note_trouble(batch, str(exc) or "The database is away", is_fault=False)
             return "away"
-        except Exception as exc:
+        except Exception:
             log.exception("results_refused")
             self._note_trouble(
                 batch, "The database refuses to take SES's answers down", is_fault=True
             )
-            # "away": it refuses us and not what we write (a changed key, a missing right), so
-            # that `unknown` would be refused as well.
-            return (
-                "away"
-                if isinstance(exc, DatabaseError) and not exc.concerns_arguments
-                else "refused"
-            )
+            return "refused"
         try:
             if not batch.is_test:
                 self._metrics.results_recorded(results)
