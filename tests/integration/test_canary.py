@@ -91,6 +91,27 @@ async def test_it_waits_says_so_and_goes_on_by_itself(store: Store, arrange: Arr
     assert (await store.show_mailout(mailout))["status"] == "sent"
 
 
+async def test_what_keeps_all_mailouts_waiting_replaces_only_its_own_words(
+    direct_store: Store, arrange: Arrange
+) -> None:
+    await readers(arrange, one=50)
+    plain = await arrange.mailout()
+    await start(direct_store, plain)
+    mailout, sender = await with_canary(direct_store, arrange)
+    await send_all(direct_store, mailout, sender)
+    await direct_store.advance_canary(mailout, LIMITS)
+
+    async def reasons() -> list[str]:
+        shown = [await direct_store.show_mailout(one) for one in (plain, mailout)]
+        return [(one["status_reason"] or "-").split()[0] for one in shown]
+
+    assert await reasons() == ["-", "canary:"]
+    await direct_store.note_waiting("Waiting for SES, which does not answer; next try at 12:00.")
+    assert await reasons() == ["Waiting", "canary:"]
+    await direct_store.note_waiting(None)
+    assert await reasons() == ["-", "canary:"]
+
+
 async def test_the_wait_begins_when_the_last_of_the_share_is_out(
     direct_store: Store, arrange: Arrange
 ) -> None:
