@@ -92,10 +92,12 @@ class Run:
         await self.until(reached, f"{point} recipients accepted")
 
     async def victim(self, dice: Any) -> Executor:
-        """One of those that take part in sending now."""
+        """One of those that take part in sending now; once the mailout is over, anyone: on a quick
+        machine that may be before the last fault."""
 
         async def sending() -> list[Executor]:
-            return [e for e in self.world.executors if e.is_sending]
+            found = [e for e in self.world.executors if e.is_sending]
+            return found or (list(self.world.executors) if await self.finished() else [])
 
         found: Executor = dice.choice(await self.until(sending, "an executor that sends"))
         return found
