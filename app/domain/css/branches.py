@@ -241,16 +241,19 @@ class Scan:
             self._liquid(self._masks[token])
 
     def _ends(self, name: str) -> list[_Open]:
-        """The elements that such a start tag ends. Those from outside of the branch go on in mails
-        without it."""
+        """The elements that such a start tag ends, and those inside of them. Where one is from
+        outside of the branch, they go on in mails without it."""
         ended: list[_Open] = []
         base = len(self._blocks[-1].before) if self._blocks else 0
         for depth in reversed(range(len(self._stack))):
             each = self._stack[depth]
             if name in _ENDED_BY.get(each.name, ()):
-                ended.append(each)
+                ended = self._stack[depth:]
                 if depth < base:
-                    self._loosen(each)
+                    for inner in ended[1:]:
+                        self.tags[inner.number].vague = True
+                    for inner in ended:
+                        self._loosen(inner)
                     self._loosen_around(depth)
             elif each.name == "table" or each.name in _BARRIERS.get(name, _AROUND_TEXT):
                 break

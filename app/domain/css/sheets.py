@@ -78,11 +78,13 @@ def read_attribute(source: str, masks: Masks) -> list[Declaration]:
 
 @dataclass(frozen=True)
 class _Around:
-    """Where something stands. selectors: of the rule around it; None at the top of a sheet."""
+    """Where something stands. selectors: of the rule around it; None at the top of a sheet.
+    unknown: whether Liquid makes them."""
 
     selectors: str | None
     always: bool = True
     opaque: bool = False
+    unknown: bool = False
 
 
 class _Reader:
@@ -176,7 +178,7 @@ class _Reader:
         prelude = tokens[:-1] if complete else tokens
         stop = self._place(tokens[-1]) if complete else end
         written = "".join(each.serialize() for each in prelude if each.type != "comment")
-        liquid = self._has_liquid(start, stop)
+        liquid = self._has_liquid(start, stop) or around.unknown
         # Output may be rules of its own.
         if self._masks.token.match(written) or (liquid and not complete):
             self._note_unknown(start)
@@ -187,10 +189,11 @@ class _Reader:
         selectors, understood = _selectors(nested)
         if liquid:
             selectors, understood = [None], False
+        if not selectors:  # nor do the rules inside of it count
+            return
         always = around.always and understood and not self._depth(start)
-        inside = _Around(nested, always, around.opaque or liquid)
-        declarations = self._contents(tokens[-1].content, end, inside)
-        if selectors and declarations:
+        inside = _Around(nested, always, around.opaque or liquid, liquid)
+        if declarations := self._contents(tokens[-1].content, end, inside):
             self.rules.append(Rule(selectors, declarations))
 
     def _note_torn(self, start: int, end: int) -> None:
