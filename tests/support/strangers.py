@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -40,7 +41,7 @@ class _ManyAtOnce(ThreadingHTTPServer):
     request_queue_size = 256  # SendEmail comes 32 times at once
 
 
-class _Server:
+class _Server(ABC):
     """Answers each request with what `answer` gives for its path and body."""
 
     def __enter__(self) -> Self:
@@ -80,11 +81,12 @@ class _Server:
         self._server.server_close()
         self.close()
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most have nothing
         """What is left to be closed."""
 
+    @abstractmethod
     def answer(self, path: str, body: bytes, headers: dict[str, str]) -> Reply:
-        raise NotImplementedError
+        """What a request gets."""
 
 
 class StrangeSes(_Server):
