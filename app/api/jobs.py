@@ -6,22 +6,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
 
 from app.api.http.deps import Protected, ServicesDep
+from app.api.http.paging import Page, created_before, page
 from app.api.http.problems import problems
-from app.api.mailouts import created_before, encode_cursor
 from app.domain.jobs import JOB_STATES, JobState
 from app.errors import InvalidRequest, JobNotFound, TransitionNotAllowed, Unauthorized
 
 router = APIRouter(tags=["jobs"], route_class=Protected)
-
-
-class JobPage(BaseModel):
-    """next_cursor: pass it as `cursor` for the page after; null on the last one."""
-
-    items: list[dict[str, Any]]
-    next_cursor: str | None
 
 
 @router.get("/jobs", responses=problems(Unauthorized, InvalidRequest))
@@ -30,15 +22,10 @@ async def list_jobs(
     state: Annotated[str | None, Query(pattern=f"^({'|'.join(JOB_STATES)})$")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
-) -> JobPage:
+) -> Page:
     """Newest first. They are forgotten 30 days after their end."""
     rows = await services.jobs.list_jobs(limit + 1, state=state, before=created_before(cursor))
-    items = rows[:limit]
-    more = len(rows) > limit
-    return JobPage(
-        items=items,
-        next_cursor=encode_cursor(items[-1]["created_at"], items[-1]["id"]) if more else None,
-    )
+    return page(rows, limit, "created_at", "id")
 
 
 @router.get("/jobs/{job_id}", responses=problems(Unauthorized, JobNotFound))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
@@ -13,18 +10,16 @@ import orjson
 import structlog
 from fastapi import APIRouter, Header, Query, Request
 from pydantic import (
-    AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
-    TypeAdapter,
     ValidationError,
 )
 
 from app.api.http.deps import Protected, ServicesDep, Text, is_authorized, limited_body
+from app.api.http.paging import Page, created_before, page
 from app.api.http.problems import invalid_request, problems
 from app.api.http.responses import JsonAnswer
 from app.domain.notion import is_integration_webhook, page_id
@@ -54,7 +49,6 @@ protected = APIRouter(tags=["mailouts"], route_class=Protected)
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
-_Cursor = TypeVar("_Cursor")
 
 MAX_KEY_CHARS = 255
 """Of an Idempotency-Key, by which a repeated request is known."""
@@ -265,13 +259,6 @@ def _parse(model: type[_Model], body: Any) -> _Model:
         raise invalid_request(exc.errors()) from exc
 
 
-class Page(BaseModel):
-    """next: pass it as `cursor` for the page after; null on the last one."""
-
-    items: list[dict[str, Any]]
-    next: str | None
-
-
 @protected.get("/mailouts", responses=problems(Unauthorized, InvalidRequest))
 async def list_mailouts(
     services: ServicesDep,
@@ -283,9 +270,7 @@ async def list_mailouts(
     rows = await services.store.list_mailouts(
         limit + 1, status=status, before=created_before(cursor)
     )
-    items = rows[:limit]
-    last = encode_cursor(items[-1]["created_at"], items[-1]["id"]) if len(rows) > limit else None
-    return Page(items=items, next=last)
+    return page(rows, limit, "created_at", "id")
 
 
 @protected.get("/mailouts/{mailout_id}", responses=problems(Unauthorized, MailoutNotFound))
@@ -376,33 +361,3 @@ def _moved(mailout_id: UUID, changed: bool, status: str, verb: str) -> dict[str,
             mailout_status=status,
         )
     return {"mailout_id": str(mailout_id), "status": status}
-
-
-def encode_cursor(*parts: str) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps(parts)).decode().rstrip("=")
-
-
-def decode_cursor(cursor: str | None, parts: TypeAdapter[_Cursor]) -> _Cursor | None:
-    """Raises InvalidRequest for anything that encode_cursor didn't make of such parts."""
-    if cursor is None:
-        return None
-    try:
-        return parts.validate_json(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (binascii.Error, ValueError) as exc:
-        raise InvalidRequest("cursor: use the `next` of the page before.") from exc
-
-
-def _in_utc(time: datetime) -> datetime:
-    try:
-        return time.astimezone(UTC)
-    except OverflowError as exc:
-        raise ValueError("is not within years 1 to 9999") from exc
-
-
-_BEFORE = TypeAdapter(tuple[Annotated[AwareDatetime, AfterValidator(_in_utc)], UUID])
-
-
-def created_before(cursor: str | None) -> tuple[str, str] | None:
-    """When the last row of the page before was created, and its id. Raises InvalidRequest."""
-    before = decode_cursor(cursor, _BEFORE)
-    return None if before is None else (before[0].isoformat(), str(before[1]))

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query
 from pydantic import TypeAdapter
 
 from app.api.http.deps import Protected, ServicesDep, Text
+from app.api.http.paging import Page, decode_cursor, page
 from app.api.http.problems import problems
-from app.api.mailouts import Page, decode_cursor, encode_cursor
 from app.domain.states import SUBSCRIBER_STATUSES
 from app.errors import InvalidRequest, NotFound, Unauthorized
 
@@ -31,8 +31,7 @@ async def list_subscribers(
     rows = await services.store.list_subscribers(
         limit + 1, status=status, after=after[0] if after else None
     )
-    items = rows[:limit]
-    return Page(items=items, next=encode_cursor(items[-1]["email"]) if len(rows) > limit else None)
+    return page(rows, limit, "email")
 
 
 @router.get("/subscribers/{email}", responses=problems(Unauthorized, NotFound, InvalidRequest))

@@ -16,9 +16,10 @@ MAILOUT_STATUSES: tuple[MailoutStatus, ...] = (
 )
 PauseCode = Literal["person", "account", "quota", "guard", "held"]
 PAUSE_CODES: tuple[PauseCode, ...] = ("person", "account", "quota", "guard", "held")
-SubscriberStatus = Literal["active", "unsubscribed", "bounced", "complained"]
+SubscriberStatus = Literal["active", "pending", "unsubscribed", "bounced", "complained"]
 SUBSCRIBER_STATUSES: tuple[SubscriberStatus, ...] = (
     "active",
+    "pending",
     "unsubscribed",
     "bounced",
     "complained",

@@ -17,7 +17,7 @@ begin
             'mailout_tests', 'dry_runs', 'event_counts', 'ended_sessions',
             'guard_figures', 'guard_hours', 'refused_messages', 'suppression_checks', 'owner_notices',
             'recipient_counts', 'subscriber_counts', 'mailout_resends',
-            'jobs']) t
+            'jobs', 'subscriber_changes', 'audit_log']) t
     loop
         execute format('revoke all on table %s from public', v_table);
         foreach v_role in array v_roles loop
@@ -33,7 +33,7 @@ begin
         execute format('grant usage on all sequences in schema public to service_role');
     end if;
     foreach v_role in array v_roles loop
-        execute format('revoke all on sequence public.send_logs_id_seq, public.ses_events_id_seq, public.owner_notices_id_seq from %I', v_role);
+        execute format('revoke all on sequence public.send_logs_id_seq, public.ses_events_id_seq, public.owner_notices_id_seq, public.subscriber_changes_id_seq, public.audit_log_id_seq from %I', v_role);
     end loop;
 
     for v_function in select p.oid::regprocedure from pg_proc p where p.pronamespace = 'public'::regnamespace
@@ -71,7 +71,9 @@ begin
             'settle_owner_notice', 'quota_frees_at', 'note_quota',
             'add_job', 'claim_job', 'extend_job', 'settle_job', 'cancel_job', 'retry_job', 'show_job',
             'list_jobs', 'prune_jobs', 'queue_dry_run',
-            'tell_executor_state', 'executor_state'])
+            'tell_executor_state', 'executor_state',
+            'acting', 'kept_columns', 'note_added_subscribers', 'note_changed_subscribers',
+            'note_deleted_subscribers', 'record_audit'])
     loop
         execute format('revoke all on function %s from public', v_function);
         foreach v_role in array v_roles loop

@@ -16,7 +16,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 from psycopg.rows import dict_row
 
-from app.api.mailouts import encode_cursor
+from app.api.http.paging import encode_cursor
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from tests.browser.conftest import OpenVisit

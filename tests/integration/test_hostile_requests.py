@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.types import ASGIApp, Message, Receive
 
+from app.api.http.paging import encode_cursor
 from app.api.http.single_headers import SINGLE_HEADERS
-from app.api.mailouts import encode_cursor
 from app.domain.ses import sns_message
 from app.main import create_app
 from app.sandbox.server import SandboxServer

@@ -179,7 +179,7 @@ class TestLooking:
                 query = f"?limit=2&cursor={cursor}" if cursor else "?limit=2"
                 page = (await service.http.get(path + query, headers=BEARER)).json()
                 seen += [item["id"] for item in page["items"]]
-                cursor = page["next"]
+                cursor = page["next_cursor"]
             assert len(seen) == len(set(seen)) == 5
             bad = await service.http.get(f"{path}?cursor=%21", headers=BEARER)
             assert bad.status_code == 422

@@ -19,6 +19,7 @@ from app.api import mailouts as api
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
 from app.api.dashboard.pages import asset, page
 from app.api.dashboard.session import Session
+from app.api.http import paging
 from app.api.http.deps import Services, ServicesDep
 from app.domain.reports.words import plural
 from app.domain.states import MAILOUT_STATUSES, MailoutStatus
@@ -56,7 +57,7 @@ async def show_mailouts(
     status: MailoutStatus | None = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
-    views, more = await services.dashboard.mailouts(status, api.created_before(cursor))
+    views, more = await services.dashboard.mailouts(status, paging.created_before(cursor))
     last = views[-1].mailout if more else None
     running = any(view.mailout["status"] in ACTIVE or _counting(view) for view in views)
     sending = sum(view.mailout["status"] == "sending" for view in views)
@@ -70,7 +71,7 @@ async def show_mailouts(
         statuses=MAILOUT_STATUSES,
         active=ACTIVE,
         older=cursor is not None,
-        next=api.encode_cursor(last["created_at"], last["id"]) if last else None,
+        next=paging.encode_cursor(last["created_at"], last["id"]) if last else None,
         live_seconds=LIVE_SECONDS if running else IDLE_SECONDS,
         spoken=f"{plural(sending, 'mailout')} being sent",
     )

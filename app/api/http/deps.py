@@ -95,6 +95,14 @@ def is_authorized(request: Request, settings: Settings, body_token: object = Non
     return any(matches)
 
 
+@dataclass(frozen=True)
+class Caller:
+    """Who calls. by: as it stands in histories and in the audit log; `owner` is whoever has the
+    shared secret."""
+
+    by: str
+
+
 class Protected(APIRoute):
     """A route for callers with the secret. It checks the credential before FastAPI reads the body
     (which FastAPI does before any dependency), so a stranger learns nothing, not even whether the
@@ -109,9 +117,19 @@ class Protected(APIRoute):
                 raise Unauthorized(
                     "Present the shared secret as `Authorization: Bearer …` or `X-Auth-Token: …`."
                 )
+            request.state.caller = Caller("owner")
             return await handle(request)
 
         return handler
+
+
+async def get_caller(request: Request) -> Caller:
+    """On a Protected route: who was let in."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(get_caller)]
 
 
 def _without_nul(text: str) -> str:
