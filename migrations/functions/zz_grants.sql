@@ -17,7 +17,7 @@ begin
             'mailout_tests', 'dry_runs', 'event_counts', 'ended_sessions',
             'guard_figures', 'guard_hours', 'refused_messages', 'suppression_checks', 'owner_notices',
             'recipient_counts', 'subscriber_counts', 'mailout_resends',
-            'jobs', 'subscriber_changes', 'audit_log']) t
+            'jobs', 'subscriber_changes', 'audit_log', 'erased', 'erased_key']) t
     loop
         execute format('revoke all on table %s from public', v_table);
         foreach v_role in array v_roles loop
@@ -73,7 +73,9 @@ begin
             'list_jobs', 'prune_jobs', 'queue_dry_run',
             'tell_executor_state', 'executor_state',
             'acting', 'kept_columns', 'note_added_subscribers', 'note_changed_subscribers',
-            'note_deleted_subscribers', 'record_audit'])
+            'note_deleted_subscribers', 'record_audit',
+            'erased_hash', 'erased_among', 'is_erased', 'refuse_erased', 'subscribers_added_erased',
+            'subscribers_moved_erased', 'subscribers_confirmed_erased'])
     loop
         execute format('revoke all on function %s from public', v_function);
         foreach v_role in array v_roles loop
