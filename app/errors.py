@@ -34,6 +34,12 @@ class Unauthorized(AppError):
     status, code, title = 401, "unauthorized", "Credentials are missing or wrong"
 
 
+class ScopeMissing(AppError):
+    """Carries `scope`: the one that the caller's key lacks."""
+
+    status, code, title = 403, "scope_missing", "The API key may not do this"
+
+
 class InvalidRequest(AppError):
     """A malformed body or parameter. Nothing was changed."""
 
@@ -74,6 +80,14 @@ class MailoutNotFound(NotFound):
 
 class JobNotFound(NotFound):
     code, title = "job_not_found", "There is no such job"
+
+
+class KeyNotFound(NotFound):
+    code, title = "key_not_found", "There is no such API key"
+
+
+class KeyExists(AppError):
+    status, code, title = 409, "key_exists", "An API key has this name"
 
 
 class MailoutNotReady(AppError):

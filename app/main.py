@@ -17,7 +17,17 @@ from app import __version__
 from app.adapters.aws.ses import SesSender, sns_client
 from app.adapters.aws.sns import SnsConfirmer, SnsVerifier
 from app.adapters.database.migrations import check_schema
-from app.api import health, jobs, mailouts, metrics, preflight, ses_events, subscribers, unsubscribe
+from app.api import (
+    access,
+    health,
+    jobs,
+    mailouts,
+    metrics,
+    preflight,
+    ses_events,
+    subscribers,
+    unsubscribe,
+)
 from app.api.dashboard import access as dashboard_access
 from app.api.dashboard import jobs as dashboard_jobs
 from app.api.dashboard import mailouts as dashboard
@@ -34,6 +44,7 @@ from app.ports import Database
 from app.processes.member import Member
 from app.running.loops import Loops
 from app.runtime import open_database
+from app.services.access.keys import Keys
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
 from app.services.jobs.runner import JobRunner, Kind
@@ -59,8 +70,8 @@ log = structlog.get_logger(__name__)
 
 DESCRIPTION = """\
 Sends one mailout from Postgres or Supabase through Amazon SES, never twice to anyone, never losing
-anyone. Callers present the shared secret as `Authorization: Bearer …`, `X-Auth-Token: …`, or
-`auth_token` in the body of `/send-mailout`."""
+anyone. Callers present the shared secret, or an API key with the scope that an operation names, as
+`Authorization: Bearer …`, `X-Auth-Token: …`, or `auth_token` in the body of `/send-mailout`."""
 
 
 def create_app(services: Services) -> FastAPI:
@@ -83,6 +94,7 @@ def create_app(services: Services) -> FastAPI:
         preflight.router,
         subscribers.router,
         jobs.router,
+        access.router,
         ses_events.router,
         unsubscribe.router,
         health.router,
@@ -166,6 +178,7 @@ async def running(
             watchdog=watchdog,
             dashboard=pages,
             sessions=Sessions(settings.executor_secrets, store),
+            keys=Keys(store),
         )
 
 

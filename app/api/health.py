@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from app import __version__
-from app.api.http.deps import ServicesDep
+from app.api.http.deps import ApiRoute, ServicesDep
 from app.api.http.responses import JsonAnswer
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], route_class=ApiRoute)
 
 LIVE = {"status": "ok", "version": __version__}
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from app.api.http.deps import Protected, ServicesDep
+from app.api.http.deps import Protected, ServicesDep, needs
 from app.api.http.paging import Page, created_before, page
 from app.api.http.problems import problems
 from app.domain.jobs import JOB_STATES, JobState
@@ -16,7 +16,7 @@ from app.errors import InvalidRequest, JobNotFound, TransitionNotAllowed, Unauth
 router = APIRouter(tags=["jobs"], route_class=Protected)
 
 
-@router.get("/jobs", responses=problems(Unauthorized, InvalidRequest))
+@router.get("/jobs", dependencies=[needs("read")], responses=problems(Unauthorized, InvalidRequest))
 async def list_jobs(
     services: ServicesDep,
     state: Annotated[str | None, Query(pattern=f"^({'|'.join(JOB_STATES)})$")] = None,
@@ -28,7 +28,9 @@ async def list_jobs(
     return page(rows, limit, "created_at", "id")
 
 
-@router.get("/jobs/{job_id}", responses=problems(Unauthorized, JobNotFound))
+@router.get(
+    "/jobs/{job_id}", dependencies=[needs("read")], responses=problems(Unauthorized, JobNotFound)
+)
 async def show_job(job_id: UUID, services: ServicesDep) -> dict[str, Any]:
     """One job: state, progress, result, and the error of its latest try that failed."""
     found = await services.jobs.show_job(job_id)
@@ -40,14 +42,14 @@ async def show_job(job_id: UUID, services: ServicesDep) -> dict[str, Any]:
 _steering = problems(Unauthorized, JobNotFound, TransitionNotAllowed)
 
 
-@router.post("/jobs/{job_id}/cancel", responses=_steering)
+@router.post("/jobs/{job_id}/cancel", dependencies=[needs("manage")], responses=_steering)
 async def cancel(job_id: UUID, services: ServicesDep) -> dict[str, Any]:
     """waiting or running → cancelled. What it has done until then stays done."""
     changed = await services.jobs.cancel_job(job_id)
     return await _moved(job_id, services, changed, "can't be cancelled any more")
 
 
-@router.post("/jobs/{job_id}/retry", responses=_steering)
+@router.post("/jobs/{job_id}/retry", dependencies=[needs("manage")], responses=_steering)
 async def retry(job_id: UUID, services: ServicesDep) -> dict[str, Any]:
     """failed or cancelled → waiting, to be done again from where it was."""
     changed = await services.jobs.retry_job(job_id)

@@ -18,10 +18,20 @@ from pydantic import (
     ValidationError,
 )
 
-from app.api.http.deps import Protected, ServicesDep, Text, is_authorized, limited_body
+from app.api.http.deps import (
+    Protected,
+    Services,
+    ServicesDep,
+    Text,
+    find_caller,
+    limited_body,
+    needs,
+    refuse_unknown_parameters,
+)
 from app.api.http.paging import Page, created_before, page
 from app.api.http.problems import invalid_request, problems
 from app.api.http.responses import JsonAnswer
+from app.domain.access import Caller
 from app.domain.notion import is_integration_webhook, page_id
 from app.domain.states import MAILOUT_STATUSES
 from app.errors import (
@@ -33,15 +43,16 @@ from app.errors import (
     MailoutNotReady,
     NotFound,
     PayloadTooLarge,
+    ScopeMissing,
     SesNotConfigured,
     TemplateInvalid,
     TransitionNotAllowed,
     Unauthorized,
     Unavailable,
 )
+from app.services.access.keys import require_scope
 from app.services.starting.send_warnings import check_tested
 from app.services.starting.start_mailout import SendRequest, fingerprint
-from app.settings import Settings
 
 log = structlog.get_logger(__name__)
 router = APIRouter(tags=["mailouts"])
@@ -127,6 +138,7 @@ _IdempotencyKey = Annotated[
     response_model=SendAccepted | NotStarted,
     responses=problems(
         Unauthorized,
+        ScopeMissing,
         MailoutNotFound,
         MailoutNotReady,
         AudienceEmpty,
@@ -138,7 +150,7 @@ _IdempotencyKey = Annotated[
         Unavailable,
     ),
     openapi_extra={
-        "security": [{"bearer": []}, {"token": []}],
+        "security": [{"bearer": ["send"]}, {"token": ["send"]}],
         "requestBody": {
             "required": True,
             "content": {
@@ -155,14 +167,14 @@ async def send_mailout(
     request: Request, services: ServicesDep, idempotency_key: _IdempotencyKey = None
 ) -> JsonAnswer:
     """Start a mailout: at once, in the background, once."""
-    raw, body = await _body_of_caller(request, services.settings)
+    _caller, raw, body = await _body_of_caller(request, services)
     if not isinstance(body, dict):
         raise InvalidRequest('The body must be a JSON object like {"mailout_id": "…"}.')
     if is_integration_webhook(body):
         return JsonAnswer(NotStarted(status=None, reason=_INTEGRATION_WEBHOOK).model_dump())
     if "source" in body and "data" in body:
         try:
-            _check_key(idempotency_key)
+            _check_outside(request, idempotency_key)
             return await _start(services, _notion_request(body))
         except AppError as refusal:
             if refusal.status in {401, 404, 503} or refusal.status == 500:
@@ -172,7 +184,7 @@ async def send_mailout(
                     status=refusal.extra.get("mailout_status"), reason=refusal.detail
                 ).model_dump(),
             )
-    _check_key(idempotency_key)
+    _check_outside(request, idempotency_key)
     parsed = _parse(SendBody, body)
     send = SendRequest(
         mailout_id=parsed.mailout_id,
@@ -186,35 +198,39 @@ async def send_mailout(
     return await _start(services, send)
 
 
-async def _body_of_caller(request: Request, settings: Settings) -> tuple[bytes, Any]:
-    """The body, as it came and as JSON (None when it isn't), of a caller with the secret.
+async def _body_of_caller(request: Request, services: Services) -> tuple[Caller, bytes, Any]:
+    """A caller, and the body as it came and as JSON (None when it isn't).
 
-    A caller without it in a header may present it in a small body; a larger one isn't parsed.
-    Raises Unauthorized, PayloadTooLarge.
+    A caller without a credential in a header may present it in a small body; a larger one isn't
+    parsed. Raises Unauthorized, ScopeMissing, PayloadTooLarge.
     """
-    if is_authorized(request, settings):
+    if caller := await find_caller(request, services):
+        require_scope(caller, "send")
         raw = await request.body()
-        return raw, _json(raw)
+        return caller, raw, _json(raw)
     body, detail = (
         None,
         (
-            "Present the shared secret as `Authorization: Bearer …`, `X-Auth-Token: …` or "
-            "`auth_token` in the body."
+            "Present the shared secret or an API key as `Authorization: Bearer …`, "
+            "`X-Auth-Token: …` or `auth_token` in the body."
         ),
     )
     with suppress(PayloadTooLarge):
         raw = await limited_body(request, MAX_TOKEN_BODY_BYTES)
         body = _json(raw)
     if isinstance(body, dict):
-        if is_authorized(request, settings, body.get("auth_token")):
-            return raw, body
+        if caller := await find_caller(request, services, body.get("auth_token")):
+            require_scope(caller, "send")
+            return caller, raw, body
         if is_integration_webhook(body):
             log.info("notion_webhook_misdirected", remedy=_INTEGRATION_WEBHOOK)
             detail = _INTEGRATION_WEBHOOK
     raise Unauthorized(detail)
 
 
-def _check_key(key: str | None) -> None:
+def _check_outside(request: Request, key: str | None) -> None:
+    """What isn't in the body."""
+    refuse_unknown_parameters(request)
     if key is not None and ("\0" in key or not 1 <= len(key) <= MAX_KEY_CHARS):
         raise InvalidRequest(f"Idempotency-Key: use 1 to {MAX_KEY_CHARS} characters.")
 
@@ -259,7 +275,9 @@ def _parse(model: type[_Model], body: Any) -> _Model:
         raise invalid_request(exc.errors()) from exc
 
 
-@protected.get("/mailouts", responses=problems(Unauthorized, InvalidRequest))
+@protected.get(
+    "/mailouts", dependencies=[needs("read")], responses=problems(Unauthorized, InvalidRequest)
+)
 async def list_mailouts(
     services: ServicesDep,
     status: Annotated[str | None, Query(pattern=f"^({'|'.join(MAILOUT_STATUSES)})$")] = None,
@@ -273,7 +291,11 @@ async def list_mailouts(
     return page(rows, limit, "created_at", "id")
 
 
-@protected.get("/mailouts/{mailout_id}", responses=problems(Unauthorized, MailoutNotFound))
+@protected.get(
+    "/mailouts/{mailout_id}",
+    dependencies=[needs("read")],
+    responses=problems(Unauthorized, MailoutNotFound),
+)
 async def show_mailout(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
     """One mailout with its counts per recipient status.
 
@@ -287,7 +309,11 @@ async def show_mailout(mailout_id: UUID, services: ServicesDep) -> dict[str, Any
     return found | {"warnings": [finding.sentences for finding in findings]}
 
 
-@protected.get("/mailouts/{mailout_id}/dry-run", responses=problems(Unauthorized, NotFound))
+@protected.get(
+    "/mailouts/{mailout_id}/dry-run",
+    dependencies=[needs("read")],
+    responses=problems(Unauthorized, NotFound),
+)
 async def show_dry_run(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
     """The report of the latest dry run."""
     return await services.dry_runs.report(mailout_id)
@@ -296,14 +322,14 @@ async def show_dry_run(mailout_id: UUID, services: ServicesDep) -> dict[str, Any
 _steering = problems(Unauthorized, MailoutNotFound, TransitionNotAllowed)
 
 
-@protected.post("/mailouts/{mailout_id}/pause", responses=_steering)
+@protected.post("/mailouts/{mailout_id}/pause", dependencies=[needs("send")], responses=_steering)
 async def pause(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
     """sending → paused: no new batch from now on; calls in flight are recorded."""
     moved = await services.store.pause_mailout(mailout_id, "person", "Paused by a person.")
     return _moved(mailout_id, moved.changed, moved.status, "pause")
 
 
-@protected.post("/mailouts/{mailout_id}/resume", responses=_steering)
+@protected.post("/mailouts/{mailout_id}/resume", dependencies=[needs("send")], responses=_steering)
 async def resume(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
     """paused → sending."""
     moved = await services.store.resume_mailout(mailout_id)
@@ -311,7 +337,7 @@ async def resume(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
     return _moved(mailout_id, moved.changed, moved.status, "resume")
 
 
-@protected.post("/mailouts/{mailout_id}/cancel", responses=_steering)
+@protected.post("/mailouts/{mailout_id}/cancel", dependencies=[needs("send")], responses=_steering)
 async def cancel(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
     """ready, sending or paused → cancelled: who was not mailed yet never is."""
     moved = await services.store.cancel_mailout(mailout_id)
@@ -334,6 +360,7 @@ class ResendBody(BaseModel):
 @protected.post(
     "/mailouts/{mailout_id}/resend",
     status_code=202,
+    dependencies=[needs("send")],
     responses=_steering | problems(InvalidRequest),
 )
 async def resend(mailout_id: UUID, body: ResendBody, services: ServicesDep) -> dict[str, Any]:

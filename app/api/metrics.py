@@ -11,11 +11,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.api.http.body_limit import BodyLimit
-from app.api.http.deps import ServicesDep
+from app.api.http.deps import ApiRoute, ServicesDep
 from app.telemetry.database_gauges import DatabaseGauges
 from app.telemetry.metrics import Metrics
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], route_class=ApiRoute)
 
 PATH = "/metrics"
 

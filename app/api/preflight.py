@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
-from app.api.http.deps import Protected, ServicesDep
+from app.api.http.deps import Protected, ServicesDep, needs
 from app.api.http.problems import problems
 from app.errors import InvalidRequest, MailoutNotFound, Unauthorized, Unavailable
 
@@ -50,6 +50,7 @@ class PreflightReport(BaseModel):
 
 @router.post(
     "/mailouts/{mailout_id}/preflight",
+    dependencies=[needs("read")],
     responses=problems(Unauthorized, MailoutNotFound, InvalidRequest, Unavailable),
 )
 async def preflight(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import TypeAdapter
 
-from app.api.http.deps import Protected, ServicesDep, Text
+from app.api.http.deps import Protected, ServicesDep, Text, needs
 from app.api.http.paging import Page, decode_cursor, page
 from app.api.http.problems import problems
 from app.domain.states import SUBSCRIBER_STATUSES
@@ -19,7 +19,9 @@ _AFTER = TypeAdapter(tuple[Text])
 """The last address on the page before."""
 
 
-@router.get("/subscribers", responses=problems(Unauthorized, InvalidRequest))
+@router.get(
+    "/subscribers", dependencies=[needs("read")], responses=problems(Unauthorized, InvalidRequest)
+)
 async def list_subscribers(
     services: ServicesDep,
     status: Annotated[str | None, Query(pattern=f"^({'|'.join(SUBSCRIBER_STATUSES)})$")] = None,
@@ -34,7 +36,11 @@ async def list_subscribers(
     return page(rows, limit, "email")
 
 
-@router.get("/subscribers/{email}", responses=problems(Unauthorized, NotFound, InvalidRequest))
+@router.get(
+    "/subscribers/{email}",
+    dependencies=[needs("read")],
+    responses=problems(Unauthorized, NotFound, InvalidRequest),
+)
 async def show_subscriber(email: Text, services: ServicesDep) -> dict[str, Any]:
     """One subscriber; upper and lower case are the same."""
     found = await services.store.find_subscriber(email=email)

@@ -6,6 +6,7 @@ per subject.
 
 from __future__ import annotations
 
+from app.store.access import AccessCalls
 from app.store.dry_runs import DryRunCalls
 from app.store.events import EventCalls
 from app.store.mailouts import MailoutCalls
@@ -23,5 +24,6 @@ class Store(
     EventCalls,
     SubscriberCalls,
     ReportCalls,
+    AccessCalls,
 ):
     """All parts of the store, over one `Database`."""

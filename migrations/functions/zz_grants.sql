@@ -15,6 +15,7 @@ begin
             'subscriber_aliases', 'subscribers', 'mailouts', 'mailout_snapshots', 'mailout_queues', 'send_logs',
             'send_batches', 'executors', 'send_rates', 'send_requests', 'ses_events',
             'mailout_tests', 'dry_runs', 'event_counts', 'ended_sessions',
+            'api_keys',
             'guard_figures', 'guard_hours', 'refused_messages', 'suppression_checks', 'owner_notices',
             'recipient_counts', 'subscriber_counts', 'mailout_resends',
             'jobs', 'subscriber_changes', 'audit_log', 'erased', 'erased_key']) t
@@ -72,6 +73,7 @@ begin
             'add_job', 'claim_job', 'extend_job', 'settle_job', 'cancel_job', 'retry_job', 'show_job',
             'list_jobs', 'prune_jobs', 'queue_dry_run',
             'tell_executor_state', 'executor_state',
+            'create_key', 'listed_key', 'list_keys', 'living_keys', 'revoke_key', 'note_key_use',
             'acting', 'kept_columns', 'note_added_subscribers', 'note_changed_subscribers',
             'note_deleted_subscribers', 'record_audit',
             'erased_hash', 'erased_among', 'is_erased', 'refuse_erased', 'subscribers_added_erased',

@@ -17,6 +17,7 @@ from app.domain.ses.sns_message import SnsMessage
 from app.sandbox.server import SandboxServer
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
+from tests.support.routes import PROTECTED
 from tests.support.service import (
     BEARER,
     SECRET,
@@ -40,23 +41,7 @@ async def unchanged(postgres_server: DatabaseServer) -> AsyncIterator[Service]:
 class TestAuthentication:
     """Written once, for each protected route."""
 
-    PROTECTED = (
-        ("POST", "/send-mailout"),
-        ("GET", "/mailouts"),
-        ("GET", f"/mailouts/{UUID(int=7)}"),
-        ("GET", f"/mailouts/{UUID(int=7)}/dry-run"),
-        ("POST", f"/mailouts/{UUID(int=7)}/preflight"),
-        ("POST", f"/mailouts/{UUID(int=7)}/pause"),
-        ("POST", f"/mailouts/{UUID(int=7)}/resume"),
-        ("POST", f"/mailouts/{UUID(int=7)}/cancel"),
-        ("POST", f"/mailouts/{UUID(int=7)}/resend"),
-        ("GET", "/subscribers"),
-        ("GET", "/subscribers/a@example.com"),
-        ("GET", "/jobs"),
-        ("GET", f"/jobs/{UUID(int=7)}"),
-        ("POST", f"/jobs/{UUID(int=7)}/cancel"),
-        ("POST", f"/jobs/{UUID(int=7)}/retry"),
-    )
+    PROTECTED = (("POST", "/send-mailout"), *((route.method, route.url) for route in PROTECTED))
 
     @pytest.mark.parametrize(("method", "path"), PROTECTED)
     @pytest.mark.parametrize(
@@ -100,20 +85,6 @@ class TestAuthentication:
                 method, path, headers=headers, json=body if method == "POST" else None
             )
             assert answer.status_code == 401, path
-
-    async def test_every_route_is_protected_or_known_to_be_public(self, unchanged: Service) -> None:
-        """A new route fails closed."""
-        public = {"/unsubscribe", "/ses-events", "/health", "/health/live", "/metrics"}
-        paths = set((await unchanged.http.get("/openapi.json")).json()["paths"])
-        protected = {
-            "/send-mailout", "/mailouts", "/mailouts/{mailout_id}", "/subscribers",
-            "/mailouts/{mailout_id}/dry-run", "/mailouts/{mailout_id}/pause",
-            "/mailouts/{mailout_id}/resume", "/mailouts/{mailout_id}/cancel",
-            "/mailouts/{mailout_id}/resend", "/subscribers/{email}",
-            "/mailouts/{mailout_id}/preflight", "/jobs", "/jobs/{job_id}", "/jobs/{job_id}/cancel",
-            "/jobs/{job_id}/retry",
-        }  # fmt: skip
-        assert paths == public | protected
 
     async def test_three_ways_to_present_the_secret(
         self, service: Service, arrange: Arrange

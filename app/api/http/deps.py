@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Request, Response, Security, params
+from fastapi.dependencies.utils import get_flat_params, get_validation_alias
 from fastapi.routing import APIRoute
+from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import AfterValidator
 
 from app.api.dashboard.session import Sessions
 from app.api.http.body_limit import announced_size
+from app.api.http.problems import problems
+from app.domain.access import OWNER, SCOPES, Caller, Scope
 from app.domain.tokens import UnsubscribeTokens
-from app.errors import PayloadTooLarge, Unauthorized
+from app.domain.untrusted import plain
+from app.errors import InvalidRequest, PayloadTooLarge, ScopeMissing, Unauthorized
 from app.ports import SnsConfirmer, SnsVerifier
+from app.services.access.keys import Keys, require_scope
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
 from app.services.sending.sender import Sender
@@ -29,6 +35,9 @@ from app.store import Store
 from app.store.jobs import JobStore
 from app.telemetry.database_gauges import DatabaseGauges
 from app.telemetry.metrics import Metrics
+
+MAX_NAME_CHARS = 100
+"""Of a parameter's name, in the answer that refuses it."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,7 @@ class Services:
     watchdog: Watchdog
     dashboard: Dashboard
     sessions: Sessions
+    keys: Keys
 
     def wake(self) -> None:
         """Tell the sender of this process that there is work."""
@@ -72,16 +82,19 @@ async def get_services(request: Request) -> Services:  # a plain `def` would cos
 ServicesDep = Annotated[Services, Depends(get_services)]
 
 
-def is_authorized(request: Request, settings: Settings, body_token: object = None) -> bool:
-    """Whether any credential presented is one of the shared secrets; constant-time.
+async def find_caller(
+    request: Request, services: Services, body_token: object = None
+) -> Caller | None:
+    """Who presents the shared secret (compared in constant time) or an API key; None: a stranger.
 
-    Two `Authorization` or two `X-Auth-Token` headers are ambiguous, so nobody is authorized then.
+    Two `Authorization` or two `X-Auth-Token` headers are ambiguous, so nobody is known then.
+    Raises DatabaseUnavailable when nobody can say whether a key is valid.
     """
     presented = [body_token] if isinstance(body_token, str) else []
     authorizations = request.headers.getlist("authorization")
     tokens = request.headers.getlist("x-auth-token")
     if len(authorizations) > 1 or len(tokens) > 1:
-        return False
+        return None
     for value in authorizations:
         scheme, _, credential = value.partition(" ")
         if scheme.lower() == "bearer":
@@ -90,46 +103,108 @@ def is_authorized(request: Request, settings: Settings, body_token: object = Non
     matches = [
         hmac.compare_digest(candidate.encode(), secret.encode())
         for candidate in presented
-        for secret in settings.executor_secrets
+        for secret in services.settings.executor_secrets
     ]
-    return any(matches)
+    if any(matches):
+        return OWNER
+    for candidate in presented:
+        if caller := await services.keys.find(candidate):
+            return caller
+    return None
 
 
-@dataclass(frozen=True)
-class Caller:
-    """Who calls. by: as it stands in histories and in the audit log; `owner` is whoever has the
-    shared secret."""
+def refuse_unknown_parameters(request: Request, known: Collection[str] = ()) -> None:
+    """Raises InvalidRequest for a query parameter that isn't among the known ones: a filter with a
+    spelling mistake would otherwise be none."""
+    if unknown := next((name for name in request.query_params if name not in known), None):
+        raise InvalidRequest(
+            f"{plain(unknown, MAX_NAME_CHARS)}: there is no such query parameter here; "
+            + (f"known: {', '.join(sorted(known))}." if known else "none is known."),
+            known=sorted(known),
+        )
 
-    by: str
 
-
-class Protected(APIRoute):
-    """A route for callers with the secret. It checks the credential before FastAPI reads the body
-    (which FastAPI does before any dependency), so a stranger learns nothing, not even whether the
-    body was valid."""
+class ApiRoute(APIRoute):
+    """A route of the API. Unlike pages and links that others add parameters to, it takes only query
+    parameters that it knows."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
+        known = {
+            get_validation_alias(field)
+            for field in get_flat_params(self.dependant)
+            if isinstance(field.field_info, params.Query)
+        }
 
         async def handler(request: Request) -> Response:
-            services = await get_services(request)
-            if not is_authorized(request, services.settings):
-                raise Unauthorized(
-                    "Present the shared secret as `Authorization: Bearer …` or `X-Auth-Token: …`."
-                )
-            request.state.caller = Caller("owner")
+            await self.admit(request)
+            refuse_unknown_parameters(request, known)
             return await handle(request)
 
         return handler
 
+    async def admit(self, request: Request) -> None:
+        """Everybody may call it."""
 
-async def get_caller(request: Request) -> Caller:
-    """On a Protected route: who was let in."""
+
+class Protected(ApiRoute):
+    """A route for callers whose credential has the scope that `needs` names for it.
+
+    The credential is checked before FastAPI reads the body (which FastAPI does before any
+    dependency), so a stranger learns nothing, not even whether the body was valid.
+    """
+
+    def __init__(self, path: str, *arguments: Any, **options: Any) -> None:
+        options["responses"] = problems(ScopeMissing) | (options.get("responses") or {})
+        super().__init__(path, *arguments, **options)
+        scopes = [
+            scope
+            for dependency in self.dependencies
+            if isinstance(dependency, params.Security)
+            for scope in dependency.scopes or ()
+        ]
+        if len(scopes) != 1 or scopes[0] not in SCOPES:
+            raise TypeError(f"{path}: say `dependencies=[needs(…)]`, one of {', '.join(SCOPES)}")
+        self.scope: Scope = scopes[0]
+
+    async def admit(self, request: Request) -> None:
+        caller = await find_caller(request, await get_services(request))
+        if caller is None:
+            raise Unauthorized(
+                "Present the shared secret or an API key as `Authorization: Bearer …` or "
+                "`X-Auth-Token: …`."
+            )
+        require_scope(caller, self.scope)
+        request.state.caller = caller
+
+
+_BEARER = HTTPBearer(
+    scheme_name="bearer",
+    auto_error=False,
+    description="The shared secret, or an API key (`as_…`) with the scope of the operation.",
+)
+_TOKEN = APIKeyHeader(
+    name="X-Auth-Token", scheme_name="token", auto_error=False, description="The same, bare."
+)
+
+
+async def get_caller(
+    request: Request,
+    _bearer: Annotated[object, Security(_BEARER)],
+    _token: Annotated[object, Security(_TOKEN)],
+) -> Caller:
+    """On a Protected route: who was let in. The two schemes are for OpenAPI."""
     caller: Caller = request.state.caller
     return caller
 
 
 CallerDep = Annotated[Caller, Depends(get_caller)]
+
+
+def needs(scope: Scope) -> params.Security:
+    """For the `dependencies` of a Protected route, or of a router of such routes."""
+    security: params.Security = Security(get_caller, scopes=[scope])
+    return security
 
 
 def _without_nul(text: str) -> str:

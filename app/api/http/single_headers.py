@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api.http.problems import problem
 from app.errors import DuplicateHeader
 
-# Credentials aren't among them: two of a kind count as none, 401 (deps.py: is_authorized).
+# Credentials aren't among them: two of a kind count as none, 401 (deps.py: find_caller).
 SINGLE_HEADERS = frozenset(
     {
         b"content-length", b"content-type", b"host", b"idempotency-key", b"origin",

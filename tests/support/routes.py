@@ -1,0 +1,47 @@
+"""Every route of the program, as it declares itself."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import cast
+from uuid import UUID
+
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from app.api.http.deps import Protected, Services
+from app.main import create_app
+
+MAILOUT = UUID(int=7)
+
+
+@dataclass(frozen=True)
+class Route:
+    """path: as declared. declared: the object that FastAPI calls."""
+
+    method: str
+    path: str
+    declared: APIRoute
+
+    @property
+    def scope(self) -> str | None:
+        """None: it isn't a Protected route."""
+        return self.declared.scope if isinstance(self.declared, Protected) else None
+
+    @property
+    def url(self) -> str:
+        """With something of the right form for each parameter."""
+        return re.sub(r"{(\w+)}", _example, self.path)
+
+
+def _example(parameter: re.Match[str]) -> str:
+    return "a@example.com" if parameter[1] == "email" else str(MAILOUT)
+
+
+ROUTES = [
+    Route(method, context.original_route.path, context.original_route)
+    for context in iter_route_contexts(create_app(cast("Services", None)).routes)
+    if isinstance(context.original_route, APIRoute)
+    for method in sorted(context.original_route.methods or ())
+]
+PROTECTED = [route for route in ROUTES if route.scope is not None]
