@@ -100,6 +100,7 @@ async def out_of_service(folder: Path, recipients: int, seconds: float, *, worke
         )
 
 
+@pytest.mark.short
 async def test_postgres_is_down_short(tmp_path: Path, reports: list[Report]) -> None:
     told(reports, await out_of_service(tmp_path, 300, 4, worker=False))
 

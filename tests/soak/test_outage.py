@@ -75,6 +75,7 @@ async def finish(service: Service, sandbox: SandboxServer, arrange: Arrange, mai
     assert len(to) == len(set(to)) == READERS
 
 
+@pytest.mark.short
 async def test_two_hours_without_the_database(
     dsn: str, sandbox: SandboxServer, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +117,7 @@ async def test_two_hours_without_the_database(
         await eventually(lambda: status_of(service), until=lambda code: code == 200)
 
 
+@pytest.mark.short
 async def test_two_hours_without_ses(
     dsn: str,
     direct_store: Store,

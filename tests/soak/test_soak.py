@@ -69,6 +69,7 @@ async def test_kills_short(tmp_path: Path, seed: int) -> None:
     await told(plan, tmp_path)
 
 
+@pytest.mark.short
 async def test_everything_at_once_short(tmp_path: Path, seed: int) -> None:
     """Killed, stopped beyond the lease, and PostgreSQL crashing, while events come in."""
     plan = Plan(

@@ -19,6 +19,7 @@ import httpx
 from app.api.http.deps import Services
 from app.main import create_app, running
 from app.settings import Settings, load_settings
+from tests.support.forks import Fork
 from tests.support.waiting import eventually
 
 SECRET = "caller-secret-0123456789abcdefghij"
@@ -100,7 +101,7 @@ async def in_process(settings: Settings, *, with_sender: bool = True) -> AsyncIt
 class Process:
     """One of our commands as a process of its own, its log in a file."""
 
-    def __init__(self, child: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, child: subprocess.Popen[bytes] | Fork, log: Path) -> None:
         self.child = child
         self._log = log
 
@@ -138,15 +139,8 @@ class Process:
 def process(folder: Path, variables: dict[str, str], *arguments: str) -> Iterator[Process]:
     """`amazonsender …` in the background; killed at the end if it still runs."""
     log = folder / f"{arguments[0]}-{time.monotonic_ns()}.log"
-    with log.open("wb") as out:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", *arguments],
-            env={"PATH": os.environ["PATH"], "HOME": str(folder), **variables},
-            cwd=folder,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    log.touch()
+    child = started(folder, variables, arguments, log, log)
     running = Process(child, log)
     try:
         yield running
@@ -166,11 +160,28 @@ def command(
     folder: Path, variables: dict[str, str], *arguments: str
 ) -> subprocess.CompletedProcess[str]:
     """`amazonsender …` to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "app.cli", *arguments],
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), **variables},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    out, err = (folder / f"{name}-{time.monotonic_ns()}" for name in ("out", "err"))
+    code = started(folder, variables, arguments, out, err).wait()
+    said, complaint = (file.read_text(encoding="utf-8") for file in (out, err))
+    out.unlink()
+    err.unlink()
+    return subprocess.CompletedProcess(arguments, code, said, complaint)
+
+
+def started(
+    folder: Path, variables: dict[str, str], arguments: tuple[str, ...], out: Path, err: Path
+) -> subprocess.Popen[bytes] | Fork:
+    """The program, its output in two files or in one. Python is started anew where it is another
+    tree's program, by PYTHONPATH or because it lies in `folder`."""
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), **variables}
+    if "PYTHONPATH" not in variables and not (folder / "app").exists():
+        return Fork(arguments, env, folder, out, err)
+    with out.open("ab") as to, err.open("ab") as complaints:
+        return subprocess.Popen(
+            [sys.executable, "-m", "app.cli", *arguments],
+            env=env,
+            cwd=folder,
+            stdout=to,
+            stderr=complaints,
+            start_new_session=True,
+        )
