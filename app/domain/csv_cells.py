@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Iterable
@@ -26,10 +27,16 @@ def restore(cell: str) -> str:
     return cell[1:] if _PROTECTED.match(cell) else cell
 
 
+_QUOTED_TAG = re.compile(r'(?:^|[;|,])\s*"(?:[^"]|"")*"\s*(?:$|([;|,]))')
+
+
 def read_tags(cell: str) -> list[str]:
-    """Tags separated by `;`, `|` or `,`, or as a JSON list of texts; each once, in order."""
+    """Tags separated by `;`, `|` or `,`, quoted or not (as Mailchimp writes `"VIP","Friends,
+    family"`), or as a JSON list of texts; each once, in order."""
     parts: Iterable[str] = _TAG_SEPARATORS.split(cell)
-    if cell.startswith("["):
+    if '"' in cell and (quoted := _QUOTED_TAG.search(cell)):
+        parts = _csv(cell, quoted[1] or ",") or parts
+    elif cell.startswith("["):
         listed = _json(cell)
         if isinstance(listed, list) and all(isinstance(tag, str) for tag in listed):
             parts = listed
@@ -48,6 +55,15 @@ def write_value(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _csv(cell: str, delimiter: str) -> list[str]:
+    """The cells of a row that stands in a cell; none when it is no row."""
+    try:
+        rows = list(csv.reader([cell.strip()], delimiter=delimiter, skipinitialspace=True))
+    except csv.Error:
+        return []
+    return rows[0] if rows else []
 
 
 def _json(text: str) -> Any:

@@ -1,9 +1,9 @@
 """A list's file as a tool exported it: what it is, what its columns mean, and its people.
 
-    with ListFile(file, mapped=[("Newsletter", "opted_in")]) as listed:
-        listed.questions      # not empty: nothing may be imported before they are answered
-        for row in listed.rows(skip=10_000):
-            match row: Person | Refused
+    listed = ListFile(file, mapped=[("Newsletter", "opted_in")])
+    listed.questions      # not empty: nothing may be imported before they are answered
+    for row in listed.rows(skip=10_000):
+        match row: Person | Refused
 
 Opening reads all of the file twice, in flat memory and without keeping a row: it finds out the
 encoding and the delimiter, checks what would spoil more than a row, counts the rows and collects
@@ -15,41 +15,153 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
+from app.domain.lists.columns import Column, Columns, ColumnsRefused, listed, read_columns
 from app.domain.lists.people import Person, Question, Refused
+from app.domain.lists.presets import COMMON
+from app.domain.lists.questions import Survey, address_question
+from app.domain.lists.rows import MAX_CELL_CHARS, RowReader, RowRefused
+from app.services.lists.csv_reader import Record, Shape, read_records, separator_line
+from app.services.lists.encoding import SAVE_AS_CSV, CsvRefused, find_encoding
+
+DELIMITERS = (",", ";", "\t")
 
 
 class ListFile:
-    """file: seekable, open for reading, stays the caller's to close. mapped: (COLUMN, MEANING) as a
-    person said, see `app.domain.lists.columns`.
+    """file: seekable, open for reading; it stays the caller's to close, and open as long as rows
+    are read. mapped: (COLUMN, MEANING) as a person said, see `app.domain.lists.columns`.
 
-    encoding: such as `UTF-8`, `UTF-16`, `Windows-1252`. delimiter: `,`, `;` or a tab. preset: the
-    tool's name, None: no known one. header: the titles. row_count: without blank ones.
-    questions: to be answered by `mapped`. warnings: sentences for the report.
-    Raises CsvRefused and ColumnsRefused (422 both).
+    encoding: `UTF-8`, `UTF-16` or `Windows-1252`. delimiter: `,`, `;`, a tab, or what a line
+    `sep=` says. preset: the tool's name, None: no known one. header: the titles. row_count:
+    without blank ones. questions: to be answered by `mapped`. warnings: sentences for the report.
+    Raises CsvRefused and ColumnsRefused (422 both). Blocking: to be used in a thread.
     """
 
-    encoding: str
-    delimiter: str
-    preset: str | None
-    header: list[str]
-    row_count: int
-    questions: tuple[Question, ...]
-    warnings: tuple[str, ...]
-
     def __init__(self, file: BinaryIO, mapped: Iterable[tuple[str, str]] = ()) -> None:
-        raise NotImplementedError
+        self._file = file
+        self._encoding = find_encoding(file)
+        self.encoding = self._encoding.name
+        self._mapped = tuple(mapped)
+        self.delimiter, self._skipped, record = self._find_header()
+        self.columns = self._read_columns(record)
+        self.preset = self.columns.preset
+        self.header = [column.title for column in self.columns.columns]
+        survey = Survey(self.columns)
+        self.row_count = 0
+        for each in self._records():
+            self.row_count += 1
+            if each.problem is None:
+                survey.look_at(each.cells)
+        if not self.row_count:
+            raise CsvRefused(
+                "The file has no rows: after the first line, which names the columns, nothing "
+                "comes. Nothing was imported."
+            )
+        self._require_address(survey)
+        self.questions: tuple[Question, ...] = survey.questions()
+        self.warnings: tuple[str, ...] = (*self.columns.warnings, *survey.warnings())
+        self._day_first = survey.day_first(self.delimiter)
 
     def rows(self, skip: int = 0) -> Iterator[Person | Refused]:
         """The rows in the file's order, without the first `skip` (blank ones don't count).
 
-        Blocking: to be run in a thread. One such iterator at a time.
+        One such iterator at a time. Raises ColumnsRefused while there are questions.
         """
-        raise NotImplementedError
+        if self.questions:
+            raise ColumnsRefused(self.questions[0].in_full(), field="map")
+        reader = RowReader(self.columns, day_first=self._day_first)
+        for number, record in enumerate(self._records()):
+            if number < skip:
+                continue
+            if record.problem is not None:
+                yield Refused(record.line, record.problem, _kept(record.cells))
+                continue
+            try:
+                yield reader.person(record.line, record.cells)
+            except RowRefused as exc:
+                yield Refused(record.line, str(exc), _kept(record.cells))
+
+    def _records(self) -> Iterator[Record]:
+        """The rows after the header."""
+        email = self.columns.one("email")
+        records = read_records(
+            self._file,
+            self._encoding,
+            self.delimiter,
+            skip_lines=self._skipped,
+            shape=Shape(len(self.columns.columns), email.index) if email else None,
+        )
+        next(records, None)
+        return records
+
+    def _find_header(self) -> tuple[str, int, Record]:
+        """The delimiter, how many lines come before the header, and the header: as it is with the
+        delimiter that makes the address a column if possible, else most columns."""
+        said = separator_line(self._file, self._encoding)
+        skipped = 0 if said is None else 1
+        wanted = {title.strip().lower() for title, meaning in self._mapped if meaning == "email"}
+        readings: list[tuple[bool, int, str, Record]] = []
+        refusal = CsvRefused("The first line must name the columns, but its quotes don't fit.")
+        for delimiter in dict.fromkeys((*(said or ""), *DELIMITERS)):
+            records = read_records(self._file, self._encoding, delimiter, skip_lines=skipped)
+            try:
+                record = next(records, None)
+            except CsvRefused as exc:
+                refusal = exc
+                continue
+            if record is None:
+                raise CsvRefused("The file is empty: it needs a first line with email.")
+            if record.problem is None:
+                titles = {title.strip("\ufeff \t\xa0").lower() for title in record.cells}
+                known = any(title in wanted or COMMON.get(title) == "email" for title in titles)
+                readings.append((known, len(record.cells), delimiter, record))
+        if not readings:
+            raise refusal
+        _, _, delimiter, record = max(readings, key=lambda reading: reading[:2])
+        return delimiter, skipped, record
+
+    def _read_columns(self, record: Record) -> Columns:
+        if any("\0" in title for title in record.cells):
+            raise CsvRefused(f"The file is no text: {SAVE_AS_CSV}.")
+        columns = read_columns(record.cells, self._mapped)
+        has_addresses = any("@" in title for title in record.cells)
+        if columns.one("email") is None and has_addresses:  # not named: it may be somebody's
+            raise CsvRefused(
+                "The file has no header: put a line with the columns' names first, such as "
+                "email,name."
+            )
+        return columns
+
+    def _require_address(self, survey: Survey) -> None:
+        if self.columns.one("email") is not None:
+            return
+        titles = listed(self.header)
+        if columns := survey.columns_of_addresses():
+            raise ColumnsRefused(address_question(columns, titles), field="map")
+        raise ColumnsRefused(
+            f"There is no column email, and no other one holds addresses. The first line has: "
+            f"{titles}. Export the list again with its addresses.",
+            field="map",
+        )
 
 
 def read_mapping(text: str, separator: str) -> tuple[str, str]:
-    """`COLUMN=MEANING` (CLI, separator `=`) or `COLUMN:MEANING` (HTTP, `:`) as a pair.
+    """`COLUMN=MEANING` (command, separator `=`) or `COLUMN:MEANING` (HTTP, `:`) as a pair.
 
     The last separator counts: a column's title may hold one. Raises ColumnsRefused.
     """
-    raise NotImplementedError
+    column, found, meaning = text.rpartition(separator)
+    if not found or not column.strip() or not meaning.strip():
+        raise ColumnsRefused(
+            f"map: {text[:80]!r} isn't COLUMN{separator}MEANING, such as "
+            f"Newsletter{separator}opted_in.",
+            field="map",
+        )
+    return column.strip(), meaning.strip()
+
+
+def _kept(cells: list[str]) -> list[str]:
+    """A refused row's cells, for the file of refused rows, unless they are beyond all measure."""
+    return [cell if len(cell) <= MAX_CELL_CHARS else cell[:100] + "…" for cell in cells]
+
+
+__all__ = ["Column", "ColumnsRefused", "CsvRefused", "ListFile", "read_mapping"]
