@@ -45,13 +45,20 @@ class Question:
     """What a person has to say before the file can be imported.
 
     column: its title. text: the question in plain words. samples: up to five of its values, never
-    addresses. answers: what may be said, each as (COLUMN, MEANING) for `mapped`, with its words.
+    addresses. answers: what may be said.
     """
 
     column: str
     text: str
     samples: tuple[str, ...]
     answers: tuple[Answer, ...]
+
+    def in_full(self, separator: str = "=") -> str:
+        """With what may be said to `--map` (or, with `:` between, to the parameter `map`)."""
+        said = " or ".join(
+            f"{each.column}{separator}{each.meaning} ({each.words})" for each in self.answers
+        )
+        return f"{self.text} Say {said}."
 
 
 @dataclass(frozen=True, slots=True)
