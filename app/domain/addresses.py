@@ -106,6 +106,8 @@ def typed_address(text: str) -> str:
     another one was meant. Raises InvalidAddress.
     """
     address = trimmed(text)
+    if address.isascii():  # so there is none
+        return ascii_address(address)
     local, _, domain = address.rpartition("@")
     found = [char for char in local if char in _INVISIBLE]
     found += [char for char in domain if char in _INVISIBLE_IN_DOMAIN]
