@@ -94,9 +94,9 @@ def read_columns(header: Sequence[str], mapped: Iterable[tuple[str, str]] = ()) 
     """
     if len(header) > MAX_COLUMNS:
         raise ColumnsRefused(f"There are {len(header):,} columns; {MAX_COLUMNS:,} are the most.")
-    titles, warnings = _titles(header)
+    titles, known_as, warnings = _titles(header)
     said, words = _said(titles, mapped)
-    lower = [title.lower() for title in titles]
+    lower = [title.lower() for title in known_as]
     preset = fitting(lower)
     told: dict[str, Meaning] = dict(preset.columns) if preset else {}
     own = preset is not None and preset.name == OWN and set(OWN_COLUMNS) <= set(lower)
@@ -125,9 +125,15 @@ def read_columns(header: Sequence[str], mapped: Iterable[tuple[str, str]] = ()) 
     return Columns(
         preset=preset.name if preset else None,
         columns=tuple(columns),
-        everyone=preset.everyone if preset else None,
+        everyone=_everyone(preset, lower) if preset else None,
         warnings=tuple(warnings),
     )
+
+
+def _everyone(preset: Preset, titles: Sequence[str]) -> SubscriberStatus | None:
+    """The state of all in the file. Where several columns tell states, each row's own count."""
+    found = [status for title, status in preset.everyone.items() if title in titles]
+    return found[0] if len(found) == 1 and "status" not in titles else None
 
 
 def clean_title(title: str) -> str:
@@ -149,9 +155,11 @@ def listed(titles: Iterable[str]) -> str:
     return ", ".join(shown[:12]) + (", …" if len(shown) > 12 else "") or "no named columns"
 
 
-def _titles(header: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Each column's own title, and what a person should know of it."""
+def _titles(header: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """Each column's own title, the one by which it is known (several may have the same), and what
+    a person should know of them."""
     titles: list[str] = []
+    known_as: list[str] = []
     warnings = []
     for number, given in enumerate(header, 1):
         title = given if given.lower().startswith((FIELD_PREFIX, JSON_PREFIX)) else ""
@@ -160,6 +168,7 @@ def _titles(header: Sequence[str]) -> tuple[list[str], list[str]]:
             raise ColumnsRefused(
                 f"The title of column {number} has more than {MAX_TITLE_CHARS} characters."
             )
+        known_as.append(title)
         if title in titles:
             title = next(
                 new for count in range(2, len(header) + 2)
@@ -167,7 +176,7 @@ def _titles(header: Sequence[str]) -> tuple[list[str], list[str]]:
             )  # fmt: skip
             warnings.append(f"Column {number} has the same title as another: it is {title!r} here.")
         titles.append(title)
-    return titles, warnings
+    return titles, known_as, warnings
 
 
 _Said = dict[int, tuple[Meaning, str]]

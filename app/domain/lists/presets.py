@@ -8,8 +8,8 @@ docs/import.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from app.domain.states import SubscriberStatus
 
@@ -38,16 +38,20 @@ MEANINGS: tuple[Meaning, ...] = get_args(Meaning)
 @dataclass(frozen=True, slots=True)
 class Preset:
     """marks: titles that together tell the tool. columns: what its titles mean, in lower case.
-    everyone: the state of all in the file, whatever else it says."""
+    everyone: titles of which one alone tells the state of all in the file."""
 
     name: str
     marks: frozenset[str]
     columns: Mapping[str, Meaning]
-    everyone: SubscriberStatus | None = None
+    everyone: Mapping[str, SubscriberStatus] = field(default_factory=dict)
 
 
 def _preset(
-    tool: str, /, *marks: str, everyone: SubscriberStatus | None = None, **columns: str
+    tool: str,
+    /,
+    *marks: str,
+    everyone: Mapping[str, SubscriberStatus] | None = None,
+    **columns: str,
 ) -> list[Preset]:
     """marks: `title|title`, any of them suffices. columns: meaning=`title|title`."""
     meanings: dict[str, Meaning] = {
@@ -56,18 +60,8 @@ def _preset(
         for title in columns.get(meaning, "").split("|")
         if title
     }
-    return [Preset(tool, frozenset(each.split("|")), meanings, everyone) for each in marks]
+    return [Preset(tool, frozenset(each.split("|")), meanings, everyone or {}) for each in marks]
 
-
-_MAILCHIMP: dict[str, Any] = {
-    "email": "email address", "first_name": "first name", "last_name": "last name", "tags": "tags",
-    "timezone": "timezone", "created_at": "optin_time", "left_at": "unsub_time",
-    "bounced_at": "clean_time", "status": "status",
-    "field": "address|phone number|birthday|notes|region|cc|unsub_reason|unsub_reason_other"
-             "|unsub_campaign_title|clean_campaign_title",
-    "ignore": "leid|euid|member_rating|optin_ip|confirm_time|confirm_ip|latitude|longitude|gmtoff"
-              "|dstoff|last_changed|unsub_campaign_id|clean_campaign_id",
-}  # fmt: skip
 
 OWN = "AmazonSender"
 OWN_COLUMNS = ("email", "name", "status", "tags", "timezone", "created_at", "consent")
@@ -80,10 +74,19 @@ PRESETS: tuple[Preset, ...] = (
         email="email", name="name", status="status", tags="tags", timezone="timezone",
         created_at="created_at", consent="consent",
     ),
-    *_preset("Mailchimp", "clean_time", everyone="bounced", **_MAILCHIMP),
-    *_preset("Mailchimp", "unsub_time", everyone="unsubscribed", **_MAILCHIMP),
-    *_preset("Mailchimp", "leid|euid", "member_rating|optin_time", "optin_time|last_changed",
-             **_MAILCHIMP),
+    *_preset(
+        "Mailchimp", "leid|euid", "member_rating|optin_time", "optin_time|last_changed",
+        "unsub_time", "clean_time",
+        # One file each of those who are subscribed, who left and whom no mail reached.
+        everyone={"unsub_time": "unsubscribed", "clean_time": "bounced"},
+        email="email address", first_name="first name", last_name="last name", tags="tags",
+        timezone="timezone", created_at="optin_time", left_at="unsub_time",
+        bounced_at="clean_time", status="status",
+        field="address|phone number|birthday|notes|region|cc|unsub_reason|unsub_reason_other"
+              "|unsub_campaign_title|clean_campaign_title",
+        ignore="leid|euid|member_rating|optin_ip|confirm_time|confirm_ip|latitude|longitude|gmtoff"
+               "|dstoff|last_changed|unsub_campaign_id|clean_campaign_id",
+    ),
     *_preset(
         "Substack", "email|active_subscription|email_disabled", "email|email_disabled|created_at",
         email="email", opted_out="email_disabled", created_at="created_at", name="name",

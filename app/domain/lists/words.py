@@ -41,7 +41,8 @@ _COMPLAINED = (
 )  # fmt: skip
 _PENDING = (
     "pending", "unconfirmed", "not confirmed", "awaiting confirmation", "needs confirmation",
-    "confirmation pending", "waiting", "validating", "unbestätigt", "ausstehend", "en attente",
+    "confirmation pending", "needs approval", "waiting", "validating", "unbestätigt",
+    "ausstehend", "en attente",
     "non confirmé", "pendiente", "pendente", "in attesa", "in afwachting", "oczekujący",
 )  # fmt: skip
 
