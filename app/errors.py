@@ -90,6 +90,10 @@ class KeyExists(AppError):
     status, code, title = 409, "key_exists", "An API key has this name"
 
 
+class ImportNotFound(NotFound):
+    code, title = "import_not_found", "There is no such import"
+
+
 class MailoutNotReady(AppError):
     """Carries `mailout_status`, the present state."""
 

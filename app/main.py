@@ -47,6 +47,8 @@ from app.runtime import open_database
 from app.services.access.keys import Keys
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
+from app.services.imports.imports import Imports
+from app.services.imports.run_import import RunImport
 from app.services.jobs.runner import JobRunner, Kind
 from app.services.sending.account import AccountMonitor
 from app.services.sending.pausing import Guards, guard_limits
@@ -156,6 +158,7 @@ async def running(
             settings=settings,
             store=store,
             jobs=JobStore(database),
+            imports=Imports(store, work.jobs.wake if work else nobody_to_wake),
             start_mailout=start,
             record_events=RecordEvents(store, Guards(store, guard_limits(settings)), meters),
             verifier=SnsVerifier(
@@ -204,7 +207,12 @@ class Work:
 def job_kinds(store: Store, settings: Settings) -> list[Kind]:
     """Every kind of background job, and what does it."""
     start = StartMailout(store, settings)
-    return [Kind("dry_run", RunDryRun(store, settings, start).as_job, at_once=2)]
+    imports = RunImport(store)
+    return [
+        Kind("dry_run", RunDryRun(store, settings, start).as_job, at_once=2),
+        Kind("import", imports.as_job),
+        Kind("undo_import", imports.undo_as_job),
+    ]
 
 
 @asynccontextmanager

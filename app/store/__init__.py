@@ -9,6 +9,7 @@ from __future__ import annotations
 from app.store.access import AccessCalls
 from app.store.dry_runs import DryRunCalls
 from app.store.events import EventCalls
+from app.store.imports import ImportCalls
 from app.store.mailouts import MailoutCalls
 from app.store.reports import ReportCalls
 from app.store.sending import SendingCalls
@@ -23,6 +24,7 @@ class Store(
     SendingCalls,
     EventCalls,
     SubscriberCalls,
+    ImportCalls,
     ReportCalls,
     AccessCalls,
 ):

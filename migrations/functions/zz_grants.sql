@@ -18,6 +18,7 @@ begin
             'api_keys',
             'guard_figures', 'guard_hours', 'refused_messages', 'suppression_checks', 'owner_notices',
             'recipient_counts', 'subscriber_counts', 'mailout_resends',
+            'imports', 'import_chunks', 'import_refusals',
             'jobs', 'subscriber_changes', 'audit_log', 'erased', 'erased_key']) t
     loop
         execute format('revoke all on table %s from public', v_table);
@@ -70,8 +71,13 @@ begin
             'count_subscribers', 'count_changed_subscribers', 'forget_subscriber_counts',
             'keep_house', 'old_parked_events', 'merge_counts', 'resend_slice', 'is_empty_mailout', 'due_recipients', 'has_queued', 'audience_slice', 'field_names_slice', 'has_queued_canaries', 'audience_size',
             'settle_owner_notice', 'quota_frees_at', 'note_quota',
-            'add_job', 'claim_job', 'extend_job', 'settle_job', 'cancel_job', 'retry_job', 'show_job',
+            'add_job', 'claim_job', 'claim_one_job', 'extend_job', 'settle_job', 'cancel_job', 'retry_job', 'show_job',
             'list_jobs', 'prune_jobs', 'queue_dry_run',
+            'begin_import', 'store_import_chunk', 'read_import_chunk', 'start_import', 'import_order',
+            'note_import', 'end_import', 'import_state', 'import_json', 'show_import', 'list_imports',
+            'list_import_refusals', 'unread_emails', 'settle_email', 'import_chunk', 'import_rows',
+            'lower_statuses', 'begin_undo_import', 'undo_import_slice', 'mailed_since', 'left_since', 'undo_noted',
+            'undo_left',
             'tell_executor_state', 'executor_state',
             'create_key', 'listed_key', 'list_keys', 'living_keys', 'revoke_key', 'note_key_use',
             'acting', 'kept_columns', 'note_added_subscribers', 'note_changed_subscribers',

@@ -24,6 +24,7 @@ from app.ports import SnsConfirmer, SnsVerifier
 from app.services.access.keys import Keys, require_scope
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
+from app.services.imports.imports import Imports
 from app.services.sending.sender import Sender
 from app.services.starting.dry_run import DryRuns
 from app.services.starting.start_mailout import StartMailout
@@ -47,6 +48,7 @@ class Services:
     settings: Settings
     store: Store
     jobs: JobStore
+    imports: Imports
     start_mailout: StartMailout
     record_events: RecordEvents
     verifier: SnsVerifier

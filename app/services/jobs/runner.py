@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import structlog
 
@@ -117,6 +118,15 @@ class JobRunner:
 
     def start(self, loops: Loops) -> None:
         loops.start("jobs", self.step, POLL_SECONDS, news=self._news, to_the_end=True)
+
+    async def do(self, job_id: UUID) -> bool:
+        """Do this job here and now, in place of a runner elsewhere. False: one has it, or it is
+        over. Raises Unavailable, DatabaseError."""
+        job = await self._store.claim_one_job(job_id, self._lease_seconds)
+        if job is None:
+            return False
+        await self._run(job)
+        return True
 
     async def close(self) -> None:
         """Interrupt the jobs that run and give them back, so that others may begin them at once."""

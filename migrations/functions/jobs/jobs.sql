@@ -62,6 +62,27 @@ begin
                               'progress', v_job.progress);
 end $$;
 
+-- This very job, if nobody has it and it is due; null otherwise.
+create or replace function claim_one_job(p_job uuid, p_lease_seconds double precision)
+returns jsonb language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_job jobs;
+begin
+    update jobs
+       set failures = failures + case when state = 'running' then 1 else 0 end,
+           state = 'running', claims = claims + 1, started_at = coalesce(started_at, clock_timestamp()),
+           lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds)
+     where id = p_job and (state = 'waiting' and due_at <= clock_timestamp()
+                           or state = 'running' and lease_until < clock_timestamp())
+    returning * into v_job;
+    if not found then
+        return null;
+    end if;
+    return jsonb_build_object('id', v_job.id, 'kind', v_job.kind, 'payload', v_job.payload,
+                              'claim', v_job.claims, 'failures', v_job.failures,
+                              'progress', v_job.progress);
+end $$;
+
 -- The holder's sign of life, with how far it has come (null: as before). false: it is no longer the
 -- holder, because its lease ran out and another took over, or a person cancelled the job.
 create or replace function extend_job(

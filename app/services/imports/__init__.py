@@ -1,0 +1,1 @@
+"""Imports of subscribers, from the upload to taking them back."""

@@ -1,0 +1,221 @@
+"""Does an import: reads the file and has the database write its rows, some at a time.
+
+What is written, the counts and how far it is are committed together. So a process that is killed,
+or a database that goes away, costs nothing: whoever goes on begins with the first row that isn't
+done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, BinaryIO, cast
+from uuid import UUID
+
+import orjson
+import structlog
+
+from app.domain.addresses import InvalidAddress, canonical_address
+from app.domain.lists.people import Person, Refused
+from app.errors import AppError, Unavailable
+from app.services.imports.seen import SeenAddresses
+from app.services.imports.stored_file import StoredFile
+from app.services.jobs.runner import JobFailed, JobLost, Running
+from app.services.lists.list_file import ListFile
+from app.store import Store
+
+log = structlog.get_logger(__name__)
+
+CHUNK_ROWS = 1_000
+CHUNK_BYTES = 1_000_000
+"""Rows may be long, and a chunk is in memory."""
+UNDO_CHANGES = 500
+AWAY_SECONDS = 0.5
+"""How long a chunk waits that the database couldn't take."""
+_EMAILS = 1_000
+_BUFFER_BYTES = 64 * 1024
+
+NO_ROWS = "The file has no row below its first line, so there is nobody to import."
+
+
+@dataclass
+class Chunk:
+    """Rows that follow each other in the file, sorted by what becomes of them, as
+    `Store.import_chunk` takes them. count: how many."""
+
+    count: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    repeated: list[dict[str, Any]] = field(default_factory=list)
+    refused: list[dict[str, Any]] = field(default_factory=list)
+
+
+class RunImport:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def as_job(self, running: Running) -> dict[str, Any] | None:
+        """Handles jobs of the kind `import`. Raises JobFailed, JobLost, Unavailable."""
+        import_id = UUID(running.job.payload["import_id"])
+        order = await self._store.import_order(import_id)
+        if order is None:
+            return None
+        if not order["dry_run"]:
+            await self._read_left_emails()
+        try:
+            return await self._run(import_id, order, running)
+        except AppError as exc:
+            if exc.status >= 500:
+                raise
+            await self._store.end_import(import_id, error=exc.detail)
+            raise JobFailed(exc.detail) from exc
+
+    async def _run(
+        self, import_id: UUID, order: dict[str, Any], running: Running
+    ) -> dict[str, Any] | None:
+        """Raises CsvRefused, ColumnsRefused, JobFailed, JobLost, Unavailable."""
+        raw = StoredFile(self._store, import_id, order["size"], asyncio.get_running_loop())
+        file = cast("BinaryIO", io.BufferedReader(raw, _BUFFER_BYTES))
+        listed = await asyncio.to_thread(ListFile, file, list(order["mapping"].items()))
+        await self._store.note_import(
+            import_id,
+            {
+                "preset": listed.preset,
+                "encoding": listed.encoding,
+                "delimiter": listed.delimiter,
+                "header": listed.header,
+                "total": listed.row_count,
+                "warnings": listed.warnings,
+            },
+        )
+        if listed.questions:
+            questions = [asdict(question) for question in listed.questions]
+            await self._store.end_import(import_id, question=questions)
+            return {"question": True}
+        done: int = order["rows"]
+        async for chunk in _ahead(chunks(listed.rows(), skip=done)):
+            done += chunk.count
+            progress = {"done": done, "total": listed.row_count}
+            if await self._write(import_id, running, done - chunk.count, chunk, progress) != done:
+                raise JobLost
+        if not done:
+            await self._store.end_import(import_id, error=NO_ROWS)
+            raise JobFailed(NO_ROWS)
+        await self._store.end_import(import_id)
+        return {"rows": done}
+
+    async def _write(
+        self,
+        import_id: UUID,
+        running: Running,
+        done: int,
+        chunk: Chunk,
+        progress: dict[str, Any],
+    ) -> int | None:
+        """Also over an outage, as long as the job is ours: a chunk that was written all the same
+        isn't written twice."""
+        while True:
+            try:
+                return await self._store.import_chunk(
+                    import_id,
+                    running.job,
+                    done=done,
+                    rows=chunk.rows,
+                    repeated=chunk.repeated,
+                    refused=chunk.refused,
+                    progress=progress,
+                )
+            except Unavailable:
+                await asyncio.sleep(AWAY_SECONDS)
+
+    async def undo_as_job(self, running: Running) -> dict[str, Any] | None:
+        """Handles jobs of the kind `undo_import`."""
+        import_id = UUID(running.job.payload["import_id"])
+        done: bool | None = False
+        while done is False:
+            done = await self._store.undo_import_slice(import_id, running.job, UNDO_CHANGES)
+        found = await self._store.show_import(import_id)
+        if done is None and (found is None or found["state"] != "undone"):
+            raise JobLost
+        assert found is not None
+        return {name: found["undo"][name] for name in ("deleted", "restored", "left")}
+
+    async def _read_left_emails(self) -> None:
+        """Give an address to subscribers whose email the database can't read, but we can.
+
+        They are from before it refused such emails. A file names them in ASCII, and without this
+        they would be somebody else who is new, though they may have left. Raises Unavailable.
+        """
+        after: UUID | None = None
+        while page := await self._store.unread_emails(after, _EMAILS):
+            after = UUID(page[-1]["id"])
+            for row in page:
+                try:
+                    address = canonical_address(row["email"])
+                except InvalidAddress:
+                    continue
+                await self._store.settle_email(row["id"], row["email"], address)
+
+
+def chunks(rows: Iterator[Person | Refused], skip: int) -> Iterator[Chunk]:
+    """The rows after the first `skip`, which are read all the same: what comes twice in a file is
+    known by having been there."""
+    seen = SeenAddresses()
+    chunk = Chunk()
+    size = number = 0
+    for row in rows:
+        number += 1
+        is_new = isinstance(row, Person) and seen.add(row.email.lower())
+        if number <= skip:
+            continue
+        chunk.count += 1
+        if isinstance(row, Refused):
+            size += _put(chunk.refused, {"line": row.line, "reason": row.reason, "cells": row.cells})
+        elif is_new:
+            size += _put(chunk.rows, _subscriber(row))
+        else:
+            size += _put(chunk.repeated, _repeated(row))
+        if chunk.count == CHUNK_ROWS or size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = Chunk(), 0
+    if chunk.count:
+        yield chunk
+
+
+def _put(rows: list[dict[str, Any]], row: dict[str, Any]) -> int:
+    """Add the row and give its size in bytes."""
+    rows.append(row)
+    return len(orjson.dumps(row))
+
+
+def _subscriber(person: Person) -> dict[str, Any]:
+    row = {
+        "line": person.line,
+        "email": person.email,
+        "name": person.name,
+        "status": person.status,
+        "bounce_type": person.bounce_type,
+        "tags": person.tags,
+        "fields": person.fields,
+        "timezone": person.timezone,
+        "created_at": person.created_at,
+        "consent": person.consent,
+    }
+    return {name: value for name, value in row.items() if value}
+
+
+def _repeated(person: Person) -> dict[str, Any]:
+    row = {"email": person.email, "status": person.status, "bounce_type": person.bounce_type}
+    return {name: value for name, value in row.items() if value}
+
+
+async def _ahead(made: Iterator[Chunk]) -> AsyncIterator[Chunk]:
+    """Make the next chunk in a thread while the present one is written."""
+    coming = asyncio.create_task(asyncio.to_thread(next, made, None))
+    try:
+        while chunk := await coming:
+            coming = asyncio.create_task(asyncio.to_thread(next, made, None))
+            yield chunk
+    finally:
+        coming.cancel()

@@ -1,0 +1,182 @@
+-- The next rows of an import: written and counted in one transaction, so that whatever kills whom, no row is
+-- done or counted twice. p_from: how many rows of the file were done before; when that isn't so, another has
+-- been faster, and nothing happens. p_rows: [{"line", "email", "name", "status", "bounce_type",
+-- "tags", "fields", "timezone", "created_at", "consent"}], each address once and none that came earlier in the
+-- file; without a status: active. p_repeated: [{"email", "status",
+-- "bounce_type"}], rows whose address came earlier: only a
+-- stricter status counts. p_refused: [{"line", "reason", "cells"}]. p_progress: for the job's page.
+-- Answers {"rows": how many are done now}, or null: the job isn't this holder's any more.
+create or replace function import_chunk(
+    p_import uuid, p_job uuid, p_claim integer, p_from bigint, p_rows jsonb, p_repeated jsonb, p_refused jsonb,
+    p_progress jsonb)
+returns jsonb language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_import imports;
+    v_done   bigint;
+    v_rows   jsonb;
+begin
+    select * into v_import from imports where id = p_import and state = 'running' for update;
+    if not found then
+        return null;
+    end if;
+    update jobs set progress = p_progress where id = p_job and claims = p_claim and state = 'running';
+    if not found then
+        return null;
+    end if;
+    v_done := v_import.added + v_import.updated + v_import.unchanged + v_import.repeated + v_import.lowered
+            + v_import.refused;
+    if v_done <> p_from then
+        return jsonb_build_object('rows', v_done);
+    end if;
+
+    insert into import_refusals (import_id, line, reason, cells)
+    select p_import, line, reason, cells
+      from jsonb_to_recordset(p_refused) as r (line bigint, reason text, cells jsonb)
+    on conflict do nothing;
+    perform acting('import', 'imported' || coalesce(' from ' || v_import.file_name, ''), p_import);
+    v_rows := import_rows(v_import, p_rows);
+    if not v_import.dry_run and p_repeated <> '[]' then
+        perform lower_statuses(v_import, p_repeated);
+    end if;
+    update imports
+       set added = added + (v_rows ->> 'added')::bigint, updated = updated + (v_rows ->> 'updated')::bigint,
+           unchanged = unchanged + (v_rows ->> 'unchanged')::bigint,
+           lowered = lowered + (v_rows ->> 'lowered')::bigint,
+           repeated = repeated + jsonb_array_length(p_repeated),
+           refused = refused + (v_rows ->> 'erased')::bigint + jsonb_array_length(p_refused),
+           preview = coalesce(preview, v_rows -> 'preview')
+     where id = p_import
+    returning added + updated + unchanged + repeated + lowered + refused into v_done;
+    return jsonb_build_object('rows', v_done);
+end $$;
+
+-- Write the rows, unless it is a dry run, and answer what each was, in counts and for the first 15 as they
+-- are stored. Known people are locked first and new ones inserted in the order of their addresses, so that
+-- imports at the same time wait for each other and don't deadlock.
+create or replace function import_rows(p_import imports, p_rows jsonb) returns jsonb
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off set enable_nestloop = off as $$
+declare
+    c_preview constant integer := 15;
+    v_answer  jsonb;
+    v_lost    bigint;
+    v_erased  text[];
+begin
+    if not p_import.dry_run then
+        perform from subscribers
+          where address = any (array(select canonical_address(r ->> 'email') from jsonb_array_elements(p_rows) r))
+          order by address for update;
+    end if;
+    v_erased := erased_among(array(select canonical_address(r ->> 'email') from jsonb_array_elements(p_rows) r));
+    with named as materialized (
+        select line, email, canonical_address(email) as address, name, coalesce(status, 'active') as status,
+               array(select jsonb_array_elements_text(coalesce(tags, '[]'))
+                     union all select unnest(p_import.tags)) as tags,
+               coalesce(fields, '{}') as fields, timezone, created_at, consent,
+               coalesce(bounce_type, 'Permanent') as bounce_type
+          from jsonb_to_recordset(p_rows) as r (
+              line bigint, email text, name text, status text, tags jsonb, fields jsonb, timezone text,
+              created_at timestamptz, consent jsonb, bounce_type text)
+    ), known as materialized (
+        select id, address, email, name, status, tags, fields, timezone from subscribers
+         where address = any (array(select address from named))
+    ), merged as materialized (
+        -- A field whose text is there already stays as it is: `true` doesn't become the text "true" by an
+        -- export and import.
+        select n.line, s.id, n.address, coalesce(s.email, n.email) as email, s.status as was,
+               case when s.id is null or p_import.mode <> 'skip'
+                         and subscriber_rank(n.status) > subscriber_rank(s.status)
+                    then n.status else s.status end as status,
+               case when s.id is null or p_import.mode = 'upsert' then coalesce(n.name, s.name) else s.name end as name,
+               case when s.id is null or p_import.mode = 'upsert' then coalesce(n.timezone, s.timezone)
+                    else s.timezone end as timezone,
+               case when s.id is null then array(select distinct on (t) t from unnest(n.tags) with ordinality u (t, o)
+                                                  order by t, o)
+                    when p_import.mode = 'upsert' and not s.tags @> n.tags
+                    then s.tags || array(select unnest(n.tags) except select unnest(s.tags))
+                    else s.tags end as tags,
+               case when s.id is null then n.fields
+                    when p_import.mode = 'upsert' and n.fields <> '{}'
+                    then s.fields || (select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(n.fields)
+                                       where s.fields ->> key is distinct from value #>> '{}')
+                    else s.fields end as fields,
+               s.name as old_name, s.timezone as old_timezone, s.tags as old_tags, s.fields as old_fields,
+               n.created_at, n.consent, n.bounce_type
+          from named n left join known s using (address)
+    ), judged as materialized (
+        select *, case when id is null and address = any (v_erased) then 'erased'
+                       when id is null then 'added'
+                       when status <> was then 'lowered'
+                       when (name, timezone, tags, fields)
+                            is distinct from (old_name, old_timezone, old_tags, old_fields) then 'updated'
+                       else 'unchanged' end as kind
+          from merged
+    ), changed as (
+        update subscribers s
+           set name = j.name, timezone = j.timezone, tags = j.tags, fields = j.fields, status = j.status,
+               bounce_type = case when j.status <> j.was and j.status = 'bounced' then j.bounce_type else s.bounce_type end,
+               bounce_subtype = case when j.status <> j.was and j.status = 'bounced' then null else s.bounce_subtype end
+          from judged j
+         where s.id = j.id and j.kind in ('updated', 'lowered') and not p_import.dry_run
+        returning 1
+    ), inserted as (
+        insert into subscribers (email, name, status, bounce_type, tags, fields, timezone, consent, created_at)
+        select email, name, status, case when status = 'bounced' then bounce_type end, tags, fields, timezone,
+               coalesce(consent, jsonb_strip_nulls(jsonb_build_object(
+                   'source', 'import', 'import_id', p_import.id, 'at', created_at))),
+               coalesce(created_at, now())
+          from judged where kind = 'added' and not p_import.dry_run
+         order by address
+        on conflict (address) do nothing
+        returning 1
+    ), refused as (
+        -- Nothing of an erased person's row is kept.
+        insert into import_refusals (import_id, line, reason)
+        select p_import.id, line, 'this person was erased at their own wish; only they can come back, by signing up'
+          from judged where kind = 'erased'
+        on conflict do nothing
+    )
+    select jsonb_build_object(
+               'added', count(*) filter (where kind = 'added'), 'updated', count(*) filter (where kind = 'updated'),
+               'unchanged', count(*) filter (where kind = 'unchanged'),
+               'lowered', count(*) filter (where kind = 'lowered'), 'erased', count(*) filter (where kind = 'erased'),
+               'preview', (select jsonb_agg(jsonb_build_object(
+                                      'line', line, 'kind', kind, 'email', email, 'name', name, 'status', status,
+                                      'tags', tags, 'fields', fields, 'timezone', timezone) order by line)
+                             from (select * from judged where kind <> 'erased' and p_import.dry_run
+                                    order by line limit c_preview) first)),
+           case when p_import.dry_run then 0
+                else count(*) filter (where kind = 'added') - (select count(*) from inserted) end
+      into v_answer, v_lost
+      from judged;
+    if v_lost > 0 then
+        -- Somebody else added one of them in this moment. The caller tries again, and finds it known.
+        raise exception 'another added the same subscriber' using errcode = 'serialization_failure';
+    end if;
+    return v_answer;
+end $$;
+
+-- Lower the statuses of people whom the file has again, and change nothing else. With mode `skip` only of
+-- those whom this import added. p_rows: [{"email", "status", "bounce_type"}].
+create or replace function lower_statuses(p_import imports, p_rows jsonb) returns void
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off set enable_nestloop = off as $$
+declare
+    v_addresses text[];
+begin
+    v_addresses := array(select canonical_address(r ->> 'email') from jsonb_array_elements(p_rows) r
+                          where subscriber_rank(r ->> 'status') > 0);
+    if v_addresses = '{}' then
+        return;
+    end if;
+    perform from subscribers where address = any (v_addresses) order by address for update;
+    update subscribers s
+       set status = r.status, bounce_type = case when r.status = 'bounced' then r.bounce_type else s.bounce_type end
+      from (select distinct on (address) address, status, coalesce(bounce_type, 'Permanent') as bounce_type
+              from (select canonical_address(email) as address, status, bounce_type
+                      from jsonb_to_recordset(p_rows) as r (email text, status text, bounce_type text)) all_rows
+             order by address, subscriber_rank(status) desc) r
+     where s.address = any (v_addresses) and s.address = r.address
+       and subscriber_rank(r.status) > subscriber_rank(s.status)
+       and (p_import.mode <> 'skip'
+            or exists (select from subscriber_changes c
+                        where c.subscriber_id = s.id and c.import_id = p_import.id and c.before is null));
+end $$;

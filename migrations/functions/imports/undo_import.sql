@@ -1,0 +1,216 @@
+-- Taking an import back: every row gets its state from before, by subscriber_changes, but for what happened
+-- since. Nobody's status rises but where the import itself lowered it and the person has said nothing since.
+
+-- A person asks for it. Answers the import, or null when its state doesn't allow that.
+create or replace function begin_undo_import(p_import uuid, p_by text) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_import imports;
+begin
+    select * into v_import from imports where id = p_import for update;
+    if not found or v_import.dry_run or import_state(v_import) not in ('done', 'failed') then
+        return null;
+    end if;
+    delete from import_chunks where import_id = p_import;
+    update imports
+       set state = 'undoing',
+           undo = coalesce(undo, '{"deleted": 0, "restored": 0, "left": {}, "people": []}') || jsonb_build_object('by', p_by),
+           job_id = (add_job('undo_import', jsonb_build_object('import_id', id)) ->> 'id')::uuid
+     where id = p_import;
+    perform record_audit(p_by, 'import.undo', p_import::text);
+    return show_import(p_import);
+end $$;
+
+-- Take back the next p_limit changes, the latest first, and note how far it is in the same transaction.
+-- Answers {"done", "changes": how many}, or null: the job isn't this holder's any more.
+create or replace function undo_import_slice(p_import uuid, p_job uuid, p_claim integer, p_limit integer)
+returns jsonb language plpgsql set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+    c_people constant integer := 100;   -- who was left as they are, one by one
+    v_import imports;
+    v_slice  bigint[];
+    v_change subscriber_changes;
+    v_added  uuid[];
+    v_keep   uuid[];     -- of the added: what happened to them since
+    v_mailed uuid[];
+    v_left   uuid[];     -- said no since, or a mail of ours ended badly
+    v_row    subscribers;
+    v_later  text[];
+    v_new    subscribers;
+    v_why    text;
+    v_undo   jsonb;
+begin
+    select * into v_import from imports where id = p_import and state = 'undoing' for update;
+    if not found or not exists (select from jobs where id = p_job and claims = p_claim and state = 'running') then
+        return null;
+    end if;
+    v_undo := v_import.undo;
+    v_slice := array(select id from subscriber_changes
+                      where import_id = p_import and id < coalesce((v_undo ->> 'cursor')::bigint, 9223372036854775807)
+                      order by id desc limit p_limit);
+    if v_slice = '{}' then
+        update imports set state = 'undone', undone_at = clock_timestamp(), undo = v_undo - 'cursor'
+         where id = p_import;
+        return jsonb_build_object('done', true, 'changes', 0);
+    end if;
+    perform acting(v_undo ->> 'by', 'import taken back');
+    perform from subscribers
+      where id = any (array(select subscriber_id from subscriber_changes where id = any (v_slice)))
+      order by address for update;
+
+    -- Those whom the import added, all at once: they go, unless something happened to them.
+    v_added := array(select c.subscriber_id from subscriber_changes c join subscribers s on s.id = c.subscriber_id
+                      where c.id = any (v_slice) and c.before is null);
+    v_mailed := mailed_since(v_added, v_import.created_at);
+    v_keep := array(select id from unnest(v_added) id
+                     where id = any (v_mailed)
+                        or exists (select from subscriber_changes l
+                                    where l.subscriber_id = id and l.before is not null
+                                      and l.import_id is distinct from p_import)
+                        or exists (select from subscriber_aliases a where a.subscriber_id = id));
+    with gone as (
+        delete from subscribers where id = any (v_added) and not id = any (v_keep) returning 1)
+    select undo_noted(v_undo, 'deleted', count(*)) into v_undo from gone;
+    for v_row in select * from subscribers where id = any (v_keep) loop
+        v_undo := undo_left(v_undo, v_row.email, case when v_row.id = any (v_mailed) then 'mailed' else 'changed' end, c_people);
+    end loop;
+
+    -- Those who were there before, one by one. Whoever was added by this import is treated above alone.
+    v_left := left_since(array(select subscriber_id from subscriber_changes
+                                where id = any (v_slice) and after ? 'status'), v_import.created_at);
+    for v_change in
+        select * from subscriber_changes c
+         where id = any (v_slice) and before is not null
+           and not exists (select from subscriber_changes a
+                            where a.subscriber_id = c.subscriber_id and a.import_id = p_import and a.before is null)
+         order by id desc
+    loop
+        select * into v_row from subscribers where id = v_change.subscriber_id;
+        if not found then
+            v_undo := undo_left(v_undo, null, 'gone', c_people);
+            continue;
+        end if;
+        v_later := array(select distinct key
+                           from subscriber_changes l, jsonb_object_keys(l.after) key
+                          where l.subscriber_id = v_row.id and l.id > v_change.id
+                            and l.import_id is distinct from p_import);
+        v_new := v_row;
+        v_why := null;
+        if v_change.after ? 'name' then
+            if 'name' = any (v_later) then
+                v_why := 'changed';
+            else
+                v_new.name := v_change.before ->> 'name';
+            end if;
+        end if;
+        if v_change.after ? 'timezone' then
+            if 'timezone' = any (v_later) then
+                v_why := 'changed';
+            else
+                v_new.timezone := v_change.before ->> 'timezone';
+            end if;
+        end if;
+        if v_change.after ? 'tags' then   -- an import only adds some
+            v_new.tags := array(select t from unnest(v_row.tags) with ordinality u (t, o)
+                                 where not v_change.after -> 'tags' ? t or v_change.before -> 'tags' ? t
+                                 order by o);
+        end if;
+        if v_change.after ? 'fields' then   -- those that still have the import's value
+            v_new.fields := (
+                select coalesce(jsonb_object_agg(key, value), '{}')
+                  from (select coalesce(n.key, b.key) as key,
+                               case when n.value is not distinct from a.value and a.value is distinct from b.value
+                                    then b.value else n.value end as value
+                          from jsonb_each(v_row.fields) n
+                          full join jsonb_each(v_change.before -> 'fields') b using (key)
+                          left join jsonb_each(v_change.after -> 'fields') a on a.key = coalesce(n.key, b.key)) f
+                 where value is not null);
+        end if;
+        if v_change.after ? 'status' then
+            if 'status' = any (v_later) or v_row.status <> v_change.after ->> 'status' or v_row.id = any (v_left) then
+                v_why := 'left';
+            else
+                v_new.status := v_change.before ->> 'status';
+                v_new.bounce_type := case when v_change.before ? 'bounce_type' then v_change.before ->> 'bounce_type'
+                                          else v_row.bounce_type end;
+                v_new.bounce_subtype := case when v_change.before ? 'bounce_subtype'
+                                             then v_change.before ->> 'bounce_subtype' else v_row.bounce_subtype end;
+            end if;
+        end if;
+        if v_new is distinct from v_row then
+            update subscribers
+               set name = v_new.name, timezone = v_new.timezone, tags = v_new.tags, fields = v_new.fields,
+                   status = v_new.status, bounce_type = v_new.bounce_type, bounce_subtype = v_new.bounce_subtype
+             where id = v_row.id;
+            v_undo := undo_noted(v_undo, 'restored', 1);
+        end if;
+        if v_why is not null then
+            v_undo := undo_left(v_undo, v_row.email, v_why, c_people);
+        end if;
+    end loop;
+
+    v_undo := v_undo || jsonb_build_object('cursor', v_slice[cardinality(v_slice)]);
+    update imports set undo = v_undo where id = p_import;
+    update jobs set progress = coalesce(progress, '{}') || jsonb_build_object(
+               'done', coalesce((progress ->> 'done')::bigint, 0) + cardinality(v_slice),
+               'total', v_import.added + v_import.updated + v_import.lowered)
+     where id = p_job;
+    return jsonb_build_object('done', false, 'changes', cardinality(v_slice));
+end $$;
+
+create or replace function undo_noted(p_undo jsonb, p_what text, p_count bigint) returns jsonb
+language sql immutable set search_path = public, pg_temp as $$
+    select p_undo || jsonb_build_object(p_what, (p_undo ->> p_what)::bigint + p_count);
+$$;
+
+-- Count somebody who was left as they are, and name the first p_people.
+create or replace function undo_left(p_undo jsonb, p_email text, p_why text, p_people integer) returns jsonb
+language sql immutable set search_path = public, pg_temp as $$
+    select p_undo || jsonb_build_object(
+        'left', (p_undo -> 'left') || jsonb_build_object(p_why, coalesce((p_undo -> 'left' ->> p_why)::bigint, 0) + 1),
+        'people', case when p_email is null or jsonb_array_length(p_undo -> 'people') >= p_people
+                       then p_undo -> 'people'
+                       else (p_undo -> 'people') || jsonb_build_object('email', p_email, 'why', p_why) end);
+$$;
+
+-- Which of them are in the ledger of a mailout that wasn't over by then. Mailout by mailout, by the unique
+-- index: the ledger has no index by subscriber alone.
+create or replace function mailed_since(p_subscribers uuid[], p_at timestamptz) returns uuid[]
+language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off as $$
+declare
+    v_mailout uuid;
+    v_mailed  uuid[] := '{}';
+begin
+    if p_subscribers = '{}' then
+        return v_mailed;
+    end if;
+    for v_mailout in
+        select id from mailouts where started_at is not null and coalesce(sent_at, 'infinity') >= p_at
+    loop
+        v_mailed := v_mailed || array(
+            select subscriber_id from send_logs
+             where mailout_id = v_mailout and subscriber_id = any (p_subscribers) and not is_test);
+    end loop;
+    return v_mailed;
+end $$;
+
+-- Which of them used a mail's link to unsubscribe, complained, or bounced for good since then. Their status
+-- doesn't tell, when it was as low before.
+create or replace function left_since(p_subscribers uuid[], p_at timestamptz) returns uuid[]
+language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off as $$
+declare
+    v_mailout uuid;
+    v_left    uuid[] := '{}';
+begin
+    if p_subscribers = '{}' then
+        return v_left;
+    end if;
+    for v_mailout in select id from mailouts where started_at is not null loop
+        v_left := v_left || array(
+            select subscriber_id from send_logs
+             where mailout_id = v_mailout and subscriber_id = any (p_subscribers) and not is_test
+               and (unsubscribed_at >= p_at
+                    or event_at >= p_at and (status = 'complained' or status = 'bounced' and bounce_type = 'Permanent')));
+    end loop;
+    return v_left;
+end $$;
