@@ -115,9 +115,7 @@ class ImportCalls(Calls):
         question: list[dict[str, Any]] | None = None,
         error: str | None = None,
     ) -> None:
-        await self._call(
-            "end_import", p_import=str(import_id), p_question=question, p_error=error
-        )
+        await self._call("end_import", p_import=str(import_id), p_question=question, p_error=error)
 
     async def show_import(self, import_id: UUID) -> dict[str, Any] | None:
         row: dict[str, Any] | None = await self._call("show_import", p_import=str(import_id))

@@ -41,9 +41,7 @@ class JobStore:
 
     async def claim_one_job(self, job_id: UUID, lease_seconds: float) -> Job | None:
         """This one; None: another has it, it isn't due yet, or it is over."""
-        row = await self._call(
-            "claim_one_job", p_job=str(job_id), p_lease_seconds=lease_seconds
-        )
+        row = await self._call("claim_one_job", p_job=str(job_id), p_lease_seconds=lease_seconds)
         return None if row is None else Job(**row | {"id": UUID(row["id"])})
 
     async def extend_job(

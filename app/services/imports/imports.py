@@ -106,8 +106,8 @@ class Imports:
         if started is None:
             state = (await self.show(import_id))["state"]
             raise TransitionNotAllowed(
-                f"The import is {state}: only one with a question, or a dry run whose file is still "
-                "there (7 days), can be gone on with. Upload the file again.",
+                f"The import is {state}: only one with a question, or a dry run whose file is "
+                "still there (7 days), can be gone on with. Upload the file again.",
                 import_state=state,
             )
         self._wake()

@@ -171,7 +171,7 @@ def chunks(rows: Iterator[Person | Refused], skip: int) -> Iterator[Chunk]:
             continue
         chunk.count += 1
         if isinstance(row, Refused):
-            size += _put(chunk.refused, {"line": row.line, "reason": row.reason, "cells": row.cells})
+            size += _put(chunk.refused, asdict(row))
         elif is_new:
             size += _put(chunk.rows, _subscriber(row))
         else:

@@ -44,7 +44,7 @@ begin
            lowered = lowered + (v_rows ->> 'lowered')::bigint,
            repeated = repeated + jsonb_array_length(p_repeated),
            refused = refused + (v_rows ->> 'erased')::bigint + jsonb_array_length(p_refused),
-           preview = coalesce(preview, v_rows -> 'preview')
+           preview = coalesce(preview, nullif(v_rows -> 'preview', 'null'))
      where id = p_import
     returning added + updated + unchanged + repeated + lowered + refused into v_done;
     return jsonb_build_object('rows', v_done);

@@ -62,12 +62,12 @@ begin
     v_added := array(select c.subscriber_id from subscriber_changes c join subscribers s on s.id = c.subscriber_id
                       where c.id = any (v_slice) and c.before is null);
     v_mailed := mailed_since(v_added, v_import.created_at);
-    v_keep := array(select id from unnest(v_added) id
-                     where id = any (v_mailed)
+    v_keep := array(select one from unnest(v_added) one
+                     where one = any (v_mailed)
                         or exists (select from subscriber_changes l
-                                    where l.subscriber_id = id and l.before is not null
+                                    where l.subscriber_id = one and l.before is not null
                                       and l.import_id is distinct from p_import)
-                        or exists (select from subscriber_aliases a where a.subscriber_id = id));
+                        or exists (select from subscriber_aliases a where a.subscriber_id = one));
     with gone as (
         delete from subscribers where id = any (v_added) and not id = any (v_keep) returning 1)
     select undo_noted(v_undo, 'deleted', count(*)) into v_undo from gone;
