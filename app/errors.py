@@ -58,6 +58,10 @@ class PayloadTooLarge(AppError):
     status, code, title = 413, "payload_too_large", "The request body is too large"
 
 
+class UnsupportedMedia(AppError):
+    status, code, title = 415, "unsupported_media_type", "This type of content isn't taken here"
+
+
 class BodyTooSlow(AppError):
     status, code, title = 408, "body_too_slow", "The request body took too long to arrive"
 

@@ -37,6 +37,7 @@ from app.api.http.body_limit import BodyLimit
 from app.api.http.deps import Services
 from app.api.http.request_log import RequestLog
 from app.api.http.single_headers import SingleHeaders
+from app.api.imports import routes as imports
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
 from app.outside import OUTSIDE
@@ -94,6 +95,7 @@ def create_app(services: Services) -> FastAPI:
         mailouts.router,
         mailouts.protected,
         preflight.router,
+        imports.router,
         subscribers.router,
         jobs.router,
         access.router,
@@ -207,11 +209,11 @@ class Work:
 def job_kinds(store: Store, settings: Settings) -> list[Kind]:
     """Every kind of background job, and what does it."""
     start = StartMailout(store, settings)
-    imports = RunImport(store)
+    run_import = RunImport(store)
     return [
         Kind("dry_run", RunDryRun(store, settings, start).as_job, at_once=2),
-        Kind("import", imports.as_job),
-        Kind("undo_import", imports.undo_as_job),
+        Kind("import", run_import.as_job),
+        Kind("undo_import", run_import.undo_as_job),
     ]
 
 

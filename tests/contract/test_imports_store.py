@@ -109,7 +109,7 @@ async def test_a_dry_run_counts_the_same_and_changes_nothing(
     store: Store, jobs: JobStore, arrange: Arrange
 ) -> None:
     await arrange.subscriber("ann@example.com", tags=["old"])
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"email": "ann@example.com", "tags": ["new"]},
         {"email": "bob@example.com", "status": "pending"},
     ]

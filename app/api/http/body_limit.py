@@ -17,6 +17,12 @@ from app.errors import AppError, BodyTooSlow, PayloadTooLarge, Unavailable
 
 MAX_BODY_BYTES = 1_000_000
 BODY_SECONDS = 10.0
+MAX_FILE_BYTES = 2_000_000_000
+FILE_SECONDS = 30.0
+FILE_BYTES_PER_SECOND = 2_000
+"""A file may take this long, and longer at this pace: a phone's worst connection is faster."""
+FILES = frozenset({"/subscribers/import", "/dashboard/subscribers/import"})
+"""Where files are sent with POST. Their routes read them as a stream and keep nothing in memory."""
 ALL_BODIES_BYTES = 64_000_000
 """At most, of the bodies of all requests that are being answered at one time."""
 
@@ -50,13 +56,17 @@ class BodyLimit:
         try:
             await self._app(scope, body.receive, body.send)
         finally:
-            self._held -= body.size
+            self._held -= body.held
 
     def hold(self, size: int) -> None:
         """Count `size` more bytes. Raises BodyRefused when there are too many."""
         self._held += size
         if self._held > ALL_BODIES_BYTES:
             raise BodyRefused(Unavailable("Too many large requests at once; try again."))
+
+
+def takes_file(method: str, path: str) -> bool:
+    return method == "POST" and path in FILES
 
 
 def announced_size(headers: Headers) -> int | None:
@@ -71,10 +81,13 @@ class _Body:
     def __init__(self, scope: Scope, receive: Receive, send: Send, all_bodies: BodyLimit) -> None:
         headers = Headers(scope=scope)
         self._announced = announced_size(headers)
+        self._is_file = takes_file(scope["method"], scope["path"])
+        self._limit = MAX_FILE_BYTES if self._is_file else MAX_BODY_BYTES
         self._receive, self._send, self._all_bodies = receive, send, all_bodies
         self._expected = bool(self._announced) or "transfer-encoding" in headers
         self._complete = False
-        self._ends_at: float | None = None
+        self._begun = False
+        self._waited = 0.0  # seconds, for the client; what our route does meanwhile isn't its fault
         self.size = 0
         self.gone = False
 
@@ -82,24 +95,29 @@ class _Body:
         """The next part of the body. Raises BodyRefused when it breaks a limit."""
         if self._complete:  # the body is complete; the next message says that the client has left
             return await self._receive()
-        _check(self._announced or 0)
-        if self._ends_at is None:
-            self._ends_at = asyncio.get_running_loop().time() + BODY_SECONDS
+        self._begun = True
+        self._check(self._announced or 0)
+        asked = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout_at(self._ends_at):
+            async with asyncio.timeout(self._allowed_seconds() - self._waited):
                 message = await self._receive()
         except TimeoutError:
-            slow = BodyTooSlow(f"It has to be here within {BODY_SECONDS:.0f} seconds.")
-            raise BodyRefused(slow) from None
+            raise BodyRefused(self._too_slow()) from None
+        self._waited += asyncio.get_running_loop().time() - asked
         if message["type"] == "http.disconnect":
             self.gone = True
             raise BodyRefused(BodyTooSlow("The client has gone away."))
         size = len(message.get("body", b""))
         self.size += size
-        self._all_bodies.hold(size)
-        _check(self.size)
+        if not self._is_file:
+            self._all_bodies.hold(size)
+        self._check(self.size)
         self._complete = not message.get("more_body", False)
         return message
+
+    @property
+    def held(self) -> int:
+        return 0 if self._is_file else self.size
 
     async def send(self, message: Message) -> None:
         """Pass the answer on, unless the client has gone away. If the route didn't read all of the
@@ -108,11 +126,22 @@ class _Body:
             return
         if message["type"] == "http.response.start" and self._expected and not self._complete:
             endless = self._announced is None or self._announced > MAX_BODY_BYTES
-            if endless or self._ends_at is not None:
+            if endless or self._begun:
                 message["headers"] = [*message["headers"], (b"connection", b"close")]
         await self._send(message)
 
+    def _check(self, size: int) -> None:
+        if size > self._limit:
+            raise BodyRefused(PayloadTooLarge(f"The body may have at most {self._limit:,} bytes."))
 
-def _check(size: int) -> None:
-    if size > MAX_BODY_BYTES:
-        raise BodyRefused(PayloadTooLarge(f"The body may have at most {MAX_BODY_BYTES:,} bytes."))
+    def _allowed_seconds(self) -> float:
+        if self._is_file:
+            return FILE_SECONDS + self.size / FILE_BYTES_PER_SECOND
+        return BODY_SECONDS
+
+    def _too_slow(self) -> BodyTooSlow:
+        if self._is_file:
+            return BodyTooSlow(
+                f"It came with less than {FILE_BYTES_PER_SECOND:,} bytes a second. Try again."
+            )
+        return BodyTooSlow(f"It has to be here within {BODY_SECONDS:.0f} seconds.")

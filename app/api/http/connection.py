@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from app.api.http.body_limit import BODY_SECONDS
+from app.api.http.body_limit import BODY_SECONDS, takes_file
 from app.api.http.problems import problem
 from app.errors import AppError, HeadersTooLarge, HeadersTooSlow, MalformedHttp, Unavailable
 
@@ -32,7 +32,7 @@ front allow 8 to 16 KB."""
 MAX_HEADERS = 100
 RECEIVE_SECONDS = BODY_SECONDS + 5.0
 """The longest time from the opening of a connection, or the first byte of a request, to the
-request's last byte."""
+request's last byte. Files may take longer: body_limit.py watches them by their pace."""
 MAX_CONNECTIONS = 500
 MAX_REQUESTS_IN_A_ROW = 50
 """How many requests one connection may send before the first is answered (pipelining)."""
@@ -52,6 +52,7 @@ class ClientConnection(HttpToolsProtocol):
         # then adds two, so that a body makes room for its own framing (chunk sizes).
         self._spare = MAX_HEAD_BYTES
         self._in_head = False
+        self._in_file = False
         self._running: RequestResponseCycle | None = None
         self._refusal: AppError | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -88,7 +89,7 @@ class ClientConnection(HttpToolsProtocol):
             return
         if self._spare < 0:
             self._refuse(_too_large())
-        elif self._is_being_answered:
+        elif self._is_being_answered or self._in_file:
             self.stop_waiting()
         else:
             self._wait_for_the_rest()
@@ -110,6 +111,7 @@ class ClientConnection(HttpToolsProtocol):
             self._stop_parsing(Unavailable("Wait for answers before you ask more."))
         super().on_headers_complete()
         self._in_head = False
+        self._in_file = takes_file(self.scope["method"], self.scope.get("path", ""))
 
     def on_body(self, body: bytes) -> None:
         self._spare += 2 * len(body)
@@ -117,6 +119,7 @@ class ClientConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
+        self._in_file = False
         self._spare = MAX_HEAD_BYTES
 
     def on_response_complete(self) -> None:

@@ -1,0 +1,1 @@
+"""Importing subscribers over HTTP."""
