@@ -177,6 +177,8 @@ class _Lines:
     def _read(self, limit: int) -> str:
         try:
             line = self._text.readline(limit)
+            if not self.number and line.startswith("\ufeff"):  # some files have two of them
+                line = line.lstrip("\ufeff")
             if not line.isascii():
                 line.encode()  # fails for what `surrogateescape` kept of undecodable bytes
         except UnicodeError as exc:

@@ -110,7 +110,12 @@ class ListFile:
                 continue
             if record is None:
                 raise CsvRefused("The file is empty: it needs a first line with email.")
-            if record.problem is None:
+            if record.problem is not None:
+                refusal = CsvRefused(
+                    f"The first line (line {record.line}) must name the columns, but "
+                    f"{record.problem}."
+                )
+            else:
                 titles = {title.strip("\ufeff \t\xa0").lower() for title in record.cells}
                 known = any(title in wanted or COMMON.get(title) == "email" for title in titles)
                 readings.append((known, len(record.cells), delimiter, record))
