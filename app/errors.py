@@ -135,6 +135,12 @@ class SesNotConfigured(AppError):
     status, code, title = 503, "ses_not_configured", "Sending is not configured"
 
 
+class TooManyRequests(AppError):
+    """Carries `retry_after`, seconds."""
+
+    status, code, title = 429, "too_many_requests", "Too many requests"
+
+
 class Unavailable(AppError):
     """A part we depend on can't be reached now; the caller should try again."""
 

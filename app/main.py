@@ -38,6 +38,7 @@ from app.api.http.deps import Services
 from app.api.http.request_log import RequestLog
 from app.api.http.single_headers import SingleHeaders
 from app.api.imports import routes as imports
+from app.api.signup import confirm, subscribe
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
 from app.outside import OUTSIDE
@@ -56,6 +57,7 @@ from app.services.sending.pausing import Guards, guard_limits
 from app.services.sending.send_batch import BULK_CALLS, SINGLE_CALLS
 from app.services.sending.sender import Sender
 from app.services.sending.sender_report import SenderReport
+from app.services.signup.sign_up import SignUp
 from app.services.starting.dry_run import DryRuns, RunDryRun
 from app.services.starting.start_mailout import StartMailout, nobody_to_wake
 from app.services.watching.health import Health
@@ -101,6 +103,8 @@ def create_app(services: Services) -> FastAPI:
         access.router,
         ses_events.router,
         unsubscribe.router,
+        subscribe.router,
+        confirm.router,
         health.router,
         dashboard_access.router,
         dashboard.router,
@@ -184,6 +188,7 @@ async def running(
             dashboard=pages,
             sessions=Sessions(settings.executor_secrets, store),
             keys=Keys(store),
+            sign_up=SignUp(store, settings),
         )
 
 

@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     app_base_url: str = "http://localhost:8000"
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
+    forwarded_allow_ips: str = "127.0.0.1"  # as uvicorn reads it
 
     database_url: SecretStr | None = None
     supabase_url: str | None = None
@@ -87,6 +88,13 @@ class Settings(BaseSettings):
 
     unsubscribe_secret: SecretList = ()
     unsubscribe_confirm: bool = True
+
+    signup: bool = False
+    signup_tags: CommaSeparated = ()
+    signup_text: str | None = None
+    signup_subject: str | None = None
+    signup_mail: str | None = None
+    signup_button: str = "Confirm"
 
     org_name: str | None = None
     org_address: str | None = None
@@ -174,6 +182,24 @@ class Settings(BaseSettings):
     @classmethod
     def _addresses(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_valid_address(value) for value in values)
+
+    @field_validator("signup_mail")
+    @classmethod
+    def _paragraphs(cls, value: str | None) -> str | None:
+        r"""With `\n` for a line break, as some ways to set a variable leave it."""
+        if value is None:
+            return None
+        text = value.replace("\\n", "\n")
+        if [line.strip() for line in text.splitlines()].count("{link}") != 1:
+            raise ValueError("needs one line that is {link} alone: the button goes there")
+        return text
+
+    @field_validator("signup_subject", "signup_text", "signup_button")
+    @classmethod
+    def _one_line(cls, value: str | None) -> str | None:
+        if value is not None and not value.isprintable():
+            raise ValueError("must be one line of plain text")
+        return value
 
     @field_validator("sns_allowed_topic_arns")
     @classmethod

@@ -39,9 +39,14 @@ _HEADERS = {
 
 def page(template: str, settings: Settings, *, status: int = 200, **context: Any) -> HTMLResponse:
     html = _TEMPLATES.get_template(template).render(
-        style=_STYLE, org_name=settings.org_name, **context
+        style=_STYLE, org_name=settings.org_name, signup=settings.signup, **context
     )
     headers = dict(_HEADERS)
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return HTMLResponse(html, status, headers)
+
+
+def unavailable_page(settings: Settings) -> HTMLResponse:
+    """Try again: a part that is needed is away."""
+    return page("unavailable.html", settings, status=503)

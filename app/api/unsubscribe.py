@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import structlog
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
 from app.api.http.deps import Services, ServicesDep
-from app.api.pages import page
+from app.api.pages import page, unavailable_page
 from app.domain.addresses import mask_address
+from app.domain.timed_tokens import Mistake, ResubscribeTokens
 from app.domain.tokens import InvalidToken, UnsubscribeTarget
 from app.errors import AppError, Unavailable
 
@@ -31,7 +32,7 @@ async def show(request: Request, services: ServicesDep, token: str = "") -> HTML
     try:
         target = _verify(services, token)
         if request.method == "GET" and not services.settings.unsubscribe_confirm:
-            return await _unsubscribe(services, target)
+            return await _unsubscribe(services, target, page_used=True)
         found = None
         if not target.test:
             found = await services.store.find_subscriber(target.subscriber_id)
@@ -48,13 +49,40 @@ async def show(request: Request, services: ServicesDep, token: str = "") -> HTML
 
 
 @router.post("/unsubscribe", response_class=HTMLResponse, responses=_responses)
-async def act(services: ServicesDep, token: str = "") -> HTMLResponse:
+async def act(
+    services: ServicesDep, token: str = "", page_used: Annotated[bool, Query(alias="page")] = False
+) -> HTMLResponse:
     """Unsubscribe now. The token says all, so the body (`List-Unsubscribe=One-Click`, or the
-    button's) isn't read: no cookie, no login, no redirect, any number of times."""
+    button's) isn't read: no cookie, no login, no redirect, any number of times. `page`: by our
+    page, not by a mail client."""
     try:
-        return await _unsubscribe(services, _verify(services, token))
+        return await _unsubscribe(services, _verify(services, token), page_used=page_used)
     except AppError as error:
         return _error_page(services, error)
+
+
+@router.post("/resubscribe", response_class=HTMLResponse, responses=_responses)
+async def take_back(services: ServicesDep, token: str = "") -> HTMLResponse:
+    """ "I clicked by mistake": give the status back that the unsubscribing took, within an hour and
+    unless anything else has happened to it."""
+    found = None
+    try:
+        if services.settings.unsubscribe_secrets:
+            mistake = ResubscribeTokens(services.settings.unsubscribe_secrets).verify(token)
+            found = await services.store.resubscribe(mistake.subscriber_id, mistake.change)
+    except InvalidToken:
+        pass
+    except AppError as error:
+        return _error_page(services, error)
+    restored = found is not None and bool(found["restored"])
+    log.info("resubscribed", restored=restored)
+    return page(
+        "resubscribed.html",
+        services.settings,
+        status=200 if restored else 400,
+        restored=restored,
+        address=mask_address(found["email"]) if found else None,
+    )
 
 
 def _verify(services: Services, token: str) -> UnsubscribeTarget:
@@ -63,16 +91,25 @@ def _verify(services: Services, token: str) -> UnsubscribeTarget:
     return services.tokens.verify(token)
 
 
-async def _unsubscribe(services: Services, target: UnsubscribeTarget) -> HTMLResponse:
-    found = None
+async def _unsubscribe(
+    services: Services, target: UnsubscribeTarget, *, page_used: bool
+) -> HTMLResponse:
+    """page_used: a person sees the answer, so it offers the way back."""
+    found, back = None, None
     if not target.test:
-        found = await services.store.unsubscribe(target.subscriber_id, target.mailout_id)
+        found = await services.store.unsubscribe(
+            target.subscriber_id, target.mailout_id, "link" if page_used else "mail client"
+        )
+        if found and found["change"] and page_used:
+            tokens = ResubscribeTokens(services.settings.unsubscribe_secrets)
+            back = tokens.sign(Mistake(target.subscriber_id, found["change"]))
         log.info("unsubscribed", mailout_id=str(target.mailout_id), known=found is not None)
     return page(
         "unsubscribed.html",
         services.settings,
         test=target.test,
         address=mask_address(found["email"]) if found else None,
+        back=back,
     )
 
 
@@ -81,5 +118,5 @@ def _error_page(services: Services, error: AppError) -> HTMLResponse:
         return page("invalid.html", services.settings, status=400)
     if error.status == 503:
         log.warning("unsubscribe_unavailable", code=error.code, error=error.detail)
-        return page("unavailable.html", services.settings, status=503)
+        return unavailable_page(services.settings)
     raise error

@@ -91,7 +91,8 @@ async def serve(
     Raises ConfigurationError, DatabaseError when it can't start.
     """
     stopped = _stop_signal()
-    async with _Http(listener or _listen(settings.host, settings.port), stopped) as http:
+    listener = listener or _listen(settings.host, settings.port)
+    async with _Http(listener, stopped, settings.forwarded_allow_ips) as http:
         with suppress(StopRequested):
             async with running(
                 settings, with_sender=with_sender, stopping=stopped, member=member
@@ -122,7 +123,7 @@ async def work(
     port = settings.metrics_port if is_worker else None
     listener = None if port is None else _listen(settings.host, port, "METRICS_PORT")
     meters = member.metrics()
-    async with _Http(listener, stopped) as http:
+    async with _Http(listener, stopped, settings.forwarded_allow_ips) as http:
         with suppress(StopRequested):
             async with open_database(settings, stopping=stopped) as database:
                 store = Store(database)
@@ -152,14 +153,16 @@ class _Http:
     """The HTTP server of a process; none where `listener` is None.
 
     It runs `root` from the start, before the database is there. stopped: the server sets it when it
-    ends by itself, so that the process ends, too.
+    ends by itself, so that the process ends, too. proxies: FORWARDED_ALLOW_IPS.
     """
 
-    def __init__(self, listener: socket.socket | None, stopped: asyncio.Event) -> None:
+    def __init__(
+        self, listener: socket.socket | None, stopped: asyncio.Event, proxies: str
+    ) -> None:
         self.root = StartupApp()
         self._listener = listener
         self._stopped = stopped
-        self._server = _server(self.root)
+        self._server = _server(self.root, proxies)
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -180,7 +183,7 @@ class _Http:
             await self._task
 
 
-def _server(app: ASGIApp) -> _Server:
+def _server(app: ASGIApp, proxies: str) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
@@ -190,6 +193,7 @@ def _server(app: ASGIApp) -> _Server:
             access_log=False,
             log_config=None,
             server_header=False,
+            forwarded_allow_ips=proxies,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
     )

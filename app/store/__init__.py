@@ -13,6 +13,7 @@ from app.store.imports import ImportCalls
 from app.store.mailouts import MailoutCalls
 from app.store.reports import ReportCalls
 from app.store.sending import SendingCalls
+from app.store.signup import SignupCalls
 from app.store.subscribers import SubscriberCalls
 
 __all__ = ["Store"]
@@ -25,6 +26,7 @@ class Store(
     EventCalls,
     SubscriberCalls,
     ImportCalls,
+    SignupCalls,
     ReportCalls,
     AccessCalls,
 ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from app.store.calls import Calls, require, text
@@ -11,14 +11,28 @@ from app.store.calls import Calls, require, text
 
 class SubscriberCalls(Calls):
     async def unsubscribe(
-        self, subscriber_id: UUID, mailout_id: UUID | None
+        self,
+        subscriber_id: UUID,
+        mailout_id: UUID | None,
+        by: Literal["link", "mail client"] = "link",
     ) -> dict[str, Any] | None:
-        """Gives the subscriber's `email` and `status`; None when it no longer exists."""
+        """Gives the subscriber's `email`, `status` and `change` (for `resubscribe`; None when
+        nothing changed); None when it no longer exists."""
         row: dict[str, Any] | None = await self._call(
-            "unsubscribe", p_subscriber=str(subscriber_id), p_mailout=text(mailout_id)
+            "leave_list", p_subscriber=str(subscriber_id), p_mailout=text(mailout_id), p_by=by
         )
         if row is not None:
-            require(row, "email", "status")
+            require(row, "email", "status", "change")
+        return row
+
+    async def resubscribe(self, subscriber_id: UUID, change: int) -> dict[str, Any] | None:
+        """Take that change of `unsubscribe` back. Gives `email` and `restored` (False: something
+        else has happened since); None when there is no such change."""
+        row: dict[str, Any] | None = await self._call(
+            "resubscribe", p_subscriber=str(subscriber_id), p_change=change
+        )
+        if row is not None:
+            require(row, "email", "restored")
         return row
 
     async def find_subscriber(

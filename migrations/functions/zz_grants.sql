@@ -19,7 +19,8 @@ begin
             'guard_figures', 'guard_hours', 'refused_messages', 'suppression_checks', 'owner_notices',
             'recipient_counts', 'subscriber_counts', 'mailout_resends',
             'imports', 'import_chunks', 'import_refusals',
-            'jobs', 'subscriber_changes', 'audit_log', 'erased', 'erased_key']) t
+            'jobs', 'subscriber_changes', 'audit_log', 'erased', 'erased_key', 'signups',
+            'signup_clients']) t
     loop
         execute format('revoke all on table %s from public', v_table);
         foreach v_role in array v_roles loop
@@ -82,6 +83,8 @@ begin
             'create_key', 'listed_key', 'list_keys', 'living_keys', 'revoke_key', 'note_key_use',
             'acting', 'kept_columns', 'note_added_subscribers', 'note_changed_subscribers',
             'note_deleted_subscribers', 'record_audit',
+            'leave_list', 'resubscribe', 'ask_signup', 'signup_consent', 'find_signup', 'confirm_signup',
+            'claim_signup_mail', 'settle_signup_mail', 'tidy_signups',
             'erased_hash', 'erased_among', 'is_erased', 'refuse_erased', 'subscribers_added_erased',
             'subscribers_moved_erased', 'subscribers_confirmed_erased'])
     loop

@@ -51,7 +51,7 @@ class Server:
 @asynccontextmanager
 async def serving() -> AsyncIterator[Server]:
     with listen("127.0.0.1", 0, remedy="") as listener:
-        async with _Http(listener, asyncio.Event()) as http:
+        async with _Http(listener, asyncio.Event(), "127.0.0.1") as http:
             server = Server(listener.getsockname()[1], http)
             http.root.app = server.app
             yield server

@@ -247,6 +247,7 @@ async def test_a_missing_setting_is_named_with_what_to_do(name: str) -> None:
         ({"RATE_LIMIT_PER_SEC": "20"}, "warn", "SES allows 14 a second"),
         ({"SES_CONFIGURATION_SET": None}, "warn", "Bounces and complaints will not arrive"),
         ({"SNS_ALLOWED_TOPIC_ARNS": None}, "warn", "Bounces and complaints will not arrive"),
+        ({"SIGNUP": "true", "HOST": "0.0.0.0"}, "warn", "visitors who sign up would count as one"),
     ],
 )
 async def test_a_setting_that_does_not_fit_is_told(
@@ -259,6 +260,14 @@ async def test_a_setting_that_does_not_fit_is_told(
 
 def unavailable(code: str) -> Unavailable:
     return Unavailable(f"SES did not answer: An error occurred ({code}) when calling it.")
+
+
+async def test_sign_up_without_a_mail_to_confirm_is_told() -> None:
+    """Whatever it is that keeps mails from leaving."""
+    sign_up = ("warn", "SIGNUP is on, but no mail can leave, so nobody could confirm.")
+    assert sign_up in await problems(aws_settings(SIGNUP="true", ORG_NAME=None))
+    assert sign_up in await problems(aws_settings(SIGNUP="true", DRY_RUN_SEND="true"))
+    assert await problems(aws_settings(SIGNUP="true")) == []
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from tests.support.service import BEARER, Service, in_process, settings_for
 # For whom there is no credential of ours. A route that isn't here has a scope or is a page.
 PUBLIC = {
     ("GET", "/unsubscribe"), ("HEAD", "/unsubscribe"), ("POST", "/unsubscribe"),
+    ("POST", "/resubscribe"), ("GET", "/subscribe"), ("POST", "/subscribe"),
+    ("GET", "/confirm"), ("HEAD", "/confirm"), ("POST", "/confirm"),
     ("POST", "/ses-events"), ("GET", "/health"), ("GET", "/health/live"), ("GET", "/metrics"),
 }  # fmt: skip
 # The credential may be in its body, so it looks itself.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
+from app.domain.timed_tokens import Mistake, ResubscribeTokens, SignupTokens
 from app.domain.tokens import UnsubscribeTokens
 from app.sandbox.server import SandboxServer
 from tests.support.factories import Arrange
@@ -94,8 +96,95 @@ class TestUnsubscribe:
             assert (await service.http.get(link)).status_code == 200
         assert await arrange.one("select status from subscribers") == "unsubscribed"
 
+    async def test_the_history_says_by_which_button(
+        self, service: Service, arrange: Arrange, link: str
+    ) -> None:
+        """Our page's, or a mail program's, whose user sees no page."""
+        by_mail_client = await service.http.post(link, data={"List-Unsubscribe": "One-Click"})
+        assert "resubscribe" not in by_mail_client.text
+        await arrange.sql.execute("update subscribers set status = 'active'")
+        by_page = await service.http.post(f"{link}&page=1")
+        assert "I clicked by mistake" in by_page.text
+        done = await arrange.sql.execute(
+            "select by from subscriber_changes where after->>'status' = 'unsubscribed' order by id"
+        )
+        assert [row["by"] async for row in done] == ["mail client", "link"]
+        # Who had left before has nothing to take back.
+        assert "resubscribe" not in (await service.http.post(f"{link}&page=1")).text
+
     async def test_a_deleted_subscriber_is_no_error(
         self, service: Service, arrange: Arrange, link: str
     ) -> None:
         await arrange.sql.execute("delete from subscribers")
         assert (await service.http.post(link)).status_code == 200
+
+
+class TestByMistake:
+    """The page after unsubscribing takes it back, for an hour."""
+
+    async def leave(self, service: Service, someone: UUID) -> str:
+        """The address that its button sends to."""
+        page = await service.http.post(f"/unsubscribe?token={TOKENS.sign(someone, None)}&page=1")
+        [action] = re.findall(r'action="(resubscribe[^"]+)"', page.text)
+        return f"/{action}"
+
+    @pytest.mark.parametrize("was", ["active", "bounced"])
+    async def test_gives_back_what_was(self, quiet: Service, arrange: Arrange, was: str) -> None:
+        someone = await arrange.subscriber("anna@example.com", status=was)
+        back = await self.leave(quiet, someone)
+        assert (await quiet.http.get(back)).status_code == 405
+        assert await arrange.one("select status from subscribers") == "unsubscribed"
+        for _ in range(2):
+            answer = await quiet.http.post(back)
+            assert answer.status_code == 200
+            assert "You are back" in answer.text
+            assert "anna@example.com" not in answer.text
+        done = await arrange.sql.execute(
+            "select by, reason, after from subscriber_changes order by id desc limit 1"
+        )
+        assert await done.fetchone() == {
+            "by": "link", "reason": "Unsubscribed by mistake.", "after": {"status": was},
+        }  # fmt: skip
+        # The same token takes no later unsubscribing back.
+        later = await self.leave(quiet, someone)
+        assert (await quiet.http.post(back)).status_code == 400
+        assert await arrange.one("select status from subscribers") == "unsubscribed"
+        assert (await quiet.http.post(later)).status_code == 200
+
+    @pytest.mark.parametrize("since", ["complained", "active then unsubscribed"])
+    async def test_but_nothing_that_has_happened_since(
+        self, quiet: Service, arrange: Arrange, since: str
+    ) -> None:
+        someone = await arrange.subscriber()
+        back = await self.leave(quiet, someone)
+        for status in since.split(" then "):
+            await arrange.sql.execute("update subscribers set status = %s", [status])
+        answer = await quiet.http.post(back)
+        assert answer.status_code == 400
+        assert "Nothing was changed" in answer.text
+        assert await arrange.one("select status from subscribers") == since.split()[-1]
+
+    async def test_bad_tokens_change_nothing(
+        self, quiet: Service, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        someone = await arrange.subscriber()
+        other = await arrange.subscriber()
+        back = await self.leave(quiet, someone)
+        change = await arrange.one("select max(id) from subscriber_changes")
+        tokens = ResubscribeTokens([UNSUBSCRIBE_SECRET])
+        with monkeypatch.context() as patch:
+            patch.setattr("itsdangerous.timed.time.time", lambda: 1_000_000_000)
+            old = tokens.sign(Mistake(someone, change))
+        bad = [
+            "", "x", "%00", "%ff", "a" * 5_000, back.split("=")[1][:-1], old,
+            ResubscribeTokens(["s" * 40]).sign(Mistake(someone, change)),
+            tokens.sign(Mistake(other, change)),
+            tokens.sign(Mistake(someone, change - 1)),
+            TOKENS.sign(someone, None),
+            SignupTokens([UNSUBSCRIBE_SECRET]).sign(someone),
+        ]  # fmt: skip
+        answers = [await quiet.http.post(f"/resubscribe?token={token}") for token in bad]
+        assert {answer.status_code for answer in answers} == {400}
+        assert len({answer.text for answer in answers}) == 1
+        await arrange.sql.execute("delete from subscribers where id = %s", [someone])
+        assert (await quiet.http.post(back)).status_code == 400

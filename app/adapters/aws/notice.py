@@ -1,4 +1,4 @@
-"""Requests to SES for a mail to the owner, in both ways of sending."""
+"""Requests to SES for a mail of our own, in both ways of sending."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def single_request(notice: Notice, from_mailbox: str, to: str, tags: Tags) -> di
     """Of SendEmail."""
     return {
         "FromEmailAddress": from_mailbox,
+        **_reply_to(notice),
         "Destination": {"ToAddresses": [to]},
         "EmailTags": _tags(tags),
         "Content": {
@@ -36,6 +37,7 @@ def bulk_request(notice: Notice, from_mailbox: str, to: str, tags: Tags) -> dict
     data = {"subject": notice.subject, "html": notice.html, "text": notice.text}
     return {
         "FromEmailAddress": from_mailbox,
+        **_reply_to(notice),
         "DefaultContent": {"Template": {"TemplateContent": content, "TemplateData": "{}"}},
         "BulkEmailEntries": [
             {
@@ -47,6 +49,10 @@ def bulk_request(notice: Notice, from_mailbox: str, to: str, tags: Tags) -> dict
             }
         ],
     }
+
+
+def _reply_to(notice: Notice) -> dict[str, Any]:
+    return {"ReplyToAddresses": [notice.reply_to]} if notice.reply_to else {}
 
 
 def _tags(tags: Tags) -> list[dict[str, str]]:

@@ -26,6 +26,7 @@ from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
 from app.services.imports.imports import Imports
 from app.services.sending.sender import Sender
+from app.services.signup.sign_up import SignUp
 from app.services.starting.dry_run import DryRuns
 from app.services.starting.start_mailout import StartMailout
 from app.services.watching.health import Health
@@ -64,6 +65,7 @@ class Services:
     dashboard: Dashboard
     sessions: Sessions
     keys: Keys
+    sign_up: SignUp
 
     def wake(self) -> None:
         """Tell the sender of this process that there is work."""

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from app.api.http.body_limit import BodyRefused
 from app.api.http.responses import ProblemAnswer
-from app.errors import AppError, InvalidRequest, Unauthorized, Unavailable
+from app.errors import AppError, InvalidRequest, TooManyRequests, Unauthorized, Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +37,8 @@ def problem(error: AppError) -> ProblemAnswer:
     headers = {}
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.extra["retry_after"])
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     # The log has the details of a fault of ours; the caller gets none.

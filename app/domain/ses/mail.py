@@ -50,11 +50,12 @@ def make_envelope(
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A finished mail of our own, to the owner."""
+    """A finished mail of our own, to the owner or to somebody who signs up. reply_to: a mailbox."""
 
     subject: str
     text: str
     html: str
+    reply_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

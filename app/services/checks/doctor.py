@@ -13,7 +13,7 @@ from app.ports import Database
 from app.services.checks.asking import Outside
 from app.services.checks.database import check_database
 from app.services.checks.preflight import Preflight, check_around
-from app.services.checks.settings import check_settings, check_unsubscribing
+from app.services.checks.settings import check_settings, check_signup, check_unsubscribing
 from app.settings import Settings
 from app.store import Store
 
@@ -40,6 +40,7 @@ async def examine(
     findings = [
         *check_settings(settings),
         *check_unsubscribing(settings),
+        *check_signup(settings),
         *database,
         *await check_around(settings, outside),
     ]

@@ -26,7 +26,7 @@ from app.services.checks.content import (
 from app.services.checks.links import check_links
 from app.services.checks.public import check_public
 from app.services.checks.ses import check_ses
-from app.services.checks.settings import check_settings, check_unsubscribing
+from app.services.checks.settings import check_settings, check_signup, check_unsubscribing
 from app.services.starting.start_mailout import StartMailout
 from app.settings import Settings
 from app.store import Store
@@ -56,6 +56,7 @@ class Preflight:
         findings = [
             *check_settings(settings),
             *check_unsubscribing(settings),
+            *check_signup(settings),
             *around,
             *within,
             *check_outlook(recipients, outlook),

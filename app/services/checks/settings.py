@@ -47,6 +47,27 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
         )
 
 
+def check_signup(settings: Settings) -> Iterator[Finding]:
+    """Nothing where SIGNUP is off."""
+    if not settings.signup:
+        return
+    if settings.missing_to_send() or settings.dry_run_send:
+        yield Finding(
+            "warn",
+            "SIGNUP is on, but no mail can leave, so nobody could confirm.",
+            "set what is missing to send and remove DRY_RUN_SEND, or set SIGNUP to false.",
+        )
+    else:
+        yield Finding("ok", f"People can sign up at {settings.app_base_url}/subscribe.")
+    if settings.host not in LOCAL_HOSTS and settings.forwarded_allow_ips == "127.0.0.1":
+        yield Finding(
+            "warn",
+            f"HOST is {settings.host} and FORWARDED_ALLOW_IPS is not set: behind a reverse proxy "
+            "all visitors who sign up would count as one, and soon be refused.",
+            "set FORWARDED_ALLOW_IPS to the address from which the proxy calls this service.",
+        )
+
+
 def check_unsubscribing(settings: Settings) -> Iterator[Finding]:
     yield _check_base_url(settings)
     if not settings.unsubscribe_secrets:

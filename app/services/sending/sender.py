@@ -1,5 +1,5 @@
 """The sender of a process: it starts, watches and ends the dispatcher (claim a batch, send it,
-record it), the housekeeping around that, and the owner's mail.
+record it), the housekeeping around that, and mails of our own (to the owner, to those who sign up).
 
 All state is in the database. Any number of senders may run on one database, share its mailouts and
 one rate, and be killed at any moment.
@@ -22,6 +22,7 @@ from app.services.sending import dispatch
 from app.services.sending.housekeeping import Housekeeping
 from app.services.sending.pausing import Guards, Pausing, guard_limits
 from app.services.sending.send_batch import SendBatch
+from app.services.signup.confirmation_mail import ConfirmationMail
 from app.services.watching.owner_mail import OwnerMail
 from app.settings import Settings
 from app.store import Store
@@ -63,6 +64,9 @@ class Sender:
         self._owner_mail: OwnerMail | None = None
         if settings.owner_email:
             self._owner_mail = OwnerMail(store, metered, settings, self._stopping)
+        self._confirmation_mail: ConfirmationMail | None = None
+        if settings.signup and not settings.dry_run_send:
+            self._confirmation_mail = ConfirmationMail(store, metered, settings, self._stopping)
 
     @property
     def breaker(self) -> Breaker:
@@ -101,6 +105,8 @@ class Sender:
         start("dispatch", send, poll, news=self._work_to_send, vital=True)
         if self._owner_mail is not None:
             start("tell_owner", self._owner_mail.send_due, poll)
+        if self._confirmation_mail is not None:
+            start("confirm_signups", self._confirmation_mail.send_due, poll)
 
     async def _keep_up(self) -> None:
         if await self._housekeeping.take_turns():
@@ -118,5 +124,7 @@ class Sender:
         self._send.close()
         if self._owner_mail is not None:
             self._owner_mail.close()
+        if self._confirmation_mail is not None:
+            self._confirmation_mail.close()
         await self._housekeeping.sign_off()
         log.info("sender_stopped", executor_id=str(self.id))

@@ -7,9 +7,6 @@ A mail that fails is only logged.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from typing import Any
 
@@ -17,12 +14,11 @@ import structlog
 
 from app.domain.addresses import ascii_address, format_mailbox
 from app.domain.reports.remedies import without_addresses
-from app.domain.sending.fence import Fence
 from app.domain.ses.answers import Answer
-from app.domain.ses.events import NOTICE_TAG
 from app.domain.ses.mail import Notice
 from app.ports import NoticeSender
 from app.running.stopping import Stopping
+from app.services.sending.notices import Notices, settled
 from app.settings import Settings
 from app.store import Store
 
@@ -48,50 +44,33 @@ class OwnerMail:
         self._to = ascii_address(settings.owner_email)
         self._from = format_mailbox(SENDER_NAME, ascii_address(settings.ses_from_email))
         self._region = settings.aws_region
-        self._bulk = settings.ses_send_mode == "bulk"
         self._base_url = settings.app_base_url
-        self._fence_seconds = settings.lease_seconds / 2
-        self._stopping = stopping
-        # A thread of its own, so that no mailout waits for it and it for none.
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="ses-owner")
+        self._notices = Notices(ses, settings, stopping, "ses-owner")
 
     async def send_due(self) -> None:
         """Send every notice that is due, until a stop is asked for. Raises Unavailable."""
-        while not self._stopping.asked and await self._send_next():
+        while not self._notices.stopping and await self._send_next():
             pass
 
     def close(self) -> None:
-        """Let the thread begin nothing more; a call that hangs is not waited for."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._notices.close()
 
     async def _send_next(self) -> bool:
         """Take the next notice and send it; False: none is due."""
         facts = await self._store.claim_owner_notice(self._region)
         if facts is None:
             return False
-        notice = write_notice(facts, self._base_url)
-        fence = Fence(self._fence_seconds)
-        answer = await self._ask(
-            lambda: self._ses.send_notice(
-                notice,
-                from_mailbox=self._from,
-                to=self._to,
-                tags=((NOTICE_TAG, facts["mailout_id"]),),
-                bulk=self._bulk,
-                fence=fence,
-            )
+        answer = await self._notices.send(
+            write_notice(facts, self._base_url),
+            from_mailbox=self._from,
+            to=self._to,
+            about=facts["mailout_id"],
         )
         await self._settle(facts, answer)
         return True
 
-    async def _ask(self, call: Callable[[], Answer]) -> Answer | None:
-        """What a blocking call to SES gives; None: it hangs though a stop was asked for."""
-        work = asyncio.get_running_loop().run_in_executor(self._pool, call)
-        return work.result() if await self._stopping.ended(work) else None
-
-    async def _settle(self, facts: dict[str, Any], answer: Answer | None) -> None:
-        answer = answer or Answer("unknown", "stopped", "SES had not answered when it was stopped.")
-        outcome = None if answer.outcome in {"retry", "requeue"} else answer.outcome
+    async def _settle(self, facts: dict[str, Any], answer: Answer) -> None:
+        outcome = settled(answer)
         detail = answer.message or answer.code
         await self._store.settle_owner_notice(
             facts["id"], outcome, detail=detail, retry_seconds=RETRY_SECONDS

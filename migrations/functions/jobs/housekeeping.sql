@@ -13,7 +13,7 @@ begin
     v_old := old_parked_events(c_slice);
     perform apply_parked(v_old);
     update ses_events set parked = null where id = any (v_old) and parked is not null;
-    return to_jsonb(greatest(cardinality(v_old), merge_counts(c_slice)) >= c_slice);
+    return to_jsonb(greatest(cardinality(v_old), merge_counts(c_slice), tidy_signups(c_slice)) >= c_slice);
 end $$;
 
 create or replace function old_parked_events(p_limit integer) returns bigint[]

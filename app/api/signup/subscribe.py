@@ -1,0 +1,156 @@
+"""`/subscribe`: a page with a form, and what that form, or one on another site, sends."""
+
+from __future__ import annotations
+
+import time
+from asyncio import sleep
+from typing import Annotated, Any
+from urllib.parse import parse_qs
+
+import structlog
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from app.api.http.deps import Services, ServicesDep, limited_body
+from app.api.http.problems import problems
+from app.api.pages import page, unavailable_page
+from app.api.signup.where_on import WhereOn
+from app.errors import AppError, InvalidRequest, PayloadTooLarge, TooManyRequests, Unavailable
+from app.services.signup.sign_up import SignUpForm
+from app.services.signup.texts import consent_text
+
+log = structlog.get_logger(__name__)
+router = APIRouter(tags=["sign-up"], dependencies=[WhereOn])
+
+MAX_FORM_BYTES = 10_000
+ANSWER_SECONDS = 0.25
+"""No answer to a sign-up comes sooner. What is done for a known and for an unknown address differs
+by well under a millisecond; this hides it."""
+TRAP = "leave_empty"
+"""The field that people don't see, and programs fill in."""
+
+
+class SignUpBody(BaseModel):
+    """The same as JSON."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    email: str
+    name: str | None = None
+    tags: list[str] = Field(default_factory=list, max_length=20)
+    leave_empty: str = ""
+
+    def to_form(self, source: str | None) -> SignUpForm:
+        return SignUpForm(self.email, self.name or "", tuple(self.tags), self.leave_empty, source)
+
+
+@router.get("/subscribe", response_class=HTMLResponse)
+async def show(
+    services: ServicesDep, tag: Annotated[list[str] | None, Query(max_length=20)] = None
+) -> HTMLResponse:
+    """The form. `tag`: asked for with the sign-up, if SIGNUP_TAGS has it."""
+    known = [one for one in tag or () if one in services.settings.signup_tags]
+    try:
+        services.sign_up.require_mail()
+    except Unavailable:
+        return unavailable_page(services.settings)
+    return _form_page(services, SignUpForm("", tags=tuple(known)))
+
+
+@router.post(
+    "/subscribe",
+    responses={
+        200: {"description": "A page: open the mail", "content": {"text/html": {}}},
+        202: {"description": "The same for JSON"},
+        **problems(InvalidRequest, PayloadTooLarge, TooManyRequests, Unavailable),
+    },
+)
+async def ask(request: Request, services: ServicesDep) -> Response:
+    """Take a sign-up, as a form or JSON. The answer is the same for every address: a mail to it is
+    on its way."""
+    until = time.monotonic() + ANSWER_SECONDS
+    json = _media_type(request) == "application/json"
+    body = await limited_body(request, MAX_FORM_BYTES)
+    form = SignUpForm("")
+    try:
+        form = (_read_json if json else _read_form)(request, body)
+        await services.sign_up(form, request.client.host if request.client else "")
+    except AppError as error:
+        if json:
+            raise
+        return _refusal(services, form, error)
+    await sleep(until - time.monotonic())
+    if json:
+        return JSONResponse({"status": "confirmation_sent"}, 202)
+    return page("signup/asked.html", services.settings, email=form.email.strip())
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _read_json(request: Request, body: bytes) -> SignUpForm:
+    try:
+        return SignUpBody.model_validate_json(body).to_form(_source(request))
+    except ValidationError as exc:
+        first = exc.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        raise InvalidRequest(f"{where}: {first['msg']}", field=where) from None
+
+
+def _read_form(request: Request, body: bytes) -> SignUpForm:
+    if _media_type(request) not in {"application/x-www-form-urlencoded", ""}:
+        raise InvalidRequest(
+            "Send the form as application/x-www-form-urlencoded (which forms do by themselves), or "
+            "as application/json."
+        )
+    try:
+        fields = parse_qs(body.decode(), max_num_fields=50, errors="strict")
+    except ValueError:
+        raise InvalidRequest('The form is damaged. Give it accept-charset="utf-8".') from None
+    return SignUpForm(
+        email=fields.get("email", [""])[0],
+        name=fields.get("name", [""])[0],
+        tags=tuple(fields.get("tag", [])),
+        trap=fields.get(TRAP, [""])[0],
+        page=_source(request),
+    )
+
+
+def _source(request: Request) -> str | None:
+    """Where the form was: the site alone, where the browser doesn't tell more."""
+    return request.headers.get("referer") or request.headers.get("origin")
+
+
+def _refusal(services: Services, form: SignUpForm, error: AppError) -> Response:
+    if isinstance(error, TooManyRequests):
+        answer = page("signup/too_many.html", services.settings, status=error.status)
+        answer.headers["Retry-After"] = str(error.extra["retry_after"])
+        return answer
+    if isinstance(error, InvalidRequest):
+        return _form_page(services, form, error)
+    if error.status == 503:
+        log.warning("signup_unavailable", code=error.code, error=error.detail)
+        return unavailable_page(services.settings)
+    raise error
+
+
+def _form_page(services: Services, form: SignUpForm, error: AppError | None = None) -> HTMLResponse:
+    settings = services.settings
+    known = [tag for tag in form.tags if tag in settings.signup_tags]
+    context: dict[str, Any] = {
+        "form": form,
+        "tags": known,
+        "text": consent_text(settings),
+        "trap": TRAP,
+        "url": f"{settings.app_base_url}/subscribe",
+        "error": error.detail if error else None,
+        "field": error.extra.get("field") if error else None,
+    }
+    answer = page(
+        "signup/subscribe.html", settings, status=error.status if error else 200, **context
+    )
+    # So that the form says where it was; nothing in this address is secret.
+    answer.headers["Referrer-Policy"] = "same-origin"
+    return answer
