@@ -29,7 +29,7 @@ from tests.support.documents import Writer
 
 pytestmark = pytest.mark.browser
 
-MAILS = 120
+MAILS = 30
 """How many random mails are compared. The seeds are the numbers below it."""
 
 READERS: tuple[dict[str, Any], ...] = (
