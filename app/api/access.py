@@ -1,15 +1,23 @@
-"""API keys: `/keys`."""
+"""API keys, and the audit log."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from fastapi import APIRouter, Query, Response
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+)
 
 from app.api.http.deps import CallerDep, Protected, ServicesDep, Text, needs
-from app.api.http.paging import Page
+from app.api.http.paging import Page, decode_cursor, in_utc, page
 from app.api.http.problems import problems
 from app.domain.access import Scope
 from app.errors import InvalidRequest, KeyExists, KeyNotFound, ScopeMissing, Unauthorized
@@ -70,3 +78,39 @@ async def revoke_key(key_id: UUID, services: ServicesDep, caller: CallerDep) -> 
     """Refuse a key from now on: here at once, by other processes within two seconds."""
     await services.keys.revoke(key_id, caller)
     return Response(status_code=204)
+
+
+_BEFORE = TypeAdapter(tuple[Annotated[int, Field(ge=1, lt=2**63)]])
+"""The id of the last entry on the page before."""
+
+
+def _moment(time: datetime | None) -> datetime | None:
+    return time and in_utc(time if time.tzinfo else time.replace(tzinfo=UTC))
+
+
+_Filter = Annotated[Text | None, Query(min_length=1, max_length=300)]
+
+
+@router.get("/audit", responses=problems(Unauthorized, InvalidRequest))
+async def list_audit(
+    services: ServicesDep,
+    target: _Filter = None,
+    action: _Filter = None,
+    by: _Filter = None,
+    since: Annotated[datetime | None, AfterValidator(_moment)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> Page:
+    """What persons and keys changed, newest first: `at`, `by`, `action`, `target`, `before`,
+    `after`. action: such as `mailout.pause`, or `mailout` for all of its kind. since: a day or a
+    moment, in UTC unless it says otherwise."""
+    before = decode_cursor(cursor, _BEFORE)
+    rows = await services.store.list_audit(
+        limit + 1,
+        before=before[0] if before else None,
+        target=target,
+        action=action,
+        by=by,
+        since=since,
+    )
+    return page(rows, limit, "id")

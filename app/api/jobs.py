@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from app.api.http.deps import Protected, ServicesDep, needs
+from app.api.http.deps import CallerDep, Protected, ServicesDep, needs
 from app.api.http.paging import Page, created_before, page
 from app.api.http.problems import problems
 from app.domain.jobs import JOB_STATES, JobState
@@ -43,16 +43,16 @@ _steering = problems(Unauthorized, JobNotFound, TransitionNotAllowed)
 
 
 @router.post("/jobs/{job_id}/cancel", dependencies=[needs("manage")], responses=_steering)
-async def cancel(job_id: UUID, services: ServicesDep) -> dict[str, Any]:
+async def cancel(job_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
     """waiting or running → cancelled. What it has done until then stays done."""
-    changed = await services.jobs.cancel_job(job_id)
+    changed = await services.jobs.cancel_job(job_id, by=caller.by)
     return await _moved(job_id, services, changed, "can't be cancelled any more")
 
 
 @router.post("/jobs/{job_id}/retry", dependencies=[needs("manage")], responses=_steering)
-async def retry(job_id: UUID, services: ServicesDep) -> dict[str, Any]:
+async def retry(job_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
     """failed or cancelled → waiting, to be done again from where it was."""
-    changed = await services.jobs.retry_job(job_id)
+    changed = await services.jobs.retry_job(job_id, by=caller.by)
     return await _moved(
         job_id, services, changed, "can't be done again now, or another does the same already"
     )

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from app.api.http.deps import (
+    CallerDep,
     Protected,
     Services,
     ServicesDep,
@@ -167,7 +168,7 @@ async def send_mailout(
     request: Request, services: ServicesDep, idempotency_key: _IdempotencyKey = None
 ) -> JsonAnswer:
     """Start a mailout: at once, in the background, once."""
-    _caller, raw, body = await _body_of_caller(request, services)
+    caller, raw, body = await _body_of_caller(request, services)
     if not isinstance(body, dict):
         raise InvalidRequest('The body must be a JSON object like {"mailout_id": "…"}.')
     if is_integration_webhook(body):
@@ -175,7 +176,7 @@ async def send_mailout(
     if "source" in body and "data" in body:
         try:
             _check_outside(request, idempotency_key)
-            return await _start(services, _notion_request(body))
+            return await _start(services, _notion_request(body, caller))
         except AppError as refusal:
             if refusal.status in {401, 404, 503} or refusal.status == 500:
                 raise
@@ -190,6 +191,7 @@ async def send_mailout(
         mailout_id=parsed.mailout_id,
         key=f"key:{idempotency_key}" if idempotency_key else None,
         fingerprint=fingerprint(raw),
+        by=caller.by,
     )
     if parsed.dry_run or services.settings.dry_run_send:
         return await _dry_run(services, send)
@@ -235,7 +237,7 @@ def _check_outside(request: Request, key: str | None) -> None:
         raise InvalidRequest(f"Idempotency-Key: use 1 to {MAX_KEY_CHARS} characters.")
 
 
-def _notion_request(body: dict[str, Any]) -> SendRequest:
+def _notion_request(body: dict[str, Any], caller: Caller) -> SendRequest:
     notion = _parse(NotionBody, body)
     page = notion.data.id.hex
     event = notion.source.event_id
@@ -243,6 +245,7 @@ def _notion_request(body: dict[str, Any]) -> SendRequest:
         notion_page=page,
         key=f"notion:{event}:{page}" if event else None,
         fingerprint=page,  # a repeat differs in `attempt` and times, so the page alone counts
+        by=caller.by,
     )
 
 
@@ -323,24 +326,26 @@ _steering = problems(Unauthorized, MailoutNotFound, TransitionNotAllowed)
 
 
 @protected.post("/mailouts/{mailout_id}/pause", dependencies=[needs("send")], responses=_steering)
-async def pause(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
+async def pause(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
     """sending → paused: no new batch from now on; calls in flight are recorded."""
-    moved = await services.store.pause_mailout(mailout_id, "person", "Paused by a person.")
+    moved = await services.store.pause_mailout(
+        mailout_id, "person", "Paused by a person.", by=caller.by
+    )
     return _moved(mailout_id, moved.changed, moved.status, "pause")
 
 
 @protected.post("/mailouts/{mailout_id}/resume", dependencies=[needs("send")], responses=_steering)
-async def resume(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
+async def resume(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
     """paused → sending."""
-    moved = await services.store.resume_mailout(mailout_id)
+    moved = await services.store.resume_mailout(mailout_id, by=caller.by)
     services.wake()
     return _moved(mailout_id, moved.changed, moved.status, "resume")
 
 
 @protected.post("/mailouts/{mailout_id}/cancel", dependencies=[needs("send")], responses=_steering)
-async def cancel(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
+async def cancel(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
     """ready, sending or paused → cancelled: who was not mailed yet never is."""
-    moved = await services.store.cancel_mailout(mailout_id)
+    moved = await services.store.cancel_mailout(mailout_id, by=caller.by)
     services.wake()
     return _moved(mailout_id, moved.changed, moved.status, "cancel")
 
@@ -363,10 +368,14 @@ class ResendBody(BaseModel):
     dependencies=[needs("send")],
     responses=_steering | problems(InvalidRequest),
 )
-async def resend(mailout_id: UUID, body: ResendBody, services: ServicesDep) -> dict[str, Any]:
+async def resend(
+    mailout_id: UUID, body: ResendBody, services: ServicesDep, caller: CallerDep
+) -> dict[str, Any]:
     """sent or failed → sending, for those who were missed: a person's decision. `requeued` and
     `too_young` are of the first 5,000; the `remaining` follow while they are being sent."""
-    done = await services.store.resend_mailout(mailout_id, body.statuses, force=body.force)
+    done = await services.store.resend_mailout(
+        mailout_id, body.statuses, force=body.force, by=caller.by
+    )
     if not done.get("allowed"):
         _moved(mailout_id, False, done["status"], "resend")
     services.wake()

@@ -12,6 +12,7 @@ import typer
 
 from app.cli.shared import open_store, quiet_settings, run
 from app.cli.words import accepted_lines, dry_run_lines
+from app.domain.access import CLI
 from app.domain.notion import NotAPage, page_id
 from app.domain.states import MAILOUT_STATUSES
 from app.errors import ConfigurationError, Unavailable
@@ -47,7 +48,7 @@ async def _send(settings: Settings, mailout_id: UUID, *, test: bool, dry_run: bo
 
     async with open_store(settings) as store:
         start = StartMailout(store, settings)
-        request = SendRequest(mailout_id=mailout_id)
+        request = SendRequest(mailout_id=mailout_id, by=CLI.by)
         if dry_run or settings.dry_run_send:
             await _rehearse(store, settings, start, request)
             return
@@ -164,7 +165,8 @@ def create(
                     "notion_page_id": notion_page,
                     "audience": {"tags": tag} if tag else None,
                     "canary": parse_canary(canary) if canary else None,
-                }
+                },
+                by=CLI.by,
             )
         typer.echo(mailout_id)
 
@@ -195,7 +197,7 @@ def ready(mailout_id: UUID) -> None:
 
     async def work() -> None:
         async with open_store(settings) as store:
-            await Drafts(store, settings).release(mailout_id)
+            await Drafts(store, settings).release(mailout_id, by=CLI.by)
         typer.echo(f"Mailout {mailout_id} is ready.")
 
     run(work())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -42,3 +43,34 @@ class AccessCalls(Calls):
     async def note_key_use(self, key_id: UUID) -> None:
         """Note that a key was used just now; to the minute."""
         await self._call("note_key_use", p_key=str(key_id))
+
+    async def list_audit(
+        self,
+        limit: int,
+        *,
+        before: int | None = None,
+        target: str | None = None,
+        action: str | None = None,
+        by: str | None = None,
+        since: datetime | None = None,
+    ) -> list[dict[str, Any]]:
+        """Newest first; before: the id of the last entry on the page before. action: such as
+        `mailout.pause`, or `mailout` for all of its kind."""
+        rows: list[dict[str, Any]] = await self._call(
+            "list_audit",
+            p_limit=limit,
+            p_before=before,
+            p_target=target,
+            p_action=action,
+            p_by=by,
+            p_since=since.isoformat() if since else None,
+        )
+        return rows
+
+    async def note_sign_in(self, client: str) -> None:
+        """Somebody signed in to the dashboard from this address."""
+        await self._call("note_sign_in", p_client=client)
+
+    async def note_refused_sign_in(self, client: str) -> None:
+        """Somebody tried to; what comes within a minute is one entry."""
+        await self._call("note_refused_sign_in", p_client=client)

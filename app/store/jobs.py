@@ -78,14 +78,14 @@ class JobStore:
         )
         return ours
 
-    async def cancel_job(self, job_id: UUID) -> bool:
-        """False: it was over."""
-        changed: bool = await self._call("cancel_job", p_job=str(job_id))
+    async def cancel_job(self, job_id: UUID, *, by: str | None = None) -> bool:
+        """False: it was over. by: who asks, for the audit log."""
+        changed: bool = await self._call("cancel_job", p_job=str(job_id), p_by=by)
         return changed
 
-    async def retry_job(self, job_id: UUID) -> bool:
+    async def retry_job(self, job_id: UUID, *, by: str | None = None) -> bool:
         """False: it neither failed nor was cancelled, or another with its key is open."""
-        changed: bool = await self._call("retry_job", p_job=str(job_id))
+        changed: bool = await self._call("retry_job", p_job=str(job_id), p_by=by)
         return changed
 
     async def show_job(self, job_id: UUID) -> dict[str, Any] | None:

@@ -53,9 +53,10 @@ class MailoutCalls(Calls):
         region: str | None = None,
         rate_limit: float | None = None,
         warnings: Sequence[str] = (),
+        by: str | None = None,
     ) -> Claim:
         """Start a mailout. region, rate_limit: of this process, to estimate quota and duration.
-        warnings: put into the answer."""
+        warnings: put into the answer. by: here and below, who asks, for the audit log."""
         row = await self._call(
             "claim_mailout",
             p_mailout=str(mailout_id),
@@ -65,6 +66,7 @@ class MailoutCalls(Calls):
             p_region=region,
             p_rate_limit=rate_limit,
             p_warnings=list(warnings),
+            p_by=by,
         )
         return Claim(row["outcome"], row.get("response"), row.get("status"))
 
@@ -72,17 +74,21 @@ class MailoutCalls(Calls):
         status: MailoutStatus | None = await self._call("finish_mailout", p_mailout=str(mailout_id))
         return status
 
-    async def ready_mailout(self, mailout_id: UUID) -> Transition:
-        return await self._transition("ready_mailout", mailout_id)
+    async def ready_mailout(self, mailout_id: UUID, *, by: str | None = None) -> Transition:
+        return await self._transition("ready_mailout", mailout_id, p_by=by)
 
-    async def pause_mailout(self, mailout_id: UUID, code: PauseCode, reason: str) -> Transition:
-        return await self._transition("pause_mailout", mailout_id, p_code=code, p_reason=reason)
+    async def pause_mailout(
+        self, mailout_id: UUID, code: PauseCode, reason: str, *, by: str | None = None
+    ) -> Transition:
+        return await self._transition(
+            "pause_mailout", mailout_id, p_code=code, p_reason=reason, p_by=by
+        )
 
-    async def resume_mailout(self, mailout_id: UUID) -> Transition:
-        return await self._transition("resume_mailout", mailout_id)
+    async def resume_mailout(self, mailout_id: UUID, *, by: str | None = None) -> Transition:
+        return await self._transition("resume_mailout", mailout_id, p_by=by)
 
-    async def cancel_mailout(self, mailout_id: UUID) -> Transition:
-        return await self._transition("cancel_mailout", mailout_id)
+    async def cancel_mailout(self, mailout_id: UUID, *, by: str | None = None) -> Transition:
+        return await self._transition("cancel_mailout", mailout_id, p_by=by)
 
     async def _transition(self, function: str, mailout_id: UUID, **arguments: Any) -> Transition:
         row = await self._call(function, p_mailout=str(mailout_id), **arguments)
@@ -98,7 +104,7 @@ class MailoutCalls(Calls):
         return int(await self._call("cancel_recipients", p_mailout=str(mailout_id), p_limit=limit))
 
     async def resend_mailout(
-        self, mailout_id: UUID, statuses: Sequence[str], *, force: bool
+        self, mailout_id: UUID, statuses: Sequence[str], *, force: bool, by: str | None = None
     ) -> dict[str, Any]:
         """Gives `allowed`, `status`, `requeued` and `too_young` so far, and how many are
         `remaining`: the senders go on with those. Raises MailoutNotFound."""
@@ -107,6 +113,7 @@ class MailoutCalls(Calls):
             p_mailout=str(mailout_id),
             p_statuses=list(statuses),
             p_force=force,
+            p_by=by,
         )
         if row is None:
             raise MailoutNotFound(f"There is no mailout {mailout_id}.")
@@ -126,6 +133,7 @@ class MailoutCalls(Calls):
         *,
         request_key: str | None = None,
         request_hash: str | None = None,
+        by: str | None = None,
     ) -> Claim:
         """outcome: queued, repeat, key_reused, or changed: the content isn't (any more)
         `content_hash`."""
@@ -136,6 +144,7 @@ class MailoutCalls(Calls):
             p_content_hash=content_hash,
             p_request_key=request_key,
             p_request_hash=request_hash,
+            p_by=by,
         )
         return Claim(row["outcome"], row.get("response"))
 
@@ -166,8 +175,8 @@ class MailoutCalls(Calls):
         )
         return row
 
-    async def create_mailout(self, mailout: dict[str, Any]) -> UUID:
-        return UUID(await self._call("create_mailout", p_mailout=mailout))
+    async def create_mailout(self, mailout: dict[str, Any], *, by: str | None = None) -> UUID:
+        return UUID(await self._call("create_mailout", p_mailout=mailout, p_by=by))
 
     async def show_mailout(self, mailout_id: UUID) -> dict[str, Any]:
         """Raises MailoutNotFound."""

@@ -81,6 +81,8 @@ begin
             'undo_left',
             'tell_executor_state', 'executor_state',
             'create_key', 'listed_key', 'list_keys', 'living_keys', 'revoke_key', 'note_key_use',
+            'list_audit', 'note_sign_in', 'note_refused_sign_in', 'audited_state', 'lock_mailout', 'audited_transition',
+            'lock_job', 'audited_job', 'audited_job_state',
             'acting', 'kept_columns', 'note_added_subscribers', 'note_changed_subscribers',
             'note_deleted_subscribers', 'record_audit',
             'leave_list', 'resubscribe', 'ask_signup', 'signup_consent', 'find_signup', 'confirm_signup',

@@ -56,7 +56,7 @@ class Database(Store):
     async def note_waiting(self, reason: str | None) -> None:
         self.notes.append(reason)
 
-    async def pause_mailout(self, *_: Any) -> Any:
+    async def pause_mailout(self, *_: Any, by: str | None = None) -> Any:
         return type("Change", (), {"changed": False})
 
     async def record_account(self, region: str, account: Account) -> float | None:

@@ -42,7 +42,9 @@ class Ledger(Store):
     async def note_waiting(self, reason: str | None) -> None:
         """Not asked about here."""
 
-    async def pause_mailout(self, mailout_id: UUID, code: PauseCode, reason: str) -> Transition:
+    async def pause_mailout(
+        self, mailout_id: UUID, code: PauseCode, reason: str, *, by: str | None = None
+    ) -> Transition:
         return Transition(True, "paused", reason)
 
     async def snapshot_content(self, mailout_id: UUID) -> tuple[MailoutContent, str]:

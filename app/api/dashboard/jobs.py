@@ -14,6 +14,7 @@ from app.api import jobs as api
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
 from app.api.dashboard.pages import page
 from app.api.http.deps import Services, ServicesDep
+from app.domain.access import DASHBOARD, Caller
 from app.domain.jobs import JOB_STATES, JobState
 from app.domain.reports.words import plural
 from app.errors import NotFound, TransitionNotAllowed
@@ -29,7 +30,7 @@ KINDS = {"dry_run": "Dry run", "import": "Import", "undo_import": "Import taken 
 
 router = APIRouter(prefix=f"{HOME}/jobs", route_class=Page, include_in_schema=False)
 
-_ACTIONS: dict[str, Callable[[UUID, Services], Awaitable[dict[str, Any]]]] = {
+_ACTIONS: dict[str, Callable[[UUID, Services, Caller], Awaitable[dict[str, Any]]]] = {
     "cancel": api.cancel,
     "retry": api.retry,
 }
@@ -75,7 +76,7 @@ async def act(
     if name not in _ACTIONS:
         raise NotFound
     try:
-        await _ACTIONS[name](job_id, services)
+        await _ACTIONS[name](job_id, services, DASHBOARD)
     except TransitionNotAllowed:
         name = "late"
     else:

@@ -21,6 +21,7 @@ from app.api.dashboard.pages import asset, page
 from app.api.dashboard.session import Session
 from app.api.http import paging
 from app.api.http.deps import Services, ServicesDep
+from app.domain.access import DASHBOARD, Caller
 from app.domain.reports.words import plural
 from app.domain.states import MAILOUT_STATUSES, MailoutStatus
 from app.errors import InvalidRequest, NotFound, TransitionNotAllowed
@@ -156,7 +157,7 @@ class Action:
     question: str
     effect: str
     states: frozenset[str]
-    do: Callable[[UUID, Services], Awaitable[dict[str, Any]]] | None = None
+    do: Callable[[UUID, Services, Caller], Awaitable[dict[str, Any]]] | None = None
     danger: bool = False
 
 
@@ -256,7 +257,7 @@ async def act(
     action = _action(name)
     try:
         if action.do is not None:
-            await action.do(mailout_id, services)
+            await action.do(mailout_id, services, DASHBOARD)
         else:
             name = await _resend(mailout_id, services, form)
     except TransitionNotAllowed:
@@ -270,7 +271,7 @@ async def _resend(mailout_id: UUID, services: Services, form: dict[str, list[str
     if not statuses:
         raise InvalidRequest("Choose to whom it is sent again.")
     done = await api.resend(
-        mailout_id, api.ResendBody(statuses=statuses, force="force" in form), services
+        mailout_id, api.ResendBody(statuses=statuses, force="force" in form), services, DASHBOARD
     )
     return "resend" if done["requeued"] or done["remaining"] else "nobody"
 

@@ -40,7 +40,7 @@ def page(rows: Sequence[dict[str, Any]], limit: int, *keys: str) -> Page:
     )
 
 
-def encode_cursor(*parts: str) -> str:
+def encode_cursor(*parts: str | int) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(parts)).decode().rstrip("=")
 
 
@@ -54,14 +54,15 @@ def decode_cursor(cursor: str | None, parts: TypeAdapter[_Cursor]) -> _Cursor | 
         raise InvalidRequest("cursor: use the `next_cursor` of the page before.") from exc
 
 
-def _in_utc(time: datetime) -> datetime:
+def in_utc(time: datetime) -> datetime:
+    """For pydantic: raises ValueError for what is no time there."""
     try:
         return time.astimezone(UTC)
     except OverflowError as exc:
         raise ValueError("is not within years 1 to 9999") from exc
 
 
-_BEFORE = TypeAdapter(tuple[Annotated[AwareDatetime, AfterValidator(_in_utc)], UUID])
+_BEFORE = TypeAdapter(tuple[Annotated[AwareDatetime, AfterValidator(in_utc)], UUID])
 
 
 def created_before(cursor: str | None) -> tuple[str, str] | None:

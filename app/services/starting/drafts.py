@@ -21,13 +21,16 @@ class Drafts:
     store: Store
     settings: Settings
 
-    async def create(self, mailout: dict[str, Any]) -> UUID:
-        """Store a draft; mailout: its columns. Raises TemplateInvalid, then nothing is stored."""
+    async def create(self, mailout: dict[str, Any], *, by: str) -> UUID:
+        """Store a draft; mailout: its columns. by: who asks, for the audit log.
+
+        Raises TemplateInvalid, then nothing is stored.
+        """
         given: dict[str, Any] = {name: mailout.get(name) for name in _CONTENT}
         await self._check(MailoutContent(**given))
-        return await self.store.create_mailout(mailout)
+        return await self.store.create_mailout(mailout, by=by)
 
-    async def release(self, mailout_id: UUID) -> None:
+    async def release(self, mailout_id: UUID, *, by: str) -> None:
         """Make a draft ready. Raises MailoutNotFound, TransitionNotAllowed for what is no draft,
         TemplateInvalid; then nothing is changed."""
         mailout = await self.store.find_mailout(mailout_id)
@@ -35,7 +38,7 @@ class Drafts:
             raise MailoutNotFound(f"There is no mailout {mailout_id}.")
         if mailout.status == "draft":
             await self._check(mailout.content)
-        moved = await self.store.ready_mailout(mailout_id)
+        moved = await self.store.ready_mailout(mailout_id, by=by)
         if not moved.changed:
             raise TransitionNotAllowed(f"Mailout {mailout_id} is {moved.status}, not draft.")
 

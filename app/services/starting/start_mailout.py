@@ -39,13 +39,14 @@ class SendRequest:
 
     mailout_id or notion_page (32 hex digits) names the mailout. key: what makes it a repeat
     (Idempotency-Key, or Notion's event and page); fingerprint: of the body, to refuse a key that is
-    used again for something else.
+    used again for something else. by: who asks, for the audit log.
     """
 
     mailout_id: UUID | None = None
     notion_page: str | None = None
     key: str | None = None
     fingerprint: str | None = None
+    by: str | None = None
 
 
 def fingerprint(body: bytes) -> str:
@@ -91,6 +92,7 @@ class StartMailout:
                 region=self._settings.aws_region,
                 rate_limit=self._settings.rate_limit_per_sec,
                 warnings=warnings,
+                by=request.by,
             )
             if claim.outcome in {"claimed", "repeat"}:
                 assert claim.response is not None
@@ -130,6 +132,7 @@ class StartMailout:
                 mailout.content_hash,
                 request_key=request.key,
                 request_hash=request.fingerprint,
+                by=request.by,
             )
             if queued.outcome == "key_reused":
                 raise key_reused()

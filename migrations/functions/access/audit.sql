@@ -1,7 +1,55 @@
--- Note what a person or a key did, within the transaction that does it. Never pass a secret.
+-- Note what a person or a key did, within the transaction that does it. Never pass a secret. p_by: as in
+-- `acting` (subscriber_history.sql), or `stranger`; null: nobody asked for it, so nothing is noted.
+-- Nothing deletes what is noted.
 create or replace function record_audit(
     p_by text, p_action text, p_target text, p_before jsonb default null, p_after jsonb default null)
 returns void language sql set search_path = public, pg_temp as $$
     insert into audit_log (by, action, target, before, after)
-    values (p_by, p_action, p_target, p_before, p_after);
+    select p_by, p_action, p_target, p_before, p_after where p_by is not null;
 $$;
+
+-- A page of it, newest first. p_before: the id of the last entry on the page before. p_action: such as
+-- `mailout.pause`, or `mailout` for all of its kind. p_since: with it and later.
+create or replace function list_audit(
+    p_limit integer, p_before bigint default null, p_target text default null, p_action text default null,
+    p_by text default null, p_since timestamptz default null)
+returns jsonb language plpgsql stable
+set search_path = public, pg_temp set plan_cache_mode = force_custom_plan as $$
+begin
+    return (
+        select coalesce(jsonb_agg(to_jsonb(a) order by id desc), '[]')
+          from (select * from audit_log
+                 where (p_before is null or id < p_before)
+                   and (p_target is null or target = p_target)
+                   and (p_action is null or action = p_action or starts_with(action, p_action || '.'))
+                   and (p_by is null or by = p_by)
+                   and (p_since is null or at >= p_since)
+                 order by id desc limit p_limit) a);
+end $$;
+
+-- Somebody signed in to the dashboard. p_client: from which address.
+create or replace function note_sign_in(p_client text) returns jsonb
+language sql set search_path = public, pg_temp as $$
+    select record_audit('dashboard', 'dashboard.sign_in', 'dashboard', null,
+                        jsonb_build_object('client', p_client));
+    select 'true'::jsonb;
+$$;
+
+-- Somebody tried to. Strangers can't fill the log: what comes within a minute of an entry is counted in it,
+-- with the first ten addresses.
+create or replace function note_refused_sign_in(p_client text) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+begin
+    update audit_log
+       set after = jsonb_build_object(
+               'times', (after ->> 'times')::bigint + 1,
+               'clients', case when after -> 'clients' ? p_client or jsonb_array_length(after -> 'clients') >= 10
+                               then after -> 'clients' else after -> 'clients' || to_jsonb(p_client) end)
+     where id = (select max(id) from audit_log where action = 'dashboard.sign_in_refused')
+       and at > clock_timestamp() - interval '1 minute';
+    if not found then
+        perform record_audit('stranger', 'dashboard.sign_in_refused', 'dashboard', null,
+                             jsonb_build_object('times', 1, 'clients', jsonb_build_array(p_client)));
+    end if;
+    return to_jsonb(true);
+end $$;

@@ -124,26 +124,51 @@ begin
 end $$;
 
 -- A person cancels a job that isn't over. Its holder learns of it when it next extends its lease.
-create or replace function cancel_job(p_job uuid) returns jsonb
+-- p_by: who asks, for the audit log.
+create or replace function cancel_job(p_job uuid, p_by text default null) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_before jsonb := lock_job(p_job);
 begin
     update jobs set state = 'cancelled', lease_until = null, finished_at = clock_timestamp()
      where id = p_job and state in ('waiting', 'running');
-    return to_jsonb(found);
+    return audited_job(p_job, found, p_by, 'job.cancel', v_before);
 end $$;
 
 -- A person has a job done again that failed or was cancelled: now, with all its tries. false: it is not
 -- over, or another job with its key is open.
-create or replace function retry_job(p_job uuid) returns jsonb
+create or replace function retry_job(p_job uuid, p_by text default null) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_before jsonb := lock_job(p_job);
 begin
     update jobs
        set state = 'waiting', failures = 0, finished_at = null, due_at = clock_timestamp()
      where id = p_job and state in ('failed', 'cancelled');
-    return to_jsonb(found);
+    return audited_job(p_job, found, p_by, 'job.retry', v_before);
 exception when unique_violation then
     return to_jsonb(false);
 end $$;
+
+-- A job's state for the audit log.
+create or replace function audited_job_state(j jobs) returns jsonb
+language sql immutable set search_path = public, pg_temp as $$
+    select jsonb_build_object('kind', j.kind, 'state', j.state);
+$$;
+
+create or replace function lock_job(p_job uuid) returns jsonb
+language sql set search_path = public, pg_temp as $$
+    select audited_job_state(j) from jobs j where id = p_job for no key update;
+$$;
+
+-- Note what somebody did to a job; answers whether it changed.
+create or replace function audited_job(
+    p_job uuid, p_changed boolean, p_by text, p_action text, p_before jsonb)
+returns jsonb language sql set search_path = public, pg_temp as $$
+    select record_audit(p_by, p_action, p_job::text, p_before, audited_job_state(j))
+      from jobs j where id = p_job and p_changed;
+    select to_jsonb(p_changed);
+$$;
 
 create or replace function show_job(p_job uuid) returns jsonb
 language sql stable set search_path = public, pg_temp as $$

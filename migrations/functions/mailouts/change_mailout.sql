@@ -1,30 +1,37 @@
 -- What a person or the sender may do to a mailout: make it ready, pause, resume, cancel it. Each depends on
--- the present state and answers {"changed", "status"}; null for an unknown id.
-create or replace function ready_mailout(p_mailout uuid) returns jsonb
+-- the present state and answers {"changed", "status"}; null for an unknown id. p_by: the person or key that
+-- asks, for the audit log; null: nobody, as when the sender pauses.
+create or replace function ready_mailout(p_mailout uuid, p_by text default null) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_before jsonb := lock_mailout(p_mailout);
 begin
     update mailouts set status = 'ready', status_reason = null
      where id = p_mailout and status = 'draft';
-    return mailout_transition(p_mailout, found);
+    return audited_transition(p_mailout, found, p_by, 'mailout.ready', v_before);
 end $$;
 
 -- p_code: who or what asks (person, account, quota, guard, held).
-create or replace function pause_mailout(p_mailout uuid, p_code text, p_reason text) returns jsonb
+create or replace function pause_mailout(
+    p_mailout uuid, p_code text, p_reason text, p_by text default null) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_before jsonb := lock_mailout(p_mailout);
 begin
     -- A person's pause also replaces one that would end by itself when the account may send again.
     update mailouts set status = 'paused', pause_code = p_code, status_reason = p_reason
      where id = p_mailout
        and (status = 'sending'
             or p_code = 'person' and status = 'paused' and pause_code in ('account', 'quota'));
-    return mailout_transition(p_mailout, found);
+    return audited_transition(p_mailout, found, p_by, 'mailout.pause', v_before);
 end $$;
 
 -- A person resumes a paused mailout. The guards judge it by what comes from then on.
-create or replace function resume_mailout(p_mailout uuid) returns jsonb
+create or replace function resume_mailout(p_mailout uuid, p_by text default null) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 declare
-    v_code text;
+    v_before jsonb := lock_mailout(p_mailout);
+    v_code   text;
 begin
     select pause_code into v_code from mailouts where id = p_mailout and status = 'paused' for update;
     if not found then
@@ -37,7 +44,7 @@ begin
     if v_code = 'held' then
         perform queue_again_if_empty(p_mailout);
     end if;
-    return mailout_transition(p_mailout, true);
+    return audited_transition(p_mailout, true, p_by, 'mailout.resume', v_before);
 end $$;
 
 -- Resume the mailouts that wait for the account (suspended, paused, quota), now that it may send again.
@@ -51,15 +58,19 @@ $$;
 
 -- Cancel a mailout. Once this has committed no sender claims a batch of it; results of calls in flight are
 -- still recorded. cancel_recipients then sets the queued rows to `cancelled`, in slices.
-create or replace function cancel_mailout(p_mailout uuid) returns jsonb
+create or replace function cancel_mailout(p_mailout uuid, p_by text default null) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_before  jsonb := lock_mailout(p_mailout);
+    v_changed boolean;
 begin
     update mailouts set status = 'cancelled', pause_code = null, status_reason = 'Cancelled by a person.'
      where id = p_mailout and status in ('ready', 'sending', 'paused');
-    if found then
+    v_changed := found;
+    if v_changed then
         perform cancel_recipients(p_mailout, 5000);
     end if;
-    return mailout_transition(p_mailout, found);
+    return audited_transition(p_mailout, v_changed, p_by, 'mailout.cancel', v_before);
 end $$;
 
 create or replace function cancel_recipients(p_mailout uuid, p_limit integer) returns jsonb
@@ -78,6 +89,28 @@ begin
     get diagnostics v_count = row_count;
     return to_jsonb(v_count);
 end $$;
+
+-- A mailout's state for the audit log.
+create or replace function audited_state(m mailouts) returns jsonb
+language sql immutable set search_path = public, pg_temp as $$
+    select jsonb_strip_nulls(jsonb_build_object('status', m.status, 'status_reason', m.status_reason));
+$$;
+
+-- Keep others from changing it until this transaction ends; answers its state.
+create or replace function lock_mailout(p_mailout uuid) returns jsonb
+language sql set search_path = public, pg_temp as $$
+    select audited_state(m) from mailouts m where id = p_mailout for no key update;
+$$;
+
+-- The answer to a change of its state, which is noted when somebody asked for it. p_detail: what else the
+-- audit log is to tell.
+create or replace function audited_transition(
+    p_mailout uuid, p_changed boolean, p_by text, p_action text, p_before jsonb, p_detail jsonb default '{}')
+returns jsonb language sql set search_path = public, pg_temp as $$
+    select record_audit(p_by, p_action, p_mailout::text, p_before, audited_state(m) || p_detail)
+      from mailouts m where id = p_mailout and p_changed;
+    select mailout_transition(p_mailout, p_changed);
+$$;
 
 create or replace function mailout_transition(p_mailout uuid, p_changed boolean) returns jsonb
 language sql set search_path = public, pg_temp as $$

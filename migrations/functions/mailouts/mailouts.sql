@@ -1,13 +1,23 @@
--- Creating, showing and listing mailouts.
-create or replace function create_mailout(p_mailout jsonb) returns jsonb
-language sql set search_path = public, pg_temp as $$
+-- Creating, showing and listing mailouts. p_by: see change_mailout.sql.
+create or replace function create_mailout(p_mailout jsonb, p_by text default null) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_mailout mailouts;
+begin
     insert into mailouts (subject, preheader, body_html, body_markdown, body_text, notion_page_id,
                           from_email, from_name, reply_to, configuration_set, audience, canary)
     select subject, preheader, body_html, body_markdown, body_text, notion_page_id, from_email,
            from_name, reply_to, configuration_set, audience, canary
       from jsonb_populate_record(null::mailouts, p_mailout)
-    returning to_jsonb(id);
-$$;
+    returning * into v_mailout;
+    -- The hash says whether it is the content that was sent later; the content itself is with the mailout.
+    perform record_audit(p_by, 'mailout.create', v_mailout.id::text, null, jsonb_strip_nulls(jsonb_build_object(
+        'status', v_mailout.status, 'subject', v_mailout.subject, 'preheader', v_mailout.preheader,
+        'audience', v_mailout.audience, 'canary', v_mailout.canary, 'notion_page_id', v_mailout.notion_page_id,
+        'from_name', v_mailout.from_name, 'from_email', v_mailout.from_email, 'reply_to', v_mailout.reply_to,
+        'content_hash', mailout_content_hash(v_mailout))));
+    return to_jsonb(v_mailout.id);
+end $$;
 
 create or replace function mailout_summary(m mailouts) returns jsonb
 language sql stable set search_path = public, pg_temp as $$

@@ -3,17 +3,19 @@
 -- is valid that long. The mailout becomes `sending`. Its rows are queued again in slices: the first one
 -- here, the others by the senders (queue_recipients). Answers `requeued` and
 -- `too_young`, of the first slice, and `remaining`: rows of these statuses that are still to be gone over.
-create or replace function resend_mailout(p_mailout uuid, p_statuses jsonb, p_force boolean) returns jsonb
+-- p_by: see change_mailout.sql.
+create or replace function resend_mailout(
+    p_mailout uuid, p_statuses jsonb, p_force boolean, p_by text default null) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 declare
     v_statuses text[] := array(select s from jsonb_array_elements_text(p_statuses) s
                                 where s in ('failed', 'unknown'));
-    v_status   text;
+    v_before   jsonb := lock_mailout(p_mailout);
+    v_status   text := v_before ->> 'status';
     v_slice    jsonb;
     v_missed   bigint;
     v_open     boolean;
 begin
-    select status into v_status from mailouts where id = p_mailout for update;
     if v_status is null or v_status not in ('sent', 'failed') then
         return mailout_transition(p_mailout, false);
     end if;
@@ -30,7 +32,8 @@ begin
         update mailouts set status = 'sending', canary_phase = null, sent_at = null, status_reason = null,
                started_in = database_identity() where id = p_mailout;
     end if;
-    return mailout_transition(p_mailout, v_open or (v_slice ->> 'requeued')::bigint > 0)
+    return audited_transition(p_mailout, v_open or (v_slice ->> 'requeued')::bigint > 0, p_by, 'mailout.resend', v_before,
+                              jsonb_build_object('statuses', v_statuses, 'force', p_force))
         || jsonb_build_object('allowed', true, 'requeued', v_slice -> 'requeued',
                               'too_young', v_slice -> 'too_young',
                               'remaining', case when v_open then v_missed

@@ -1,10 +1,10 @@
 -- Test mails are rows of their own that belong to no subscriber, so they change nobody's state. Their
 -- content is kept, to see later whether the mailout was changed since it was tested.
 -- p_content_hash: of the content the caller has compiled; when it was edited since, nothing is
--- queued ("changed"). p_request_key: as in claim_mailout; a repeat queues nothing.
+-- queued ("changed"). p_request_key: as in claim_mailout; a repeat queues nothing. p_by: see change_mailout.sql.
 create or replace function queue_test(
     p_mailout uuid, p_emails jsonb, p_content_hash text default null,
-    p_request_key text default null, p_request_hash text default null) returns jsonb
+    p_request_key text default null, p_request_hash text default null, p_by text default null) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 declare
     v_known    jsonb := take_request_key(p_request_key, p_request_hash);
@@ -28,6 +28,8 @@ begin
                               'recipients', jsonb_array_length(p_emails), 'test', true)
       into v_response from mailouts where id = p_mailout;
     update send_requests set response = v_response where key = p_request_key;
+    perform record_audit(p_by, 'mailout.test', p_mailout::text, null,
+                         jsonb_build_object('recipients', v_response -> 'recipients'));
     return jsonb_build_object('outcome', 'queued', 'response', v_response);
 end $$;
 
