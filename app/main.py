@@ -50,7 +50,7 @@ from app.services.access.keys import Keys
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
 from app.services.imports.imports import Imports
-from app.services.imports.run_import import RunImport
+from app.services.imports.run_import import RunImport, import_kinds
 from app.services.jobs.runner import JobRunner, Kind
 from app.services.sending.account import AccountMonitor
 from app.services.sending.pausing import Guards, guard_limits
@@ -214,11 +214,9 @@ class Work:
 def job_kinds(store: Store, settings: Settings) -> list[Kind]:
     """Every kind of background job, and what does it."""
     start = StartMailout(store, settings)
-    run_import = RunImport(store)
     return [
         Kind("dry_run", RunDryRun(store, settings, start).as_job, at_once=2),
-        Kind("import", run_import.as_job),
-        Kind("undo_import", run_import.undo_as_job),
+        *import_kinds(RunImport(store)),
     ]
 
 

@@ -27,7 +27,8 @@ LARGE = 16_000_000  # more than all buffers between two sockets hold
 
 @dataclass
 class Server:
-    """asked: how many requests reached the application. held: `/slow` answers when it is set."""
+    """asked: how many requests reached the application. held: `/slow` and the import answer when it is
+    set."""
 
     port: int
     http: _Http
@@ -37,7 +38,7 @@ class Server:
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers without reading a body: `/large` with much."""
         self.asked += 1
-        if scope["path"] == "/slow" and self.held:
+        if scope["path"] in {"/slow", "/subscribers/import"} and self.held:
             await self.held.wait()
         body = b"x" * (LARGE if scope["path"] == "/large" else 2)
         length = (b"content-length", str(len(body)).encode())
@@ -234,6 +235,22 @@ class TestTime:
             assert await slow.refusal() == (
                 (0, "") if sent == b"\r\n" else (408, "headers_too_slow")
             )
+
+    async def test_a_file_may_take_longer(self, server: Server) -> None:
+        """It is watched by its pace, where its route reads it (test_imports_http.py)."""
+        server.held = asyncio.Event()
+        async with client(server) as sender:
+            head = b"POST /subscribers/import?mode=skip HTTP/1.1\r\nHost: x\r\n"
+            await sender.send(head + b"Content-Length: 4\r\n\r\nab")
+
+            async def waits() -> list[object]:
+                connections = server.http._server.server_state.connections
+                return [getattr(one, "_deadline", None) for one in connections]
+
+            assert await eventually(waits, until=lambda found: found == [None]) == [None]
+            await sender.send(b"cd" + GET)
+            server.held.set()
+            assert [(await sender.answer())[0] for _ in range(2)] == [200, 200]
 
     async def test_a_body_that_nobody_reads(self, server: Server) -> None:
         """Refused by its headers alone, the request is over, whether the body comes or not."""

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from app.domain.jobs import Job
 from app.services.imports.imports import Imports, Options
-from app.services.imports.run_import import RunImport
-from app.services.jobs.runner import JobRunner, Kind
+from app.services.imports.run_import import RunImport, import_kinds
+from app.services.jobs.runner import JobRunner
 from app.store import Store
 from app.store.jobs import JobStore
 
@@ -102,9 +102,7 @@ async def import_file(
 
 async def run(store: Store, jobs: JobStore, started: dict[str, Any]) -> None:
     """Do the import's job."""
-    work = RunImport(store)
-    kinds = [Kind("import", work.as_job), Kind("undo_import", work.undo_as_job)]
-    assert await JobRunner(jobs, kinds).do(UUID(started["job_id"]))
+    assert await JobRunner(jobs, import_kinds(RunImport(store))).do(UUID(started["job_id"]))
 
 
 async def in_parts(content: bytes, size: int = 65_536) -> AsyncIterator[bytes]:

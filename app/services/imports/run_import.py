@@ -22,7 +22,7 @@ from app.domain.lists.people import Person, Refused
 from app.errors import AppError, Unavailable
 from app.services.imports.seen import SeenAddresses
 from app.services.imports.stored_file import StoredFile
-from app.services.jobs.runner import JobFailed, JobLost, Running
+from app.services.jobs.runner import JobFailed, JobLost, Kind, Running
 from app.services.lists.list_file import ListFile
 from app.store import Store
 
@@ -36,8 +36,6 @@ AWAY_SECONDS = 0.5
 """How long a chunk waits that the database couldn't take."""
 _EMAILS = 1_000
 _BUFFER_BYTES = 64 * 1024
-
-NO_ROWS = "The file has no row below its first line, so there is nobody to import."
 
 
 @dataclass
@@ -84,8 +82,11 @@ class RunImport:
                 "preset": listed.preset,
                 "encoding": listed.encoding,
                 "delimiter": listed.delimiter,
-                "header": listed.header,
-                "total": listed.row_count,
+                "header": [writable(title) for title in listed.header],
+                "columns": [
+                    {"title": writable(one.title), "meaning": one.meaning, "name": one.name}
+                    for one in listed.columns.columns
+                ],
                 "warnings": listed.warnings,
             },
         )
@@ -99,9 +100,6 @@ class RunImport:
             progress = {"done": done, "total": listed.row_count}
             if await self._write(import_id, running, done - chunk.count, chunk, progress) != done:
                 raise JobLost
-        if not done:
-            await self._store.end_import(import_id, error=NO_ROWS)
-            raise JobFailed(NO_ROWS)
         await self._store.end_import(import_id)
         return {"rows": done}
 
@@ -158,6 +156,10 @@ class RunImport:
                 await self._store.settle_email(row["id"], row["email"], address)
 
 
+def import_kinds(work: RunImport) -> list[Kind]:
+    return [Kind("import", work.as_job), Kind("undo_import", work.undo_as_job)]
+
+
 def chunks(rows: Iterator[Person | Refused], skip: int) -> Iterator[Chunk]:
     """The rows after the first `skip`, which are read all the same: what comes twice in a file is
     known by having been there."""
@@ -171,7 +173,8 @@ def chunks(rows: Iterator[Person | Refused], skip: int) -> Iterator[Chunk]:
             continue
         chunk.count += 1
         if isinstance(row, Refused):
-            size += _put(chunk.refused, asdict(row))
+            cells = [writable(cell) for cell in row.cells]
+            size += _put(chunk.refused, asdict(row) | {"cells": cells})
         elif is_new:
             size += _put(chunk.rows, _subscriber(row))
         else:
@@ -181,6 +184,11 @@ def chunks(rows: Iterator[Person | Refused], skip: int) -> Iterator[Chunk]:
             chunk, size = Chunk(), 0
     if chunk.count:
         yield chunk
+
+
+def writable(text: str) -> str:
+    """The text as PostgreSQL can keep it: no NUL, no half of a surrogate pair."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _put(rows: list[dict[str, Any]], row: dict[str, Any]) -> int:

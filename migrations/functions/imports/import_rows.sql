@@ -89,8 +89,8 @@ begin
                case when s.id is null or p_import.mode = 'upsert' then coalesce(n.name, s.name) else s.name end as name,
                case when s.id is null or p_import.mode = 'upsert' then coalesce(n.timezone, s.timezone)
                     else s.timezone end as timezone,
-               case when s.id is null then array(select distinct on (t) t from unnest(n.tags) with ordinality u (t, o)
-                                                  order by t, o)
+               case when s.id is null
+                    then array(select t from unnest(n.tags) with ordinality u (t, o) group by t order by min(o))
                     when p_import.mode = 'upsert' and not s.tags @> n.tags
                     then s.tags || array(select unnest(n.tags) except select unnest(s.tags))
                     else s.tags end as tags,

@@ -104,7 +104,7 @@ begin
     returning * into v_import;
     if not found then
         return to_jsonb(false);
-    elsif v_import.state <> 'question' and not (v_import.dry_run and v_import.state = 'done') then
+    elsif v_import.state <> 'question' and not v_import.dry_run then
         delete from import_chunks where import_id = p_import;
     end if;
     return to_jsonb(true);
@@ -124,7 +124,8 @@ language sql stable set search_path = public, pg_temp as $$
                'id', i.id, 'created_at', i.created_at, 'by', i.by, 'state', s.state,
                'file_name', i.file_name, 'size', i.size, 'mode', i.mode, 'dry_run', i.dry_run, 'tags', i.tags,
                'map', i.mapping, 'preset', i.found ->> 'preset', 'encoding', i.found ->> 'encoding',
-               'delimiter', i.found ->> 'delimiter', 'columns', i.found -> 'columns',
+               'delimiter', i.found ->> 'delimiter', 'columns', coalesce(i.found -> 'columns', '[]'),
+               'warnings', coalesce(i.found -> 'warnings', '[]'),
                'rows', i.added + i.updated + i.unchanged + i.repeated + i.lowered + i.refused,
                'added', i.added, 'updated', i.updated, 'unchanged', i.unchanged, 'repeated', i.repeated,
                'lowered', i.lowered, 'refused', i.refused, 'question', i.question,

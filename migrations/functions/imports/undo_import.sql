@@ -1,5 +1,5 @@
 -- Taking an import back: every row gets its state from before, by subscriber_changes, but for what happened
--- since. Nobody's status rises but where the import itself lowered it and the person has said nothing since.
+-- since. What it changes is in the history with the import's id, as what the import itself changed. Nobody's status rises but where the import itself lowered it and the person has said nothing since.
 
 -- A person asks for it. Answers the import, or null when its state doesn't allow that.
 create or replace function begin_undo_import(p_import uuid, p_by text) returns jsonb
@@ -14,7 +14,10 @@ begin
     delete from import_chunks where import_id = p_import;
     update imports
        set state = 'undoing',
-           undo = coalesce(undo, '{"deleted": 0, "restored": 0, "left": {}, "people": []}') || jsonb_build_object('by', p_by),
+           undo = coalesce(undo, jsonb_build_object(
+                      'deleted', 0, 'restored', 0, 'left', '{}'::jsonb, 'people', '[]'::jsonb,
+                      'cursor', (select max(id) + 1 from subscriber_changes where import_id = p_import)))
+                  || jsonb_build_object('by', p_by),
            job_id = (add_job('undo_import', jsonb_build_object('import_id', id)) ->> 'id')::uuid
      where id = p_import;
     perform record_audit(p_by, 'import.undo', p_import::text);
@@ -46,14 +49,14 @@ begin
     end if;
     v_undo := v_import.undo;
     v_slice := array(select id from subscriber_changes
-                      where import_id = p_import and id < coalesce((v_undo ->> 'cursor')::bigint, 9223372036854775807)
+                      where import_id = p_import and id < (v_undo ->> 'cursor')::bigint
                       order by id desc limit p_limit);
     if v_slice = '{}' then
         update imports set state = 'undone', undone_at = clock_timestamp(), undo = v_undo - 'cursor'
          where id = p_import;
         return jsonb_build_object('done', true, 'changes', 0);
     end if;
-    perform acting(v_undo ->> 'by', 'import taken back');
+    perform acting(v_undo ->> 'by', 'import taken back', p_import);
     perform from subscribers
       where id = any (array(select subscriber_id from subscriber_changes where id = any (v_slice)))
       order by address for update;
@@ -66,7 +69,7 @@ begin
                      where one = any (v_mailed)
                         or exists (select from subscriber_changes l
                                     where l.subscriber_id = one and l.before is not null
-                                      and l.import_id is distinct from p_import)
+                                      and counts_as_since(l.import_id, p_import))
                         or exists (select from subscriber_aliases a where a.subscriber_id = one));
     with gone as (
         delete from subscribers where id = any (v_added) and not id = any (v_keep) returning 1)
@@ -93,7 +96,7 @@ begin
         v_later := array(select distinct key
                            from subscriber_changes l, jsonb_object_keys(l.after) key
                           where l.subscriber_id = v_row.id and l.id > v_change.id
-                            and l.import_id is distinct from p_import);
+                            and counts_as_since(l.import_id, p_import));
         v_new := v_row;
         v_why := null;
         if v_change.after ? 'name' then
@@ -157,6 +160,14 @@ begin
      where id = p_job;
     return jsonb_build_object('done', false, 'changes', cardinality(v_slice));
 end $$;
+
+-- Whether a change made by p_by (null: by no import) is to be left alone when p_import is taken back: not its
+-- own, and not those of an import that was taken back itself.
+create or replace function counts_as_since(p_by uuid, p_import uuid) returns boolean
+language sql stable set search_path = public, pg_temp as $$
+    select p_by is null
+        or p_by <> p_import and not exists (select from imports where id = p_by and state = 'undone');
+$$;
 
 create or replace function undo_noted(p_undo jsonb, p_what text, p_count bigint) returns jsonb
 language sql immutable set search_path = public, pg_temp as $$
