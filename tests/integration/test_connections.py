@@ -27,8 +27,8 @@ LARGE = 16_000_000  # more than all buffers between two sockets hold
 
 @dataclass
 class Server:
-    """asked: how many requests reached the application. held: `/slow` and the import answer when it is
-    set."""
+    """asked: how many requests reached the application. held: `/slow` and the import answer when
+    it is set."""
 
     port: int
     http: _Http
