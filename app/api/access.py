@@ -12,23 +12,16 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    StringConstraints,
     TypeAdapter,
 )
 
 from app.api.http.deps import CallerDep, Protected, ServicesDep, Text, needs
 from app.api.http.paging import Page, decode_cursor, in_utc, page
 from app.api.http.problems import problems
-from app.domain.access import Scope
+from app.domain.access import Scope, check_name
 from app.errors import InvalidRequest, KeyExists, KeyNotFound, ScopeMissing, Unauthorized
 
 router = APIRouter(tags=["access"], route_class=Protected, dependencies=[needs("manage")])
-
-
-def _printable(name: str) -> str:
-    if not name.isprintable():
-        raise ValueError("use letters, digits, signs and spaces")
-    return name
 
 
 class KeyBody(BaseModel):
@@ -36,11 +29,7 @@ class KeyBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[
-        Text,
-        StringConstraints(strip_whitespace=True, min_length=1, max_length=80),
-        AfterValidator(_printable),
-    ]
+    name: Annotated[str, AfterValidator(check_name)]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=10)]
 
 

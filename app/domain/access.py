@@ -39,6 +39,17 @@ def hint(key: str) -> str:
     return f"{key[: len(PREFIX) + _SHOWN_CHARS]}…{key[-_SHOWN_CHARS:]}"
 
 
+MAX_NAME_CHARS = 80
+
+
+def check_name(name: str) -> str:
+    """A key's name, without blanks around it. Raises ValueError for what can't be one."""
+    name = name.strip()
+    if not name.isprintable() or not 1 <= len(name) <= MAX_NAME_CHARS:
+        raise ValueError(f"use 1 to {MAX_NAME_CHARS} letters, digits, signs and blanks")
+    return name
+
+
 def in_order(scopes: Iterable[str]) -> list[Scope]:
     """The scopes among them, each once, in the order of SCOPES."""
     return [scope for scope in SCOPES if scope in set(scopes)]

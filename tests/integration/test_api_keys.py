@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from app.cli import keys as cli_keys
 from app.domain.access import OWNER, Caller, key_hash
 from app.errors import DatabaseUnavailable
 from app.services.access.keys import FRESH_SECONDS, USE_SECONDS, Keys
 from app.store import Store
 from tests.support.factories import Arrange
-from tests.support.service import BEARER, SECRET, Service
+from tests.support.service import BEARER, SECRET, Service, command, environment
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -238,6 +242,48 @@ class TestFinding:
         clock.now += FRESH_SECONDS + 0.1
         with pytest.raises(DatabaseUnavailable):
             await keys.find(made["key"])
+
+
+async def test_the_command_line(
+    quiet: Service,
+    dsn: str,
+    tmp_path: Path,
+    arrange: Arrange,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a key that is made or revoked elsewhere a running service learns by itself."""
+    monkeypatch.setattr("app.services.access.keys.FRESH_SECONDS", 0.0)
+
+    def amazonsender(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return command(tmp_path, environment(dsn, None), "keys", *arguments)
+
+    made = amazonsender("create", "Zapier", "--scope", "read", "--scope", "send")
+    assert made.returncode == 0, made.stderr
+    key = made.stdout.strip()  # nothing else, for `KEY=$(amazonsender keys create …)`
+    assert "Key Zapier (send, read)" in made.stderr
+    assert key not in made.stderr
+    assert (await quiet.http.get("/mailouts", headers=bearer(key))).status_code == 200
+
+    listed = amazonsender("list").stdout
+    assert f"{key[:7]}…{key[-4:]}  Zapier  send,read  last used " in listed
+    assert key not in listed
+    revoked = amazonsender("revoke", listed.split()[0])
+    assert (revoked.returncode, revoked.stdout) == (0, "Key Zapier is revoked.\n")
+    assert (await quiet.http.get("/mailouts", headers=bearer(key))).status_code == 401
+    again = amazonsender("revoke", listed.split()[0])
+    assert again.returncode == 1
+    assert again.stderr.count("\n") == 1
+    assert await arrange.one("select array_agg(by order by id) from audit_log") == ["cli", "cli"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["Zapier", "--scope", "all"], "--scope"), (["\t", "--scope", "read"], "NAME")],
+)
+def test_the_command_line_says_what_is_wrong(arguments: list[str], said: str) -> None:
+    refused = CliRunner().invoke(cli_keys.app, ["create", *arguments])
+    assert refused.exit_code == 2
+    assert said in refused.stderr
 
 
 async def test_both_ways_to_the_database_agree(store: Store, arrange: Arrange) -> None:
