@@ -107,6 +107,8 @@ async def site(
             PORT=str(port),
             APP_BASE_URL=base,
             FROM_NAME="Example Org",
+            SIGNUP="true",
+            SIGNUP_TAGS="news",
         )
         async with httpx.AsyncClient(base_url=base, timeout=10, trust_env=False) as http:
             with process(folder, variables, "serve") as service:

@@ -27,17 +27,19 @@ LARGE = 16_000_000  # more than all buffers between two sockets hold
 
 @dataclass
 class Server:
-    """asked: how many requests reached the application. held: `/slow` and the import answer when
-    it is set."""
+    """asked: how many requests reached the application. client: the last one's. held: `/slow` and
+    the import answer when it is set."""
 
     port: int
     http: _Http
     asked: int = 0
+    client: str = ""
     held: asyncio.Event | None = None
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers without reading a body: `/large` with much."""
         self.asked += 1
+        self.client = scope["client"][0]
         if scope["path"] in {"/slow", "/subscribers/import"} and self.held:
             await self.held.wait()
         body = b"x" * (LARGE if scope["path"] == "/large" else 2)
@@ -50,9 +52,9 @@ class Server:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Server]:
+async def serving(proxies: str = "127.0.0.1") -> AsyncIterator[Server]:
     with listen("127.0.0.1", 0, remedy="") as listener:
-        async with _Http(listener, asyncio.Event(), "127.0.0.1") as http:
+        async with _Http(listener, asyncio.Event(), proxies) as http:
             server = Server(listener.getsockname()[1], http)
             http.root.app = server.app
             yield server
@@ -340,3 +342,22 @@ async def test_whoever_does_not_take_the_answer_is_dropped(
             await eventually(lambda: asked(server), until=lambda n: n >= 1)
             await eventually(server.open, until=lambda n: n == 0)
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("proxies", "client"),
+    [
+        ("127.0.0.1", "203.0.113.9"),
+        ("10.0.0.1", "127.0.0.1"),
+        ("10.0.0.1, 127.0.0.0/8", "203.0.113.9"),
+    ],
+)
+async def test_only_a_trusted_proxy_says_who_the_client_is(proxies: str, client: str) -> None:
+    """FORWARDED_ALLOW_IPS. What a client says of itself beforehand, the proxy has put behind."""
+    async with serving(proxies) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(HEAD + b"X-Forwarded-For: 198.51.100.1, 203.0.113.9\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        writer.close()
+        await writer.wait_closed()
+    assert server.client == client

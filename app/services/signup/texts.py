@@ -37,7 +37,6 @@ def write_confirmation(settings: Settings, link: str) -> Notice:
         "\n".join(line.strip() for line in paragraph.splitlines())
         for paragraph in re.split(r"\n\s*\n", mail.strip())
     ]
-    paragraphs = [each.replace("{text}", consent_text(settings)) for each in paragraphs]
     subject = settings.signup_subject or _SUBJECT.replace("{org}", _org(settings))
     return Notice(
         subject=subject[:200],
@@ -52,7 +51,8 @@ def _org(settings: Settings) -> str:
 
 
 def _text(settings: Settings, paragraphs: list[str], link: str) -> str:
-    blocks = [link if each == "{link}" else each for each in paragraphs]
+    consent = consent_text(settings)
+    blocks = [link if each == "{link}" else each.replace("{text}", consent) for each in paragraphs]
     sender = f"--\n{settings.org_name or ''}\n{settings.org_address or ''}".rstrip()
     return "\n\n".join([*blocks, sender]) + "\n"
 
@@ -93,12 +93,19 @@ _BUTTON = (
 
 def _html(settings: Settings, paragraphs: list[str], link: str, subject: str) -> str:
     button = _BUTTON.format(link=escape(link), label=escape(settings.signup_button))
+    consent = consent_text(settings)
     body = "\n".join(
-        button if each == "{link}" else f'<p style="margin:0 0 16px">{_lines(each)}</p>'
-        for each in paragraphs
+        button if each == "{link}" else _paragraph(each, consent) for each in paragraphs
     )
     sender = _lines(f"{settings.org_name or ''}\n{settings.org_address or ''}".strip())
     return _HTML.format(subject=escape(subject), body=body, sender=sender)
+
+
+def _paragraph(text: str, consent: str) -> str:
+    style = "margin:0 0 16px"
+    if text == "{text}":  # what one agrees to, as on our pages
+        style += ";padding:0 0 0 14px;border-left:3px solid #9aa1a8"
+    return f'<p style="{style}">{_lines(text.replace("{text}", consent))}</p>'
 
 
 def _lines(text: str) -> str:

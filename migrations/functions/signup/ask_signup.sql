@@ -40,7 +40,7 @@ end $$;
 
 -- What is kept of a consent that was asked for. `at` and `text` come with the confirmation.
 create or replace function signup_consent(p_asked_at timestamptz, p_page text) returns jsonb
-language sql immutable set search_path = public, pg_temp as $$
+language sql stable set search_path = public, pg_temp as $$
     select jsonb_strip_nulls(jsonb_build_object(
         'source', 'sign-up', 'asked_at', p_asked_at, 'page', p_page));
 $$;
