@@ -49,7 +49,8 @@ class SignupCalls(Calls):
         return row
 
     async def claim_signup_mail(self, region: str) -> dict[str, Any] | None:
-        """Gives `id` and `to`; None when no mail is due, or none may be sent."""
+        """Gives `id` and `to`, or `wait`, the seconds until the rate lets one go; None when no mail
+        is due, or none may be sent."""
         row: dict[str, Any] | None = await self._call("claim_signup_mail", p_region=region)
         return row
 

@@ -85,7 +85,7 @@ begin
             'lock_job', 'audited_job', 'audited_job_state',
             'acting', 'kept_columns', 'note_added_subscribers', 'note_changed_subscribers',
             'note_deleted_subscribers', 'record_audit',
-            'leave_list', 'resubscribe', 'ask_signup', 'signup_consent', 'find_signup', 'confirm_signup',
+            'leave_list', 'resubscribe', 'ask_signup', 'signup_consent', 'only_asked', 'find_signup', 'confirm_signup',
             'claim_signup_mail', 'settle_signup_mail', 'tidy_signups',
             'erased_hash', 'erased_among', 'is_erased', 'refuse_erased', 'subscribers_added_erased',
             'subscribers_moved_erased', 'subscribers_confirmed_erased'])

@@ -24,6 +24,7 @@ from tests.support.signup import ask, confirmation_mail, link_in, link_to
 from tests.support.waiting import eventually
 
 ANN = "ann@example.com"
+TOUCHED = "touched@example.com"
 TEXT = "Yes, send me the letter."
 
 
@@ -58,6 +59,12 @@ async def person(arrange: Arrange, email: str = ANN) -> dict[str, Any] | None:
 async def status(arrange: Arrange, email: str = ANN) -> Any:
     found = await person(arrange, email)
     return found and found["status"]
+
+
+async def asked(store: Store, address: str) -> None:
+    await store.ask_signup(
+        client="192.0.2.1", client_limit=99, address=address, name="N", tags=[], page=None
+    )
 
 
 async def confirm_link(arrange: Arrange, email: str = ANN) -> str:
@@ -355,6 +362,16 @@ class TestConfirming:
         assert found
         assert (found["name"], found["tags"]) == ("Ann", ["news"])
 
+    async def test_what_an_import_said_meanwhile_is_kept(
+        self, front: Service, arrange: Arrange
+    ) -> None:
+        await ask(front.http, ANN, name="Mallory", tag="news")
+        await arrange.sql.execute("update subscribers set name = 'Ann', tags = tags || '{vip}'")
+        await front.http.post(await confirm_link(arrange))
+        found = await person(arrange)
+        assert found
+        assert (found["status"], found["name"], found["tags"]) == ("active", "Ann", ["news", "vip"])
+
     async def test_has_its_effect_once(self, front: Service, arrange: Arrange) -> None:
         await ask(front.http, ANN)
         link = await confirm_link(arrange)
@@ -450,9 +467,7 @@ class TestTheMail:
             )
             return await direct_store.claim_signup_mail(REGION)
 
-        await direct_store.ask_signup(
-            client="c", client_limit=9, address=ANN, name=None, tags=[], page=None
-        )
+        await asked(direct_store, ANN)
         assert await claimed(None) is None
         assert await claimed(0) is None
         assert await claimed(5, sending_enabled=False) is None
@@ -461,6 +476,31 @@ class TestTheMail:
         assert mail["to"] == ANN
         assert await arrange.one("select taken_since_check from send_rates") == 1
         assert await direct_store.claim_signup_mail(REGION) is None
+
+    async def test_takes_its_turn_in_the_rate(self, direct_store: Store, arrange: Arrange) -> None:
+        """One token of those that mailouts take, too: neither goes without the other's waiting."""
+        for address in (ANN, "bob@example.com"):
+            await asked(direct_store, address)
+        await arrange.sql.execute(
+            "insert into send_rates (region, rate, next_token_at) "
+            "values (%s, 0.01, now() + interval '50 seconds')",
+            [REGION],
+        )
+        wait = await direct_store.claim_signup_mail(REGION)
+        assert wait
+        assert 40 < wait["wait"] < 50
+        await arrange.sql.execute("update send_rates set next_token_at = now()")
+        first = await direct_store.claim_signup_mail(REGION)
+        assert first
+        assert first["to"] == ANN
+        second = await direct_store.claim_signup_mail(REGION)
+        assert second
+        assert 90 < second["wait"] < 100
+        # The clock was set back: nobody waits for the time that was.
+        await arrange.sql.execute("update send_rates set next_token_at = now() + interval '1 day'")
+        again = await direct_store.claim_signup_mail(REGION)
+        assert again
+        assert again["to"] == "bob@example.com"
 
     async def test_a_refusal_that_passes_is_tried_again_and_an_unknown_outcome_is_not(
         self, service: Service, sandbox: SandboxServer, arrange: Arrange
@@ -500,19 +540,16 @@ class TestTheMail:
 async def test_who_never_confirms_is_forgotten_after_a_week(store: Store, arrange: Arrange) -> None:
     """With all that was kept; whoever is on the list by other means stays."""
 
-    async def asked(address: str) -> None:
-        await store.ask_signup(
-            client="192.0.2.1", client_limit=9, address=address, name="N", tags=[], page=None
-        )
-
     other = await arrange.subscriber("imported@example.com", status="pending")
     await arrange.subscriber("left@example.com", status="unsubscribed")
-    for address in (ANN, "imported@example.com", "left@example.com", "again@example.com"):
-        await asked(address)
+    for address in (ANN, "imported@example.com", "left@example.com", "again@example.com", TOUCHED):
+        await asked(store, address)
+    # An import that came later knows more of this one than the form did.
+    await arrange.sql.execute("update subscribers set tags = '{vip}' where email = %s", [TOUCHED])
     await pass_time(arrange, "6 days 23 hours")
-    await asked("again@example.com")
+    await asked(store, "again@example.com")
     await store.keep_house()
-    assert await arrange.one("select count(*) from signups") == 5
+    assert await arrange.one("select count(*) from signups") == 6
     await pass_time(arrange, "61 minutes")
     await arrange.sql.execute("update signup_clients set hour = hour - interval '3 hours'")
     await store.keep_house()
@@ -521,11 +558,12 @@ async def test_who_never_confirms_is_forgotten_after_a_week(store: Store, arrang
         ("again@example.com", "pending"),
         ("imported@example.com", "pending"),
         ("left@example.com", "unsubscribed"),
+        (TOUCHED, "pending"),
     ]
     assert await arrange.one("select count(*) from signups") == 1
     assert await arrange.one("select count(*) from signup_clients") == 0
     kept = await arrange.sql.execute("select distinct subscriber_id from subscriber_changes")
-    assert len([row async for row in kept]) == 3
+    assert len([row async for row in kept]) == 4
     assert (
         await arrange.one(
             "select count(*) from subscriber_changes where before::text like '%%ann@%%'"

@@ -29,10 +29,6 @@ class Notices:
         self._stopping = stopping
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=thread)
 
-    @property
-    def stopping(self) -> bool:
-        return self._stopping.asked
-
     async def send(self, notice: Notice, *, from_mailbox: str, to: str, about: str) -> Answer:
         """Send it once; `unknown` when SES hangs though a stop was asked for. about: the value of
         its tag, by which its events are known to be none of a mailout's."""

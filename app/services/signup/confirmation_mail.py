@@ -28,6 +28,7 @@ from app.store import Store
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 60.0
+MAX_WAIT_SECONDS = 5.0
 NOTICE = "sign-up"
 """The value of the tag of these mails."""
 
@@ -47,11 +48,12 @@ class ConfirmationMail:
             settings.from_name or settings.org_name, ascii_address(settings.ses_from_email)
         )
         self._region = settings.aws_region
+        self._stopping = stopping
         self._notices = Notices(ses, settings, stopping, "ses-signup")
 
     async def send_due(self) -> None:
         """Send every mail that is due, until a stop is asked for. Raises Unavailable."""
-        while not self._notices.stopping and await self._send_next():
+        while not self._stopping.asked and await self._send_next():
             pass
 
     def close(self) -> None:
@@ -62,6 +64,9 @@ class ConfirmationMail:
         mail = await self._store.claim_signup_mail(self._region)
         if mail is None:
             return False
+        if wait := mail.get("wait"):
+            await self._stopping.sleep(min(wait, MAX_WAIT_SECONDS))
+            return True
         token = self._tokens.sign(UUID(mail["id"]))
         link = f"{self._settings.app_base_url}/confirm?token={quote(token, safe='')}"
         answer = await self._notices.send(

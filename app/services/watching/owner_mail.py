@@ -45,11 +45,12 @@ class OwnerMail:
         self._from = format_mailbox(SENDER_NAME, ascii_address(settings.ses_from_email))
         self._region = settings.aws_region
         self._base_url = settings.app_base_url
+        self._stopping = stopping
         self._notices = Notices(ses, settings, stopping, "ses-owner")
 
     async def send_due(self) -> None:
         """Send every notice that is due, until a stop is asked for. Raises Unavailable."""
-        while not self._notices.stopping and await self._send_next():
+        while not self._stopping.asked and await self._send_next():
             pass
 
     def close(self) -> None:

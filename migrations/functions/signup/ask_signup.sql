@@ -4,7 +4,8 @@
 -- The address gets at most one mail in ten minutes and three in 24 hours, whoever asks.
 create or replace function ask_signup(
     p_client text, p_client_limit integer, p_address text, p_name text, p_tags jsonb, p_page text)
-returns jsonb language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
+returns jsonb language plpgsql
+set search_path = public, pg_temp set lock_timeout = '3s' set enable_seqscan = off as $$
 declare
     c_apart constant interval := '10 minutes';
     c_a_day constant integer := 3;
@@ -43,4 +44,13 @@ create or replace function signup_consent(p_asked_at timestamptz, p_page text) r
 language sql stable set search_path = public, pg_temp as $$
     select jsonb_strip_nulls(jsonb_build_object(
         'source', 'sign-up', 'asked_at', p_asked_at, 'page', p_page));
+$$;
+
+-- Whether nothing is known of a subscriber but what some form said, which nobody has confirmed: not where an
+-- import or a person has added to it.
+create or replace function only_asked(p_subscriber subscribers) returns boolean
+language sql stable set search_path = public, pg_temp set enable_seqscan = off as $$
+    select p_subscriber.status = 'pending' and p_subscriber.consent ->> 'source' = 'sign-up'
+           and not exists (select from subscriber_changes
+                            where subscriber_id = p_subscriber.id and by <> 'sign-up');
 $$;

@@ -22,7 +22,7 @@ begin
      where id = p_signup and asked_at > clock_timestamp() - interval '7 days' for update;
     if found and v_signup.confirmed_at is null then
         select * into v_before from subscribers where address = v_signup.address for update;
-        v_fresh := not found or v_before.status = 'pending' and v_before.consent ->> 'source' = 'sign-up';
+        v_fresh := not found or only_asked(v_before);
         perform acting('sign-up', case
             when v_before.status in ('complained', 'bounced', 'unsubscribed')
             then format('Confirmed by mail, which lifts "%s".', v_before.status)
