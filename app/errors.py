@@ -98,6 +98,31 @@ class ImportNotFound(NotFound):
     code, title = "import_not_found", "There is no such import"
 
 
+class SubscriberNotFound(NotFound):
+    code, title = "subscriber_not_found", "There is no such subscriber"
+
+
+class SubscriberExists(AppError):
+    status, code, title = 409, "subscriber_exists", "Somebody has this address already"
+
+
+class SubscriberErased(AppError):
+    status, code = 409, "subscriber_erased"
+    title = "The person was erased at their own request, and may come back only by signing up"
+
+
+class StatusProtected(AppError):
+    """Carries `needs`: `asked` (they must have asked for mail themselves) or `force`."""
+
+    status, code, title = 409, "status_protected", "The status can't be lifted like this"
+
+
+class CountDiffers(AppError):
+    """Carries `count`, the real one. Nothing was changed."""
+
+    status, code, title = 409, "count_differs", "Not as many people fit as expected"
+
+
 class MailoutNotReady(AppError):
     """Carries `mailout_status`, the present state."""
 

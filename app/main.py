@@ -52,6 +52,7 @@ from app.services.dashboard.views import Dashboard
 from app.services.imports.imports import Imports
 from app.services.imports.run_import import RunImport, import_kinds
 from app.services.jobs.runner import JobRunner, Kind
+from app.services.people.many import ChangeMany, ManyPeople
 from app.services.sending.account import AccountMonitor
 from app.services.sending.pausing import Guards, guard_limits
 from app.services.sending.send_batch import BULK_CALLS, SINGLE_CALLS
@@ -98,6 +99,7 @@ def create_app(services: Services) -> FastAPI:
         mailouts.protected,
         preflight.router,
         imports.router,
+        subscribers.filtered,
         subscribers.router,
         jobs.router,
         access.router,
@@ -187,6 +189,7 @@ async def running(
             watchdog=watchdog,
             dashboard=pages,
             sessions=Sessions(settings.executor_secrets, store),
+            many_people=ManyPeople(store, work.jobs.wake if work else nobody_to_wake),
             keys=Keys(store),
             sign_up=SignUp(store, settings),
         )
@@ -217,6 +220,7 @@ def job_kinds(store: Store, settings: Settings) -> list[Kind]:
     return [
         Kind("dry_run", RunDryRun(store, settings, start).as_job, at_once=2),
         *import_kinds(RunImport(store)),
+        Kind("change_people", ChangeMany(store).as_job),
     ]
 
 

@@ -1,49 +1,450 @@
-"""Looking at subscribers."""
+"""Subscribers, one by one and many at once."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, cast
 
-from fastapi import APIRouter, Query
-from pydantic import TypeAdapter
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from starlette.convertors import StringConvertor, register_url_convertor
 
-from app.api.http.deps import Protected, ServicesDep, Text, needs
-from app.api.http.paging import Page, decode_cursor, page
+from app.api.http.deps import CallerDep, Protected, Services, ServicesDep, Text, needs
+from app.api.http.paging import Page, decode_cursor, encode_cursor
 from app.api.http.problems import problems
-from app.domain.states import SUBSCRIBER_STATUSES
-from app.errors import InvalidRequest, NotFound, Unauthorized
+from app.domain import people
+from app.domain.addresses import InvalidAddress, typed_address
+from app.domain.people import Change, Filter
+from app.domain.states import SubscriberStatus
+from app.errors import (
+    CountDiffers,
+    InvalidRequest,
+    StatusProtected,
+    SubscriberErased,
+    SubscriberExists,
+    SubscriberNotFound,
+    Unauthorized,
+)
+from app.services.people.many import Bulk, job_id
+
+
+class _AddressConvertor(StringConvertor):
+    """An address in a path, which may have slashes before its @. What has no @ is something else,
+    such as `/subscribers/import`."""
+
+    regex = ".+@[^/]+"
+
+
+register_url_convertor("address", _AddressConvertor())
+
+
+class Filtered(Protected):
+    """A list that takes `field.NAME=VALUE`, too."""
+
+    more_known = "field."
+
 
 router = APIRouter(tags=["subscribers"], route_class=Protected)
+filtered = APIRouter(tags=["subscribers"], route_class=Filtered)
 
-_AFTER = TypeAdapter(tuple[Text])
-"""The last address on the page before."""
+_PLACE = TypeAdapter(tuple[Text, Text | None, Text | None])
+"""Where the page before ended: see people_reached in migrations/functions/people."""
+MAX_CALLS = 20
+"""How often the database is asked for one page, when few of the people it looks at fit."""
+MAX_CURSOR_CHARS = 4_000
 
 
-@router.get(
+# What comes in
+
+
+def _stripped(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("use letters, digits, signs and spaces")
+    return text
+
+
+_Line = Annotated[Text, StringConstraints(strip_whitespace=True), AfterValidator(_stripped)]
+Name = Annotated[_Line, StringConstraints(max_length=people.MAX_NAME_CHARS)]
+Tag = Annotated[_Line, StringConstraints(min_length=1, max_length=people.MAX_TAG_CHARS)]
+Tags = Annotated[list[Tag], Field(max_length=people.MAX_TAGS)]
+FieldName = Annotated[_Line, StringConstraints(min_length=1, max_length=100)]
+FieldText = Annotated[Text, StringConstraints(max_length=people.MAX_FIELD_CHARS)]
+Fields = Annotated[
+    dict[FieldName, FieldText | bool | int | float | None], Field(max_length=people.MAX_FIELDS)
+]
+Reason = Annotated[_Line, StringConstraints(min_length=1, max_length=people.MAX_REASON_CHARS)]
+Settable = Literal["active", "unsubscribed", "bounced", "complained"]
+"""`pending` is for those who signed up and haven't confirmed."""
+
+
+def _address(text: str) -> str:
+    try:
+        typed_address(text)
+    except InvalidAddress as exc:
+        raise ValueError(str(exc)) from exc
+    return text.strip()
+
+
+def _time_zone(name: str) -> str:
+    if not people.is_time_zone(name):
+        raise ValueError("use a name such as Europe/Berlin")
+    return name
+
+
+Email = Annotated[Text, StringConstraints(max_length=320), AfterValidator(_address)]
+TimeZone = Annotated[Text, StringConstraints(max_length=100), AfterValidator(_time_zone)]
+Search = Annotated[_Line, StringConstraints(max_length=320)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewSubscriber(_Strict):
+    """consent: when, where and to what the person agreed, as you know it; kept as it is."""
+
+    email: Email
+    name: Name | None = None
+    status: Settable = "active"
+    tags: Tags = []
+    fields: Fields = {}
+    timezone: TimeZone | None = None
+    consent: dict[FieldName, FieldText | None] | None = None
+
+
+class Override(_Strict):
+    """reason: kept in the history; needed for a status. asked: they asked for mail themselves, if
+    the reason doesn't say so. force: lift a complaint or a permanent bounce."""
+
+    reason: Reason | None = None
+    asked: bool = False
+    force: bool = False
+
+    @property
+    def has_asked(self) -> bool:
+        return self.asked or people.says_they_asked(self.reason)
+
+
+class ChangedSubscriber(Override):
+    """Only what is there is changed. fields: those given; null removes one."""
+
+    email: Email | None = None
+    name: Name | None = None
+    status: Settable | None = None
+    tags: Tags | None = None
+    add_tags: Tags | None = None
+    remove_tags: Tags | None = None
+    fields: Fields | None = None
+    timezone: TimeZone | None = None
+
+    def change(self) -> Change:
+        """Raises InvalidRequest."""
+        given = self.model_dump(exclude_unset=True, exclude={"reason", "asked", "force"})
+        if not given:
+            raise InvalidRequest("body: name what is to be changed.")
+        never_null = ("email", "status", "tags", "add_tags", "remove_tags", "fields")
+        if missing := next((key for key in never_null if given.get(key, 0) is None), None):
+            raise InvalidRequest(f"{missing}: null is nothing it can be; leave it out.")
+        if "status" in given and self.reason is None:
+            raise InvalidRequest("reason: say why the status is changed.")
+        return cast(Change, given)
+
+
+class Audience(_Strict):
+    """Whom: as in the list's filters; tags: any of them; {}: everybody."""
+
+    status: SubscriberStatus | None = None
+    tags: Tags | None = None
+    q: Search | None = None
+    fields: Annotated[dict[FieldName, FieldText], Field(max_length=20)] | None = None
+
+    def filter(self) -> Filter:
+        given = self.model_dump(exclude_none=True)
+        return cast(Filter, {key: value for key, value in given.items() if value})
+
+
+class ManyBody(Override):
+    """audience: whom. expected: how many they are; else nobody is changed."""
+
+    audience: Audience
+    expected: Annotated[int, Field(ge=0)]
+
+
+class StatusOfMany(ManyBody):
+    status: Settable
+    reason: Reason
+
+
+class TagsOfMany(ManyBody):
+    add: Tags = []
+    remove: Tags = []
+
+
+def read_filter(
+    request: Request, status: SubscriberStatus | None, tags: Sequence[str], q: str | None
+) -> Filter:
+    """The filter of a list's query. Raises InvalidRequest."""
+    fields = {
+        name.removeprefix("field."): value
+        for name, value in request.query_params.items()
+        if name.startswith("field.")
+    }
+    if "" in fields or any("\0" in text for pair in fields.items() for text in pair):
+        raise InvalidRequest("field: write field.NAME=VALUE.")
+    wanted = Filter()
+    if status is not None:
+        wanted["status"] = status
+    if tags:
+        wanted["tags"] = list(tags)
+    if q is not None and q.strip("@ "):
+        wanted["q"] = q
+    if fields:
+        wanted["fields"] = fields
+    return wanted
+
+
+StatusQuery = Annotated[SubscriberStatus | None, Query()]
+TagsQuery = Annotated[list[Tag], Query(alias="tag", max_length=people.MAX_TAGS)]
+SearchQuery = Annotated[Search | None, Query()]
+SegmentQuery = Annotated[str | None, Query(max_length=100)]
+
+
+def no_segments(segment: str | None) -> None:
+    if segment is not None:
+        raise InvalidRequest("segment: there are no segments here yet; use tag, status or q.")
+
+
+# Looking
+
+
+@filtered.get(
     "/subscribers", dependencies=[needs("read")], responses=problems(Unauthorized, InvalidRequest)
 )
 async def list_subscribers(
+    request: Request,
     services: ServicesDep,
-    status: Annotated[str | None, Query(pattern=f"^({'|'.join(SUBSCRIBER_STATUSES)})$")] = None,
+    status: StatusQuery = None,
+    tag: TagsQuery = [],  # noqa: B006  FastAPI copies it
+    q: SearchQuery = None,
+    segment: SegmentQuery = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(max_length=1000)] = None,
+    cursor: Annotated[str | None, Query(max_length=MAX_CURSOR_CHARS)] = None,
 ) -> Page:
-    """In the order of their addresses."""
-    after = decode_cursor(cursor, _AFTER)
-    rows = await services.store.list_subscribers(
-        limit + 1, status=status, after=after[0] if after else None
-    )
-    return page(rows, limit, "email")
+    """In the order of their addresses, or of what is looked for.
+
+    tag: any of them, where it is repeated. q: what the address, its domain or a word of the name
+    begins with; `@example.com`: the domain alone. `field.NAME=VALUE`: a field's text. A page may
+    have fewer than `limit` items and yet a `next_cursor`: only so many people are looked at.
+    """
+    no_segments(segment)
+    return await read_page(services, read_filter(request, status, tag, q), limit, cursor)
+
+
+async def read_page(services: Services, wanted: Filter, limit: int, cursor: str | None) -> Page:
+    """Raises InvalidRequest for a cursor that isn't one."""
+    start = decode_cursor(cursor, _PLACE)
+    place = list(start) if start else None
+    for _ in range(MAX_CALLS):
+        found = await services.store.subscribers_page(wanted, limit, place)
+        place = found.next
+        if found.items or place is None:
+            break
+    # parts of the cursor may be null, which stands for the beginning
+    after = encode_cursor(*place) if place is not None else None  # type: ignore[arg-type]
+    return Page(items=found.items, next_cursor=after)
+
+
+@filtered.get(
+    "/subscribers/count",
+    dependencies=[needs("read")],
+    responses=problems(Unauthorized, InvalidRequest),
+)
+async def count_subscribers(
+    request: Request,
+    services: ServicesDep,
+    status: StatusQuery = None,
+    tag: TagsQuery = [],  # noqa: B006
+    q: SearchQuery = None,
+    segment: SegmentQuery = None,
+) -> dict[str, int]:
+    """How many the list of these filters has."""
+    no_segments(segment)
+    return {"count": await services.many_people.count(read_filter(request, status, tag, q))}
+
+
+_about_one = problems(Unauthorized, SubscriberNotFound, InvalidRequest)
 
 
 @router.get(
-    "/subscribers/{email}",
-    dependencies=[needs("read")],
-    responses=problems(Unauthorized, NotFound, InvalidRequest),
+    "/subscribers/{email:address}/history", dependencies=[needs("read")], responses=_about_one
 )
+async def show_history(
+    email: Text, services: ServicesDep, limit: Annotated[int, Query(ge=1, le=1000)] = 200
+) -> dict[str, Any]:
+    """Newest first: every mailout with its outcome, every event, every change and who made it."""
+    found = await find(services, email)
+    return {"items": await services.store.subscriber_history(found["id"], limit)}
+
+
+@router.get(
+    "/subscribers/{email:address}/export", dependencies=[needs("read")], responses=_about_one
+)
+async def export_subscriber(email: Text, services: ServicesDep) -> Response:
+    """All that is known of a person, to give to them (GDPR, article 15)."""
+    return await personal_export(services, email)
+
+
+async def personal_export(services: Services, email: str) -> Response:
+    found = await services.store.export_person(email)
+    if found is None:
+        raise SubscriberNotFound
+    for mail in found["mails"]:
+        mail["why"] = people.why_mailed(mail.pop("audience"))
+    about = (
+        "All that this mailing list knows of you: your entry, the mails you got and why, and every "
+        "event and change."
+    )
+    consent = found["subscriber"].get("consent") or "Not known: it was before this was recorded."
+    answer = {"about": about, "exported_at": _now(), "consent": consent} | found
+    return Response(
+        orjson.dumps(answer, option=orjson.OPT_INDENT_2),
+        media_type="application/json",
+        headers={"Content-Disposition": 'attachment; filename="personal-data.json"'},
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@router.get("/subscribers/{email:address}", dependencies=[needs("read")], responses=_about_one)
 async def show_subscriber(email: Text, services: ServicesDep) -> dict[str, Any]:
-    """One subscriber; upper and lower case are the same."""
+    """One subscriber, by any spelling of the address."""
+    return await find(services, email)
+
+
+async def find(services: Services, email: str) -> dict[str, Any]:
     found = await services.store.find_subscriber(email=email)
     if found is None:
-        raise NotFound("There is no such subscriber.")
+        raise SubscriberNotFound
     return found
+
+
+# Changing
+
+
+@router.post(
+    "/subscribers",
+    status_code=201,
+    dependencies=[needs("manage")],
+    responses=problems(Unauthorized, SubscriberExists, SubscriberErased, InvalidRequest),
+)
+async def add_subscriber(
+    body: NewSubscriber, services: ServicesDep, caller: CallerDep
+) -> dict[str, Any]:
+    """Add one person. Whoever was erased at their own request isn't added again."""
+    return await add(services, body, caller.by, source="api")
+
+
+async def add(services: Services, body: NewSubscriber, by: str, source: str) -> dict[str, Any]:
+    person = body.model_dump()
+    person["consent"] = {"source": source, "at": _now()} | (body.consent or {})
+    done = await services.store.add_subscriber(person, by)
+    _refuse(done)
+    added: dict[str, Any] = done["subscriber"]
+    return added
+
+
+@router.patch(
+    "/subscribers/{email:address}",
+    dependencies=[needs("manage")],
+    responses=_about_one | problems(SubscriberExists, SubscriberErased, StatusProtected),
+)
+async def change_subscriber(
+    email: Text, body: ChangedSubscriber, services: ServicesDep, caller: CallerDep
+) -> dict[str, Any]:
+    """Change what is given. A status needs a reason; somebody who left gets mail again only when
+    the reason says that they asked for it; a complaint or a permanent bounce also needs force."""
+    return await change(services, email, body, caller.by)
+
+
+async def change(
+    services: Services, email: str, body: ChangedSubscriber, by: str
+) -> dict[str, Any]:
+    done = await services.store.change_subscriber(
+        email,
+        body.change(),
+        by,
+        reason=body.reason,
+        asked=body.has_asked,
+        force=body.force,
+    )
+    _refuse(done)
+    changed: dict[str, Any] = done["subscriber"]
+    return changed
+
+
+def _refuse(done: dict[str, Any]) -> None:
+    match done["outcome"]:
+        case "not_found":
+            raise SubscriberNotFound
+        case "exists":
+            raise SubscriberExists("Somebody has this address already: change that subscriber.")
+        case "erased":
+            raise SubscriberErased
+        case "invalid":
+            raise InvalidRequest(f"email: {done['problem']}")
+        case "asked" | "force" as refusal:
+            words = people.refusal_words(refusal, done["subscriber"]["status"])
+            raise StatusProtected(words, needs=refusal)
+
+
+@router.delete(
+    "/subscribers/{email:address}",
+    status_code=204,
+    dependencies=[needs("manage")],
+    responses=_about_one,
+)
+async def erase_subscriber(email: Text, services: ServicesDep, caller: CallerDep) -> Response:
+    """Erase a person (GDPR, article 17). Counts stay; no import brings them back."""
+    if await services.store.erase_subscriber(email, caller.by) is None:
+        raise SubscriberNotFound
+    return Response(status_code=204)
+
+
+_many = problems(Unauthorized, CountDiffers, InvalidRequest)
+
+
+@router.post("/subscribers/status", dependencies=[needs("manage")], responses=_many)
+async def change_status_of_many(
+    body: StatusOfMany, services: ServicesDep, caller: CallerDep, response: Response
+) -> dict[str, Any]:
+    """Give all who fit a status: exactly the `expected` number, or nobody. Answers how many were
+    `changed`, and not, for want of `asked` or `force`. More than 5,000: 202 with `job_id`."""
+    return await change_many(services, body, Change(status=body.status), caller.by, response)
+
+
+@router.post("/subscribers/tags", dependencies=[needs("manage")], responses=_many)
+async def change_tags_of_many(
+    body: TagsOfMany, services: ServicesDep, caller: CallerDep, response: Response
+) -> dict[str, Any]:
+    """Add tags to all who fit, and take tags away; as for a status."""
+    if not body.add and not body.remove:
+        raise InvalidRequest("add, remove: name a tag.")
+    wanted = Change(add_tags=body.add, remove_tags=body.remove)
+    return await change_many(services, body, wanted, caller.by, response)
+
+
+async def change_many(
+    services: Services, body: ManyBody, wanted: Change, by: str, response: Response
+) -> dict[str, Any]:
+    bulk = Bulk(
+        body.audience.filter(), wanted, by, body.reason, asked=body.has_asked, force=body.force
+    )
+    done = await services.many_people.change(bulk, body.expected)
+    if (job := job_id(done)) is not None:
+        response.status_code = 202
+        response.headers["Location"] = f"/jobs/{job}"
+    return done

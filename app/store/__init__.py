@@ -11,6 +11,7 @@ from app.store.dry_runs import DryRunCalls
 from app.store.events import EventCalls
 from app.store.imports import ImportCalls
 from app.store.mailouts import MailoutCalls
+from app.store.people import PeopleCalls
 from app.store.reports import ReportCalls
 from app.store.sending import SendingCalls
 from app.store.signup import SignupCalls
@@ -27,6 +28,7 @@ class Store(
     SubscriberCalls,
     ImportCalls,
     SignupCalls,
+    PeopleCalls,
     ReportCalls,
     AccessCalls,
 ):

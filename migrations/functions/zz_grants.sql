@@ -18,6 +18,7 @@ begin
             'api_keys',
             'guard_figures', 'guard_hours', 'refused_messages', 'suppression_checks', 'owner_notices',
             'recipient_counts', 'subscriber_counts', 'mailout_resends',
+            'tag_counts',
             'imports', 'import_chunks', 'import_refusals',
             'jobs', 'subscriber_changes', 'audit_log', 'erased', 'erased_key', 'signups',
             'signup_clients']) t
@@ -88,7 +89,13 @@ begin
             'leave_list', 'resubscribe', 'ask_signup', 'signup_consent', 'only_asked', 'find_signup', 'confirm_signup',
             'claim_signup_mail', 'settle_signup_mail', 'tidy_signups',
             'erased_hash', 'erased_among', 'is_erased', 'refuse_erased', 'subscribers_added_erased',
-            'subscribers_moved_erased', 'subscribers_confirmed_erased'])
+            'subscribers_moved_erased', 'subscribers_confirmed_erased',
+            'name_from', 'count_tags', 'count_changed_tags', 'forget_tag_counts', 'people_reached', 'next_road',
+            'people_search', 'people_tags', 'tagged', 'fields_fit', 'people_road', 'people_condition',
+            'people_tagged', 'subscribers_page', 'count_people', 'people_overview', 'status_problem',
+            'add_subscriber', 'change_subscriber', 'changed_tags', 'change_people', 'queue_change_people',
+            'person_ids', 'person_mails', 'subscriber_history', 'export_person', 'erase_subscriber',
+            'scrub_address', 'forget_erased_events'])
     loop
         execute format('revoke all on function %s from public', v_function);
         foreach v_role in array v_roles loop

@@ -31,7 +31,7 @@ class Route:
     @property
     def url(self) -> str:
         """With something of the right form for each parameter."""
-        return re.sub(r"{(\w+)}", _example, self.path)
+        return re.sub(r"{(\w+)(?::\w+)?}", _example, self.path)
 
 
 def _example(parameter: re.Match[str]) -> str:

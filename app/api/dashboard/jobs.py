@@ -25,7 +25,12 @@ LIVE_SECONDS, IDLE_SECONDS = 2, 10
 """How often the page asks for news: while a job is open, and otherwise."""
 PAGE_SIZE = 20
 
-KINDS = {"dry_run": "Dry run", "import": "Import", "undo_import": "Import taken back"}
+KINDS = {
+    "dry_run": "Dry run",
+    "import": "Import",
+    "undo_import": "Import taken back",
+    "change_people": "Change of subscribers",
+}
 """What people call each kind of job."""
 
 router = APIRouter(prefix=f"{HOME}/jobs", route_class=Page, include_in_schema=False)

@@ -25,6 +25,7 @@ from app.services.access.keys import Keys, require_scope
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
 from app.services.imports.imports import Imports
+from app.services.people.many import ManyPeople
 from app.services.sending.sender import Sender
 from app.services.signup.sign_up import SignUp
 from app.services.starting.dry_run import DryRuns
@@ -66,6 +67,7 @@ class Services:
     sessions: Sessions
     keys: Keys
     sign_up: SignUp
+    many_people: ManyPeople
 
     def wake(self) -> None:
         """Tell the sender of this process that there is work."""
@@ -130,7 +132,9 @@ def refuse_unknown_parameters(request: Request, known: Collection[str] = ()) -> 
 
 class ApiRoute(APIRoute):
     """A route of the API. Unlike pages and links that others add parameters to, it takes only query
-    parameters that it knows."""
+    parameters that it knows. more_known: how further ones begin that it reads itself."""
+
+    more_known: str | None = None
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -142,10 +146,15 @@ class ApiRoute(APIRoute):
 
         async def handler(request: Request) -> Response:
             await self.admit(request)
-            refuse_unknown_parameters(request, known)
+            refuse_unknown_parameters(request, known | self._more(request))
             return await handle(request)
 
         return handler
+
+    def _more(self, request: Request) -> set[str]:
+        if self.more_known is None:
+            return set()
+        return {name for name in request.query_params if name.startswith(self.more_known)}
 
     async def admit(self, request: Request) -> None:
         """Everybody may call it."""

@@ -49,6 +49,7 @@ begin
     if v_matched is not null then
         v_changes := move_recipients(v_logs, v_events);
         perform count_events(v_matched);
+        perform forget_erased_events(v_matched, v_logs);
         perform refresh_reasons(v_unsure);
         -- A statement of its own, so that the judgement sees these figures.
         if count_outcomes(v_changes) then
@@ -136,7 +137,8 @@ begin
                                          else l.bounce_subtype end,
                    error_code = case when m.status in ('bounced', 'failed') then coalesce(m.bounce, e ->> 'type')
                                      when m.status = 'complained' then e ->> 'complaint_subtype' end,
-                   error_message = case when m.status in ('bounced', 'failed') then e ->> 'detail' end
+                   error_message = case when m.status in ('bounced', 'failed') and l.email <> 'erased'
+                                        then e ->> 'detail' end
               from moves m, send_logs b
              where l.id = any (p_logs) and l.id = m.log and b.id = any (p_logs) and b.id = m.log
                and send_log_rank(m.status, m.bounce) > send_log_rank(b.status, b.bounce_type)
@@ -148,6 +150,7 @@ begin
     for v_log, v_event in select log, e from unnest(p_logs, p_events) as told (log, e)
                            where e ->> 'suppresses' is not null
     loop
+        perform acting('ses', v_event ->> 'type');
         update subscribers
            set status = v_event ->> 'suppresses',
                bounce_type = coalesce(v_event ->> 'bounce_type', bounce_type),
@@ -227,6 +230,7 @@ begin
     end if;
     v_changes := move_recipients(v_logs, v_events);
     perform count_events(v_matched);
+    perform forget_erased_events(v_matched, v_logs);
     perform count_outcomes(v_changes);
     return cardinality(v_matched);
 end $$;

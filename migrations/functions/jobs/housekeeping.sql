@@ -32,6 +32,7 @@ declare
 begin
     v_gone := array(select distinct connection from recipient_counts where connection <> 0
                     union select connection from subscriber_counts where connection <> 0
+                    union select connection from tag_counts where connection <> 0
                     except select pid from pg_stat_activity);
     with gone as (
         delete from recipient_counts
@@ -60,5 +61,17 @@ begin
     insert into subscriber_counts as c
     select status, 0, sum(subscribers) from gone group by status
     on conflict (status, connection) do update set subscribers = c.subscribers + excluded.subscribers;
+    with gone as (
+        delete from tag_counts
+         where ctid = any (array(select ctid from tag_counts
+                                  where connection <> 0 and connection = any (v_gone)
+                                  limit p_limit for update skip locked))
+        returning *
+    ), merged as (
+        insert into tag_counts as c
+        select tag, 0, sum(subscribers) from gone group by tag
+        on conflict (tag, connection) do update set subscribers = c.subscribers + excluded.subscribers
+    )
+    select greatest(v_merged, count(*)) into v_merged from gone;
     return v_merged;
 end $$;

@@ -67,4 +67,8 @@ begin
      group by mailout_id, status, error_code, bounce_type, bounce_subtype;
     delete from subscriber_counts;
     insert into subscriber_counts select status, 0, count(*) from subscribers group by status;
+    delete from tag_counts;
+    insert into tag_counts
+    select tag, 0, count(distinct id) from subscribers, unnest(tags) tag
+     where octet_length(tag) <= 1000 group by tag;
 end $$;

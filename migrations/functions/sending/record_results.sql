@@ -46,7 +46,8 @@ begin
                next_attempt_at = case when r.outcome in ('retry', 'requeue') and r.delay > 0
                    then clock_timestamp() + make_interval(secs => r.delay) end,
                error_code = case when l.status in ('sending', 'unknown') then r.code else l.error_code end,
-               error_message = case when l.status in ('sending', 'unknown') then r.message
+               error_message = case when l.email = 'erased' then null
+                                    when l.status in ('sending', 'unknown') then r.message
                                     else l.error_message end
           from r
          where l.id = any (v_ids) and l.id = r.id and l.attempt_id = p_attempt

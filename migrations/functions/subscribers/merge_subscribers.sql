@@ -15,6 +15,9 @@ declare
     v_old   subscribers;   -- of the two the one that was changed earlier
     v_new   subscribers;
 begin
+    if coalesce(current_setting('amazonsender.by', true), '') = '' then
+        perform acting('database', 'Two subscribers were one mailbox: merged.');
+    end if;
     select * into strict v_from from subscribers where id = p_from for update;
     select * into strict v_into from subscribers where id = p_into for update;
     if v_from.updated_at > v_into.updated_at then

@@ -1,0 +1,94 @@
+-- Erase a person (GDPR, article 17). What tells of nobody stays: the ledger's rows, whose counts a mailout's figures
+-- rest on, with `erased` for an address, and the keyed hash that knows the address again (erased.sql). Answers
+-- {"outcome": "erased" | "not_found", "mails", "events", "changes"}.
+create or replace function erase_subscriber(p_email text, p_by text) returns jsonb
+language plpgsql set search_path = public, pg_temp set lock_timeout = '3s' set enable_seqscan = off as $$
+declare
+    v_person    subscribers;
+    v_ids       uuid[];
+    v_addresses text[];      -- as mail went there, and as it stands in what others wrote
+    v_logs      bigint[];
+    v_messages  text[];
+    v_mailouts  uuid[];
+    v_events    bigint;
+    v_changes   bigint;
+begin
+    select * into v_person from subscribers where id = (find_subscriber(null, p_email) ->> 'id')::uuid for update;
+    if not found then
+        return jsonb_build_object('outcome', 'not_found');
+    end if;
+    v_ids := person_ids(v_person.id);
+    v_addresses := array(
+        select distinct address from (
+            select v_person.email union select was ->> 'email' from subscriber_aliases where subscriber_id = v_person.id
+            union select before ->> 'email' from subscriber_changes where subscriber_id = any (v_ids)) known (email),
+            lateral (values (email), (lower(email)), (canonical_address(email))) written (address)
+         where address is not null);
+    -- Who has one of their earlier addresses now is somebody else.
+    insert into erased (address_hash)
+    select erased_hash(address) from unnest(v_addresses) address
+     where canonical_address(address) = address
+       and not exists (select from subscribers s where s.address = address and s.id <> v_person.id)
+    on conflict do nothing;
+
+    select array_agg(id), array_agg(message_id) filter (where message_id is not null), array_agg(distinct mailout_id)
+      into v_logs, v_messages, v_mailouts from person_mails(v_ids);
+    update send_logs
+       set status = case when status = 'queued' then 'skipped' else status end,
+           error_code = case when status = 'queued' then 'erased' else error_code end,
+           next_attempt_at = case when status = 'queued' then null else next_attempt_at end,
+           email = 'erased', error_message = null
+     where id = any (v_logs);
+    -- Those that wait for their row aren't matched with it yet.
+    update ses_events set payload = '{}', parked = parked - 'detail'
+     where id = any (array(select id from ses_events where send_log_id = any (v_logs)
+                           union select id from ses_events where parked is not null and message_id = any (v_messages)));
+    get diagnostics v_events = row_count;
+    perform scrub_address(a, v_mailouts) from unnest(v_addresses) a;
+
+    perform acting(p_by);
+    delete from subscribers where id = v_person.id;   -- with the rows merged into theirs
+    update subscriber_changes set before = null, after = null, reason = null where subscriber_id = any (v_ids);
+    get diagnostics v_changes = row_count;
+    update audit_log set before = null, after = null
+     where target = any (array(select i::text from unnest(v_ids) i));
+    perform record_audit(p_by, 'subscriber.erase', v_person.id::text);
+    return jsonb_build_object('outcome', 'erased', 'id', v_person.id, 'mails', coalesce(cardinality(v_logs), 0),
+                              'events', v_events, 'changes', v_changes);
+end $$;
+
+-- Take an address out of words and lists that aren't about one person: of these mailouts, of imports, of jobs.
+create or replace function scrub_address(p_address text, p_mailouts uuid[]) returns void
+language plpgsql set search_path = public, pg_temp as $$
+begin
+    update mailouts set status_reason = replace(status_reason, p_address, 'erased')
+     where id = any (p_mailouts) and position(p_address in status_reason) > 0;
+    update owner_notices set reason = replace(reason, p_address, 'erased'), detail = replace(detail, p_address, 'erased')
+     where mailout_id = any (p_mailouts)
+       and (position(p_address in reason) > 0 or position(p_address in detail) > 0);
+    delete from dry_runs where position(p_address in lower(report::text)) > 0;
+    update jobs set payload = '{}', error = null, result = null
+     where finished_at is not null
+       and position(p_address in lower(concat(payload::text, result::text, error))) > 0;
+    update audit_log set before = null, after = null
+     where action = 'people.change' and position(p_address in lower(after::text)) > 0;
+    if to_regclass('import_refusals') is not null then
+        execute 'update import_refusals set cells = null where position($1 in lower(cells::text)) > 0' using p_address;
+        execute 'update imports set preview = null where position($1 in lower(preview::text)) > 0' using p_address;
+    end if;
+    if to_regclass('signups') is not null then
+        execute 'delete from signups where address = $1' using p_address;
+    end if;
+end $$;
+
+-- An event may come after its recipient was erased: it counts, and its words are forgotten.
+create or replace function forget_erased_events(p_events bigint[], p_logs bigint[]) returns void
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
+declare
+    v_erased bigint[] := array(select id from send_logs where id = any (p_logs) and email = 'erased');
+begin
+    if v_erased <> '{}' then
+        update ses_events set payload = '{}'
+         where id = any (p_events) and id = any (array(select id from ses_events where send_log_id = any (v_erased)));
+    end if;
+end $$;

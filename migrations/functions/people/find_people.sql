@@ -1,0 +1,228 @@
+-- Lists of people. A filter is {"status", "tags": [any of them], "q", "fields": {NAME: text}}; what isn't there
+-- doesn't matter. q is looked for at the beginning of addresses, of domains and of the words of names (people_search).
+--
+-- Every list is read on one road, in the order of an index that fits one condition, and the others are tried row by
+-- row. How many rows a call looks at is limited: where few of them fit, a page is shorter than asked for, or empty,
+-- and `next` says where to go on. So no combination of conditions takes long, whatever the size of the list.
+
+-- The next people of a list: at most p_limit, of at most p_reach rows on each road. p_after, onward: where the list
+-- goes on, [road, key, address]; onward is null at its end.
+create or replace function people_reached(
+    p_filter jsonb, p_limit integer, p_reach integer, p_after jsonb, out ids uuid[], out onward jsonb)
+language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off set enable_bitmapscan = off
+set enable_sort = off set enable_incremental_sort = off as $$
+declare
+    c_rare    constant bigint := 10000;   -- so few with a tag or a status are rather all looked at
+    v_status  text := p_filter ->> 'status';
+    v_tags    text[] := people_tags(p_filter);
+    v_q       jsonb := people_search(p_filter ->> 'q');
+    v_known   bigint := case when v_status is not null then subscribers_in(array[v_status]) end;
+    v_tagged  bigint := case when v_tags is not null then tagged(v_tags) end;
+    v_road    text := p_after ->> 0;
+    v_key     text := p_after ->> 1;
+    v_address text := p_after ->> 2;
+    v_rows    text;
+    v_more    uuid[];
+    v_to      text[];     -- key and address of the last row
+begin
+    ids := '{}';
+    v_road := coalesce(v_road, case
+        -- In the order of addresses, a page is full after about limit * known / tagged rows.
+        when v_tagged <= c_rare and v_tagged * v_tagged <= p_limit * coalesce(v_known, subscribers_in(null)) then 'tags'
+        when v_q is null or v_known <= c_rare then case when v_status is null then 'all' else 'status' end
+        else next_road(null, v_q) end);
+    if v_road = 'tags' then
+        select t.ids, t.onward into ids, onward from people_tagged(p_filter, p_limit, v_key) t;
+        return;
+    end if;
+    while v_road is not null loop
+        v_rows := people_road(v_road);
+        v_key := coalesce(v_key, v_q ->> case when v_road in ('address', 'domain') then v_road else 'name' end, '');
+        execute format($query$
+            select coalesce(array_agg(id order by n), '{}'), (array_agg(array[key, address] order by n desc))[1:1]
+              from (select id, key, address, row_number() over () as n
+                      from (select * from (%s limit $1) s where %s limit $5) fitting) numbered
+            $query$, v_rows, people_condition(v_road))
+           into v_more, v_to
+          using p_reach, v_status, v_tags, p_filter -> 'fields', p_limit - cardinality(ids),
+                v_q ->> 'address', v_q ->> 'domain', v_q ->> 'name', v_key, coalesce(v_address, '');
+        ids := ids || v_more;
+        if cardinality(ids) < p_limit then
+            execute format('select array[array[key, address]] from (%s offset $1 - 1 limit 1) last', v_rows)
+               into v_to
+              using p_reach, v_status, v_tags, p_filter -> 'fields', p_limit,
+                    v_q ->> 'address', v_q ->> 'domain', v_q ->> 'name', v_key, coalesce(v_address, '');
+        end if;
+        if v_to is not null then
+            onward := jsonb_build_array(v_road, v_to[1][1], v_to[1][2]);
+            return;
+        end if;
+        v_road := next_road(v_road, v_q);
+        v_key := null;
+        v_address := null;
+    end loop;
+end $$;
+
+-- The road after this one. A list without a search ends with those who have no address (addresses.sql). A search
+-- takes the roads of what it may mean one after the other; who was on an earlier one isn't shown again.
+create or replace function next_road(p_road text, p_q jsonb) returns text
+language sql immutable set search_path = public, pg_temp as $$
+    select case
+        when p_road in ('all', 'status') then 'rest'
+        when p_road = 'rest' then null
+        else (select road
+                from unnest(array['address', 'domain', 'name1', 'name2', 'name3', 'name4']) with ordinality r (road, n)
+               where p_q ? rtrim(road, '1234')
+                 and n > coalesce(array_position(
+                         array['address', 'domain', 'name1', 'name2', 'name3', 'name4'], p_road), 0)
+               order by n limit 1) end;
+$$;
+
+-- What q may mean: {"address", "domain", "name"}, beginnings of these. One that begins with @ is a domain, one with an
+-- @ within an address, one with a blank a name. null: nothing is looked for.
+create or replace function people_search(p_q text) returns jsonb
+language sql immutable set search_path = public, pg_temp as $$
+    with typed as (select regexp_replace(btrim(p_q), '\s+', ' ', 'g') as q)
+    select nullif(jsonb_strip_nulls(jsonb_build_object(
+               'address', case when q ~ '@' and q !~ '^@' then coalesce(canonical_address(q), lower(q collate "C"))
+                               when q !~ '[@ ]' then lower(q collate "C") end,
+               'domain', case when q ~ '^@' then coalesce(ascii_domain(lower(substr(q, 2) collate "C")), substr(q, 2))
+                              when q !~ '[@ ]' then lower(q collate "C") end,
+               'name', case when q !~ '@' then name_from(q, 1) end)), '{}')
+      from typed where q not in ('', '@');
+$$;
+
+create or replace function people_tags(p_filter jsonb) returns text[]
+language sql immutable as $$
+    select case when p_filter ? 'tags' then array(select jsonb_array_elements_text(p_filter -> 'tags')) end;
+$$;
+
+-- At most so many have any of these tags.
+create or replace function tagged(p_tags text[]) returns bigint
+language sql stable set search_path = public, pg_temp set enable_seqscan = off as $$
+    select coalesce(sum(subscribers), 0)::bigint from tag_counts where tag = any (p_tags);
+$$;
+
+create or replace function fields_fit(p_fields jsonb, p_wanted jsonb) returns boolean
+language sql immutable as $$
+    select not exists (select from jsonb_each_text(p_wanted) w where p_fields ->> w.key is distinct from w.value);
+$$;
+
+-- The rows of a road behind the key $9 and the address $10, in its order. $2: status; $6, $7, $8: what the address,
+-- the domain, a word of the name begins with.
+create or replace function people_road(p_road text) returns text
+language sql immutable set search_path = public, pg_temp as $$
+    select case p_road
+        when 'all' then 'select *, address as key from subscribers where address > $9 order by address'
+        when 'status' then 'select *, address as key from subscribers
+            where (status, address) > ($2, $9) and status <= $2 order by status, address'
+        when 'rest' then 'select *, email as key from subscribers where address is null and email > $9 order by email'
+        when 'address' then 'select *, address as key from subscribers
+            where (address, address) > ($9, $10) and address >= $9 and address < $6 || chr(1114111) order by address'
+        when 'domain' then 'select *, split_part(address, ''@'', 2) as key from subscribers
+            where (split_part(address, ''@'', 2), address) > ($9, $10)
+              and split_part(address, ''@'', 2) < $7 || chr(1114111) order by split_part(address, ''@'', 2), address'
+        else format('select *, name_from(name, %1$s) collate "C" as key from subscribers
+            where (name_from(name, %1$s) collate "C", address) > ($9, $10)
+              and name_from(name, %1$s) collate "C" < $8 || chr(1114111) and %2$s
+            order by name_from(name, %1$s) collate "C", address', substr(p_road, 5),
+            case p_road when 'name1' then 'name <> ''''' else format('split_part(name, '' '', %s) <> ''''', substr(p_road, 5)) end)
+        end;
+$$;
+
+-- What is tried on each row of a road: all conditions that the road itself doesn't fulfil. A person on several roads
+-- of a search is found on the first.
+create or replace function people_condition(p_road text) returns text
+language sql immutable set search_path = public, pg_temp as $$
+    with meant as (
+        select array['coalesce(starts_with(address, $6), false)',
+                     'coalesce(starts_with(split_part(address, ''@'', 2), $7), false)',
+                     'coalesce(starts_with(name_from(name, 1), $8), false)',
+                     'coalesce(starts_with(name_from(name, 2), $8), false)',
+                     'coalesce(starts_with(name_from(name, 3), $8), false)',
+                     'coalesce(starts_with(name_from(name, 4), $8), false)'] as all_roads,
+               array_position(array['address', 'domain', 'name1', 'name2', 'name3', 'name4'], p_road) as n
+    )
+    select '($2 is null or status = $2) and ($3 is null or tags && $3) and ($4 is null or fields_fit(fields, $4)) and '
+        || case when n is null
+           then '($6 is null and $7 is null and $8 is null or ' || array_to_string(all_roads, ' or ') || ')'
+           when n = 1 then 'true' else 'not (' || array_to_string(all_roads[:n - 1], ' or ') || ')' end
+      from meant;
+$$;
+
+-- As people_reached, for rare tags: all who have one are looked at, by the index of tags, which has no order.
+create or replace function people_tagged(
+    p_filter jsonb, p_limit integer, p_after text, out ids uuid[], out onward jsonb)
+language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off set enable_indexscan = off as $$
+declare
+    v_q    jsonb := people_search(p_filter ->> 'q');
+    v_last text;
+begin
+    -- \x7f: those without an address come last. `offset 0` keeps the conditions apart, so that only the index fits.
+    execute format($query$
+        select coalesce(array_agg(id order by key), '{}'), max(key)
+          from (select id, key from (select *, coalesce(address, E'\x7f' || email) collate "C" as key
+                                       from subscribers where tags && $3 offset 0) s
+                 where key > $9 and %s order by key limit $5) fitting
+        $query$, people_condition('tags'))
+       into ids, v_last
+      using 0, p_filter ->> 'status', people_tags(p_filter), p_filter -> 'fields', p_limit,
+            v_q ->> 'address', v_q ->> 'domain', v_q ->> 'name', coalesce(p_after, '');
+    if cardinality(ids) = p_limit then
+        onward := jsonb_build_array('tags', v_last, '');
+    end if;
+end $$;
+
+-- A page: {"items", "next"}. It may be short, even empty, and yet have a next one.
+create or replace function subscribers_page(p_filter jsonb, p_limit integer, p_after jsonb default null)
+returns jsonb language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off as $$
+declare
+    c_reach constant integer := 10000;
+    v_found uuid[];
+    v_next  jsonb;
+    v_more  uuid[];
+    v_end   jsonb;
+begin
+    select ids, onward into v_found, v_next from people_reached(p_filter, p_limit, c_reach, p_after);
+    if v_next is not null and cardinality(v_found) = p_limit then
+        select ids, onward into v_more, v_end from people_reached(p_filter, 1, c_reach, v_next);
+        if v_more = '{}' and v_end is null then
+            v_next := null;
+        end if;
+    end if;
+    return jsonb_build_object('next', v_next, 'items', (
+        select coalesce(jsonb_agg(to_jsonb(s) order by array_position(v_found, s.id)), '[]')
+          from subscribers s where s.id = any (v_found)));
+end $$;
+
+-- How many fit a filter: {"count", "next", "ids"}, in slices like a list's pages. p_ids: also who; without it the first
+-- call may know it all.
+create or replace function count_people(
+    p_filter jsonb, p_reach integer, p_after jsonb default null, p_ids boolean default false)
+returns jsonb language plpgsql stable set search_path = public, pg_temp as $$
+declare
+    v_tags  text[] := people_tags(p_filter);
+    v_found uuid[];
+    v_next  jsonb;
+begin
+    if p_filter - 'status' = '{}' and not p_ids then
+        return jsonb_build_object('next', null, 'ids', '[]'::jsonb, 'count',
+            subscribers_in(case when p_filter ? 'status' then array[p_filter ->> 'status'] end));
+    elsif p_filter - 'tags' = '{}' and cardinality(v_tags) = 1 and octet_length(v_tags[1]) <= 1000 and not p_ids then
+        return jsonb_build_object('next', null, 'ids', '[]'::jsonb, 'count', tagged(v_tags));
+    end if;
+    select ids, onward into v_found, v_next from people_reached(p_filter, p_reach, p_reach, p_after);
+    return jsonb_build_object('count', cardinality(v_found), 'next', v_next,
+                              'ids', case when p_ids then to_jsonb(v_found) else '[]' end);
+end $$;
+
+-- How many there are by status, and of the most used tags.
+create or replace function people_overview(p_tags integer) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select jsonb_build_object(
+        'statuses', (select coalesce(jsonb_object_agg(status, n), '{}')
+                       from (select status, sum(subscribers) as n from subscriber_counts group by status) by_status),
+        'tags', (select coalesce(jsonb_agg(jsonb_build_object('tag', tag, 'subscribers', n) order by n desc, tag), '[]')
+                   from (select tag, sum(subscribers) as n from tag_counts group by tag having sum(subscribers) > 0
+                          order by n desc, tag limit p_tags) by_tag));
+$$;

@@ -1,0 +1,82 @@
+-- All that is known of one person.
+
+-- The ids that mean this person: their own, and those of subscribers merged into them.
+create or replace function person_ids(p_subscriber uuid) returns uuid[]
+language sql stable set search_path = public, pg_temp set enable_seqscan = off as $$
+    select array[p_subscriber] || array(select id from subscriber_aliases where subscriber_id = p_subscriber);
+$$;
+
+-- Their rows of the ledger. Looked up mailout by mailout, by the unique index: the ledger has none by subscriber
+-- alone, which every mail would pay for.
+create or replace function person_mails(p_ids uuid[]) returns setof send_logs
+language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
+declare
+    v_mailout uuid;
+    v_id      uuid;
+begin
+    for v_mailout in select id from mailouts where started_at is not null loop
+        foreach v_id in array p_ids loop
+            return query select * from send_logs
+                          where mailout_id = v_mailout and subscriber_id = v_id and not is_test;
+        end loop;
+    end loop;
+end $$;
+
+-- The history of a person, newest first: [{"at", "kind", "detail", "by"}]. Kinds: `mail` (a mailout and what became of
+-- it), `event` (what SES told of a mail), `added`, `changed`, `removed`.
+create or replace function subscriber_history(p_subscriber uuid, p_limit integer) returns jsonb
+language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off as $$
+declare
+    v_ids   uuid[] := person_ids(p_subscriber);
+    v_mails send_logs[] := array(select m from person_mails(v_ids) m);
+begin
+    return (select coalesce(jsonb_agg(jsonb_build_object('at', at, 'kind', kind, 'detail', detail, 'by', by)
+                                      order by at desc, n desc), '[]')
+              from (select * from (
+        select coalesce(sent_at, claimed_at, created_at) as at, 'mail' as kind, 'amazonsender' as by, 1 as n,
+               jsonb_strip_nulls(jsonb_build_object(
+                   'mailout_id', mailout_id, 'subject', (select subject from mailouts where id = mailout_id),
+                   'status', status, 'error_code', error_code, 'error_message', error_message,
+                   'bounce_type', bounce_type, 'bounce_subtype', bounce_subtype, 'message_id', message_id,
+                   'unsubscribed_at', unsubscribed_at)) as detail
+          from unnest(v_mails)
+        union all
+        select e.occurred_at, 'event', 'ses', 2, jsonb_strip_nulls(jsonb_build_object(
+                   'type', e.type, 'mailout_id', e.mailout_id,
+                   'bounce_type', e.payload #>> '{bounce,bounceType}',
+                   'bounce_subtype', e.payload #>> '{bounce,bounceSubType}',
+                   'feedback_type', e.payload #>> '{complaint,complaintFeedbackType}',
+                   'link', e.payload #>> '{click,link}'))
+          from unnest(v_mails) m, lateral (select * from ses_events where send_log_id = m.id) e
+        union all
+        select c.at, case when c.before is null and c.after is null then 'added'
+                          when c.after is null then 'removed' else 'changed' end, c.by, 3,
+               jsonb_strip_nulls(jsonb_build_object('reason', c.reason, 'import_id', c.import_id))
+               || case when c.before is null then '{}' else jsonb_build_object('before', c.before) end
+               || case when c.after is null then '{}' else jsonb_build_object('after', c.after) end
+          from unnest(v_ids) i, lateral (select * from subscriber_changes
+                                          where subscriber_id = i order by id desc limit p_limit) c
+    ) everything order by at desc, n desc limit p_limit) newest);
+end $$;
+
+-- All of it for the person themselves (GDPR, article 15): the row, the mails with the audience they were for, the
+-- whole history, and the rows merged into theirs. null: nobody has this address.
+create or replace function export_person(p_email text) returns jsonb
+language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off as $$
+declare
+    v_person jsonb := find_subscriber(null, p_email);
+    v_id     uuid := (v_person ->> 'id')::uuid;
+begin
+    return case when v_person is not null then jsonb_build_object(
+        'subscriber', v_person,
+        'merged', (select coalesce(jsonb_agg(was order by merged_at), '[]')
+                     from subscriber_aliases where subscriber_id = v_id),
+        'mails', (select coalesce(jsonb_agg(jsonb_build_object(
+                             'mailout_id', m.mailout_id, 'subject', o.subject, 'audience', o.audience,
+                             'address', m.email, 'queued_at', m.created_at, 'sent_at', m.sent_at,
+                             'status', m.status, 'unsubscribed_at', m.unsubscribed_at)
+                             order by m.created_at), '[]')
+                    from person_mails(person_ids(v_id)) m
+                    join lateral (select * from mailouts where id = m.mailout_id) o on true),
+        'history', subscriber_history(v_id, 100000)) end;
+end $$;
