@@ -29,7 +29,9 @@ from app.api import (
     unsubscribe,
 )
 from app.api.dashboard import access as dashboard_access
+from app.api.dashboard import audit as dashboard_audit
 from app.api.dashboard import jobs as dashboard_jobs
+from app.api.dashboard import keys as dashboard_keys
 from app.api.dashboard import mailouts as dashboard
 from app.api.dashboard.session import Sessions
 from app.api.http import problems
@@ -111,6 +113,8 @@ def create_app(services: Services) -> FastAPI:
         dashboard_access.router,
         dashboard.router,
         dashboard_jobs.router,
+        dashboard_keys.router,
+        dashboard_audit.router,
         metrics.router,
     ):
         app.include_router(router)

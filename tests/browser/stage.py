@@ -86,6 +86,29 @@ async def stage_jobs(arrange: Arrange) -> None:
     )
 
 
+async def stage_access(arrange: Arrange, mailout: UUID) -> None:
+    """API keys, and what was done with them and otherwise."""
+    await arrange.sql.execute(
+        "insert into api_keys (name, scopes, hash, hint, created_by, last_used_at) "
+        "select name, string_to_array(scopes, ' '), repeat(md5(name), 2), hint, 'dashboard', used "
+        "from (values ('Notion automation', 'send', 'as_x9Kd…3fQa', now()), "
+        "('Reports of the board, with a name that is longer than most', 'send read manage', "
+        "'as_Tr4w…_-8c', null)) as k (name, scopes, hint, used)"
+    )
+    await arrange.sql.execute(
+        "select record_audit('key Notion automation', 'mailout.start', %(mailout)s, "
+        """ '{"status": "ready"}', '{"status": "sending", "recipients": 12000}'),"""
+        " record_audit('cli', 'mailout.create', %(mailout)s, null, "
+        """ '{"status": "draft", "subject": "A subject of many words, as editors write them", """
+        """ "audience": {"tags": ["vienna", "members"]}, "content_hash": "d41d8cd98f00"}'),"""
+        " record_audit('owner', 'subscriber.erase', 'ann', null, null),"
+        " record_audit('dashboard', 'key.create', 'Notion automation', null, "
+        """ '{"scopes": ["send"], "hint": "as_x9Kd…3fQa"}'),"""
+        " note_refused_sign_in('203.0.113.7')",
+        {"mailout": str(mailout)},
+    )
+
+
 async def _ledger(arrange: Arrange, mailout: UUID, group: Group) -> None:
     columns = {"mailout_id": mailout, "status": group.status, **group.columns}
     names = ", ".join(columns)

@@ -20,7 +20,7 @@ from app.api.http.paging import encode_cursor
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from tests.browser.conftest import OpenVisit
-from tests.browser.stage import stage_every_state, stage_jobs, stage_senders
+from tests.browser.stage import stage_access, stage_every_state, stage_jobs, stage_senders
 from tests.browser.support import LOOKS, SCHEMES, Visit
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
@@ -32,6 +32,9 @@ pytestmark = pytest.mark.browser
 
 PICTURES = os.environ.get("PYTEST_DASHBOARD_PICTURES")
 """A folder: a screenshot of every page in every look goes there, for people to look at."""
+
+
+A_KEY = "select id from api_keys where revoked_at is null order by name limit 1"
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,9 @@ async def staged(
                 arrange = Arrange(connection)
                 await stage_senders(arrange)
                 await stage_jobs(arrange)
-                yield Staged(url, arrange, await stage_every_state(arrange))
+                mailouts = await stage_every_state(arrange)
+                await stage_access(arrange, mailouts["sending"])
+                yield Staged(url, arrange, mailouts)
 
 
 @pytest.fixture
@@ -138,6 +143,10 @@ async def test_every_page_is_good_in_every_look(staged: Staged, signed_in: Any, 
         "jobs": "/dashboard/jobs",
         "no-jobs": "/dashboard/jobs?cursor="
         + encode_cursor("2000-01-01T00:00:00+00:00", str(UUID(int=0))),
+        "keys": "/dashboard/keys",
+        "revoke": f"/dashboard/keys/{await staged.arrange.one(A_KEY)}/revoke",
+        "audit": "/dashboard/audit",
+        "no-audit": "/dashboard/audit?by=nobody&action=mailout.pause",
         "pause": staged.page("sending", "/pause"),
         "cancel": staged.page("ready", "/cancel"),
         "resend": staged.page("sent", "/resend"),
@@ -246,6 +255,53 @@ async def test_a_mailout_is_paused_and_resumed(
         await page.get_by_role("button", name=button).click()
         await expect(page.locator(".pill")).to_have_text(state)
         await expect(page.locator(".banner.good")).to_be_visible()
+    assert tab.complaints == []
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
+async def test_a_key_is_made_used_and_revoked(
+    staged: Staged, signed_in: Any, *, javascript: bool
+) -> None:
+    """Shown this once; and the audit log tells of it."""
+    name = f"Zapier {javascript}"
+    tab = await signed_in("/dashboard/keys", java_script_enabled=javascript, **LOOKS["phone"])
+    page = tab.page
+    await page.get_by_label("Name").fill(name)
+    await page.get_by_role("button", name="Make the key").click()
+    await expect(page.get_by_role("alert")).to_have_text("Choose what the key may do.")
+    await expect(page.get_by_label("Name")).to_have_value(name)
+    assert [line for line in tab.complaints if "422" not in line] == []  # the answer's status
+    tab.complaints.clear()
+    await page.get_by_label("read:").check()
+    await page.get_by_role("button", name="Make the key").click()
+    key = (await page.get_by_label("The key").inner_text()).strip()
+    assert key.startswith("as_")
+    if javascript:
+        await judge(tab, staged)
+    await picture(page, f"key-made-{javascript}")
+
+    async with httpx.AsyncClient(base_url=staged.url, trust_env=False) as http:
+
+        async def with_it() -> int:
+            headers = {"Authorization": f"Bearer {key}"}
+            return (await http.get("/mailouts", headers=headers)).status_code
+
+        assert await with_it() == 200
+        await page.goto("/dashboard/keys")
+        assert key not in await page.content()
+        await page.get_by_role("listitem").filter(has_text=name).get_by_text("Revoke").click()
+        await expect(page.get_by_role("heading", name=f"Revoke “{name}”?")).to_be_visible()
+        await page.get_by_role("button", name="Revoke").click()
+        await expect(page.locator(".banner.good")).to_contain_text("Revoked.")
+        assert await with_it() == 401
+
+    await page.get_by_role("link", name="Audit log").click()
+    await page.get_by_label("To what").fill(name)
+    await page.get_by_label("What", exact=True).select_option("Keys")
+    await page.get_by_role("button", name="Filter").click()
+    found = page.locator(".acts h2")
+    await expect(found).to_have_text(["Key revoked", "Key made"])
+    assert key not in await page.content()
     assert tab.complaints == []
 
 

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from app.api.http.problems import RETRY_AFTER_SECONDS
+from app.domain.reports.acts import caller_words
 from app.domain.reports.remedies import without_addresses
 from app.domain.reports.words import duration, plural
 
@@ -85,6 +86,7 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters.update(
+    caller=caller_words,
     with_code=with_code,
     duration=duration,
     masked=without_addresses,

@@ -1,0 +1,93 @@
+"""The audit log in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import orjson
+
+ACTS = {
+    "mailout.create": "Mailout written",
+    "mailout.ready": "Mailout released",
+    "mailout.start": "Mailout started",
+    "mailout.test": "Test mails sent",
+    "mailout.pause": "Mailout paused",
+    "mailout.resume": "Mailout resumed",
+    "mailout.cancel": "Mailout cancelled",
+    "mailout.resend": "Mailout sent again to those who were missed",
+    "import.add": "File imported",
+    "import.undo": "Import taken back",
+    "job.cancel": "Job cancelled",
+    "job.retry": "Job begun again",
+    "key.create": "Key made",
+    "key.revoke": "Key revoked",
+    "dashboard.sign_in": "Signed in",
+    "dashboard.sign_in_refused": "Sign-in refused",
+}
+KINDS = {
+    "mailout": "Mailouts",
+    "subscriber": "Subscribers",
+    "import": "Imports",
+    "job": "Jobs",
+    "key": "Keys",
+    "dashboard": "Sign-ins",
+}
+"""What an action begins with, and what people call it."""
+
+_CALLERS = {
+    "owner": "the shared secret",
+    "dashboard": "the dashboard",
+    "cli": "the command line",
+    "stranger": "a stranger",
+}
+
+
+def act_words(action: str) -> str:
+    """Another part's action in its own words: `subscriber.erase` is “Subscriber: erase”."""
+    if action in ACTS:
+        return ACTS[action]
+    kind, _, act = action.replace("_", " ").partition(".")
+    return f"{kind.capitalize()}: {act}" if act else kind.capitalize()
+
+
+def caller_words(by: str) -> str:
+    return _CALLERS.get(by, by)
+
+
+class Change(NamedTuple):
+    """before, after: as text; None: there was, or is, no such thing."""
+
+    what: str
+    before: str | None
+    after: str | None
+
+
+def changes(before: Any, after: Any) -> Iterator[Change]:
+    """What differs, by name, in the order in which it stands there."""
+    old, new = _named(before), _named(after)
+    for name in [*old, *(name for name in new if name not in old)]:
+        if old.get(name) != new.get(name):
+            yield Change(
+                name.replace("_", " ").capitalize(), _text(old.get(name)), _text(new.get(name))
+            )
+
+
+def _named(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    return value if isinstance(value, dict) else {"value": value}
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ", ".join(value)
+    return orjson.dumps(value).decode()
