@@ -137,10 +137,10 @@ class Counting:
     async def living_keys(self) -> Any:
         self.lists += 1
         self.begun.set()
+        found = None if self.away else await self._store.living_keys()
+        await self.go_on.wait()
         if self.away:
             raise DatabaseUnavailable
-        found = await self._store.living_keys()
-        await self.go_on.wait()
         return found
 
     async def note_key_use(self, key_id: Any) -> None:
@@ -215,6 +215,22 @@ class TestFinding:
         for other in ("", "as_", SECRET, "as_" + "x" * 42, "as_" + "x" * 44, "as_" + "é" * 43):
             assert await keys.find(other) is None
         assert store_.lists == 2
+
+    async def test_a_crowd_waits_once_for_a_database_that_is_away(
+        self, keys: Keys, store_: Counting, clock: Clock
+    ) -> None:
+        """Not one after the other."""
+        store_.away = True
+        store_.go_on.clear()
+        tried = [asyncio.create_task(keys.find(f"as_{n:043}")) for n in range(50)]
+        await store_.begun.wait()
+        clock.now += 4
+        store_.go_on.set()
+        found = await asyncio.gather(*tried, return_exceptions=True)
+        assert {type(one) for one in found} == {DatabaseUnavailable}
+        assert store_.lists == 1
+        store_.away = False
+        assert await keys.find("as_" + "x" * 43) is None
 
     async def test_a_list_under_way_does_not_revive_a_revoked_key(
         self, keys: Keys, store_: Counting, clock: Clock

@@ -30,13 +30,15 @@ class Keys:
     """Knows the living keys by their hashes.
 
     A key that isn't among them is looked for in a list that was asked for after it came: so a new
-    key works at once, and strangers who try many share the calls, never more than one at a time.
+    key works at once, and strangers who try many share the calls, never more than one at a time,
+    and what they come to when the database is away.
     """
 
     store: AccessCalls
     now: Callable[[], float] = time.monotonic
     _living: dict[str, _Key] = field(default_factory=dict)
     _asked_at: float = float("-inf")
+    _failure: tuple[float, Unavailable] | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def find(self, presented: str) -> Caller | None:
@@ -50,16 +52,23 @@ class Keys:
         if digest not in self._living or came - self._asked_at > FRESH_SECONDS:
             async with self._lock:
                 if self._asked_at <= came:
-                    await self._ask()
+                    await self._ask(came)
         key = self._living.get(digest)
         if key is None:
             return None
         await self._note_use(key)
         return key.caller
 
-    async def _ask(self) -> None:
+    async def _ask(self, came: float) -> None:
+        """For somebody who came then: if a call has failed since, another would take as long."""
+        if self._failure and self._failure[0] > came:
+            raise self._failure[1].with_traceback(None)
         asked_at = self.now()
-        rows = await self.store.living_keys()
+        try:
+            rows = await self.store.living_keys()
+        except Unavailable as exc:
+            self._failure = (self.now(), exc)
+            raise
         used = {key.id: key.noted_at for key in self._living.values()}
         self._living = {
             row["hash"]: _Key(
