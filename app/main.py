@@ -19,6 +19,7 @@ from app.adapters.aws.sns import SnsConfirmer, SnsVerifier
 from app.adapters.database.migrations import check_schema
 from app.api import (
     access,
+    export,
     health,
     jobs,
     mailouts,
@@ -101,6 +102,7 @@ def create_app(services: Services) -> FastAPI:
         mailouts.protected,
         preflight.router,
         imports.router,
+        export.router,
         subscribers.filtered,
         subscribers.router,
         jobs.router,

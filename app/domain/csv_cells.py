@@ -34,12 +34,11 @@ def read_tags(cell: str) -> list[str]:
     """Tags separated by `;`, `|` or `,`, quoted or not (as Mailchimp writes `"VIP","Friends,
     family"`), or as a JSON list of texts; each once, in order."""
     parts: Iterable[str] = _TAG_SEPARATORS.split(cell)
-    if '"' in cell and (quoted := _QUOTED_TAG.search(cell)):
+    listed = _json(cell) if cell.startswith("[") else None
+    if isinstance(listed, list) and all(isinstance(tag, str) for tag in listed):
+        parts = listed
+    elif '"' in cell and (quoted := _QUOTED_TAG.search(cell)):
         parts = _csv(cell, quoted[1] or ",") or parts
-    elif cell.startswith("["):
-        listed = _json(cell)
-        if isinstance(listed, list) and all(isinstance(tag, str) for tag in listed):
-            parts = listed
     stripped = (tag.strip() for tag in parts)
     return list(dict.fromkeys(tag for tag in stripped if tag))
 
@@ -48,13 +47,6 @@ def write_tags(tags: list[str]) -> str:
     """With `;` between them; as JSON where a tag holds a separator itself."""
     cell = ";".join(tags)
     return cell if read_tags(cell) == tags else json.dumps(tags, ensure_ascii=False)
-
-
-def write_value(value: Any) -> str:
-    """A field's value: text as it is, nothing for null, everything else as JSON."""
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _csv(cell: str, delimiter: str) -> list[str]:

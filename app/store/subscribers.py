@@ -57,12 +57,15 @@ class SubscriberCalls(Calls):
         )
         return rows
 
-    async def subscriber_field_names(self) -> list[str]:
-        """Every name that occurs in a subscriber's fields, in the order of their bytes."""
-        names: set[str] = set()
+    async def subscriber_field_names(self) -> tuple[list[str], list[str]]:
+        """Every name that occurs in a subscriber's fields, in the order of their bytes: those with
+        a text, and those with any other value (one may be both)."""
+        texts: set[str] = set()
+        others: set[str] = set()
         after: str | None = str(UUID(int=0))
         while after is not None:
             row = await self._call("field_names_slice", p_after=after, p_limit=20_000)
-            names.update(row["names"])
+            texts.update(row["names"])
+            others.update(row["json"])
             after = row["last"]
-        return sorted(names, key=str.encode)
+        return sorted(texts, key=str.encode), sorted(others, key=str.encode)

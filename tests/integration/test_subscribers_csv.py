@@ -20,7 +20,6 @@ from app.services.lists.subscribers_csv import (
     CHUNK_ROWS,
     MAX_REFUSED_ROWS,
     ImportReport,
-    export_csv,
     import_csv,
 )
 from app.store import Store
@@ -46,12 +45,6 @@ async def imported(store: Store, file: Path, content: str | bytes) -> ImportRepo
 
 async def stored(arrange: Arrange) -> list[dict[str, Any]]:
     return list(await (await arrange.sql.execute(STORED)).fetchall())
-
-
-async def exported(store: Store, status: str | None = None) -> str:
-    out = io.StringIO(newline="")
-    await export_csv(store, out, status=status)
-    return out.getvalue()
 
 
 def reasons(report: ImportReport) -> list[tuple[int, str]]:
@@ -127,23 +120,6 @@ async def test_a_file_names_those_who_are_there_by_any_spelling(
     assert (report.updated, report.duplicates_in_file) == (1, 1)
     [row] = await stored(arrange)
     assert (row["email"], row["name"], row["fields"]) == ("Ann@Exämple.de", "Ann", {"city": "Ulm"})
-
-
-async def test_what_was_written_elsewhere_is_exported_such_that_it_can_be_imported(
-    direct_store: Store, arrange: Arrange, file: Path
-) -> None:
-    """An invisible character that came by SQL doesn't lose anybody."""
-    await arrange.subscriber("an\u00adn@Example.com")
-    await arrange.subscriber("Bob@exämple.de")
-    content = await exported(direct_store)
-    await arrange.sql.execute("delete from subscribers")
-    report = await imported(direct_store, file, content)
-    assert (report.added, report.refused) == (2, 0)
-    addresses = await arrange.sql.execute("select address from subscribers order by address")
-    assert [row["address"] for row in await addresses.fetchall()] == [
-        "ann@example.com",
-        "bob@xn--exmple-cua.de",
-    ]
 
 
 async def test_importing_again_changes_nothing(store: Store, arrange: Arrange, file: Path) -> None:
@@ -330,85 +306,14 @@ async def test_progress_is_told_chunk_by_chunk(direct_store: Store, file: Path) 
     )
 
 
-async def test_an_export_has_every_subscriber_and_field(store: Store, arrange: Arrange) -> None:
-    await arrange.subscriber("b@example.com", name="Bo", status="bounced", tags=["x", "y"])
-    await arrange.subscriber("a@example.com", fields={"city": "Köln", "age": 5})
-    assert await exported(store) == (
-        "email,name,status,tags,age,city\r\n"
-        "a@example.com,,active,,5,Köln\r\n"
-        "b@example.com,Bo,bounced,x;y,,\r\n"
-    )
-
-
-async def test_an_export_may_be_of_one_status(direct_store: Store, arrange: Arrange) -> None:
-    await arrange.subscriber("a@example.com")
-    await arrange.subscriber("b@example.com", status="bounced")
-    assert "a@example.com" not in await exported(direct_store, status="bounced")
-
-
-async def test_formulas_leave_as_text_and_come_back_as_they_were(
-    direct_store: Store, arrange: Arrange, file: Path
-) -> None:
-    """RELIABILITY 3.36: no cell of an export begins like a formula."""
-    formulas = ['=HYPERLINK("http://x.test")', "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1", "'=1"]
-    fields = {f"f{n}": text for n, text in enumerate(formulas)} | {"=1+1": "x", " y": "z"}
-    await arrange.subscriber("+a@example.com", name="=1+1", tags=["-x"], fields=fields)
-    before = await stored(arrange)
-    text = await exported(direct_store)
-    for line in csv.reader(io.StringIO(text, newline="")):
-        assert not any(cell.startswith(tuple("=+-@\t\r＝")) for cell in line)
-    await arrange.sql.execute("delete from subscribers")
-    assert (await imported(direct_store, file, text)).added == 1
-    assert await stored(arrange) == before
-
-
 TEXT = st.text(
     st.characters(codec="utf-8", exclude_characters="\0") | st.sampled_from("'=+-@\t\r\n,;|\" "),
     max_size=12,
 )
 WORD = st.text("abcÄ=-_ ;.", min_size=1, max_size=8).map(str.strip).filter(bool)
-SUBSCRIBER = st.fixed_dictionaries(
-    {
-        "name": st.none() | WORD,
-        "status": st.sampled_from(["active", "unsubscribed", "bounced", "complained"]),
-        "tags": st.lists(WORD, max_size=3, unique=True),
-        "fields": st.dictionaries(
-            WORD | st.sampled_from(["email", "Status", "fields.x"]),
-            TEXT.filter(bool) | st.integers(-9, 9) | st.booleans() | st.lists(WORD, max_size=2),
-            max_size=4,
-        ),
-    }
-)
 PROPERTY = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-
-
-@PROPERTY
-@given(subscribers=st.lists(SUBSCRIBER, max_size=5))
-async def test_importing_an_export_changes_nothing_and_restores_everything(
-    direct_store: Store, arrange: Arrange, file: Path, subscribers: list[dict[str, Any]]
-) -> None:
-    """In the same database not a byte changes; in an empty one all comes back, fields as text."""
-    await arrange.sql.execute("delete from subscribers")
-    for number, subscriber in enumerate(subscribers):
-        await arrange.subscriber(f"reader{number}@example.com", **subscriber)
-    before = await stored(arrange)
-    text = await exported(direct_store)
-    report = await imported(direct_store, file, text)
-    assert (report.rows, report.unchanged) == (len(subscribers), len(subscribers))
-    assert await stored(arrange) == before
-
-    await arrange.sql.execute("delete from subscribers")
-    assert (await imported(direct_store, file, text)).added == len(subscribers)
-    for was, now in zip(before, await stored(arrange), strict=True):
-        assert now["name"] == was["name"]
-        assert now["tags"] == was["tags"]
-        assert now["status"] == "active"
-        assert now["fields"].keys() == was["fields"].keys()
-        for name, value in was["fields"].items():
-            if isinstance(value, str):
-                assert now["fields"][name] == value
 
 
 ADDRESS = st.sampled_from(

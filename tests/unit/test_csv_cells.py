@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.csv_cells import protect, read_tags, restore, write_tags, write_value
+from app.domain.csv_cells import protect, read_tags, restore, write_tags
 
 # Cell beginnings that spreadsheets act on, and apostrophes, which are how they are kept from it.
 TEXTS = st.text(st.sampled_from("'=+-@\t\r\n ＝＋－＠ab1"), max_size=6) | st.text(max_size=20)
@@ -56,18 +56,3 @@ def test_tags_are_read_as_written(cell: str, tags: list[str]) -> None:
 @given(st.lists(st.text(min_size=1).filter(lambda tag: tag == tag.strip()), unique=True))
 def test_every_tag_can_be_written(tags: list[str]) -> None:
     assert read_tags(write_tags(tags)) == tags
-
-
-@pytest.mark.parametrize(
-    ("value", "cell"),
-    [
-        ("text", "text"),
-        (None, ""),
-        (5, "5"),
-        (1.5, "1.5"),
-        (True, "true"),
-        ({"ä": [1, None]}, '{"ä": [1, null]}'),
-    ],
-)
-def test_values_that_are_no_text_are_written_as_json(value: object, cell: str) -> None:
-    assert write_value(value) == cell

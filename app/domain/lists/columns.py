@@ -10,12 +10,14 @@ What a person may say (`--map COLUMN=MEANING`): `email`, `name`, `first_name`, `
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from app.domain.csv_cells import restore
 from app.domain.lists.presets import (
     COMMON,
     MEANINGS,
@@ -50,6 +52,8 @@ class ColumnsRefused(AppError):
 
     status, code, title = 422, "columns_refused", "The columns can't be used"
 
+
+_NUMBERED = re.compile(r"^Column \d+$| \(\d+\)$")  # titles that are given here
 
 Doubt = Literal["title", "values"]
 
@@ -136,6 +140,21 @@ def _everyone(preset: Preset, titles: Sequence[str]) -> SubscriberStatus | None:
     return found[0] if len(found) == 1 and "status" not in titles else None
 
 
+def is_plain_field(name: str) -> bool:
+    """Whether the name alone, as a column's title in our own export, is read as this field."""
+    key = name.lower()
+    return not (
+        key in COMMON
+        or key in OWN_COLUMNS
+        or key.startswith((FIELD_PREFIX, JSON_PREFIX))
+        or clean_title(name) != name
+        or not name
+        or "@" in name
+        or _NUMBERED.search(name)
+        or title_is_doubtful(name)
+    )
+
+
 def clean_title(title: str) -> str:
     """Composed, without invisible characters, single blanks between words."""
     if title.isascii() and title.isprintable():
@@ -161,10 +180,11 @@ def _titles(header: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
     titles: list[str] = []
     known_as: list[str] = []
     warnings = []
-    for number, given in enumerate(header, 1):
-        title = given if given.lower().startswith((FIELD_PREFIX, JSON_PREFIX)) else ""
-        title = title or clean_title(given) or f"Column {number}"
-        if len(title) > MAX_TITLE_CHARS:
+    for number, cell in enumerate(header, 1):
+        given = restore(cell)
+        is_named = given.lower().startswith((FIELD_PREFIX, JSON_PREFIX))
+        title = given if is_named else clean_title(given) or f"Column {number}"
+        if len(title) > MAX_TITLE_CHARS + is_named * len(FIELD_PREFIX):
             raise ColumnsRefused(
                 f"The title of column {number} has more than {MAX_TITLE_CHARS} characters."
             )

@@ -16,6 +16,7 @@ from app.domain.csv_cells import read_tags, restore
 from app.domain.lists.columns import CONSENT, Column, Columns
 from app.domain.lists.dates import read_time
 from app.domain.lists.people import Person
+from app.domain.lists.presets import OWN
 from app.domain.lists.words import STRICTNESS, plain, read_flag, read_status, says_nothing
 from app.domain.states import SubscriberStatus
 
@@ -44,6 +45,7 @@ class RowReader:
     def __init__(self, columns: Columns, *, day_first: bool = False) -> None:
         self._width = max((column.index for column in columns.columns), default=-1) + 1
         self._day_first = day_first
+        self._is_own = columns.preset == OWN
         self._everyone: State | None = (
             None if columns.everyone is None else _as_said(columns.everyone)
         )
@@ -100,10 +102,15 @@ class RowReader:
             raise RowRefused("a cell holds a NUL character")
         if len(joined) > MAX_CELL_CHARS and any(len(cell) > MAX_CELL_CHARS for cell in cells):
             raise RowRefused(f"a cell is longer than {MAX_CELL_CHARS:,} characters")
-        texts = [
-            ("" if cell.isspace() else restore(cell) if cell[0] == "'" else cell) if cell else ""
-            for cell in cells
-        ]
+        if self._is_own:  # where even a blank is a value
+            texts = [restore(cell) for cell in cells]
+        else:
+            texts = [
+                ("" if cell.isspace() else restore(cell) if cell[0] == "'" else cell)
+                if cell
+                else ""
+                for cell in cells
+            ]
         missing = self._width - len(texts)
         if missing > 0:  # spreadsheets leave out empty cells at the end
             texts += [""] * missing

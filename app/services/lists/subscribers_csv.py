@@ -1,23 +1,21 @@
-"""Subscribers from and to CSV files.
+"""Subscribers from CSV files.
 
 Import: the columns `email` (required), `name` and `tags`; every other one becomes a field of its
 name. `status` is ignored, so that an exported file brings nobody back. Empty cells change nothing.
-Export writes what import reads: a field named like one of our own columns is `fields.NAME`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import csv
 import hashlib
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from app.domain.addresses import InvalidAddress, trimmed, typed_address
-from app.domain.csv_cells import protect, read_tags, restore, write_tags, write_value
+from app.domain.csv_cells import read_tags, restore
 from app.services.lists.csv_file import CsvFile, CsvRefused, Record
 from app.store import Store
 
@@ -30,7 +28,6 @@ MAX_REFUSED_ROWS = 1_000
 
 CHUNK_ROWS = 1_000
 CHUNK_CHARS = 1_000_000  # rows of a chunk may be long; what is in memory must not be
-PAGE = 1_000
 # Of an address already seen in a file: a million take about 90 MB, and at 96 bits two addresses
 # with one digest are less likely than a fault of the machine.
 _DIGEST_BYTES = 12
@@ -98,49 +95,6 @@ async def import_csv(
             if on_progress is not None:
                 on_progress(report.rows)
     return report
-
-
-async def export_csv(store: Store, out: TextIO, *, status: str | None = None) -> int:
-    """Write all subscribers, or those with `status`, by address; gives how many.
-
-    out: opened with newline="". Columns: email, name, status, tags and every field that a
-    subscriber had when the export began.
-    """
-    names = await store.subscriber_field_names()
-    writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180, section 2
-    writer.writerow(map(protect, (*COLUMNS, *map(_column_name, names))))
-    count = 0
-    after: str | None = None
-    while page := await store.list_subscribers(PAGE, status=status, after=after):
-        after = page[-1]["email"]
-        count += len(page)
-        writer.writerows(_cells(subscriber, names) for subscriber in page)
-    return count
-
-
-def _cells(subscriber: dict[str, Any], names: list[str]) -> Iterator[str]:
-    yield protect(_importable(subscriber))
-    yield protect(subscriber["name"] or "")
-    yield subscriber["status"]
-    yield protect(write_tags(subscriber["tags"]))
-    for name in names:
-        yield protect(write_value(subscriber["fields"].get(name)))
-
-
-def _importable(subscriber: dict[str, Any]) -> str:
-    """The email as it is written, unless the import would refuse that: then the address."""
-    email: str = subscriber["email"]
-    try:
-        typed_address(email)
-    except InvalidAddress:
-        return subscriber["address"] or email
-    return email
-
-
-def _column_name(field_name: str) -> str:
-    """The header's name of a field: such that import reads this very field."""
-    taken = field_name.lower() in COLUMNS or field_name.lower().startswith(FIELD_PREFIX)
-    return FIELD_PREFIX + field_name if taken or not field_name else field_name
 
 
 class _RowRefused(Exception):

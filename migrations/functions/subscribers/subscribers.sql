@@ -63,13 +63,18 @@ begin
     return v_page || v_rest;
 end $$;
 
--- The names that the fields of the next p_limit subscribers after p_after have, and the last one that was
--- looked at (null: there are no more).
+-- The fields that the next p_limit subscribers after p_after have, and the last one that was looked at (null: there
+-- are no more). names: those with a text that isn't empty; json: those with any other value.
 create or replace function field_names_slice(p_after uuid, p_limit integer) returns jsonb
 language sql stable set search_path = public, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
-    with looked_at as materialized (select id, fields from subscribers where id > p_after order by id limit p_limit)
+    with looked_at as materialized (
+        select id, fields from subscribers where id > p_after order by id limit p_limit
+    ), kinds as materialized (
+        select distinct key, jsonb_typeof(value) = 'string' and value <> '""' as is_text
+          from looked_at, jsonb_each(fields)
+    )
     select jsonb_build_object(
-        'names', array(select distinct jsonb_object_keys(fields) from looked_at),
+        'names', array(select key from kinds where is_text), 'json', array(select key from kinds where not is_text),
         'last', (select case when count(*) = p_limit then (array_agg(id order by id desc))[1] end from looked_at));
 $$;
 

@@ -1,0 +1,179 @@
+"""The list as a file: complete, safe to open, and the same list when it is imported."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg.types.json import Jsonb
+from typer.testing import CliRunner
+
+from app.adapters.database.postgres import PostgresDatabase
+from app.cli import exports
+from app.services.lists.export import PAGE, Export
+from app.store import Store
+from app.store.jobs import JobStore
+from tests.support.factories import Arrange
+from tests.support.imports import import_file
+from tests.support.lists import SUBSCRIBER, cells
+from tests.support.service import BEARER, Service
+
+STORED = (
+    "select email, name, status, tags, fields, timezone, created_at, consent from subscribers"
+    ' order by email collate "C"'
+)
+HEADER = "\ufeffemail,name,status,tags,timezone,created_at,consent"
+
+
+@pytest.fixture
+def jobs(postgres_database: PostgresDatabase) -> JobStore:
+    return JobStore(postgres_database)
+
+
+async def text_of(store: Store, status: Any = None) -> str:
+    return "".join([part async for part in Export(store, status).parts()])
+
+
+async def stored(arrange: Arrange) -> list[dict[str, Any]]:
+    return list(await (await arrange.sql.execute(STORED)).fetchall())
+
+
+async def put(arrange: Arrange, email: str, **columns: Any) -> None:
+    consent = columns.pop("consent", None)
+    if consent is not None:
+        columns["consent"] = Jsonb(consent)
+    await arrange.subscriber(email, **columns)
+
+
+async def test_an_export_has_every_subscriber_and_field(store: Store, arrange: Arrange) -> None:
+    at = "2024-01-02T03:04:05+00:00"
+    await put(
+        arrange, "b@example.com", name="Bo", status="bounced", tags=["x", "y"], created_at=at,
+        timezone="Europe/Berlin", consent={"source": "sign-up"},
+    )  # fmt: skip
+    await put(
+        arrange, "a@example.com", fields={"city": "Köln", "age": 5, "status": "x"}, created_at=at
+    )
+    assert await text_of(store) == (
+        f"{HEADER},city,fields.status,json.age\r\n"
+        f"a@example.com,,active,,,{at},,Köln,x,5\r\n"
+        f'b@example.com,Bo,bounced,x;y,Europe/Berlin,{at},"{{""source"": ""sign-up""}}",,,\r\n'
+    )
+    assert [row[0] for row in cells(await text_of(store, "bounced"))] == ["email", "b@example.com"]
+
+
+async def test_an_export_goes_on_from_page_to_page(direct_store: Store, arrange: Arrange) -> None:
+    await arrange.subscribers(PAGE + 5)
+    export = Export(direct_store)
+    parts = [part async for part in export.parts()]
+    assert len(parts) == 3
+    assert export.count == PAGE + 5
+    assert len({row[0] for row in cells("".join(parts))}) == PAGE + 6
+
+
+async def test_what_was_written_elsewhere_is_exported_such_that_it_can_be_imported(
+    direct_store: Store, jobs: JobStore, arrange: Arrange
+) -> None:
+    """An invisible character that came by SQL doesn't lose anybody."""
+    await arrange.subscriber("an\u00adn@Example.com")
+    await arrange.subscriber("Bob@exämple.de")
+    content = await text_of(direct_store)
+    await arrange.sql.execute("delete from subscribers")
+    done = await import_file(direct_store, jobs, content.encode())
+    assert (done["added"], done["refused"]) == (2, 0)
+    addresses = await arrange.sql.execute("select address from subscribers order by address")
+    assert [row["address"] for row in await addresses.fetchall()] == [
+        "ann@example.com",
+        "bob@xn--exmple-cua.de",
+    ]
+
+
+@settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(subscribers=st.lists(SUBSCRIBER, min_size=1, max_size=5))
+async def test_an_export_imported_is_the_same_list(
+    direct_store: Store, jobs: JobStore, arrange: Arrange, subscribers: list[dict[str, Any]]
+) -> None:
+    """In the same database not a byte changes; in an empty one all comes back: states, tags,
+    fields of any name and type, times, consent."""
+    await arrange.sql.execute("delete from subscribers")
+    for number, subscriber in enumerate(subscribers):
+        await put(arrange, f"Reader{number}@example.com", **subscriber)
+    before = await stored(arrange)
+    content = (await text_of(direct_store)).encode()
+    again = await import_file(direct_store, jobs, content)
+    assert (again["rows"], again["unchanged"]) == (len(subscribers), len(subscribers))
+    assert await stored(arrange) == before
+
+    await arrange.sql.execute("delete from subscribers")
+    done = await import_file(direct_store, jobs, content)
+    assert (done["preset"], done["added"]) == ("AmazonSender", len(subscribers))
+    for was, now in zip(before, await stored(arrange), strict=True):
+        if was["consent"] is None:  # of which nothing was known; now it is, where it came from
+            assert now.pop("consent")["source"] == "import"
+            del was["consent"]
+        assert now == was
+
+
+async def test_the_list_is_downloaded_by_http(quiet: Service, arrange: Arrange) -> None:
+    await arrange.subscriber("b@example.com", status="bounced")
+    await arrange.subscriber("a@example.com")
+    answer = await quiet.http.get("/subscribers/export.csv", headers=BEARER)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "attachment" in answer.headers["content-disposition"]
+    assert answer.content.startswith(b"\xef\xbb\xbfemail,")
+    assert [row[0] for row in cells(answer.content.decode())[1:]] == [
+        "a@example.com",
+        "b@example.com",
+    ]
+    some = await quiet.http.get("/subscribers/export.csv?status=bounced", headers=BEARER)
+    assert [row[0] for row in cells(some.text)[1:]] == ["b@example.com"]
+    for query in ("status=odd", "sttus=active"):
+        assert (
+            await quiet.http.get(f"/subscribers/export.csv?{query}", headers=BEARER)
+        ).status_code == 422
+    assert (await quiet.http.get("/subscribers/export.csv")).status_code == 401
+
+
+async def test_a_file_is_never_replaced_by_chance(
+    dsn: str, arrange: Arrange, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only with --force, and then by a complete file; what fails leaves nothing behind."""
+    await arrange.subscriber("a@example.com")
+    monkeypatch.setenv("DATABASE_URL", dsn)
+    app = typer.Typer()
+    app.command()(exports.export)
+    file = tmp_path / "all.csv"
+
+    async def export(*words: str) -> tuple[int, str]:
+        done = await asyncio.to_thread(CliRunner().invoke, app, words)
+        return done.exit_code, done.output
+
+    assert await export(str(file)) == (0, f"1 subscribers written to {file}.\n")
+    file.write_text("mine")
+    code, said = await export(str(file))
+    assert code != 0
+    assert "--force" in said
+    assert file.read_text() == "mine"
+    assert (await export(str(tmp_path / "no" / "all.csv")))[0] != 0
+    assert (await export(str(file), "--force"))[0] == 0
+    assert "a@example.com" in file.read_text()
+    code, said = await export("-")
+    assert (code, "a@example.com" in said) == (0, True)
+
+    async def fails(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("gone")
+
+    monkeypatch.setattr(PostgresDatabase, "call", fails)
+    assert (await export(str(file), "--force"))[0] != 0
+    assert "a@example.com" in file.read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["all.csv"]
