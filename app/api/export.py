@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from app.api.http.deps import Protected, ServicesDep, needs
+from app.api.http.deps import ServicesDep, needs
 from app.api.http.problems import problems
-from app.domain.states import SubscriberStatus
+from app.api.subscribers import (
+    Filtered,
+    SearchQuery,
+    SegmentQuery,
+    StatusQuery,
+    TagsQuery,
+    no_segments,
+    read_filter,
+)
 from app.errors import InvalidRequest, Unauthorized
 from app.services.lists.export import Export
 
-router = APIRouter(tags=["subscribers"], route_class=Protected)
+router = APIRouter(tags=["subscribers"], route_class=Filtered)
 
 
 @router.get(
@@ -25,11 +32,19 @@ router = APIRouter(tags=["subscribers"], route_class=Protected)
     | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
 )
 async def export_subscribers(
-    services: ServicesDep, status: Annotated[SubscriberStatus | None, Query()] = None
+    request: Request,
+    services: ServicesDep,
+    status: StatusQuery = None,
+    tag: TagsQuery = [],  # noqa: B006  FastAPI copies it
+    q: SearchQuery = None,
+    segment: SegmentQuery = None,
 ) -> StreamingResponse:
-    """All subscribers, or those of a filter, as CSV in the order of their addresses. Imported into
-    an empty database it gives the same list. An answer that breaks off isn't complete."""
-    parts = Export(services.store, status).parts()
+    """All subscribers, or those that the filters of the list (`GET /subscribers`) show, as CSV.
+
+    Imported into an empty database it gives the same list. An answer that breaks off isn't whole.
+    """
+    no_segments(segment)
+    parts = Export(services.store, read_filter(request, status, tag, q)).parts()
     first = await anext(parts)  # a database that can't be reached is told by the status
     return StreamingResponse(
         _all(first, parts),

@@ -13,12 +13,16 @@ from typing import Annotated, TextIO
 import typer
 
 from app.cli.shared import open_store, quiet_settings, run
+from app.domain.people import Filter
 from app.domain.states import SUBSCRIBER_STATUSES
 
 
 def export(
     file: Annotated[Path, typer.Argument(help="The file to write; - is the standard output.")],
     status: Annotated[str | None, typer.Option(help="Only those with this status.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", help="Only those with this tag; repeat for more.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Export subscribers as CSV, such that `import` reads the same list from it.
@@ -29,11 +33,16 @@ def export(
 
     if status is not None and status not in SUBSCRIBER_STATUSES:
         raise typer.BadParameter(f"one of {', '.join(SUBSCRIBER_STATUSES)}", param_hint="--status")
+    wanted = Filter()
+    if status is not None:
+        wanted["status"] = status
+    if tag:
+        wanted["tags"] = tag
     settings = quiet_settings()
 
     async def work() -> int:
         async with open_store(settings) as store:
-            export = Export(store, status)
+            export = Export(store, wanted)
             with _output(file, force=force) as out:
                 async for part in export.parts():
                     out.write(part)

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from app.adapters.database.postgres import PostgresDatabase
 from app.cli import exports
+from app.domain.people import Filter
 from app.services.lists.export import PAGE, Export
 from app.store import Store
 from app.store.jobs import JobStore
@@ -35,8 +36,8 @@ def jobs(postgres_database: PostgresDatabase) -> JobStore:
     return JobStore(postgres_database)
 
 
-async def text_of(store: Store, status: Any = None) -> str:
-    return "".join([part async for part in Export(store, status).parts()])
+async def text_of(store: Store, wanted: Filter | None = None) -> str:
+    return "".join([part async for part in Export(store, wanted or Filter()).parts()])
 
 
 async def stored(arrange: Arrange) -> list[dict[str, Any]]:
@@ -64,12 +65,14 @@ async def test_an_export_has_every_subscriber_and_field(store: Store, arrange: A
         f"a@example.com,,active,,,{at},,Köln,x,5\r\n"
         f'b@example.com,Bo,bounced,x;y,Europe/Berlin,{at},"{{""source"": ""sign-up""}}",,,\r\n'
     )
-    assert [row[0] for row in cells(await text_of(store, "bounced"))] == ["email", "b@example.com"]
+    for wanted in (Filter(status="bounced"), Filter(tags=["y", "z"]), Filter(q="bo")):
+        found = cells(await text_of(store, wanted))
+        assert [row[0] for row in found] == ["email", "b@example.com"]
 
 
 async def test_an_export_goes_on_from_page_to_page(direct_store: Store, arrange: Arrange) -> None:
     await arrange.subscribers(PAGE + 5)
-    export = Export(direct_store)
+    export = Export(direct_store, {})
     parts = [part async for part in export.parts()]
     assert len(parts) == 3
     assert export.count == PAGE + 5
@@ -124,7 +127,9 @@ async def test_an_export_imported_is_the_same_list(
 
 
 async def test_the_list_is_downloaded_by_http(quiet: Service, arrange: Arrange) -> None:
-    await arrange.subscriber("b@example.com", status="bounced")
+    await arrange.subscriber(
+        "b@example.com", status="bounced", tags=["vip"], fields={"city": "Ulm"}
+    )
     await arrange.subscriber("a@example.com")
     answer = await quiet.http.get("/subscribers/export.csv", headers=BEARER)
     assert answer.status_code == 200
@@ -135,8 +140,9 @@ async def test_the_list_is_downloaded_by_http(quiet: Service, arrange: Arrange) 
         "a@example.com",
         "b@example.com",
     ]
-    some = await quiet.http.get("/subscribers/export.csv?status=bounced", headers=BEARER)
-    assert [row[0] for row in cells(some.text)[1:]] == ["b@example.com"]
+    for query in ("status=bounced", "tag=vip&q=b", "field.city=Ulm"):
+        some = await quiet.http.get(f"/subscribers/export.csv?{query}", headers=BEARER)
+        assert [row[0] for row in cells(some.text)[1:]] == ["b@example.com"], query
     for query in ("status=odd", "sttus=active"):
         assert (
             await quiet.http.get(f"/subscribers/export.csv?{query}", headers=BEARER)
