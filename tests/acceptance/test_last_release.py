@@ -12,19 +12,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
 from app.adapters.database.migrations import migrate
-from app.sandbox.config import SandboxConfig
-from app.sandbox.server import SandboxServer
-from tests.acceptance.conftest import World
 from tests.support.factories import Arrange
-from tests.support.ports import free_port
-from tests.support.service import BEARER, TOPIC, command, environment, process
+from tests.support.service import BEARER, command, process
 from tests.support.waiting import eventually
+from tests.support.world import World, run_world
 
 LAST_RELEASE = "34b3c5e06aada23b82f4732d1bfaca5eecb05d1e"
 """The commit of 1.0.0; set to the newest one with each release."""
@@ -50,24 +46,8 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def old(empty_dsn: str, release: Path) -> AsyncIterator[World]:
     """The last release, running on a database that it has made itself."""
-    port = free_port()
-    base = f"http://127.0.0.1:{port}"
-    config = SandboxConfig(
-        max_send_rate=100_000,
-        max_24h_send=-1,
-        event_endpoint=f"{base}/ses-events",
-        topic_arn=TOPIC,
-        event_delay=(0.0, 0.05),
-    )
-    with SandboxServer(config) as sandbox:
-        variables = environment(empty_dsn, sandbox.url, PORT=str(port), APP_BASE_URL=base)
-        made = command(release, variables, "migrate")
-        assert made.returncode == 0, made.stderr
-        async with httpx.AsyncClient(base_url=base, timeout=10, trust_env=False) as http:
-            with process(release, variables, "serve") as service:
-                world = World(service, sandbox, http, variables, release)
-                await world.healthy()
-                yield world
+    async with run_world(empty_dsn, release, migrate=True) as running:
+        yield running
 
 
 @pytest.fixture

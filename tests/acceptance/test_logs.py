@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from app.domain.tokens import UnsubscribeTokens
-from tests.acceptance.conftest import World
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, UNSUBSCRIBE_SECRET, command, process
 from tests.support.waiting import eventually
+from tests.support.world import World
 
 CANARY = "canary.reader@example.com"
 

@@ -6,11 +6,11 @@ import json
 
 import httpx
 
-from tests.acceptance.conftest import World
 from tests.support.factories import Arrange
 from tests.support.ports import free_port
 from tests.support.service import BEARER, command, process
 from tests.support.waiting import eventually
+from tests.support.world import World
 
 
 async def test_a_worker_shows_what_it_sent_itself(world: World, arrange: Arrange) -> None:

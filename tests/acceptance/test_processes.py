@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.acceptance.conftest import World
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, Process, process, runs
 from tests.support.waiting import eventually, within
+from tests.support.world import World
 
 WITHIN_SECONDS = 10.0
 OVER = {"sent", "failed"}

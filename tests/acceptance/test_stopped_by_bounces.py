@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.acceptance.conftest import World
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, process
 from tests.support.waiting import eventually
+from tests.support.world import World
 
 OWNER = "owner@example.org"
 READERS = 20_000

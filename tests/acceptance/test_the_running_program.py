@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from app.services.sending.send_batch import BULK_CALLS
-from tests.acceptance.conftest import World
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, command, process
 from tests.support.waiting import eventually, within
+from tests.support.world import World
 
 
 async def test_events_come_back_signed_and_everybody_is_accounted_for(

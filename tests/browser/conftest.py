@@ -7,18 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import httpx
 import pytest
 from playwright.async_api import Browser, async_playwright
 
-from app.sandbox.config import SandboxConfig
-from app.sandbox.server import SandboxServer
 from tests.browser.support import Site, Visit, elsewhere
 from tests.sandbox.support import ses_client
 from tests.support.databases import DatabaseServer
-from tests.support.ports import free_port
-from tests.support.service import TOPIC, environment, process
-from tests.support.waiting import eventually
+from tests.support.world import run_world
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
@@ -90,38 +85,15 @@ async def site(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Site]:
     """`amazonsender serve` and the sandbox, which posts its events to it."""
-    port = free_port()
-    base = f"http://127.0.0.1:{port}"
-    config = SandboxConfig(
-        max_send_rate=100_000,
-        max_24h_send=-1,
-        event_endpoint=f"{base}/ses-events",
-        topic_arn=TOPIC,
-        event_delay=(0.0, 0.0),
-    )
-    folder = tmp_path_factory.mktemp("service")
-    with SandboxServer(config) as sandbox:
-        variables = environment(
-            postgres_server.dsn(database_name),
-            sandbox.url,
-            PORT=str(port),
-            APP_BASE_URL=base,
-            FROM_NAME="Example Org",
-            SIGNUP="true",
-            SIGNUP_TAGS="news",
-        )
-        async with httpx.AsyncClient(base_url=base, timeout=10, trust_env=False) as http:
-            with process(folder, variables, "serve") as service:
-
-                async def answers() -> bool:
-                    assert service.child.poll() is None, service.log
-                    try:
-                        return (await http.get("/health")).status_code == 200
-                    except httpx.TransportError:
-                        return False
-
-                await eventually(answers, until=bool)
-                yield Site(base, sandbox, http)
+    async with run_world(
+        postgres_server.dsn(database_name),
+        tmp_path_factory.mktemp("service"),
+        sandbox={"event_delay": (0.0, 0.0)},
+        FROM_NAME="Example Org",
+        SIGNUP="true",
+        SIGNUP_TAGS="news",
+    ) as world:
+        yield Site(world.variables["APP_BASE_URL"], world.sandbox, world.http)
 
 
 @pytest.fixture

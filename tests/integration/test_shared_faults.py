@@ -11,8 +11,9 @@ import pytest
 from app.domain.content.render import Compiled, RenderError
 from app.sandbox.server import SandboxServer
 from tests.support.factories import Arrange
+from tests.support.local_server import Reply
 from tests.support.service import BEARER, Service, in_process, settings_for
-from tests.support.strangers import Reply, StrangeSes, accepted
+from tests.support.strangers import StrangeSes, accepted
 from tests.support.waiting import eventually
 
 READERS = 30

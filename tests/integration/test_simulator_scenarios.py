@@ -12,19 +12,17 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from app.sandbox.config import SandboxConfig
-from app.sandbox.server import SandboxServer
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
-from tests.support.ports import free_port
 from tests.support.scenes import (
     SCENES,
     SIMULATOR,
     Stage,
     each_simulated_mailbox_meets_its_fate,
 )
-from tests.support.service import BEARER, TOPIC, environment, process
+from tests.support.service import BEARER
 from tests.support.waiting import eventually
+from tests.support.world import run_world
 
 RATE = 50.0
 
@@ -36,36 +34,15 @@ async def nothing_to_fetch() -> None:
 @asynccontextmanager
 async def serving(dsn: str, folder: Path, mode: str) -> AsyncIterator[httpx.AsyncClient]:
     """`amazonsender serve` before the sandbox, and a client for it. mode: SES_SEND_MODE."""
-    base = f"http://127.0.0.1:{free_port()}"
-    config = SandboxConfig(
-        max_send_rate=RATE,
-        event_endpoint=f"{base}/ses-events",
-        topic_arn=TOPIC,
-        event_delay=(0.0, 0.05),
-        signature_version="2",
-    )
-    with SandboxServer(config) as sandbox:
-        variables = environment(
-            dsn,
-            sandbox.url,
-            PORT=base.rpartition(":")[2],
-            APP_BASE_URL=base,
-            SES_SEND_MODE=mode,
-            RATE_LIMIT_PER_SEC=None,
-            TEST_EMAILS=f"success+test@{SIMULATOR}",
-        )
-        async with httpx.AsyncClient(base_url=base, timeout=10, trust_env=False) as http:
-            with process(folder, variables, "serve") as service:
-
-                async def healthy() -> bool:
-                    assert service.child.poll() is None, service.log
-                    try:
-                        return (await http.get("/health")).status_code == 200
-                    except httpx.TransportError:
-                        return False
-
-                await eventually(healthy, until=bool)
-                yield http
+    async with run_world(
+        dsn,
+        folder,
+        sandbox={"max_send_rate": RATE, "max_24h_send": 50_000, "signature_version": "2"},
+        SES_SEND_MODE=mode,
+        RATE_LIMIT_PER_SEC=None,
+        TEST_EMAILS=f"success+test@{SIMULATOR}",
+    ) as world:
+        yield world.http
 
 
 @pytest.fixture(scope="module")

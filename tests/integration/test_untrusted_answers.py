@@ -19,8 +19,9 @@ from app.errors import DatabaseError, SesRefused, Unavailable
 from app.sandbox.server import SandboxServer
 from app.store import Store
 from tests.support.factories import Arrange
+from tests.support.local_server import Reply
 from tests.support.service import Service, in_process, settings_for
-from tests.support.strangers import InBetween, Reply, StrangeSes, accepted
+from tests.support.strangers import InBetween, StrangeSes, accepted
 from tests.support.waiting import eventually
 
 READERS = 12
@@ -158,7 +159,7 @@ async def test_an_account_that_makes_no_sense_is_told_in_one_line(
     dsn: str, reply: Reply, silent: bool
 ) -> None:
     class Accountant(StrangeSes):
-        def answer(self, path: str, body: bytes, headers: dict[str, str]) -> Reply:
+        def respond(self, path: str, body: bytes, headers: dict[str, str]) -> Reply:
             return reply
 
     with Accountant(accepted) as ses:

@@ -8,9 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import httpx
@@ -20,6 +18,8 @@ from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from tests.support.local_server import LocalServer, Reply
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
@@ -125,48 +125,26 @@ class Received:
 
 
 @dataclass
-class Receiver:
-    """A tiny HTTP server; `answer` says which status a POST gets."""
+class Receiver(LocalServer):
+    """A subscriber of the topic; `answer` says which status a POST gets."""
 
     answer: Callable[[Received], int] = field(default=lambda _received: 200)
     received: list[Received] = field(default_factory=list)
+    _changed: threading.Condition = field(default_factory=threading.Condition, init=False)
 
-    def __enter__(self) -> Self:
-        self._changed = threading.Condition()
-        owner = self
+    @property
+    def url(self) -> str:
+        return f"{super().url}/events"
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                text = body if headers.get("content-type", "").startswith("text") else b"{}"
-                post = Received({**headers, "raw": body.decode()}, json.loads(text))
-                status = owner.answer(post)
-                with owner._changed:
-                    owner.received.append(post)
-                    owner._changed.notify_all()
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_arguments: Any) -> None:
-                """Quiet."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/events"
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def respond(self, path: str, body: bytes, headers: dict[str, str]) -> Reply:
+        headers = {name.lower(): value for name, value in headers.items()}
+        text = body if headers.get("content-type", "").startswith("text") else b"{}"
+        post = Received({**headers, "raw": body.decode()}, json.loads(text))
+        status = self.answer(post)
+        with self._changed:
+            self.received.append(post)
+            self._changed.notify_all()
+        return Reply(status, b"")
 
     def wait_for(self, enough: Callable[[list[Received]], bool]) -> list[Received]:
         """Until `enough` holds of everything received; fails after some seconds."""
