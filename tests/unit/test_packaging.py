@@ -196,7 +196,7 @@ def test_the_wheel_carries_the_program_and_nothing_else(wheel_files: list[str]) 
 
 def test_the_readme_lists_every_endpoint_and_nothing_else() -> None:
     served = {
-        (route.method, route.path)
+        (route.method, re.sub(r":\w+}", "}", route.path))
         for route in ROUTES
         if route.declared.include_in_schema and route.method != "HEAD"
     }

@@ -16,7 +16,12 @@ ACTS = {
     "mailout.resume": "Mailout resumed",
     "mailout.cancel": "Mailout cancelled",
     "mailout.resend": "Mailout sent again to those who were missed",
-    "import.add": "File imported",
+    "subscriber.add": "Subscriber added",
+    "subscriber.change": "Subscriber changed",
+    "subscriber.erase": "Subscriber erased",
+    "people.change": "Many subscribers changed",
+    "import.start": "Import begun",
+    "import.answer": "Import's question answered",
     "import.undo": "Import taken back",
     "job.cancel": "Job cancelled",
     "job.retry": "Job begun again",
@@ -27,7 +32,8 @@ ACTS = {
 }
 KINDS = {
     "mailout": "Mailouts",
-    "subscriber": "Subscribers",
+    "subscriber": "Subscribers, one by one",
+    "people": "Subscribers, many at once",
     "import": "Imports",
     "job": "Jobs",
     "key": "Keys",
