@@ -383,7 +383,7 @@ async def test_an_unsubscribe_and_an_event_do_not_wait_for_ever_for_a_row_that_s
     dsn: str, direct_store: Store, arrange: Arrange
 ) -> None:
     """They would keep all connections, and so hold up everybody."""
-    for function in ("unsubscribe", "apply_ses_events"):
+    for function in ("leave_list", "apply_ses_events"):
         patience = "lock_timeout=3s"
         assert patience in await arrange.one(
             "select proconfig from pg_proc where proname = %s", function

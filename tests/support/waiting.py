@@ -28,7 +28,7 @@ def within(seconds: float) -> float:
 
 
 async def eventually(
-    look: Callable[[], Awaitable[T]], *, until: Callable[[T], object], seconds: float = 20
+    look: Callable[[], Awaitable[T]], *, until: Callable[[T], object], seconds: float = 60
 ) -> T:
     """Look again and again until it is so; gives what was seen. Fails after `seconds`."""
     deadline = time.monotonic() + seconds
