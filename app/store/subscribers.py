@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -42,11 +41,6 @@ class SubscriberCalls(Calls):
             "find_subscriber", p_subscriber=text(subscriber_id), p_email=email
         )
         return row
-
-    async def import_subscribers(self, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
-        """Gives how many were `added`, `updated` and `unchanged`."""
-        counts: dict[str, int] = await self._call("import_subscribers", p_rows=list(rows))
-        return counts
 
     async def list_subscribers(
         self, limit: int, *, status: str | None = None, after: str | None = None

@@ -582,21 +582,6 @@ async def test_the_first_recipients_are_of_the_audience_and_active(
     assert len(await store.first_recipients(everybody, 10)) == 3
 
 
-async def test_import_adds_updates_and_never_brings_anybody_back(
-    store: Store, arrange: Arrange
-) -> None:
-    await arrange.subscriber("Ann@example.com", status="unsubscribed", tags=["old"])
-    rows: list[dict[str, Any]] = [
-        {"email": "ann@example.com", "name": "Ann", "tags": ["new"], "fields": {"city": "Rome"}},
-        {"email": "bob@example.com", "name": None, "tags": [], "fields": {}},
-    ]
-    assert await store.import_subscribers(rows) == {"added": 1, "updated": 1, "unchanged": 0}
-    assert await store.import_subscribers(rows) == {"added": 0, "updated": 0, "unchanged": 2}
-    ann = await store.find_subscriber(email="ANN@EXAMPLE.COM")
-    assert ann is not None
-    assert (ann["status"], ann["name"], ann["tags"]) == ("unsubscribed", "Ann", ["old", "new"])
-
-
 async def test_a_started_mailout_cannot_be_deleted(store: Store, arrange: Arrange) -> None:
     await arrange.subscribers(1)
     mailout = await arrange.mailout()

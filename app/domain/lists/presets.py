@@ -2,7 +2,7 @@
 
 Nobody promises these columns and they change now and then, so they are matched by name, in any
 order and case; what a tool adds is read as everybody's columns are. Where they were found:
-docs/import.md.
+docs/imports.md.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from app.domain.lists.columns import BLANK, Column, Columns
 from app.domain.lists.dates import has_order, order_of, read_time
 from app.domain.lists.people import Answer, Question
-from app.domain.lists.rows import read_state
+from app.domain.lists.rows import read_state, zone_name
 from app.domain.lists.words import TELLING, are_flags, title_says_out
 
 SAMPLES = 5
@@ -55,9 +55,11 @@ class Survey:
         self._by_values = [_Doubtful(each) for each in columns.columns if each.doubt == "values"]
         self._states = [_States(each) for each in columns.of("status", "opted_in", "opted_out")]
         self._dates = columns.one("created_at")
-        self._has_order = True  # as long as no date says otherwise
         self._day_first: bool | None = None
         self._slashes = False
+        self._unread_dates = 0
+        self._zones = columns.one("timezone")
+        self._unknown_zones: dict[str, None] = {}
         self._addresses = [0] * len(columns.columns) if columns.one("email") is None else None
         self._titles = [column.title for column in columns.columns]
         self._rows = 0
@@ -77,8 +79,12 @@ class Survey:
                 self._look_up(state, cell)
             elif not cell:
                 state.blanks += 1
-        if self._dates is not None and self._day_first is None and self._dates.index < width:
+        if self._dates is not None and self._dates.index < width:
             self._look_at_date(cells[self._dates.index].strip())
+        if self._zones is not None and self._zones.index < width:
+            zone = cells[self._zones.index].strip()
+            if zone and zone_name(zone) is None:
+                self._unknown_zones[zone if len(self._unknown_zones) < SAMPLES else "…"] = None
         if self._addresses is not None and self._rows < _LOOKED_AT:
             self._rows += 1
             for index, cell in enumerate(cells[: len(self._addresses)]):
@@ -106,6 +112,17 @@ class Survey:
                 f"The dates in {self._dates.title!r} don't tell whether the day or the month comes "
                 "first."
             )
+        if self._unread_dates and self._dates is not None:
+            found.append(
+                f"{self._unread_dates:,} of the dates in {self._dates.title!r} can't be read: they "
+                f"are kept as the field {self._dates.name!r}."
+            )
+        if self._unknown_zones and self._zones is not None:
+            shown = ", ".join(zone[:_SAMPLE_CHARS] for zone in self._unknown_zones)
+            found.append(
+                f"{self._zones.title!r} has time zones that nobody knows ({shown}): they are kept "
+                f"as the field {self._zones.name!r}. Known ones are such as Europe/Berlin."
+            )
         return found
 
     def questions(self) -> tuple[Question, ...]:
@@ -130,7 +147,10 @@ class Survey:
     def _look_at_date(self, text: str) -> None:
         if has_order(text):
             self._slashes = True
-            self._day_first = order_of(text)
+            if self._day_first is None:
+                self._day_first = order_of(text)
+        elif text and read_time(text) is None:
+            self._unread_dates += 1
 
 
 def address_question(columns: Sequence[str], titles: str) -> str:

@@ -6,7 +6,6 @@ import json
 import re
 import unicodedata
 import zoneinfo
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
@@ -37,10 +36,7 @@ class RowRefused(Exception):
 
 
 class RowReader:
-    """Reads the rows of one file. day_first: the order in dates with slashes.
-
-    notes: how often something was kept as a field because it couldn't be read, by a sentence.
-    """
+    """Reads the rows of one file. day_first: the order in dates with slashes."""
 
     def __init__(self, columns: Columns, *, day_first: bool = False) -> None:
         self._width = max((column.index for column in columns.columns), default=-1) + 1
@@ -64,7 +60,6 @@ class RowReader:
             for column in columns.of(*CONSENT)
         ]
         self._read_tags = _remembering(read_tags)
-        self.notes: Counter[str] = Counter()
 
     def person(self, line: int, cells: Sequence[str]) -> Person:
         """Raises RowRefused."""
@@ -86,11 +81,11 @@ class RowReader:
         if self._created is not None and (cell := texts[self._created.index].strip()):
             person.created_at = self._time(cell)
             if person.created_at is None:
-                self._keep(person, self._created, cell, "no date that can be read")
+                person.fields.setdefault(self._created.name, cell)
         if self._zone is not None and (cell := texts[self._zone.index].strip()):
             person.timezone = zone_name(cell)
             if person.timezone is None:
-                self._keep(person, self._zone, cell, "no IANA time zone")
+                person.fields.setdefault(self._zone.name, cell)
         if self._json or self._attributes or self._consent:
             self._read_json(person, texts)
         return person
@@ -144,10 +139,6 @@ class RowReader:
 
     def _time(self, cell: str) -> str | None:
         return read_time(cell, day_first=self._day_first)
-
-    def _keep(self, person: Person, column: Column, cell: str, problem: str) -> None:
-        person.fields.setdefault(column.name, cell)
-        self.notes[f"{column.title!r} is {problem}: kept as a field"] += 1
 
     def _read_json(self, person: Person, texts: Sequence[str]) -> None:
         for column in self._json:

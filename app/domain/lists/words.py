@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from app.domain.states import SubscriberStatus
 
 STRICTNESS: Mapping[SubscriberStatus, int] = {
-    "active": 0, "pending": 1, "unsubscribed": 2, "bounced": 3, "complained": 4,
+    "active": 0, "pending": 1, "bounced": 2, "unsubscribed": 3, "complained": 4,
 }  # fmt: skip
+"""In the order of the database's `subscriber_rank`: of two words the stricter one counts."""
 
 _ACTIVE = (
     "active", "subscribed", "subscriber", "confirmed", "enabled", "opted in", "opt in", "optin",

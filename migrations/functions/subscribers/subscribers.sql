@@ -1,7 +1,7 @@
 -- Bulk import: new addresses are added, known ones get the name, tags and fields given (nothing is
 -- taken away), and nobody's status changes: who left stays away. A field whose text is there
 -- already stays as it is: `true` doesn't become the text "true" by an export and import.
--- p_rows: [{"email", "name", "tags", "fields"}], each address once.
+-- p_rows: [{"email", "name", "tags", "fields"}], each address once. Only the previous release calls it.
 create or replace function import_subscribers(p_rows jsonb) returns jsonb
 language sql set search_path = public, pg_temp set enable_seqscan = off set enable_nestloop = off as $$
     with named as materialized (
