@@ -31,6 +31,7 @@ from app.api import (
 )
 from app.api.dashboard import access as dashboard_access
 from app.api.dashboard import audit as dashboard_audit
+from app.api.dashboard import imports as dashboard_imports
 from app.api.dashboard import jobs as dashboard_jobs
 from app.api.dashboard import keys as dashboard_keys
 from app.api.dashboard import mailouts as dashboard
@@ -114,6 +115,7 @@ def create_app(services: Services) -> FastAPI:
         health.router,
         dashboard_access.router,
         dashboard.router,
+        dashboard_imports.router,
         dashboard_jobs.router,
         dashboard_keys.router,
         dashboard_audit.router,

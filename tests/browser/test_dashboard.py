@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx
@@ -16,11 +17,17 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 from psycopg.rows import dict_row
 
+from app.adapters.database.postgres import PostgresDatabase
 from app.api.http.paging import encode_cursor
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
+from app.services.imports.run_import import RunImport, import_kinds
+from app.services.jobs.runner import JobRunner
+from app.store import Store
+from app.store.jobs import JobStore
 from tests.browser.conftest import OpenVisit
 from tests.browser.stage import stage_access, stage_every_state, stage_jobs, stage_senders
+from tests.browser.stage_imports import stage_imports
 from tests.browser.support import LOOKS, SCHEMES, Visit
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
@@ -39,11 +46,13 @@ A_KEY = "select id from api_keys where revoked_at is null order by name limit 1"
 
 @dataclass(frozen=True)
 class Staged:
-    """The service without a sender, and mailouts in every state (ids by state)."""
+    """The service without a sender, and mailouts and imports in every state (ids by state)."""
 
     url: str
+    dsn: str
     arrange: Arrange
     mailouts: dict[str, UUID]
+    imports: dict[str, UUID]
 
     def page(self, state: str, action: str = "") -> str:
         return f"/dashboard/mailouts/{self.mailouts[state]}{action}"
@@ -83,7 +92,8 @@ async def staged(
                 await stage_jobs(arrange)
                 mailouts = await stage_every_state(arrange)
                 await stage_access(arrange, mailouts["sending"])
-                yield Staged(url, arrange, mailouts)
+                imports = await stage_imports(arrange)
+                yield Staged(url, dsn, arrange, mailouts, imports)
 
 
 @pytest.fixture
@@ -151,6 +161,13 @@ async def test_every_page_is_good_in_every_look(staged: Staged, signed_in: Any, 
         "cancel": staged.page("ready", "/cancel"),
         "resend": staged.page("sent", "/resend"),
         **{state: staged.page(state) for state in staged.mailouts},
+        "imports": "/dashboard/imports",
+        "import-file": "/dashboard/subscribers/import",
+        "import-undo": f"/dashboard/imports/{staged.imports['done']}/undo",
+        **{
+            f"import-{state}": f"/dashboard/imports/{import_id}"
+            for state, import_id in staged.imports.items()
+        },
     }
     for name, path in pages.items():
         await tab.page.goto(path)
@@ -303,6 +320,55 @@ async def test_a_key_is_made_used_and_revoked(
     await expect(found).to_have_text(["Key revoked", "Key made"])
     assert key not in await page.content()
     assert tab.complaints == []
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
+async def test_a_file_is_imported_in_three_steps(
+    staged: Staged, signed_in: Any, *, javascript: bool
+) -> None:
+    """Its question is answered, what would happen is seen, then it is done. A job does each."""
+    database = PostgresDatabase(staged.dsn)
+    runner = JobRunner(JobStore(database), import_kinds(RunImport(Store(database))))
+    tab = await signed_in("/dashboard/imports", java_script_enabled=javascript)
+    page = tab.page
+
+    async def job_done() -> None:
+        """By the work process, while the page looks on."""
+        import_id = urlsplit(page.url).path.rpartition("/")[2]
+        job = await staged.arrange.one("select job_id from imports where id = %s", import_id)
+        assert await runner.do(job)
+
+    await page.get_by_role("link", name="Import a file").click()
+    await page.get_by_label("Tags for everybody").fill("autumn")
+    email = f"with-{'a' if javascript else 'no'}-script@example.com"
+    content = f"Email,Newsletter\n{email},yes\nnobody,no\n".encode()
+    await page.get_by_label("File", exact=True).set_input_files(
+        {"name": "people.csv", "mimeType": "text/csv", "buffer": content}
+    )
+    await page.get_by_role("button", name="Upload and check").click()
+    await expect(page.get_by_role("heading", name="The file is checked")).to_be_visible()
+    await job_done()
+    await expect(page.get_by_role("heading", name="One question")).to_be_visible(timeout=15_000)
+    await page.get_by_label("Newsletter").select_option("Yes: gets mail; no or blank: has left")
+    await page.get_by_role("button", name="Go on").click()
+    await job_done()
+    await expect(page.get_by_role("rowheader", name=email)).to_be_visible(timeout=15_000)
+    if javascript:
+        await judge(tab, staged)
+    await page.get_by_role("button", name="Import 1 person").click()
+    await job_done()
+    await expect(page.get_by_role("heading", name="What it did")).to_be_visible(timeout=15_000)
+    assert await staged.arrange.one("select tags from subscribers where email = %s", email) == [
+        "autumn"
+    ]
+    await page.get_by_role("link", name="Take it back").click()
+    await page.get_by_role("button", name="Take it back").click()
+    await job_done()
+    await expect(page.get_by_role("heading", name="It was taken back")).to_be_visible(
+        timeout=15_000
+    )
+    assert tab.complaints == []
+    await database.close()
 
 
 async def test_without_a_script_the_page_reloads_itself(staged: Staged, signed_in: Any) -> None:

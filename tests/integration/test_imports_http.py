@@ -13,6 +13,7 @@ import pytest
 
 from app.api.imports.form import FileForm
 from app.errors import InvalidRequest
+from tests.support.dashboard import Visitor, form_token
 from tests.support.imports import counts
 from tests.support.service import BEARER, Service
 from tests.support.waiting import eventually
@@ -186,3 +187,63 @@ async def test_a_form_is_read_in_parts_of_any_size(size: int) -> None:
     await cut.read_fields()
     with pytest.raises(InvalidRequest):
         [part async for part in cut.file()]
+
+
+async def test_the_pages_lead_from_the_file_to_the_report_and_back(service: Service) -> None:
+    visitor = Visitor(service)
+    await visitor.sign_in()
+    assert "Nothing was imported yet" in (await visitor.get("/imports")).text
+    token = form_token((await visitor.get("/subscribers/import")).text)
+
+    async def sent(token: str, content: bytes = QUESTION) -> httpx.Response:
+        return await visitor.http.post(
+            "/dashboard/subscribers/import",
+            data={"form_token": token, "mode": "upsert", "tags": " new, June,"},
+            files={"file": ("people.csv", content)},
+        )
+
+    assert (await sent("another")).status_code == 403
+    uploaded = await sent(token)
+    assert uploaded.status_code == 303
+    path = uploaded.headers["location"].removeprefix("/dashboard")
+    import_id = path.removeprefix("/imports/")
+    await over(service, import_id)
+    page = (await visitor.get(path)).text
+    assert "One question before anybody is imported" in page
+    assert "people.csv" in (await visitor.get("/imports")).text
+    await visitor.post(f"{path}/answer", question0="Newsletter=opted_in")
+    tried = await over(service, import_id)
+    assert (tried["dry_run"], tried["map"], tried["tags"]) == (
+        True, {"Newsletter": "opted_in"}, ["new", "June"],
+    )  # fmt: skip
+    page = (await visitor.get(path)).text
+    assert "Import 1 person" in page
+    assert "ann@example.com" in page
+    # Other meanings, tags and mode: what is sent as it was shown changes nothing.
+    await visitor.post(
+        f"{path}/answer", column0="email", column1="field", tags="June", mode="insert"
+    )
+    again = await over(service, import_id)
+    assert (again["map"], again["tags"], again["mode"]) == (
+        {"Newsletter": "field"}, ["June"], "insert",
+    )  # fmt: skip
+    await visitor.post(f"{path}/answer", **{"import": "yes"})
+    done = await over(service, import_id)
+    assert (done["dry_run"], counts(done), done["map"]) == (False, {"added": 1}, again["map"])
+    assert "What it did, for 1 row" in (await visitor.get(path)).text
+    late = await visitor.post(f"{path}/answer", **{"import": "yes"})
+    assert late.headers["location"].endswith("?notice=late")
+    assert "Take the import back?" in (await visitor.get(f"{path}/undo")).text
+    await visitor.post(f"{path}/undo")
+    assert (await over(service, import_id))["state"] == "undone"
+    assert "It was taken back" in (await visitor.get(path)).text
+    failed = await sent(token, b"PK\x03\x04")
+    failed_path = failed.headers["location"].removeprefix("/dashboard")
+    await over(service, failed_path.removeprefix("/imports/"))
+    assert "Excel workbook" in (await visitor.get(failed_path)).text
+    assert (
+        (await visitor.get(f"{path}/rejected.csv")).headers["content-type"].startswith("text/csv")
+    )
+    for missing in (f"/imports/{uuid4()}", f"/imports/{uuid4()}/undo", "/imports/x"):
+        assert (await visitor.get(missing)).status_code == 404
+    await visitor.http.aclose()

@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 HOME = PATH
 MAX_FORM_BYTES = 10_000
+MAX_FIELDS = 300
 PAGE_SECONDS = 8.0
 """A page that takes longer to make is answered with an error."""
 
@@ -105,15 +106,28 @@ def _secure(services: Services) -> bool:
 
 async def _form(request: Request, services: Services) -> dict[str, list[str]]:
     """The fields of a form of our own pages. Raises FormRefused for any other."""
+    require_own_page(request, services)
+    try:
+        return parse_qs(
+            (await limited_body(request, MAX_FORM_BYTES)).decode(), max_num_fields=MAX_FIELDS
+        )
+    except ValueError as exc:
+        raise InvalidRequest("The form is damaged.") from exc
+
+
+def require_own_page(request: Request, services: Services) -> None:
+    """Raises FormRefused for a form that another site sent."""
     if not from_own_page(request, services.settings.app_base_url):
         raise FormRefused(
             "It didn't come from this service's own pages. Open the dashboard by the address in "
             "APP_BASE_URL and try again."
         )
-    try:
-        return parse_qs((await limited_body(request, MAX_FORM_BYTES)).decode(), max_num_fields=20)
-    except ValueError as exc:
-        raise InvalidRequest("The form is damaged.") from exc
+
+
+def require_own_form(session: Session, form: dict[str, list[str]]) -> None:
+    """Raises FormRefused for a form that no page of this very session sent."""
+    if not session.owns_form(form.get("form_token", [""])[0]):
+        raise FormRefused("It belongs to another session. Go back, reload the page and try again.")
 
 
 async def own_form(
@@ -121,8 +135,7 @@ async def own_form(
 ) -> dict[str, list[str]]:
     """The form, when a page of this very session sent it. Raises FormRefused for any other."""
     form = await _form(request, services)
-    if not session.owns_form(form.get("form_token", [""])[0]):
-        raise FormRefused("It belongs to another session. Go back, reload the page and try again.")
+    require_own_form(session, form)
     return form
 
 

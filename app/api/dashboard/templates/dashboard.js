@@ -45,7 +45,8 @@
       if (answer.type === "opaqueredirect") return location.reload(); // signed out
       const page = parser.parseFromString(await answer.text(), "text/html");
       const fresh = page.getElementById("live");
-      if (!answer.ok || !fresh) throw new Error(String(answer.status));
+      if (!answer.ok) throw new Error(String(answer.status));
+      if (!fresh) return location.reload(); // it has come to an end, and no longer changes
       put(fresh);
       lost.hidden = true;
     } catch {
