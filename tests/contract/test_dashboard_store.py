@@ -11,7 +11,15 @@ import pytest
 from app.domain.sending.batches import Result
 from app.errors import MailoutNotFound
 from app.store import Store
-from tests.support.factories import REGION, Arrange, all_sent, claim, living_sender, start
+from tests.support.factories import (
+    REGION,
+    Arrange,
+    all_sent,
+    claim,
+    living_sender,
+    start,
+    started_mailout,
+)
 
 
 async def test_a_mailout_in_figures(store: Store, arrange: Arrange) -> None:
@@ -48,9 +56,7 @@ async def test_events_stand_at_their_time_and_by_their_kind(
     direct_store: Store, arrange: Arrange
 ) -> None:
     """In steps of ten seconds; a report that no reader wrote is no complaint here, either."""
-    await arrange.subscribers(7)
-    mailout = await arrange.mailout()
-    await start(direct_store, mailout)
+    mailout = await started_mailout(direct_store, arrange, 7)
     batch = await claim(direct_store, mailout, await living_sender(direct_store))
     await direct_store.record_results(batch.attempt_id, all_sent(batch))
     begun = await arrange.one("select date_bin('10 seconds', started_at, 'epoch') from mailouts")
@@ -91,9 +97,7 @@ async def test_events_stand_at_their_time_and_by_their_kind(
 async def test_the_pace_is_that_of_the_last_half_minute(
     direct_store: Store, arrange: Arrange
 ) -> None:
-    await arrange.subscribers(2)
-    mailout = await arrange.mailout()
-    await start(direct_store, mailout)
+    mailout = await started_mailout(direct_store, arrange, 2)
     batch = await claim(direct_store, mailout, await living_sender(direct_store))
     await direct_store.record_results(batch.attempt_id, all_sent(batch))
     assert await direct_store.sending_pace(mailout) > 0

@@ -9,7 +9,13 @@ import pytest
 
 from app.domain.sending.batches import Idle
 from app.store import Store
-from tests.support.factories import REGION, Arrange, an_account, living_sender, start
+from tests.support.factories import (
+    REGION,
+    Arrange,
+    an_account,
+    living_sender,
+    started_mailout,
+)
 
 
 @pytest.mark.parametrize(
@@ -32,9 +38,7 @@ async def test_any_daily_quota_lets_claims_go_on(
     store: Store, arrange: Arrange, quota: float, attempts: int
 ) -> None:
     """From 2³¹ on it is no integer of PostgreSQL's."""
-    await arrange.subscribers(6)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 6)
     sender = await living_sender(store, account=an_account(max_24h_send=quota, sent_last_24h=1))
     claimed = await store.claim_batches(
         mailout,
@@ -67,9 +71,7 @@ async def test_any_rate_lets_claims_go_on(
     store: Store, arrange: Arrange, rate: float, size: int
 ) -> None:
     """A batch is at most a second's tokens, at least one; the next one knows when it is due."""
-    await arrange.subscribers(60)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 60)
     sender = await living_sender(store, rate=rate, account=an_account(max_send_rate=1e300))
     claimed = await store.claim_batches(
         mailout, sender, attempts=[uuid4()], region=REGION, limit=50
@@ -89,9 +91,7 @@ async def test_any_rate_lets_claims_go_on(
 async def test_an_account_without_a_rate_sends_nothing(
     store: Store, arrange: Arrange, rate: float
 ) -> None:
-    await arrange.subscribers(1)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 1)
     sender = await living_sender(store, rate=5, account=an_account(max_send_rate=rate))
     claimed = await store.claim_batches(
         mailout, sender, attempts=[uuid4()], region=REGION, limit=50

@@ -16,8 +16,11 @@ from tests.support.factories import (
     all_sent,
     an_account,
     claim,
+    claim_mailout,
+    let_judge,
     living_sender,
     start,
+    started_mailout,
     try_claim,
 )
 
@@ -96,11 +99,7 @@ async def test_queueing_takes_the_active_in_slices_once(store: Store, arrange: A
     for status in ("unsubscribed", "bounced", "complained"):
         await arrange.subscriber(status=status)
     mailout = await arrange.mailout()
-    found = await store.find_mailout(mailout)
-    assert found is not None
-    claimed = await store.claim_mailout(
-        mailout, found.content_hash, request_key=None, request_hash=None
-    )
+    claimed = await claim_mailout(store, mailout)
     assert claimed.response is not None
     assert claimed.response["recipients"] == 25
     rounds = [await store.queue_recipients(mailout, 10) for _ in range(4)]
@@ -121,9 +120,7 @@ async def test_an_audience_by_tag(store: Store, arrange: Arrange) -> None:
 async def test_who_joins_after_the_start_is_not_mailed(store: Store, arrange: Arrange) -> None:
     await arrange.subscribers(2)
     mailout = await arrange.mailout()
-    found = await store.find_mailout(mailout)
-    assert found is not None
-    await store.claim_mailout(mailout, found.content_hash, request_key=None, request_hash=None)
+    await claim_mailout(store, mailout)
     await arrange.subscriber("late@example.com")
     await store.queue_recipients(mailout, 100)
     assert await arrange.counts(mailout) == {"queued": 2}
@@ -134,9 +131,7 @@ async def test_who_leaves_before_their_slice_is_skipped_and_accounted_for(
 ) -> None:
     await arrange.subscribers(3)
     mailout = await arrange.mailout()
-    found = await store.find_mailout(mailout)
-    assert found is not None
-    await store.claim_mailout(mailout, found.content_hash, request_key=None, request_hash=None)
+    await claim_mailout(store, mailout)
     await arrange.sql.execute(
         "update subscribers set status = 'unsubscribed' where email = 'reader1@example.com'"
     )
@@ -147,9 +142,7 @@ async def test_who_leaves_before_their_slice_is_skipped_and_accounted_for(
 async def test_a_claim_marks_rows_with_an_attempt_before_anything_is_sent(
     store: Store, arrange: Arrange
 ) -> None:
-    await arrange.subscribers(3)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 3)
     batch = await claim(store, mailout, await living_sender(store))
     assert len(batch.recipients) == 3
     assert {r.attempts for r in batch.recipients} == {1}
@@ -177,9 +170,7 @@ async def test_a_field_that_is_no_usual_number_keeps_nobody_from_being_claimed(
 
 
 async def test_racing_claims_never_share_a_recipient(store: Store, arrange: Arrange) -> None:
-    await arrange.subscribers(60)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 60)
     senders = [await living_sender(store) for _ in range(4)]
     batches = await asyncio.gather(*(try_claim(store, mailout, s, limit=10) for s in senders * 2))
     seen = [r.send_log_id for b in batches if isinstance(b, Batch) for r in b.recipients]
@@ -189,9 +180,7 @@ async def test_racing_claims_never_share_a_recipient(store: Store, arrange: Arra
 async def test_results_settle_each_row_by_itself_and_finish_the_mailout(
     store: Store, arrange: Arrange
 ) -> None:
-    await arrange.subscribers(5)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 5)
     sender = await living_sender(store)
     batch = await claim(store, mailout, sender)
     one, two, three, four, five = (r.send_log_id for r in batch.recipients)
@@ -220,9 +209,7 @@ async def test_results_settle_each_row_by_itself_and_finish_the_mailout(
 async def test_a_mailout_whose_everybody_was_refused_is_failed(
     store: Store, arrange: Arrange
 ) -> None:
-    await arrange.subscribers(2)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 2)
     batch = await claim(store, mailout, await living_sender(store))
     status = await store.record_results(
         batch.attempt_id, [Result(r.send_log_id, "failed", code="X") for r in batch.recipients]
@@ -232,9 +219,7 @@ async def test_a_mailout_whose_everybody_was_refused_is_failed(
 
 async def test_a_result_of_another_attempt_changes_nothing(store: Store, arrange: Arrange) -> None:
     """A sender that lost its rows can't overwrite what a later attempt found."""
-    await arrange.subscribers(1)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 1)
     sender = await living_sender(store)
     first = await claim(store, mailout, sender)
     row = first.recipients[0].send_log_id
@@ -249,9 +234,7 @@ async def test_a_result_of_another_attempt_changes_nothing(store: Store, arrange
 async def test_a_dead_senders_rows_become_unknown_and_a_late_answer_counts(
     store: Store, arrange: Arrange
 ) -> None:
-    await arrange.subscribers(2)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 2)
     dead, alive = await living_sender(store), await living_sender(store)
     batch = await claim(store, mailout, dead)
     assert await store.recover_lost(alive) == 0
@@ -261,9 +244,7 @@ async def test_a_dead_senders_rows_become_unknown_and_a_late_answer_counts(
     await arrange.sql.execute("update send_batches set claimed_at = now() - interval '2 minutes'")
     # Itself not yet alive for a full lease: after an outage everybody looks dead.
     assert await store.recover_lost(alive) == 0
-    await arrange.sql.execute(
-        "update executors set alive_since = now() - interval '5 minutes' where id = %s", [alive]
-    )
+    await let_judge(arrange, alive)
     assert await store.recover_lost(alive) == 2
     assert await arrange.counts(mailout) == {"unknown": 2}
     nothing = await try_claim(store, mailout, alive, limit=50)
@@ -275,9 +256,7 @@ async def test_a_dead_senders_rows_become_unknown_and_a_late_answer_counts(
 async def test_a_sender_with_an_overdue_heartbeat_gets_nothing(
     store: Store, arrange: Arrange
 ) -> None:
-    await arrange.subscribers(1)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 1)
     sender = await living_sender(store)
     await arrange.sql.execute("update executors set heartbeat_at = now() - interval '2 minutes'")
     assert await try_claim(store, mailout, sender, limit=1) == Idle("lease")
@@ -286,9 +265,7 @@ async def test_a_sender_with_an_overdue_heartbeat_gets_nothing(
 async def test_who_unsubscribes_in_mid_send_gets_nothing_from_the_next_claim_on(
     store: Store, arrange: Arrange
 ) -> None:
-    await arrange.subscribers(3)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 3)
     someone = await arrange.one("select subscriber_id from send_logs order by id limit 1")
     await store.unsubscribe(someone, mailout)
     batch = await claim(store, mailout, await living_sender(store))
@@ -302,9 +279,7 @@ async def test_what_waits_in_a_restored_database_is_held_too(
     direct_store: Store, arrange: Arrange, code: str
 ) -> None:
     """Whoever paused it knew another ledger: the resume has to be of someone who was told."""
-    await arrange.subscribers(2)
-    mailout = await arrange.mailout()
-    await start(direct_store, mailout)
+    mailout = await started_mailout(direct_store, arrange, 2)
     await direct_store.pause_mailout(mailout, code, "Paused.")  # type: ignore[arg-type]
     await arrange.sql.execute("update mailouts set started_in = '7:00000001:5'")
     await living_sender(direct_store)
@@ -316,9 +291,7 @@ async def test_what_waits_in_a_restored_database_is_held_too(
 
 async def test_who_unsubscribes_twice_has_left_once(store: Store, arrange: Arrange) -> None:
     """In the mailout's figures, in its chart, and in the time that is told."""
-    await arrange.subscribers(1)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 1)
     someone = await arrange.one("select subscriber_id from send_logs")
     await store.unsubscribe(someone, mailout)
     left_at = await arrange.one("select unsubscribed_at from send_logs")
@@ -329,9 +302,7 @@ async def test_who_unsubscribes_twice_has_left_once(store: Store, arrange: Arran
 
 
 async def test_a_deleted_subscriber_is_skipped(store: Store, arrange: Arrange) -> None:
-    await arrange.subscribers(1)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 1)
     await arrange.sql.execute("delete from subscribers")
     claimed = await try_claim(store, mailout, await living_sender(store), limit=1)
     assert claimed == Idle("skipped")
@@ -339,9 +310,7 @@ async def test_a_deleted_subscriber_is_skipped(store: Store, arrange: Arrange) -
 
 
 async def test_pause_resume_and_cancel(store: Store, arrange: Arrange) -> None:
-    await arrange.subscribers(4)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 4)
     sender = await living_sender(store)
     batch = await claim(store, mailout, sender, limit=1)
     assert (await store.pause_mailout(mailout, "person", "Wait.")).changed
@@ -363,9 +332,7 @@ async def test_cancelling_while_queueing_accounts_for_everybody(
 ) -> None:
     await arrange.subscribers(5)
     mailout = await arrange.mailout()
-    found = await store.find_mailout(mailout)
-    assert found is not None
-    await store.claim_mailout(mailout, found.content_hash, request_key=None, request_hash=None)
+    await claim_mailout(store, mailout)
     await store.queue_recipients(mailout, 2)
     await store.cancel_mailout(mailout)
     await store.queue_recipients(mailout, 100)
@@ -373,9 +340,7 @@ async def test_cancelling_while_queueing_accounts_for_everybody(
 
 
 async def test_resend_takes_the_failed_and_the_old_unknown(store: Store, arrange: Arrange) -> None:
-    await arrange.subscribers(3)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 3)
     sender = await living_sender(store)
     batch = await claim(store, mailout, sender)
     failed, young, old = (r.send_log_id for r in batch.recipients)
@@ -441,9 +406,7 @@ async def assert_waits_for_the_last_token(
 async def test_a_batch_never_exceeds_a_seconds_tokens_and_the_next_waits(
     store: Store, arrange: Arrange
 ) -> None:
-    await arrange.subscribers(40)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 40)
     sender = await living_sender(store, rate=14)
     batch = await claim(store, mailout, sender)
     assert len(batch.recipients) == 14
@@ -452,9 +415,7 @@ async def test_a_batch_never_exceeds_a_seconds_tokens_and_the_next_waits(
 
 
 async def test_a_rate_below_one_works(store: Store, arrange: Arrange) -> None:
-    await arrange.subscribers(2)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 2)
     sender = await living_sender(store, rate=0.9)
     assert len((await claim(store, mailout, sender)).recipients) == 1
     assert await token_spacing(arrange) == pytest.approx(1 / 0.9, abs=1e-5)
@@ -508,9 +469,7 @@ async def test_one_claim_takes_as_many_batches_as_tokens_are_due_for(
 async def test_several_batches_keep_to_the_rate_and_the_quota(
     store: Store, arrange: Arrange
 ) -> None:
-    await arrange.subscribers(60)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 60)
     sender = await living_sender(
         store, rate=100, account=an_account(max_24h_send=100, sent_last_24h=75)
     )
@@ -523,9 +482,7 @@ async def test_several_batches_keep_to_the_rate_and_the_quota(
 
 
 async def test_a_claim_can_begin_beyond_what_was_claimed(store: Store, arrange: Arrange) -> None:
-    await arrange.subscribers(4)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 4)
     sender = await living_sender(store)
     [first] = await claim_many(store, mailout, sender, 1, 2)
     await store.release_batches([first.attempt_id])
@@ -539,9 +496,7 @@ async def test_a_claim_can_begin_beyond_what_was_claimed(store: Store, arrange: 
 
 
 async def test_the_daily_quota_is_never_exceeded(store: Store, arrange: Arrange) -> None:
-    await arrange.subscribers(10)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 10)
     sender = await living_sender(store, account=an_account(max_24h_send=100, sent_last_24h=97))
     assert len((await claim(store, mailout, sender)).recipients) == 3
     assert await try_claim(store, mailout, sender, limit=50) == Idle("quota")
@@ -583,9 +538,7 @@ async def test_the_first_recipients_are_of_the_audience_and_active(
 
 
 async def test_a_started_mailout_cannot_be_deleted(store: Store, arrange: Arrange) -> None:
-    await arrange.subscribers(1)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 1)
     refused = None
     try:
         await arrange.sql.execute("delete from mailouts where id = %s", [mailout])
@@ -599,9 +552,7 @@ async def test_a_mailout_of_another_database_is_held_for_a_person(
     store: Store, arrange: Arrange
 ) -> None:
     """A restored backup, a copy or a failover: nobody is sent to again by itself."""
-    await arrange.subscribers(2)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 2)
     await arrange.sql.execute("update mailouts set started_in = '7:00000001:5'")
     sender = await living_sender(store)
     shown = await store.show_mailout(mailout)

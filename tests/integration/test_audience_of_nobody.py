@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from app.store import Store
-from tests.support.factories import Arrange, all_sent, claim, living_sender, start
+from tests.support.factories import Arrange, all_sent, claim, claim_mailout, living_sender, start
 from tests.support.service import BEARER, Service
 from tests.support.waiting import eventually
 
@@ -28,11 +28,7 @@ async def mailout_row(arrange: Arrange, mailout: UUID) -> tuple[str, str | None,
 
 async def started(store: Store, mailout: UUID) -> None:
     """Claimed, and nothing queued yet."""
-    found = await store.find_mailout(mailout)
-    assert found is not None
-    claimed = await store.claim_mailout(
-        mailout, found.content_hash, request_key=None, request_hash=None
-    )
+    claimed = await claim_mailout(store, mailout)
     assert claimed.outcome == "claimed"
 
 

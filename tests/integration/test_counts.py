@@ -13,7 +13,14 @@ from app.adapters.database.migration_files import Bundle, read_bundle
 from app.adapters.database.migrations import migrate
 from app.store import Store
 from tests.integration.test_guards import mailed
-from tests.support.factories import Arrange, all_sent, claim, living_sender, start
+from tests.support.factories import (
+    Arrange,
+    all_sent,
+    claim,
+    claim_mailout,
+    living_sender,
+    started_mailout,
+)
 from tests.support.waiting import eventually
 
 COUNTED = """
@@ -54,9 +61,7 @@ async def test_they_follow_a_mailout(store: Store, arrange: Arrange) -> None:
 
 async def test_they_follow_whoever_writes(arrange: Arrange, direct_store: Store) -> None:
     """Also a person's hand in the tables, whatever it does there. Test mails never count."""
-    await arrange.subscribers(10)
-    mailout = await arrange.mailout()
-    await start(direct_store, mailout)
+    mailout = await started_mailout(direct_store, arrange, 10)
     await direct_store.queue_test(mailout, ["me@example.com"])
     for statement in (
         "update subscribers set status = 'bounced' where email like '%1%'",
@@ -95,9 +100,7 @@ async def test_a_publication_of_all_tables_stops_no_write(
     """What is replicated needs an identity, else PostgreSQL refuses its updates and with them every
     mail. (A publication does so whether anybody subscribes or not.)"""
     await arrange.sql.execute("create publication everything for all tables")
-    await arrange.subscribers(2)
-    mailout = await arrange.mailout()
-    await start(direct_store, mailout)
+    mailout = await started_mailout(direct_store, arrange, 2)
     sender = await living_sender(direct_store)
     batch = await claim(direct_store, mailout, sender)
     await direct_store.record_results(batch.attempt_id, all_sent(batch))
@@ -110,9 +113,7 @@ async def test_two_that_count_the_same_do_not_wait_for_each_other(
     direct_store: Store, arrange: Arrange, dsn: str
 ) -> None:
     """Many calls to SES are recorded at once: a shared row would line them up."""
-    await arrange.subscribers(4)
-    mailout = await arrange.mailout()
-    await start(direct_store, mailout)
+    await started_mailout(direct_store, arrange, 4)
     async with await psycopg.AsyncConnection.connect(dsn) as other, arrange.sql.transaction():
         for connection, email in ((arrange.sql, "reader1"), (other, "reader2")):
             await connection.execute("set lock_timeout = '2s'")
@@ -130,9 +131,7 @@ async def test_the_rows_of_connections_that_are_gone_are_merged(
     direct_store: Store, arrange: Arrange, dsn: str
 ) -> None:
     """They don't grow with the years; those of living connections stay apart."""
-    await arrange.subscribers(30)
-    mailout = await arrange.mailout()
-    await start(direct_store, mailout)
+    await started_mailout(direct_store, arrange, 30)
     for n in range(5):
         async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as passing:
             await passing.execute(
@@ -159,9 +158,7 @@ async def test_counting_anew_mends_what_was_written_uncounted(
     direct_store: Store, arrange: Arrange
 ) -> None:
     """After a restore with triggers disabled."""
-    await arrange.subscribers(5)
-    mailout = await arrange.mailout()
-    await start(direct_store, mailout)
+    await started_mailout(direct_store, arrange, 5)
     await arrange.sql.execute("set session_replication_role = replica")
     await arrange.sql.execute("delete from send_logs where email like 'reader1@%'")
     await arrange.sql.execute("delete from subscribers where email like 'reader1@%'")
@@ -291,11 +288,7 @@ async def test_a_large_audience_by_tags_is_told_as_an_estimate(
 
 
 async def answer_of(store: Store, mailout: UUID) -> dict[str, Any]:
-    found = await store.find_mailout(mailout)
-    assert found is not None
-    claimed = await store.claim_mailout(
-        mailout, found.content_hash, request_key=None, request_hash=None
-    )
+    claimed = await claim_mailout(store, mailout)
     assert claimed.response is not None
     return claimed.response
 

@@ -15,7 +15,15 @@ from app.domain.sending.batches import Batch, Idle, Recipient
 from app.domain.sending.guards import GuardLimits
 from app.services.sending.pausing import Guards
 from app.store import Store
-from tests.support.factories import Arrange, all_sent, living_sender, start, try_claim
+from tests.support.factories import (
+    Arrange,
+    all_sent,
+    claim_mailout,
+    living_sender,
+    start,
+    started_mailout,
+    try_claim,
+)
 
 LIMITS = GuardLimits(bounce_rate=0.05, complaint_rate=0.001)
 
@@ -213,9 +221,7 @@ async def test_an_event_without_tags_counts_when_its_message_id_is_recorded(
     direct_store: Store, arrange: Arrange
 ) -> None:
     """The older notifications may be faster than SES's own answer."""
-    await arrange.subscribers(1)
-    mailout = await arrange.mailout()
-    await start(direct_store, mailout)
+    mailout = await started_mailout(direct_store, arrange, 1)
     sender = await living_sender(direct_store)
     batch = await try_claim(direct_store, mailout, sender, limit=1)
     assert isinstance(batch, Batch)
@@ -282,11 +288,7 @@ async def test_a_mailout_of_which_only_the_first_slice_is_queued_is_paused(
     """Nobody waits at this moment, but the rest of the list is still to come."""
     await arrange.subscribers(150)
     mailout = await arrange.mailout()
-    found = await direct_store.find_mailout(mailout)
-    assert found is not None
-    await direct_store.claim_mailout(
-        mailout, found.content_hash, request_key=None, request_hash=None
-    )
+    await claim_mailout(direct_store, mailout)
     await direct_store.queue_recipients(mailout, 100)
     sender = await living_sender(direct_store)
     batch = await try_claim(direct_store, mailout, sender, limit=100)

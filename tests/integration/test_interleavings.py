@@ -18,7 +18,16 @@ from psycopg.types.json import Jsonb
 
 from app.domain.sending.batches import Batch, Idle, Outcome, Result
 from app.store import Store
-from tests.support.factories import REGION, Arrange, claim, living_sender, start, try_claim
+from tests.support.factories import (
+    REGION,
+    Arrange,
+    claim,
+    claim_mailout,
+    let_judge,
+    living_sender,
+    started_mailout,
+    try_claim,
+)
 from tests.support.waiting import eventually
 
 
@@ -124,9 +133,7 @@ async def beside(
 
 async def prepared(store: Store, arrange: Arrange, readers: int = 1) -> tuple[UUID, UUID]:
     """A started mailout and a living sender."""
-    await arrange.subscribers(readers)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, readers)
     return mailout, await living_sender(store)
 
 
@@ -316,9 +323,7 @@ async def lost_and_judge(store: Store, arrange: Arrange) -> tuple[UUID, Batch, U
     await arrange.sql.execute("update executors set heartbeat_at = now() - interval '10 minutes'")
     await arrange.sql.execute("update send_batches set claimed_at = now() - interval '5 minutes'")
     judge = await living_sender(store)
-    await arrange.sql.execute(
-        "update executors set alive_since = now() - interval '5 minutes' where id = %s", [judge]
-    )
+    await let_judge(arrange, judge)
     return mailout, batch, judge
 
 
@@ -550,9 +555,7 @@ async def opened(store: Store, arrange: Arrange, readers: int) -> UUID:
     """A claimed mailout of which nobody is queued yet."""
     await arrange.subscribers(readers)
     mailout = await arrange.mailout()
-    found = await store.find_mailout(mailout)
-    assert found is not None
-    await store.claim_mailout(mailout, found.content_hash, request_key=None, request_hash=None)
+    await claim_mailout(store, mailout)
     return mailout
 
 

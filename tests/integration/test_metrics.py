@@ -26,7 +26,7 @@ from tests.support.factories import (
     an_account,
     claim,
     living_sender,
-    start,
+    started_mailout,
 )
 from tests.support.service import Service, in_process, settings_for
 from tests.support.waiting import eventually
@@ -150,9 +150,7 @@ async def test_what_the_watchdog_warns_of_is_shown(
     dsn: str, sandbox: SandboxServer, arrange: Arrange, direct_store: Store
 ) -> None:
     """Accepted minutes ago, and no event came: the same finding as in the log and in /health."""
-    await arrange.subscribers(60)
-    mailout = await arrange.mailout()
-    await start(direct_store, mailout)
+    mailout = await started_mailout(direct_store, arrange, 60)
     batch = await claim(direct_store, mailout, await living_sender(direct_store))
     await direct_store.record_results(batch.attempt_id, all_sent(batch))
     await arrange.sql.execute(
@@ -234,9 +232,7 @@ async def test_the_snapshot_counts_what_waits_and_what_nobody_knows(
     store: Store, arrange: Arrange
 ) -> None:
     """Over each way to the database; the unknown of long ago are no news."""
-    await arrange.subscribers(10)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 10)
     sender = await living_sender(
         store, rate=20, account=an_account(max_send_rate=14, max_24h_send=200, sent_last_24h=100)
     )

@@ -9,7 +9,7 @@ from app.domain.sending.batches import Result
 from app.sandbox.server import SandboxServer
 from app.store import Store
 from tests.integration.test_dry_run import rehearse
-from tests.support.factories import Arrange, claim, living_sender, start
+from tests.support.factories import Arrange, claim, living_sender, started_mailout
 from tests.support.service import BEARER, Service
 from tests.support.waiting import eventually
 
@@ -89,9 +89,7 @@ async def fail_everybody(store: Store, mailout: UUID, sender: UUID) -> str | Non
 
 async def test_who_fails_again_can_be_sent_to_again(store: Store, arrange: Arrange) -> None:
     """Each resend begins with nothing: no attempts, no reason, no time, no end."""
-    await arrange.subscribers(2)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 2)
     sender = await living_sender(store)
     for _ in range(3):
         assert await fail_everybody(store, mailout, sender) == "failed"
@@ -113,9 +111,7 @@ async def test_who_fails_again_can_be_sent_to_again(store: Store, arrange: Arran
 
 async def test_the_mail_of_a_resend_is_known_by_its_own_id(store: Store, arrange: Arrange) -> None:
     """The first was accepted and then rejected; what comes of the second counts."""
-    await arrange.subscribers(1)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 1)
     sender = await living_sender(store)
     for message_id, event in (("first", "reject"), ("second", "delivery")):
         batch = await claim(store, mailout, sender)

@@ -18,8 +18,11 @@ from tests.support.factories import (
     all_sent,
     an_account,
     claim,
+    claim_mailout,
+    let_judge,
     living_sender,
     start,
+    started_mailout,
     try_claim,
 )
 
@@ -72,9 +75,7 @@ async def test_who_was_not_accepted_waits_for_as_long_as_told(
 async def test_a_claim_given_back_counts_for_nobody_and_waits_for_nothing(
     direct_store: Store, arrange: Arrange
 ) -> None:
-    await arrange.subscribers(2)
-    mailout = await arrange.mailout()
-    await start(direct_store, mailout)
+    mailout = await started_mailout(direct_store, arrange, 2)
     sender = await living_sender(direct_store)
     for _ in range(3):
         batch = await claim(direct_store, mailout, sender)
@@ -83,9 +84,7 @@ async def test_a_claim_given_back_counts_for_nobody_and_waits_for_nothing(
 
 
 async def test_who_left_the_list_was_never_tried(direct_store: Store, arrange: Arrange) -> None:
-    await arrange.subscribers(1)
-    mailout = await arrange.mailout()
-    await start(direct_store, mailout)
+    mailout = await started_mailout(direct_store, arrange, 1)
     await arrange.sql.execute("delete from subscribers")
     sender = await living_sender(direct_store)
     assert await try_claim(direct_store, mailout, sender) == Idle("skipped")
@@ -102,11 +101,7 @@ async def test_a_request_is_remembered_for_seven_days(
 
     async def request() -> Claim:
         mailout = await arrange.mailout()
-        found = await direct_store.find_mailout(mailout)
-        assert found is not None
-        return await direct_store.claim_mailout(
-            mailout, found.content_hash, request_key="key", request_hash="body"
-        )
+        return await claim_mailout(direct_store, mailout, request_key="key", request_hash="body")
 
     async def later(time: str) -> None:
         await arrange.sql.execute(
@@ -132,9 +127,7 @@ async def test_a_clock_that_was_set_back_stops_nobody(
     direct_store: Store, arrange: Arrange
 ) -> None:
     """The next token seems to be an hour away: a batch is due now, and the rate holds after it."""
-    await arrange.subscribers(60)
-    mailout = await arrange.mailout()
-    await start(direct_store, mailout)
+    mailout = await started_mailout(direct_store, arrange, 60)
     sender = await living_sender(direct_store, rate=10)
     await arrange.sql.execute("update send_rates set next_token_at = now() + interval '1 hour'")
     assert len((await claim(direct_store, mailout, sender)).recipients) == 10
@@ -148,9 +141,7 @@ async def test_tokens_of_a_while_ahead_are_waited_for(
     direct_store: Store, arrange: Arrange
 ) -> None:
     """That is no clock that was set back: a large batch was taken just now."""
-    await arrange.subscribers(60)
-    mailout = await arrange.mailout()
-    await start(direct_store, mailout)
+    mailout = await started_mailout(direct_store, arrange, 60)
     sender = await living_sender(direct_store, rate=10)
     await arrange.sql.execute("update send_rates set next_token_at = now() + interval '3 s'")
     waiting = await try_claim(direct_store, mailout, sender)
@@ -180,9 +171,7 @@ async def test_after_an_outage_nobody_judges_others_at_once(
 ) -> None:
     """The first that is back finds every heartbeat old, its neighbour's too, who is about to return
     with what SES answered."""
-    await arrange.subscribers(2)
-    mailout = await arrange.mailout()
-    await start(direct_store, mailout)
+    mailout = await started_mailout(direct_store, arrange, 2)
     first, neighbour = await living_sender(direct_store), await living_sender(direct_store)
     batch = await claim(direct_store, mailout, neighbour)
     await silent(arrange, first, neighbour)
@@ -198,9 +187,7 @@ async def test_after_an_outage_nobody_judges_others_at_once(
 async def test_who_stays_away_is_judged_after_a_full_lease(
     direct_store: Store, arrange: Arrange
 ) -> None:
-    await arrange.subscribers(2)
-    mailout = await arrange.mailout()
-    await start(direct_store, mailout)
+    mailout = await started_mailout(direct_store, arrange, 2)
     first, gone = await living_sender(direct_store), await living_sender(direct_store)
     await claim(direct_store, mailout, gone)
     await silent(arrange, first, gone)
@@ -221,9 +208,7 @@ async def test_a_sender_is_forgotten_a_day_after_its_last_sign(
     direct_store: Store, arrange: Arrange
 ) -> None:
     """Until then people may see that it fell silent; and never while what it claimed is open."""
-    await arrange.subscribers(1)
-    mailout = await arrange.mailout()
-    await start(direct_store, mailout)
+    mailout = await started_mailout(direct_store, arrange, 1)
     judge, silent_one, late = [await living_sender(direct_store) for _ in range(3)]
     await claim(direct_store, mailout, late)
     for hours, known in ((23, {judge, silent_one, late}), (25, {judge, late})):
@@ -245,15 +230,11 @@ async def test_a_claim_just_made_by_one_who_left_is_not_judged_yet(
     direct_store: Store, arrange: Arrange
 ) -> None:
     """It signed off, and its last results are on their way."""
-    await arrange.subscribers(2)
-    mailout = await arrange.mailout()
-    await start(direct_store, mailout)
+    mailout = await started_mailout(direct_store, arrange, 2)
     judge, leaving = await living_sender(direct_store), await living_sender(direct_store)
     await claim(direct_store, mailout, leaving)
     await direct_store.leave(leaving)
-    await arrange.sql.execute(
-        "update executors set alive_since = now() - interval '5 minutes' where id = %s", [judge]
-    )
+    await let_judge(arrange, judge)
     assert await direct_store.recover_lost(judge) == 0
     await arrange.sql.execute("update send_batches set claimed_at = now() - interval '61 seconds'")
     assert await direct_store.recover_lost(judge) == 2
@@ -266,9 +247,7 @@ async def test_what_was_used_since_the_account_was_asked_counts_against_the_quot
     direct_store: Store, arrange: Arrange
 ) -> None:
     """SES's figure may lack what went out in the last seconds; older mails are in it."""
-    await arrange.subscribers(30)
-    mailout = await arrange.mailout()
-    await start(direct_store, mailout)
+    mailout = await started_mailout(direct_store, arrange, 30)
     account = an_account(max_24h_send=100, sent_last_24h=80)
     sender = await living_sender(direct_store, account=account)
     await claim(direct_store, mailout, sender, limit=12)

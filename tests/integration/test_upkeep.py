@@ -10,7 +10,13 @@ from app.domain.sending.batches import Result
 from app.services.sending import upkeep
 from app.services.sending.upkeep import Upkeep
 from app.store import Store
-from tests.support.factories import Arrange, claim, living_sender, start
+from tests.support.factories import (
+    Arrange,
+    claim,
+    claim_mailout,
+    living_sender,
+    started_mailout,
+)
 
 SLICE = 5_000
 """Of a resend, within the request itself (resend.sql)."""
@@ -25,9 +31,7 @@ def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
 async def started(store: Store, arrange: Arrange) -> UUID:
     """Claimed, and nothing queued."""
     mailout = await arrange.mailout()
-    found = await store.find_mailout(mailout)
-    assert found is not None
-    await store.claim_mailout(mailout, found.content_hash, request_key=None, request_hash=None)
+    await claim_mailout(store, mailout)
     return mailout
 
 
@@ -81,9 +85,7 @@ async def test_who_has_a_rare_tag_is_found_slice_by_slice(store: Store, arrange:
         await arrange.subscriber(f"{n}@example.com", tags=["rare"] if n % 2 else [])
     mailout = await arrange.mailout(audience={"tags": ["rare"]})
     await arrange.sql.execute("""update mailouts set canary = '{"share": 0.2, "wait": "1m"}'""")
-    found = await store.find_mailout(mailout)
-    assert found is not None
-    await store.claim_mailout(mailout, found.content_hash, request_key=None, request_hash=None)
+    await claim_mailout(store, mailout)
     looked_at = []
     done = False
     while not done:
@@ -98,9 +100,7 @@ async def test_who_has_a_rare_tag_is_found_slice_by_slice(store: Store, arrange:
 
 
 async def all_failed(store: Store, arrange: Arrange, recipients: int) -> UUID:
-    await arrange.subscribers(1)
-    mailout = await arrange.mailout()
-    await start(store, mailout)
+    mailout = await started_mailout(store, arrange, 1)
     await arrange.sql.execute(
         "insert into send_logs (mailout_id, subscriber_id, email, status, attempts, claimed_at) "
         "select %s, gen_random_uuid(), n || '@example.com', "

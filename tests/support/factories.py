@@ -10,6 +10,7 @@ import psycopg
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
+from app.domain.mailouts import Claim
 from app.domain.sending.batches import Account, Batch, Idle, Result
 from app.domain.sending.guards import GuardLimits
 from app.store import Store
@@ -86,16 +87,34 @@ class Arrange:
         return None if row is None else next(iter(row.values()))
 
 
-async def start(store: Store, mailout_id: UUID) -> None:
-    """Claim a ready mailout and queue its audience."""
+async def claim_mailout(
+    store: Store,
+    mailout_id: UUID,
+    *,
+    request_key: str | None = None,
+    request_hash: str | None = None,
+) -> Claim:
+    """Claim a mailout with the content that it has now; nobody is queued yet."""
     mailout = await store.find_mailout(mailout_id)
     assert mailout is not None
-    claim = await store.claim_mailout(
-        mailout_id, mailout.content_hash, request_key=None, request_hash=None
+    return await store.claim_mailout(
+        mailout_id, mailout.content_hash, request_key=request_key, request_hash=request_hash
     )
-    assert claim.outcome == "claimed"
+
+
+async def start(store: Store, mailout_id: UUID) -> None:
+    """Claim a ready mailout and queue its audience."""
+    assert (await claim_mailout(store, mailout_id)).outcome == "claimed"
     while not (await store.queue_recipients(mailout_id, 1_000))[1]:
         pass
+
+
+async def started_mailout(store: Store, arrange: Arrange, readers: int) -> UUID:
+    """A mailout that is sending, and to whom: that many new subscribers are queued."""
+    await arrange.subscribers(readers)
+    mailout = await arrange.mailout()
+    await start(store, mailout)
+    return mailout
 
 
 async def living_sender(
@@ -106,6 +125,13 @@ async def living_sender(
     await store.record_account(REGION, account or an_account())
     await store.heartbeat(sender, region=REGION, label="test", lease_seconds=lease, rate_limit=rate)
     return sender
+
+
+async def let_judge(arrange: Arrange, sender: UUID) -> None:
+    """Let it call others' recipients unknown, as who has lived for five minutes may."""
+    await arrange.sql.execute(
+        "update executors set alive_since = now() - interval '5 minutes' where id = %s", [sender]
+    )
 
 
 def an_account(**changes: Any) -> Account:
