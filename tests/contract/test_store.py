@@ -1,20 +1,16 @@
-"""The rules of both state machines, over each way to the database."""
+"""What becomes of a started mailout and its recipients, over each way to the database."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
-from uuid import UUID, uuid4
 
 import pytest
 
 from app.domain.sending.batches import Batch, Idle, Result
 from app.store import Store
 from tests.support.factories import (
-    REGION,
     Arrange,
     all_sent,
-    an_account,
     claim,
     claim_mailout,
     let_judge,
@@ -23,120 +19,6 @@ from tests.support.factories import (
     started_mailout,
     try_claim,
 )
-
-
-async def test_of_two_simultaneous_claims_one_wins(store: Store, arrange: Arrange) -> None:
-    """A mailout is claimed once, whoever asks."""
-    await arrange.subscriber()
-    mailout = await arrange.mailout()
-    found = await store.find_mailout(mailout)
-    assert found is not None
-    claims = await asyncio.gather(
-        *(
-            store.claim_mailout(mailout, found.content_hash, request_key=None, request_hash=None)
-            for _ in range(8)
-        )
-    )
-    assert sorted(c.outcome for c in claims) == ["claimed"] + ["not_ready"] * 7
-
-
-async def test_an_edit_between_compiling_and_claiming_claims_nothing(
-    store: Store, arrange: Arrange
-) -> None:
-    mailout = await arrange.mailout()
-    found = await store.find_mailout(mailout)
-    assert found is not None
-    await arrange.sql.execute("update mailouts set subject = 'Edited' where id = %s", [mailout])
-    late = await store.claim_mailout(
-        mailout, found.content_hash, request_key=None, request_hash=None
-    )
-    assert late.outcome == "changed"
-    assert await arrange.one("select status from mailouts where id = %s", mailout) == "ready"
-
-
-async def test_an_edit_after_the_start_is_not_sent(store: Store, arrange: Arrange) -> None:
-    await arrange.subscriber()
-    mailout = await arrange.mailout()
-    await start(store, mailout)
-    await arrange.sql.execute("update mailouts set subject = 'Edited' where id = %s", [mailout])
-    content, _ = await store.snapshot_content(mailout)
-    assert content.subject == "Hello"
-
-
-async def test_equal_requests_that_race_get_the_same_answer(store: Store, arrange: Arrange) -> None:
-    """A repeat is answered as before, also when it comes while the first is under way."""
-    await arrange.subscribers(3)
-    mailout = await arrange.mailout()
-    found = await store.find_mailout(mailout)
-    assert found is not None
-    claims = await asyncio.gather(
-        *(
-            store.claim_mailout(mailout, found.content_hash, request_key="k", request_hash="b")
-            for _ in range(5)
-        )
-    )
-    assert sorted(c.outcome for c in claims) == ["claimed"] + ["repeat"] * 4
-    assert {c.response["recipients"] for c in claims if c.response} == {3}
-    other = await store.claim_mailout(
-        mailout, found.content_hash, request_key="k", request_hash="other"
-    )
-    assert other.outcome == "key_reused"
-
-
-async def test_a_notion_page_is_found_with_dashes_or_without(
-    store: Store, arrange: Arrange
-) -> None:
-    page = uuid4()
-    with_dashes = await arrange.mailout(notion_page_id=str(page).upper())
-    found = await store.find_mailout(notion_page=page.hex)
-    assert found is not None
-    assert found.id == with_dashes
-
-
-async def test_queueing_takes_the_active_in_slices_once(store: Store, arrange: Arrange) -> None:
-    """Who is not active gets no row; a slice asked for twice adds nobody twice."""
-    await arrange.subscribers(25)
-    for status in ("unsubscribed", "bounced", "complained"):
-        await arrange.subscriber(status=status)
-    mailout = await arrange.mailout()
-    claimed = await claim_mailout(store, mailout)
-    assert claimed.response is not None
-    assert claimed.response["recipients"] == 25
-    rounds = [await store.queue_recipients(mailout, 10) for _ in range(4)]
-    assert [done for _, done in rounds] == [False, False, True, True]
-    assert await arrange.counts(mailout) == {"queued": 25}
-
-
-async def test_an_audience_by_tag(store: Store, arrange: Arrange) -> None:
-    await arrange.subscriber("a@example.com", tags=["news", "x"])
-    await arrange.subscriber("b@example.com", tags=["other"])
-    await arrange.subscriber("c@example.com")
-    mailout = await arrange.mailout(audience={"tags": ["news"]})
-    await start(store, mailout)
-    assert await arrange.one("select email from send_logs") == "a@example.com"
-    assert await arrange.counts(mailout) == {"queued": 1}
-
-
-async def test_who_joins_after_the_start_is_not_mailed(store: Store, arrange: Arrange) -> None:
-    await arrange.subscribers(2)
-    mailout = await arrange.mailout()
-    await claim_mailout(store, mailout)
-    await arrange.subscriber("late@example.com")
-    await store.queue_recipients(mailout, 100)
-    assert await arrange.counts(mailout) == {"queued": 2}
-
-
-async def test_who_leaves_before_their_slice_is_skipped_and_accounted_for(
-    store: Store, arrange: Arrange
-) -> None:
-    await arrange.subscribers(3)
-    mailout = await arrange.mailout()
-    await claim_mailout(store, mailout)
-    await arrange.sql.execute(
-        "update subscribers set status = 'unsubscribed' where email = 'reader1@example.com'"
-    )
-    await store.queue_recipients(mailout, 100)
-    assert await arrange.counts(mailout) == {"queued": 2, "skipped": 1}
 
 
 async def test_a_claim_marks_rows_with_an_attempt_before_anything_is_sent(
@@ -357,151 +239,6 @@ async def test_resend_takes_the_failed_and_the_old_unknown(store: Store, arrange
     assert (await store.resend_mailout(mailout, ["unknown"], force=True)).get("allowed") is None
 
 
-async def test_the_rate_of_all_senders_together(store: Store, arrange: Arrange) -> None:
-    """The smallest told rate holds, never above the account's; without one, nine tenths of it."""
-    account = an_account(max_send_rate=10)
-    one = await living_sender(store, rate=100, account=account)
-    assert await store.record_account(REGION, account) == 10
-    await living_sender(store, rate=4, account=account)
-    assert await store.record_account(REGION, account) == 4
-    await arrange.sql.execute("delete from executors where id <> %s", [one])
-    await arrange.sql.execute("update executors set rate_limit = null")
-    assert await store.record_account(REGION, account) == 9
-
-
-async def token_spacing(arrange: Arrange) -> float:
-    """Seconds from the last token that was taken to the next one that falls due."""
-    return float(
-        await arrange.one(
-            "select extract(epoch from (select next_token_at from send_rates) - max(token_at)) "
-            "from send_batches"
-        )
-    )
-
-
-async def assert_waits_for_the_last_token(
-    store: Store, arrange: Arrange, mailout: UUID, sender: UUID, *, rate: float, size: int
-) -> None:
-    """The next batch is told to come when the last of its tokens falls due.
-
-    On the database's clock, so that it doesn't matter how long the call itself takes.
-    """
-    ahead = 3.0  # seconds until the next token
-    await arrange.sql.execute(
-        "update send_rates set next_token_at = clock_timestamp() + make_interval(secs => %s)",
-        [ahead],
-    )
-    idle = await try_claim(store, mailout, sender, limit=50)
-    assert isinstance(idle, Idle), idle
-    assert idle.reason == "wait"
-    left = float(
-        await arrange.one(
-            "select extract(epoch from next_token_at - clock_timestamp()) from send_rates"
-        )
-    )
-    rest = (size - 1) / rate - 0.025  # a batch may be claimed a little before its time
-    assert left + rest <= idle.seconds <= ahead + rest
-
-
-async def test_a_batch_never_exceeds_a_seconds_tokens_and_the_next_waits(
-    store: Store, arrange: Arrange
-) -> None:
-    mailout = await started_mailout(store, arrange, 40)
-    sender = await living_sender(store, rate=14)
-    batch = await claim(store, mailout, sender)
-    assert len(batch.recipients) == 14
-    assert await token_spacing(arrange) == pytest.approx(1 / 14, abs=1e-5)
-    await assert_waits_for_the_last_token(store, arrange, mailout, sender, rate=14, size=14)
-
-
-async def test_a_rate_below_one_works(store: Store, arrange: Arrange) -> None:
-    mailout = await started_mailout(store, arrange, 2)
-    sender = await living_sender(store, rate=0.9)
-    assert len((await claim(store, mailout, sender)).recipients) == 1
-    assert await token_spacing(arrange) == pytest.approx(1 / 0.9, abs=1e-5)
-    await assert_waits_for_the_last_token(store, arrange, mailout, sender, rate=0.9, size=1)
-
-
-async def claim_many(
-    store: Store, mailout: UUID, sender: UUID, attempts: int, limit: int, **changes: Any
-) -> tuple[Batch, ...]:
-    batches = await store.claim_batches(
-        mailout,
-        sender,
-        attempts=[uuid4() for _ in range(attempts)],
-        region=REGION,
-        limit=limit,
-        **changes,
-    )
-    assert not isinstance(batches, Idle), batches
-    return batches
-
-
-async def test_one_claim_takes_as_many_batches_as_tokens_are_due_for(
-    store: Store, arrange: Arrange
-) -> None:
-    """Each batch with its own attempt, its own due time, and its own settling."""
-    await arrange.subscribers(33)
-    await arrange.sql.execute(
-        "update subscribers set status = 'unsubscribed' where id = "
-        "(select id from subscribers order by id offset 2 limit 1)"
-    )
-    mailout = await arrange.mailout()
-    await start(store, mailout)
-    sender = await living_sender(store, rate=1e6)
-    batches = await claim_many(store, mailout, sender, 5, 10)
-    assert [len(b.recipients) for b in batches] == [10, 10, 10, 2]
-    ids = [r.send_log_id for b in batches for r in b.recipients]
-    assert ids == sorted(set(ids))
-    delays = [b.delay for b in batches]
-    assert delays == sorted(delays)
-    cursor = await arrange.sql.execute("select * from send_batches order by send_log_ids[1]")
-    logged = [(row["attempt_id"], row["send_log_ids"]) for row in await cursor.fetchall()]
-    assert logged == [(b.attempt_id, [r.send_log_id for r in b.recipients]) for b in batches]
-    await store.record_results(batches[1].attempt_id, all_sent(batches[1]))
-    never = uuid4()
-    given_back = await store.release_batches([never, batches[0].attempt_id])
-    assert given_back == {batches[0].attempt_id}
-    assert await store.release_batches([batches[0].attempt_id]) == set()
-    assert await arrange.counts(mailout) == {"queued": 10, "sent": 10, "sending": 12}
-
-
-async def test_several_batches_keep_to_the_rate_and_the_quota(
-    store: Store, arrange: Arrange
-) -> None:
-    mailout = await started_mailout(store, arrange, 60)
-    sender = await living_sender(
-        store, rate=100, account=an_account(max_24h_send=100, sent_last_24h=75)
-    )
-    # Of 100 a second, five fall due within the 50 ms that a batch may be claimed early.
-    batches = await claim_many(store, mailout, sender, 8, 10)
-    assert [len(b.recipients) for b in batches] == [10]
-    await arrange.sql.execute("update send_rates set next_token_at = '-infinity', rate = 1e6")
-    batches = await claim_many(store, mailout, sender, 8, 10)
-    assert sum(len(b.recipients) for b in batches) == 15  # what the quota has left
-
-
-async def test_a_claim_can_begin_beyond_what_was_claimed(store: Store, arrange: Arrange) -> None:
-    mailout = await started_mailout(store, arrange, 4)
-    sender = await living_sender(store)
-    [first] = await claim_many(store, mailout, sender, 1, 2)
-    await store.release_batches([first.attempt_id])
-    last = first.recipients[-1].send_log_id
-    [beyond] = await claim_many(store, mailout, sender, 1, 4, after=last)
-    assert {r.send_log_id for r in beyond.recipients}.isdisjoint(
-        r.send_log_id for r in first.recipients
-    )
-    [behind] = await claim_many(store, mailout, sender, 1, 4)
-    assert behind.recipients[-1].send_log_id == last
-
-
-async def test_the_daily_quota_is_never_exceeded(store: Store, arrange: Arrange) -> None:
-    mailout = await started_mailout(store, arrange, 10)
-    sender = await living_sender(store, account=an_account(max_24h_send=100, sent_last_24h=97))
-    assert len((await claim(store, mailout, sender)).recipients) == 3
-    assert await try_claim(store, mailout, sender, limit=50) == Idle("quota")
-
-
 async def test_test_mails_change_nobody(store: Store, arrange: Arrange) -> None:
     await arrange.subscriber("a@example.com", name="Ann", fields={"city": "Lisbon"})
     mailout = await arrange.mailout("draft")
@@ -519,22 +256,6 @@ async def test_test_mails_change_nobody(store: Store, arrange: Arrange) -> None:
     shown = await store.show_mailout(mailout)
     assert shown["status"] == "draft"
     assert sum(shown["counts"].values()) == 0
-
-
-async def test_the_first_recipients_are_of_the_audience_and_active(
-    store: Store, arrange: Arrange
-) -> None:
-    await arrange.subscriber("a@example.com", tags=["vip"], fields={"n": "1"})
-    await arrange.subscriber("b@example.com", tags=["vip"], status="bounced")
-    await arrange.subscriber("c@example.com", tags=["other"])
-    await arrange.subscriber("d@example.com", tags=["vip"])
-    mailout = await arrange.mailout(audience={"tags": ["vip"]})
-    rows = await store.first_recipients(mailout, 10)
-    assert {row["email"] for row in rows} == {"a@example.com", "d@example.com"}
-    assert {row["email"]: row["fields"] for row in rows}["a@example.com"] == {"n": "1"}
-    assert len(await store.first_recipients(mailout, 1)) == 1
-    everybody = await arrange.mailout()
-    assert len(await store.first_recipients(everybody, 10)) == 3
 
 
 async def test_a_started_mailout_cannot_be_deleted(store: Store, arrange: Arrange) -> None:

@@ -1,6 +1,6 @@
 """The database loses answers, refuses or waits while a mailout is sent: nobody twice, nobody stuck.
 
-test_lost_answers.py loses the answers of other functions; test_interleavings.py steps through
+test_lost_answers.py loses the answers of other functions; interleavings/ steps through
 transactions."""
 
 from __future__ import annotations

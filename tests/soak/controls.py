@@ -26,7 +26,7 @@ KILLS = "tests/soak/test_soak.py::test_kills_short"
 EVENTS = "tests/soak/test_soak.py::test_events_in_disorder_short"
 FENCE = "tests/soak/test_fence.py::test_a_sender_stopped_beyond_its_lease_sends_nothing_with_it"
 LATE = (
-    "tests/integration/test_interleavings.py"
+    "tests/integration/interleavings/test_records.py"
     "::test_a_late_answer_of_an_earlier_attempt_does_not_touch_the_next"
 )
 MODEL = "tests/integration/test_state_machines.py"
