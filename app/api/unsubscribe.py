@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import structlog
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from app.api.http.body_limit import announced_size
 from app.api.http.deps import Services, ServicesDep
 from app.api.pages import page, unavailable_page
 from app.domain.addresses import mask_address
@@ -49,14 +50,12 @@ async def show(request: Request, services: ServicesDep, token: str = "") -> HTML
 
 
 @router.post("/unsubscribe", response_class=HTMLResponse, responses=_responses)
-async def act(
-    services: ServicesDep, token: str = "", page_used: Annotated[bool, Query(alias="page")] = False
-) -> HTMLResponse:
+async def act(request: Request, services: ServicesDep, token: str = "") -> HTMLResponse:
     """Unsubscribe now. The token says all, so the body (`List-Unsubscribe=One-Click`, or the
-    button's) isn't read: no cookie, no login, no redirect, any number of times. `page`: by our
-    page, not by a mail client."""
+    button's, which is empty) isn't read: no cookie, no login, no redirect, any number of times."""
     try:
-        return await _unsubscribe(services, _verify(services, token), page_used=page_used)
+        target = _verify(services, token)
+        return await _unsubscribe(services, target, page_used=not _has_body(request))
     except AppError as error:
         return _error_page(services, error)
 
@@ -89,6 +88,11 @@ def _verify(services: Services, token: str) -> UnsubscribeTarget:
     if services.tokens is None:
         raise Unavailable("UNSUBSCRIBE_SECRET is not set.")
     return services.tokens.verify(token)
+
+
+def _has_body(request: Request) -> bool:
+    """A mail client's request has one, our button's hasn't."""
+    return bool(announced_size(request.headers)) or "transfer-encoding" in request.headers
 
 
 async def _unsubscribe(
