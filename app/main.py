@@ -51,6 +51,7 @@ from app.processes.member import Member
 from app.running.loops import Loops
 from app.runtime import open_database
 from app.services.access.keys import Keys
+from app.services.access.sign_ins import SignIns
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
 from app.services.imports.imports import Imports
@@ -199,6 +200,7 @@ async def running(
             sessions=Sessions(settings.executor_secrets, store),
             many_people=ManyPeople(store, work.jobs.wake if work else nobody_to_wake),
             keys=Keys(store),
+            sign_ins=SignIns(store),
             sign_up=SignUp(store, settings),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -71,6 +71,6 @@ class AccessCalls(Calls):
         """Somebody signed in to the dashboard from this address."""
         await self._call("note_sign_in", p_client=client)
 
-    async def note_refused_sign_in(self, client: str) -> None:
-        """Somebody tried to; what comes within a minute is one entry."""
-        await self._call("note_refused_sign_in", p_client=client)
+    async def note_refused_sign_ins(self, tried: Mapping[str, int]) -> None:
+        """Others tried to, so often from each address; what comes within a minute is one entry."""
+        await self._call("note_refused_sign_ins", p_tried=dict(tried))

@@ -82,7 +82,7 @@ begin
             'undo_left', 'counts_as_since',
             'tell_executor_state', 'executor_state',
             'create_key', 'listed_key', 'list_keys', 'living_keys', 'revoke_key', 'note_key_use',
-            'list_audit', 'note_sign_in', 'note_refused_sign_in', 'audited_state', 'lock_mailout', 'audited_transition',
+            'list_audit', 'note_sign_in', 'note_refused_sign_ins', 'audited_state', 'lock_mailout', 'audited_transition',
             'lock_job', 'audited_job', 'audited_job_state',
             'acting', 'kept_columns', 'note_added_subscribers', 'note_changed_subscribers',
             'note_deleted_subscribers', 'record_audit',

@@ -104,7 +104,7 @@ async def stage_access(arrange: Arrange, mailout: UUID) -> None:
         " record_audit('owner', 'subscriber.erase', 'ann', null, null),"
         " record_audit('dashboard', 'key.create', 'Notion automation', null, "
         """ '{"scopes": ["send"], "hint": "as_x9Kd…3fQa"}'),"""
-        " note_refused_sign_in('203.0.113.7')",
+        """ note_refused_sign_ins('{"203.0.113.7": 3}')""",
         {"mailout": str(mailout)},
     )
 

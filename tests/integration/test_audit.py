@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from app.domain.access import OWNER
+from app.errors import DatabaseUnavailable
+from app.services.access.sign_ins import SignIns
 from app.store import Store
 from tests.support.dashboard import ORIGIN, Visitor
 from tests.support.factories import Arrange, start
@@ -146,15 +149,35 @@ class TestSigningIn:
             answer = await quiet.http.post("/dashboard/login", data=wrong, headers=ORIGIN)
             assert answer.status_code == 401
         for n in range(20):
-            await quiet.services.store.note_refused_sign_in(f"10.0.0.{n}")
+            await quiet.services.sign_ins.refused(f"10.0.0.{n}")
         [entry] = await entries(quiet)
         assert (entry["by"], entry["action"]) == ("stranger", "dashboard.sign_in_refused")
         assert entry["after"]["times"] == 23
         assert entry["after"]["clients"] == ["127.0.0.1", *(f"10.0.0.{n}" for n in range(9))]
         assert "s3cr3t" not in str(entry)
         await arrange.sql.execute("update audit_log set at = at - interval '61 seconds'")
-        await quiet.services.store.note_refused_sign_in("127.0.0.1")
+        await quiet.services.sign_ins.refused("127.0.0.1")
         assert [entry["after"]["times"] for entry in await entries(quiet)] == [1, 23]
+
+    async def test_a_crowd_of_strangers_costs_one_call_at_a_time(self) -> None:
+        calls: list[dict[str, int]] = []
+        go_on, begun = asyncio.Event(), asyncio.Event()
+
+        class Away:
+            async def note_refused_sign_ins(self, tried: dict[str, int]) -> None:
+                calls.append(dict(tried))
+                begun.set()
+                await go_on.wait()
+                raise DatabaseUnavailable
+
+        sign_ins = SignIns(Away())  # type: ignore[arg-type]
+        first = asyncio.create_task(sign_ins.refused("a"))
+        await begun.wait()
+        crowd = [asyncio.create_task(sign_ins.refused(one)) for one in "abcabc"]
+        await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.gather(first, *crowd)
+        assert calls == [{"a": 1}, {"a": 2, "b": 2, "c": 2}]
 
 
 class TestReading:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import get_args
+from typing import get_args, get_type_hints
 
 import pytest
 from fastapi import APIRouter
 
 from app.api.dashboard.access import Page
 from app.api.http.deps import Protected, needs
-from app.domain.access import OWNER, Scope
+from app.domain.access import OWNER, Caller, Scope
 from tests.support.databases import DatabaseServer
 from tests.support.routes import PROTECTED, ROUTES, Route
 from tests.support.service import BEARER, Service, in_process, settings_for
@@ -73,6 +73,14 @@ def test_a_route_says_who_may_call_it(route: Route) -> None:
     else:
         usual = "read" if route.method == "GET" else "manage"
         assert route.scope == OTHERWISE.get(place, usual)
+
+
+@pytest.mark.parametrize("route", PROTECTED, ids=name)
+def test_what_changes_something_knows_who_asks(route: Route) -> None:
+    """So that the histories and the audit log can say it."""
+    if route.method != "GET" and route.scope != "read":
+        annotations = get_type_hints(route.declared.endpoint).values()
+        assert Caller in annotations
 
 
 @pytest.mark.parametrize("scopes", [(), ("read", "send"), ("everything",)])
@@ -142,6 +150,8 @@ async def test_unknown_parameters_are_named_with_the_known_ones(
     )
     none = await service.http.get("/health?a=1")
     assert none.json()["detail"] == ("a: there is no such query parameter here; none is known.")
+    for odd in ("/health?=", "/health?%00", "/health?a&a=1"):
+        assert (await service.http.get(odd)).status_code == 422
     notion = {"source": {}, "data": {"id": "00000000-0000-0000-0000-000000000007"}}
     told = await service.http.post("/send-mailout?x=1", json=notion, headers=BEARER)
     assert (told.status_code, told.json()["started"]) == (200, False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -171,10 +170,9 @@ async def sign_in(request: Request, services: ServicesDep) -> Response:
     if cookie is None:
         attempts.failed(client, now)
         log.warning("dashboard_sign_in_refused")
-        with suppress(Unavailable):  # the answer is the same
-            await services.store.note_refused_sign_in(client)
+        await services.sign_ins.refused(client)
         return _login(services, next_page, "That is not the shared secret.", 401)
-    await services.store.note_sign_in(client)
+    await services.sign_ins.accepted(client)
     log.info("dashboard_signed_in")
     answer = RedirectResponse(_own_path(next_page), 303)
     set_cookie(answer, cookie, secure=_secure(services))

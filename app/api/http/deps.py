@@ -22,6 +22,7 @@ from app.domain.untrusted import plain
 from app.errors import InvalidRequest, PayloadTooLarge, ScopeMissing, Unauthorized
 from app.ports import SnsConfirmer, SnsVerifier
 from app.services.access.keys import Keys, require_scope
+from app.services.access.sign_ins import SignIns
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
 from app.services.imports.imports import Imports
@@ -66,6 +67,7 @@ class Services:
     dashboard: Dashboard
     sessions: Sessions
     keys: Keys
+    sign_ins: SignIns
     sign_up: SignUp
     many_people: ManyPeople
 
@@ -122,9 +124,11 @@ async def find_caller(
 def refuse_unknown_parameters(request: Request, known: Collection[str] = ()) -> None:
     """Raises InvalidRequest for a query parameter that isn't among the known ones: a filter with a
     spelling mistake would otherwise be none."""
-    if unknown := next((name for name in request.query_params if name not in known), None):
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        name = plain(unknown[0], MAX_NAME_CHARS) or "without a name"
         raise InvalidRequest(
-            f"{plain(unknown, MAX_NAME_CHARS)}: there is no such query parameter here; "
+            f"{name}: there is no such query parameter here; "
             + (f"known: {', '.join(sorted(known))}." if known else "none is known."),
             known=sorted(known),
         )

@@ -35,21 +35,30 @@ language sql set search_path = public, pg_temp as $$
     select 'true'::jsonb;
 $$;
 
--- Somebody tried to. Strangers can't fill the log: what comes within a minute of an entry is counted in it,
--- with the first ten addresses.
-create or replace function note_refused_sign_in(p_client text) returns jsonb
+-- Others tried to: {"address": times}. Strangers can't fill the log: what comes within a minute of an entry is
+-- counted in it, with the first ten addresses.
+create or replace function note_refused_sign_ins(p_tried jsonb) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_entry audit_log;
 begin
-    update audit_log
-       set after = jsonb_build_object(
-               'times', (after ->> 'times')::bigint + 1,
-               'clients', case when after -> 'clients' ? p_client or jsonb_array_length(after -> 'clients') >= 10
-                               then after -> 'clients' else after -> 'clients' || to_jsonb(p_client) end)
+    select * into v_entry from audit_log
      where id = (select max(id) from audit_log where action = 'dashboard.sign_in_refused')
-       and at > clock_timestamp() - interval '1 minute';
+       and at > clock_timestamp() - interval '1 minute' for update;
+    if v_entry.id is null then
+        v_entry.after := '{"times": 0, "clients": []}';
+    end if;
+    v_entry.after := jsonb_build_object(
+        'times', (v_entry.after ->> 'times')::bigint + (select sum(value::bigint) from jsonb_each_text(p_tried)),
+        'clients', (select jsonb_agg(client order by place)
+                      from (select client, min(place) as place
+                              from jsonb_array_elements_text(
+                                       (v_entry.after -> 'clients') || (select jsonb_agg(key) from jsonb_each(p_tried)))
+                                   with ordinality as c (client, place)
+                             group by client order by 2 limit 10) firsts));
+    update audit_log set after = v_entry.after where id = v_entry.id;
     if not found then
-        perform record_audit('stranger', 'dashboard.sign_in_refused', 'dashboard', null,
-                             jsonb_build_object('times', 1, 'clients', jsonb_build_array(p_client)));
+        perform record_audit('stranger', 'dashboard.sign_in_refused', 'dashboard', null, v_entry.after);
     end if;
     return to_jsonb(true);
 end $$;
