@@ -12,11 +12,18 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.api.http.deps import Services, ServicesDep, limited_body
+from app.api.http.deps import Services, ServicesDep, find_caller, limited_body
 from app.api.http.problems import problems
 from app.api.pages import page, unavailable_page
 from app.api.signup.where_on import WhereOn
-from app.errors import AppError, InvalidRequest, PayloadTooLarge, TooManyRequests, Unavailable
+from app.errors import (
+    AppError,
+    InvalidRequest,
+    PayloadTooLarge,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+)
 from app.services.signup.sign_up import SignUpForm
 from app.services.signup.texts import consent_text
 
@@ -40,9 +47,11 @@ class SignUpBody(BaseModel):
     name: str | None = None
     tags: list[str] = Field(default_factory=list, max_length=20)
     leave_empty: str = ""
+    page: str | None = None
 
     def to_form(self, source: str | None) -> SignUpForm:
-        return SignUpForm(self.email, self.name or "", tuple(self.tags), self.leave_empty, source)
+        page = self.page or source
+        return SignUpForm(self.email, self.name or "", tuple(self.tags), self.leave_empty, page)
 
 
 @router.get("/subscribe", response_class=HTMLResponse)
@@ -63,7 +72,7 @@ async def show(
     responses={
         200: {"description": "A page: open the mail", "content": {"text/html": {}}},
         202: {"description": "The same for JSON"},
-        **problems(InvalidRequest, PayloadTooLarge, TooManyRequests, Unavailable),
+        **problems(InvalidRequest, Unauthorized, PayloadTooLarge, TooManyRequests, Unavailable),
     },
 )
 async def ask(request: Request, services: ServicesDep) -> Response:
@@ -75,7 +84,7 @@ async def ask(request: Request, services: ServicesDep) -> Response:
     form = SignUpForm("")
     try:
         form = (_read_json if json else _read_form)(request, body)
-        await services.sign_up(form, request.client.host if request.client else "")
+        await services.sign_up(form, await _client(request, services))
     except AppError as error:
         if json:
             raise
@@ -84,6 +93,16 @@ async def ask(request: Request, services: ServicesDep) -> Response:
     if json:
         return JSONResponse({"status": "confirmation_sent"}, 202)
     return page("signup/asked.html", services.settings, email=form.email.strip())
+
+
+async def _client(request: Request, services: Services) -> str | None:
+    """Whose sign-ups are counted. None: nobody's, since a program that presents a credential of
+    ours (which one doesn't matter here) speaks for many visitors. Raises Unauthorized."""
+    if {"authorization", "x-auth-token"} & set(request.headers):
+        if await find_caller(request, services) is None:
+            raise Unauthorized("Present a valid credential, or none.")
+        return None
+    return request.client.host if request.client else ""
 
 
 def _media_type(request: Request) -> str:

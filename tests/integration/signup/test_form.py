@@ -8,11 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
+from app.domain.access import OWNER
 from app.main import create_app
 from app.services.signup.sign_up import CLIENT_LIMIT
 from app.store import Store
 from tests.support.factories import Arrange
-from tests.support.service import Service, in_process, settings_for
+from tests.support.service import BEARER, Service, in_process, settings_for
 from tests.support.signup import (
     ANN,
     ask,
@@ -134,6 +135,24 @@ class TestBadForms:
 
 
 class TestLimits:
+    async def test_a_server_with_a_credential_speaks_for_many(
+        self, front: Service, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("app.services.signup.sign_up.CLIENT_LIMIT", 1)
+        key = await front.services.keys.create("site", ["read"], OWNER)
+        bearer = {"Authorization": f"Bearer {key['key']}"}
+        form = {"email": ANN, "page": "https://shop.example/a?b"}
+        for headers in (BEARER, bearer, bearer):
+            answer = await front.http.post("/subscribe", json=form, headers=headers)
+            assert answer.status_code == 202
+        page = await arrange.one("select consent->>'page' from subscribers")
+        assert page == "https://shop.example/a"
+        wrong = await front.http.post("/subscribe", json=form, headers={"X-Auth-Token": "no"})
+        assert (wrong.status_code, wrong.json()["code"]) == (401, "unauthorized")
+        answers = [(await front.http.post("/subscribe", json=form)) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [202, 429]
+        assert int(answers[1].headers["retry-after"]) == answers[1].json()["retry_after"]
+
     async def test_a_mailbox_cant_be_flooded(self, front: Service, arrange: Arrange) -> None:
         """One mail in ten minutes and three in a day, whoever asks, however it is spelt."""
 
