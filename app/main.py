@@ -35,6 +35,7 @@ from app.api.dashboard import imports as dashboard_imports
 from app.api.dashboard import jobs as dashboard_jobs
 from app.api.dashboard import keys as dashboard_keys
 from app.api.dashboard import mailouts as dashboard
+from app.api.dashboard import people as dashboard_people
 from app.api.dashboard.session import Sessions
 from app.api.http import problems
 from app.api.http.body_limit import BodyLimit
@@ -120,6 +121,7 @@ def create_app(services: Services) -> FastAPI:
         dashboard_jobs.router,
         dashboard_keys.router,
         dashboard_audit.router,
+        dashboard_people.router,
         metrics.router,
     ):
         app.include_router(router)

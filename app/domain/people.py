@@ -18,7 +18,7 @@ MAX_REASON_CHARS = 500
 
 # A reason in which these words stand says that the person themselves wants mail again.
 _ASKED = re.compile(
-    r"\b(ask(s|ed|ing)?|request(s|ed|ing)?|want(s|ed)?|wish(es|ed)?|consent(s|ed)?|opted|confirmed"
+    r"\b(ask(s|ed|ing)?|request(s|ed|ing)?|want(s|ed)|wish(es|ed)|consent(s|ed)?|opted|confirmed"
     r"|signed up|resubscrib(es|ed|ing))\b",
     re.IGNORECASE,
 )

@@ -28,6 +28,7 @@ from app.store.jobs import JobStore
 from tests.browser.conftest import OpenVisit
 from tests.browser.stage import stage_access, stage_every_state, stage_jobs, stage_senders
 from tests.browser.stage_imports import stage_imports
+from tests.browser.stage_people import stage_people
 from tests.browser.support import LOOKS, SCHEMES, Visit
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
@@ -53,6 +54,7 @@ class Staged:
     arrange: Arrange
     mailouts: dict[str, UUID]
     imports: dict[str, UUID]
+    person: UUID
 
     def page(self, state: str, action: str = "") -> str:
         return f"/dashboard/mailouts/{self.mailouts[state]}{action}"
@@ -93,7 +95,8 @@ async def staged(
                 mailouts = await stage_every_state(arrange)
                 await stage_access(arrange, mailouts["sending"])
                 imports = await stage_imports(arrange)
-                yield Staged(url, dsn, arrange, mailouts, imports)
+                person = await stage_people(arrange, mailouts["sent"])
+                yield Staged(url, dsn, arrange, mailouts, imports, person)
 
 
 @pytest.fixture
@@ -167,6 +170,14 @@ async def test_every_page_is_good_in_every_look(staged: Staged, signed_in: Any, 
         **{
             f"import-{state}": f"/dashboard/imports/{import_id}"
             for state, import_id in staged.imports.items()
+        "subscribers": "/dashboard/subscribers",
+        "subscribers-found": "/dashboard/subscribers?q=ann&tag=newsletter",
+        "subscribers-none": "/dashboard/subscribers?q=nobody",
+        "subscribers-many": "/dashboard/subscribers/many?tag=vienna",
+        "subscriber-add": "/dashboard/subscribers/add",
+        **{
+            f"subscriber{name}".replace("/", "-"): f"/dashboard/subscribers/{staged.person}{name}"
+            for name in ("", "/edit", "/status", "/erase")
         },
     }
     for name, path in pages.items():

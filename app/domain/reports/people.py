@@ -1,0 +1,169 @@
+"""A person's history in words. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.domain.csv_cells import write_value
+
+BY = {
+    "owner": "through the API",
+    "dashboard": "in the dashboard",
+    "cli": "on the command line",
+    "import": "by an import",
+    "sign-up": "by themselves, signing up",
+    "link": "by themselves, with the link in a mail",
+    "mail client": "by themselves, with the button of their mail program",
+    "ses": "by Amazon SES's word",
+    "database": "in the database",
+    "amazonsender": "",
+}
+"""Who did it, after what was done."""
+
+EVENTS = {
+    "send": "Accepted by Amazon SES",
+    "delivery": "Delivered",
+    "delivery_delay": "Delivery is delayed",
+    "bounce": "Bounced",
+    "complaint": "Reported as spam",
+    "reject": "Refused by Amazon SES",
+    "rendering_failure": "The mail could not be made",
+    "open": "Opened",
+    "click": "Clicked a link",
+}
+
+COLUMNS = {
+    "email": "Address",
+    "name": "Name",
+    "status": "Status",
+    "tags": "Tags",
+    "fields": "Fields",
+    "timezone": "Time zone",
+    "consent": "Consent",
+    "bounce_type": "Bounce",
+    "bounce_subtype": "Kind of bounce",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One entry of a history. tone: good, poor, bad or none. link: a mailout's id."""
+
+    at: str
+    title: str
+    by: str
+    details: tuple[str, ...] = ()
+    tone: str = "none"
+    mailout: str | None = None
+
+
+def line(item: Mapping[str, Any]) -> Line:
+    detail = item["detail"]
+    by = _who(item["by"])
+    match item["kind"]:
+        case "mail":
+            tone = {"delivered": "good", "bounced": "bad", "complained": "bad", "failed": "bad"}
+            status = detail["status"]
+            said = [detail[key] for key in ("error_code", "error_message") if key in detail]
+            return Line(
+                item["at"],
+                f"Mail “{detail.get('subject', '')}”: {status}",
+                "",
+                tuple(said) if status in {"bounced", "failed", "unknown", "skipped"} else (),
+                tone.get(status, "none"),
+                detail["mailout_id"],
+            )
+        case "event":
+            kind = detail["type"]
+            more = [
+                detail[key]
+                for key in ("bounce_type", "bounce_subtype", "feedback_type", "link")
+                if key in detail
+            ]
+            title = EVENTS.get(kind, str(kind).replace("_", " ").capitalize())
+            return Line(item["at"], title, "", (" · ".join(more),) if more else ())
+        case "changed":
+            return _changed(item, by)
+        case kind:
+            title = {"added": "Added", "removed": "Removed"}.get(kind, str(kind))
+            return Line(item["at"], title, by, _reason(detail))
+
+
+def _changed(item: Mapping[str, Any], by: str) -> Line:
+    detail = item["detail"]
+    before, after = detail.get("before") or {}, detail.get("after") or {}
+    changes = [words for key in after if (words := _change(key, before.get(key), after[key]))]
+    if "status" in after:
+        title = f"Status: {before.get('status')} → {after['status']}"
+        changes = [words for words in changes if not words.startswith("Status")]
+        tone = "good" if after["status"] == "active" else "poor"
+        return Line(item["at"], title, by, (*changes, *_reason(detail)), tone)
+    return Line(item["at"], "Changed" if after else "Added", by, (*changes, *_reason(detail)))
+
+
+def _change(key: str, before: Any, after: Any) -> str:
+    name = COLUMNS.get(key, key)
+    if key == "tags":
+        gained = [f"+ {tag}" for tag in after or () if tag not in (before or ())]
+        lost = [f"− {tag}" for tag in before or () if tag not in (after or ())]
+        return f"{name}: {', '.join(gained + lost) or 'another order'}"
+    if key == "fields":
+        names = {*(before or {}), *(after or {})}
+        parts = [
+            f"{one}: {_value((before or {}).get(one))} → {_value((after or {}).get(one))}"
+            for one in sorted(names)
+            if (before or {}).get(one) != (after or {}).get(one)
+        ]
+        return "; ".join(parts)
+    return f"{name}: {_value(before)} → {_value(after)}"
+
+
+def _value(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else write_value(value)
+    return text[:200] or "nothing"
+
+
+def _reason(detail: Mapping[str, Any]) -> tuple[str, ...]:
+    found = []
+    if detail.get("reason"):
+        found.append(f"Reason: {detail['reason']}")
+    if detail.get("import_id"):
+        found.append(f"Import {detail['import_id']}")
+    return tuple(found)
+
+
+def _who(by: str) -> str:
+    if by.startswith("key "):
+        return f"by the API key {by.removeprefix('key ')}"
+    return BY.get(by, by)
+
+
+def read_fields(text: str, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields as a form has them, `NAME = VALUE` in lines. A value whose text is as it was keeps its
+    type; names that are gone are None. Raises ValueError naming the line."""
+    given: dict[str, Any] = {}
+    for number, row in enumerate(text.splitlines(), 1):
+        if not row.strip():
+            continue
+        name, sign, value = row.partition("=")
+        name, value = name.strip(), value.strip()
+        if not sign or not name:
+            raise ValueError(f"line {number}: write NAME = VALUE")
+        same = name in known and write_value(known[name]).strip() == value
+        given[name] = known[name] if same else value
+    changed = {
+        name: value
+        for name, value in given.items()
+        if name not in known or known[name] is not value
+    }
+    return changed | dict.fromkeys(known.keys() - given.keys())
+
+
+def write_fields(fields: Mapping[str, Any]) -> str:
+    """As `read_fields` reads them. A text in several lines doesn't fit and is in one."""
+    return "\n".join(
+        f"{name} = {' '.join(write_value(value).split())}" for name, value in fields.items()
+    )
