@@ -28,6 +28,7 @@ from app.errors import (
     Unauthorized,
 )
 from app.services.people.many import Bulk, job_id
+from app.services.people.refusals import accepted
 
 
 class _AddressConvertor(StringConvertor):
@@ -351,10 +352,7 @@ async def add_subscriber(
 async def add(services: Services, body: NewSubscriber, by: str, source: str) -> dict[str, Any]:
     person = body.model_dump()
     person["consent"] = {"source": source, "at": _now()} | (body.consent or {})
-    done = await services.store.add_subscriber(person, by)
-    _refuse(done)
-    added: dict[str, Any] = done["subscriber"]
-    return added
+    return accepted(await services.store.add_subscriber(person, by))
 
 
 @router.patch(
@@ -381,24 +379,7 @@ async def change(
         asked=body.has_asked,
         force=body.force,
     )
-    _refuse(done)
-    changed: dict[str, Any] = done["subscriber"]
-    return changed
-
-
-def _refuse(done: dict[str, Any]) -> None:
-    match done["outcome"]:
-        case "not_found":
-            raise SubscriberNotFound
-        case "exists":
-            raise SubscriberExists("Somebody has this address already: change that subscriber.")
-        case "erased":
-            raise SubscriberErased
-        case "invalid":
-            raise InvalidRequest(f"email: {done['problem']}")
-        case "asked" | "force" as refusal:
-            words = people.refusal_words(refusal, done["subscriber"]["status"])
-            raise StatusProtected(words, needs=refusal)
+    return accepted(done)
 
 
 @router.delete(

@@ -13,7 +13,12 @@ NAMES = (
     "Frédérique Saint-Exupéry-Montmorency de la Tour", "Grace O’Neill", None, "Hiroshi Tanaka",
 )  # fmt: skip
 STATUSES = ("active",) * 6 + ("unsubscribed", "bounced", "pending", "complained")
-TAGS = (["newsletter"], ["newsletter", "vienna"], [], ["event-2026", "newsletter", "press"])
+TAGS: tuple[list[str], ...] = (
+    ["newsletter"],
+    ["newsletter", "vienna"],
+    [],
+    ["event-2026", "newsletter", "press"],
+)
 
 
 async def stage_people(arrange: Arrange, mailout: UUID) -> UUID:

@@ -170,6 +170,7 @@ async def test_every_page_is_good_in_every_look(staged: Staged, signed_in: Any, 
         **{
             f"import-{state}": f"/dashboard/imports/{import_id}"
             for state, import_id in staged.imports.items()
+        },
         "subscribers": "/dashboard/subscribers",
         "subscribers-found": "/dashboard/subscribers?q=ann&tag=newsletter",
         "subscribers-none": "/dashboard/subscribers?q=nobody",

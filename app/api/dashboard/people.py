@@ -21,7 +21,7 @@ from app.api.dashboard.pages import page
 from app.api.dashboard.session import Session
 from app.api.http.deps import Services, ServicesDep
 from app.api.http.problems import invalid_request
-from app.domain.csv_cells import read_tags, write_tags, write_value
+from app.domain.csv_cells import read_tags, write_tags
 from app.domain.people import Change, Filter
 from app.domain.reports import people as words
 from app.domain.states import SUBSCRIBER_STATUSES, SubscriberStatus
@@ -181,7 +181,7 @@ def _form(
             "email": person["email"],
             "name": person["name"] or "",
             "timezone": person["timezone"] or "",
-            "tags": write_tags(person["tags"]),
+            "tags": _tags(person["tags"]),
             "fields": words.write_fields(person["fields"]),
         }
     return _page(
@@ -193,6 +193,11 @@ def _form(
         shown=shown,
         problem=error and error.detail,
     )
+
+
+def _tags(tags: list[str]) -> str:
+    cell = write_tags(tags)
+    return cell if cell.startswith("[") else "; ".join(tags)
 
 
 async def _person(services: Services, subscriber_id: UUID) -> dict[str, Any]:
@@ -307,8 +312,8 @@ async def show_person(
         session,
         "person.html",
         person=person,
-        fields={name: write_value(value) for name, value in person["fields"].items()},
-        consent={name: write_value(v) for name, v in (person.get("consent") or {}).items()},
+        fields={name: words.as_text(value) for name, value in person["fields"].items()},
+        consent={name: words.as_text(v) for name, v in (person.get("consent") or {}).items()},
         history=[words.line(item) for item in history],
         all_of_it=len(history) < HISTORY_SHOWN,
         notice=_NOTICES.get(notice),

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.csv_cells import write_value
-
 BY = {
     "owner": "through the API",
     "dashboard": "in the dashboard",
@@ -121,9 +119,15 @@ def _change(key: str, before: Any, after: Any) -> str:
     return f"{name}: {_value(before)} → {_value(after)}"
 
 
+def as_text(value: Any) -> str:
+    """A field's value: text as it is, nothing for null, everything else as JSON."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def _value(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else write_value(value)
-    return text[:200] or "nothing"
+    return as_text(value)[:200] or "nothing"
 
 
 def _reason(detail: Mapping[str, Any]) -> tuple[str, ...]:
@@ -152,7 +156,7 @@ def read_fields(text: str, known: Mapping[str, Any]) -> dict[str, Any]:
         name, value = name.strip(), value.strip()
         if not sign or not name:
             raise ValueError(f"line {number}: write NAME = VALUE")
-        same = name in known and write_value(known[name]).strip() == value
+        same = name in known and as_text(known[name]).strip() == value
         given[name] = known[name] if same else value
     changed = {
         name: value
@@ -165,5 +169,5 @@ def read_fields(text: str, known: Mapping[str, Any]) -> dict[str, Any]:
 def write_fields(fields: Mapping[str, Any]) -> str:
     """As `read_fields` reads them. A text in several lines doesn't fit and is in one."""
     return "\n".join(
-        f"{name} = {' '.join(write_value(value).split())}" for name, value in fields.items()
+        f"{name} = {' '.join(as_text(value).split())}" for name, value in fields.items()
     )
