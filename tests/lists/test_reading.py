@@ -7,7 +7,6 @@ import gzip
 import io
 import tracemalloc
 import zipfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +18,7 @@ from app.domain.lists.columns import ColumnsRefused
 from app.domain.lists.people import Person, Refused
 from app.services.lists.encoding import CsvRefused
 from app.services.lists.list_file import ListFile, read_mapping
-
-
-def opened(content: str | bytes, mapped: Iterable[tuple[str, str]] = ()) -> ListFile:
-    data = content.encode() if isinstance(content, str) else content
-    return ListFile(io.BytesIO(data), mapped)
-
-
-def read(content: str | bytes, *mapped: tuple[str, str]) -> list[Person | Refused]:
-    return list(opened(content, mapped).rows())
-
-
-def people(content: str | bytes, *mapped: tuple[str, str]) -> dict[str, Person]:
-    rows = read(content, *mapped)
-    assert all(isinstance(row, Person) for row in rows), rows
-    return {row.email: row for row in rows if isinstance(row, Person)}
-
-
-def refused(content: str | bytes, *mapped: tuple[str, str]) -> list[tuple[int, str]]:
-    return [(row.line, row.reason) for row in read(content, *mapped) if isinstance(row, Refused)]
-
+from tests.support.lists import opened, people, read
 
 ENCODINGS = {
     "utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16", "utf-16-le": "UTF-16",
@@ -224,6 +204,7 @@ ROW = b"email,name\na@example.com,Anna\n"
         (b"%PDF-1.7\n", ["PDF", "save it as CSV"]),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", ["Excel"]),
         (b"\n<!DOCTYPE html><html>", ["web page"]),
+        (b'"email,name"\n"a@example.com,Ann"\n', ["in quotes as a whole", "save it as CSV"]),
         (b"em\0ail,name\n", ["no text"]),
         (ROW + "zo\u00eb@example.com,Zo\u00eb\n".encode() + b",Zo\xeb\n", ["Line 4", "UTF-8"]),
         (ROW + b"b@example.com,Zo\x81\n", ["Line 3", "Windows-1252"]),
@@ -351,108 +332,6 @@ def test_what_cannot_be_read_as_date_or_zone_is_kept_as_a_field() -> None:
     listed = opened("email,timezone\na@example.com,europe/kiev\n")
     assert [row.timezone for row in listed.rows() if isinstance(row, Person)] == ["Europe/Kiev"]
     assert listed.warnings == ()
-
-
-DOUBTFUL = [
-    "Unsubscribed", "Opt-out", "opted_in", "Email Marketing Consent", "Newsletter", "Abgemeldet",
-    "Einwilligung", "Désabonné", "Désinscrit le", "Baja", "Suscrito", "Disiscritto", "Consenso",
-    "Afgemeld", "Toestemming", "Zgoda na e-mail", "Avregistrerad", "Samtycke", "Afmeldt",
-    "Peruutettu", "Souhlas", "Leiratkozott", "Dezabonat", "Do not contact", "Bounced?", "Spam",
-    "Subscription status", "GDPR", "Inscrito", "Descadastrado",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("title", DOUBTFUL)
-def test_a_column_that_may_say_who_left_is_asked_about(title: str) -> None:
-    """It is never a field without a word: the question names it, its values and the answers."""
-    content = f"email,{title}\na@example.com,yes\nb@example.com,no\n"
-    [question] = opened(content).questions
-    assert question.column == title
-    assert question.samples == ("yes", "no")
-    assert {answer.meaning for answer in question.answers} == {
-        "opted_in", "opted_out", "field", "ignore",
-    }  # fmt: skip
-    assert f"{title}=opted_out" in question.in_full()
-    with pytest.raises(ColumnsRefused, match="may say who is not to be mailed"):
-        read(content)
-    out, into = people(content, (title, "opted_out")), people(content, (title, "opted_in"))
-    assert [person.status for person in out.values()] == ["unsubscribed", "active"]
-    assert [person.status for person in into.values()] == ["active", "unsubscribed"]
-    assert people(content, (title, "field"))["a@example.com"].fields == {title: "yes"}
-    assert people(content, (title.lower(), "ignore"))["a@example.com"].fields == {}
-
-
-@pytest.mark.parametrize(
-    "value", ["Unsubscribed", "hard_bounced", "OPTED OUT", "désabonné", "spam"]
-)
-def test_a_value_that_says_who_left_makes_a_column_doubtful(value: str) -> None:
-    """However late it comes, and whatever the column's name."""
-    content = "email,Remark\n" + "a@example.com,blue\n" * 500 + f"b@example.com,{value}\n"
-    [question] = opened(content).questions
-    assert (question.column, question.samples) == ("Remark", (value,))
-
-
-def test_a_doubtful_column_without_values_is_no_question() -> None:
-    assert opened("email,Unsubscribed\na@example.com,\n").questions == ()
-
-
-def test_an_unknown_state_is_a_question_answered_for_the_word() -> None:
-    content = "email,Status\na@example.com,Paused\nb@example.com,active\nc@example.com,\n"
-    [question] = opened(content).questions
-    assert "'Paused'" in question.text
-    assert ("Status:Paused", "unsubscribed") in {
-        (answer.column, answer.meaning) for answer in question.answers
-    }
-    found = people(content, ("Status:paused", "unsubscribed"))
-    assert [person.status for person in found.values()] == ["unsubscribed", "active", "active"]
-    listed = opened(content, [("Status:Paused", "pending"), ("Status:(blank)", "unsubscribed")])
-    assert [row.status for row in listed.rows() if isinstance(row, Person)] == [
-        "pending", "active", "unsubscribed",
-    ]  # fmt: skip
-
-
-def test_flags_under_the_title_of_states_are_asked_about() -> None:
-    content = "email,status\na@example.com,1\nb@example.com,0\n"
-    assert len(opened(content).questions) == 2
-    assert people(content, ("status", "opted_in"))["b@example.com"].status == "unsubscribed"
-
-
-def test_of_several_states_the_strictest_counts() -> None:
-    found = people(
-        "email,status,Unsubscribed at\na@example.com,active,2024-01-01\nb@example.com,bounced,x\n",
-        ("Unsubscribed at", "left_at"),
-    )
-    assert [person.status for person in found.values()] == ["unsubscribed", "unsubscribed"]
-
-
-def test_a_persons_word_overrules_what_is_known_of_a_tool() -> None:
-    content = (
-        "id,email,name,subscribed_to_emails,labels,Work mail\n"
-        "1,a@example.com,Ann,false,VIP,ann@work.example\n"
-    )
-    [person] = people(
-        content, ("Work mail", "email"), ("subscribed_to_emails", "ignore"), ("labels", "fields.x")
-    ).values()
-    assert (person.email, person.status, person.tags) == ("ann@work.example", "active", [])
-    assert person.fields == {"email": "a@example.com", "x": "VIP"}
-
-
-@pytest.mark.parametrize(
-    ("mapped", "words"),
-    [
-        (("Nothing", "email"), ["'Nothing'", "it has 'email'"]),
-        (("city", "adress"), ["'adress'", "fields.NAME"]),
-        (("city:ulm", "left"), ["'left'", "unsubscribed"]),
-        (("city", "email"), []),
-    ],
-)
-def test_what_a_person_says_must_make_sense(mapped: tuple[str, str], words: list[str]) -> None:
-    if not words:
-        assert refused("email,city\na@example.com,Ulm\n", mapped)[0][0] == 2
-        return
-    with pytest.raises(ColumnsRefused) as told:
-        opened("email,city\na@example.com,Ulm\n", [mapped])
-    assert all(word in told.value.detail for word in words)
 
 
 def test_how_a_mapping_is_written() -> None:

@@ -1,17 +1,19 @@
-"""Made-up subscribers of any kind, and what an export makes of them."""
+"""Files of lists: what is read of them; made-up subscribers, and what an export makes of them."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import strategies as st
 
 from app.domain.lists.export import BYTE_ORDER_MARK, ExportedRows
+from app.domain.lists.people import Person, Refused
 from app.domain.states import SUBSCRIBER_STATUSES
+from app.services.lists.list_file import ListFile
 
 WORD = st.text("abcÄ=-_ ;.'\"|,[", min_size=1, max_size=8).map(str.strip).filter(bool)
 TEXT = st.text(
@@ -57,3 +59,22 @@ def exported(subscribers: Sequence[dict[str, Any]]) -> str:
 def cells(text: str) -> list[list[str]]:
     """As a spreadsheet sees them."""
     return list(csv.reader(io.StringIO(text.removeprefix(BYTE_ORDER_MARK), newline="")))
+
+
+def opened(content: str | bytes, mapped: Iterable[tuple[str, str]] = ()) -> ListFile:
+    data = content.encode() if isinstance(content, str) else content
+    return ListFile(io.BytesIO(data), mapped)
+
+
+def read(content: str | bytes, *mapped: tuple[str, str]) -> list[Person | Refused]:
+    return list(opened(content, mapped).rows())
+
+
+def people(content: str | bytes, *mapped: tuple[str, str]) -> dict[str, Person]:
+    rows = read(content, *mapped)
+    assert all(isinstance(row, Person) for row in rows), rows
+    return {row.email: row for row in rows if isinstance(row, Person)}
+
+
+def refused(content: str | bytes, *mapped: tuple[str, str]) -> list[tuple[int, str]]:
+    return [(row.line, row.reason) for row in read(content, *mapped) if isinstance(row, Refused)]

@@ -56,6 +56,9 @@ class ColumnsRefused(AppError):
 _NUMBERED = re.compile(r"^Column \d+$| \(\d+\)$")  # titles that are given here
 
 Doubt = Literal["title", "values"]
+_Said = dict[int, tuple[Meaning, str]]
+_Words = dict[int, dict[str, SubscriberStatus]]
+"""What a person said of columns and of words in them, by the columns' places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +132,19 @@ def read_columns(header: Sequence[str], mapped: Iterable[tuple[str, str]] = ()) 
     return Columns(
         preset=preset.name if preset else None,
         columns=tuple(columns),
-        everyone=_everyone(preset, lower) if preset else None,
+        everyone=_everyone(preset, lower, said) if preset else None,
         warnings=tuple(warnings),
     )
 
 
-def _everyone(preset: Preset, titles: Sequence[str]) -> SubscriberStatus | None:
-    """The state of all in the file. Where several columns tell states, each row's own count."""
-    found = [status for title, status in preset.everyone.items() if title in titles]
+def _everyone(preset: Preset, titles: Sequence[str], said: _Said) -> SubscriberStatus | None:
+    """The state of all in the file. Where several columns tell states, each row's own count; so
+    they do where a person said what the column means."""
+    found = [
+        preset.everyone[title] if at not in said else None
+        for at, title in enumerate(titles)
+        if title in preset.everyone
+    ]
     return found[0] if len(found) == 1 and "status" not in titles else None
 
 
@@ -197,10 +205,6 @@ def _titles(header: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
             warnings.append(f"Column {number} has the same title as another: it is {title!r} here.")
         titles.append(title)
     return titles, known_as, warnings
-
-
-_Said = dict[int, tuple[Meaning, str]]
-_Words = dict[int, dict[str, SubscriberStatus]]
 
 
 def _said(titles: Sequence[str], mapped: Iterable[tuple[str, str]]) -> tuple[_Said, _Words]:

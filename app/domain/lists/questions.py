@@ -10,12 +10,13 @@ from app.domain.lists.columns import BLANK, Column, Columns
 from app.domain.lists.dates import has_order, order_of, read_time
 from app.domain.lists.people import Answer, Question
 from app.domain.lists.rows import read_state, zone_name
-from app.domain.lists.words import TELLING, are_flags, title_says_out
+from app.domain.lists.words import HINTS, Hint, are_flags, read_flag, title_says_out
 
 SAMPLES = 5
 _MAX_WORDS = 8  # unknown words asked about one by one; a column with more holds no states
 _LOOKED_AT = 200  # rows in which a column of addresses is looked for
 _SAMPLE_CHARS = 40
+_ISO_DATE = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?!\d)")
 _ADDRESS = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 
 _STATES = (
@@ -29,11 +30,15 @@ _STATES = (
 
 @dataclass(slots=True)
 class _Doubtful:
-    """A column that may say who has left. told: one of its values says so."""
+    """A column that may say who has left. hints: what its values told."""
 
     column: Column
     samples: dict[str, None] = field(default_factory=dict)
-    told: bool = False
+    hints: set[Hint] = field(default_factory=set)
+
+    @property
+    def told(self) -> bool:
+        return "told" in self.hints or {"ambiguous", "active"} <= self.hints
 
 
 @dataclass(slots=True)
@@ -55,6 +60,8 @@ class Survey:
         self._by_values = [_Doubtful(each) for each in columns.columns if each.doubt == "values"]
         self._states = [_States(each) for each in columns.of("status", "opted_in", "opted_out")]
         self._dates = columns.one("created_at")
+        # `Subscribed` may hold dates or yes and no.
+        self._no_dates = _Doubtful(self._dates) if self._dates else None
         self._day_first: bool | None = None
         self._slashes = False
         self._unread_dates = 0
@@ -67,8 +74,8 @@ class Survey:
     def look_at(self, cells: Sequence[str]) -> None:
         width = len(cells)
         for each in self._by_values:
-            if each.column.index < width and cells[each.column.index] in TELLING:
-                each.told = True
+            if each.column.index < width and (hint := HINTS.get(cells[each.column.index])):
+                each.hints.add(hint)
                 _sample(each, cells[each.column.index])
         for each in self._by_title:
             if each.column.index < width and len(each.samples) < SAMPLES:
@@ -128,6 +135,8 @@ class Survey:
     def questions(self) -> tuple[Question, ...]:
         asked = [_about_column(each) for each in self._by_title if each.samples]
         asked += [_about_column(each) for each in self._by_values if each.told]
+        if self._no_dates and self._no_dates.told:
+            asked.append(_about_column(self._no_dates))
         for state in self._states:
             if len(state.unknown) > _MAX_WORDS:
                 asked.append(_about_column(_Doubtful(state.column, _first(state.unknown))))
@@ -145,12 +154,17 @@ class Survey:
             state.unknown[" ".join(cell.split())] = None
 
     def _look_at_date(self, text: str) -> None:
+        if _ISO_DATE.match(text):
+            return
         if has_order(text):
             self._slashes = True
             if self._day_first is None:
                 self._day_first = order_of(text)
         elif text and read_time(text) is None:
             self._unread_dates += 1
+            if self._no_dates and (read_flag(text) is not None or text in HINTS):
+                self._no_dates.hints.add("told")
+                _sample(self._no_dates, text)
 
 
 def address_question(columns: Sequence[str], titles: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
 
 from app.domain.states import SubscriberStatus
 
@@ -69,16 +70,25 @@ _NOTHING = frozenset(
     {"", "null", "none", "nil", "-", "n/a", "never", "0000-00-00", "0000-00-00 00:00:00"}
 )
 
-# Words that stand in a cell by themselves for one reason only: somebody isn't to be mailed.
-_TELLING = (*_LEFT, *_BOUNCED, *_COMPLAINED, *_PENDING, *_TRANSIENT)
-TELLING: frozenset[str] = frozenset(
-    form
-    for word in _TELLING
-    if word not in {"waiting", "invalid", "blocked", "baja", "abuse"}
-    for spelled in {word, word.replace(" ", "-"), word.replace(" ", "_")}
-    for form in (spelled, spelled.capitalize(), spelled.upper(), spelled.title())
-)
-"""In the spellings that files have, so that a look-up is all it takes for each cell."""
+
+def _spellings(words: Iterable[str]) -> Iterator[str]:
+    """As files have them, so that a look-up is all it takes for each cell."""
+    for word in words:
+        for spelled in (word, word.replace(" ", "-"), word.replace(" ", "_")):
+            yield from (spelled, spelled.capitalize(), spelled.upper(), spelled.title())
+
+
+# Words that also mean something else; beside one for `active` they don't.
+_AMBIGUOUS = frozenset({"waiting", "invalid", "blocked", "baja", "abuse"})
+_TELLING = {*_LEFT, *_BOUNCED, *_COMPLAINED, *_PENDING, *_TRANSIENT} - _AMBIGUOUS
+
+Hint = Literal["told", "ambiguous", "active"]
+HINTS: Mapping[str, Hint] = {
+    **dict.fromkeys(_spellings(_ACTIVE), "active"),
+    **dict.fromkeys(_spellings(_AMBIGUOUS), "ambiguous"),
+    **dict.fromkeys(_spellings(_TELLING), "told"),
+}
+"""Cells that say who gets mail, whatever the column's title. `told`: by themselves."""
 
 # Parts of titles, without accents and in lower case (`unaccented`).
 _OUT_TITLE = re.compile(

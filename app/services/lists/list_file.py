@@ -127,6 +127,16 @@ class ListFile:
     def _read_columns(self, record: Record) -> Columns:
         if any("\0" in title for title in record.cells):
             raise CsvRefused(f"The file is no text: {SAVE_AS_CSV}.")
+        if len(record.cells) == 1 and any(
+            COMMON.get(title.strip().lower()) == "email"
+            for delimiter in DELIMITERS
+            if delimiter in record.cells[0]
+            for title in record.cells[0].split(delimiter)
+        ):
+            raise CsvRefused(
+                "Each line of the file stands in quotes as a whole, so that there is one column "
+                f"only: {SAVE_AS_CSV}."
+            )
         columns = read_columns(record.cells, self._mapped)
         has_addresses = any("@" in title for title in record.cells)
         if columns.one("email") is None and has_addresses:  # not named: it may be somebody's
