@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.content.link_liquid import LinkError, meant
+from app.domain.content.link_liquid import LinkError, repair_links
 from app.domain.content.render import Content, Footer, Rendered, compile_content, template_variables
 from app.errors import TemplateInvalid
 from tests.unit.test_render_properties import quick
@@ -242,7 +242,7 @@ def test_what_cannot_be_understood_is_refused_with_its_line(
      "{% comment %}<a href='%7B%7Bx'>{% endcomment %}x", "{{ name", "{"],
 )  # fmt: skip
 def test_what_is_meant_literally_stays(source: str) -> None:
-    assert meant(source) == source
+    assert repair_links(source) == source
 
 
 def test_a_long_body_of_braces_is_read_in_no_time() -> None:
@@ -250,4 +250,4 @@ def test_a_long_body_of_braces_is_read_in_no_time() -> None:
     for odd in ("%7B%7B", "](", "href=", "href='", "https://%7B", "&#123;", "{%7B ", "{{ "):
         for start in ("", '<a href="'):
             with contextlib.suppress(LinkError):
-                meant(start + odd * 50_000)
+                repair_links(start + odd * 50_000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.content.links import is_local, lead_nowhere, links_of, to_ask
+from app.domain.content.links import is_local, lead_nowhere, links_of, web_links
 from app.domain.reports.words import duration, plural
 
 
@@ -45,7 +45,7 @@ def test_what_leads_somewhere(link: str) -> None:
 
 
 def test_only_the_web_is_asked() -> None:
-    assert to_ask(["https://a.example", "mailto:a@b.c", "/x", "http://b.example"]) == [
+    assert web_links(["https://a.example", "mailto:a@b.c", "/x", "http://b.example"]) == [
         "https://a.example",
         "http://b.example",
     ]

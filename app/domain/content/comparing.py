@@ -1,7 +1,8 @@
 """How Liquid's conditions compare what subscribers have.
 
-Imported columns are text, and python-liquid compares text with a number never (`==`) or not at all
-(`<`). Here text that is a number counts as that number, wherever it is compared with one.
+Imported columns are text. To python-liquid a text never equals a number (`==`), and ordering the
+two (`<`) is an error. Here a text that reads as a number counts as that number, wherever it is
+compared with one.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ _WITHOUT_ORDER = (TrueLiteral, FalseLiteral, Empty, Blank, RangeLiteral)
 
 
 def number(value: object) -> int | float | None:
-    """The number that a value is or that its text says, such as "42", " -1.5" or "2e3"; else None.
+    """The number that a value is or that its text reads as; else None.
 
-    true and false are no numbers.
+    Such texts are "42", " -1.5" or "2e3". true and false are no numbers.
     """
     if isinstance(value, str):
         text = value.strip()
@@ -73,9 +74,9 @@ def equal(left: object, right: object) -> bool:
 def ordered(left: object, right: object, holds: Callable[[int], bool]) -> bool:
     """Whether an order holds between two values; never where one of them is missing or blank.
 
-    holds: of -1, 0 or 1, as left is below, like or above right. Numbers and texts that are numbers
-    are compared as numbers, other texts as text, which suits dates such as 2026-05-17. Raises
-    ValueError for values without an order.
+    holds: whether the order is the wanted one; it is given -1, 0 or 1 where left is below, equal to
+    or above right. Numbers and texts that read as numbers are compared as numbers, other texts as
+    text, which suits dates such as 2026-05-17. Raises ValueError for values without an order.
     """
     if _is_missing(left) or _is_missing(right):
         return False
@@ -166,7 +167,7 @@ class _GreaterOrEqual(GeExpression):
         return _compare(self, context, lambda order: order >= 0)
 
 
-_OURS: dict[type[Expression], type[Expression]] = {
+_REPLACEMENTS: dict[type[Expression], type[Expression]] = {
     EqExpression: _Equal,
     NeExpression: _NotEqual,
     LtExpression: _Less,
@@ -181,15 +182,15 @@ _OURS: dict[type[Expression], type[Expression]] = {
 def compare_as_numbers(expressions: Iterable[Expression]) -> None:
     """Make the comparisons among them follow the rules above.
 
-    python-liquid's parser can't be told which classes to use, so each is given ours afterwards.
+    python-liquid's parser can't be told which classes to use, so they are replaced afterwards.
     """
     for expression in expressions:
-        if ours := _OURS.get(type(expression)):
-            expression.__class__ = ours
+        if replacement := _REPLACEMENTS.get(type(expression)):
+            expression.__class__ = replacement
 
 
 def has_no_order(expression: Expression) -> bool:
-    """Whether this is a `<`, `>`, `<=` or `>=` that fails for whatever data there are."""
+    """Whether this is a `<`, `>`, `<=` or `>=` that fails whatever the data are."""
     return isinstance(expression, (LtExpression, GtExpression, LeExpression, GeExpression)) and any(
         isinstance(each, _WITHOUT_ORDER) for each in (expression.left, expression.right)
     )

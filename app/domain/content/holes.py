@@ -73,7 +73,7 @@ class Part:
         self._source = source
         self._field = field
         self._one_line = one_line
-        self._changing = source.analyze().locals.keys()
+        self._assigned = source.analyze().locals.keys()  # by `assign`, `capture` and loops
         self._names = names
         self._known: dict[tuple[str, str, str], str] = {}
         self.constant: dict[str, str] = {}
@@ -182,8 +182,8 @@ class Part:
 
     def _hole(self, node: Node, before: str, after: str) -> str:
         key = (before, _expression(node), after)
-        # What `assign` and the like set may differ from one place to the next.
-        shared = type(node) is Shown and not liquid.roots(node) & self._changing
+        # A variable that the template assigns may differ from one place to the next.
+        shared = type(node) is Shown and not liquid.roots(node) & self._assigned
         name = self._known.get(key) if shared else None
         if name is None:
             name = next(self._names)
@@ -193,7 +193,7 @@ class Part:
         return f"{{{{{name}}}}}"
 
     def _add(self, step: _Step, *, bare: bool = False) -> None:
-        """bare: its variables are those of the recipient, whatever other steps do."""
+        """bare: it uses the recipient's variables only, none that the template assigns."""
         self._steps.append(step)
         look_up = (
             step.node.lookup(escaped=self._source.env.autoescape)

@@ -1,8 +1,8 @@
-"""Liquid in links: understood where an editor has escaped it, and safe in a query.
+"""Liquid in links: restored where an editor has escaped it, and its values encoded in a query.
 
 Editors of HTML and Markdown write `{{ email }}` in a link as `%7B%7B%20email%20%7D%7D` or with
-`&#123;`. Here the author's source becomes what they meant, before anything else reads it. All
-changes stay within their line, so that later errors name the right one.
+`&#123;`. This is undone before anything else reads the author's source. No change adds or removes a
+line, so that later errors name the right one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ESCAPED = re.compile(
     rf"|{_PERCENT}(?P<tag>.{{0,500}}?){_PERCENT}){_CLOSE_BRACE}",
     re.IGNORECASE,
 )
-# What is left of a pair of braces: never closed, or escaped twice.
+# Braces that `_ESCAPED` doesn't match: never closed, or escaped twice.
 _LEFT_OVER = re.compile(
     rf"{_OPEN_BRACE}(?:{_OPEN_BRACE}|{_PERCENT}(?!7B))"
     r"|%(?:25)+7B%(?:25)+(?:7B|25)|&amp;\#(?:0*123|x0*7B);",
@@ -56,16 +56,16 @@ _ENCODES = re.compile(r"\|\s*url_(?:encode|value)\b")
 
 
 class LinkError(ValueError):
-    """A link that can't be what its author meant. line: of the source, from 1."""
+    """Liquid in a link that can't be repaired. line: of the source, from 1."""
 
     def __init__(self, message: str, source: str, index: int) -> None:
         super().__init__(message)
         self.line = source.count("\n", 0, index) + 1
 
 
-def meant(source: str) -> str:
-    """The source with the Liquid that its author meant: unescaped in links, and with values encoded
-    where they stand in a link's query.
+def repair_links(source: str) -> str:
+    """The source with the Liquid in links unescaped, and with `url_value` where it stands in a
+    link's query.
 
     source: HTML, Markdown or text. Raises LinkError. What is in `raw` and comments stays.
     """
@@ -113,7 +113,7 @@ def _unescaped_links(source: str) -> str:
 def _liquid(escaped: re.Match[str]) -> str:
     output, tag = escaped["output"], escaped["tag"]
     inner = output if output is not None else tag
-    if inner.startswith("+") or inner.endswith("+"):  # blanks, by the rules of forms
+    if inner.startswith("+") or inner.endswith("+"):  # in forms' encoding, + is a blank
         inner = inner.replace("+", " ")
     inner = _unescaped(inner)
     return f"{{{{{inner}}}}}" if output is not None else f"{{%{inner}%}}"

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 _IN_TEXT = re.compile(r"https?://[^\s<>\"']+")
 _WEB = frozenset({"http", "https"})
-# Schemes that mail programs open themselves, and what is inside of the mail.
+# Schemes of links to other programs (mailto, tel), and to parts of the mail itself (cid, data).
 _OTHER = frozenset({"mailto", "tel", "sms", "data", "cid", "geo", "webcal"})
 
 
@@ -39,8 +39,8 @@ def _without_punctuation(link: str) -> str:
     return link.rstrip(").,") if link.count(")") > link.count("(") else link
 
 
-def to_ask(links: Iterable[str]) -> list[str]:
-    """Those that are on the web."""
+def web_links(links: Iterable[str]) -> list[str]:
+    """Those with http or https."""
     return [link for link in links if _scheme(link) in _WEB]
 
 

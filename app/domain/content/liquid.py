@@ -1,4 +1,4 @@
-"""The template language: Liquid, with limits, and what can be known before anybody is written to.
+"""The template language: Liquid with limits, and a check of templates before anything is sent.
 
 The variables and the rule for unknown names are those of CONTRACT.md 4; authors read
 docs/templates.md.
@@ -41,7 +41,7 @@ class Context(RenderContext):
     """A render context whose buffers keep line breaks as they are.
 
     python-liquid's limited buffer turns CRLF into LF, which no other part of it does.
-    gaps: where what a recipient lacks is noted (see gaps.py); None: nowhere.
+    gaps: gets the variables that a recipient lacks (gaps.py); None: nobody wants to know.
     """
 
     gaps: set[str] | None = None
@@ -68,7 +68,10 @@ def output_buffer(env: Environment, used: int = 0) -> LimitedStringIO:
 
 
 class BoundedRange(RangeLiteral):
-    """The `(a..b)` of a loop, refused before python-liquid makes a list of it (`reversed`)."""
+    """The `(a..b)` of a loop, refused when it is too long.
+
+    python-liquid would make a list of it first where the loop is `reversed`.
+    """
 
     __slots__ = ()
 
@@ -78,7 +81,7 @@ class BoundedRange(RangeLiteral):
 
     def evaluate(self, context: RenderContext) -> range:
         numbers = super().evaluate(context)
-        # No len(): it overflows above 2**63.
+        # Not by len(), which overflows above 2**63.
         limit = context.env.loop_iteration_limit or 0
         if numbers.stop - numbers.start > limit:
             raise LoopIterationLimitError(f"a loop may have {limit} rounds", token=self.token)
@@ -121,7 +124,7 @@ class MailEnvironment(Environment):
     """Liquid for mail: strict, no files, no network, bounded in time and size."""
 
     template_class = Template
-    # Far above what a mail needs, far below what a process notices.
+    # Far more than a mail needs, and too little to strain the process.
     loop_iteration_limit: ClassVar[int | None] = 10_000
     local_namespace_limit: ClassVar[int | None] = 1_000_000  # bytes
     output_stream_limit: ClassVar[int | None] = 5_000_000  # bytes

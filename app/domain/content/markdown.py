@@ -8,7 +8,7 @@ from app.domain.content.markdown_rules import Markdown
 from app.domain.content.masking import Masks
 
 _markdown = Markdown()
-# What a line begins with that is more than text of a paragraph.
+# How lines begin that aren't text of a paragraph: headings, items, quotes, rows, code, rules, HTML.
 _BLOCK = re.compile(
     r"#{1,6}(?:\s|$)|[-+*]\s|\d{1,9}[.)]\s|>|\||```|~~~|(?:[-*_]\s*){3,}$"
     r"|</?(?:table|t[rdh]|tbody|thead|tfoot|div|p|h[1-6]|ul|ol|li|blockquote|center|section|hr|pre)\b"
@@ -18,9 +18,10 @@ _FENCE = re.compile(r"\s{0,3}(?:```|~~~)")
 
 def to_html(source: str, masks: Masks) -> str:
     """A fragment of HTML from masked Markdown (CommonMark and tables; HTML in it stays HTML)."""
-    lines = _tags_off_blocks(source, masks)
-    rendered = _markdown.to_html("".join(_tag_lines_apart(lines, masks)), masks)
+    lines = _with_tags_on_own_lines(source, masks)
+    rendered = _markdown.to_html("".join(_with_tag_lines_marked(lines, masks)), masks)
     token = masks.token.pattern
+    # The rows and comments that lines of tags were made: the tags alone remain of them.
     row = rf"<tr>\s*<t[dh][^>]*>((?:{token})+)</t[dh]>\s*(?:<td[^>]*></td>\s*)*</tr>"
     rendered = re.sub(row, lambda m: m[1] if masks.is_silent(m[1]) else m[0], rendered)
     comment = rf"<!--({token})-->|&lt;!--({token})--&gt;"
@@ -32,13 +33,13 @@ def to_html(source: str, masks: Masks) -> str:
     return _lists_around_loops(rendered, masks)
 
 
-def _tags_off_blocks(source: str, masks: Masks) -> list[str]:
+def _with_tags_on_own_lines(source: str, masks: Masks) -> list[str]:
     """The lines, with tags around a heading, an item, a row or the like on lines of their own.
 
     `{% if x %}# Title{% endif %}` is a heading: the tags show nothing, so it begins its line.
     """
     lines: list[str] = []
-    in_code, opened = False, 0  # blocks of Liquid that began on a line of their own
+    in_code, opened = False, 0  # opened: blocks of Liquid that began on a line of their own
     for line in source.splitlines(keepends=True):
         in_code ^= _FENCE.match(line) is not None
         before, shown, after = _parts(line, masks)
@@ -81,11 +82,11 @@ def _is_whole(text: str, masks: Masks) -> bool:
     return not branches and min(depths, default=0) >= 0 and masks.depth(text) == 0
 
 
-def _tag_lines_apart(lines: list[str], masks: Masks) -> list[str]:
-    """The lines, those of tags alone marked as no part of the text around them.
+def _with_tag_lines_marked(lines: list[str], masks: Masks) -> list[str]:
+    """The lines, where those that have tags alone are made rows or comments.
 
-    Between the rows of a table they become rows; elsewhere comments, which end a paragraph or a
-    list. Otherwise an `endfor` would end up inside of the last item.
+    Rows between the rows of a table, elsewhere comments, which end a paragraph or a list. Otherwise
+    an `endfor` would end up inside of the last item.
     """
     in_table, open_blocks = False, 0
     for number, line in enumerate(lines):

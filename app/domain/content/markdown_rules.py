@@ -34,7 +34,7 @@ class Markdown(MarkdownIt):
         self.configure("commonmark", _OPTIONS).enable("table")
         self.inline.ruler.at("autolink", _autolink)
         self.inline.ruler.at("html_inline", _html_inline)
-        # What it may interrupt is as with the library's own rule.
+        # As the library's own rule, it may interrupt these.
         may_interrupt = ["paragraph", "reference", "blockquote"]
         self.block.ruler.at("html_block", _html_block, {"alt": may_interrupt})
 
@@ -45,7 +45,7 @@ class Markdown(MarkdownIt):
 
 
 class _Tokens:
-    """Where tokens are."""
+    """Finds the tokens in a source."""
 
     def __init__(self, masks: Masks) -> None:
         token = masks.token.pattern
@@ -56,7 +56,7 @@ class _Tokens:
         self.after_angle_bracket = re.compile(rf"</?{token}").match
 
     def end(self, source: str, at: int) -> bool:
-        """Whether one ends there."""
+        """Whether a token ends at this index."""
         return self._ends.search(source[max(0, at - _LONGEST_TOKEN) : at]) is not None
 
 
@@ -104,12 +104,12 @@ def _is_edge(*, inside: str, outside: str, in_words: bool) -> bool:
     """Whether an emphasis can begin or end between these characters. in_words: also in a word."""
     if isWhiteSpace(ord(inside)):
         return False
-    if _is_apart(outside):
+    if _is_space_or_punctuation(outside):
         return True
-    return in_words and not _is_apart(inside)
+    return in_words and not _is_space_or_punctuation(inside)
 
 
-def _is_apart(char: str) -> bool:
+def _is_space_or_punctuation(char: str) -> bool:
     return isWhiteSpace(ord(char)) or isMdAsciiPunct(ord(char)) or isPunctChar(char)
 
 
@@ -131,17 +131,17 @@ def _autolink(state: StateInline, silent: bool) -> bool:
 
 
 def _html_inline(state: StateInline, silent: bool) -> bool:
-    return not _is_no_tag(state.src, state.pos, state.env) and html_inline(state, silent)
+    return not _is_not_a_tag(state.src, state.pos, state.env) and html_inline(state, silent)
 
 
 def _html_block(state: StateBlock, startLine: int, endLine: int, silent: bool) -> bool:  # noqa: N803
     at = state.bMarks[startLine] + state.tShift[startLine]
-    return not _is_no_tag(state.src, at, state.env) and html_block(
+    return not _is_not_a_tag(state.src, at, state.env) and html_block(
         state, startLine, endLine, silent
     )
 
 
-def _is_no_tag(source: str, at: int, env: EnvType) -> bool:
+def _is_not_a_tag(source: str, at: int, env: EnvType) -> bool:
     """Whether a token follows a `<`, as in `3 <{{ n }}`: no value is an element's name."""
     tokens: _Tokens = env["tokens"]
     return tokens.after_angle_bracket(source, at) is not None

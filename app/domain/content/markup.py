@@ -52,7 +52,7 @@ VOID = {
     *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param"),
     *("source", "track", "wbr"),
 }
-# They don't nest, nor do those that the next one of their kind closes.
+# Elements that don't nest: those without content, and those that the next of their kind closes.
 _UNNESTED = {
     *VOID,
     *("p", "li", "dt", "dd", "td", "th", "tr", "tbody", "thead", "tfoot", "option"),
@@ -132,7 +132,7 @@ line-height:1.5;text-align:center">
 
 
 def is_start_tag(match: re.Match[str]) -> bool:
-    """Of MARKUP. In this order start tags are numbered."""
+    """Whether a match of MARKUP is a start tag. They are numbered in the order of the source."""
     return bool(match["raw"] or (match["tag"] and not match["close"]))
 
 
@@ -151,7 +151,7 @@ def as_document(source: str) -> str:
 
 
 def check(source: str) -> None:
-    """Raise MarkupError for HTML whose end would swallow the footer, or that is nested absurdly."""
+    """Raise MarkupError for HTML that would hide the footer, or that is nested too deep."""
     open_tags: Counter[str] = Counter()
     for match in MARKUP.finditer(source):
         if match["comment_end"] == "":
@@ -162,7 +162,7 @@ def check(source: str) -> None:
         if not name or name in _UNNESTED:
             continue
         open_tags[name] = max(0, open_tags[name] + (-1 if match["close"] else 1))
-        # What makes the text part of it recurses.
+        # The text part is derived by recursion.
         if open_tags.total() > MAX_DEPTH:
             raise MarkupError(f"elements are nested, or left open, more than {MAX_DEPTH} deep")
 
@@ -222,7 +222,7 @@ def _after_prologue(document: str) -> int:
 
 
 def preheader(masked: str) -> str:
-    """The hidden lines. masked: text, not HTML."""
+    """The hidden element that shows it in a list of mails. masked: text, not HTML."""
     return _PREHEADER.replace("{text}", html.escape(masked))
 
 

@@ -42,7 +42,8 @@ class Piece:
 
 
 def pieces(source: str) -> Iterator[Piece]:
-    """The pieces of a source, in order and without gaps. Static from where it doesn't parse."""
+    """The pieces of a source, in order and without gaps; one static piece from where it doesn't
+    parse."""
     comment_depth, comment_start = 0, 0
     for match in _LEXER.finditer(source):
         kind, name = match.lastgroup, match["name"]
@@ -86,12 +87,12 @@ class Mask:
 
     @property
     def may_print(self) -> bool:
-        """Whether it can show something by itself."""
+        """Whether it can show something by itself; `liquid` can, by an `echo` in it."""
         return self.prints or self.tag == "liquid"
 
     @property
     def opens(self) -> bool:
-        """Whether it begins a block, whose text is in some mails only, or in some places."""
+        """Whether it begins a block, such as `if` or `for`."""
         return self.tag in _BLOCK_TAGS
 
     @property
@@ -104,7 +105,7 @@ class Masks:
     """Tokens for the Liquid of one mail; the text between them is literal, braces included."""
 
     def __init__(self, *texts: str) -> None:
-        """texts: all that tokens may ever stand among; none of them contains a token by chance."""
+        """texts: all that tokens will stand in; the tokens are words that occur in none of them."""
         everything = "\n".join(texts).lower()
         self._prefix = next(p for n in count() if (p := f"lq{n}x") not in everything)
         self._masks: list[Mask] = []
@@ -150,7 +151,7 @@ class Masks:
         return "".join(source) + literal(text[end:])
 
     def silent(self, text: str) -> str:
-        """The tokens in `text` that show nothing: what remains where the text around is dropped."""
+        """The tokens in `text` that show nothing: they are kept where the text is dropped."""
         return "".join(m[0] for m in self.token.finditer(text) if not self[m[0]].prints)
 
     def is_silent(self, text: str) -> bool:

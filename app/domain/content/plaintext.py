@@ -15,24 +15,24 @@ from app.domain.content.masking import Masks
 from app.domain.content.spacing import EDGE, apart, edged, without_edges
 
 _NOT_SHOWN = {"head", "title", "style", "script", "template", "noscript"}
-# Of these attributes the text shows the value; Liquid in others matters only if it shows nothing
-# by itself: an `assign` does, and an `if` whose `endif` stands elsewhere.
+# The attributes whose values the text shows. Of Liquid in others, only what shows nothing by itself
+# is kept: an `assign` may be needed further on, and an `if` may have its `endif` elsewhere.
 _SHOWN_ATTRIBUTES = {("a", "href"), ("img", "alt")}
-# A box of its own, seen in the element's own style: what is beside it doesn't touch its text.
+# Style attributes that make their element a box, whose text doesn't touch the text beside it.
 _BOX = re.compile(
     r"(?:^|;)(?:display:(?!inline(?:;|$)|none)|float:(?:left|right)"
     r"|(?:padding|margin|border)(?:-left|-right)?:[^;]*[1-9])"
 )
-# What styles make of the element, for the converter alone: see inlining.Styled.
-_SEEN = "data-seen"
+# An attribute by which the converter learns what styles make of the element (inlining.Styled).
+_VISIBILITY = "data-visibility"
 
 
-def from_html(source: str, masks: Masks, seen: Mapping[int, str]) -> str:
+def from_html(source: str, masks: Masks, visibility: Mapping[int, str]) -> str:
     """Readable text from masked HTML, masked as well.
 
-    seen: what styles hide, by the number of the start tag, as in `inlining.Styled`.
+    visibility: as in `inlining.Styled`.
     """
-    source = loosened(_marked(source, masks, seen), masks)
+    source = loosened(_marked(source, masks, visibility), masks)
     # The doctype keeps BeautifulSoup from taking a short text for a file's name.
     text: str = apart(_Converter(masks).convert(f"<!doctype html>{source}"), masks)
     text = re.sub(r"[ \t\xa0]+(?=\n|\Z)", "", text)
@@ -40,18 +40,19 @@ def from_html(source: str, masks: Masks, seen: Mapping[int, str]) -> str:
     return _tables_as_lines(_without_tag_lines(text.strip(), masks), masks)
 
 
-def _marked(source: str, masks: Masks, seen: Mapping[int, str]) -> str:
-    """The source without comments and declarations, what styles hide marked."""
+def _marked(source: str, masks: Masks, visibility: Mapping[int, str]) -> str:
+    """The source without comments and declarations, and with an attribute where styles decide what
+    is shown."""
     numbers = count()
 
     def marked(match: re.Match[str]) -> str:
         if match[0][1] in "!?":
             return masks.silent(match[0])
-        mark = is_start_tag(match) and seen.get(next(numbers))
+        mark = is_start_tag(match) and visibility.get(next(numbers))
         if not mark:
             return match[0]
         end = match.end("raw_attributes" if match["raw"] else "attributes") - match.start()
-        return f'{match[0][:end]} {_SEEN}="{mark}"{match[0][end:]}'
+        return f'{match[0][:end]} {_VISIBILITY}="{mark}"{match[0][end:]}'
 
     return MARKUP.sub(marked, source)
 
@@ -70,7 +71,7 @@ class _Converter(MarkdownConverter):
         self.masks = masks
 
     def process_tag(self, node: Any, parent_tags: Any = None) -> str:
-        if node.name in _NOT_SHOWN or node.attrs.get(_SEEN) == "none":
+        if node.name in _NOT_SHOWN or node.attrs.get(_VISIBILITY) == "none":
             return self.masks.silent(str(node))
         dropped = [
             f"{name}={value}"
@@ -88,10 +89,10 @@ class _Converter(MarkdownConverter):
         return self.masks.silent(text) if self._is_invisible(el.parent) else text
 
     def _is_invisible(self, node: Any) -> bool:
-        """By `visibility`, which elements inside of it may set again."""
-        while node is not None and _SEEN not in node.attrs:
+        """Whether the CSS property `visibility` hides it, set here or by an element around it."""
+        while node is not None and _VISIBILITY not in node.attrs:
             node = node.parent
-        return node is not None and bool(node.attrs[_SEEN] == "hidden")
+        return node is not None and bool(node.attrs[_VISIBILITY] == "hidden")
 
     def convert_a(self, el: Any, text: str, parent_tags: Any) -> str:
         url = "" if self._is_invisible(el) else (el.get("href") or "").strip()
@@ -144,7 +145,7 @@ class _Converter(MarkdownConverter):
         return f"\n{text.strip()}\n"
 
     def convert_td(self, el: Any, text: str, parent_tags: Any) -> str:
-        """Cells of one line stand side by side; those of layout tables are blocks."""
+        """Cells of one line stand side by side; longer ones, as in layout tables, are blocks."""
         text = text.strip()
         return f"\n\n{text}\n\n" if "\n" in text else f"{text}  " * bool(text)
 
@@ -163,9 +164,9 @@ def _own_style(node: Any) -> str:
 
 
 def _without_tag_lines(text: str, masks: Masks) -> str:
-    """Take away the lines that tags alone stand on, so that they leave no blank lines.
+    """The text without the line breaks of lines that have tags alone, which would be blank lines.
 
-    Where such lines separate others, the largest of the gaps around them remains.
+    Of the line breaks around such lines, only the largest gap remains.
     """
     out: list[str] = []
     gap: float = math.inf  # line breaks since the last line that shows something
@@ -182,7 +183,7 @@ def _without_tag_lines(text: str, masks: Masks) -> str:
 def _tables_as_lines(text: str, masks: Masks) -> str:
     """Loops in place of `tablerow`, which writes HTML."""
 
-    # As an output: python-liquid drops blocks that hold nothing but white space.
+    # The line break is an output: python-liquid drops blocks that hold nothing but white space.
     between = "{% unless forloop.first %}{{ '\n' }}{% endunless %}"
 
     def as_loop(match: re.Match[str]) -> str:

@@ -104,7 +104,7 @@ def template_variables(
     unsubscribe_url: str,
 ) -> dict[str, Any]:
     """The variables of a template (CONTRACT.md 4), but for `mailout.subject`: that is the subject
-    as this recipient gets it, so it comes of the others (`Compiled.values`).
+    as this recipient gets it, and `Compiled.values` adds it.
 
     An empty name is none, so that `if name` and `default` do what they seem to.
     """
@@ -125,14 +125,14 @@ def compile_content(content: Content, footer: Footer, *, subject_mark: str = "")
     wrong with every recipient.
     """
     body, field = _body(content)
-    body = _meant(body, field=field)
+    body = _with_repaired_links(body, field=field)
     _check_subject(content.subject)
     _check(content.subject, field="subject")
     _check(body, field=field, html=True)
     preheader = content.preheader if (content.preheader or "").strip() else None
     _check(preheader or "", field="preheader", html=True)
     text = content.body_text if (content.body_text or "").strip() else None
-    text = text and _meant(text, field="body_text")
+    text = text and _with_repaired_links(text, field="body_text")
     _check(text or "", field="body_text")
 
     masks = Masks(body, preheader or "", footer.html, footer.org_name, footer.org_address)
@@ -205,10 +205,10 @@ def _shows_subject(template: BoundTemplate) -> bool:
     return any(use.segments != ["mailout", "id"] for use in uses)
 
 
-def _meant(source: str, *, field: str) -> str:
+def _with_repaired_links(source: str, *, field: str) -> str:
     _check_size(source, field=field)
     try:
-        return link_liquid.meant(source)
+        return link_liquid.repair_links(source)
     except link_liquid.LinkError as exc:
         detail = f"{liquid.place(field, exc.line)}: {exc}."
         raise TemplateInvalid(detail, field=field, line=exc.line) from exc
@@ -229,8 +229,8 @@ def _check(source: str, *, field: str, html: bool = False) -> None:
     _check_size(source, field=field)
     template = liquid.parse(source, html=html, field=field)
     failures = [_failure(template, trial) for trial in _TRIALS]
-    # What fails differently, or for some data only, is those recipients' problem: the dry run
-    # lists them. A loop without end is nobody's wish.
+    # A failure that depends on the data concerns some recipients only: the dry run lists them.
+    # What exceeds a limit, such as an endless loop, is refused all the same.
     alike = len({failure and failure.detail for failure in failures}) == 1
     for failure in failures:
         cause = failure and failure.__cause__
@@ -241,7 +241,7 @@ def _check(source: str, *, field: str, html: bool = False) -> None:
 
 
 class _AnyField(dict[str, str]):
-    """A subscriber's fields, whatever the template asks for. "1" passes for text and number."""
+    """The fields of a subscriber who has all of them. "1" passes for text and number."""
 
     def __missing__(self, key: str) -> str:
         return "1"
@@ -278,7 +278,7 @@ def _text_footer(footer: Footer) -> str:
 
 def _derived_text(document: str, styled: inlining.Styled, masks: Masks) -> str:
     try:
-        return masks.unmask(plaintext.from_html(document, masks, styled.seen))
+        return masks.unmask(plaintext.from_html(document, masks, styled.visibility))
     except RecursionError as exc:
         problem = "The text part can't be derived from elements left open; give body_text."
         raise TemplateInvalid(problem, field="body_text") from exc

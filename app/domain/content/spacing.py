@@ -1,4 +1,4 @@
-"""Blanks in the text part between what a page shows apart without any: links, pictures, buttons.
+"""Blanks in the text part between links, pictures and buttons, which a page shows apart without.
 
 `<a>Shop</a><a>Blog</a>` are two buttons on the screen; in text their addresses would run together.
 """
@@ -26,7 +26,7 @@ def without_edges(text: str) -> str:
 
 
 def apart(text: str, masks: Masks) -> str:
-    """A blank at each edge where words would run together; the edges themselves are gone.
+    """The text with a blank at each edge where words would run together, and without the edges.
 
     text: masked. Liquid that shows nothing by itself doesn't count as a neighbour.
     """

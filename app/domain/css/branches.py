@@ -1,7 +1,7 @@
 """One pass over masked HTML: its start tags, and the branches of Liquid that they stand on.
 
-A template is many mails: branches are taken or not, loops turn. An element that one branch opens
-and another one closes has no certain place.
+One template makes many mails, each with other branches of its `if` and other rounds of its `for`.
+Where an element begins and ends that one branch opens and another one closes isn't known.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ Path = tuple[int, ...]
 
 # Browsers make these, and close them at the end, whatever the source says.
 ROOTS = ("html", "head", "body")
+# The attribute with a tag's number, and what numbers of tags that Liquid writes begin with.
 NUMBER, OTHER = "data-number", "other"
-# Words that stand for output: it may be nothing; it may be elements.
-MAYBE, SPROUT = "maybe", "sprout"
-# Which start tags end an open element, and which elements they don't look beyond. Source: the HTML
-# standard, "tree construction".
+# Words in place of Liquid's output: of text that may be empty, and of what may be elements.
+OUTPUT, ELEMENTS = "output", "elements"
+# Which start tags end an open element (_ENDED_BY), and inside of which elements they end only what
+# is open there (_BARRIERS). Source: the HTML standard, "tree construction".
 _CELL, _ROW, _GROUP = {"td", "th"}, {"tr"}, {"tbody", "thead", "tfoot", "caption", "colgroup"}
 _TABLE_PARTS = _CELL | _ROW | _GROUP
 _HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
@@ -49,8 +50,8 @@ _BARRIERS = {
     **dict.fromkeys(_TABLE_PARTS, frozenset[str]()),
     **{name: {"ul", "ol", "menu", "dl", *_AROUND_TEXT} for name in ("li", "dd", "dt")},
 }
-UNKNOWN = "x-unknown"  # <h{{ level }}>
-# What browsers may take for a tag and MARKUP doesn't.
+UNKNOWN = "x-unknown"  # the name of <h{{ level }}>
+# The beginning of a tag that MARKUP doesn't match, though browsers may take it for one.
 _BROKEN_TAG = re.compile(r"</?[a-z]", re.IGNORECASE)
 
 
@@ -64,29 +65,31 @@ class Tag:
     path: Path
     captures: int
     raw: bool = False  # <textarea> and the like: its content isn't looked at
-    torn: bool = False
-    vague: bool = False
+    unsure_nesting: bool = False
+    may_end_early: bool = False
 
 
 @dataclass(eq=False)
 class _Open:
     """An element that is open at a place of the source.
 
-    ends: those that its start tag ends. ghost: some branch opened it, or left it open, and it may
-    be open here.
+    piece: the index of its start tag in `Scan.pieces`. number: of its start tag. branches: how many
+    there had been when it was opened. ends: the elements that its start tag ends. maybe_open: it is
+    open here in some mails only, by a branch before.
     """
 
     name: str
     piece: int
     number: int
-    branches: int  # how many there had been when it was opened
+    branches: int
     ends: list[_Open] = field(default_factory=list)
-    ghost: bool = False
+    maybe_open: bool = False
 
 
 @dataclass
 class _Block:
-    """A Liquid block. before: what was open there; ends: what was, at the end of each branch."""
+    """A Liquid block. before: the elements open at its start. ends: those open at the end of each
+    branch."""
 
     tag: str
     before: list[_Open]
@@ -96,13 +99,15 @@ class _Block:
 class Scan:
     """One pass over the source.
 
-    pieces: HTML for the browser's parser. It has numbered tags; numbers of paths for texts; words
-    for output; and none of the tags that some branches of Liquid open and others close.
+    pieces: HTML for the browser's parser, with numbered tags. In place of a text stands the index
+    of its path in `paths`, in place of Liquid's output a word. The tags of elements that some
+    branches of Liquid open and others close are left out. unsure_root: `Element.unsure_nesting` of
+    html, head and body.
     """
 
     def __init__(self, masks: Masks, source: str) -> None:
         self.tags: list[Tag] = []
-        self.others: list[Tag] = []  # those that Liquid writes, as far as that is known
+        self.others: list[Tag] = []  # those that Liquid writes, as far as they are known
         self.pieces: list[str] = []
         self.paths: list[Path] = [()]
         self._masks = masks
@@ -111,9 +116,9 @@ class Scan:
         self._path: list[int] = []
         self._branches = 0
         self._captures = 0
-        self._grown = _grown(masks)
+        self._html_variables = _html_variables(masks)
         self._broken = False
-        self.torn_root = False
+        self.unsure_root = False
         end = 0
         for match in MARKUP.finditer(source):
             self._text(source[end : match.start()])
@@ -141,10 +146,10 @@ class Scan:
             self.pieces.append(" ")
 
     def _break(self) -> None:
-        """Nothing is sure about what stands inside of what, from here on."""
-        self._broken = self.torn_root = True
+        """From here on it isn't known which element is inside of which."""
+        self._broken = self.unsure_root = True
         for opened in self._stack:
-            self.tags[opened.number].torn = True
+            self.tags[opened.number].unsure_nesting = True
 
     # Liquid
 
@@ -173,10 +178,12 @@ class Scan:
         elif tag in ("break", "continue"):
             self._leave_loop()
         elif mask.may_print and shown:
-            self.pieces.append(f" {SPROUT if _may_sprout(mask, self._grown) else MAYBE} ")
+            self.pieces.append(
+                f" {ELEMENTS if _may_make_elements(mask, self._html_variables) else OUTPUT} "
+            )
 
     def _written(self, liquid: str) -> None:
-        """Note the tags in Liquid's own strings: wherever they will stand."""
+        """Note the tags in Liquid's own strings; where they will be shown isn't known."""
         if "newline_to_br" in liquid:
             self.others.append(Tag("br", {}, frozenset(), (), 0))
         for match in MARKUP.finditer(liquid) if "<" in liquid else ():
@@ -202,12 +209,14 @@ class Scan:
         self._stack = block.before[:same]
         for end in ends:
             for each in end[same:]:
-                self._tear(each)
+                self._leave_out(each)
         longest = max(ends, key=len)[same:]
-        self._stack += [replace(each, branches=0, ghost=True) for each in longest if not each.ghost]
+        self._stack += [
+            replace(each, branches=0, maybe_open=True) for each in longest if not each.maybe_open
+        ]
 
     def _leave_loop(self) -> None:
-        """What follows is in some rounds only."""
+        """After a `break` or `continue`, what follows in the loop is in some rounds only."""
         for depth, block in reversed(list(enumerate(self._blocks))):
             if block.tag in ("for", "tablerow"):
                 self._branches += 1
@@ -241,8 +250,8 @@ class Scan:
             self._liquid(self._masks[token])
 
     def _ends(self, name: str) -> list[_Open]:
-        """The elements that such a start tag ends, and those inside of them. Where one is from
-        outside of the branch, they go on in mails without it."""
+        """The elements that such a start tag ends, and those inside of them. Those opened outside
+        of the branch stay open in mails without it."""
         ended: list[_Open] = []
         base = len(self._blocks[-1].before) if self._blocks else 0
         for depth in reversed(range(len(self._stack))):
@@ -251,10 +260,10 @@ class Scan:
                 ended = self._stack[depth:]
                 if depth < base:
                     for inner in ended[1:]:
-                        self.tags[inner.number].vague = True
+                        self.tags[inner.number].may_end_early = True
                     for inner in ended:
-                        self._loosen(inner)
-                    self._loosen_around(depth)
+                        self._doubt_nesting(inner)
+                    self._doubt_nesting_around(depth)
             elif each.name == "table" or each.name in _BARRIERS.get(name, _AROUND_TEXT):
                 break
         return ended
@@ -268,46 +277,46 @@ class Scan:
         if depth < 0:
             self.pieces.append(f"</{name}>")
             if self._blocks:  # </p> alone makes a paragraph
-                self._loosen_around(len(self._stack))
+                self._doubt_nesting_around(len(self._stack))
             return
         opened = self._stack[depth]
         outside = bool(self._blocks) and depth < len(self._blocks[-1].before)
         self._close(depth + 1, opened)
         self._stack.pop()
-        if outside or opened.ghost:
-            self._tear(opened)
+        if outside or opened.maybe_open:
+            self._leave_out(opened)
         else:
             self.pieces.append(f"</{name}>")
 
     def _close(self, depth: int, by: _Open | None) -> None:
         """Close what is open above `depth`, as browsers do at the end of the element around it.
 
-        Where Liquid follows a `<p>` that is never closed, its branches decide what closes it: what
-        comes next may be inside of it.
+        Where Liquid follows a `<p>` that is never closed, its branches decide what closes the
+        `<p>`, so what comes next may be inside of it.
         """
         for each in self._stack[depth:]:
             if each.branches != self._branches:
-                self._loosen(each)
-                self._loosen(by)
+                self._doubt_nesting(each)
+                self._doubt_nesting(by)
         del self._stack[depth:]
 
-    def _tear(self, opened: _Open) -> None:
-        """Leave an element out of the tree: no one knows where it begins or ends."""
+    def _leave_out(self, opened: _Open) -> None:
+        """Leave an element out of the tree, because where it begins or ends isn't known."""
         self.pieces[opened.piece] = ""
         for each in opened.ends:
-            self.tags[each.number].vague = True
-        self._loosen_around(len(self._stack), opened)
+            self.tags[each.number].may_end_early = True
+        self._doubt_nesting_around(len(self._stack), opened)
 
-    def _loosen_around(self, depth: int, inner: _Open | None = None) -> None:
-        """What is around `depth` may have anything between it and its children."""
-        around = (each for each in reversed(self._stack[:depth]) if not each.ghost)
-        self._loosen(next((each for each in around if each is not inner), None))
+    def _doubt_nesting_around(self, depth: int, inner: _Open | None = None) -> None:
+        """The element around `depth` may have others between it and its children."""
+        around = (each for each in reversed(self._stack[:depth]) if not each.maybe_open)
+        self._doubt_nesting(next((each for each in around if each is not inner), None))
 
-    def _loosen(self, around: _Open | None) -> None:
+    def _doubt_nesting(self, around: _Open | None) -> None:
         if around:
-            self.tags[around.number].torn = True
+            self.tags[around.number].unsure_nesting = True
         else:
-            self.torn_root = True
+            self.unsure_root = True
 
 
 def _name(source: str, masks: Masks) -> str:
@@ -339,19 +348,19 @@ def _attributes(
     return name, attributes, None if everything else frozenset(unsure)
 
 
-def _grown(masks: Masks) -> set[str]:
-    """The names of variables that may hold HTML: what `capture` and the like make."""
+def _html_variables(masks: Masks) -> set[str]:
+    """The names of variables that may contain HTML, which `capture` and the like make."""
     names: set[str] = set()
     for _ in range(2):  # a variable may be made of another
         for mask in masks:
             for made in re.finditer(r"\b(assign|capture|for|tablerow)\s+([\w-]+)", mask.liquid):
-                if made[1] == "capture" or _may_sprout(mask, names):
+                if made[1] == "capture" or _may_make_elements(mask, names):
                     names.add(made[2])
     return names
 
 
-def _may_sprout(mask: Mask, grown: set[str]) -> bool:
-    """Whether elements may come of it: values are escaped, but what the author writes is HTML."""
+def _may_make_elements(mask: Mask, html_variables: set[str]) -> bool:
+    """Whether its output may contain elements: values are escaped, the author's own text isn't."""
     words = set(re.findall(r"[\w-]+", mask.liquid))
     makers = {"newline_to_br", "url_decode", "base64_decode", "base64_url_safe_decode"}
-    return "<" in mask.liquid or bool(words & (grown | makers))
+    return "<" in mask.liquid or bool(words & (html_variables | makers))

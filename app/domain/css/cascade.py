@@ -1,7 +1,8 @@
-"""What rules and style attributes declare for each element, and what of it may be copied.
+"""What rules and style attributes declare for each element, and which of it may be copied to style
+attributes.
 
-Only what holds in every mail and for every reader may be. As it then outranks all rules, what
-outranks it now must go on doing so: because it is copied as well, or because it is made
+Only what holds in every mail and for every reader may be copied. In a style attribute it outranks
+all rules. So whatever outranks it in the author's mail has to be copied, too, or be made
 `!important` where it stands. Where that isn't possible, nothing is copied
 (docs/decisions/0012-inlined-styles.md).
 """
@@ -41,7 +42,7 @@ class Applied:
 
     @property
     def rank(self) -> tuple[Specificity, int]:
-        """By this one of two outranks the other if both are `!important`, or neither is."""
+        """Of two that are both `!important`, or both not, that with the higher rank wins."""
         return self.specificity, self.declaration.place
 
     def overlaps(self, other: Declaration) -> bool:
@@ -53,9 +54,9 @@ class Group:
     """Elements, by the numbers of their tags, for which the same is declared.
 
     applied: by rules, in the order of their ranks. own: by their style attributes. open: whether
-    styles may be copied to them. ours: whether they aren't the author's. kept: whether their style
-    attributes must stay as they are. copied, copied_important: what is, in the order of ranks.
-    raised: of `own`, what is made `!important`.
+    styles may be copied to them. ours: whether they are ours and not the author's. kept: whether
+    their style attributes must stay as they are. copied, copied_important: the declarations that
+    are copied to them, in the order of ranks. raised: those of `own` that are made `!important`.
     """
 
     applied: list[Applied]
@@ -73,7 +74,7 @@ class Group:
         clear = [each for each in self.applied if not each.declaration.opaque]
         self._normal = [each for each in clear if not each.declaration.important]
         self._important = [each for each in clear if each.declaration.important]
-        # Nobody knows what these outrank.
+        # Whether these outrank the opaque ones isn't known, so they stay as they are.
         self._stuck = {each for each in clear if any(map(each.overlaps, opaque))}
         self.outranked = [
             (low, high)
@@ -89,7 +90,7 @@ class Group:
         return _effective(self._sure(self._normal))
 
     def fixed(self) -> Iterator[Declaration]:
-        """Those that must stay as weak as they are: made `!important` they would outrank more."""
+        """Those that can't be made `!important`, since they would then outrank more than now."""
         own = [each for each in self.own if each.opaque or not each.important]
         own = [each for each in own if not self._can_be_raised(each)]
         for each in self._normal:
@@ -131,7 +132,7 @@ class Group:
         ]
 
     def visibility(self) -> str | None:
-        """Whether it is seen, as in `inlining.Styled`, all that is conditional left aside."""
+        """As in `inlining.Styled`; None: it is shown if the element around it is."""
         if self.ours:  # the text part has its own footer
             return "none"
         surely = [each.declaration for each in self.applied if each.surely]
@@ -156,8 +157,8 @@ class Group:
 def groups(
     skeleton: Skeleton, rules: list[Rule], masks: Masks, ours: Container[int]
 ) -> list[Group]:
-    """ours: the numbers of the tags that aren't the author's."""
-    # Rules such as `p[style]` look at what would be changed.
+    """ours: the numbers of the tags that are ours and not the author's."""
+    # Rules such as `p[style]` depend on style attributes, which must then stay as they are.
     watched = any(
         selector and any(selector.style_conditions())
         for rule in rules
@@ -205,8 +206,8 @@ def _may_declare_anything(element: Element, masks: Masks) -> bool:
 def promoted(of: Iterable[Group]) -> set[Declaration]:
     """The declarations to make `!important`, so that they outrank those that are copied.
 
-    With each goes all that outranks it for any element. One that must stay as it is holds back
-    those that it outranks.
+    With each goes all that outranks it for any element. Where something that outranks it can't be
+    made `!important`, it isn't either.
     """
     above: _Steps = defaultdict(set)
     below: _Steps = defaultdict(set)
@@ -227,7 +228,7 @@ _Steps = dict[Declaration, set[Declaration]]
 
 
 def _closure(start: set[Declaration], steps: _Steps) -> set[Declaration]:
-    """The start, and all that steps lead to."""
+    """All that steps from the start lead to, the start included."""
     found, todo = set(start), list(start)
     while todo:
         new = steps.get(todo.pop(), set()) - found
@@ -237,7 +238,7 @@ def _closure(start: set[Declaration], steps: _Steps) -> set[Declaration]:
 
 
 def _is_open(element: Element) -> bool:
-    """Whether it is known which rules reach the tag, and whether its author leaves it to us."""
+    """Whether it is known which rules reach the tag, and its author doesn't forbid inlining."""
     if element.tag is None or element.tag in _CLOSED:
         return False
     if element.unsure is None or {"class", "id"} & element.unsure:
@@ -258,7 +259,7 @@ class _Index:
             self._by_name[selector.name if selector else ""].append(number)
 
     def reached(self, elements: list[Element]) -> list[_Reached]:
-        """What reaches them surely, or may. elements: all that come of one tag."""
+        """The rules that reach them or may. elements: all that one tag makes."""
         found: list[_Reached] = []
         for number in self._candidates(elements[0]):
             rule, selector = self._all[number]
@@ -293,8 +294,9 @@ def _applied(reached: list[_Reached]) -> list[Applied]:
 def _effective(applied: list[Applied]) -> list[Applied]:
     """Without those that a stronger rule replaces by one of the same name.
 
-    All that the strongest rule says of a property stays: what is last may be understood by some
-    only. It may reach the element by several selectors, of which the strongest counts.
+    The strongest rule may declare a property several times, for programs that don't understand the
+    last one: all of these stay. If it reaches the element by several selectors, the strongest
+    counts.
     """
     last = {each.declaration.name: each.rule for each in applied}
     strongest = {each.declaration: each for each in applied}
@@ -308,13 +310,9 @@ def _effective(applied: list[Applied]) -> list[Applied]:
 def _visibility(values: Mapping[str, str]) -> str | None:
     overflow = " ".join(values.get(f"overflow{axis}", "") for axis in ("", "-x", "-y"))
     sizes = (f"{most}{side}" for most in ("", "max-") for side in ("height", "width"))
-    flat = any(_is_nothing(values.get(size, "")) for size in sizes)
+    flat = any(_is_zero(values.get(size, "")) for size in sizes)
     clipped = "hidden" in overflow or "clip" in overflow
-    if (
-        values.get("display") == "none"
-        or (flat and clipped)
-        or _is_nothing(values.get("opacity", ""))
-    ):
+    if values.get("display") == "none" or (flat and clipped) or _is_zero(values.get("opacity", "")):
         return "none"
     visibility = values.get("visibility")
     if visibility in ("hidden", "collapse"):
@@ -322,5 +320,5 @@ def _visibility(values: Mapping[str, str]) -> str | None:
     return "visible" if visibility == "visible" else None
 
 
-def _is_nothing(value: str) -> bool:
+def _is_zero(value: str) -> bool:
     return bool(re.fullmatch(r"[+-]?0*\.?0+(%|[a-z]+)?", value))

@@ -27,17 +27,18 @@ _ALL_MEDIA = {"", "all", "screen", "only screen", "only all"}
 class Styled:
     """html: the document with its styles inlined.
 
-    seen: what isn't, by the number of the start tag (`is_start_tag`), where all that is conditional
-    is left aside. "none": nothing in it is; "hidden": only what is "visible" inside of it.
+    visibility: what styles without a condition make of elements, by the numbers of their start tags
+    (`is_start_tag`). "none": nothing in it is shown; "hidden": of what is inside only elements that
+    are "visible" are shown. An element that isn't listed is shown if the one around it is.
     """
 
     html: str
-    seen: Mapping[int, str]
+    visibility: Mapping[int, str]
 
 
 def inline_styles(document: str, masks: Masks, ours: Sequence[range] = ()) -> Styled:
-    """document: the whole mail, masked. ours: the places that aren't the author's: nothing is
-    copied there, and what is declared there stays stronger than the author's rules."""
+    """document: the whole mail, masked. ours: the places of our own HTML: nothing is copied to it,
+    and what it declares goes on outranking the author's rules."""
     starts = [match for match in MARKUP.finditer(document) if is_start_tag(match)]
     of_ours = {
         number for number, match in enumerate(starts) if any(match.start() in each for each in ours)
@@ -49,19 +50,19 @@ def inline_styles(document: str, masks: Masks, ours: Sequence[range] = ()) -> St
     except RecursionError:  # absurdly nested: the styles stay where they are
         return Styled(document, {})
     by_number: dict[int, Group] = {}
-    seen: dict[int, str] = {}
+    visibility: dict[int, str] = {}
     for group in found:
         group.choose(important)
-        visibility = group.visibility()
+        shown = group.visibility()
         for number in group.elements:
             by_number[number] = group
-            if visibility:
-                seen[number] = visibility
+            if shown:
+                visibility[number] = shown
     conditions = [each for rule in rules for each in _style_conditions(rule)]
     changes = [(each.end, each.end, " !important") for each in important]
     for number, match in enumerate(starts):
         changes += _style_change(match, by_number[number], number, conditions)
-    return Styled(_changed(document, changes), seen)
+    return Styled(_changed(document, changes), visibility)
 
 
 # Reading
@@ -100,7 +101,7 @@ def _sheet(match: re.Match[str], masks: Masks, *, always: bool, offset: int = 0)
     return read_sheet(
         match.string[start:end],
         masks,
-        # With a title it is one of several to choose from.
+        # A sheet with a title is one of several that readers may choose from.
         always=always and bool(media & _ALL_MEDIA) and not ignored and "title" not in attributes,
         offset=offset + start,
     )
@@ -138,9 +139,10 @@ def _style_change(
 def _style_attribute(match: re.Match[str], group: Group) -> tuple[int, int, str]:
     """Where the style attribute of a start tag is or shall be, from and to, and the new one.
 
-    A tag's own style comes after what rules say, and before what they say is `!important`: in the
-    attribute the order is enough, and the rule itself still outranks all. What of it must outrank
-    rules that are made `!important` is repeated, as Outlook skips declarations that are so.
+    In it stand, in this order: what rules declare; the tag's own style; what rules declare
+    `!important`, without that word, since the order is enough and the rules themselves stay. Last
+    are those of the tag's own declarations that must outrank rules made `!important`: once more and
+    with `!important`, since Outlook ignores declarations that have it.
     """
     attributes = ATTRIBUTE.finditer(match["attributes"])
     own = next((each for each in attributes if each["name"].lower() == "style"), None)

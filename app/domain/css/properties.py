@@ -1,8 +1,8 @@
 """Which CSS properties set the same thing: `background` sets `background-color` too.
 
 Decided by the words of their names, in which CSS is regular; checked against Chromium's own table
-in tests/browser/test_inlining.py. A pair too many costs an inlined declaration; a pair too few
-would let one win where it must not.
+in tests/browser/test_inlining.py. Two properties that are wrongly taken to overlap cost an inlined
+declaration; an overlap that is missed would let a declaration win that must not.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from functools import lru_cache
 from typing import NamedTuple
 
 _SIDES = {"top", "right", "bottom", "left"}
-# Which side these are depends on the writing direction: any.
+# Which sides these are depends on the writing direction, so they count as all sides.
 _LOGICAL = {"block", "inline", "start", "end", "before", "after", "x", "y"}
-# The shorthands that are one word: they set what begins with it.
+# The shorthands that are one word. They set all properties whose names begin with it.
 _SHORTHANDS = {
     *("animation", "background", "border", "columns", "container", "flex", "font", "gap", "grid"),
     *("inset", "margin", "marker", "mask", "offset", "outline", "overflow", "padding", "radius"),
     *("rule", "transition"),
 }
-# Names that hide to which shorthand they belong, as if they were regular.
+# Irregular names, and the regular ones in their place, which begin with their shorthand.
 _REGULAR = [
     (re.compile(pattern), name)
     for pattern, name in {

@@ -35,9 +35,9 @@ class Selector:
         self.specificity: Specificity = parsed.specificity
         self._tree = parsed.parsed_tree
         self._memo: _Memo = {}
-        # Both are for a first, quick look. Names: id, class or tag, in lower case.
+        # To rule out most elements quickly. Names are ids, classes and tags, in lower case.
         self.name = next(_names(self._tree), "")
-        """One that the element must have; "" if there is none."""
+        """A name that the element must have; "" if there is none."""
         self._names_around = frozenset(_names_around(self._tree))
 
     def reaches(self, element: Element) -> Verdict:
@@ -76,6 +76,7 @@ def _negated(verdict: Verdict) -> Verdict:
 
 
 def _unsure(verdict: Verdict) -> Verdict:
+    """The verdict where what it was found for may be missing from some mails."""
     return False if verdict is False else None
 
 
@@ -83,7 +84,7 @@ _Memo = dict[tuple[int, int], Verdict]
 
 
 def _names(tree: Any) -> Iterator[str]:
-    """What the element itself must have, the rarer first."""
+    """The names that the element itself must have, the rarer kinds first."""
     while isinstance(tree, parser.CombinedSelector):
         tree = tree.right
     for kind, attribute in (
@@ -98,7 +99,7 @@ def _names(tree: Any) -> Iterator[str]:
 
 
 def _names_around(tree: Any) -> Iterator[str]:
-    """What elements around it must have."""
+    """The names that elements around it must have."""
     while isinstance(tree, parser.CombinedSelector):
         if tree.combinator in (" ", ">"):
             yield from _names(tree.left)
@@ -106,7 +107,7 @@ def _names_around(tree: Any) -> Iterator[str]:
 
 
 def _reaches(tree: Any, element: Element, memo: _Memo) -> Verdict:
-    """tree: a selector as cssselect2 parses it. memo: what is known, lest the work multiply."""
+    """tree: a selector as cssselect2 parses it. memo: the verdicts found so far."""
     if isinstance(tree, parser.CompoundSelector):
         return every(_holds(each, element, memo) for each in tree.simple_selectors)
     key = id(tree), id(element)
@@ -118,7 +119,7 @@ def _reaches(tree: Any, element: Element, memo: _Memo) -> Verdict:
 
 def _left(tree: Any, element: Element, memo: _Memo) -> Verdict:
     """Whether what is left of the last combinator is where it must be."""
-    if element.adrift:
+    if element.detached:
         return None
     if tree.combinator == " ":
         return some(_ancestors(tree.left, element, memo))
@@ -132,9 +133,14 @@ def _before(tree: Any, element: Element, memo: _Memo) -> Verdict:
     parent = element.parent
     if parent is None:
         return False
-    if element.tag in ROOTS or parent.torn or parent.sprouts or _shown_elsewhere(element, parent):
+    if (
+        element.tag in ROOTS
+        or parent.unsure_nesting
+        or parent.may_gain_children
+        or _shown_elsewhere(element, parent)
+    ):
         return None
-    if not parent.settled:
+    if not parent.has_fixed_children:
         return _unsure(some(_reaches(tree.left, each, memo) for each in parent.children))
     before = parent.children[: element.index]
     if tree.combinator == "+":
@@ -145,10 +151,10 @@ def _before(tree: Any, element: Element, memo: _Memo) -> Verdict:
 def _ancestors(left: Any, element: Element, memo: _Memo) -> Iterator[Verdict]:
     child, parent = element, element.parent
     while parent is not None:
-        if parent.torn or _shown_elsewhere(child, parent):
+        if parent.unsure_nesting or _shown_elsewhere(child, parent):
             yield None
         verdict = _reaches(left, parent, memo)
-        around = parent.in_each_mail_of(element) and not parent.vague
+        around = parent.in_each_mail_of(element) and not parent.may_end_early
         yield verdict if around else _unsure(verdict)
         child, parent = parent, parent.parent
 
@@ -157,14 +163,15 @@ def _parent(left: Any, element: Element, memo: _Memo) -> Verdict:
     parent = element.parent
     if parent is None:
         return False
-    if parent.torn or _shown_elsewhere(element, parent):
+    if parent.unsure_nesting or _shown_elsewhere(element, parent):
         return None
     verdict = _reaches(left, parent, memo)
-    around = parent.in_each_mail_of(element) and not parent.vague
+    around = parent.in_each_mail_of(element) and not parent.may_end_early
     return verdict if around else _unsure(verdict)
 
 
 def _shown_elsewhere(element: Element, parent: Element) -> bool:
+    """Whether a `capture` is between them, so that the element is shown where the variable is."""
     return element.captures != parent.captures
 
 
@@ -250,8 +257,10 @@ def _pseudo_class(name: str, element: Element) -> Verdict:
         case "root":
             return element.tag == "html"
         case "empty":
-            unknown = element.adrift or element.torn or element.sprouts
-            return False if element.holds else None if unknown else _negated(element.holds)
+            unknown = element.detached or element.unsure_nesting or element.may_gain_children
+            return (
+                False if element.has_content else None if unknown else _negated(element.has_content)
+            )
         case "link" | "any-link":  # `:visited` beside it is the exception to it
             if element.unsure is None:
                 return None
@@ -267,7 +276,7 @@ def _pseudo_class(name: str, element: Element) -> Verdict:
 def _nth(name: str, a: int, b: int, element: Element) -> Verdict:
     """The `an + b`th among its siblings, or among those of its type."""
     parent = element.parent
-    if element.adrift or (parent is not None and not parent.settled):
+    if element.detached or (parent is not None and not parent.has_fixed_children):
         return None
     if parent is None:
         position, count = 1, 1
@@ -285,7 +294,7 @@ def _nth(name: str, a: int, b: int, element: Element) -> Verdict:
 
 def _has(relative: Any, element: Element, memo: _Memo) -> Verdict:
     """`:has(…)`: whether the element contains what the relative selector wants."""
-    if element.adrift or relative.combinator in ("+", "~"):
+    if element.detached or relative.combinator in ("+", "~"):
         return None
     tree = relative.selector.parsed_tree
     within = list(element.children if relative.combinator == ">" else _descendants(element))
@@ -294,7 +303,7 @@ def _has(relative: Any, element: Element, memo: _Memo) -> Verdict:
         # What a longer selector has on its left must be inside, too: that isn't looked at.
         if each.path != element.path or isinstance(tree, parser.CombinedSelector):
             verdicts[number] = _unsure(verdicts[number])
-    if any(each.torn or each.sprouts for each in (element, *within)):
+    if any(each.unsure_nesting or each.may_gain_children for each in (element, *within)):
         verdicts.append(None)
     return some(verdicts)
 

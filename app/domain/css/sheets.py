@@ -25,7 +25,7 @@ _NO_RULES = {
     *("font-palette-values", "import", "namespace", "page", "position-try", "property"),
     *("starting-style", "view-transition", "viewport", "-ms-viewport", "-o-viewport"),
 }
-# What decides before specificity does. Their rules are neither inlined nor changed.
+# At-rules that rank rules before specificity does. Their rules are neither inlined nor changed.
 _RANKED = {"layer", "scope"}
 
 _BLANK = ("whitespace", "comment")
@@ -36,8 +36,8 @@ class Declaration:
     """`color: red` in a style sheet.
 
     name: in lower case, but for custom properties. value: fit for a style attribute. place, end:
-    where it begins in the source, and where its value ends. always: it holds on no condition, and
-    its value is known. opaque: what it sets, or what it outranks, isn't known.
+    where it begins in the source, and where its value ends. always: it holds without a condition,
+    and its value is known. opaque: what it sets, or what it outranks, isn't known.
     """
 
     name: str
@@ -61,7 +61,7 @@ def read_sheet(source: str, masks: Masks, *, always: bool, offset: int = 0) -> l
     """The rules of a style sheet that hold for elements.
 
     source: masked, without Liquid blocks that begin or end outside of it. always: whether the sheet
-    itself holds on no condition. offset: what to add to places.
+    itself holds without a condition. offset: what to add to places.
     """
     reader = _Reader(source, masks, offset)
     reader.read(_Around(None, always=always))
@@ -78,8 +78,11 @@ def read_attribute(source: str, masks: Masks) -> list[Declaration]:
 
 @dataclass(frozen=True)
 class _Around:
-    """Where something stands. selectors: of the rule around it; None at the top of a sheet.
-    unknown: whether Liquid makes them."""
+    """What is around a place in a sheet.
+
+    selectors: of the rule around it; None at the top. unknown: whether Liquid makes the selectors.
+    always, opaque: as in Declaration.
+    """
 
     selectors: str | None
     always: bool = True
@@ -168,7 +171,7 @@ class _Reader:
         if name.lower_value in _NO_RULES or name.lower_value.endswith("keyframes"):
             return []
         opaque = around.opaque or name.lower_value in _RANKED
-        self._note_torn(self._place(name), end)
+        self._note_if_split(self._place(name), end)
         return self._contents(block.content, end, replace(around, always=False, opaque=opaque))
 
     def _rule(self, tokens: list[Any], end: int, around: _Around) -> None:
@@ -184,20 +187,20 @@ class _Reader:
             self._note_unknown(start)
         if not complete:
             return
-        self._note_torn(start, end)
+        self._note_if_split(start, end)
         nested = _nested(written, around.selectors)
         selectors, understood = _selectors(nested)
         if liquid:
             selectors, understood = [None], False
-        if not selectors:  # nor do the rules inside of it count
+        if not selectors:  # the rules inside of it don't count either
             return
         always = around.always and understood and not self._depth(start)
         inside = _Around(nested, always, around.opaque or liquid, liquid)
         if declarations := self._contents(tokens[-1].content, end, inside):
             self.rules.append(Rule(selectors, declarations))
 
-    def _note_torn(self, start: int, end: int) -> None:
-        """What begins in one branch and ends in another may be read in any way."""
+    def _note_if_split(self, start: int, end: int) -> None:
+        """Note that something unknown is declared where one branch begins what another ends."""
         if self._depth(start) != self._depth(end):
             self._note_unknown(start)
 

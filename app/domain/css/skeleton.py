@@ -1,7 +1,7 @@
 """The elements of a mail as a browser will see them, and what Liquid may change about them.
 
 Every start tag of the source is an element here, with what is known of it in each mail that has it:
-its ancestors, its siblings, its attributes, whether it holds anything. What isn't is marked so.
+its ancestors, its siblings, its attributes, whether it has content. What isn't known is marked.
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ from functools import cached_property
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from app.domain.content.masking import Masks
-from app.domain.css.branches import NUMBER, OTHER, ROOTS, SPROUT, UNKNOWN, Path, Scan, Tag
+from app.domain.css.branches import ELEMENTS, NUMBER, OTHER, ROOTS, UNKNOWN, Path, Scan, Tag
 
 
 @dataclass(eq=False)
 class Element:
     """One start tag, or an element that browsers add (`tbody`).
 
-    parent: None for the root, and for `adrift` ones: those opened in one branch of Liquid and
-    closed in another, and those browsers drop. Nothing is known about what is around them.
-    unsure: attributes whose values Liquid makes; None: Liquid may make any.
-    torn: elements opened or closed by some branches stand inside, so that its children may have
-    parents between it and them. vague: some branch ends it before what the source puts inside.
-    holds: text or output; None: it may be empty.
+    parent: None for the root and for detached elements.
+    unsure: attributes whose values Liquid makes; None: Liquid may make any attribute.
+    detached: it was opened in one branch of Liquid and closed in another, or browsers drop it; what
+    is around it isn't known. implied: browsers add it.
+    unsure_nesting: there may be elements between it and its children, because some branches open or
+    close elements inside. may_end_early: a branch may end it before what the source puts inside.
+    has_content: text or elements; None: it may be empty.
+    may_gain_children: Liquid may put elements among its children.
+    captures: the number of `capture` blocks around it: it is shown where the variable is, not here.
     """
 
     tag: str | None  # None: Liquid makes it
@@ -35,22 +38,22 @@ class Element:
     parent: Element | None = None
     children: list[Element] = field(default_factory=list)
     index: int = 0
-    adrift: bool = False
+    detached: bool = False
     implied: bool = False
-    torn: bool = False
-    vague: bool = False
-    holds: bool | None = False
-    sprouts: bool = False  # Liquid may put elements among its children
-    captures: int = 0  # around it: it is shown where the variable is, not here
+    unsure_nesting: bool = False
+    may_end_early: bool = False
+    has_content: bool | None = False
+    may_gain_children: bool = False
+    captures: int = 0
 
     @cached_property
     def classes(self) -> list[str]:
         return self.attributes.get("class", "").split()
 
     @cached_property
-    def settled(self) -> bool:
+    def has_fixed_children(self) -> bool:
         """Whether its children are the same in every mail."""
-        if self.torn or self.sprouts:
+        if self.unsure_nesting or self.may_gain_children:
             return False
         return all(child.path == self.path for child in self.children)
 
@@ -58,7 +61,7 @@ class Element:
     def names(self) -> frozenset[str] | None:
         """Its tag, id and classes and those of all around it, in lower case; None if not known."""
         unsure = self.unsure is None or {"class", "id"} & self.unsure
-        if self.tag is None or unsure or self.torn or self.adrift or self.captures:
+        if self.tag is None or unsure or self.unsure_nesting or self.detached or self.captures:
             return None
         above = self.parent.names if self.parent else frozenset[str]()
         own = {self.tag, *(name.lower() for name in (self.attributes.get("id", ""), *self.classes))}
@@ -93,33 +96,33 @@ class Skeleton:
     def __init__(self, masks: Masks, document: str) -> None:
         """document: the whole mail, masked."""
         scan = Scan(masks, document)
-        seen = _seen(scan)
+        by_number = _elements_by_number(scan)
         self.elements = [
-            seen.get(str(number)) or [_element(tag, adrift=True)]
+            by_number.get(str(number)) or [_element(tag, detached=True)]
             for number, tag in enumerate(scan.tags)
         ]
-        self.others = seen.get("", [])
+        self.others = by_number.get("", [])
         for number, tag in enumerate(scan.others):
-            self.others += seen.get(f"{OTHER}{number}") or [_element(tag, adrift=True)]
+            self.others += by_number.get(f"{OTHER}{number}") or [_element(tag, detached=True)]
 
 
-def _element(tag: Tag, *, adrift: bool = False) -> Element:
+def _element(tag: Tag, *, detached: bool = False) -> Element:
     return Element(
         None if tag.name == UNKNOWN else tag.name,
         tag.attributes,
         tag.unsure,
         tag.path,
-        adrift=adrift,
-        torn=tag.torn,
-        vague=tag.vague,
-        holds=None if adrift or tag.raw else False,
+        detached=detached,
+        unsure_nesting=tag.unsure_nesting,
+        may_end_early=tag.may_end_early,
+        has_content=None if detached or tag.raw else False,
         captures=tag.captures,
     )
 
 
-def _seen(scan: Scan) -> dict[str, list[Element]]:
+def _elements_by_number(scan: Scan) -> dict[str, list[Element]]:
     """The elements that browsers make of the tags, by their numbers; those without a tag by ""."""
-    seen: dict[str, list[Element]] = {}
+    found: dict[str, list[Element]] = {}
     roots = Counter(tag.name for tag in scan.tags if tag.name in ROOTS)
     walk: list[tuple[LexborNode | None, Element | None]] = [
         (LexborHTMLParser("".join(scan.pieces)).root, None)
@@ -135,17 +138,17 @@ def _seen(scan: Scan) -> dict[str, list[Element]]:
         if not node.is_element_node:
             continue
         number = node.attributes.get(NUMBER) or ""
-        element = _made(node, number, parent, scan)
-        seen.setdefault(number, []).append(element)
+        element = _add_element(node, number, parent, scan)
+        found.setdefault(number, []).append(element)
         if element.tag in ROOTS:
-            element.torn |= scan.torn_root
+            element.unsure_nesting |= scan.unsure_root
             if roots[element.tag] > 1:
                 element.unsure = None
         walk.append((node.child, element))
-    return seen
+    return found
 
 
-def _made(node: LexborNode, number: str, parent: Element | None, scan: Scan) -> Element:
+def _add_element(node: LexborNode, number: str, parent: Element | None, scan: Scan) -> Element:
     if number.startswith(OTHER):
         element = _element(scan.others[int(number.removeprefix(OTHER))])
     elif number:
@@ -154,19 +157,19 @@ def _made(node: LexborNode, number: str, parent: Element | None, scan: Scan) -> 
         element = Element(node.tag or "", implied=True)
         if parent is not None:
             element.path, element.captures = parent.path, parent.captures
-            element.torn = element.vague = parent.torn
+            element.unsure_nesting = element.may_end_early = parent.unsure_nesting
     if parent is not None:
         element.parent, element.index = parent, len(parent.children)
         parent.children.append(element)
-        if parent.holds is not True:
-            parent.holds = True if element.path == parent.path else None
+        if parent.has_content is not True:
+            parent.has_content = True if element.path == parent.path else None
     return element
 
 
 def _note_text(parent: Element, text: str, paths: list[Path]) -> None:
     words = text.split()
     if any(word.isdigit() and paths[int(word)] == parent.path for word in words):
-        parent.holds = True
-    elif parent.holds is False:
-        parent.holds = None
-    parent.sprouts |= SPROUT in words
+        parent.has_content = True
+    elif parent.has_content is False:
+        parent.has_content = None
+    parent.may_gain_children |= ELEMENTS in words

@@ -82,7 +82,8 @@ def step_labels(start: datetime, step: timedelta, steps: int) -> list[str]:
 
 
 def _plain(title: str, series: tuple[Series, ...], svg: Element) -> Element:
-    """Without pygal's styles, scripts and tooltips; browsers show tooltips of their own."""
+    """The drawing without pygal's styles, scripts and tooltips. Each bar gets a title, which
+    browsers show as a tooltip."""
     svg.attrib.pop("id")
     svg.set("role", "img")
     svg.set("aria-label", title)

@@ -64,7 +64,7 @@ class Rehearsal:
             self._samples.append({"email": email, "subject": rendered.subject, "text": text})
 
     def problem(self, email: str, problem: str, *kinds: str) -> None:
-        """kinds: what to count it as."""
+        """A recipient with a problem. kinds: under which it is counted."""
         self._problems_total += 1
         if len(self._problems) < MAX_PROBLEMS:
             self._problems.append({"email": email, "problem": problem})

@@ -1,7 +1,8 @@
 """What a person may do about recipients that a mailout did not reach. Pure.
 
-By what the ledger says: status, then bounce type and subtype or error code. Sources: SES developer
-guide, "Bounce types" and "Errors returned by Amazon SES"; domain/ses/answers.py for our own codes.
+They are found by the row's status, then by its bounce type and subtype or its error code. Sources:
+SES developer guide, "Bounce types" and "Errors returned by Amazon SES"; domain/ses/answers.py for
+our own codes.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def remedy(
     return next((_REMEDIES[key] for key in keys if key in _REMEDIES), "")
 
 
-# What mail servers answer quotes the address, with or without angle brackets.
+# Mail servers quote the address in their answers, with or without angle brackets.
 _ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:=]+@[^\s<>()\[\]\"',;:=]+")
 
 

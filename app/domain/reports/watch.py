@@ -1,4 +1,4 @@
-"""What goes wrong silently, told from the database's figures. Pure."""
+"""Faults that show nowhere but in the database's figures, and what to do about each. Pure."""
 
 from __future__ import annotations
 

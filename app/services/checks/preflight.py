@@ -9,7 +9,7 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from app.domain.content.links import to_ask
+from app.domain.content.links import web_links
 from app.domain.mailouts import Mailout
 from app.domain.reports.findings import Finding
 from app.errors import MailoutNotFound, TemplateInvalid
@@ -111,7 +111,7 @@ class Preflight:
         findings += check_mail(mailout, mail, found)
         if links:
             async with self._outside.http() as http:
-                findings += await check_links(to_ask(found), self._outside.web(http))
+                findings += await check_links(web_links(found), self._outside.web(http))
         return findings
 
 
