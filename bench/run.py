@@ -24,6 +24,7 @@ import psycopg
 from bench.big import big
 from bench.events import compare
 from bench.flood import flooded
+from bench.imports import imported
 from bench.parts import (
     Sink,
     age,
@@ -319,6 +320,7 @@ MEASUREMENTS: dict[str, Callable[[str], list[Row]]] = {
     "flood": flood,
     "supabase": through_supabase,
     "growth": growth,
+    "import": lambda dsn: list(imported(dsn)),
     "big": lambda dsn: list(big(dsn)),
 }
 

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, BinaryIO, cast
 from uuid import UUID
 
-import orjson
 import structlog
 
 from app.domain.addresses import InvalidAddress, canonical_address
@@ -29,7 +28,7 @@ from app.store import Store
 log = structlog.get_logger(__name__)
 
 CHUNK_ROWS = 1_000
-CHUNK_BYTES = 1_000_000
+CHUNK_CHARS = 1_000_000
 """Rows may be long, and a chunk is in memory."""
 UNDO_CHANGES = 500
 AWAY_SECONDS = 0.5
@@ -174,12 +173,14 @@ def chunks(rows: Iterator[Person | Refused], skip: int) -> Iterator[Chunk]:
         chunk.count += 1
         if isinstance(row, Refused):
             cells = [writable(cell) for cell in row.cells]
-            size += _put(chunk.refused, asdict(row) | {"cells": cells})
+            chunk.refused.append({"line": row.line, "reason": row.reason, "cells": cells})
+            size += sum(map(len, cells))
         elif is_new:
-            size += _put(chunk.rows, _subscriber(row))
+            chunk.rows.append(_subscriber(row))
+            size += len("".join(map(str, row.fields.values())))
         else:
-            size += _put(chunk.repeated, _repeated(row))
-        if chunk.count == CHUNK_ROWS or size >= CHUNK_BYTES:
+            chunk.repeated.append(_repeated(row))
+        if chunk.count == CHUNK_ROWS or size >= CHUNK_CHARS:
             yield chunk
             chunk, size = Chunk(), 0
     if chunk.count:
@@ -191,31 +192,20 @@ def writable(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def _put(rows: list[dict[str, Any]], row: dict[str, Any]) -> int:
-    """Add the row and give its size in bytes."""
-    rows.append(row)
-    return len(orjson.dumps(row))
-
-
 def _subscriber(person: Person) -> dict[str, Any]:
-    row = {
-        "line": person.line,
-        "email": person.email,
-        "name": person.name,
-        "status": person.status,
-        "bounce_type": person.bounce_type,
-        "tags": person.tags,
-        "fields": person.fields,
-        "timezone": person.timezone,
-        "created_at": person.created_at,
-        "consent": person.consent,
-    }
-    return {name: value for name, value in row.items() if value}
+    row: dict[str, Any] = {"line": person.line, "email": person.email, "status": person.status}
+    for name in ("name", "bounce_type", "tags", "fields", "timezone", "created_at", "consent"):
+        if value := getattr(person, name):
+            row[name] = value
+    return row
 
 
 def _repeated(person: Person) -> dict[str, Any]:
-    row = {"email": person.email, "status": person.status, "bounce_type": person.bounce_type}
-    return {name: value for name, value in row.items() if value}
+    return {
+        "email": person.email,
+        "status": person.status,
+        **({"bounce_type": person.bounce_type} if person.bounce_type else {}),
+    }
 
 
 async def _ahead(made: Iterator[Chunk]) -> AsyncIterator[Chunk]:

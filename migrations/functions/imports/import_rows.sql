@@ -54,23 +54,25 @@ end $$;
 -- are stored. Known people are locked first and new ones inserted in the order of their addresses, so that
 -- imports at the same time wait for each other and don't deadlock.
 create or replace function import_rows(p_import imports, p_rows jsonb) returns jsonb
-language plpgsql set search_path = public, pg_temp set enable_seqscan = off set enable_nestloop = off as $$
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off set enable_nestloop = off
+set enable_mergejoin = off as $$
 declare
     c_preview constant integer := 15;
     v_answer  jsonb;
     v_lost    bigint;
     v_erased  text[];
+    v_consent jsonb := jsonb_build_object('source', 'import', 'import_id', p_import.id);
+    -- The emails come in ASCII, so this is the canonical form that the trigger gives them.
+    v_given   text[] := array(select lower((r ->> 'email') collate "C") from jsonb_array_elements(p_rows) r);
 begin
     if not p_import.dry_run then
-        perform from subscribers
-          where address = any (array(select canonical_address(r ->> 'email') from jsonb_array_elements(p_rows) r))
-          order by address for update;
+        perform from subscribers where address = any (v_given) order by address for update;
     end if;
-    v_erased := erased_among(array(select canonical_address(r ->> 'email') from jsonb_array_elements(p_rows) r));
+    v_erased := erased_among(v_given);
     with named as materialized (
-        select line, email, canonical_address(email) as address, name, coalesce(status, 'active') as status,
-               array(select jsonb_array_elements_text(coalesce(tags, '[]'))
-                     union all select unnest(p_import.tags)) as tags,
+        select line, email, lower(email collate "C") as address, name, coalesce(status, 'active') as status,
+               case when tags is null then p_import.tags
+                    else array(select jsonb_array_elements_text(tags)) || p_import.tags end as tags,
                coalesce(fields, '{}') as fields, timezone, created_at, consent,
                coalesce(bounce_type, 'Permanent') as bounce_type
           from jsonb_to_recordset(p_rows) as r (
@@ -78,7 +80,7 @@ begin
               created_at timestamptz, consent jsonb, bounce_type text)
     ), known as materialized (
         select id, address, email, name, status, tags, fields, timezone from subscribers
-         where address = any (array(select address from named))
+         where address = any (v_given)
     ), merged as materialized (
         -- A field whose text is there already stays as it is: `true` doesn't become the text "true" by an
         -- export and import.
@@ -89,7 +91,8 @@ begin
                case when s.id is null or p_import.mode = 'upsert' then coalesce(n.name, s.name) else s.name end as name,
                case when s.id is null or p_import.mode = 'upsert' then coalesce(n.timezone, s.timezone)
                     else s.timezone end as timezone,
-               case when s.id is null
+               case when s.id is null and p_import.tags = '{}' then n.tags
+                    when s.id is null
                     then array(select t from unnest(n.tags) with ordinality u (t, o) group by t order by min(o))
                     when p_import.mode = 'upsert' and not s.tags @> n.tags
                     then s.tags || array(select unnest(n.tags) except select unnest(s.tags))
@@ -116,13 +119,14 @@ begin
                bounce_type = case when j.status <> j.was and j.status = 'bounced' then j.bounce_type else s.bounce_type end,
                bounce_subtype = case when j.status <> j.was and j.status = 'bounced' then null else s.bounce_subtype end
           from judged j
-         where s.id = j.id and j.kind in ('updated', 'lowered') and not p_import.dry_run
+         where s.address = any (v_given) and s.id = j.id and j.kind in ('updated', 'lowered')
+           and not p_import.dry_run
         returning 1
     ), inserted as (
         insert into subscribers (email, name, status, bounce_type, tags, fields, timezone, consent, created_at)
         select email, name, status, case when status = 'bounced' then bounce_type end, tags, fields, timezone,
-               coalesce(consent, jsonb_strip_nulls(jsonb_build_object(
-                   'source', 'import', 'import_id', p_import.id, 'at', created_at))),
+               case when consent is not null then consent when created_at is null then v_consent
+                    else v_consent || jsonb_build_object('at', created_at) end,
                coalesce(created_at, now())
           from judged where kind = 'added' and not p_import.dry_run
          order by address
@@ -158,7 +162,8 @@ end $$;
 -- Lower the statuses of people whom the file has again, and change nothing else. With mode `skip` only of
 -- those whom this import added. p_rows: [{"email", "status", "bounce_type"}].
 create or replace function lower_statuses(p_import imports, p_rows jsonb) returns void
-language plpgsql set search_path = public, pg_temp set enable_seqscan = off set enable_nestloop = off as $$
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off set enable_nestloop = off
+set enable_mergejoin = off as $$
 declare
     v_addresses text[];
 begin
