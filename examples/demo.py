@@ -1,4 +1,4 @@
-"""`make demo`: the whole job on one machine, on embedded parts, through the front door.
+"""`make demo`: a mailout on one machine, from the import to the last event.
 
 An embedded PostgreSQL, the local SES/SNS sandbox and the service run as real processes; a CSV is
 imported, a mailout created and triggered exactly as a Notion automation would; the sandbox's signed
@@ -38,7 +38,7 @@ class DemoFailed(Exception):
 
 def main() -> None:
     keep = os.environ.get("KEEP", "") not in {"", "0"}
-    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: nothing of it stays behind
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: all processes are stopped
         signal.signal(number, signal.default_int_handler)
     try:
         with ExitStack() as stack:
@@ -143,7 +143,7 @@ def run_demo(stack: ExitStack, *, keep: bool) -> None:
 
 
 def demo_environment(folder: Path, port: int, service: str, sandbox: str) -> dict[str, str]:
-    """A complete configuration of its own: nothing of the caller's environment leaks in."""
+    """A complete configuration, and of the caller's environment what programs need to run."""
     kept = {
         name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ
     }
@@ -166,14 +166,14 @@ def demo_environment(folder: Path, port: int, service: str, sandbox: str) -> dic
         "TEST_EMAILS": f"success@{SIMULATOR}",
         "ORG_NAME": "Studio Ærø",
         "ORG_ADDRESS": "1 Harbour Street, 5970 Ærøskøbing, Denmark",
-        # Its list bounces and complains on purpose, and must not be stopped for that.
+        # Some addresses bounce or complain on purpose; they must not pause the mailout.
         "BOUNCE_RATE_PAUSE": "0.5",
         "COMPLAINT_RATE_PAUSE": "0.5",
     }
 
 
 def kept_secret(file: Path) -> str:
-    """Links of an earlier run go on working."""
+    """The secret of the first run, so that links of earlier runs go on working."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600)
@@ -223,7 +223,7 @@ def notion_payload(page: str) -> dict[str, Any]:
 def process(
     name: str, folder: Path, environment: dict[str, str], arguments: Sequence[str]
 ) -> Iterator[None]:
-    """A real process of ours with its log in `folder`; stopped in good order at the end."""
+    """`amazonsender …` as a process with its log in `folder`; at the end it is stopped."""
     with (folder / f"{name}.log").open("wb") as log:
         child = subprocess.Popen(  # noqa: S603  our own command
             [sys.executable, "-m", "app.cli", *arguments],
@@ -245,7 +245,7 @@ def process(
 
 
 def command(environment: dict[str, str], *arguments: str) -> str:
-    """Run to its end where no `.env` of the caller's is read; gives its output."""
+    """The output of `amazonsender …`. It runs in DATA_DIR, where it finds no `.env`."""
     done = subprocess.run(  # noqa: S603  our own command
         [sys.executable, "-m", "app.cli", *arguments],
         env=environment,
@@ -275,7 +275,7 @@ def wait_until(condition: Any, what: str) -> None:
 
 
 def follow(http: httpx.Client, url: str, headers: dict[str, str]) -> dict[str, Any]:
-    """Show the progress until everybody is settled."""
+    """Show the progress until the mailout is sent or failed; give its report."""
     report: dict[str, Any] = {}
 
     def is_over() -> bool:
@@ -302,7 +302,7 @@ def unsubscribe_one(http: httpx.Client, sandbox: str) -> str:
 
 
 def await_events(http: httpx.Client, url: str, headers: dict[str, str]) -> dict[str, Any]:
-    """Until each accepted mail has its delivery, bounce or complaint."""
+    """Wait until each accepted mail has its delivery, bounce or complaint; give the report."""
     report: dict[str, Any] = {}
 
     def is_settled() -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Create, release and list mailouts.")
 sending = typer.Typer()
-"""Commands without a group before them."""
+"""Commands outside of the group `mailouts`."""
 
 PROGRESS_SECONDS = 5.0
 
@@ -67,7 +67,7 @@ async def _send(settings: Settings, mailout_id: UUID, *, test: bool, dry_run: bo
 async def _rehearse(
     store: Store, settings: Settings, start: StartMailout, request: SendRequest
 ) -> None:
-    """In this process, so that it needs no running service."""
+    """A dry run in this process, so that no service has to run."""
 
     from app.outside import ask_account
     from app.services.starting.dry_run import DryRuns, RunDryRun

@@ -30,12 +30,13 @@ app.add_typer(keys.app, name="keys")
 
 
 EXIT_SECONDS = 9.5
-"""After this long a command that was told to end does, however things stand."""
+"""How long a command may take to end after SIGTERM; then the process is ended."""
 
 
 def main() -> NoReturn:
     """The `amazonsender` command."""
-    # Process 1 of a container ignores what it doesn't mind. What a command needs is loaded later.
+    # Before anything is imported for the command: process 1 of a container ignores SIGTERM as long
+    # as it has no handler.
     signal.signal(signal.SIGTERM, _end)
     leave(_outcome())
 
@@ -50,13 +51,16 @@ def _outcome() -> int:
         pass
     except SystemExit as end:  # how typer ends, and what `_end` raises
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except Exception:  # noqa: BLE001  a bug: told as any other, but without waiting for threads
+    except Exception:  # noqa: BLE001  a bug; `leave` waits for no threads
         sys.excepthook(*sys.exc_info())
     return 1
 
 
 def _end(number: int, _: FrameType | None) -> NoReturn:
-    """SIGTERM, where a command has no better idea: undo what is half done, and end."""
+    """Handles SIGTERM for commands without a handler of their own.
+
+    SystemExit, so that `finally` blocks run; after EXIT_SECONDS the process ends in any case.
+    """
     signal.signal(number, signal.SIG_IGN)
     last_resort = threading.Timer(EXIT_SECONDS, leave, args=(128 + number,))
     last_resort.daemon = True

@@ -1,4 +1,4 @@
-"""Commands that run something until it is stopped, and those that look after it."""
+"""Commands that run the service or the sandbox until they are stopped; `migrate` and `doctor`."""
 
 from __future__ import annotations
 

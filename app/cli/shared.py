@@ -1,4 +1,4 @@
-"""What commands share: settings with a quiet log, the store, and running to the end."""
+"""What commands share: settings and log, the store, and how a coroutine is run to its end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
 
 
 def loud_settings() -> Settings:
-    """For what runs until it is stopped: the log as the settings want it."""
+    """For commands that run until they are stopped: the log is as the settings want it."""
     from app.logs import configure_logging
     from app.settings import load_settings
 
@@ -40,7 +40,7 @@ def loud_settings() -> Settings:
 
 
 def quiet_settings() -> Settings:
-    """For commands that answer a person: warnings and errors only in the log."""
+    """For commands that answer a person: at LOG_LEVEL=info, only warnings and errors are logged."""
     from app.logs import configure_logging
     from app.settings import load_settings
 

@@ -1,4 +1,4 @@
-"""Answers in lines, for the command line."""
+"""The service's answers as lines of text for the command line."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from app.services.checks import links as link_checks
 from app.services.checks.links import check_links
-from app.services.checks.web import MAX_HOPS, Web, WebAnswer, is_public, web_client
+from app.services.checks.web import MAX_REDIRECTS, Web, WebAnswer, is_public, web_client
 
 Answer = Callable[[str, str], tuple[int, dict[str, str]]]
 
@@ -124,7 +124,7 @@ async def test_redirects_are_followed_to_the_end(http: httpx.AsyncClient) -> Non
     async with server(answer) as port:
         web = Web(http, allowed=lambda _: True)
         assert (await web.ask(f"http://127.0.0.1:{port}/2")).status == 404
-        loop = await web.ask(f"http://127.0.0.1:{port}/{MAX_HOPS}")
+        loop = await web.ask(f"http://127.0.0.1:{port}/{MAX_REDIRECTS}")
         assert "redirects more than" in loop.problem
 
 

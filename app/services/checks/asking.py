@@ -1,5 +1,5 @@
-"""How the checks ask AWS: bounded in time, patient with its throttling, and with a remedy for what
-it refuses."""
+"""How the checks ask AWS: for a limited time, again where it throttles, and with a remedy for each
+refusal."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Outside:
-    """Ways to what is outside, so that a test can put others in their place.
+    """What makes the clients for SES, SNS and the web; tests give others.
 
-    http: for our own public address. web: for whatever an author links to.
+    http: for our own public address. web: for what an author links to.
     """
 
     ses: Callable[[Settings], SesAccount]
@@ -52,7 +52,7 @@ async def ask(question: Callable[..., T], *arguments: Any) -> T:
     raise AssertionError("the last try returns or raises")
 
 
-# By what AWS and botocore call it.
+# By a word that the message of AWS or botocore contains.
 _REMEDIES = {
     "credentials": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a key of an IAM user.",
     "profile": "set AWS_PROFILE to a profile of your AWS configuration, or leave it out.",

@@ -23,7 +23,7 @@ from app.store import Store
 SAMPLE = 500
 """Subscribers that are rendered when no dry run of this content has rendered all."""
 SLICES = 40
-"""Of so many subscribers each, that are looked at to find those."""
+"""How many slices of the list are read at most to find them, each of SAMPLE subscribers."""
 SUBJECT_LENGTH = 70
 """Characters: about what a wide screen shows; a phone shows 40."""
 
@@ -46,7 +46,7 @@ def check_state(mailout: Mailout) -> Finding:
 
 
 def check_people(settings: Settings, mailout: Mailout) -> Iterator[Finding]:
-    """Who looks at it before, and who is told after."""
+    """Whether somebody sees a test mail before it is sent, and is told what became of it."""
     if not settings.test_emails:
         yield Finding(
             "warn",
@@ -63,7 +63,7 @@ def check_people(settings: Settings, mailout: Mailout) -> Iterator[Finding]:
 
 
 def check_outlook(recipients: int, outlook: dict[str, Any]) -> Iterator[Finding]:
-    """outlook: of `Store.send_outlook`."""
+    """Whether there are recipients, and how long it takes. outlook: of `Store.send_outlook`."""
     if not recipients:
         yield Finding(
             "fail",
@@ -93,7 +93,7 @@ def check_outlook(recipients: int, outlook: dict[str, Any]) -> Iterator[Finding]
 async def check_readers(
     store: Store, settings: Settings, mailout: Mailout, prepared: Prepared
 ) -> list[Finding]:
-    """What the readers' own data do to it: by a dry run of this very content, else by a sample."""
+    """Whether the readers' data fit the template, by a dry run of this content or else a sample."""
     earlier = await store.show_dry_run(mailout.id)
     if earlier and earlier.get("content_hash") == mailout.content_hash:
         report, whom = earlier, "of all"
@@ -163,7 +163,7 @@ async def sample_mail(
 
 
 def links_by_author(settings: Settings, mailout: Mailout, mail: Rendered) -> list[str]:
-    """All links but the one to unsubscribe; a derived text repeats those of the HTML."""
+    """All links but the one to unsubscribe. Those of a derived text are the HTML's again."""
     ours = f"{settings.app_base_url}/unsubscribe"
     text = mail.text if mailout.content.body_text else ""
     return [link for link in links_of(mail.html, text) if not link.startswith(ours)]

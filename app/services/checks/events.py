@@ -1,4 +1,4 @@
-"""Do bounces, complaints and deliveries find their way back? A finding each, with its remedy.
+"""Do events of bounces, complaints and deliveries arrive here? A finding each, with its remedy.
 
 Source: the SES developer guide's page "Set up event publishing"; the SNS developer guide's page
 "Fanout to HTTP/S endpoints".
@@ -16,7 +16,7 @@ from app.ports import SesAccount, Subscription
 from app.services.checks.asking import Outside, ask, remedy_for
 from app.settings import Settings
 
-# Of GetConfigurationSetEventDestinations: what we count and settle recipients by.
+# The event types from which recipients' outcomes are learned, as SES's API names them.
 EVENT_TYPES = (
     "SEND",
     "DELIVERY",
@@ -33,7 +33,7 @@ _NO_EVENTS = (
 
 
 async def check_events(settings: Settings, ses: SesAccount, outside: Outside) -> list[Finding]:
-    """Whether bounces and complaints, and proof of unknown sends, find their way back."""
+    """Whether SES publishes all events that we need, and SNS sends them to this service."""
     name = settings.ses_configuration_set
     if name is None:
         return [
@@ -112,7 +112,7 @@ def _check_topics(
 async def _check_subscriptions(
     settings: Settings, topics: list[str], outside: Outside
 ) -> list[Finding]:
-    """Whether SNS brings here what the configuration set publishes to our topics."""
+    """Whether SNS sends to this service what the configuration set publishes to our topics."""
     endpoint = f"{settings.app_base_url}/ses-events"
     findings: list[Finding] = []
     for topic in topics:

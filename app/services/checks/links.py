@@ -13,14 +13,14 @@ from app.services.checks.web import Web, WebAnswer
 MAX_LINKS = 50
 AT_ONCE = 5
 ALL_SECONDS = 60.0
-# Sites that turn programs away answer people all the same.
+# Answers of sites that refuse programs; people may get the page all the same.
 _REFUSES_PROGRAMS = frozenset({401, 403, 405, 406, 429, 999})
 
 _UNCHECKED = WebAnswer(None, "could not be checked in time")
 
 
 async def check_links(links: Sequence[str], web: Web) -> list[Finding]:
-    """links: of the web, each once."""
+    """A warning for each that doesn't work. links: of the web, each once."""
     asked = list(links)[:MAX_LINKS]
     answers = await _ask_all(asked, web)
     findings = [

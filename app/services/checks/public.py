@@ -20,14 +20,15 @@ from app.services.checks.web import explain
 from app.settings import Settings
 
 CERTIFICATE_DAYS = 14
-"""Certificates are commonly renewed 30 days before they end; one with less than this was not."""
+"""Certificates are commonly renewed 30 days before they end. With fewer left than this, the renewal
+has failed."""
 _TOO_LARGE = 100_000  # bytes; ours have a few hundred
 
 
 async def check_public(settings: Settings, http: httpx.AsyncClient) -> list[Finding]:
     """http: follows no redirects (`web_client`). Unsubscribes nobody: the token is a test's."""
     if is_local(urlsplit(settings.app_base_url).hostname or ""):
-        return []  # whether that is right is said with the settings
+        return []  # check_unsubscribing says whether that is right
     reached = await _check_reachable(settings.app_base_url, http)
     if any(finding.level != "ok" for finding in reached) or not settings.unsubscribe_secrets:
         return reached
@@ -83,7 +84,7 @@ def _certificate_ends(answer: httpx.Response) -> datetime | None:
 
 
 async def _check_unsubscribing(settings: Settings, http: httpx.AsyncClient) -> Finding:
-    """As a mail program does it: RFC 8058, section 3.1."""
+    """Unsubscribe as a mail program does by one click: RFC 8058, section 3.1."""
     nobody = UUID(int=0)
     token = UnsubscribeTokens(settings.unsubscribe_secrets).sign(nobody, nobody, test=True)
     url = f"{settings.app_base_url}/unsubscribe"

@@ -18,7 +18,7 @@ from app.settings import Settings
 
 
 async def check_ses(settings: Settings, outside: Outside) -> list[Finding]:
-    """The account, the sender's address and the way back of its events."""
+    """Checks the account, the sender's address and the way of the events to us."""
     if settings.aws_region is None:
         return []  # that is a finding already
     try:

@@ -1,7 +1,8 @@
-"""Asking addresses on the web that others wrote down, without being led into our own network.
+"""Requests to web addresses that others wrote down, without being led into our own network.
 
-Names are resolved here and the connection goes to the address that was checked, so that a name
-which resolves differently the second time (DNS rebinding) gains nothing; so does each redirect.
+A name is resolved here, its address is checked, and the connection goes to that very address: a
+name that resolves differently the second time (DNS rebinding) gains nothing. Each redirect is
+checked in the same way.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ import httpx
 from app import __version__
 
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 10.0
-MAX_HOPS = 5
+MAX_REDIRECTS = 5
 # RFC 6052: IPv6 addresses that stand for an IPv4 address in their last 32 bits.
 _NAT64 = IPv6Network("64:ff9b::/96")
-# Answers of servers that don't take HEAD as they take GET.
-_ASK_AGAIN = frozenset({400, 403, 404, 405, 406, 409, 500, 501, 503})
+# Answers to HEAD after which GET is tried: some servers treat the two differently.
+_TRY_GET_AFTER = frozenset({400, 403, 404, 405, 406, 409, 500, 501, 503})
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
@@ -60,11 +61,11 @@ class Web:
         self._allowed = allowed or is_public
 
     async def ask(self, url: str) -> WebAnswer:
-        """The answer at the end of the redirects, by HEAD, or GET where HEAD isn't welcome. No
+        """The answer at the end of the redirects, by HEAD, or by GET where HEAD fails. No
         body is read."""
         try:
             answer = await self._follow("HEAD", url)
-            if answer.status in _ASK_AGAIN:
+            if answer.status in _TRY_GET_AFTER:
                 answer = await self._follow("GET", url)
         except httpx.HTTPError as exc:
             return WebAnswer(None, explain(exc))
@@ -74,7 +75,7 @@ class Web:
 
     async def _follow(self, method: str, url: str) -> WebAnswer:
         target = httpx.URL(url)
-        for _ in range(MAX_HOPS):
+        for _ in range(MAX_REDIRECTS):
             if target.scheme not in {"http", "https"} or not target.host:
                 return WebAnswer(None, "leads to what is no web address")
             port = target.port or (443 if target.scheme == "https" else 80)
@@ -88,12 +89,12 @@ class Web:
             if location is None:
                 return WebAnswer(status)
             target = target.join(location)
-        return WebAnswer(None, f"redirects more than {MAX_HOPS} times")
+        return WebAnswer(None, f"redirects more than {MAX_REDIRECTS} times")
 
     async def _ask_any(
         self, method: str, target: httpx.URL, addresses: list[str]
     ) -> tuple[int, str | None]:
-        """The first address that takes a connection: a machine may have no way to IPv6."""
+        """As `_ask_one`, of the first address that takes a connection: IPv6 may not work here."""
         for address in addresses[:-1]:
             try:
                 return await self._ask_one(method, target, address)

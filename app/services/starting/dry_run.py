@@ -1,7 +1,7 @@
-"""A rehearsal: render every recipient, send and change nothing, report what would happen.
+"""A dry run: render every recipient's mail, send and change nothing, report what would happen.
 
-The report is in the database, so that any process can show it; saving it is also the run's sign of
-life.
+The report is in the database, so that any process can show it. While a run saves it every few
+seconds, it counts as alive.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Tell = Callable[[int], Awaitable[None]]
 
 
 async def tell_nobody(_done: int) -> None:
-    """Where nobody waits for it."""
+    """For callers that show no progress."""
 
 
 class Superseded(Exception):
@@ -48,7 +48,7 @@ class Superseded(Exception):
 
 
 class DryRuns:
-    """Begins rehearsals and shows their reports; a `RunDryRun` does them."""
+    """Begins dry runs and shows their reports; a `RunDryRun` does them."""
 
     def __init__(
         self,

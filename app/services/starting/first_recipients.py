@@ -1,7 +1,7 @@
 """Before the start: does the template work for anybody?
 
-A template that fails for everyone is its author's mistake. Found here, it costs a correction; found
-while sending, it would be every recipient's own failure.
+A template that fails for everyone is its author's mistake. It is found here, before anything has
+started, so that the author can correct it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ async def require_one_who_can_get_it(store: Store, settings: Settings, prepared:
 def _shared_failure(
     builder: MailBuilder, prepared: Prepared, rows: list[dict[str, Any]]
 ) -> RenderError | None:
-    """The first one's failure when all fail."""
+    """The first recipient's failure if all fail; None: it works for one of them."""
     first: RenderError | None = None
     for row in rows:
         reader = Recipient(0, row["email"], 1, UUID(row["id"]), row["name"], row["fields"])

@@ -1,4 +1,4 @@
-"""What speaks against sending now, without forbidding it: said in the answer, loudly."""
+"""Warnings about sending now. None of them prevents it; the answer to the request has them."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def fingerprint(body: bytes) -> str:
 
 
 def nobody_to_wake() -> None:
-    """Without a sender in this process: those elsewhere look for work every second."""
+    """For a process without a sender: senders elsewhere look for work every second."""
 
 
 class StartMailout:
@@ -150,7 +150,7 @@ class StartMailout:
         return queued.response
 
     async def _earlier(self, request: SendRequest) -> dict[str, Any] | None:
-        """What the accepted request was answered that this one repeats.
+        """The answer of the accepted request that this one repeats; None: it is new.
 
         Raises IdempotencyKeyReused.
         """
