@@ -19,6 +19,7 @@ from app.domain.people import Filter
 from app.services.lists.export import PAGE, Export
 from app.store import Store
 from app.store.jobs import JobStore
+from tests.support.dashboard import Visitor
 from tests.support.factories import Arrange
 from tests.support.imports import import_file
 from tests.support.lists import SUBSCRIBER, cells
@@ -143,6 +144,13 @@ async def test_the_list_is_downloaded_by_http(quiet: Service, arrange: Arrange) 
     for query in ("status=bounced", "tag=vip&q=b", "field.city=Ulm"):
         some = await quiet.http.get(f"/subscribers/export.csv?{query}", headers=BEARER)
         assert [row[0] for row in cells(some.text)[1:]] == ["b@example.com"], query
+    visitor = Visitor(quiet)
+    assert (await visitor.get("/subscribers/export.csv")).status_code == 303
+    await visitor.sign_in()
+    page = (await visitor.get("/subscribers?tag=vip")).text
+    assert "/dashboard/subscribers/export.csv?tag=vip" in page
+    some = await visitor.get("/subscribers/export.csv?tag=vip")
+    assert [row[0] for row in cells(some.text)[1:]] == ["b@example.com"]
     for query in ("status=odd", "sttus=active"):
         assert (
             await quiet.http.get(f"/subscribers/export.csv?{query}", headers=BEARER)

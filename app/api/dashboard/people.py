@@ -19,6 +19,7 @@ from app.api import subscribers as api
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
 from app.api.dashboard.pages import page
 from app.api.dashboard.session import Session
+from app.api.export import csv_of
 from app.api.http.deps import Services, ServicesDep
 from app.api.http.problems import invalid_request
 from app.domain.csv_cells import read_tags, write_tags
@@ -111,10 +112,22 @@ async def show_list(
         chosen=chosen,
         link=link,
         many=_link(f"{LIST}/many", **chosen),
+        download=_link(f"{LIST}/export.csv", **chosen),
         further=cursor is not None,
         next=found.next_cursor and link(cursor=found.next_cursor),
         notice=_NOTICES.get(notice) or _many_words(notice),
     )
+
+
+@router.get("/export.csv")
+async def export_list(
+    services: ServicesDep,
+    session: SignedIn,
+    status: SubscriberStatus | None = None,
+    tag: Tag = "",
+    q: Search = "",
+) -> Response:
+    return await csv_of(services, _filter(status, tag, q))
 
 
 # Adding and changing one
