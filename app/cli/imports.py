@@ -86,16 +86,16 @@ def import_(
     settings = quiet_settings()
 
     async def work() -> dict[str, Any]:
-        async with _Desk(settings) as desk:
-            done = await desk.import_file(file, options)
+        async with _LocalImports(settings) as local:
+            done = await local.import_file(file, options)
             if rejected is not None and done["refused"]:
                 with rejected.open("x", encoding="utf-8", newline="") as out:
-                    async for part in desk.imports.rejected(UUID(done["id"])):
+                    async for part in local.imports.rejected(UUID(done["id"])):
                         out.write(part)
             for line in report(done):
                 typer.echo(line)
             if rejected is None and done["refused"]:
-                await desk.say_refusals(done)
+                await local.say_refusals(done)
             return done
 
     done = run(work())
@@ -114,8 +114,8 @@ def imports() -> None:
     settings = quiet_settings()
 
     async def work() -> None:
-        async with _Desk(settings) as desk:
-            rows = await desk.store.list_imports(SHOWN_IMPORTS)
+        async with _LocalImports(settings) as local:
+            rows = await local.store.list_imports(SHOWN_IMPORTS)
         for row in rows:
             kind = " (dry run)" if row["dry_run"] else ""
             typer.echo(
@@ -133,8 +133,8 @@ def undo(import_id: Annotated[UUID, typer.Argument(metavar="IMPORT_ID")]) -> Non
     settings = quiet_settings()
 
     async def work() -> dict[str, Any]:
-        async with _Desk(settings) as desk:
-            return await desk.undo(import_id)
+        async with _LocalImports(settings) as local:
+            return await local.undo(import_id)
 
     done = run(work())
     if done["state"] != "undone":
@@ -187,15 +187,15 @@ def _question(question: dict[str, Any]) -> str:
     return f"{question['text']} Say {said}."
 
 
-class _Desk:
-    """Imports with a store of their own; their jobs are done here unless a service does them."""
+class _LocalImports:
+    """Imports with a store of their own; their jobs are done here unless a service takes them."""
 
     def __init__(self, settings: Settings) -> None:
         from app.runtime import open_database
 
         self._database = open_database(settings)
 
-    async def __aenter__(self) -> _Desk:
+    async def __aenter__(self) -> _LocalImports:
         from app.services.imports.imports import Imports
         from app.services.imports.run_import import RunImport, import_kinds
         from app.services.jobs.runner import JobRunner
@@ -234,7 +234,7 @@ class _Desk:
             typer.echo("  … use --rejected FILE for all of them", err=True)
 
     async def _finish(self, import_id: UUID, title: str, tell: Tell) -> dict[str, Any]:
-        """Do its job, or wait for the service that does it."""
+        """Do the import's job, or wait for the service that does it; give the import at its end."""
         work: asyncio.Task[bool] | None = None
         try:
             while True:
@@ -248,7 +248,7 @@ class _Desk:
                         work.result()
                     work = asyncio.create_task(self._runner.do(UUID(found["job_id"])))
                 await asyncio.wait({work}, timeout=LOOK_SECONDS)
-                if work.done() and not work.result():  # a service does it
+                if work.done() and not work.result():  # a service has taken it
                     await asyncio.sleep(LOOK_SECONDS)
         finally:
             if work is not None:

@@ -53,21 +53,22 @@ class Applied:
 class Group:
     """Elements, by the numbers of their tags, for which the same is declared.
 
-    applied: by rules, in the order of their ranks. own: by their style attributes. open: whether
-    styles may be copied to them. ours: whether they are ours and not the author's. kept: whether
-    their style attributes must stay as they are. copied, copied_important: the declarations that
-    are copied to them, in the order of ranks. raised: those of `own` that are made `!important`.
+    applied: by rules, in the order of their ranks. own: by their style attributes. inlinable:
+    whether styles may be copied to them. ours: whether they are ours and not the author's. fixed:
+    whether their style attributes must stay as they are. copied, copied_important: the declarations
+    that are copied to them, in the order of ranks. own_promoted: those of `own` that are made
+    `!important`.
     """
 
     applied: list[Applied]
     own: list[Declaration]
-    open: bool
+    inlinable: bool
     ours: bool
-    kept: bool
+    fixed: bool
     elements: dict[int, Element] = field(default_factory=dict)
     copied: list[Applied] = field(default_factory=list)
     copied_important: list[Applied] = field(default_factory=list)
-    raised: list[Declaration] = field(default_factory=list)
+    own_promoted: list[Declaration] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         opaque = [each.declaration for each in self.applied if each.declaration.opaque]
@@ -75,7 +76,7 @@ class Group:
         self._normal = [each for each in clear if not each.declaration.important]
         self._important = [each for each in clear if each.declaration.important]
         # Whether these outrank the opaque ones isn't known, so they stay as they are.
-        self._stuck = {each for each in clear if any(map(each.overlaps, opaque))}
+        self._unclear = {each for each in clear if any(map(each.overlaps, opaque))}
         self.outranked = [
             (low, high)
             for number, high in enumerate(self._normal)
@@ -83,38 +84,38 @@ class Group:
             if low.overlaps(high.declaration)
         ]
 
-    def wanted(self) -> list[Applied]:
+    def worth_copying(self) -> list[Applied]:
         """The normal declarations that would do something in a style attribute."""
-        if not self.open:
+        if not self.inlinable:
             return []
         return _effective(self._sure(self._normal))
 
-    def fixed(self) -> Iterator[Declaration]:
+    def not_promotable(self) -> Iterator[Declaration]:
         """Those that can't be made `!important`, since they would then outrank more than now."""
         own = [each for each in self.own if each.opaque or not each.important]
-        own = [each for each in own if not self._can_be_raised(each)]
+        own = [each for each in own if not self._can_be_promoted(each)]
         for each in self._normal:
             stronger = (
                 each.overlaps(other.declaration) and other.rank < each.rank
                 for other in self._important
             )
-            if each in self._stuck or any(map(each.overlaps, own)) or any(stronger):
+            if each in self._unclear or any(map(each.overlaps, own)) or any(stronger):
                 yield each.declaration
 
-    def _can_be_raised(self, own: Declaration) -> bool:
+    def _can_be_promoted(self, own: Declaration) -> bool:
         """Whether it may be made `!important` without outranking more than it does now."""
         outranked = any(each.overlaps(own) for each in self._important)
-        return own.always and not self.kept and not outranked
+        return own.always and not self.fixed and not outranked
 
     def choose(self, promoted: set[Declaration]) -> None:
         """Decide what is written into the attribute. promoted: what is made `!important`."""
         over = [each for each in self._normal if each.declaration in promoted]
-        self.raised = [
+        self.own_promoted = [
             each
             for each in self.own
             if not each.important and any(other.overlaps(each) for other in over)
         ]
-        if not self.open:
+        if not self.inlinable:
             return
         above = defaultdict(list)
         for low, high in self.outranked:
@@ -123,7 +124,7 @@ class Group:
         for each in reversed(self._sure(self._normal)):
             if all(high in safe or high.declaration in promoted for high in above[each]):
                 safe.add(each)
-        self.copied = [each for each in self.wanted() if each in safe]
+        self.copied = [each for each in self.worth_copying() if each in safe]
         final = [each for each in self.own if each.important]
         self.copied_important = [
             each
@@ -151,7 +152,7 @@ class Group:
         return _visibility(values)
 
     def _sure(self, applied: list[Applied]) -> list[Applied]:
-        return [each for each in applied if each.surely and each not in self._stuck]
+        return [each for each in applied if each.surely and each not in self._unclear]
 
 
 def groups(
@@ -178,15 +179,15 @@ def groups(
             own[style] = read_attribute(style, masks)
         anything = _may_declare_anything(element, masks)
         is_ours = number is not None and number in ours
-        is_open = number is not None and not is_ours and _is_open(element)
-        kept = watched or number is None or element.tag in _CLOSED
+        is_inlinable = number is not None and not is_ours and _is_inlinable(element)
+        is_fixed = watched or number is None or element.tag in _CLOSED
         key = (
             tuple((id(selector), verdict) for _, selector, verdict in reached),
-            *(style, "hidden" in element.attributes, anything, is_open, is_ours, kept),
+            *(style, "hidden" in element.attributes, anything, is_inlinable, is_ours, is_fixed),
         )
         if key not in found:
             declared = [*own[style], *_ANYTHING[:anything]]
-            found[key] = Group(_applied(reached), declared, is_open, is_ours, kept)
+            found[key] = Group(_applied(reached), declared, is_inlinable, is_ours, is_fixed)
         if number is not None:
             found[key].elements[number] = element
     return list(found.values())
@@ -212,16 +213,16 @@ def promoted(of: Iterable[Group]) -> set[Declaration]:
     above: _Steps = defaultdict(set)
     below: _Steps = defaultdict(set)
     needed: set[Declaration] = set()
-    fixed: set[Declaration] = set()
+    unpromotable: set[Declaration] = set()
     for group in of:
-        wanted = set(group.wanted())
+        wanted = set(group.worth_copying())
         for low, high in group.outranked:
             above[low.declaration].add(high.declaration)
             below[high.declaration].add(low.declaration)
             if low in wanted and not high.surely:
                 needed.add(high.declaration)
-        fixed.update(group.fixed())
-    return _closure(needed - _closure(fixed, below), above)
+        unpromotable.update(group.not_promotable())
+    return _closure(needed - _closure(unpromotable, below), above)
 
 
 _Steps = dict[Declaration, set[Declaration]]
@@ -237,7 +238,7 @@ def _closure(start: set[Declaration], steps: _Steps) -> set[Declaration]:
     return found
 
 
-def _is_open(element: Element) -> bool:
+def _is_inlinable(element: Element) -> bool:
     """Whether it is known which rules reach the tag, and its author doesn't forbid inlining."""
     if element.tag is None or element.tag in _CLOSED:
         return False

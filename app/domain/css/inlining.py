@@ -130,7 +130,7 @@ def _style_change(
     match: re.Match[str], group: Group, number: int, conditions: list[AttributeSelector]
 ) -> Iterator[tuple[int, int, str]]:
     """The change of a start tag, if any."""
-    if group.copied or group.copied_important or group.raised:
+    if group.copied or group.copied_important or group.own_promoted:
         start, end, attribute = _style_attribute(match, group)
         if not _decides(attribute, group.elements[number], conditions):
             yield start, end, attribute
@@ -150,17 +150,17 @@ def _style_attribute(match: re.Match[str], group: Group) -> tuple[int, int, str]
     quote = raw[0] if raw[0] in "\"'" else ""
     value = raw[1:-1] if quote else raw
     quote = quote or '"'
-    before, after, raised = (
+    before, after, promoted_again = (
         ";".join(_written_declaration(each, quote) for each in declarations)
         for declarations in (
             [each.declaration for each in group.copied],
             [each.declaration for each in group.copied_important],
-            [replace(each, value=f"{each.value} !important") for each in group.raised],
+            [replace(each, value=f"{each.value} !important") for each in group.own_promoted],
         )
     )
-    if after or raised:
+    if after or promoted_again:
         value = value.rstrip().removesuffix(";")
-    parts = (before, value, after, raised)
+    parts = (before, value, after, promoted_again)
     attribute = f"style={quote}{'; '.join(part for part in parts if part)}{quote}"
     if own is None:
         place = match.end("tag")
