@@ -34,31 +34,39 @@ alter table erased_key enable row level security;
 create function name_from(p_name text, p_word integer) returns text
 language plpgsql immutable as $$
 declare
-    v_name text collate "C" := left(p_name, 200);
+    v_name text collate "C" := lower(left(p_name, 200) collate "C");
 begin
+    -- Accents off; then what has none but another base, and Greek and Cyrillic capitals, which take longer.
     if octet_length(v_name) > length(v_name) and current_setting('server_encoding') = 'UTF8' then
-        -- Accents off, then what has none but another base, and Greek and Cyrillic capitals.
-        v_name := translate(regexp_replace(normalize(v_name, NFD), '[\u0300-\u036f]', '', 'g'),
-            E'\u00D8\u00F8\u0141\u0142\u0110\u0111\u00DF\u0131\u00C6\u00E6\u0152\u0153'
-             '\u0391\u0392\u0393\u0394\u0395\u0396\u0397\u0398\u0399\u039A\u039B\u039C\u039D\u039E\u039F\u03A0\u03A1\u03A3\u03A4\u03A5\u03A6\u03A7\u03A8\u03A9'
-             '\u0410\u0411\u0412\u0413\u0414\u0415\u0416\u0417\u0418\u0419\u041A\u041B\u041C\u041D\u041E\u041F'
-             '\u0420\u0421\u0422\u0423\u0424\u0425\u0426\u0427\u0428\u0429\u042A\u042B\u042C\u042D\u042E\u042F\u0402\u0404\u0405\u0406\u0408\u0409\u040A\u040B\u040F',
-            E'oollddsiaaoo'
-             '\u03B1\u03B2\u03B3\u03B4\u03B5\u03B6\u03B7\u03B8\u03B9\u03BA\u03BB\u03BC\u03BD\u03BE\u03BF\u03C0\u03C1\u03C3\u03C4\u03C5\u03C6\u03C7\u03C8\u03C9'
-             '\u0430\u0431\u0432\u0433\u0434\u0435\u0436\u0437\u0438\u0439\u043A\u043B\u043C\u043D\u043E\u043F'
-             '\u0440\u0441\u0442\u0443\u0444\u0445\u0446\u0447\u0448\u0449\u044A\u044B\u044C\u044D\u044E\u044F\u0452\u0454\u0455\u0456\u0458\u0459\u045A\u045B\u045F');
+        v_name := lower(regexp_replace(normalize(v_name, NFD), '[\u0300-\u036f]', '', 'g'));
+        if octet_length(v_name) = length(v_name) then
+            null;
+        elsif v_name ~ '[\u0080-\u024f]' then
+            v_name := translate(v_name, E'\u00D8\u00F8\u0141\u0142\u0110\u0111\u00DF\u0131\u00C6\u00E6\u0152\u0153', 'oollddsiaaoo');
+        else
+            v_name := translate(v_name,
+                E'\u0391\u0392\u0393\u0394\u0395\u0396\u0397\u0398\u0399\u039A\u039B\u039C\u039D\u039E\u039F\u03A0\u03A1\u03A3\u03A4\u03A5\u03A6\u03A7\u03A8\u03A9'
+                 '\u0410\u0411\u0412\u0413\u0414\u0415\u0416\u0417\u0418\u0419\u041A\u041B\u041C\u041D\u041E\u041F'
+                 '\u0420\u0421\u0422\u0423\u0424\u0425\u0426\u0427\u0428\u0429\u042A\u042B\u042C\u042D\u042E\u042F\u0402\u0404\u0405\u0406\u0408\u0409\u040A\u040B\u040F',
+                E'\u03B1\u03B2\u03B3\u03B4\u03B5\u03B6\u03B7\u03B8\u03B9\u03BA\u03BB\u03BC\u03BD\u03BE\u03BF\u03C0\u03C1\u03C3\u03C4\u03C5\u03C6\u03C7\u03C8\u03C9'
+                 '\u0430\u0431\u0432\u0433\u0434\u0435\u0436\u0437\u0438\u0439\u043A\u043B\u043C\u043D\u043E\u043F'
+                 '\u0440\u0441\u0442\u0443\u0444\u0445\u0446\u0447\u0448\u0449\u044A\u044B\u044C\u044D\u044E\u044F\u0452\u0454\u0455\u0456\u0458\u0459\u045A\u045B\u045F');
+        end if;
     end if;
-    v_name := lower(v_name);
     for n in 2 .. p_word loop
         v_name := substr(v_name, strpos(v_name, ' ') + 1);
     end loop;
     return left(v_name, 60);
 end $$;
-create index if not exists subscribers_by_name
-    on subscribers ((name_from(name, 1) collate "C"), address) where name <> '';
--- Most names have two words, and few more: the further indexes are small.
-create index if not exists subscribers_by_second_name
-    on subscribers ((name_from(name, 2) collate "C"), address) where split_part(name, ' ', 2) <> '';
+-- Names in ASCII take the short way, without a call of the function: it is more than twice as fast.
+create index if not exists subscribers_by_name on subscribers (
+    (case when octet_length(name) = length(name) then lower(left(name, 60) collate "C") else name_from(name, 1) end
+     collate "C"), address) where name <> '';
+create index if not exists subscribers_by_second_name on subscribers (
+    (case when octet_length(name) = length(name)
+          then left(substr(lower(left(name, 200) collate "C"), strpos(name, ' ') + 1), 60) else name_from(name, 2) end
+     collate "C"), address) where split_part(name, ' ', 2) <> '';
+-- Few names have more words: these two are small.
 create index if not exists subscribers_by_third_name
     on subscribers ((name_from(name, 3) collate "C"), address) where split_part(name, ' ', 3) <> '';
 create index if not exists subscribers_by_fourth_name
@@ -82,8 +90,9 @@ create function count_tags() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
     insert into tag_counts as c
-    select tag, pg_backend_pid(), count(distinct id) * tg_argv[0]::integer
-      from written, unnest(tags) tag where octet_length(tag) <= 1000 group by tag
+    select tag, pg_backend_pid(), count(*) * tg_argv[0]::integer
+      from written, unnest(tags) with ordinality u (tag, n)
+     where n = array_position(tags, tag) and octet_length(tag) <= 1000 group by tag
     on conflict (tag, connection) do update set subscribers = c.subscribers + excluded.subscribers;
     return null;
 end $$;

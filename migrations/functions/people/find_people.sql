@@ -122,11 +122,18 @@ language sql immutable set search_path = public, pg_temp as $$
         when 'domain' then 'select *, split_part(address, ''@'', 2) as key from subscribers
             where (split_part(address, ''@'', 2), address) > ($9, $10)
               and split_part(address, ''@'', 2) < $7 || chr(1114111) order by split_part(address, ''@'', 2), address'
-        else format('select *, name_from(name, %1$s) collate "C" as key from subscribers
-            where (name_from(name, %1$s) collate "C", address) > ($9, $10)
-              and name_from(name, %1$s) collate "C" < $8 || chr(1114111) and %2$s
-            order by name_from(name, %1$s) collate "C", address', substr(p_road, 5),
-            case p_road when 'name1' then 'name <> ''''' else format('split_part(name, '' '', %s) <> ''''', substr(p_road, 5)) end)
+        else format('select *, %1$s collate "C" as key from subscribers
+            where (%1$s collate "C", address) > ($9, $10) and %1$s collate "C" < $8 || chr(1114111) and %2$s
+            order by %1$s collate "C", address',
+            case p_road   -- as in the indexes (0010_finding_and_erasing.sql)
+                when 'name1' then 'case when octet_length(name) = length(name)
+                    then lower(left(name, 60) collate "C") else name_from(name, 1) end'
+                when 'name2' then 'case when octet_length(name) = length(name)
+                    then left(substr(lower(left(name, 200) collate "C"), strpos(name, '' '') + 1), 60)
+                    else name_from(name, 2) end'
+                else format('name_from(name, %s)', substr(p_road, 5)) end,
+            case p_road when 'name1' then 'name <> '''''
+                else format('split_part(name, '' '', %s) <> ''''', substr(p_road, 5)) end)
         end;
 $$;
 
