@@ -348,3 +348,17 @@ async def test_what_nobody_needs_any_more_is_dropped(
     assert not (await shown(store, UUID(tried["id"])))["has_file"]
     assert (await store.list_import_refusals(UUID(tried["id"]), -1, 9))[1] == []
     assert await arrange.one("select count(*) from import_chunks") == 1
+
+
+async def test_who_is_erased_is_named_by_no_import(
+    store: Store, jobs: JobStore, arrange: Arrange
+) -> None:
+    await imported(store, jobs, {"email": "ann@example.com"}, dry_run=True)
+    refused = [{"line": 9, "reason": "there are more cells", "cells": ["Ann@example.com", "x"]}]
+    done = await imported(store, jobs, {"email": "ann@example.com"}, refused=refused)
+    await arrange.sql.execute("update subscribers set name = 'Ann'")
+    assert (await taken_back(store, jobs, done["id"]))["left"] == {"changed": 1}
+    await arrange.sql.execute("select erase_subscriber('ann@example.com', 'owner')")
+    for table in ("imports", "import_refusals"):
+        found = f"select count(*) from {table} t where lower(t::text) like '%%ann@example.com%%'"
+        assert await arrange.one(found) == 0, table

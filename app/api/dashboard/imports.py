@@ -93,7 +93,7 @@ async def show_imports(
         "imports/list.html",
         org_name=services.settings.org_name,
         session=session,
-        section="imports",
+        section="subscribers",
         here=LISTED,
         imports=found.items,
         older=cursor is not None,
@@ -110,7 +110,7 @@ async def choose_file(services: ServicesDep, session: SignedIn) -> Response:
         "imports/file.html",
         org_name=services.settings.org_name,
         session=session,
-        section="imports",
+        section="subscribers",
         modes=MODE_WORDS,
     )
 
@@ -147,7 +147,7 @@ async def show_import(
         "imports/import.html",
         org_name=services.settings.org_name,
         session=session,
-        section="imports",
+        section="subscribers",
         here=f"{LISTED}/{import_id}",
         one=found,
         columns=_columns(found),
@@ -177,7 +177,7 @@ async def ask_undo(import_id: UUID, services: ServicesDep, session: SignedIn) ->
         "imports/undo.html",
         org_name=services.settings.org_name,
         session=session,
-        section="imports",
+        section="subscribers",
         one=await services.imports.show(import_id),
     )
 

@@ -75,6 +75,7 @@ begin
     if to_regclass('import_refusals') is not null then
         execute 'update import_refusals set cells = null where position($1 in lower(cells::text)) > 0' using p_address;
         execute 'update imports set preview = null where position($1 in lower(preview::text)) > 0' using p_address;
+        execute 'update imports set undo = undo || ''{"people": []}'' where position($1 in lower(undo::text)) > 0' using p_address;
     end if;
     if to_regclass('signups') is not null then
         execute 'delete from signups where address = $1' using p_address;
