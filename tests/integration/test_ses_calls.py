@@ -4,10 +4,7 @@ what may have left is unknown."""
 from __future__ import annotations
 
 import contextlib
-import datetime
-import ipaddress
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,10 +13,6 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from app.adapters.aws.ses import SesSender
 from app.domain.content.render import template_variables
@@ -28,6 +21,7 @@ from app.domain.sending.fence import Fence
 from app.domain.ses.answers import Answer
 from app.domain.ses.mail import Mail, bulk_entry
 from app.services.sending.prepare import Prepared, prepare
+from tests.support.certificates import self_signed, server_context
 from tests.support.ports import free_port
 from tests.support.service import settings_for
 
@@ -118,39 +112,8 @@ def test_a_connection_that_is_never_made(call: Call) -> None:
     assert not answer.from_ses
 
 
-def self_signed(folder: Path) -> Path:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / "self-signed.pem"
-    file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return file
-
-
 def test_a_certificate_that_nobody_vouches_for(call: Call, tmp_path: Path) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(self_signed(tmp_path))
+    context = server_context(self_signed(tmp_path, "127.0.0.1"))
 
     def shake_hands(connection: socket.socket) -> None:
         context.wrap_socket(connection, server_side=True)

@@ -18,19 +18,6 @@ LONG_OUTAGE = 2_000
 
 
 @pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Every pause takes no time; the seconds it was to take."""
-    taken: list[float] = []
-
-    async def sleep(self: Stopping, seconds: float, until: asyncio.Event | None = None) -> None:
-        taken.append(seconds)
-        await asyncio.sleep(0)
-
-    monkeypatch.setattr(Stopping, "sleep", sleep)
-    return taken
-
-
-@pytest.fixture
 async def loops() -> AsyncIterator[Loops]:
     async with Loops() as running:
         yield running

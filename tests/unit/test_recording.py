@@ -81,18 +81,6 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    taken: list[float] = []
-
-    async def sleep(self: Stopping, seconds: float, until: asyncio.Event | None = None) -> None:
-        taken.append(seconds)
-        await asyncio.sleep(0)
-
-    monkeypatch.setattr(Stopping, "sleep", sleep)
-    return taken
-
-
 def sending(
     ledger: Ledger, stopping: Stopping | None = None, answer: Answer | None = None
 ) -> SendBatch:

@@ -6,19 +6,15 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from app.services.checks import links as link_checks
 from app.services.checks.links import check_links
 from app.services.checks.web import MAX_REDIRECTS, Web, WebAnswer, is_public, web_client
+from tests.support.certificates import self_signed, server_context
 
 Answer = Callable[[str, str], tuple[int, dict[str, str]]]
 
@@ -156,42 +152,13 @@ async def test_the_first_address_that_takes_a_connection_is_taken(
         assert (await web.ask(f"http://two.example:{port}/")).status == 200
 
 
-def self_signed(folder: Path) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "secure.example")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=5))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("secure.example")]), False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = folder / "server.pem"
-    pem.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
-    return context
-
-
 async def test_the_certificate_is_checked_for_the_name(tmp_path: Path) -> None:
     """Though the connection goes to an address: by one who trusts it, and by one who doesn't."""
-    context = self_signed(tmp_path)
-    trusting = ssl.create_default_context(cafile=str(tmp_path / "server.pem"))
+    certificate = self_signed(tmp_path, "secure.example")
+    trusting = ssl.create_default_context(cafile=str(certificate))
     resolve = resolving(secure_example="127.0.0.1", other_example="127.0.0.1")
     async with (
-        server(lambda *_: (200, {}), context) as port,
+        server(lambda *_: (200, {}), server_context(certificate)) as port,
         httpx.AsyncClient(verify=trusting, trust_env=False) as friend,
         web_client() as stranger,
     ):
