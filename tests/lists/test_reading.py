@@ -171,6 +171,12 @@ def test_a_refused_row_keeps_its_cells() -> None:
     ]
 
 
+def test_the_file_of_refused_rows_is_put_right_and_imported() -> None:
+    """What it says of each row is no field."""
+    found = people("line,reason,email,name,city\n3,no address,a@example.com,Ann,Ulm\n")
+    assert found["a@example.com"].fields == {"city": "Ulm"}
+
+
 def _zip(name: str = "xl/workbook.xml") -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -34,6 +34,8 @@ from app.errors import AppError
 FIELD_PREFIX, JSON_PREFIX = "fields.", "json."
 MAX_COLUMNS = 1_000
 MAX_TITLE_CHARS = 200
+REFUSED_TITLES = ["line", "reason"]
+"""How the file of refused rows begins, which is put right and imported again."""
 BLANK = "(blank)"
 """Stands for an empty cell in `COLUMN:WORD`."""
 
@@ -115,6 +117,8 @@ def read_columns(header: Sequence[str], mapped: Iterable[tuple[str, str]] = ()) 
         key = lower[index]
         if index in said:
             meaning, name = said[index]
+        elif index < 2 and lower[:2] == REFUSED_TITLES:
+            meaning, name = "ignore", title
         elif key.startswith(FIELD_PREFIX):
             meaning, name = "field", title[len(FIELD_PREFIX) :]
         elif own and key.startswith(JSON_PREFIX):
