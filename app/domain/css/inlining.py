@@ -137,7 +137,7 @@ def _style_change(
 
 
 def _style_attribute(match: re.Match[str], group: Group) -> tuple[int, int, str]:
-    """Where the style attribute of a start tag is or shall be, from and to, and the new one.
+    """The style attribute that a start tag gets, and its place: from where, to where.
 
     In it stand, in this order: what rules declare; the tag's own style; what rules declare
     `!important`, without that word, since the order is enough and the rules themselves stay. Last
@@ -173,7 +173,7 @@ def _written_declaration(declaration: Declaration, quote: str) -> str:
     """As it stands in an attribute between such quotes."""
     value = declaration.value
     if not re.search(r"['\\]", value):
-        value = value.replace('"', "'")  # strings may have either; entities are ugly
+        value = value.replace('"', "'")  # CSS takes either quote; this one needs no entity
     value = html.escape(value, quote=False)
     return f"{declaration.name}: {value.replace(quote, '&quot;' if quote == chr(34) else '&#39;')}"
 

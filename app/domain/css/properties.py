@@ -49,8 +49,8 @@ _REGULAR = [
 
 class _Name(NamedTuple):
     family: str
-    sides: frozenset[str]  # empty: all
-    aspect: tuple[str, ...]  # empty: every one
+    sides: frozenset[str]  # empty: all sides
+    aspect: tuple[str, ...]  # empty: every aspect
 
 
 @lru_cache(2048)

@@ -118,7 +118,7 @@ def _reaches(tree: Any, element: Element, memo: _Memo) -> Verdict:
 
 
 def _left(tree: Any, element: Element, memo: _Memo) -> Verdict:
-    """Whether what is left of the last combinator is where it must be."""
+    """Whether what the last combinator has on its left is found where the combinator says."""
     if element.detached:
         return None
     if tree.combinator == " ":

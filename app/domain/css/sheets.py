@@ -241,7 +241,7 @@ class _Reader:
         ]
 
     def _branching(self, tokens: list[Any]) -> Iterator[Declaration]:
-        """What may be declared where branches of Liquid begin or end within: whatever has a colon.
+        """What a declaration with branches of Liquid in it may declare: every name before a colon.
 
         As in `{% if a %}color: red{% else %}top: 0{% endif %}`.
         """
@@ -289,7 +289,7 @@ def _selectors(text: str) -> tuple[list[Selector | None], bool]:
     for part in _parts(text):
         try:
             parsed = list(parser.parse(part))
-        except (SelectorError, AttributeError):  # cssselect2 trips over `p|`
+        except (SelectorError, AttributeError):  # cssselect2 raises AttributeError for `p|`
             if "::" not in part:
                 return [], True
             understood = False  # a program's own, such as ::-webkit-scrollbar
