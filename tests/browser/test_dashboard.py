@@ -145,49 +145,75 @@ async def judge(tab: Visit, staged: Staged, rules: dict[str, Any] = ALL_RULES) -
     assert tab.foreign(staged.url) == [], where
 
 
+async def pages_of(staged: Staged, subject: str) -> dict[str, str]:
+    """Where each page about it is, by the name of its picture."""
+    long_ago = encode_cursor("2000-01-01T00:00:00+00:00", str(UUID(int=0)))
+    match subject:
+        case "mailouts":
+            return {
+                "login": "/dashboard/login",
+                "mailouts": "/dashboard",
+                "none": f"/dashboard?cursor={long_ago}",
+                "account": "/dashboard/account",
+                "jobs": "/dashboard/jobs",
+                "no-jobs": f"/dashboard/jobs?cursor={long_ago}",
+                "pause": staged.page("sending", "/pause"),
+                "cancel": staged.page("ready", "/cancel"),
+                "resend": staged.page("sent", "/resend"),
+                **{state: staged.page(state) for state in staged.mailouts},
+            }
+        case "access":
+            return {
+                "keys": "/dashboard/keys",
+                "revoke": f"/dashboard/keys/{await staged.arrange.one(A_KEY)}/revoke",
+                "audit": "/dashboard/audit",
+                "no-audit": "/dashboard/audit?by=nobody&action=mailout.pause",
+            }
+        case "imports":
+            return {
+                "imports": "/dashboard/imports",
+                "import-file": "/dashboard/subscribers/import",
+                "import-undo": f"/dashboard/imports/{staged.imports['done']}/undo",
+                **{
+                    f"import-{state}": f"/dashboard/imports/{import_id}"
+                    for state, import_id in staged.imports.items()
+                },
+            }
+        case _:
+            return {
+                "subscribers": "/dashboard/subscribers",
+                "subscribers-found": "/dashboard/subscribers?q=ann&tag=newsletter",
+                "subscribers-none": "/dashboard/subscribers?q=nobody",
+                "subscribers-many": "/dashboard/subscribers/many?tag=vienna",
+                "subscriber-add": "/dashboard/subscribers/add",
+                **{
+                    f"subscriber{name}".replace(
+                        "/", "-"
+                    ): f"/dashboard/subscribers/{staged.person}{name}"
+                    for name in ("", "/edit", "/status", "/erase")
+                },
+            }
+
+
+@pytest.mark.parametrize("subject", ["mailouts", "access", "imports", "people"])
 @pytest.mark.parametrize("look", LOOKS)
-async def test_every_page_is_good_in_every_look(staged: Staged, signed_in: Any, look: str) -> None:
+async def test_every_page_is_good_in_every_look(
+    staged: Staged, signed_in: Any, look: str, subject: str
+) -> None:
     tab = await signed_in(**LOOKS[look])
-    pages = {
-        "login": "/dashboard/login",
-        "mailouts": "/dashboard",
-        "none": f"/dashboard?cursor={encode_cursor('2000-01-01T00:00:00+00:00', str(UUID(int=0)))}",
-        "account": "/dashboard/account",
-        "jobs": "/dashboard/jobs",
-        "no-jobs": "/dashboard/jobs?cursor="
-        + encode_cursor("2000-01-01T00:00:00+00:00", str(UUID(int=0))),
-        "keys": "/dashboard/keys",
-        "revoke": f"/dashboard/keys/{await staged.arrange.one(A_KEY)}/revoke",
-        "audit": "/dashboard/audit",
-        "no-audit": "/dashboard/audit?by=nobody&action=mailout.pause",
-        "pause": staged.page("sending", "/pause"),
-        "cancel": staged.page("ready", "/cancel"),
-        "resend": staged.page("sent", "/resend"),
-        **{state: staged.page(state) for state in staged.mailouts},
-        "imports": "/dashboard/imports",
-        "import-file": "/dashboard/subscribers/import",
-        "import-undo": f"/dashboard/imports/{staged.imports['done']}/undo",
-        **{
-            f"import-{state}": f"/dashboard/imports/{import_id}"
-            for state, import_id in staged.imports.items()
-        },
-        "subscribers": "/dashboard/subscribers",
-        "subscribers-found": "/dashboard/subscribers?q=ann&tag=newsletter",
-        "subscribers-none": "/dashboard/subscribers?q=nobody",
-        "subscribers-many": "/dashboard/subscribers/many?tag=vienna",
-        "subscriber-add": "/dashboard/subscribers/add",
-        **{
-            f"subscriber{name}".replace("/", "-"): f"/dashboard/subscribers/{staged.person}{name}"
-            for name in ("", "/edit", "/status", "/erase")
-        },
-    }
-    for name, path in pages.items():
+    for name, path in (await pages_of(staged, subject)).items():
         await tab.page.goto(path)
         for scheme in SCHEMES:
             await tab.page.emulate_media(color_scheme=scheme)
             await judge(tab, staged, COLOUR_RULES if scheme == "dark" else ALL_RULES)
             await picture(tab.page, f"{name}-{look}-{scheme}")
-    await tab.page.goto(staged.page("ready"))
+
+
+@pytest.mark.parametrize("look", LOOKS)
+async def test_the_check_before_sending_is_good_too(
+    staged: Staged, signed_in: Any, look: str
+) -> None:
+    tab = await signed_in(staged.page("ready"), **LOOKS[look])
     await tab.page.get_by_role("button", name="Check it before sending").click()
     await expect(tab.page.get_by_role("heading", name="mailout").first).to_be_visible()
     await judge(tab, staged)
