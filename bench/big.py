@@ -185,8 +185,8 @@ def looking(sql: Sql, sent: str) -> Iterator[Row]:
         ("GET /mailouts/{id}", "show_mailout", {"p_mailout": sent}),
         ("the dashboard's figures of it", "mailout_outcomes", {"p_mailout": sent}),
         ("GET /metrics, the database's part", "metrics_snapshot", {}),
-        ("GET /subscribers?status=complained", "list_subscribers",
-         {"p_limit": 100, "p_status": "complained"}),
+        ("GET /subscribers?status=complained", "subscribers_page",
+         {"p_limit": 100, "p_filter": {"status": "complained"}}),
         ("a page of the closing statement", "list_recipients",
          {"p_mailout": sent, "p_after": str(uuid4()), "p_limit": 1000}),
     ):  # fmt: skip

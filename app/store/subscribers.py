@@ -42,15 +42,6 @@ class SubscriberCalls(Calls):
         )
         return row
 
-    async def list_subscribers(
-        self, limit: int, *, status: str | None = None, after: str | None = None
-    ) -> list[dict[str, Any]]:
-        """In the order of their addresses; after: the last address of the page before."""
-        rows: list[dict[str, Any]] = await self._call(
-            "list_subscribers", p_limit=limit, p_status=status, p_after=after
-        )
-        return rows
-
     async def subscriber_field_names(self) -> tuple[list[str], list[str]]:
         """Every name that occurs in a subscriber's fields, in the order of their bytes: those with
         a text, and those with any other value (one may be both)."""

@@ -46,6 +46,7 @@ def test_windows_1252_is_found_out_at_the_end_of_a_long_file() -> None:
     rows = "".join(f"reader{n}@example.com,Ann\n" for n in range(30_000))
     listed = opened(f"email,name\n{rows}".encode() + b"zoe@example.com,Zo\xeb\n")
     assert listed.encoding == "Windows-1252"
+    assert "look whether names" in listed.warnings[0]
     *_, last = listed.rows()
     assert isinstance(last, Person) and last.name == "Zoë"
 
@@ -163,6 +164,14 @@ def test_a_bad_row_is_refused_alone(row: str, reason: str) -> None:
     assert reason in bad.reason
     assert "example.com" not in bad.reason
     assert sum(map(len, bad.cells)) < 100_000
+
+
+def test_tags_beyond_what_an_index_takes_refuse_their_row_alone() -> None:
+    tags = ("x" * 1_001, ",".join(map(str, range(201))), "ä" * 500, "fine")
+    rows = read(
+        "email,tags\n" + "".join(f'r{n}@example.com,"{tag}"\n' for n, tag in enumerate(tags))
+    )
+    assert [type(row) for row in rows] == [Refused, Refused, Person, Person]
 
 
 def test_a_refused_row_keeps_its_cells() -> None:

@@ -22,6 +22,8 @@ from app.domain.states import SubscriberStatus
 MAX_CELL_CHARS = 10_000
 MAX_NAME_CHARS = 200
 MAX_TAGS = 200
+MAX_TAG_BYTES = 1_000
+"""Far less than what an index of PostgreSQL takes (about 2,700)."""
 
 _CONTROL_CATEGORIES = frozenset({"Cc", "Zl", "Zp"})
 _MAILBOX = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")
@@ -76,6 +78,8 @@ class RowReader:
                 person.tags += [tag for tag in self._read_tags(cell) if tag not in person.tags]
         if len(person.tags) > MAX_TAGS:
             raise RowRefused(f"there are more than {MAX_TAGS} tags")
+        if any(len(tag) * 4 > MAX_TAG_BYTES < len(tag.encode()) for tag in person.tags):
+            raise RowRefused(f"a tag is longer than {MAX_TAG_BYTES:,} bytes")
         if self._states or self._everyone:
             person.status, person.bounce_type = self._state(texts)
         if self._created is not None and (cell := texts[self._created.index].strip()):

@@ -21,9 +21,13 @@ from app.domain.lists.presets import COMMON
 from app.domain.lists.questions import Survey, address_question
 from app.domain.lists.rows import MAX_CELL_CHARS, RowReader, RowRefused
 from app.services.lists.csv_reader import Record, Shape, read_records, separator_line
-from app.services.lists.encoding import SAVE_AS_CSV, CsvRefused, find_encoding
+from app.services.lists.encoding import SAVE_AS_CSV, WINDOWS, CsvRefused, find_encoding
 
 DELIMITERS = (",", ";", "\t")
+NOT_UTF_8 = (
+    "The file isn't UTF-8, so it is read as Windows-1252: look whether names with accents are "
+    'right, else save it as "CSV UTF-8".'
+)
 
 
 class ListFile:
@@ -58,7 +62,11 @@ class ListFile:
             )
         self._require_address(survey)
         self.questions: tuple[Question, ...] = survey.questions()
-        self.warnings: tuple[str, ...] = (*self.columns.warnings, *survey.warnings())
+        self.warnings: tuple[str, ...] = (
+            *((NOT_UTF_8,) if self._encoding == WINDOWS else ()),
+            *self.columns.warnings,
+            *survey.warnings(),
+        )
         self._day_first = survey.day_first(self.delimiter)
 
     def rows(self, skip: int = 0) -> Iterator[Person | Refused]:

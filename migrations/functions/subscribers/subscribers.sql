@@ -33,7 +33,7 @@ $$;
 
 -- A page of subscribers in the order of their addresses, after the email p_after; those without an address
 -- come last. Each kind of list has its own index. Pairs (status, address) are compared, so that subscribers
--- with a rare status are found in theirs and not by reading all.
+-- with a rare status are found in theirs and not by reading all. Only the previous release calls it.
 create or replace function list_subscribers(
     p_limit integer, p_status text default null, p_after text default null)
 returns jsonb language plpgsql stable set search_path = public, pg_temp
