@@ -201,6 +201,20 @@ async def test_nothing_tells_of_an_erased_person(store: Store, arrange: Arrange)
     assert (audit["by"], audit["target"], audit["before"]) == ("key shop", str(ann), None)
 
 
+async def test_of_many_people_only_the_erased_one_is_kept_out(
+    store: Store, arrange: Arrange
+) -> None:
+    """Whoever has one of their earlier addresses now is somebody else."""
+    ann = await arrange.subscriber("first@example.com")
+    await arrange.subscriber("bob@example.com")
+    await arrange.sql.execute("update subscribers set email = %s where id = %s", [ANN, ann])
+    await arrange.subscriber("first@example.com")
+    await store.erase_subscriber(ANN, "owner")
+    assert (await store.add_subscriber({"email": ANN}, "owner"))["outcome"] == "erased"
+    for address in ("first@example.com", "bob@example.com"):
+        assert not await arrange.one("select is_erased(%s)", address)
+
+
 async def test_a_mail_in_flight_of_an_erased_person_settles(store: Store, arrange: Arrange) -> None:
     await arrange.subscriber(ANN)
     mailout = await arrange.mailout()

@@ -26,9 +26,9 @@ begin
          where address is not null);
     -- Who has one of their earlier addresses now is somebody else.
     insert into erased (address_hash)
-    select erased_hash(address) from unnest(v_addresses) address
-     where canonical_address(address) = address
-       and not exists (select from subscribers s where s.address = address and s.id <> v_person.id)
+    select erased_hash(theirs) from unnest(v_addresses) theirs
+     where canonical_address(theirs) = theirs
+       and not exists (select from subscribers s where s.address = theirs and s.id <> v_person.id)
     on conflict do nothing;
 
     select array_agg(id), array_agg(message_id) filter (where message_id is not null), array_agg(distinct mailout_id)
