@@ -48,7 +48,11 @@ def export(
                     out.write(part)
             return export.count
 
-    count = run(work())
+    try:
+        count = run(work())
+    except OSError as exc:
+        typer.echo(f"amazonsender: {file} can't be written: {exc.strerror}.", err=True)
+        raise typer.Exit(1) from exc
     typer.echo(f"{count} subscribers written to {file}.", err=str(file) == "-")
 
 
@@ -59,6 +63,10 @@ def _output(file: Path, *, force: bool) -> Iterator[TextIO]:
     if str(file) == "-":
         yield sys.stdout
         sys.stdout.flush()
+        return
+    if file.exists() and not file.is_file() and not file.is_dir():  # a pipe or a device
+        with file.open("w", encoding="utf-8", newline="") as device:
+            yield device
         return
     _refuse(file, force=force)
     part = tempfile.NamedTemporaryFile(  # noqa: SIM115  renamed, not removed, in the end

@@ -179,6 +179,9 @@ async def test_a_file_is_never_replaced_by_chance(
     assert "--force" in said
     assert file.read_text() == "mine"
     assert (await export(str(tmp_path / "no" / "all.csv")))[0] != 0
+    code, said = await export("/dev/full")  # a device is written to, never replaced
+    assert (code, "can't be written" in said) == (1, True)
+    assert Path("/dev/full").is_char_device()
     assert (await export(str(file), "--force"))[0] == 0
     assert "a@example.com" in file.read_text()
     code, said = await export("-")
