@@ -262,7 +262,7 @@ async def test_the_snapshot_counts_what_waits_and_what_nobody_knows(
 async def test_tokens_are_those_that_are_due(
     direct_store: Store, arrange: Arrange, next_token_in: float, tokens: int
 ) -> None:
-    """At four a second; never more than a second's."""
+    """At four a second; never more than a second's. A slow machine may find more to be due."""
     await living_sender(direct_store, rate=4)
     await arrange.sql.execute(
         "create function snapshot_at(p_seconds double precision) returns jsonb language plpgsql as "
@@ -270,7 +270,13 @@ async def test_tokens_are_those_that_are_due(
         "+ make_interval(secs => p_seconds); return metrics_snapshot(); end $$"
     )
     snapshot = await arrange.one("select snapshot_at(%s)", next_token_in)
-    assert snapshot["regions"][0]["tokens"] == tokens
+    overdue = float(
+        await arrange.one(
+            "select extract(epoch from clock_timestamp() - next_token_at) from send_rates"
+        )
+    )
+    due_by_now = 0 if overdue < 0 else min(4, 1 + int(overdue * 4))
+    assert tokens <= snapshot["regions"][0]["tokens"] <= due_by_now
 
 
 def test_events_are_counted_once_and_bounces_by_kind() -> None:
