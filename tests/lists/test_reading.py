@@ -106,6 +106,8 @@ SWALLOWED = "b@example.com,Bo,Ulm\n"
         f'a@example.com,"Ann\n{SWALLOWED * 10}",Ulm\n',
         f'a@example.com,"Ann,Ulm\n{SWALLOWED * 9_000}c@example.com,"Cy",Ulm\n',
         f'a@example.com,"Ann,Ulm\n{"x" * 100_000}\n{SWALLOWED}c@example.com,"Cy",Ulm\n',
+        'a@example.com,"Ann\nb@example.com,Bo\nc@example.com,"Cy"\n',
+        'a@example.com,"Ann\nb@example.com,Bo\n"\n',
         'a@example.com,"' + "line\n" * 100_000,
     ],
 )
@@ -129,6 +131,11 @@ def test_text_of_several_lines_is_no_stray_quote(row: str) -> None:
         "a@example.com",
         "b@example.com",
     ]
+
+
+def test_a_stray_quote_in_the_first_line_is_named_too() -> None:
+    with pytest.raises(CsvRefused, match="begins on line 1 swallows"):
+        opened('email,"name\na@example.com,Ann\n"\nb@example.com,Bo\n')
 
 
 def test_a_quoted_text_may_come_before_the_address() -> None:
@@ -298,9 +305,10 @@ def test_addresses_as_address_books_write_them() -> None:
 def test_headers_as_they_come() -> None:
     """Blank and doubled titles, rows with fewer cells, an unusual name of the address."""
     listed = opened(
-        "Correo electrónico;Ciudad;;Ciudad;Vorname\na@example.com;Ulm;x;Bonn;Ann\nb@example.com\n"
+        "Correo electrónico *:;Ciudad;;Ciudad;Vorname\n"
+        "a@example.com;Ulm;x;Bonn;Ann\nb@example.com\n"
     )
-    assert listed.header == ["Correo electrónico", "Ciudad", "Column 3", "Ciudad (2)", "Vorname"]
+    assert listed.header == ["Correo electrónico *:", "Ciudad", "Column 3", "Ciudad (2)", "Vorname"]
     assert any("same title" in warning for warning in listed.warnings)
     ann, bob = listed.rows()
     assert isinstance(ann, Person)

@@ -105,7 +105,7 @@ def read_columns(header: Sequence[str], mapped: Iterable[tuple[str, str]] = ()) 
         raise ColumnsRefused(f"There are {len(header):,} columns; {MAX_COLUMNS:,} are the most.")
     titles, known_as, warnings = _titles(header)
     said, words = _said(titles, mapped)
-    lower = [title.lower() for title in known_as]
+    lower = [title_key(title) for title in known_as]
     preset = fitting(lower)
     told: dict[str, Meaning] = dict(preset.columns) if preset else {}
     own = preset is not None and preset.name == OWN and set(OWN_COLUMNS) <= set(lower)
@@ -156,7 +156,8 @@ def is_plain_field(name: str) -> bool:
     """Whether the name alone, as a column's title in our own export, is read as this field."""
     key = name.lower()
     return not (
-        key in COMMON
+        title_key(name) != key
+        or key in COMMON
         or key in OWN_COLUMNS
         or key.startswith((FIELD_PREFIX, JSON_PREFIX))
         or clean_title(name) != name
@@ -178,6 +179,11 @@ def clean_title(title: str) -> str:
         if char.isspace() or unicodedata.category(char) not in {"Cf", "Cc"}
     )
     return " ".join(visible.split())
+
+
+def title_key(title: str) -> str:
+    """As titles are looked up: in any case, without the signs that forms put after them."""
+    return clean_title(title).lower().rstrip(" :*")
 
 
 def listed(titles: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Self, TextIO
 
@@ -67,7 +67,7 @@ def read_records(
         lines.begin_row()
         next(lines, None)
     if shape is not None:
-        lines.is_row = _row_test(delimiter, shape)
+        lines.is_row = _RowTest(delimiter, shape)
     rows = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
     while True:
         lines.begin_row()
@@ -88,7 +88,7 @@ def read_records(
             yield Record(lines.first, [text], "something follows the closing quote of a cell")
             continue
         if len(lines.pieces) > 1:
-            lines.check_swallowed(closed=True)
+            lines.check_swallowed(closed=True, sound=shape is None or len(cells) == shape.width)
         if (cells and cells[0] and not cells[0].isspace()) or any(
             cell and not cell.isspace() for cell in cells
         ):
@@ -107,8 +107,7 @@ class _Lines:
     """Feeds `csv.reader`; knows where a row begins, and bounds what it may take.
 
     number: of the line read last, from 1. first: of the present row's first line. pieces: the
-    present row's lines. exhausted: the file ended while a row wanted more. is_row: whether a line
-    (closed: up to the quote that ends the cell) is a row by itself.
+    present row's lines. exhausted: the file ended while a row wanted more. is_row: see _RowTest.
     """
 
     def __init__(self, text: TextIO, encoding: str) -> None:
@@ -119,7 +118,7 @@ class _Lines:
         self.first = 0
         self.pieces: list[str] = []
         self.exhausted = False
-        self.is_row: Callable[[str, bool], bool] | None = None
+        self.is_row: _RowTest | None = None
 
     def begin_row(self) -> None:
         self.first = self.number + 1
@@ -142,17 +141,18 @@ class _Lines:
         self.pieces.append(line)
         return line
 
-    def check_swallowed(self, *, closed: bool) -> None:
+    def check_swallowed(self, *, closed: bool, sound: bool = False) -> None:
         """Raises CsvRefused when a line within the present row's quotes is a row by itself.
 
-        closed: whether the quote on its last line closes a cell as it should.
+        closed: whether the quote on its last line closes a cell as it should. sound: whether the
+        row has as many cells as it should.
         """
         if self.is_row is None:
             return
         last = len(self.pieces) - 1
         for at, piece in enumerate(self.pieces[1:], 1):
-            if self.is_row(piece, closed and at == last):
-                raise _swallowing_quote(self.first, self.first + at)
+            if self.is_row(piece, closed=closed and at == last, sound=sound):
+                raise swallowing_quote(self.first, self.first + at)
 
     def _skip_row(self, piece: str) -> None:
         """Pass the row that `piece` belongs to: up to a line's end where no quote is open."""
@@ -164,8 +164,8 @@ class _Lines:
             ends = piece.endswith(("\n", "\r"))
             if ends:
                 self.number += 1
-                if self.is_row and begins and self.is_row(piece, False):
-                    raise _swallowing_quote(self.first, self.number)
+                if self.is_row and begins and self.is_row(piece, closed=False, sound=False):
+                    raise swallowing_quote(self.first, self.number)
                 if quotes % 2 == 0:
                     return
             begins = ends
@@ -220,25 +220,33 @@ def _without_blanks(lines: _Lines, delimiter: str) -> list[str]:
     raise _QuoteAmiss
 
 
-def _row_test(delimiter: str, shape: Shape) -> Callable[[str, bool], bool]:
-    def is_row(line: str, closed: bool) -> bool:
-        if "@" not in line or (delimiter not in line and shape.width > 1):
-            return False
-        # What stands before the closing quote is all of a swallowed row that can be seen.
-        text = line.partition('"')[0] if closed else line
-        cells = next(csv.reader([text.rstrip("\r\n")], delimiter=delimiter), [])
-        if len(cells) != shape.width and not (closed and min(2, shape.width) <= len(cells)):
-            return False
-        return len(cells) > shape.address and bool(_ADDRESS.fullmatch(cells[shape.address]))
+class _RowTest:
+    """Whether a line is a row by itself, with an address where it belongs.
 
-    return is_row
+    closed: only what stands before its first quote can be seen, which ends the cell. sound: the
+    row that it stands in is like the others, so this one must have all cells to be believed.
+    """
+
+    def __init__(self, delimiter: str, shape: Shape) -> None:
+        self._delimiter, self._shape = delimiter, shape
+
+    def __call__(self, line: str, *, closed: bool, sound: bool) -> bool:
+        width, address = self._shape.width, self._shape.address
+        if "@" not in line or (self._delimiter not in line and width > 1):
+            return False
+        text = line.partition('"')[0] if closed else line
+        cells = next(csv.reader([text.rstrip("\r\n")], delimiter=self._delimiter), [])
+        least = min(2, width) if closed or not sound else width
+        return least <= len(cells) <= width and (
+            len(cells) > address and bool(_ADDRESS.fullmatch(cells[address]))
+        )
 
 
 def _unclosed_quote(line: int) -> CsvRefused:
     return CsvRefused(f"A quote that begins on line {line} is never closed: close or remove it.")
 
 
-def _swallowing_quote(line: int, swallowed: int) -> CsvRefused:
+def swallowing_quote(line: int, swallowed: int) -> CsvRefused:
     return CsvRefused(
         f"A quote that begins on line {line} swallows the rows after it, line {swallowed} for one: "
         "close or remove it."

@@ -15,12 +15,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from app.domain.lists.columns import Column, Columns, ColumnsRefused, listed, read_columns
+from app.domain.lists.columns import (
+    Column,
+    Columns,
+    ColumnsRefused,
+    listed,
+    read_columns,
+    title_key,
+)
 from app.domain.lists.people import Person, Question, Refused
 from app.domain.lists.presets import COMMON
 from app.domain.lists.questions import Survey, address_question
 from app.domain.lists.rows import MAX_CELL_CHARS, RowReader, RowRefused
-from app.services.lists.csv_reader import Record, Shape, read_records, separator_line
+from app.services.lists.csv_reader import (
+    Record,
+    Shape,
+    read_records,
+    separator_line,
+    swallowing_quote,
+)
 from app.services.lists.encoding import SAVE_AS_CSV, WINDOWS, CsvRefused, find_encoding
 
 DELIMITERS = (",", ";", "\t")
@@ -106,7 +119,7 @@ class ListFile:
         delimiter that makes the address a column if possible, else most columns."""
         said = separator_line(self._file, self._encoding)
         skipped = 0 if said is None else 1
-        wanted = {title.strip().lower() for title, meaning in self._mapped if meaning == "email"}
+        wanted = {title_key(title) for title, meaning in self._mapped if meaning == "email"}
         readings: list[tuple[bool, int, str, Record]] = []
         refusal = CsvRefused("The first line must name the columns, but its quotes don't fit.")
         for delimiter in dict.fromkeys((*(said or ""), *DELIMITERS)):
@@ -124,7 +137,7 @@ class ListFile:
                     f"{record.problem}."
                 )
             else:
-                titles = {title.strip("\ufeff \t\xa0").lower() for title in record.cells}
+                titles = {title_key(title) for title in record.cells}
                 known = any(title in wanted or COMMON.get(title) == "email" for title in titles)
                 readings.append((known, len(record.cells), delimiter, record))
         if not readings:
@@ -135,8 +148,10 @@ class ListFile:
     def _read_columns(self, record: Record) -> Columns:
         if any("\0" in title for title in record.cells):
             raise CsvRefused(f"The file is no text: {SAVE_AS_CSV}.")
+        if any("@" in title and "\n" in title.replace("\r", "\n") for title in record.cells):
+            raise swallowing_quote(record.line, record.line + 1)
         if len(record.cells) == 1 and any(
-            COMMON.get(title.strip().lower()) == "email"
+            COMMON.get(title_key(title)) == "email"
             for delimiter in DELIMITERS
             if delimiter in record.cells[0]
             for title in record.cells[0].split(delimiter)
