@@ -39,6 +39,8 @@ def show(email: Address) -> None:
         typer.echo("")
         for entry in map(line, history):
             typer.echo(f"{entry.at[:19].replace('T', ' ')}  {entry.title} {entry.by}".rstrip())
+            if entry.imported:
+                typer.echo(f"{'':<21}Import {entry.imported}")
             for words in entry.details:
                 typer.echo(f"{'':<21}{words}")
 

@@ -173,6 +173,16 @@ async def test_nothing_tells_of_an_erased_person(store: Store, arrange: Arrange)
     running = await arrange.mailout(subject="Next")
     await sql.execute("update subscribers set status = 'active' where id = %s", [ann])
     await start(store, running)
+    await sql.execute(
+        "insert into signups (address, name) values (%s, 'Annabella'); ".replace("%s", f"'{ANN}'")
+    )
+    imported = await arrange.one(
+        "insert into imports (by, preview) values ('owner', %s) returning id", f'["{ANN.upper()}"]'
+    )
+    await sql.execute(
+        "insert into import_refusals (import_id, line, reason, cells) values (%s, 2, 'x', %s)",
+        [imported, f'["Annabella", "{ANN}"]'],
+    )
     counts = await store.show_mailout(mailout)
     known = await everything(arrange)
     for word in ("annabella", "xyzzy", ANN, "old.example"):

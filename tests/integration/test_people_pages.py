@@ -174,6 +174,6 @@ async def test_every_kind_of_entry_has_words(visitor: Visitor, arrange: Arrange)
     for words in (
         "Mail “News & <more>”: bounced", "550 unknown", "Bounced", "Permanent", "Odd one",
         "by the API key shop", "Tags: + b, − a", "x: nothing → 1", "Name: nothing → Ann",
-        "Address: ann@example.com → ann@example.org", "Import ", "in the database",
+        "Address: ann@example.com → ann@example.org", "The import", "in the database",
     ):  # fmt: skip
         assert words in page, words

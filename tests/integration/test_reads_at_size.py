@@ -31,7 +31,7 @@ ACCOUNT = {
 LIMITS = {
     "claim_batches": 4 * BATCH,
     "record_results": 4 * BATCH,
-    "apply_ses_events": 25 * BATCH,
+    "apply_ses_events": 27 * BATCH,
     "queue_recipients": 300,
     "apply_parked_events": 1_100,
     "watchdog_figures": 1_100,
@@ -164,6 +164,12 @@ class Life:
             ("list_subscribers", {"p_limit": BATCH, "p_status": "unsubscribed"}),
             ("list_subscribers", {"p_limit": BATCH, "p_status": "bounced"}),
             ("find_subscriber", {"p_email": known}),
+            ("subscribers_page", {"p_filter": {"status": "unsubscribed"}, "p_limit": BATCH // 2}),
+            ("subscribers_page", {"p_filter": {"tags": ["nobody"]}, "p_limit": BATCH}),
+            ("subscribers_page", {"p_filter": {"q": known}, "p_limit": BATCH}),
+            ("people_overview", {"p_tags": 30}),
+            ("export_person", {"p_email": known}),
+            ("change_subscriber", {"p_email": known, "p_by": "x", "p_change": {"add_tags": ["y"]}}),
             ("import_subscribers", {"p_rows": [{"email": known}, {"email": f"{uuid4()}@x.org"}]}),
             ("compare_suppressed", {"p_emails": [known, "nobody@example.com"]}),
             ("begin_suppression_check", {"p_region": REGION}),
@@ -176,7 +182,13 @@ class Life:
             await self.call(function, **arguments)
 
     async def end(self, mailout: str) -> None:
-        """Cancelled half way."""
+        """Cancelled half way, after somebody was erased who had got it."""
+        gone = await self.arrange.one(
+            "select email from send_logs where mailout_id = %s and status = 'delivered' limit 1",
+            mailout,
+        )
+        erased = await self.call("erase_subscriber", p_email=gone, p_by="owner")
+        assert erased["events"] >= 1
         await self.arrange.sql.execute(
             "update mailouts set status = 'cancelled' where id = %s", [mailout]
         )

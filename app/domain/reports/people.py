@@ -48,7 +48,7 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Line:
-    """One entry of a history. tone: good, poor, bad or none. link: a mailout's id."""
+    """One entry of a history. tone: good, poor, bad or none. mailout, imported: ids."""
 
     at: str
     title: str
@@ -56,6 +56,7 @@ class Line:
     details: tuple[str, ...] = ()
     tone: str = "none"
     mailout: str | None = None
+    imported: str | None = None
 
 
 def line(item: Mapping[str, Any]) -> Line:
@@ -87,7 +88,7 @@ def line(item: Mapping[str, Any]) -> Line:
             return _changed(item, by)
         case kind:
             title = {"added": "Added", "removed": "Removed"}.get(kind, str(kind))
-            return Line(item["at"], title, by, _reason(detail))
+            return Line(item["at"], title, by, _reason(detail), imported=detail.get("import_id"))
 
 
 def _changed(item: Mapping[str, Any], by: str) -> Line:
@@ -98,8 +99,21 @@ def _changed(item: Mapping[str, Any], by: str) -> Line:
         title = f"Status: {before.get('status')} → {after['status']}"
         changes = [words for words in changes if not words.startswith("Status")]
         tone = "good" if after["status"] == "active" else "poor"
-        return Line(item["at"], title, by, (*changes, *_reason(detail)), tone)
-    return Line(item["at"], "Changed" if after else "Added", by, (*changes, *_reason(detail)))
+        return Line(
+            item["at"],
+            title,
+            by,
+            (*changes, *_reason(detail)),
+            tone,
+            imported=detail.get("import_id"),
+        )
+    return Line(
+        item["at"],
+        "Changed",
+        by,
+        (*changes, *_reason(detail)),
+        imported=detail.get("import_id"),
+    )
 
 
 def _change(key: str, before: Any, after: Any) -> str:
@@ -131,12 +145,7 @@ def _value(value: Any) -> str:
 
 
 def _reason(detail: Mapping[str, Any]) -> tuple[str, ...]:
-    found = []
-    if detail.get("reason"):
-        found.append(f"Reason: {detail['reason']}")
-    if detail.get("import_id"):
-        found.append(f"Import {detail['import_id']}")
-    return tuple(found)
+    return (f"Reason: {detail['reason']}",) if detail.get("reason") else ()
 
 
 def _who(by: str) -> str:

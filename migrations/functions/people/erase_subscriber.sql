@@ -2,7 +2,8 @@
 -- rest on, with `erased` for an address, and the keyed hash that knows the address again (erased.sql). Answers
 -- {"outcome": "erased" | "not_found", "mails", "events", "changes"}.
 create or replace function erase_subscriber(p_email text, p_by text) returns jsonb
-language plpgsql set search_path = public, pg_temp set lock_timeout = '3s' set enable_seqscan = off as $$
+language plpgsql set search_path = public, pg_temp set lock_timeout = '3s' set enable_seqscan = off
+set enable_sort = off set enable_incremental_sort = off as $$
 declare
     v_person    subscribers;
     v_ids       uuid[];
@@ -10,6 +11,7 @@ declare
     v_logs      bigint[];
     v_messages  text[];
     v_mailouts  uuid[];
+    v_told      bigint[];    -- events
     v_events    bigint;
     v_changes   bigint;
 begin
@@ -40,9 +42,12 @@ begin
            email = 'erased', error_message = null
      where id = any (v_logs);
     -- Those that wait for their row aren't matched with it yet.
-    update ses_events set payload = '{}', parked = parked - 'detail'
-     where id = any (array(select id from ses_events where send_log_id = any (v_logs)
-                           union select id from ses_events where parked is not null and message_id = any (v_messages)));
+    v_told := array(select e.id from unnest(v_logs) l, lateral (
+                        select id from ses_events where send_log_id between l and l order by send_log_id) e)
+           || array(select e.id from unnest(v_messages) m, lateral (
+                        select id from ses_events where parked is not null and message_id between m and m
+                         order by message_id) e);
+    update ses_events set payload = '{}', parked = parked - 'detail' where id = any (v_told);
     get diagnostics v_events = row_count;
     perform scrub_address(a, v_mailouts) from unnest(v_addresses) a;
 
@@ -72,24 +77,22 @@ begin
        and position(p_address in lower(concat(payload::text, result::text, error))) > 0;
     update audit_log set before = null, after = null
      where action = 'people.change' and position(p_address in lower(after::text)) > 0;
-    if to_regclass('import_refusals') is not null then
-        execute 'update import_refusals set cells = null where position($1 in lower(cells::text)) > 0' using p_address;
-        execute 'update imports set preview = null where position($1 in lower(preview::text)) > 0' using p_address;
-        execute 'update imports set undo = undo || ''{"people": []}'' where position($1 in lower(undo::text)) > 0' using p_address;
-    end if;
-    if to_regclass('signups') is not null then
-        execute 'delete from signups where address = $1' using p_address;
-    end if;
+    update import_refusals set cells = null where position(p_address in lower(cells::text)) > 0;
+    update imports set preview = null where position(p_address in lower(preview::text)) > 0;
+    update imports set undo = undo || '{"people": []}' where position(p_address in lower(undo::text)) > 0;
+    delete from signups where address = p_address;
 end $$;
 
 -- An event may come after its recipient was erased: it counts, and its words are forgotten.
 create or replace function forget_erased_events(p_events bigint[], p_logs bigint[]) returns void
 language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
 declare
-    v_erased bigint[] := array(select id from send_logs where id = any (p_logs) and email = 'erased');
+    v_erased bigint[];
 begin
-    if v_erased <> '{}' then
-        update ses_events set payload = '{}'
-         where id = any (p_events) and id = any (array(select id from ses_events where send_log_id = any (v_erased)));
+    if exists (select from erased) then
+        v_erased := array(select id from send_logs where id = any (p_logs) and email = 'erased');
+        if v_erased <> '{}' then
+            update ses_events set payload = '{}' where id = any (p_events) and send_log_id = any (v_erased);
+        end if;
     end if;
 end $$;

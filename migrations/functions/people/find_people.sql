@@ -160,7 +160,8 @@ $$;
 -- As people_reached, for rare tags: all who have one are looked at, by the index of tags, which has no order.
 create or replace function people_tagged(
     p_filter jsonb, p_limit integer, p_after text, out ids uuid[], out onward jsonb)
-language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off set enable_indexscan = off as $$
+language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off set enable_indexscan = off
+set enable_bitmapscan = on as $$
 declare
     v_q    jsonb := people_search(p_filter ->> 'q');
     v_last text;
