@@ -78,7 +78,7 @@ begin
             'begin_import', 'store_import_chunk', 'read_import_chunk', 'start_import', 'import_order',
             'note_import', 'end_import', 'import_state', 'import_json', 'show_import', 'list_imports',
             'list_import_refusals', 'unread_emails', 'settle_email', 'import_chunk', 'import_rows',
-            'lower_statuses', 'begin_undo_import', 'undo_import_slice', 'mailed_since', 'left_since', 'undo_noted',
+            'repeat_rows', 'lower_statuses', 'begin_undo_import', 'undo_import_slice', 'mailed_since', 'left_since', 'undo_noted',
             'undo_left', 'counts_as_since',
             'tell_executor_state', 'executor_state',
             'create_key', 'listed_key', 'list_keys', 'living_keys', 'revoke_key', 'note_key_use',

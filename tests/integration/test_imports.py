@@ -62,7 +62,7 @@ async def test_a_tool_s_export_is_recognised_and_reported(
     assert not done["has_file"]
     ann = await direct_store.find_subscriber(email="ann@example.com")
     assert ann is not None
-    assert (ann["name"], ann["tags"]) == ("Ann Arber", ["VIP", "Blog", "all"])
+    assert (ann["name"], ann["tags"]) == ("Other", ["VIP", "Blog", "all"])
     assert ann["consent"] == {
         "source": "import", "import_id": done["id"], "at": "2020-01-02T03:04:05+00:00",
     }  # fmt: skip
@@ -162,7 +162,7 @@ async def test_whoever_goes_on_after_a_kill_does_nothing_twice(
     await run(store, jobs, started)
     done = await shown(store, UUID(started["id"]))
     assert (done["state"], counts(done)) == ("done", {"added": 50, "repeated": 5, "refused": 5})
-    assert await arrange.one("select count(*) from subscriber_changes") == 50
+    assert await arrange.one("select count(*) from subscriber_changes") == 55
     assert await arrange.one("select count(*) from import_refusals") == 5
 
 
@@ -173,7 +173,30 @@ async def test_a_database_that_goes_away_costs_nothing(
     store = _Interrupted(postgres_database, DatabaseUnavailable("away"), after=after)
     done = await import_file(store, jobs, people(50))
     assert (done["state"], counts(done)) == ("done", {"added": 50, "repeated": 5, "refused": 5})
-    assert await arrange.one("select count(*) from subscriber_changes") == 50
+    assert await arrange.one("select count(*) from subscriber_changes") == 55
+
+
+@pytest.mark.parametrize("apart", [0, 30])
+async def test_rows_of_one_person_are_as_if_they_stood_in_two_files(
+    direct_store: Store, jobs: JobStore, arrange: Arrange, apart: int
+) -> None:
+    """Within what is written at once, and beyond."""
+    between = [f"reader{n}@example.com,,,," for n in range(apart)]
+    rows = [
+        "email,name,tags,city,status",
+        "a@example.com,Ann,x,,active",
+        *between,
+        "A@example.com,,y,Ulm,bounced",
+        "a@EXAMPLE.com,Ann B,x,,unsubscribed",
+    ]
+    done = await import_file(direct_store, jobs, "\n".join(rows).encode())
+    assert counts(done) == {"added": 1 + apart, "repeated": 2}
+    ann = await direct_store.find_subscriber(email="a@example.com")
+    assert ann is not None
+    assert (ann["name"], ann["tags"], ann["fields"]) == ("Ann B", ["x", "y"], {"city": "Ulm"})
+    assert (ann["status"], ann["bounce_type"]) == ("unsubscribed", None)
+    undo = await taken_back(direct_store, jobs, done["id"])
+    assert (undo["deleted"], undo["left"]) == (1 + apart, {})
 
 
 async def test_who_left_does_not_come_back_in_another_spelling(

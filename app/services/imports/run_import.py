@@ -18,6 +18,7 @@ import structlog
 
 from app.domain.addresses import InvalidAddress, canonical_address
 from app.domain.lists.people import Person, Refused
+from app.domain.lists.words import STRICTNESS
 from app.errors import AppError, Unavailable
 from app.services.imports.seen import SeenAddresses
 from app.services.imports.stored_file import StoredFile
@@ -40,12 +41,22 @@ _BUFFER_BYTES = 64 * 1024
 @dataclass
 class Chunk:
     """Rows that follow each other in the file, sorted by what becomes of them, as
-    `Store.import_chunk` takes them. count: how many."""
+    `Store.import_chunk` takes them. count: how many in the file."""
 
     count: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
     repeated: list[dict[str, Any]] = field(default_factory=list)
     refused: list[dict[str, Any]] = field(default_factory=list)
+    _repeated_at: dict[str, int] = field(default_factory=dict)
+
+    def repeat(self, row: dict[str, Any]) -> None:
+        """A row whose address came before in the file; several of one address become one, which
+        does the same as one after the other."""
+        at = self._repeated_at.setdefault(row["email"].lower(), len(self.repeated))
+        if at == len(self.repeated):
+            self.repeated.append(row | {"times": 1})
+        else:
+            self.repeated[at] = _joined(self.repeated[at], row)
 
 
 class RunImport:
@@ -179,7 +190,8 @@ def chunks(rows: Iterator[Person | Refused], skip: int) -> Iterator[Chunk]:
             chunk.rows.append(_subscriber(row))
             size += len("".join(map(str, row.fields.values())))
         else:
-            chunk.repeated.append(_repeated(row))
+            chunk.repeat(_subscriber(row))
+            size += len("".join(map(str, row.fields.values())))
         if chunk.count == CHUNK_ROWS or size >= CHUNK_CHARS:
             yield chunk
             chunk, size = Chunk(), 0
@@ -200,12 +212,13 @@ def _subscriber(person: Person) -> dict[str, Any]:
     return row
 
 
-def _repeated(person: Person) -> dict[str, Any]:
-    return {
-        "email": person.email,
-        "status": person.status,
-        **({"bounce_type": person.bounce_type} if person.bounce_type else {}),
-    }
+def _joined(row: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+    stricter = max(row, later, key=lambda each: STRICTNESS[each["status"]])
+    joined = row | later | {"status": stricter["status"], "times": row["times"] + 1}
+    joined["bounce_type"] = stricter.get("bounce_type")
+    joined["tags"] = list(dict.fromkeys([*row.get("tags", ()), *later.get("tags", ())]))
+    joined["fields"] = row.get("fields", {}) | later.get("fields", {})
+    return joined
 
 
 async def _ahead(made: Iterator[Chunk]) -> AsyncIterator[Chunk]:

@@ -2,9 +2,8 @@
 -- done or counted twice. p_from: how many rows of the file were done before; when that isn't so, another has
 -- been faster, and nothing happens. p_rows: [{"line", "email", "name", "status", "bounce_type",
 -- "tags", "fields", "timezone", "created_at", "consent"}], each address once and none that came earlier in the
--- file; without a status: active. p_repeated: [{"email", "status",
--- "bounce_type"}], rows whose address came earlier: only a
--- stricter status counts. p_refused: [{"line", "reason", "cells"}]. p_progress: for the job's page.
+-- file; without a status: active. p_repeated: the same, of rows whose address came earlier, each address once;
+-- "times": how many rows of the file it stands for. p_refused: [{"line", "reason", "cells"}]. p_progress: for the job's page.
 -- Answers {"rows": how many are done now}, or null: the job isn't this holder's any more.
 create or replace function import_chunk(
     p_import uuid, p_job uuid, p_claim integer, p_from bigint, p_rows jsonb, p_repeated jsonb, p_refused jsonb,
@@ -36,13 +35,14 @@ begin
     perform acting('import', 'imported' || coalesce(' from ' || v_import.file_name, ''), p_import);
     v_rows := import_rows(v_import, p_rows);
     if not v_import.dry_run and p_repeated <> '[]' then
-        perform lower_statuses(v_import, p_repeated);
+        perform repeat_rows(v_import, p_repeated);
     end if;
     update imports
        set added = added + (v_rows ->> 'added')::bigint, updated = updated + (v_rows ->> 'updated')::bigint,
            unchanged = unchanged + (v_rows ->> 'unchanged')::bigint,
            lowered = lowered + (v_rows ->> 'lowered')::bigint,
-           repeated = repeated + jsonb_array_length(p_repeated),
+           repeated = repeated + (select coalesce(sum(coalesce((r ->> 'times')::integer, 1)), 0)
+                                    from jsonb_array_elements(p_repeated) r),
            refused = refused + (v_rows ->> 'erased')::bigint + jsonb_array_length(p_refused),
            preview = coalesce(preview, nullif(v_rows -> 'preview', 'null'))
      where id = p_import
@@ -157,6 +157,26 @@ begin
         raise exception 'another added the same subscriber' using errcode = 'serialization_failure';
     end if;
     return v_answer;
+end $$;
+
+-- Write the rows of people whom the file has again, as if they came in another file. But with mode `skip` a stricter
+-- status counts for those whom this import added. p_rows: each address once.
+create or replace function repeat_rows(p_import imports, p_rows jsonb) returns void
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off set enable_nestloop = off
+set enable_mergejoin = off as $$
+declare
+    v_there text[];
+begin
+    if p_import.mode <> 'upsert' then
+        perform lower_statuses(p_import, p_rows);
+        return;
+    end if;
+    -- Others were refused before, since they were erased.
+    v_there := array(select address from subscribers
+                      where address = any (array(select lower((r ->> 'email') collate "C")
+                                                   from jsonb_array_elements(p_rows) r)));
+    perform import_rows(p_import, coalesce((select jsonb_agg(r) from jsonb_array_elements(p_rows) r
+                                             where lower((r ->> 'email') collate "C") = any (v_there)), '[]'));
 end $$;
 
 -- Lower the statuses of people whom the file has again, and change nothing else. With mode `skip` only of
