@@ -384,7 +384,7 @@ async def test_a_file_is_imported_in_three_steps(
         {"name": "people.csv", "mimeType": "text/csv", "buffer": content}
     )
     await page.get_by_role("button", name="Upload and check").click()
-    await expect(page.get_by_role("heading", name="The file is checked")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Checking the file")).to_be_visible()
     await job_done()
     await expect(page.get_by_role("heading", name="One question")).to_be_visible(timeout=15_000)
     await page.get_by_label("Newsletter").select_option("Yes: gets mail; no or blank: has left")

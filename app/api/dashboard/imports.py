@@ -48,23 +48,23 @@ MEANINGS = {
     "opted_out": "Has left: yes or no",
     "left_at": "Date of leaving",
     "bounced_at": "Date of a bounce",
-    "attributes": "Fields, as JSON",
+    "attributes": "Several fields (JSON)",
     "field": "A field",
     "ignore": "Leave it out",
 }
 MODE_WORDS = {
     "upsert": "add what the file says",
-    "insert": "only a stricter status counts",
+    "insert": "leave them as they are, but stop mailing those who left",
     "skip": "leave them as they are",
 }
 COUNTS = ("added", "updated", "lowered", "unchanged", "repeated", "refused")
 COUNT_WORDS = {
     "added": "Added",
     "updated": "Updated",
-    "lowered": "Stricter status",
+    "lowered": "No longer mailed",
     "unchanged": "Unchanged",
-    "repeated": "Repeated",
-    "refused": "Refused",
+    "repeated": "Twice in the file",
+    "refused": "Can’t be used",
 }
 LEFT_WORDS = {
     "mailed": "got mail since",
