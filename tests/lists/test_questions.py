@@ -67,6 +67,14 @@ def test_a_person_may_say_that_not_all_of_a_file_left() -> None:
     assert [one.status for one in people(both).values()] == ["unsubscribed", "bounced"]
 
 
+def test_addresses_under_an_unknown_title_are_asked_about() -> None:
+    content = "Contact,name,Referred by\na@example.com,Anna,\nb@example.com,Bo,a@example.com\n"
+    question = opened(content).questions[0]
+    assert [answer.column for answer in question.answers] == ["Contact", "Referred by"]
+    assert "Contact=email" in question.in_full()
+    assert list(people(content, ("contact", "email"))) == ["a@example.com", "b@example.com"]
+
+
 def test_a_doubtful_column_without_values_is_no_question() -> None:
     assert opened("email,Unsubscribed\na@example.com,\n").questions == ()
 

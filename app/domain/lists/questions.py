@@ -133,7 +133,9 @@ class Survey:
         return found
 
     def questions(self) -> tuple[Question, ...]:
-        asked = [_about_column(each) for each in self._by_title if each.samples]
+        found = self.columns_of_addresses()
+        asked = [_about_addresses(found)] if found else []
+        asked += [_about_column(each) for each in self._by_title if each.samples]
         asked += [_about_column(each) for each in self._by_values if each.told]
         if self._no_dates and self._no_dates.told:
             asked.append(_about_column(self._no_dates))
@@ -167,11 +169,12 @@ class Survey:
                 _sample(self._no_dates, text)
 
 
-def address_question(columns: Sequence[str], titles: str) -> str:
-    """For a file whose addresses stand under a title that nobody knows."""
-    return (
-        f"No column is called email; the first line has: {titles}. The addresses seem to be in "
-        f"{columns[0][:40]!r}: say `{columns[0][:40]}=email`."
+def _about_addresses(columns: Sequence[str]) -> Question:
+    return Question(
+        column=columns[0],
+        text="No column is called email. Which one holds the addresses?",
+        samples=(),
+        answers=tuple(Answer(title, "email", f"{title!r} does") for title in columns[:SAMPLES]),
     )
 
 

@@ -25,7 +25,7 @@ from app.domain.lists.columns import (
 )
 from app.domain.lists.people import Person, Question, Refused
 from app.domain.lists.presets import COMMON
-from app.domain.lists.questions import Survey, address_question
+from app.domain.lists.questions import Survey
 from app.domain.lists.rows import MAX_CELL_CHARS, RowReader, RowRefused
 from app.services.lists.csv_reader import (
     Record,
@@ -170,16 +170,12 @@ class ListFile:
         return columns
 
     def _require_address(self, survey: Survey) -> None:
-        if self.columns.one("email") is not None:
-            return
-        titles = listed(self.header)
-        if columns := survey.columns_of_addresses():
-            raise ColumnsRefused(address_question(columns, titles), field="map")
-        raise ColumnsRefused(
-            f"There is no column email, and no other one holds addresses. The first line has: "
-            f"{titles}. Export the list again with its addresses.",
-            field="map",
-        )
+        if self.columns.one("email") is None and not survey.columns_of_addresses():
+            raise ColumnsRefused(
+                f"There is no column email, and no other one holds addresses. The first line has: "
+                f"{listed(self.header)}. Export the list again with its addresses.",
+                field="map",
+            )
 
 
 def read_mapping(text: str, separator: str) -> tuple[str, str]:
