@@ -45,6 +45,10 @@ class ImportCalls(Calls):
         )
         return stored
 
+    async def drop_upload(self, import_id: UUID) -> None:
+        """It broke off. Nothing happens to an import that has begun."""
+        await self._call("drop_upload", p_import=str(import_id))
+
     async def read_import_chunk(self, import_id: UUID, n: int) -> bytes | None:
         """As it was stored; None: there is no such piece."""
         found = await self._call("read_import_chunk", p_import=str(import_id), p_n=n)

@@ -75,7 +75,7 @@ begin
             'settle_owner_notice', 'quota_frees_at', 'note_quota',
             'add_job', 'claim_job', 'claim_one_job', 'extend_job', 'settle_job', 'cancel_job', 'retry_job', 'show_job',
             'list_jobs', 'prune_jobs', 'queue_dry_run',
-            'begin_import', 'store_import_chunk', 'read_import_chunk', 'start_import', 'import_order',
+            'begin_import', 'drop_upload', 'store_import_chunk', 'read_import_chunk', 'start_import', 'import_order',
             'note_import', 'end_import', 'import_state', 'import_json', 'show_import', 'list_imports',
             'list_import_refusals', 'unread_emails', 'settle_email', 'import_chunk', 'import_rows',
             'repeat_rows', 'lower_statuses', 'begin_undo_import', 'undo_import_slice', 'mailed_since', 'left_since', 'undo_noted',

@@ -40,10 +40,13 @@ async def test_upsert_adds_and_takes_nothing_away(
         store,
         jobs,
         {"email": "ann@EXAMPLE.com", "tags": ["b"], "fields": {"age": "9", "vip": "true"}},
-        {"email": "bob@example.com", "name": "Bob", "tags": ["b", "all"], "timezone": "Asia/Tokyo"},
+        {
+            "email": "bob@example.com", "name": "Bob", "tags": ["b", "all"],
+            "timezone": "Asia/Tokyo", "created_at": "2099-01-01T00:00:00+00:00",
+        },
         {"email": "same@example.com", "name": "Same", "tags": ["all"]},
         tags=["all"],
-    )
+    )  # fmt: skip
     assert (done["state"], counts(done)) == ("done", {"added": 1, "updated": 2})
     assert await person(arrange, "ann@example.com") == {
         "name": "Ann", "status": "active", "bounce_type": None, "tags": ["old", "b", "all"],
@@ -53,7 +56,11 @@ async def test_upsert_adds_and_takes_nothing_away(
     assert bob is not None
     assert (sorted(bob["tags"]), bob["timezone"]) == (["all", "b"], "Asia/Tokyo")
     consent = await arrange.one("select consent from subscribers where email = 'bob@example.com'")
-    assert consent == {"source": "import", "import_id": done["id"]}
+    assert consent == {
+        "source": "import", "import_id": done["id"], "at": "2099-01-01T00:00:00+00:00",
+    }  # fmt: skip
+    # Somebody from the future would be in no mailout of today.
+    assert await arrange.one("select bool_and(created_at <= now()) from subscribers")
     again = await imported(store, jobs, {"email": "bob@example.com", "name": "Bob"})
     assert counts(again) == {"unchanged": 1}
 

@@ -14,6 +14,7 @@ import pytest
 from app.api.imports.form import FileForm
 from app.errors import InvalidRequest
 from tests.support.dashboard import Visitor, form_token
+from tests.support.factories import Arrange
 from tests.support.imports import counts
 from tests.support.service import BEARER, Service
 from tests.support.waiting import eventually
@@ -153,7 +154,7 @@ async def test_what_is_refused_before_anything_is_stored(
 
 
 async def test_a_file_that_comes_too_slowly_is_given_up(
-    quiet: Service, monkeypatch: pytest.MonkeyPatch
+    quiet: Service, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.api.http.body_limit.FILE_SECONDS", 0.05)
 
@@ -163,6 +164,7 @@ async def test_a_file_that_comes_too_slowly_is_given_up(
 
     refused = await post(quiet, "/subscribers/import", content=slow(), headers=CSV)
     assert (refused.status_code, refused.json()["code"]) == (408, "body_too_slow")
+    assert await arrange.one("select count(*) from imports") == 0
 
 
 @pytest.mark.parametrize("size", [1, 3, 1_000])

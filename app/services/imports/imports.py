@@ -5,15 +5,17 @@ The rows are done by a job (`run_import.py`).
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
 from app.domain.csv_cells import protect
-from app.errors import ImportNotFound, InvalidRequest, TransitionNotAllowed
+from app.errors import AppError, ImportNotFound, InvalidRequest, TransitionNotAllowed
 from app.services.imports.stored_file import Upload
 from app.services.starting.start_mailout import nobody_to_wake
 from app.store import Store
@@ -24,7 +26,8 @@ MODES: tuple[Mode, ...] = ("upsert", "insert", "skip")
 away. insert: they stay as they are, but a stricter status counts. skip: they stay as they are."""
 
 MAX_TAGS, MAX_TAG_CHARS = 50, 100
-REFUSALS = 1_000
+REFUSALS = 200
+"""Of a page; a row may have 100 KB."""
 EMPTY = "The file is empty: send it as the request's body, or as the part `file` of a form."
 
 
@@ -78,13 +81,22 @@ class Imports:
             file_name=file_name,
         )
         upload = Upload(self._store, import_id)
-        async for part in parts:
-            await upload.write(part)
-        await upload.close()
+        started: dict[str, Any] | None = None
+        try:
+            async for part in parts:
+                await upload.write(part)
+            await upload.close()
+            if upload.size:
+                started = await self._store.start_import(import_id, by=by)
+        except BaseException:
+            with suppress(AppError):  # else it is dropped by a later upload
+                await asyncio.shield(self._store.drop_upload(import_id))
+            raise
         if not upload.size:
+            await self._store.drop_upload(import_id)
             raise InvalidRequest(EMPTY)
-        started = await self._store.start_import(import_id, by=by)
-        assert started is not None
+        if started is None:
+            raise InvalidRequest("The upload took longer than a day. Send the file again.")
         self._wake()
         return started
 

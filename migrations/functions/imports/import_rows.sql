@@ -127,7 +127,7 @@ begin
         select email, name, status, case when status = 'bounced' then bounce_type end, tags, fields, timezone,
                case when consent is not null then consent when created_at is null then v_consent
                     else v_consent || jsonb_build_object('at', created_at) end,
-               coalesce(created_at, now())
+               least(created_at, now())   -- now() where the file doesn't say, or says a day to come
           from judged where kind = 'added' and not p_import.dry_run
          order by address
         on conflict (address) do nothing

@@ -32,6 +32,14 @@ begin
     return to_jsonb(found);
 end $$;
 
+-- The upload broke off.
+create or replace function drop_upload(p_import uuid) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+begin
+    delete from imports where id = p_import and state = 'uploading';
+    return to_jsonb(found);
+end $$;
+
 create or replace function read_import_chunk(p_import uuid, p_n integer) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select to_jsonb(translate(encode(data, 'base64'), E'\n', '')) from import_chunks
