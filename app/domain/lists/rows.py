@@ -43,7 +43,7 @@ class RowReader:
     def __init__(self, columns: Columns, *, day_first: bool = False) -> None:
         self._width = max((column.index for column in columns.columns), default=-1) + 1
         self._day_first = day_first
-        self._is_own = columns.preset == OWN
+        self._is_own = columns.preset == OWN and columns.one("consent") is not None
         self._everyone: State | None = (
             None if columns.everyone is None else _as_said(columns.everyone)
         )
@@ -83,7 +83,7 @@ class RowReader:
         if self._states or self._everyone:
             person.status, person.bounce_type = self._state(texts)
         if self._created is not None and (cell := texts[self._created.index].strip()):
-            person.created_at = self._time(cell)
+            person.created_at = read_time(cell, day_first=self._day_first)
             if person.created_at is None:
                 person.fields.setdefault(self._created.name, cell)
         if self._zone is not None and (cell := texts[self._zone.index].strip()):
@@ -140,9 +140,6 @@ class RowReader:
             if STRICTNESS[state[0]] > STRICTNESS[found[0]]:
                 found = state
         return found
-
-    def _time(self, cell: str) -> str | None:
-        return read_time(cell, day_first=self._day_first)
 
     def _read_json(self, person: Person, texts: Sequence[str]) -> None:
         for column in self._json:
