@@ -452,3 +452,39 @@ async def test_a_foreign_page_can_neither_frame_nor_press(
     await expect(page.get_by_role("heading")).to_have_text("This form can't be taken")
     status = "select status from mailouts where id = %s"
     assert await staged.arrange.one(status, mailout) == "sending"
+
+
+async def test_people_are_found_changed_and_changed_in_numbers(
+    staged: Staged, signed_in: Any
+) -> None:
+    """As somebody who sees the pages for the first time, and without a script."""
+    tab = await signed_in("/dashboard/subscribers", java_script_enabled=False)
+    page = tab.page
+    person = await staged.arrange.subscriber("zoe@zoo.example", name="Zoë Zoo", tags=["zoo"])
+    await staged.arrange.subscriber("yan@zoo.example", name="Yan Zoo", tags=["zoo"])
+    await page.get_by_label("Address, domain or name begins with").fill("zoe")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("link", name="Zoë Zoo").click()
+    await page.get_by_role("link", name="Change status").click()
+    await page.get_by_label("Unsubscribed").check()
+    await page.get_by_label("Reason").fill("She wrote.")
+    await page.get_by_role("button", name="Change the status").click()
+    await expect(page.get_by_text("The status is changed.")).to_be_visible()
+    await page.get_by_role("link", name="Change status").click()
+    await page.get_by_label("Active").check()
+    await page.get_by_label("Reason").fill("Mistake.")
+    await page.get_by_role("button", name="Change the status").click()
+    await expect(page.get_by_role("alert")).to_contain_text("asked for it themselves")
+    assert any("409" in line for line in tab.complaints)  # the answer's status, nothing else
+    assert len(tab.complaints) == 1
+    await page.goto("/dashboard/subscribers?tag=zoo")
+    await page.get_by_role("link", name="Change all of these").click()
+    await expect(page.get_by_label("New status")).to_be_hidden()
+    await page.get_by_label("Change the status").check()
+    await expect(page.get_by_label("Tags, to add")).to_be_hidden()
+    await page.get_by_label("Add tags").check()
+    await page.get_by_label("Tags, to add").fill("animals")
+    await page.get_by_role("button", name="Change 2 people").click()
+    await expect(page.get_by_text("2 changed.")).to_be_visible()
+    tags = await staged.arrange.one("select tags from subscribers where id = %s", person)
+    assert tags == ["zoo", "animals"]
