@@ -36,7 +36,7 @@ SUBSCRIBER = st.fixed_dictionaries(
         "status": st.sampled_from(SUBSCRIBER_STATUSES),
         "tags": st.lists(WORD, max_size=3, unique=True),
         "timezone": st.sampled_from([None, "Europe/Berlin", "America/New_York"]),
-        "created_at": st.integers(0, 2_000_000_000).map(
+        "created_at": st.integers(0, 1_700_000_000).map(
             lambda seconds: datetime.fromtimestamp(seconds, UTC).isoformat()
         ),
         "consent": st.none() | st.fixed_dictionaries({"source": WORD}),
