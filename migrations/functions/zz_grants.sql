@@ -79,7 +79,7 @@ begin
             'note_import', 'end_import', 'import_state', 'import_json', 'show_import', 'list_imports',
             'list_import_refusals', 'unread_emails', 'settle_email', 'import_chunk', 'import_rows',
             'repeat_rows', 'lower_statuses', 'begin_undo_import', 'undo_import_slice', 'mailed_since', 'left_since', 'undo_noted',
-            'undo_left', 'counts_as_since',
+            'undo_left', 'counts_as_since', 'tags_before', 'fields_before',
             'tell_executor_state', 'executor_state',
             'create_key', 'listed_key', 'list_keys', 'living_keys', 'revoke_key', 'note_key_use',
             'list_audit', 'note_sign_in', 'note_refused_sign_ins', 'audited_state', 'lock_mailout', 'audited_transition',

@@ -32,15 +32,17 @@ declare
     c_people constant integer := 100;   -- who was left as they are, one by one
     v_import imports;
     v_slice  bigint[];
-    v_change subscriber_changes;
     v_added  uuid[];
     v_keep   uuid[];     -- of the added: what happened to them since
     v_mailed uuid[];
     v_left   uuid[];     -- said no since, or a mail of ours ended badly
     v_row    subscribers;
-    v_later  text[];
-    v_new    subscribers;
-    v_why    text;
+    v_pass   integer := 1;
+    v_found  bigint;
+    v_restored bigint;
+    v_kept   jsonb;
+    v_gone   bigint;
+    v_one    jsonb;
     v_undo   jsonb;
 begin
     select * into v_import from imports where id = p_import and state = 'undoing' for update;
@@ -78,78 +80,72 @@ begin
         v_undo := undo_left(v_undo, v_row.email, case when v_row.id = any (v_mailed) then 'mailed' else 'changed' end, c_people);
     end loop;
 
-    -- Those who were there before, one by one. Whoever was added by this import is treated above alone.
+    -- Those who were there before, all at once: the latest change of each; then, where the slice has more of
+    -- somebody, the one before it. Whoever was added by this import is treated above alone.
     v_left := left_since(array(select subscriber_id from subscriber_changes
                                 where id = any (v_slice) and after ? 'status'), v_import.created_at);
-    for v_change in
-        select * from subscriber_changes c
-         where id = any (v_slice) and before is not null
-           and not exists (select from subscriber_changes a
-                            where a.subscriber_id = c.subscriber_id and a.import_id = p_import and a.before is null)
-         order by id desc
     loop
-        select * into v_row from subscribers where id = v_change.subscriber_id;
-        if not found then
+        with numbered as (
+            select c.*, row_number() over (partition by c.subscriber_id order by c.id desc) as nth
+              from subscriber_changes c
+             where c.id = any (v_slice) and c.before is not null
+               and not exists (select from subscriber_changes a
+                                where a.subscriber_id = c.subscriber_id and a.import_id = p_import and a.before is null)
+        ), changes as materialized (
+            select c.subscriber_id, c.before, c.after,
+                   array(select distinct key from subscriber_changes l, jsonb_object_keys(l.after) key
+                          where l.subscriber_id = c.subscriber_id and l.id > c.id
+                            and counts_as_since(l.import_id, p_import)) as later
+              from numbered c where nth = v_pass
+        ), present as materialized (
+            select s.id, s.email, s.name, s.timezone, s.tags, s.fields, s.status, s.bounce_type, s.bounce_subtype,
+                   c.before, c.after,
+                   c.after ? 'name' and not 'name' = any (c.later) as has_name,
+                   c.after ? 'timezone' and not 'timezone' = any (c.later) as has_timezone,
+                   c.after ? 'status' and not 'status' = any (c.later) and s.status = c.after ->> 'status'
+                       and not s.id = any (v_left) as has_status,
+                   case when c.after ? 'status' and ('status' = any (c.later) or s.status <> c.after ->> 'status'
+                                                     or s.id = any (v_left)) then 'left'
+                        when c.after ? 'name' and 'name' = any (c.later)
+                          or c.after ? 'timezone' and 'timezone' = any (c.later) then 'changed' end as why
+              from changes c join subscribers s on s.id = c.subscriber_id
+        ), wanted as materialized (
+            select id, case when has_name then before ->> 'name' else name end as name,
+                   case when has_timezone then before ->> 'timezone' else timezone end as timezone,
+                   case when after ? 'tags' then tags_before(tags, before -> 'tags', after -> 'tags') else tags end as tags,
+                   case when after ? 'fields' then fields_before(fields, before -> 'fields', after -> 'fields')
+                        else fields end as fields,
+                   case when has_status then before ->> 'status' else status end as status,
+                   case when has_status and before ? 'bounce_type' then before ->> 'bounce_type'
+                        else bounce_type end as bounce_type,
+                   case when has_status and before ? 'bounce_subtype' then before ->> 'bounce_subtype'
+                        else bounce_subtype end as bounce_subtype
+              from present
+        ), restored as (
+            update subscribers s
+               set name = w.name, timezone = w.timezone, tags = w.tags, fields = w.fields, status = w.status,
+                   bounce_type = w.bounce_type, bounce_subtype = w.bounce_subtype
+              from wanted w
+             where s.id = w.id
+               and (s.name, s.timezone, s.tags, s.fields, s.status, s.bounce_type, s.bounce_subtype)
+                   is distinct from
+                   (w.name, w.timezone, w.tags, w.fields, w.status, w.bounce_type, w.bounce_subtype)
+            returning 1
+        )
+        select (select count(*) from changes), (select count(*) from restored),
+               (select coalesce(jsonb_agg(jsonb_build_object('email', email, 'why', why)), '[]')
+                  from present where why is not null),
+               (select count(*) from changes where subscriber_id not in (select id from present))
+          into v_found, v_restored, v_kept, v_gone;
+        exit when v_found = 0;
+        v_undo := undo_noted(v_undo, 'restored', v_restored);
+        for v_one in select * from jsonb_array_elements(v_kept) loop
+            v_undo := undo_left(v_undo, v_one ->> 'email', v_one ->> 'why', c_people);
+        end loop;
+        for v_one in select to_jsonb(n) from generate_series(1, v_gone) n loop
             v_undo := undo_left(v_undo, null, 'gone', c_people);
-            continue;
-        end if;
-        v_later := array(select distinct key
-                           from subscriber_changes l, jsonb_object_keys(l.after) key
-                          where l.subscriber_id = v_row.id and l.id > v_change.id
-                            and counts_as_since(l.import_id, p_import));
-        v_new := v_row;
-        v_why := null;
-        if v_change.after ? 'name' then
-            if 'name' = any (v_later) then
-                v_why := 'changed';
-            else
-                v_new.name := v_change.before ->> 'name';
-            end if;
-        end if;
-        if v_change.after ? 'timezone' then
-            if 'timezone' = any (v_later) then
-                v_why := 'changed';
-            else
-                v_new.timezone := v_change.before ->> 'timezone';
-            end if;
-        end if;
-        if v_change.after ? 'tags' then   -- an import only adds some
-            v_new.tags := array(select t from unnest(v_row.tags) with ordinality u (t, o)
-                                 where not v_change.after -> 'tags' ? t or v_change.before -> 'tags' ? t
-                                 order by o);
-        end if;
-        if v_change.after ? 'fields' then   -- those that still have the import's value
-            v_new.fields := (
-                select coalesce(jsonb_object_agg(key, value), '{}')
-                  from (select coalesce(n.key, b.key) as key,
-                               case when n.value is not distinct from a.value and a.value is distinct from b.value
-                                    then b.value else n.value end as value
-                          from jsonb_each(v_row.fields) n
-                          full join jsonb_each(v_change.before -> 'fields') b using (key)
-                          left join jsonb_each(v_change.after -> 'fields') a on a.key = coalesce(n.key, b.key)) f
-                 where value is not null);
-        end if;
-        if v_change.after ? 'status' then
-            if 'status' = any (v_later) or v_row.status <> v_change.after ->> 'status' or v_row.id = any (v_left) then
-                v_why := 'left';
-            else
-                v_new.status := v_change.before ->> 'status';
-                v_new.bounce_type := case when v_change.before ? 'bounce_type' then v_change.before ->> 'bounce_type'
-                                          else v_row.bounce_type end;
-                v_new.bounce_subtype := case when v_change.before ? 'bounce_subtype'
-                                             then v_change.before ->> 'bounce_subtype' else v_row.bounce_subtype end;
-            end if;
-        end if;
-        if v_new is distinct from v_row then
-            update subscribers
-               set name = v_new.name, timezone = v_new.timezone, tags = v_new.tags, fields = v_new.fields,
-                   status = v_new.status, bounce_type = v_new.bounce_type, bounce_subtype = v_new.bounce_subtype
-             where id = v_row.id;
-            v_undo := undo_noted(v_undo, 'restored', 1);
-        end if;
-        if v_why is not null then
-            v_undo := undo_left(v_undo, v_row.email, v_why, c_people);
-        end if;
+        end loop;
+        v_pass := v_pass + 1;
     end loop;
 
     v_undo := v_undo || jsonb_build_object('cursor', v_slice[cardinality(v_slice)]);
@@ -167,6 +163,24 @@ create or replace function counts_as_since(p_by uuid, p_import uuid) returns boo
 language sql stable set search_path = public, pg_temp as $$
     select p_by is null
         or p_by <> p_import and not exists (select from imports where id = p_by and state = 'undone');
+$$;
+
+-- Tags without those that the import added: it takes none away.
+create or replace function tags_before(p_tags text[], p_before jsonb, p_after jsonb) returns text[]
+language sql immutable set search_path = public, pg_temp as $$
+    select array(select t from unnest(p_tags) with ordinality u (t, o)
+                  where not p_after ? t or p_before ? t order by o);
+$$;
+
+-- Fields, of which those that still have the import's value have the value from before again.
+create or replace function fields_before(p_fields jsonb, p_before jsonb, p_after jsonb) returns jsonb
+language sql immutable set search_path = public, pg_temp as $$
+    select coalesce(jsonb_object_agg(key, value), '{}')
+      from (select key, case when n.value is not distinct from a.value and a.value is distinct from b.value
+                             then b.value else n.value end as value
+              from jsonb_each(p_fields) n full join jsonb_each(p_before) b using (key)
+              left join jsonb_each(p_after) a using (key)) f
+     where value is not null;
 $$;
 
 create or replace function undo_noted(p_undo jsonb, p_what text, p_count bigint) returns jsonb
