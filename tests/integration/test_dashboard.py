@@ -95,6 +95,7 @@ class TestPages:
         answer = await visitor.get(path)
         assert answer.status_code == 404
         assert "To the mailouts" in answer.text
+        assert "Sign out" in answer.text  # so the way to the other pages, too
 
     async def test_without_a_database_the_page_says_so(
         self,

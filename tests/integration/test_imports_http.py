@@ -205,6 +205,9 @@ async def test_the_pages_lead_from_the_file_to_the_report_and_back(service: Serv
         )
 
     assert (await sent("another")).status_code == 403
+    empty = await sent(token, b"")
+    assert (empty.status_code, "This file is empty" in empty.text) == (422, True)
+    assert 'value=" new, June,"' in empty.text  # what was typed is still there
     uploaded = await sent(token)
     assert uploaded.status_code == 303
     path = uploaded.headers["location"].removeprefix("/dashboard")

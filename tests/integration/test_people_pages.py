@@ -65,6 +65,7 @@ async def test_a_person_is_added_and_edited(visitor: Visitor, arrange: Arrange) 
     known = await row(arrange, person)
     assert known["fields"] == {"city": "Vienna", "n": "3"}
     assert known["consent"]["source"] == "dashboard"
+    assert "Added in the dashboard" in await shown(visitor, f"/{person}")
     again = await visitor.post(f"{PEOPLE}/add", **typed)
     assert (again.status_code, "already" in again.text) == (409, True)
 
@@ -88,11 +89,12 @@ async def test_a_person_is_added_and_edited(visitor: Visitor, arrange: Arrange) 
 async def test_a_status_is_lifted_only_as_the_rules_say(visitor: Visitor, arrange: Arrange) -> None:
     person = await arrange.subscriber("ann@example.com", status="complained")
     path = f"{PEOPLE}/{person}/status"
-    assert "They asked for mail themselves" in await shown(visitor, f"/{person}/status")
+    assert "They asked to get mail again" in await shown(visitor, f"/{person}/status")
     for more in ({}, {"asked": "yes"}, {"force": "yes"}):
         refused = await visitor.post(path, to="active", reason="A wish.", **more)
         assert refused.status_code == 409
         assert 'value="A wish."' in refused.text
+        assert "with the tick below" in refused.text
     assert (await visitor.post(path, to="active", asked="yes", force="yes")).status_code == 422
     done = await visitor.post(path, to="active", reason="By phone.", asked="yes", force="yes")
     assert done.status_code == 303
@@ -118,7 +120,7 @@ async def test_many_are_changed_as_confirmed(visitor: Visitor, arrange: Arrange)
     done = await visitor.post(
         f"{PEOPLE}/many", **form | {"expected": "4"}, what="add", tags="new; more"
     )
-    assert "4 changed." in await shown(
+    assert "4 people changed." in await shown(
         visitor, done.headers["location"].removeprefix("/dashboard/subscribers")
     )
     status = form | {"expected": "4", "what": "status", "to": "unsubscribed"}
@@ -126,7 +128,7 @@ async def test_many_are_changed_as_confirmed(visitor: Visitor, arrange: Arrange)
     await visitor.post(f"{PEOPLE}/many", **status, reason="They moved.")
     back = status | {"to": "active", "reason": "Back."}
     told = await visitor.post(f"{PEOPLE}/many", **back)
-    assert "4 stay away" in await shown(
+    assert "4 stay as they are" in await shown(
         visitor, told.headers["location"].removeprefix("/dashboard/subscribers")
     )
     assert await arrange.one("select count(*) from subscribers where status = 'active'") == 1

@@ -17,7 +17,8 @@ from app.domain.reports.acts import act_words, caller_words, changes
         (None, {"force": True, "n": 12_000}, [("Force", None, "yes"), ("N", None, "12,000")]),
         ({"status_reason": "Wait."}, {}, [("Status reason", "Wait.", None)]),
         ({"tags": ["a"]}, {"tags": ["a", "b"]}, [("Tags", "a", "a, b")]),
-        (None, {"audience": {"tags": ["a"]}}, [("Audience", None, '{"tags":["a"]}')]),
+        (None, {"audience": {"tags": ["a"]}}, [("Audience", None, "tags: a")]),
+        (None, {"fields": {}, "tags": []}, []),
         ("draft", "ready", [("Value", "draft", "ready")]),
     ],
 )

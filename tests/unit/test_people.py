@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.domain.people import is_time_zone, says_they_asked, why_mailed
-from app.domain.reports.people import read_fields, write_fields
+from app.domain.reports.people import consent, read_fields, write_fields
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,20 @@ def test_fields_are_changed_added_and_removed() -> None:
     for text in ("a", "= b"):
         with pytest.raises(ValueError, match="line 1"):
             read_fields(text, known)
+
+
+def test_consent_is_told_in_words() -> None:
+    told = consent(
+        {"source": "sign-up", "at": "2026-03-01T10:00:00+00:00", "text": "Yes.", "page": "/x"}
+    )
+    assert told is not None
+    assert (told.title, told.text, told.details) == (
+        "By our sign-up form",
+        "Yes.",
+        (("Page", "/x"),),
+    )
+    assert told.at == "2026-03-01T10:00:00+00:00"
+    imported = consent({"source": "import", "import_id": "i", "at": "last spring"})
+    assert imported is not None
+    assert (imported.imported, imported.at) == ("i", None)
+    assert consent(None) is consent({}) is None

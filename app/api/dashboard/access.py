@@ -74,10 +74,13 @@ def _error_page(request: Request, error: AppError) -> Response:
         log.error("request_failed", code=error.code, exc_info=error)
     elif error.status == 503:
         log.warning("request_unavailable", code=error.code, error=error.detail)
+    state = request.scope.get("state", {})
     again = error.status == 503 and request.method == "GET"
     return page(
         "error.html",
         error.status,
+        session=state.get("dashboard_session"),
+        org_name=state.get("dashboard_org_name"),
         title=error.title,
         detail=(
             "Sending is not disturbed by this page; try again in a moment."
@@ -93,6 +96,9 @@ async def require_session(request: Request, services: ServicesDep) -> Session:
     session = await services.sessions.find(request.cookies.get(COOKIE))
     if session is None:
         raise SignInNeeded
+    # For the page about what may go wrong later on, which keeps its way to the others.
+    request.state.dashboard_session = session
+    request.state.dashboard_org_name = services.settings.org_name
     return session
 
 

@@ -18,13 +18,14 @@ from app.api.dashboard.access import (
     require_own_page,
 )
 from app.api.dashboard.pages import page
-from app.api.http.deps import ServicesDep
+from app.api.dashboard.session import Session
+from app.api.http.deps import Services, ServicesDep
 from app.api.http.paging import created_before
 from app.api.http.paging import page as in_pages
 from app.api.imports.form import FileForm
 from app.domain.reports.words import plural
 from app.errors import InvalidRequest, TransitionNotAllowed
-from app.services.imports.imports import MODES, Mode, Options, checked_tags
+from app.services.imports.imports import EMPTY, MODES, Mode, Options, checked_tags
 
 log = structlog.get_logger(__name__)
 
@@ -106,12 +107,25 @@ async def show_imports(
 @router.get(f"{HOME}/subscribers/import")
 async def choose_file(services: ServicesDep, session: SignedIn) -> Response:
     """Step 1."""
+    return _step_one(services, session, {})
+
+
+def _step_one(
+    services: Services,
+    session: Session,
+    typed: dict[str, list[str]],
+    problem: str | None = None,
+) -> Response:
     return page(
         "imports/file.html",
+        422 if problem else 200,
         org_name=services.settings.org_name,
         session=session,
         section="subscribers",
         modes=MODE_WORDS,
+        mode=typed.get("mode", ["upsert"])[0],
+        tags=typed.get("tags", [""])[0],
+        problem=problem,
     )
 
 
@@ -123,13 +137,20 @@ async def upload(request: Request, services: ServicesDep, session: SignedIn) -> 
     await form.read_fields()
     require_own_form(session, form.fields)
     if not form.file_name:
-        raise InvalidRequest("Choose a file first.")
-    options = Options(
-        mode=_mode(form.fields),
-        dry_run=True,
-        tags=checked_tags(form.fields.get("tags", [""])[0].split(",")),
-    )
-    started = await services.imports.upload(form.file(), options, by=BY, file_name=form.file_name)
+        return _step_one(services, session, form.fields, "Choose a file first.")
+    try:
+        options = Options(
+            mode=_mode(form.fields),
+            dry_run=True,
+            tags=checked_tags(form.fields.get("tags", [""])[0].split(",")),
+        )
+        started = await services.imports.upload(
+            form.file(), options, by=BY, file_name=form.file_name
+        )
+    except InvalidRequest as refused:
+        empty = refused.detail == EMPTY
+        problem = "This file is empty: choose another one." if empty else refused.detail
+        return _step_one(services, session, form.fields, problem)
     log.info("dashboard_action", action="import", session=session.id[:8])
     return RedirectResponse(f"{LISTED}/{started['id']}", 303)
 

@@ -26,7 +26,7 @@ from app.domain.csv_cells import read_tags, write_tags
 from app.domain.people import Change, Filter
 from app.domain.reports import people as words
 from app.domain.states import SUBSCRIBER_STATUSES, SubscriberStatus
-from app.errors import AppError, CountDiffers, InvalidRequest, NotFound
+from app.errors import AppError, CountDiffers, InvalidRequest, NotFound, StatusProtected
 
 log = structlog.get_logger(__name__)
 
@@ -210,7 +210,7 @@ def _form(
 
 def _tags(tags: list[str]) -> str:
     cell = write_tags(tags)
-    return cell if cell.startswith("[") else "; ".join(tags)
+    return cell if cell.startswith("[") else ", ".join(tags)
 
 
 async def _person(services: Services, subscriber_id: UUID) -> dict[str, Any]:
@@ -304,11 +304,12 @@ def _many_words(notice: str) -> str | None:
     if kind != "many" or len(numbers) != 3 or not all(n.isdecimal() for n in numbers):
         return None
     changed, asked, force = (int(number) for number in numbers)
-    left = f" {asked:,} stay away, who left by themselves." if asked else ""
+    left = f" {asked:,} stay as they are: they left by themselves." if asked else ""
     hard = (
         f" {force:,} have a complaint or a permanent bounce, and stay as they are." if force else ""
     )
-    return f"{changed:,} changed.{left}{hard}"
+    people = "1 person" if changed == 1 else f"{changed:,} people"
+    return f"{people} changed.{left}{hard}"
 
 
 # One person
@@ -326,7 +327,7 @@ async def show_person(
         "person.html",
         person=person,
         fields={name: words.as_text(value) for name, value in person["fields"].items()},
-        consent={name: words.as_text(v) for name, v in (person.get("consent") or {}).items()},
+        consent=words.consent(person.get("consent")),
         history=[words.line(item) for item in history],
         all_of_it=len(history) < HISTORY_SHOWN,
         notice=_NOTICES.get(notice),
@@ -384,8 +385,20 @@ def _status(
         status=error.status if error else 200,
         person=person,
         typed={name: _one(form, name) for name in ("to", "reason", "asked", "force")},
-        problem=error and error.detail,
+        problem=_words_for_the_form(error),
     )
+
+
+def _words_for_the_form(error: AppError | None) -> str | None:
+    """What is wrong, and which tick on the page would do."""
+    if isinstance(error, StatusProtected):
+        return {
+            "asked": "This person left the list, or never confirmed: they get mail again only when "
+            "they asked for it themselves. If they did, say so with the tick below.",
+            "force": "This person complained, or the address was found not to work. If you know "
+            "better, say so with the tick below.",
+        }[error.extra["needs"]]
+    return error.detail if error else None
 
 
 @router.post("/{subscriber_id}/status")

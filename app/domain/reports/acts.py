@@ -74,9 +74,9 @@ def changes(before: Any, after: Any) -> Iterator[Change]:
     old, new = _named(before), _named(after)
     for name in [*old, *(name for name in new if name not in old)]:
         if old.get(name) != new.get(name):
-            yield Change(
-                name.replace("_", " ").capitalize(), _text(old.get(name)), _text(new.get(name))
-            )
+            was, became = _text(old.get(name)), _text(new.get(name))
+            if was != became:  # an empty list is as good as none
+                yield Change(name.replace("_", " ").capitalize(), was, became)
 
 
 def _named(value: Any) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def _named(value: Any) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str | None:
-    if value is None:
+    if value is None or value in ([], {}):
         return None
     if isinstance(value, str):
         return value
@@ -96,4 +96,6 @@ def _text(value: Any) -> str | None:
         return f"{value:,}"
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         return ", ".join(value)
+    if isinstance(value, dict) and not any(isinstance(one, dict) for one in value.values()):
+        return "; ".join(f"{name}: {_text(one) or 'nothing'}" for name, one in value.items())
     return orjson.dumps(value).decode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 BY = {
@@ -15,7 +16,7 @@ BY = {
     "sign-up": "by themselves, signing up",
     "link": "by themselves, with the link in a mail",
     "mail client": "by themselves, with the button of their mail program",
-    "ses": "by Amazon SES's word",
+    "ses": "reported by Amazon SES",
     "database": "in the database",
     "amazonsender": "",
 }
@@ -130,7 +131,53 @@ def _change(key: str, before: Any, after: Any) -> str:
             if (before or {}).get(one) != (after or {}).get(one)
         ]
         return "; ".join(parts)
+    if key == "consent":
+        return f"{name}: {'recorded' if after else 'taken away'}"
     return f"{name}: {_value(before)} → {_value(after)}"
+
+
+CONSENT = {
+    "sign-up": "By our sign-up form",
+    "import": "It came with an import",
+    "dashboard": "Added in the dashboard",
+    "cli": "Added on the command line",
+    "api": "Added through the API",
+}
+
+
+@dataclass(frozen=True)
+class Consent:
+    """Why somebody is on the list. at: when they said so. imported: an import's id. details: what
+    else is kept, by name."""
+
+    title: str
+    at: str | None
+    text: str | None
+    imported: str | None
+    details: tuple[tuple[str, str], ...]
+
+
+def consent(kept: Mapping[str, Any] | None) -> Consent | None:
+    if not kept:
+        return None
+    rest = {**kept}
+    source, at, text = (rest.pop(name, None) for name in ("source", "at", "text"))
+    imported = rest.pop("import_id", None)
+    rest.pop("asked_at", None)  # a moment before they confirmed
+    return Consent(
+        CONSENT.get(as_text(source), as_text(source)) or "Where it came from isn’t known",
+        at if _is_time(at) else None,
+        as_text(text) or None,
+        as_text(imported) or None,
+        tuple((name.replace("_", " ").capitalize(), as_text(v)) for name, v in rest.items() if v),
+    )
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
 
 
 def as_text(value: Any) -> str:
