@@ -1,4 +1,4 @@
-"""A large CSV file by the command: uploaded, read, written, and imported again."""
+"""A large CSV file by the command: uploaded, read, written, imported again, and exported."""
 
 from __future__ import annotations
 
@@ -31,9 +31,13 @@ def imported(dsn: str, rows: int = ROWS) -> Iterator[Row]:
             file = Path(folder) / "people.csv"
             with file.open("w", encoding="utf-8", newline="") as out:
                 write(csv.writer(out), count)
-            yield measured(dsn, file, count, "into a list that has a tenth of it")
-        yield measured(dsn, file, rows, "again, changing nothing")
-        yield measured(dsn, file, rows, "dry run", "--dry-run")
+            yield imported_from(dsn, file, count, "into a list that has a tenth of it")
+        yield imported_from(dsn, file, rows, "again, changing nothing")
+        yield imported_from(dsn, file, rows, "dry run", "--dry-run")
+        yield measured(
+            dsn, rows, f"export of {rows:,} subscribers", "flat memory",
+            "export", str(Path(folder) / "all.csv"),
+        )  # fmt: skip
 
 
 def write(out: Any, rows: int) -> None:
@@ -50,11 +54,17 @@ def write(out: Any, rows: int) -> None:
     )  # fmt: skip
 
 
-def measured(dsn: str, file: Path, rows: int, what: str, *options: str) -> Row:
+def imported_from(dsn: str, file: Path, rows: int, what: str, *options: str) -> Row:
+    what = f"import of {rows:,} rows ({file.stat().st_size / 1e6:.0f} MB), {what}"
+    return measured(dsn, rows, what, GOAL, "import", str(file), *options)
+
+
+def measured(dsn: str, rows: int, what: str, goal: str, *words: str) -> Row:
+    """A command about subscribers, with its time, its memory and everybody's CPU."""
     before = cpu_of_postgres(dsn)
     began = time.monotonic()
     child = subprocess.Popen(
-        [sys.executable, "-m", "app.cli", "subscribers", "import", str(file), *options],
+        [sys.executable, "-m", "app.cli", "subscribers", *words],
         env=environment(dsn, None),
         stdout=subprocess.DEVNULL,
     )
@@ -78,9 +88,9 @@ def measured(dsn: str, file: Path, rows: int, what: str, *options: str) -> Row:
     assert code == 0, code
     postgres = cpu_of_postgres(dsn) - before
     return (
-        f"import of {rows:,} rows ({file.stat().st_size / 1e6:.0f} MB), {what}",
+        what,
         f"{rows / seconds:,.0f} rows/s, peak memory {max(peaks):.0f} MB",
-        GOAL,
+        goal,
         f"CPU a million: {max(cpu) / rows * 1e6:.0f} s command, {postgres / rows * 1e6:.0f} s "
         "PostgreSQL",
     )
