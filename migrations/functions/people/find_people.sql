@@ -12,9 +12,10 @@ create or replace function people_reached(
 language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off set enable_bitmapscan = off
 set enable_sort = off set enable_incremental_sort = off as $$
 declare
-    c_rare    constant bigint := 10000;   -- so few with a tag or a status are rather all looked at
+    c_rare    constant bigint := 5000;    -- so few with a tag or a status are rather all looked at
     v_status  text := p_filter ->> 'status';
     v_tags    text[] := people_tags(p_filter);
+    v_fields  text[] := people_fields(p_filter);
     v_q       jsonb := people_search(p_filter ->> 'q');
     v_known   bigint := case when v_status is not null then subscribers_in(array[v_status]) end;
     v_tagged  bigint := case when v_tags is not null then tagged(v_tags) end;
@@ -42,15 +43,15 @@ begin
             select coalesce(array_agg(id order by n), '{}'), (array_agg(array[key, address] order by n desc))[1:1]
               from (select id, key, address, row_number() over () as n
                       from (select * from (%s limit $1) s where %s limit $5) fitting) numbered
-            $query$, v_rows, people_condition(v_road))
+            $query$, v_rows, people_condition(v_road, cardinality(v_fields) / 2))
            into v_more, v_to
-          using p_reach, v_status, v_tags, p_filter -> 'fields', p_limit - cardinality(ids),
+          using p_reach, v_status, v_tags, v_fields, p_limit - cardinality(ids),
                 v_q ->> 'address', v_q ->> 'domain', v_q ->> 'name', v_key, coalesce(v_address, '');
         ids := ids || v_more;
         if cardinality(ids) < p_limit then
             execute format('select array[array[key, address]] from (%s offset $1 - 1 limit 1) last', v_rows)
                into v_to
-              using p_reach, v_status, v_tags, p_filter -> 'fields', p_limit,
+              using p_reach, v_status, v_tags, v_fields, p_limit,
                     v_q ->> 'address', v_q ->> 'domain', v_q ->> 'name', v_key, coalesce(v_address, '');
         end if;
         if v_to is not null then
@@ -103,9 +104,11 @@ language sql stable set search_path = public, pg_temp set enable_seqscan = off a
     select coalesce(sum(subscribers), 0)::bigint from tag_counts where tag = any (p_tags);
 $$;
 
-create or replace function fields_fit(p_fields jsonb, p_wanted jsonb) returns boolean
+-- The names of the fields that are asked for, then their values.
+create or replace function people_fields(p_filter jsonb) returns text[]
 language sql immutable as $$
-    select not exists (select from jsonb_each_text(p_wanted) w where p_fields ->> w.key is distinct from w.value);
+    select coalesce(array_agg(key order by key) || array_agg(value order by key), '{}')
+      from jsonb_each_text(p_filter -> 'fields');
 $$;
 
 -- The rows of a road behind the key $9 and the address $10, in its order. $2: status; $6, $7, $8: what the address,
@@ -137,9 +140,9 @@ language sql immutable set search_path = public, pg_temp as $$
         end;
 $$;
 
--- What is tried on each row of a road: all conditions that the road itself doesn't fulfil. A person on several roads
+-- p_fields: how many fields are asked for ($4). What is tried on each row of a road: all conditions that the road itself doesn't fulfil. A person on several roads
 -- of a search is found on the first.
-create or replace function people_condition(p_road text) returns text
+create or replace function people_condition(p_road text, p_fields integer) returns text
 language sql immutable set search_path = public, pg_temp as $$
     with meant as (
         select array['coalesce(starts_with(address, $6), false)',
@@ -150,7 +153,9 @@ language sql immutable set search_path = public, pg_temp as $$
                      'coalesce(starts_with(name_from(name, 4), $8), false)'] as all_roads,
                array_position(array['address', 'domain', 'name1', 'name2', 'name3', 'name4'], p_road) as n
     )
-    select '($2 is null or status = $2) and ($3 is null or tags && $3) and ($4 is null or fields_fit(fields, $4)) and '
+    select '($2 is null or status = $2) and ($3 is null or tags && $3) and '
+        || coalesce((select string_agg(format('fields ->> ($4)[%s] = ($4)[%s] and ', n, p_fields + n), '')
+                       from generate_series(1, p_fields) n), '')
         || case when n is null
            then '($6 is null and $7 is null and $8 is null or ' || array_to_string(all_roads, ' or ') || ')'
            when n = 1 then 'true' else 'not (' || array_to_string(all_roads[:n - 1], ' or ') || ')' end
@@ -172,9 +177,9 @@ begin
           from (select id, key from (select *, coalesce(address, E'\x7f' || email) collate "C" as key
                                        from subscribers where tags && $3 offset 0) s
                  where key > $9 and %s order by key limit $5) fitting
-        $query$, people_condition('tags'))
+        $query$, people_condition('tags', cardinality(people_fields(p_filter)) / 2))
        into ids, v_last
-      using 0, p_filter ->> 'status', people_tags(p_filter), p_filter -> 'fields', p_limit,
+      using 0, p_filter ->> 'status', people_tags(p_filter), people_fields(p_filter), p_limit,
             v_q ->> 'address', v_q ->> 'domain', v_q ->> 'name', coalesce(p_after, '');
     if cardinality(ids) = p_limit then
         onward := jsonb_build_array('tags', v_last, '');
@@ -185,7 +190,7 @@ end $$;
 create or replace function subscribers_page(p_filter jsonb, p_limit integer, p_after jsonb default null)
 returns jsonb language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off as $$
 declare
-    c_reach constant integer := 10000;
+    c_reach constant integer := 5000;
     v_found uuid[];
     v_next  jsonb;
     v_more  uuid[];
