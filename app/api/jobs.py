@@ -29,7 +29,9 @@ async def list_jobs(
 
 
 @router.get(
-    "/jobs/{job_id}", dependencies=[needs("read")], responses=problems(Unauthorized, JobNotFound)
+    "/jobs/{job_id}",
+    dependencies=[needs("read", "manage")],
+    responses=problems(Unauthorized, JobNotFound),
 )
 async def show_job(job_id: UUID, services: ServicesDep) -> dict[str, Any]:
     """One job: state, progress, result, and the error of its latest try that failed."""

@@ -320,7 +320,9 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-@router.get("/subscribers/{email:address}", dependencies=[needs("read")], responses=_about_one)
+@router.get(
+    "/subscribers/{email:address}", dependencies=[needs("read", "manage")], responses=_about_one
+)
 async def show_subscriber(email: Text, services: ServicesDep) -> dict[str, Any]:
     """One subscriber, by any spelling of the address."""
     return await find(services, email)

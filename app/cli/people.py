@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, cast
 
 import typer
@@ -87,7 +88,7 @@ def set_status(
 
 def erase(
     email: Address,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask at a terminal.")] = False,
 ) -> None:
     """Erase a person for good (GDPR, article 17).
 
@@ -96,7 +97,7 @@ def erase(
     """
     from app.errors import SubscriberNotFound
 
-    if not yes:
+    if not yes and sys.stdin.isatty():  # a script has nobody to ask
         typer.confirm(f"Erase {email} for good?", abort=True)
 
     async def work() -> None:

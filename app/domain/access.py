@@ -12,7 +12,7 @@ from typing import Literal
 Scope = Literal["send", "read", "manage"]
 SCOPES: tuple[Scope, ...] = ("send", "read", "manage")
 """send: start, test and steer mailouts. read: look at everything. manage: change everything else,
-keys included. None of them contains another."""
+keys included, and look at what became of it. None of them contains another."""
 
 PREFIX = "as_"
 _FORM = re.compile(r"as_[A-Za-z0-9_-]{43}")

@@ -180,6 +180,9 @@ async def test_nothing_tells_of_an_erased_person(store: Store, arrange: Arrange)
         "insert into imports (by, preview) values ('owner', %s) returning id", f'["{ANN.upper()}"]'
     )
     await sql.execute(
+        "insert into imports (by, state, question) values ('owner', 'question', %s)", [f'["{ANN}"]']
+    )
+    await sql.execute(
         "insert into import_refusals (import_id, line, reason, cells) values (%s, 2, 'x', %s)",
         [imported, f'["Annabella", "{ANN}"]'],
     )

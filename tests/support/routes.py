@@ -25,8 +25,12 @@ class Route:
 
     @property
     def scope(self) -> str | None:
-        """None: it isn't a Protected route."""
-        return self.declared.scope if isinstance(self.declared, Protected) else None
+        """The usual one of those that it takes. None: it isn't a Protected route."""
+        return self.scopes[0] if self.scopes else None
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        return self.declared.scopes if isinstance(self.declared, Protected) else ()
 
     @property
     def url(self) -> str:

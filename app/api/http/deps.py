@@ -165,7 +165,7 @@ class ApiRoute(APIRoute):
 
 
 class Protected(ApiRoute):
-    """A route for callers whose credential has the scope that `needs` names for it.
+    """A route for callers whose credential has a scope that `needs` names for it.
 
     The credential is checked before FastAPI reads the body (which FastAPI does before any
     dependency), so a stranger learns nothing, not even whether the body was valid.
@@ -175,14 +175,13 @@ class Protected(ApiRoute):
         options["responses"] = problems(ScopeMissing) | (options.get("responses") or {})
         super().__init__(path, *arguments, **options)
         scopes = [
-            scope
+            [scope for scope in SCOPES if scope in (dependency.scopes or ())]
             for dependency in self.dependencies
             if isinstance(dependency, params.Security)
-            for scope in dependency.scopes or ()
         ]
-        if len(scopes) != 1 or scopes[0] not in SCOPES:
-            raise TypeError(f"{path}: say `dependencies=[needs(…)]`, one of {', '.join(SCOPES)}")
-        self.scope: Scope = scopes[0]
+        if len(scopes) != 1 or not scopes[0]:
+            raise TypeError(f"{path}: say `dependencies=[needs(…)]`, of {', '.join(SCOPES)}")
+        self.scopes: tuple[Scope, ...] = tuple(scopes[0])
 
     async def admit(self, request: Request) -> None:
         caller = await find_caller(request, await get_services(request))
@@ -191,7 +190,7 @@ class Protected(ApiRoute):
                 "Present the shared secret or an API key as `Authorization: Bearer …` or "
                 "`X-Auth-Token: …`."
             )
-        require_scope(caller, self.scope)
+        require_scope(caller, *self.scopes)
         request.state.caller = caller
 
 
@@ -218,9 +217,9 @@ async def get_caller(
 CallerDep = Annotated[Caller, Depends(get_caller)]
 
 
-def needs(scope: Scope) -> params.Security:
-    """For the `dependencies` of a Protected route, or of a router of such routes."""
-    security: params.Security = Security(get_caller, scopes=[scope])
+def needs(*scopes: Scope) -> params.Security:
+    """For the `dependencies` of a Protected route, or of a router of such routes: any of these."""
+    security: params.Security = Security(get_caller, scopes=scopes)
     return security
 
 

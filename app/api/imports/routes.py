@@ -103,7 +103,9 @@ async def _file(request: Request) -> tuple[str | None, AsyncIterator[bytes]]:
 
 
 @router.get(
-    "/imports", dependencies=[needs("read")], responses=problems(Unauthorized, InvalidRequest)
+    "/imports",
+    dependencies=[needs("read", "manage")],
+    responses=problems(Unauthorized, InvalidRequest),
 )
 async def list_imports(
     services: ServicesDep,
@@ -117,7 +119,7 @@ async def list_imports(
 
 @router.get(
     "/imports/{import_id}",
-    dependencies=[needs("read")],
+    dependencies=[needs("read", "manage")],
     responses=problems(Unauthorized, ImportNotFound),
 )
 async def show_import(import_id: UUID, services: ServicesDep) -> dict[str, Any]:
@@ -128,7 +130,7 @@ async def show_import(import_id: UUID, services: ServicesDep) -> dict[str, Any]:
 
 @router.get(
     "/imports/{import_id}/rejected.csv",
-    dependencies=[needs("read")],
+    dependencies=[needs("read", "manage")],
     response_class=StreamingResponse,
     responses=problems(Unauthorized, ImportNotFound)
     | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},

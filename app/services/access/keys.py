@@ -115,10 +115,12 @@ class Keys:
         return gone
 
 
-def require_scope(caller: Caller, scope: Scope) -> None:
-    """Raises ScopeMissing."""
-    if scope not in caller.scopes:
-        raise ScopeMissing(f"This key lacks the scope `{scope}`; use one that has it.", scope=scope)
+def require_scope(caller: Caller, *scopes: Scope) -> None:
+    """Any of these. Raises ScopeMissing, which names the first."""
+    if not caller.scopes & set(scopes):
+        raise ScopeMissing(
+            f"This key lacks the scope `{scopes[0]}`; use one that has it.", scope=scopes[0]
+        )
 
 
 @dataclass

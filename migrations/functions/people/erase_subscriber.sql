@@ -80,6 +80,12 @@ begin
     update import_refusals set cells = null where position(p_address in lower(cells::text)) > 0;
     update imports set preview = null where position(p_address in lower(preview::text)) > 0;
     update imports set undo = undo || '{"people": []}' where position(p_address in lower(undo::text)) > 0;
+    with asked as (   -- the file is still here, and its question names somebody who isn't
+        update imports
+           set question = null, state = 'failed', error = 'It was about somebody who was erased: upload the file again.'
+         where state = 'question' and position(p_address in lower(question::text)) > 0
+        returning id)
+    delete from import_chunks where import_id in (select id from asked);
     delete from signups where address = p_address;
 end $$;
 
