@@ -42,7 +42,8 @@ FILTERS: tuple[dict[str, Any], ...] = (
     {}, {"status": "active"}, {"status": "complained"},
     {"status": "unsubscribed", "tags": ["news"]}, {"tags": ["news"]}, {"tags": ["rare"]},
     {"tags": ["middle"]}, {"tags": ["middle"], "status": "unsubscribed"},
-    {"q": "rare.org"}, {"q": "gmail"}, {"q": "xav"}, {"q": "quend"}, {"q": "smith"}, {"q": "nobody"}, {"q": "smith", "status": "complained"},
+    {"q": "rare.org"}, {"q": "gmail"}, {"q": "xav"}, {"q": "quend"},
+    {"q": "smith"}, {"q": "nobody"}, {"q": "smith", "status": "complained"},
     {"q": "gmail", "tags": ["middle"], "status": "unsubscribed"}, {"fields": {"plan": "3"}},
     {"fields": {"plan": "x"}},
 )  # fmt: skip
