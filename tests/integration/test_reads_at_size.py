@@ -180,6 +180,36 @@ class Life:
             ("resume_mailout", {"p_mailout": mailout}),
         ):  # fmt: skip
             await self.call(function, **arguments)
+        await self.import_and_undo(known)
+
+    async def import_and_undo(self, known: str) -> None:
+        """Somebody known, who changes, and somebody new; then both are as before."""
+        begun = await self.call(
+            "begin_import", p_by="x", p_mode="upsert", p_dry_run=False, p_tags=[], p_mapping={},
+            p_file_name=None,
+        )  # fmt: skip
+        await self.call("store_import_chunk", p_import=begun, p_n=0, p_data="", p_size=0)
+        job = (await self.call("start_import", p_import=begun, p_by="x"))["job_id"]
+        claim = (await self.call("claim_one_job", p_job=job, p_lease_seconds=60))["claim"]
+        rows = [
+            {"line": 2, "email": known.lower(), "status": "complained", "tags": ["t"]},
+            {"line": 3, "email": f"{uuid4()}@x.org", "status": "active"},
+        ]
+        await self.call(
+            "import_chunk", p_import=begun, p_job=job, p_claim=claim, p_from=0, p_rows=rows,
+            p_repeated=[{"email": rows[1]["email"], "status": "unsubscribed"}], p_refused=[],
+            p_progress={},
+        )  # fmt: skip
+        await self.call("end_import", p_import=begun)
+        await self.call("settle_job", p_job=job, p_claim=claim, p_outcome="done")
+        job = (await self.call("begin_undo_import", p_import=begun, p_by="x"))["job_id"]
+        claim = (await self.call("claim_one_job", p_job=job, p_lease_seconds=60))["claim"]
+        for _ in range(2):
+            await self.call(
+                "undo_import_slice", p_import=begun, p_job=job, p_claim=claim, p_limit=BATCH
+            )
+        await self.call("list_imports", p_limit=BATCH)
+        await self.call("unread_emails", p_after=FIRST, p_limit=BATCH)
 
     async def end(self, mailout: str) -> None:
         """Cancelled half way, after somebody was erased who had got it."""
