@@ -8,10 +8,18 @@ from typing import Annotated, Any, Literal, cast
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+)
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from app.api.http.deps import CallerDep, Protected, Services, ServicesDep, Text, needs
+from app.api.http.deps import CallerDep, Protected, Services, ServicesDep, Text, needs, without_nul
 from app.api.http.paging import Page, decode_cursor, encode_cursor
 from app.api.http.problems import problems
 from app.domain import people
@@ -72,9 +80,28 @@ Tag = Annotated[_Line, StringConstraints(min_length=1, max_length=people.MAX_TAG
 Tags = Annotated[list[Tag], Field(max_length=people.MAX_TAGS)]
 FieldName = Annotated[_Line, StringConstraints(min_length=1, max_length=100)]
 FieldText = Annotated[Text, StringConstraints(max_length=people.MAX_FIELD_CHARS)]
-Fields = Annotated[
-    dict[FieldName, FieldText | bool | int | float | None], Field(max_length=people.MAX_FIELDS)
-]
+
+
+def _without_halves(text: str) -> None:
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise ValueError("half of a surrogate pair can't stand here")
+
+
+def _storable(value: object) -> object:
+    """Says in one sentence what none of the types below could say, and what JSON can't keep."""
+    if value is not None and not isinstance(value, str | bool | int | float):
+        raise ValueError("use a text, a number, true, false or null")
+    if isinstance(value, str):
+        if len(value) > people.MAX_FIELD_CHARS:
+            raise ValueError(f"use at most {people.MAX_FIELD_CHARS:,} characters")
+        _without_halves(without_nul(value))
+    elif isinstance(value, int | float) and not people.fits_json(value):
+        raise ValueError("this number is too large: write it as a text")
+    return value
+
+
+FieldValue = Annotated[str | bool | int | float | None, BeforeValidator(_storable)]
+Fields = Annotated[dict[FieldName, FieldValue], Field(max_length=people.MAX_FIELDS)]
 Reason = Annotated[_Line, StringConstraints(min_length=1, max_length=people.MAX_REASON_CHARS)]
 Settable = Literal["active", "unsubscribed", "bounced", "complained"]
 """`pending` is for those who signed up and haven't confirmed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import zoneinfo
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ MAX_FIELDS = 200
 MAX_FIELD_CHARS = 10_000
 MAX_REASON_CHARS = 500
 
+_INTEGERS = range(-(2**63), 2**63)
+
 # A reason in which these words stand says that the person themselves wants mail again.
 _ASKED = re.compile(
     r"\b(ask(s|ed|ing)?|request(s|ed|ing)?|want(s|ed)|wish(es|ed)|consent(s|ed)?|opted|confirmed"
@@ -26,6 +29,12 @@ _DENIED = re.compile(
     r"\b(not|never|no|nobody|without)\b|n['\u2019]t\b|\b(we|i)\s+(want|wish|ask|request)",
     re.IGNORECASE,
 )
+
+
+def fits_json(number: float) -> bool:
+    """Whether the number comes back from the database's JSON as it was: whole ones of up to 64
+    bits, and no infinite ones."""
+    return number in _INTEGERS if isinstance(number, int) else math.isfinite(number)
 
 
 class Filter(TypedDict, total=False):

@@ -176,6 +176,21 @@ async def test_a_database_that_goes_away_costs_nothing(
     assert await arrange.one("select count(*) from subscriber_changes") == 55
 
 
+async def test_a_number_beyond_all_measure_holds_nothing_up(
+    direct_store: Store, jobs: JobStore
+) -> None:
+    content = (
+        "uuid,email,attributes,status\n"
+        '1,ann@example.com,"{""n"": 12345678901234567890123, '
+        '""m"": [-9223372036854775808]}",enabled\n'
+    )
+    done = await import_file(direct_store, jobs, content.encode())
+    assert counts(done) == {"added": 1}
+    ann = await direct_store.find_subscriber(email="ann@example.com")
+    assert ann is not None
+    assert ann["fields"] == {"n": "12345678901234567890123", "m": [-(2**63)]}
+
+
 @pytest.mark.parametrize("apart", [0, 30])
 async def test_rows_of_one_person_are_as_if_they_stood_in_two_files(
     direct_store: Store, jobs: JobStore, arrange: Arrange, apart: int

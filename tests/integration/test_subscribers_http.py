@@ -300,3 +300,26 @@ async def test_the_personal_export_can_be_read(api: Api, service_of_people: obje
     assert mail["subject"] == "News"
     assert answer.json()["consent"].startswith("Not known")
     assert [row["kind"] for row in answer.json()["history"]] == ["mail", "added"]
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("12345678901234567890123", "too large"),
+        ("1e400", "too large"),
+        ("NaN", "too large"),
+        ('"\\ud800"', "surrogate"),
+        ('"\\u0000"', "NUL"),
+        ("[1]", "use a text"),
+    ],
+)
+async def test_what_cannot_be_kept_is_refused_by_its_field(api: Api, value: str, says: str) -> None:
+    answer = await api.service.http.post(
+        "/subscribers",
+        content=f'{{"email": "ann@example.com", "fields": {{"n": {value}}}}}',
+        headers=BEARER | {"Content-Type": "application/json"},
+    )
+    assert answer.status_code == 422
+    detail = answer.json()["detail"]
+    assert detail.startswith("fields.n: ")
+    assert says in detail

@@ -223,13 +223,13 @@ def needs(*scopes: Scope) -> params.Security:
     return security
 
 
-def _without_nul(text: str) -> str:
+def without_nul(text: str) -> str:
     if "\0" in text:
         raise ValueError("a NUL character can't stand here")
     return text
 
 
-Text = Annotated[str, AfterValidator(_without_nul)]
+Text = Annotated[str, AfterValidator(without_nul)]
 """A caller's text that goes to PostgreSQL, which can't hold NUL."""
 
 

@@ -17,6 +17,7 @@ from app.domain.lists.dates import read_time
 from app.domain.lists.people import Person
 from app.domain.lists.presets import OWN
 from app.domain.lists.words import STRICTNESS, plain, read_flag, read_status, says_nothing
+from app.domain.people import fits_json
 from app.domain.states import SubscriberStatus
 
 MAX_CELL_CHARS = 10_000
@@ -246,10 +247,15 @@ def _checked_name(name: str | None) -> str | None:
     return name
 
 
+def _whole(digits: str) -> int | str:
+    """A number, or a text where no database call could carry it."""
+    return number if len(digits) <= 20 and fits_json(number := int(digits)) else digits
+
+
 def _json(cell: str, title: str) -> Any:
     """Raises RowRefused, also for what the database's JSON can't hold."""
     try:
-        value = json.loads(cell)
+        value = json.loads(cell, parse_int=_whole)
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         text.encode()  # fails for half of a surrogate pair
     except (ValueError, RecursionError):
