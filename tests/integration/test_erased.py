@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 
@@ -10,6 +11,7 @@ import pytest
 from psycopg.rows import DictRow
 
 from tests.support.factories import Arrange
+from tests.support.waiting import eventually
 
 Sql = psycopg.AsyncConnection[DictRow]
 
@@ -86,3 +88,22 @@ async def test_any_role_that_may_write_subscribers_is_refused_too(
                 await sql.execute("insert into subscribers (email) values (%s)", [ANN])
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             await sql.execute("select * from erased_key")
+
+
+async def test_who_is_being_erased_is_not_added_at_the_same_moment(
+    dsn: str, arrange: Arrange
+) -> None:
+    """An import that waits for the row of somebody who is being erased sees the erasure."""
+    await arrange.subscriber(ANN)
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as other:
+        pid = other.info.backend_pid
+        async with arrange.sql.transaction():
+            await arrange.sql.execute("select erase_subscriber(%s, 'owner')", [ANN])
+            adding = asyncio.create_task(
+                other.execute("insert into subscribers (email) values (%s)", [ANN])
+            )
+            waiting = "select wait_event_type from pg_stat_activity where pid = %s"
+            await eventually(lambda: arrange.one(waiting, pid), until=lambda event: event == "Lock")
+        with pytest.raises(psycopg.errors.CheckViolation, match="erased"):
+            await adding
+    assert await arrange.one("select count(*) from subscribers") == 0

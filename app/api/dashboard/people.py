@@ -70,12 +70,14 @@ Search = Annotated[str, Query(max_length=320)]
 
 
 def _filter(status: SubscriberStatus | None, tag: str, q: str) -> Filter:
+    if "\0" in tag + q:
+        raise InvalidRequest("A NUL character can't be looked for.")
     wanted = Filter()
     if status is not None:
         wanted["status"] = status
     if tag:
         wanted["tags"] = [tag]
-    if q.strip("@ ") and "\0" not in q:
+    if q.strip("@ "):
         wanted["q"] = q
     return wanted
 
