@@ -16,7 +16,7 @@ from app.store.people import Place
 
 AT_ONCE = 5_000
 """So many are changed within a request, in one transaction; more are a job."""
-COUNT_REACH, CHANGE_REACH = 50_000, 2_000
+COUNT_REACH, IDS_REACH, CHANGE_REACH = 50_000, 5_000, 2_000
 """Rows that one call looks at."""
 
 
@@ -55,27 +55,35 @@ class ManyPeople:
 
         Raises CountDiffers.
         """
-        found = await self.count(bulk.filter)
-        if found != expected:
-            raise _differs(found, expected)
-        if found > AT_ONCE:
-            work = asdict(bulk) | {"total": found}
-            job = await self._store.queue_change_people(work, bulk.by, bulk.audit)
-            self._wake()
-            return {"job_id": str(job), "expected": expected}
-        ids = await self._ids(bulk.filter, expected)
-        if len(ids) != expected:
-            raise _differs(len(ids), expected)
-        return dict(await _change(self._store, bulk, ids, bulk.audit))
+        if expected > AT_ONCE:
+            found = await self.count(bulk.filter)
+            if found == expected:
+                return await self._later(bulk, expected)
+        else:
+            ids = await self._ids(bulk.filter, expected + 1)
+            if len(ids) == expected:
+                return dict(await _change(self._store, bulk, ids, bulk.audit))
+            found = len(ids) if len(ids) < expected else await self.count(bulk.filter)
+        raise CountDiffers(
+            f"{found:,} people fit now, not {expected:,}: nothing was changed. Look again, and "
+            f"pass `expected`: {found}.",
+            count=found,
+        )
 
-    async def _ids(self, wanted: Filter, expected: int) -> list[str]:
+    async def _later(self, bulk: Bulk, expected: int) -> dict[str, Any]:
+        work = asdict(bulk) | {"total": expected}
+        job = await self._store.queue_change_people(work, bulk.by, bulk.audit)
+        self._wake()
+        return {"job_id": str(job), "expected": expected}
+
+    async def _ids(self, wanted: Filter, most: int) -> list[str]:
         ids: list[str] = []
         place: Place | None = None
         while True:
-            _, more, place = await self._store.count_people(wanted, COUNT_REACH, place, ids=True)
+            _, more, place = await self._store.count_people(wanted, IDS_REACH, place, ids=True)
             ids += more
-            if place is None or len(ids) > expected:
-                return ids
+            if place is None or len(ids) >= most:
+                return ids[:most]
 
 
 class ChangeMany:
@@ -115,14 +123,6 @@ async def _change(
         asked=bulk.asked,
         force=bulk.force,
         audit=audit,
-    )
-
-
-def _differs(found: int, expected: int) -> CountDiffers:
-    return CountDiffers(
-        f"{found:,} people fit now, not {expected:,}: nothing was changed. Look again, and pass "
-        f"`expected`: {found}.",
-        count=found,
     )
 
 
