@@ -34,7 +34,7 @@ async def status(arrange: Arrange, email: str) -> Any:
 
 
 async def send_form(page: Page, email: str) -> None:
-    await page.get_by_label("Mail address").fill(email)
+    await page.get_by_label("Email address").fill(email)
     await page.get_by_role("button", name="Sign up").click()
     await expect(page.get_by_role("heading")).to_contain_text("look into your inbox")
 
@@ -53,7 +53,7 @@ async def test_the_whole_way_by_keyboard_and_without_script(
     await expect(button).to_be_focused()
     await expect(button).to_have_css("outline-width", "3px")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("main")).to_contain_text(f"A mail to {email} is on its way.")
+    await expect(page.get_by_role("main")).to_contain_text(f"An email to {email} is on its way.")
     assert await status(arrange, email) == "pending"
 
     await page.goto(site.service + await link_to(site.sandbox, email))
@@ -94,9 +94,9 @@ async def test_a_misspelt_address_is_told_beside_its_field(visit: OpenVisit, sit
     page = (await visit()).page
     await page.goto(f"{site.service}/subscribe")
     await page.get_by_label("Name").fill("Ann")
-    await page.get_by_label("Mail address").fill("ann@localhost")
+    await page.get_by_label("Email address").fill("ann@localhost")
     await page.get_by_role("button", name="Sign up").click()
-    field = page.get_by_label("Mail address")
+    field = page.get_by_label("Email address")
     await expect(field).to_have_attribute("aria-invalid", "true")
     await expect(field).to_have_accessible_description(
         "This mail address doesn't look right: the part after the @ is not a valid domain."
@@ -149,7 +149,7 @@ async def test_every_page_is_legible_and_keeps_to_itself(
     await judge(seen, site, "form", look)
     await page.get_by_text("Put this form on it").click()
     await judge(seen, site, "paste", look)
-    await page.get_by_label("Mail address").fill("ann@localhost")
+    await page.get_by_label("Email address").fill("ann@localhost")
     await page.get_by_role("button", name="Sign up").click()
     await judge(seen, site, "error", look)
     await send_form(page, email)
@@ -180,7 +180,7 @@ async def test_every_page_is_legible_and_keeps_to_itself(
 
     await arrange.sql.execute("update signup_clients set tries = 1000")
     await page.goto(f"{site.service}/subscribe")
-    await page.get_by_label("Mail address").fill(email)
+    await page.get_by_label("Email address").fill(email)
     await page.get_by_role("button", name="Sign up").click()
     await expect(page.get_by_role("heading")).to_have_text("Please try again later")
     await judge(seen, site, "many", look)

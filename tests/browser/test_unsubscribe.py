@@ -95,7 +95,7 @@ async def test_the_link_of_a_test_mail_unsubscribes_nobody(
 ) -> None:
     page = (await visit()).page
     await page.goto(reader.test_link)
-    await expect(page.get_by_role("main")).to_contain_text("test mail")
+    await expect(page.get_by_role("main")).to_contain_text("test email")
     await page.get_by_role("button", name="Unsubscribe").click()
     await expect(page.get_by_role("heading")).to_have_text("The test worked")
     assert await reader.status() == "active"
@@ -107,7 +107,7 @@ async def test_a_damaged_link_says_what_to_do(visit: OpenVisit, reader: Reader) 
     assert answer is not None
     assert answer.status == HTTPStatus.BAD_REQUEST
     await expect(page.get_by_role("heading")).to_have_text("This link does not work")
-    await expect(page.get_by_role("main")).to_contain_text("reply to that mail")
+    await expect(page.get_by_role("main")).to_contain_text("reply to that email")
     await expect(page.get_by_role("button")).to_have_count(0)
 
 

@@ -83,7 +83,7 @@ class SignUp:
 
 def _address(text: str) -> str:
     if not text.strip():
-        raise InvalidRequest("Write your mail address here.", field="email")
+        raise InvalidRequest("Write your email address here.", field="email")
     try:
         return canonical_address(text[:_ADDRESS_CHARS])
     except InvalidAddress as exc:

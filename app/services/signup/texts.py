@@ -11,14 +11,15 @@ from app.domain.timed_tokens import SIGNUP_DAYS
 from app.settings import Settings
 
 _TEXT = (
-    "Yes, I would like to get mails from {org}. I can unsubscribe at any time, by the link in each "
-    "mail."
+    "Yes, I would like to get emails from {org}. I can unsubscribe at any time, by the link in "
+    "each of them."
 )
-_SUBJECT = "Please confirm: mails from {org}"
+_SUBJECT = "Please confirm: emails from {org}"
 _MAIL = (
-    "Somebody, we hope you, asked for our mails to this address. If it was you, please confirm:\n\n"
+    "Somebody, we hope you, asked for our emails to this address. If it was you, "
+    "please confirm:\n\n"
     "{text}\n\n{link}\n\n"
-    f"The link works for {SIGNUP_DAYS} days. If it wasn't you, ignore this mail: nothing happens."
+    f"The link works for {SIGNUP_DAYS} days. If it wasn't you, ignore this email: nothing happens."
 )
 
 

@@ -55,7 +55,7 @@ async def test_the_whole_way_from_the_form_to_the_next_mailout(
 
     before = await arrange.mailout(subject="Before")
     mail = await confirmation_mail(sandbox, ANN)
-    assert mail["subject"] == "Please confirm: mails from Example Org"
+    assert mail["subject"] == "Please confirm: emails from Example Org"
     assert mail["from"] == "Example Org <news@example.com>"
     for part in ("html", "text"):
         assert TEXT in mail[part]

@@ -71,7 +71,7 @@ class TestBadForms:
     @pytest.mark.parametrize(
         ("fields", "field", "words"),
         [
-            ({"email": ""}, "email", "Write your mail address"),
+            ({"email": ""}, "email", "Write your email address"),
             ({"email": "ann@localhost"}, "email", "doesn&#39;t look right"),
             ({"email": "a@example.com,b@example.com"}, "email", "more than one"),
             ({"email": ANN, "name": "x" * 101}, "name", "more than 100 characters"),
