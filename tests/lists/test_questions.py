@@ -13,7 +13,7 @@ DOUBTFUL = [
     "Einwilligung", "Désabonné", "Désinscrit le", "Baja", "Suscrito", "Disiscritto", "Consenso",
     "Afgemeld", "Toestemming", "Zgoda na e-mail", "Avregistrerad", "Samtycke", "Afmeldt",
     "Peruutettu", "Souhlas", "Leiratkozott", "Dezabonat", "Do not contact", "Bounced?", "Spam",
-    "Subscription status", "GDPR", "Inscrito", "Descadastrado",
+    "Subscription status", "GDPR", "Inscrito", "Descadastrado", "Left", "Removed on",
 ]  # fmt: skip
 
 

@@ -93,7 +93,8 @@ HINTS: Mapping[str, Hint] = {
 # Parts of titles, without accents and in lower case (`unaccented`).
 _OUT_TITLE = re.compile(
     r"unsub|opt(?:ed)?[ _-]?out|bounce|complain|spam|suppress|block(?:ed|list)|black ?list|deleted"
-    r"|disabled|inactive|cleaned|cancel|do[ _-]?not|\bdnc\b|\bdne\b|no[ _-]?(?:e?mail|contact)"
+    r"|disabled|inactive|cleaned|cancel|\bleft\b|\bremoved\b"
+    r"|do[ _-]?not|\bdnc\b|\bdne\b|no[ _-]?(?:e?mail|contact)"
     r"|abgemeld|abmeld|abbestell|ausgetragen|austrag|gesperrt|widerruf|inaktiv|desabonn|desinscri"
     r"|baja\b|desuscri|cancelad|descadastr|disiscri|cancellat|afgemeld|uitgeschreven|wypisan"
     r"|rezygnacj|avregistr|avanmal|afmeld|avmeld|peruut|odhlas|leiratkoz|dezabon|отпис|удал"
