@@ -228,6 +228,17 @@ async def test_of_many_people_only_the_erased_one_is_kept_out(
         assert not await arrange.one("select is_erased(%s)", address)
 
 
+async def test_what_happened_to_a_mail_that_asked_to_confirm_names_nobody(
+    store: Store, arrange: Arrange
+) -> None:
+    """It is in no ledger, by which it could be found when the person is erased."""
+    event = an_event("delivery", UUID(int=0), 0, notice=True, detail=ANN)
+    told = event | {"mailout_id": None, "send_log_id": None}
+    assert (await store.apply_ses_events([told]))["new"] == 1
+    assert await arrange.one("select type from ses_events") == "delivery"
+    assert ANN not in await everything(arrange)
+
+
 async def test_a_mail_in_flight_of_an_erased_person_settles(store: Store, arrange: Arrange) -> None:
     await arrange.subscriber(ANN)
     mailout = await arrange.mailout()

@@ -1,6 +1,7 @@
 -- Store a group of events and move their rows, in one transaction. p_events: what
 -- domain/ses/events.py:to_row gives. A second copy of an SNS message changes nothing; an event that
--- fits no row is kept and parked, unless it is about one of our own notices to the owner. Answers how many
+-- fits no row is kept and parked, unless it is about a notice: a mail of ours to the owner, or to somebody who
+-- signs up. Of these the payload isn't kept, as nothing would find it when the person is erased. Answers how many
 -- were new and how many of those fit a row, the SNS ids of the copies, and `tripped`: mailouts that
 -- the guards stop from now on (guards.sql; p_…_rate null: no guard).
 -- Fails when another session keeps a lock for too long: SNS waits 15 s for an answer and repeats.
@@ -30,7 +31,7 @@ begin
         insert into ses_events (sns_message_id, type, message_id, mailout_id, send_log_id, payload,
                                 parked, occurred_at)
         select sns_id, event ->> 'type', event ->> 'message_id', (event ->> 'mailout_id')::uuid, log,
-               event -> 'payload',
+               case when event ->> 'notice' is null then event -> 'payload' else '{}' end,
                case when log is null and event ->> 'notice' is null then event - 'payload' end,
                (event ->> 'occurred_at')::timestamptz
           from given where copy = 1
