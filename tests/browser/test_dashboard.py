@@ -485,6 +485,6 @@ async def test_people_are_found_changed_and_changed_in_numbers(
     await page.get_by_label("Add tags").check()
     await page.get_by_label("Tags, to add").fill("animals")
     await page.get_by_role("button", name="Change 2 people").click()
-    await expect(page.get_by_text("2 changed.")).to_be_visible()
+    await expect(page.get_by_text("2 people changed.")).to_be_visible()
     tags = await staged.arrange.one("select tags from subscribers where id = %s", person)
     assert tags == ["zoo", "animals"]
