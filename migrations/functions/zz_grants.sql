@@ -52,7 +52,7 @@ begin
             'record_results', 'finish_mailout', 'closing_reason', 'ready_mailout', 'pause_mailout',
             'resume_mailout', 'resume_waiting_mailouts', 'cancel_mailout', 'cancel_recipients',
             'resend_mailout', 'mailout_transition', 'send_log_rank', 'subscriber_rank',
-            'subscribers_before_update', 'subscribers_after_leaving', 'mailouts_before_update',
+            'subscribers_before_update', 'status_rises', 'subscribers_after_leaving', 'mailouts_before_update',
             'mailouts_before_delete', 'apply_ses_events', 'match_send_log', 'event_status', 'move_recipients',
             'apply_parked_events', 'apply_parked', 'parked_events', 'unsubscribe', 'find_subscriber', 'queue_test', 'take_request_key',
             'tested_content', 'sample_subscriber', 'create_mailout', 'mailout_summary', 'mailout_counts', 'mailout_tested',

@@ -91,7 +91,7 @@ async def test_nobody_gets_mail_again_who_did_not_ask(store: Store, arrange: Arr
     done = await store.change_subscriber(ANN, Change(status="active"), "owner", asked=True)
     assert done["outcome"] == "force"
     done = await store.change_subscriber(
-        ANN, Change(status="active"), "owner", asked=True, force=True
+        ANN, Change(status="active"), "owner", reason="She asked.", asked=True, force=True
     )
     assert (done["outcome"], done["subscriber"]["bounce_type"]) == ("changed", None)
 
@@ -171,7 +171,7 @@ async def test_nothing_tells_of_an_erased_person(store: Store, arrange: Arrange)
     )
     await store.change_subscriber(ANN, Change(name="Annabella B"), "owner", reason="Xyzzy said so.")
     running = await arrange.mailout(subject="Next")
-    await sql.execute("update subscribers set status = 'active' where id = %s", [ann])
+    await arrange.bring_back_everybody()
     await start(store, running)
     await sql.execute(
         "insert into signups (address, name) values (%s, 'Annabella'); ".replace("%s", f"'{ANN}'")

@@ -71,8 +71,8 @@ async def test_they_follow_whoever_writes(arrange: Arrange, direct_store: Store)
         "update send_logs set mailout_id = gen_random_uuid() where email like '%4@%'",
         "update send_logs set is_test = true where email like '%5@%'",
         "delete from send_logs where email like '%6@%'",
-        "insert into subscribers (email) values ('reader1@example.com') on conflict (address) "
-        "do update set status = 'active'",
+        "select acting('database', 'He asked.'); insert into subscribers (email) "
+        "values ('reader1@example.com') on conflict (address) do update set status = 'active'",
     ):
         await arrange.sql.execute(statement.encode())
         await what_is_kept_is_what_is_there(arrange)

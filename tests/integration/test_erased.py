@@ -65,9 +65,9 @@ async def test_who_signs_up_comes_back_with_the_confirmation(
     sql = arrange.sql
     async with sql.transaction():
         await sql.execute("select set_config('amazonsender.signed_up', 'on', true)")
-        ann = await arrange.subscriber(ANN, status="pending")
+        await arrange.subscriber(ANN, status="pending")
     assert await arrange.one("select is_erased(%s)", ANN)
-    await sql.execute("update subscribers set status = 'active' where id = %s", [ann])
+    await arrange.bring_back_everybody()
     assert not await arrange.one("select is_erased(%s)", ANN)
 
 

@@ -80,7 +80,7 @@ async def test_every_order_ends_in_the_same_state(
         await arrange.sql.execute(
             "update send_logs set status = 'sending', message_id = null, bounce_type = null"
         )
-        await arrange.sql.execute("update subscribers set status = 'active'")
+        await arrange.bring_back_everybody()
         for position, make in enumerate(order):
             if position == recorded_at:
                 await direct_store.record_results(batch.attempt_id, all_sent(batch))

@@ -66,7 +66,7 @@ def bounce(tags: dict[str, list[str]]) -> dict[str, Any]:
 
 async def has_its_effect(front: Service, arrange: Arrange, event: dict[str, Any]) -> None:
     await arrange.sql.execute("update send_logs set status = 'sent', message_id = null")
-    await arrange.sql.execute("update subscribers set status = 'active'")
+    await arrange.bring_back_everybody()
     assert await post(front, json.dumps(event)) == 200
     assert await arrange.one("select status from send_logs") == "bounced"
     assert await arrange.one("select status from subscribers") == "bounced"

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+import pytest
 from psycopg.rows import DictRow
 
 from tests.support.factories import Arrange
@@ -49,3 +50,18 @@ async def test_only_those_who_confirmed_get_mail(sql: Sql, arrange: Arrange) -> 
     await arrange.subscriber()
     mailout = await arrange.mailout()
     assert await arrange.one("select count_audience(%s)", mailout) == 1
+
+
+@pytest.mark.parametrize("left", ["pending", "bounced", "unsubscribed", "complained"])
+async def test_a_status_rises_only_with_a_reason(sql: Sql, arrange: Arrange, left: str) -> None:
+    """Whoever writes; and no machine has one."""
+    ann = await arrange.subscriber("ann@example.com", status=left)
+    rise = "update subscribers set status = 'active'"
+    for words in ("", "select acting('import', 'a file says so');", "select acting('ses', 'x');"):
+        with pytest.raises(psycopg.errors.CheckViolation, match="by their own word") as refused:
+            await sql.execute(words.encode() + rise.encode())
+        assert "acting" in (refused.value.diag.message_hint or "")
+    assert await arrange.one("select status from subscribers") == left
+    await sql.execute(b"select acting('database', 'She asked by phone.');" + rise.encode())
+    assert await arrange.one("select status from subscribers") == "active"
+    assert (await history(sql, ann))[-1]["reason"] == "She asked by phone."

@@ -266,7 +266,7 @@ async def test_the_ledger_is_kept_and_points_to_who_is_left(
     await upgraded.apply_ses_events([event])
     assert await old.one("select status from subscribers") == "complained"
     # Also by the row that kept the id of one who was merged.
-    await old.sql.execute("update subscribers set status = 'active'")
+    await old.bring_back_everybody()
     await old.sql.execute("update send_logs set message_id = 'm2' where id = %s", [numbers[2]])
     await upgraded.apply_ses_events([event | {"sns_message_id": "s2", "message_id": "m2"}])
     assert await old.one("select status from subscribers") == "complained"

@@ -102,7 +102,7 @@ class TestUnsubscribe:
         """Our page's, or a mail program's, whose user sees no page."""
         by_mail_client = await service.http.post(link, data={"List-Unsubscribe": "One-Click"})
         assert "resubscribe" not in by_mail_client.text
-        await arrange.sql.execute("update subscribers set status = 'active'")
+        await arrange.bring_back_everybody()
         by_page = await service.http.post(link)
         assert "I clicked by mistake" in by_page.text
         done = await arrange.sql.execute(
@@ -158,7 +158,10 @@ class TestByMistake:
         someone = await arrange.subscriber()
         back = await self.leave(quiet, someone)
         for status in since.split(" then "):
-            await arrange.sql.execute("update subscribers set status = %s", [status])
+            if status == "active":
+                await arrange.bring_back_everybody()
+            else:
+                await arrange.sql.execute("update subscribers set status = %s", [status])
         answer = await quiet.http.post(back)
         assert answer.status_code == 400
         assert "Nothing was changed" in answer.text

@@ -48,6 +48,12 @@ class Arrange:
             [count],
         )
 
+    async def bring_back_everybody(self) -> None:
+        """As a person may who says why."""
+        await self.sql.execute(
+            "select acting('database', 'They asked.'); update subscribers set status = 'active'"
+        )
+
     async def mailout(self, status: str = "ready", **columns: Any) -> UUID:
         row = {
             "subject": "Hello",

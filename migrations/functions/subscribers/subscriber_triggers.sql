@@ -1,15 +1,32 @@
--- These triggers set the times, and take a subscriber who is no longer active out of every running mailout,
+-- These triggers set the times, let a status rise only with a reason, and take a subscriber who is no longer active out of every running mailout,
 -- in the same transaction, also when a person edits the table by hand. A claim that committed before keeps
 -- the row; a later one finds it `skipped`.
 create or replace function subscribers_before_update() returns trigger
-language plpgsql set search_path = public, pg_temp as $$
+language plpgsql security definer set search_path = public, pg_temp as $$
 begin
     new.updated_at := now();
     if new.status is distinct from old.status then
         new.status_updated_at := now();
+        if status_rises(old.status, new.status)
+           and (coalesce(current_setting('amazonsender.reason', true), '') = ''
+                or current_setting('amazonsender.by', true) in ('import', 'ses'))
+        then
+            raise exception 'The subscriber is %: that becomes % only by their own word, or by a person who says why.',
+                old.status, new.status
+                using errcode = 'check_violation', schema = 'public', table = 'subscribers', column = 'status',
+                      constraint = 'subscribers_status_rises',
+                      hint = 'Change it on the dashboard or by `amazonsender subscribers set`, with a reason. In SQL, '
+                          || 'within the same transaction: select acting(''database'', ''why'');';
+        end if;
     end if;
     return new;
 end $$;
+
+-- Whether this change may bring mail to somebody who had left, whose mails came back, or who never confirmed.
+create or replace function status_rises(p_old text, p_new text) returns boolean
+language sql immutable set search_path = public, pg_temp as $$
+    select subscriber_rank(p_new) < subscriber_rank(p_old) or p_old = 'pending' and p_new = 'active';
+$$;
 
 -- The few running mailouts are looked at one by one, with a condition that only the unique key fits. If the
 -- condition named `queued`, PostgreSQL might read all queued rows instead, by statistics from before the

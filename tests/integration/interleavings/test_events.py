@@ -115,7 +115,7 @@ async def test_an_unsubscribe_and_a_complaint_of_one_reader_both_come_through(
     reader = batch.recipients[0].subscriber_id
     assert reader is not None
     for _ in range(20):
-        await arrange.sql.execute("update subscribers set status = 'active'")
+        await arrange.bring_back_everybody()
         complaint = bounce(batch, tagged=True)[0] | {
             "type": "complaint",
             "suppresses": "complained",
