@@ -369,3 +369,24 @@ async def test_who_is_erased_is_named_by_no_import(
     for table in ("imports", "import_refusals"):
         found = f"select count(*) from {table} t where lower(t::text) like '%%ann@example.com%%'"
         assert await arrange.one(found) == 0, table
+
+
+async def test_who_is_imported_while_a_mailout_is_being_queued_is_not_in_it(
+    store: Store, jobs: JobStore, arrange: Arrange
+) -> None:
+    """Though the file has an older date: it goes to those who were there when it started."""
+    await arrange.subscriber("ann@example.com", created_at="2020-01-01")
+    mailout = await store.find_mailout(await arrange.mailout())
+    assert mailout is not None
+    await store.claim_mailout(mailout.id, mailout.content_hash, request_key=None, request_hash=None)
+    await imported(
+        store, jobs, {"email": "bob@example.com", "created_at": "2020-01-01T00:00:00+00:00"}
+    )
+    while not (await store.queue_recipients(mailout.id, 1_000))[1]:
+        pass
+    assert await arrange.counts(mailout.id) == {"queued": 1}
+    await imported(
+        store, jobs, {"email": "eve@example.com", "created_at": "2020-01-01T00:00:00+00:00"}
+    )
+    year = "select extract(year from created_at)::int from subscribers where email = %s"
+    assert await arrange.one(year, "eve@example.com") == 2020

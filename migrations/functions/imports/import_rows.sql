@@ -61,6 +61,7 @@ declare
     v_answer  jsonb;
     v_lost    bigint;
     v_erased  text[];
+    v_queueing boolean := exists (select from mailout_queues where done_at is null);
     v_consent jsonb := jsonb_build_object('source', 'import', 'import_id', p_import.id);
     -- The emails come in ASCII, so this is the canonical form that the trigger gives them.
     v_given   text[] := array(select lower((r ->> 'email') collate "C") from jsonb_array_elements(p_rows) r);
@@ -127,7 +128,9 @@ begin
         select email, name, status, case when status = 'bounced' then bounce_type end, tags, fields, timezone,
                case when consent is not null then consent when created_at is null then v_consent
                     else v_consent || jsonb_build_object('at', created_at) end,
-               least(created_at, now())   -- now() where the file doesn't say, or says a day to come
+               -- now() where the file doesn't say, or says a day to come; and while a mailout is being queued, to
+               -- those who were there when it started.
+               case when v_queueing then now() else least(created_at, now()) end
           from judged where kind = 'added' and not p_import.dry_run
          order by address
         on conflict (address) do nothing
