@@ -108,6 +108,14 @@ def test_of_several_states_the_strictest_counts() -> None:
     assert [person.status for person in found.values()] == ["unsubscribed", "unsubscribed"]
 
 
+def test_a_fields_name_alone_suffices() -> None:
+    content = "email,Ort,Newsletter\na@example.com,Ulm,no\n"
+    [person] = people(content, ("Ort", "city"), ("Newsletter", "opted_in")).values()
+    assert (person.fields, person.status) == ({"city": "Ulm"}, "unsubscribed")
+    with pytest.raises(ColumnsRefused, match="'letters'"):  # it may say who has left
+        opened(content, [("Newsletter", "letters")])
+
+
 def test_a_persons_word_overrules_what_is_known_of_a_tool() -> None:
     content = (
         "id,email,name,subscribed_to_emails,labels,Work mail\n"
@@ -125,6 +133,8 @@ def test_a_persons_word_overrules_what_is_known_of_a_tool() -> None:
     [
         (("Nothing", "email"), ["'Nothing'", "it has 'email'"]),
         (("city", "adress"), ["'adress'", "fields.NAME"]),
+        (("city", "opted-inn"), ["'opted-inn'", "opted_in"]),
+        (("city", "unsubscribed"), ["'unsubscribed'", "fields.NAME"]),
         (("city:ulm", "left"), ["'left'", "unsubscribed"]),
         (("city", "email"), []),
     ],

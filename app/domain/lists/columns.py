@@ -5,7 +5,8 @@ being asked about: it is mapped, or it is a question.
 
 What a person may say (`--map COLUMN=MEANING`): `email`, `name`, `first_name`, `last_name`, `tags`,
 `timezone`, `created_at`, `status`, `opted_in`, `opted_out`, `left_at`, `bounced_at`, `attributes`,
-`field`, `fields.NAME`, `ignore`; and for a word in a column of states `COLUMN:WORD=STATUS`.
+`field`, `fields.NAME` or NAME alone, `ignore`; and for a word in a column of states
+`COLUMN:WORD=STATUS`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import Literal
 
 from app.domain.csv_cells import restore
@@ -261,6 +263,10 @@ def _target(title: str, target: str) -> tuple[Meaning, str]:
     for meaning in _SAID_BY_PERSONS:
         if meaning == word:
             return meaning, title
+    # A field's name alone, where it can't be a slip of the pen, or hide who has left.
+    alike = get_close_matches(word, [*MEANINGS, *COMMON, "address"], cutoff=0.8)
+    if is_plain_field(text) and not alike and not title_is_doubtful(title):
+        return "field", text
     raise ColumnsRefused(
         f"map: {target[:40]!r} is nothing that a column can be; use "
         f"{', '.join(_SAID_BY_PERSONS)} or fields.NAME.",
