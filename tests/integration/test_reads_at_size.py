@@ -31,7 +31,7 @@ ACCOUNT = {
 LIMITS = {
     "claim_batches": 4 * BATCH,
     "record_results": 4 * BATCH,
-    "apply_ses_events": 27 * BATCH,
+    "apply_ses_events": 30 * BATCH,
     "queue_recipients": 300,
     "apply_parked_events": 1_100,
     "watchdog_figures": 1_100,

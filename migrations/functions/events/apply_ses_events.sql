@@ -215,6 +215,10 @@ declare
     v_events  jsonb[];
     v_changes jsonb[];
 begin
+    -- With no ids PostgreSQL may plan to read a whole partial index: "id is one of none" implies every predicate.
+    if p_ids = '{}' then
+        return 0;
+    end if;
     with found as materialized (
         select id, parked, match_send_log(parked) as log from (
             select id, parked from ses_events

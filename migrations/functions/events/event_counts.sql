@@ -10,8 +10,11 @@ $$;
 -- rendering_failure, and the bounces told apart: `bounce` (permanent, what SES judges a sender by),
 -- `suppressed` (permanent, but SES did not even try), `soft_bounce` (anything else). Test mails,
 -- and events that settle nothing, are not counted.
+-- The events are read first, by their ids: else the whole index on send_log_id might be read for the join.
 create or replace function count_events(p_ids bigint[]) returns void
 language sql set search_path = public, pg_temp set enable_seqscan = off as $$
+    with events as materialized (
+        select type, payload, occurred_at, send_log_id from ses_events where id = any (p_ids))
     select add_event_counts(mailout_id, kind, slot, count(*))
       from (select l.mailout_id, date_bin('10 seconds', e.occurred_at, 'epoch') as slot,
                    case when e.type = 'complaint'   -- not the reader's own word: domain/events.py
@@ -22,9 +25,9 @@ language sql set search_path = public, pg_temp set enable_seqscan = off as $$
                         when e.payload #>> '{bounce,bounceSubType}' in ('Suppressed',
                              'OnAccountSuppressionList', 'UnsubscribedRecipient') then 'suppressed'
                         else 'bounce' end as kind
-              from ses_events e, send_logs l
-             where e.id = any (p_ids) and l.id = e.send_log_id and not l.is_test
-               and l.id = any (array(select send_log_id from ses_events where id = any (p_ids)))
+              from events e, send_logs l
+             where l.id = e.send_log_id and not l.is_test
+               and l.id = any (array(select send_log_id from events))
                and e.type in ('delivery', 'bounce', 'complaint', 'reject', 'rendering_failure')) counted
      where kind is not null
      group by mailout_id, kind, slot
