@@ -12,6 +12,7 @@ the questions. So whatever can be said against a file as a whole is said before 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
@@ -36,6 +37,8 @@ from app.services.lists.csv_reader import (
 )
 from app.services.lists.encoding import SAVE_AS_CSV, WINDOWS, CsvRefused, find_encoding
 
+_ADDRESS_BELOW = re.compile(r"[\r\n].*[^\s@]@[^\s@]+\.[^\s@]", re.DOTALL)
+"""An address on a later line of a title: rows that a quote swallowed."""
 DELIMITERS = (",", ";", "\t")
 NOT_UTF_8 = (
     "The file isn't UTF-8, so it is read as Windows-1252: look whether names with accents are "
@@ -148,7 +151,7 @@ class ListFile:
     def _read_columns(self, record: Record) -> Columns:
         if any("\0" in title for title in record.cells):
             raise CsvRefused(f"The file is no text: {SAVE_AS_CSV}.")
-        if any("@" in title and "\n" in title.replace("\r", "\n") for title in record.cells):
+        if any(_ADDRESS_BELOW.search(title) for title in record.cells):
             raise swallowing_quote(record.line, record.line + 1)
         if len(record.cells) == 1 and any(
             COMMON.get(title_key(title)) == "email"
