@@ -34,10 +34,12 @@ FLAGS = [
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of them in one worker, so that one Chromium and one service are started."""
+    """Those of the dashboard in one worker, the others in another one: so each service is started
+    once, two Chromiums are, and no worker is left with all of them at the end."""
     for item in items:
         if item.path.parent == HERE:
-            item.add_marker(pytest.mark.xdist_group("browser"))
+            group = "dashboard" if item.path.stem == "test_dashboard" else "browser"
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 OpenVisit: TypeAlias = Callable[..., Awaitable[Visit]]
