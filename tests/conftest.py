@@ -69,6 +69,15 @@ def _read_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _logging_as_it_is() -> Iterator[None]:
+    """A command that runs in this process doesn't set up logging: structlog keeps what each logger
+    was first used with, so all later tests would miss lines."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.logs.configure_logging", lambda settings: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def outer_environment(pytestconfig: pytest.Config) -> dict[str, str]:
     """The variables as they were, for tests against live services (`-m live`, `-m supabase`)."""
