@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -41,6 +42,14 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     # No credentials of the machine either: neither from a role nor, see below, from files.
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was collected, which lives to the end, out of each look for garbage: thousands of
+    tests, and every module."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 @pytest.fixture(scope="session", autouse=True)

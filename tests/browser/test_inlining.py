@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from tests.support.documents import Writer
 
 pytestmark = pytest.mark.browser
 
-MAILS = 30
+MAILS = int(os.environ.get("PYTEST_INLINED_MAILS", "12"))
 """How many random mails are compared. The seeds are the numbers below it."""
 
 READERS: tuple[dict[str, Any], ...] = (

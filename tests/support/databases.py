@@ -36,6 +36,8 @@ FAST_SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
     "synchronous_commit": "off",
+    # No database lives long enough to need it, and statistics come when a test says so.
+    "autovacuum": "off",
     # A client that gave up while the server was frozen leaves a half-open connection, which holds
     # up the next `drop database` for as long as PostgreSQL waits for its password.
     "authentication_timeout": "10s",
