@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
 from app.api.http.deps import Services, ServicesDep, needs
 from app.api.http.problems import problems
-from app.api.subscribers import (
-    Filtered,
-    SearchQuery,
-    SegmentQuery,
-    StatusQuery,
-    TagsQuery,
-    no_segments,
-    read_filter,
-)
+from app.api.subscribers import FilterDep, Filtered
 from app.domain.people import Filter
 from app.errors import InvalidRequest, Unauthorized
 from app.services.lists.export import Export
@@ -32,20 +24,12 @@ router = APIRouter(tags=["subscribers"], route_class=Filtered)
     responses=problems(Unauthorized, InvalidRequest)
     | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
 )
-async def export_subscribers(
-    request: Request,
-    services: ServicesDep,
-    status: StatusQuery = None,
-    tag: TagsQuery = [],  # noqa: B006  FastAPI copies it
-    q: SearchQuery = None,
-    segment: SegmentQuery = None,
-) -> StreamingResponse:
+async def export_subscribers(services: ServicesDep, wanted: FilterDep) -> StreamingResponse:
     """All subscribers, or those that the filters of the list (`GET /subscribers`) show, as CSV.
 
     Imported into an empty database it gives the same list. An answer that breaks off isn't whole.
     """
-    no_segments(segment)
-    return await csv_of(services, read_filter(request, status, tag, q))
+    return await csv_of(services, wanted)
 
 
 async def csv_of(services: Services, wanted: Filter) -> StreamingResponse:

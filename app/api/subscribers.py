@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, cast
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -210,17 +210,13 @@ class TagsOfMany(ManyBody):
     remove: Tags = []
 
 
-def read_filter(
-    request: Request, status: SubscriberStatus | None, tags: Sequence[str], q: str | None
+def list_filter(
+    status: SubscriberStatus | None,
+    tags: Sequence[str],
+    q: str | None,
+    fields: Mapping[str, str] | None = None,
 ) -> Filter:
-    """The filter of a list's query. Raises InvalidRequest."""
-    fields = {
-        name.removeprefix("field."): value
-        for name, value in request.query_params.items()
-        if name.startswith("field.")
-    }
-    if "" in fields or any("\0" in text for pair in fields.items() for text in pair):
-        raise InvalidRequest("field: write field.NAME=VALUE.")
+    """What is given, as a filter; what is blank filters nothing."""
     wanted = Filter()
     if status is not None:
         wanted["status"] = status
@@ -229,19 +225,31 @@ def read_filter(
     if q is not None and q.strip("@ "):
         wanted["q"] = q
     if fields:
-        wanted["fields"] = fields
+        wanted["fields"] = dict(fields)
     return wanted
 
 
-StatusQuery = Annotated[SubscriberStatus | None, Query()]
-TagsQuery = Annotated[list[Tag], Query(alias="tag", max_length=people.MAX_TAGS)]
-SearchQuery = Annotated[Search | None, Query()]
-SegmentQuery = Annotated[str | None, Query(max_length=100)]
-
-
-def no_segments(segment: str | None) -> None:
+async def read_filter(
+    request: Request,
+    status: Annotated[SubscriberStatus | None, Query()] = None,
+    tag: Annotated[list[Tag], Query(max_length=people.MAX_TAGS)] = [],  # noqa: B006  it is copied
+    q: Annotated[Search | None, Query()] = None,
+    segment: Annotated[str | None, Query(max_length=100)] = None,
+) -> Filter:
+    """The filter of a list's query. Raises InvalidRequest."""
     if segment is not None:
         raise InvalidRequest("segment: there are no segments here yet; use tag, status or q.")
+    fields = {
+        name.removeprefix("field."): value
+        for name, value in request.query_params.items()
+        if name.startswith("field.")
+    }
+    if "" in fields or any("\0" in text for pair in fields.items() for text in pair):
+        raise InvalidRequest("field: write field.NAME=VALUE.")
+    return list_filter(status, tag, q, fields)
+
+
+FilterDep = Annotated[Filter, Depends(read_filter)]
 
 
 # Looking
@@ -251,12 +259,8 @@ def no_segments(segment: str | None) -> None:
     "/subscribers", dependencies=[needs("read")], responses=problems(Unauthorized, InvalidRequest)
 )
 async def list_subscribers(
-    request: Request,
     services: ServicesDep,
-    status: StatusQuery = None,
-    tag: TagsQuery = [],  # noqa: B006  FastAPI copies it
-    q: SearchQuery = None,
-    segment: SegmentQuery = None,
+    wanted: FilterDep,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=MAX_CURSOR_CHARS)] = None,
 ) -> Page:
@@ -266,8 +270,7 @@ async def list_subscribers(
     begins with; `@example.com`: the domain alone. `field.NAME=VALUE`: a field's text. A page may
     have fewer than `limit` items and yet a `next_cursor`: only so many people are looked at.
     """
-    no_segments(segment)
-    return await read_page(services, read_filter(request, status, tag, q), limit, cursor)
+    return await read_page(services, wanted, limit, cursor)
 
 
 async def read_page(services: Services, wanted: Filter, limit: int, cursor: str | None) -> Page:
@@ -290,16 +293,11 @@ async def read_page(services: Services, wanted: Filter, limit: int, cursor: str 
     responses=problems(Unauthorized, InvalidRequest),
 )
 async def count_subscribers(
-    request: Request,
     services: ServicesDep,
-    status: StatusQuery = None,
-    tag: TagsQuery = [],  # noqa: B006
-    q: SearchQuery = None,
-    segment: SegmentQuery = None,
+    wanted: FilterDep,
 ) -> dict[str, int]:
     """How many the list of these filters has."""
-    no_segments(segment)
-    return {"count": await services.many_people.count(read_filter(request, status, tag, q))}
+    return {"count": await services.many_people.count(wanted)}
 
 
 _about_one = problems(Unauthorized, SubscriberNotFound, InvalidRequest)

@@ -50,11 +50,18 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 def _page(
-    services: Services, session: Session, template: str, status: int = 200, **context: Any
+    services: Services,
+    session: Session,
+    template: str,
+    error: AppError | None = None,
+    **context: Any,
 ) -> Response:
+    """error: what the page says was wrong with the form. A fault of ours is raised."""
+    if error is not None and error.status >= 500:
+        raise error
     return page(
         f"people/{template}",
-        status,
+        error.status if error else 200,
         org_name=services.settings.org_name,
         session=session,
         section="subscribers",
@@ -72,14 +79,7 @@ Search = Annotated[str, Query(max_length=320)]
 def _filter(status: SubscriberStatus | None, tag: str, q: str) -> Filter:
     if "\0" in tag + q:
         raise InvalidRequest("A NUL character can't be looked for.")
-    wanted = Filter()
-    if status is not None:
-        wanted["status"] = status
-    if tag:
-        wanted["tags"] = [tag]
-    if q.strip("@ "):
-        wanted["q"] = q
-    return wanted
+    return api.list_filter(status, [tag] if tag else [], q)
 
 
 def _link(base: str, **parameters: str | None) -> str:
@@ -188,8 +188,6 @@ def _form(
     error: AppError | None = None,
 ) -> Response:
     """The form to add (person: None) or to edit, with what was typed, and what is wrong with it."""
-    if error is not None and error.status >= 500:
-        raise error
     shown = {name: _one(form, name) for name in ("email", "name", "timezone", "tags", "fields")}
     if person is not None and not form:
         shown = {
@@ -203,7 +201,7 @@ def _form(
         services,
         session,
         "form.html",
-        status=error.status if error else 200,
+        error,
         person=person,
         shown=shown,
         problem=error and error.detail,
@@ -244,12 +242,12 @@ async def _many(
     error: AppError | None = None,
 ) -> Response:
     if error is not None and error.status >= 500:
-        raise error
+        raise error  # before the database is asked again
     return _page(
         services,
         session,
         "many.html",
-        status=error.status if error else 200,
+        error,
         chosen=chosen,
         back=_link(LIST, **chosen),
         count=await services.many_people.count(_filter(**chosen)),
@@ -378,13 +376,11 @@ def _status(
     form: _FormFields,
     error: AppError | None = None,
 ) -> Response:
-    if error is not None and error.status >= 500:
-        raise error
     return _page(
         services,
         session,
         "status.html",
-        status=error.status if error else 200,
+        error,
         person=person,
         typed={name: _one(form, name) for name in ("to", "reason", "asked", "force")},
         problem=_words_for_the_form(error),

@@ -40,7 +40,6 @@ class OwnerMail:
         assert settings.ses_from_email is not None
         assert settings.aws_region is not None
         self._store = store
-        self._ses = ses
         self._to = ascii_address(settings.owner_email)
         self._from = format_mailbox(SENDER_NAME, ascii_address(settings.ses_from_email))
         self._region = settings.aws_region
