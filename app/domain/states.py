@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-MailoutStatus = Literal["draft", "ready", "sending", "paused", "sent", "failed", "cancelled"]
+MailoutStatus = Literal[
+    "draft", "ready", "scheduled", "sending", "paused", "sent", "failed", "cancelled"
+]
 MAILOUT_STATUSES: tuple[MailoutStatus, ...] = (
     "draft",
     "ready",
+    "scheduled",
     "sending",
     "paused",
     "sent",

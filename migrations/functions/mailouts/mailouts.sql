@@ -5,9 +5,11 @@ declare
     v_mailout mailouts;
 begin
     insert into mailouts (subject, preheader, body_html, body_markdown, body_text, notion_page_id,
-                          from_email, from_name, reply_to, configuration_set, audience, canary)
+                          from_email, from_name, reply_to, configuration_set, audience, canary, template_id,
+                          tracking)
     select subject, preheader, body_html, body_markdown, body_text, notion_page_id, from_email,
-           from_name, reply_to, configuration_set, audience, canary
+           from_name, reply_to, configuration_set, audience, canary, template_id,
+           coalesce(tracking, false)
       from jsonb_populate_record(null::mailouts, p_mailout)
     returning * into v_mailout;
     -- The hash says whether it is the content that was sent later; the content itself is with the mailout.
@@ -24,6 +26,7 @@ language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object(
         'id', m.id, 'subject', m.subject, 'status', m.status, 'status_reason', m.status_reason,
         'notion_page_id', m.notion_page_id, 'audience', m.audience, 'canary', m.canary, 'recipients', m.recipients,
+        'template_id', m.template_id, 'tracking', m.tracking, 'schedule', m.schedule,
         'scheduled_at', m.scheduled_at, 'created_at', m.created_at, 'started_at', m.started_at,
         'sent_at', m.sent_at);
 $$;
