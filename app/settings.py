@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.adapters.database.connection_string import read_connection_string
 from app.domain.addresses import InvalidAddress, ascii_address
+from app.domain.schedules.zones import UnknownZone, find_zone
 from app.errors import ConfigurationError
 
 MIN_SECRET_LENGTH = 32
@@ -83,6 +84,7 @@ class Settings(BaseSettings):
     ses_send_mode: Literal["auto", "bulk", "single"] = "auto"
     test_emails: CommaSeparated = ()
     dry_run_send: bool = False
+    timezone: str = "UTC"  # IANA name, of the pages and of schedules that name none
 
     sns_allowed_topic_arns: CommaSeparated = ()
 
@@ -200,6 +202,14 @@ class Settings(BaseSettings):
         if value is not None and not value.isprintable():
             raise ValueError("must be one line of plain text")
         return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            return find_zone(value).key
+        except UnknownZone as exc:
+            raise ValueError(str(exc)) from None
 
     @field_validator("sns_allowed_topic_arns")
     @classmethod

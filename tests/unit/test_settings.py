@@ -35,6 +35,7 @@ def from_file(tmp_path: Path, text: str) -> object:
         ("DATABASE_URL=mysql://x", "DATABASE_URL"),
         ("SNS_ALLOWED_TOPIC_ARNS=my-topic", "SNS_ALLOWED_TOPIC_ARNS"),
         ("PORT=http", "PORT"),
+        ("TIMEZONE=Europe/Berlijn", "Europe/Berlin"),
         ("SUPABASE_URL=https://x.supabase.co", "SUPABASE_SERVICE_ROLE_KEY"),
     ],
 )
