@@ -22,9 +22,7 @@ from app.api import (
     export,
     health,
     jobs,
-    mailouts,
     metrics,
-    preflight,
     ses_events,
     subscribers,
     unsubscribe,
@@ -43,6 +41,7 @@ from app.api.http.deps import Services
 from app.api.http.request_log import RequestLog
 from app.api.http.single_headers import SingleHeaders
 from app.api.imports import routes as imports
+from app.api.mailouts import lists, preflight, starting, steering
 from app.api.signup import confirm, subscribe
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
@@ -101,8 +100,9 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestLog)
     for router in (
-        mailouts.router,
-        mailouts.protected,
+        starting.router,
+        lists.router,
+        steering.router,
         preflight.router,
         imports.router,
         export.router,

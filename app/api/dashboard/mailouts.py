@@ -1,7 +1,7 @@
 """`/dashboard`: pages for people that show mailouts, and buttons to pause, resume, cancel and
 resend.
 
-The buttons call the same services and functions as the API's endpoints (api/mailouts.py).
+The buttons call the same services and functions as the API's endpoints (api/mailouts/steering.py).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import structlog
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 
-from app.api import mailouts as api
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
 from app.api.dashboard.pages import asset, page
 from app.api.dashboard.session import Session
 from app.api.http import paging
 from app.api.http.deps import Services, ServicesDep
+from app.api.mailouts import steering as api
 from app.domain.access import DASHBOARD, Caller
 from app.domain.reports.words import plural
 from app.domain.states import MAILOUT_STATUSES, MailoutStatus

@@ -1,4 +1,4 @@
-"""Starting, showing and steering mailouts."""
+"""`POST /send-mailout`: start a mailout, as its caller or Notion asks."""
 
 from __future__ import annotations
 
@@ -8,33 +8,27 @@ from uuid import UUID
 
 import orjson
 import structlog
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Request
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
 )
 
 from app.api.http.deps import (
-    CallerDep,
-    Protected,
     Services,
     ServicesDep,
     Text,
     find_caller,
     limited_body,
-    needs,
     refuse_unknown_parameters,
 )
-from app.api.http.paging import Page, created_before, page
 from app.api.http.problems import invalid_request, problems
 from app.api.http.responses import JsonAnswer
 from app.domain.access import Caller
 from app.domain.notion import is_integration_webhook, page_id
-from app.domain.states import MAILOUT_STATUSES
 from app.errors import (
     AppError,
     AudienceEmpty,
@@ -42,22 +36,18 @@ from app.errors import (
     InvalidRequest,
     MailoutNotFound,
     MailoutNotReady,
-    NotFound,
     PayloadTooLarge,
     ScopeMissing,
     SesNotConfigured,
     TemplateInvalid,
-    TransitionNotAllowed,
     Unauthorized,
     Unavailable,
 )
 from app.services.access.keys import require_scope
-from app.services.starting.send_warnings import check_tested
 from app.services.starting.start_mailout import SendRequest, fingerprint
 
 log = structlog.get_logger(__name__)
 router = APIRouter(tags=["mailouts"])
-protected = APIRouter(tags=["mailouts"], route_class=Protected)
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -276,124 +266,3 @@ def _parse(model: type[_Model], body: Any) -> _Model:
         return model.model_validate(body)
     except ValidationError as exc:
         raise invalid_request(exc.errors()) from exc
-
-
-@protected.get(
-    "/mailouts", dependencies=[needs("read")], responses=problems(Unauthorized, InvalidRequest)
-)
-async def list_mailouts(
-    services: ServicesDep,
-    status: Annotated[str | None, Query(pattern=f"^({'|'.join(MAILOUT_STATUSES)})$")] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
-) -> Page:
-    """Newest first."""
-    rows = await services.store.list_mailouts(
-        limit + 1, status=status, before=created_before(cursor)
-    )
-    return page(rows, limit, "created_at", "id")
-
-
-@protected.get(
-    "/mailouts/{mailout_id}",
-    dependencies=[needs("read")],
-    responses=problems(Unauthorized, MailoutNotFound),
-)
-async def show_mailout(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
-    """One mailout with its counts per recipient status.
-
-    tested: when a test mail was last asked for, and whether it showed what is sent. warnings:
-    what speaks against sending it, until it is over.
-    """
-    found = await services.store.show_mailout(mailout_id)
-    tested = found["tested"]
-    over = found["status"] not in {"draft", "ready", "sending", "paused"}
-    findings = [] if over else check_tested(tested and tested["current"])
-    return found | {"warnings": [finding.sentences for finding in findings]}
-
-
-@protected.get(
-    "/mailouts/{mailout_id}/dry-run",
-    dependencies=[needs("read")],
-    responses=problems(Unauthorized, NotFound),
-)
-async def show_dry_run(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
-    """The report of the latest dry run."""
-    return await services.dry_runs.report(mailout_id)
-
-
-_steering = problems(Unauthorized, MailoutNotFound, TransitionNotAllowed)
-
-
-@protected.post("/mailouts/{mailout_id}/pause", dependencies=[needs("send")], responses=_steering)
-async def pause(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
-    """sending → paused: no new batch from now on; calls in flight are recorded."""
-    moved = await services.store.pause_mailout(
-        mailout_id, "person", "Paused by a person.", by=caller.by
-    )
-    return _moved(mailout_id, moved.changed, moved.status, "pause")
-
-
-@protected.post("/mailouts/{mailout_id}/resume", dependencies=[needs("send")], responses=_steering)
-async def resume(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
-    """paused → sending."""
-    moved = await services.store.resume_mailout(mailout_id, by=caller.by)
-    services.wake()
-    return _moved(mailout_id, moved.changed, moved.status, "resume")
-
-
-@protected.post("/mailouts/{mailout_id}/cancel", dependencies=[needs("send")], responses=_steering)
-async def cancel(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
-    """ready, sending or paused → cancelled: who was not mailed yet never is."""
-    moved = await services.store.cancel_mailout(mailout_id, by=caller.by)
-    services.wake()
-    return _moved(mailout_id, moved.changed, moved.status, "cancel")
-
-
-class ResendBody(BaseModel):
-    """statuses: whose rows go back to the queue. force: `unknown` ones of any age."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    statuses: Annotated[
-        list[Annotated[str, StringConstraints(pattern="^(failed|unknown)$")]],
-        Field(min_length=1, max_length=2),
-    ]
-    force: bool = False
-
-
-@protected.post(
-    "/mailouts/{mailout_id}/resend",
-    status_code=202,
-    dependencies=[needs("send")],
-    responses=_steering | problems(InvalidRequest),
-)
-async def resend(
-    mailout_id: UUID, body: ResendBody, services: ServicesDep, caller: CallerDep
-) -> dict[str, Any]:
-    """sent or failed → sending, for those who were missed: a person's decision. `requeued` and
-    `too_young` are of the first 5,000; the `remaining` follow while they are being sent."""
-    done = await services.store.resend_mailout(
-        mailout_id, body.statuses, force=body.force, by=caller.by
-    )
-    if not done.get("allowed"):
-        _moved(mailout_id, False, done["status"], "resend")
-    services.wake()
-    return {
-        "mailout_id": str(mailout_id),
-        "status": done["status"],
-        "requeued": done["requeued"],
-        "too_young": done["too_young"],
-        "remaining": done["remaining"],
-    }
-
-
-def _moved(mailout_id: UUID, changed: bool, status: str, verb: str) -> dict[str, Any]:
-    if not changed:
-        raise TransitionNotAllowed(
-            f"Mailout {mailout_id} is {status}: it can't be {verb.removesuffix('e')}ed now."
-            if verb != "resend"
-            else f"Mailout {mailout_id} is {status}; a resend starts from sent or failed.",
-            mailout_status=status,
-        )
-    return {"mailout_id": str(mailout_id), "status": status}

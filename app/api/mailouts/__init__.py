@@ -1,0 +1,1 @@
+"""Mailouts over HTTP."""

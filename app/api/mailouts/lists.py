@@ -1,0 +1,61 @@
+"""Looking at mailouts: the list, one of them, its dry run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from app.api.http.deps import Protected, ServicesDep, needs
+from app.api.http.paging import Page, created_before, page
+from app.api.http.problems import problems
+from app.domain.states import MAILOUT_STATUSES
+from app.errors import InvalidRequest, MailoutNotFound, NotFound, Unauthorized
+from app.services.starting.send_warnings import check_tested
+
+router = APIRouter(tags=["mailouts"], route_class=Protected)
+
+
+@router.get(
+    "/mailouts", dependencies=[needs("read")], responses=problems(Unauthorized, InvalidRequest)
+)
+async def list_mailouts(
+    services: ServicesDep,
+    status: Annotated[str | None, Query(pattern=f"^({'|'.join(MAILOUT_STATUSES)})$")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> Page:
+    """Newest first."""
+    rows = await services.store.list_mailouts(
+        limit + 1, status=status, before=created_before(cursor)
+    )
+    return page(rows, limit, "created_at", "id")
+
+
+@router.get(
+    "/mailouts/{mailout_id}",
+    dependencies=[needs("read")],
+    responses=problems(Unauthorized, MailoutNotFound),
+)
+async def show_mailout(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
+    """One mailout with its counts per recipient status.
+
+    tested: when a test mail was last asked for, and whether it showed what is sent. warnings:
+    what speaks against sending it, until it is over.
+    """
+    found = await services.store.show_mailout(mailout_id)
+    tested = found["tested"]
+    over = found["status"] not in {"draft", "ready", "sending", "paused"}
+    findings = [] if over else check_tested(tested and tested["current"])
+    return found | {"warnings": [finding.sentences for finding in findings]}
+
+
+@router.get(
+    "/mailouts/{mailout_id}/dry-run",
+    dependencies=[needs("read")],
+    responses=problems(Unauthorized, NotFound),
+)
+async def show_dry_run(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
+    """The report of the latest dry run."""
+    return await services.dry_runs.report(mailout_id)

@@ -1,0 +1,91 @@
+"""What a person does to a mailout that is started: pause, resume, cancel, resend."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from app.api.http.deps import CallerDep, Protected, ServicesDep, needs
+from app.api.http.problems import problems
+from app.errors import InvalidRequest, MailoutNotFound, TransitionNotAllowed, Unauthorized
+
+router = APIRouter(tags=["mailouts"], route_class=Protected)
+
+_steering = problems(Unauthorized, MailoutNotFound, TransitionNotAllowed)
+
+
+@router.post("/mailouts/{mailout_id}/pause", dependencies=[needs("send")], responses=_steering)
+async def pause(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
+    """sending → paused: no new batch from now on; calls in flight are recorded."""
+    moved = await services.store.pause_mailout(
+        mailout_id, "person", "Paused by a person.", by=caller.by
+    )
+    return _moved(mailout_id, moved.changed, moved.status, "pause")
+
+
+@router.post("/mailouts/{mailout_id}/resume", dependencies=[needs("send")], responses=_steering)
+async def resume(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
+    """paused → sending."""
+    moved = await services.store.resume_mailout(mailout_id, by=caller.by)
+    services.wake()
+    return _moved(mailout_id, moved.changed, moved.status, "resume")
+
+
+@router.post("/mailouts/{mailout_id}/cancel", dependencies=[needs("send")], responses=_steering)
+async def cancel(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
+    """ready, sending or paused → cancelled: who was not mailed yet never is."""
+    moved = await services.store.cancel_mailout(mailout_id, by=caller.by)
+    services.wake()
+    return _moved(mailout_id, moved.changed, moved.status, "cancel")
+
+
+class ResendBody(BaseModel):
+    """statuses: whose rows go back to the queue. force: `unknown` ones of any age."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    statuses: Annotated[
+        list[Annotated[str, StringConstraints(pattern="^(failed|unknown)$")]],
+        Field(min_length=1, max_length=2),
+    ]
+    force: bool = False
+
+
+@router.post(
+    "/mailouts/{mailout_id}/resend",
+    status_code=202,
+    dependencies=[needs("send")],
+    responses=_steering | problems(InvalidRequest),
+)
+async def resend(
+    mailout_id: UUID, body: ResendBody, services: ServicesDep, caller: CallerDep
+) -> dict[str, Any]:
+    """sent or failed → sending, for those who were missed: a person's decision. `requeued` and
+    `too_young` are of the first 5,000; the `remaining` follow while they are being sent."""
+    done = await services.store.resend_mailout(
+        mailout_id, body.statuses, force=body.force, by=caller.by
+    )
+    if not done.get("allowed"):
+        _moved(mailout_id, False, done["status"], "resend")
+    services.wake()
+    return {
+        "mailout_id": str(mailout_id),
+        "status": done["status"],
+        "requeued": done["requeued"],
+        "too_young": done["too_young"],
+        "remaining": done["remaining"],
+    }
+
+
+def _moved(mailout_id: UUID, changed: bool, status: str, verb: str) -> dict[str, Any]:
+    if not changed:
+        raise TransitionNotAllowed(
+            f"Mailout {mailout_id} is {status}: it can't be {verb.removesuffix('e')}ed now."
+            if verb != "resend"
+            else f"Mailout {mailout_id} is {status}; a resend starts from sent or failed.",
+            mailout_status=status,
+        )
+    return {"mailout_id": str(mailout_id), "status": status}
