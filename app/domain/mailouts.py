@@ -11,7 +11,11 @@ from app.domain.states import MailoutStatus
 
 @dataclass(frozen=True)
 class MailoutContent:
-    """What decides what is sent; addresses and configuration set may be None (settings hold)."""
+    """What decides what is sent; addresses and configuration set may be None (settings hold).
+
+    sources: template, layouts and partials, each with its version, as `template_sources` gives
+    them; None: the mailout uses none.
+    """
 
     subject: str
     preheader: str | None
@@ -22,6 +26,7 @@ class MailoutContent:
     from_name: str | None
     reply_to: str | None
     configuration_set: str | None
+    sources: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

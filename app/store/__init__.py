@@ -16,6 +16,7 @@ from app.store.reports import ReportCalls
 from app.store.sending import SendingCalls
 from app.store.signup import SignupCalls
 from app.store.subscribers import SubscriberCalls
+from app.store.templates import TemplateCalls
 
 __all__ = ["Store"]
 
@@ -31,5 +32,6 @@ class Store(
     PeopleCalls,
     ReportCalls,
     AccessCalls,
+    TemplateCalls,
 ):
     """All parts of the store, over one `Database`."""

@@ -15,7 +15,7 @@ begin
             'subscriber_aliases', 'subscribers', 'mailouts', 'mailout_snapshots', 'mailout_queues', 'send_logs',
             'send_batches', 'executors', 'send_rates', 'send_requests', 'ses_events',
             'mailout_tests', 'dry_runs', 'event_counts', 'ended_sessions',
-            'api_keys',
+            'api_keys', 'templates', 'template_versions',
             'guard_figures', 'guard_hours', 'refused_messages', 'suppression_checks', 'owner_notices',
             'recipient_counts', 'subscriber_counts', 'mailout_resends',
             'tag_counts',
@@ -95,7 +95,11 @@ begin
             'people_tagged', 'subscribers_page', 'count_people', 'people_overview', 'status_problem',
             'add_subscriber', 'change_subscriber', 'changed_tags', 'change_people', 'queue_change_people',
             'person_ids', 'person_mails', 'subscriber_history', 'export_person', 'erase_subscriber',
-            'scrub_address', 'forget_erased_events'])
+            'scrub_address', 'forget_erased_events',
+            'template_names', 'living_template', 'template_sources', 'content_of', 'mailouts_check_template',
+            'create_template', 'change_template', 'add_template_version', 'layout_problem', 'template_depth',
+            'audited_template', 'listed_template', 'show_template', 'list_templates', 'list_template_versions',
+            'delete_template', 'naming_templates', 'naming_mailouts'])
     loop
         execute format('revoke all on function %s from public', v_function);
         foreach v_role in array v_roles loop

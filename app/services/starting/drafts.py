@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +12,6 @@ from app.errors import MailoutNotFound, TransitionNotAllowed
 from app.services.sending.prepare import check_content
 from app.settings import Settings
 from app.store import Store
-
-_CONTENT = [field.name for field in fields(MailoutContent)]
 
 
 @dataclass(frozen=True)
@@ -26,8 +24,7 @@ class Drafts:
 
         Raises TemplateInvalid, then nothing is stored.
         """
-        given: dict[str, Any] = {name: mailout.get(name) for name in _CONTENT}
-        await self._check(MailoutContent(**given))
+        await self._check(await self.store.content_of(mailout))
         return await self.store.create_mailout(mailout, by=by)
 
     async def release(self, mailout_id: UUID, *, by: str) -> None:
