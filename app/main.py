@@ -28,12 +28,14 @@ from app.api import (
     unsubscribe,
 )
 from app.api.dashboard import access as dashboard_access
+from app.api.dashboard import account as dashboard_account
 from app.api.dashboard import audit as dashboard_audit
 from app.api.dashboard import imports as dashboard_imports
 from app.api.dashboard import jobs as dashboard_jobs
 from app.api.dashboard import keys as dashboard_keys
-from app.api.dashboard import mailouts as dashboard
 from app.api.dashboard import people as dashboard_people
+from app.api.dashboard.mailouts import listing as dashboard_mailouts
+from app.api.dashboard.mailouts import steer as dashboard_steer
 from app.api.dashboard.session import Sessions
 from app.api.http import problems
 from app.api.http.body_limit import BodyLimit
@@ -116,7 +118,9 @@ def create_app(services: Services) -> FastAPI:
         confirm.router,
         health.router,
         dashboard_access.router,
-        dashboard.router,
+        dashboard_account.router,
+        dashboard_mailouts.router,
+        dashboard_steer.router,
         dashboard_imports.router,
         dashboard_jobs.router,
         dashboard_keys.router,

@@ -23,6 +23,11 @@ class ReportCalls(Calls):
             raise MailoutNotFound(f"There is no mailout {mailout_id}.")
         return row
 
+    async def mailout_overview(self) -> dict[str, Any]:
+        """Gives `statuses` (mailouts of each) and those being `sending`, as listed."""
+        row: dict[str, Any] = await self._call("mailout_overview")
+        return row
+
     async def mailout_outcomes(self, mailout_id: UUID) -> dict[str, Any]:
         """Gives `counts` per status, `unsubscribed`, `rates` (`outcomes`, `bounces`, `complaints`;
         None before the first event), and `groups` of rows that went alike: each `status`,

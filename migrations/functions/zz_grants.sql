@@ -60,7 +60,7 @@ begin
             'list_subscribers', 'audience_page', 'first_recipients', 'begin_dry_run', 'save_dry_run',
             'show_dry_run', 'send_outlook',
             'add_event_counts', 'count_events', 'recent_rates', 'end_session', 'session_ended',
-            'mailout_outcomes', 'mailout_headline', 'sending_pace', 'mailout_series', 'account_overview',
+            'mailout_outcomes', 'mailout_overview', 'mailout_headline', 'sending_pace', 'mailout_series', 'account_overview',
             'count_executors', 'metrics_snapshot', 'database_identity', 'is_from_here', 'is_open',
             'release_batches', 'refresh_reasons', 'hold_foreign_mailouts', 'note_waiting', 'subscriber_field_names',
             'has_outcome', 'counts_as_bounce', 'counts_as_complaint', 'outcome_change',

@@ -83,6 +83,17 @@ class MailoutView:
 
 
 @dataclass(frozen=True)
+class MailoutList:
+    """counts: of all mailouts, by status. pinned: those being sent, which `views` leaves out.
+    more: whether there are older ones."""
+
+    counts: dict[str, int]
+    pinned: list[MailoutView]
+    views: list[MailoutView]
+    more: bool
+
+
+@dataclass(frozen=True)
 class Chart:
     title: str
     series: tuple[Series, ...]
@@ -134,21 +145,33 @@ class Dashboard:
         await self._answers.close()
 
     async def mailouts(
-        self, status: str | None, before: tuple[str, str] | None
-    ) -> tuple[list[MailoutView], bool]:
-        """A page of the list, newest first, and whether there are older ones."""
+        self, status: str | None, q: str, before: tuple[str, str] | None
+    ) -> MailoutList:
+        """A page of the list, newest first. q: part of the subject. On the first page of all
+        mailouts those being sent stand by themselves."""
+        overview = await self._store.mailout_overview()
         rows = await self._store.list_mailouts(PAGE_SIZE + 1, status=status, before=before)
-        page = rows[:PAGE_SIZE]
-        asked = [self._ask_outcomes(row) for row in page]
-        paces = [await self._pace(row) for row in page]
+        first = not (status or q or before)
+        pinned = overview["sending"] if first else []
+        apart = {row["id"] for row in pinned}
+        views = await self._views([*pinned, *(r for r in rows[:PAGE_SIZE] if r["id"] not in apart)])
+        return MailoutList(
+            counts=overview["statuses"],
+            pinned=views[: len(pinned)],
+            views=views[len(pinned) :],
+            more=len(rows) > PAGE_SIZE,
+        )
+
+    async def _views(self, rows: list[dict[str, Any]]) -> list[MailoutView]:
+        asked = [self._ask_outcomes(row) for row in rows]
+        paces = [await self._pace(row) for row in rows]
         waiting = [future for future in asked if future is not None and not future.done()]
         if waiting:
             await asyncio.wait(waiting, timeout=FIGURES_WAIT_SECONDS)
-        views = [
+        return [
             MailoutView(row, future.result() if future and future.done() else None, pace)
-            for row, future, pace in zip(page, asked, paces, strict=True)
+            for row, future, pace in zip(rows, asked, paces, strict=True)
         ]
-        return views, len(rows) > PAGE_SIZE
 
     async def mailout(self, mailout_id: UUID) -> MailoutView:
         """Raises MailoutNotFound."""

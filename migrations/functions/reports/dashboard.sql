@@ -30,6 +30,17 @@ language sql stable set search_path = public, pg_temp as $$
     select mailout_summary(m) from mailouts m where m.id = p_mailout;
 $$;
 
+-- How many mailouts are in each status, and those being sent, newest first.
+create or replace function mailout_overview() returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select jsonb_build_object(
+        'statuses', (select coalesce(jsonb_object_agg(status, n), '{}')
+                       from (select status, count(*) as n from mailouts group by status) s),
+        'sending', (select coalesce(jsonb_agg(mailout_summary(m) order by m.created_at desc), '[]')
+                      from (select * from mailouts where status = 'sending'
+                             order by created_at desc, id desc limit 10) m));
+$$;
+
 -- Recipients per second that SES accepted lately: those of the batches recorded in the last 30 seconds,
 -- divided by the time since the first of them was claimed. 0: none. p_mailout null: all mailouts.
 create or replace function sending_pace(p_mailout uuid default null) returns jsonb

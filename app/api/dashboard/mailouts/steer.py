@@ -1,5 +1,4 @@
-"""`/dashboard`: pages for people that show mailouts, and buttons to pause, resume, cancel and
-resend.
+"""`/dashboard/mailouts/ID`: what became of a mailout, and buttons to pause, resume, cancel and resend.
 
 The buttons call the same services and functions as the API's endpoints (api/mailouts/steering.py).
 """
@@ -8,22 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import structlog
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
-from app.api.dashboard.pages import asset, page
+from app.api.dashboard.pages import page
 from app.api.dashboard.session import Session
-from app.api.http import paging
 from app.api.http.deps import Services, ServicesDep
 from app.api.mailouts import steering as api
 from app.domain.access import DASHBOARD, Caller
-from app.domain.reports.words import plural
-from app.domain.states import MAILOUT_STATUSES, MailoutStatus
 from app.errors import InvalidRequest, NotFound, TransitionNotAllowed
 from app.services.dashboard.views import ACTIVE, MailoutView
 
@@ -36,50 +32,14 @@ LIVE_SECONDS, IDLE_SECONDS = 2, 10
 router = APIRouter(prefix=HOME, route_class=Page, include_in_schema=False)
 
 
-@router.get("/assets/{name}")
-async def show_asset(name: str) -> Response:
-    found = asset(name)
-    if found is None:
-        raise NotFound
-    return found
-
-
-# Looking
-
-
 def _page(services: Services, session: Session, template: str, **context: Any) -> Response:
-    return page(template, org_name=services.settings.org_name, session=session, **context)
-
-
-@router.get("")
-async def show_mailouts(
-    services: ServicesDep,
-    session: SignedIn,
-    status: MailoutStatus | None = None,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
-) -> Response:
-    views, more = await services.dashboard.mailouts(status, paging.created_before(cursor))
-    last = views[-1].mailout if more else None
-    running = any(view.mailout["status"] in ACTIVE or _counting(view) for view in views)
-    sending = sum(view.mailout["status"] == "sending" for view in views)
-    return _page(
-        services,
-        session,
-        "mailouts.html",
+    return page(
+        f"mailouts/{template}",
+        org_name=services.settings.org_name,
+        session=session,
         section="mailouts",
-        views=views,
-        chosen=status,
-        statuses=MAILOUT_STATUSES,
-        active=ACTIVE,
-        older=cursor is not None,
-        next=paging.encode_cursor(last["created_at"], last["id"]) if last else None,
-        live_seconds=LIVE_SECONDS if running else IDLE_SECONDS,
-        spoken=f"{plural(sending, 'mailout')} being sent",
+        **context,
     )
-
-
-def _counting(view: MailoutView) -> bool:
-    return view.outcomes is None and view.mailout["started_at"] is not None
 
 
 _NOTICES = {
@@ -102,7 +62,6 @@ async def show_mailout(
         services,
         session,
         "mailout.html",
-        section="mailouts",
         here=f"{HOME}/mailouts/{mailout_id}",
         view=view,
         timeline=await services.dashboard.timeline(view),
@@ -125,24 +84,6 @@ def _spoken(view: MailoutView) -> str:
         return f"Mailout {status}"
     tenths = int(10 * view.outcomes.progress.share(view.outcomes.progress.settled))
     return f"Mailout {status}, {tenths * 10} percent done"
-
-
-@router.get("/account")
-async def show_account(services: ServicesDep, session: SignedIn) -> Response:
-    view = await services.dashboard.account()
-    return _page(
-        services,
-        session,
-        "account.html",
-        section="account",
-        here=f"{HOME}/account",
-        view=view,
-        findings=view.findings,
-        live_seconds=LIVE_SECONDS,
-        spoken=""
-        if all(finding.level == "ok" for finding in view.findings)
-        else "There are warnings",
-    )
 
 
 # Steering
@@ -227,7 +168,6 @@ async def check(
         services,
         session,
         "preflight.html",
-        section="mailouts",
         mailout=view.mailout,
         report=await services.preflight(mailout_id, links="links" in form),
     )
@@ -244,7 +184,6 @@ async def ask(mailout_id: UUID, name: str, services: ServicesDep, session: Signe
         services,
         session,
         "confirm.html",
-        section="mailouts",
         view=view,
         action=action,
     )

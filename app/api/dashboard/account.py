@@ -1,0 +1,40 @@
+"""`/dashboard/account`: the account, the senders and their health; and the files that pages load."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from app.api.dashboard.access import HOME, Page, SignedIn
+from app.api.dashboard.pages import asset, page
+from app.api.http.deps import ServicesDep
+from app.errors import NotFound
+
+LIVE_SECONDS = 2
+
+router = APIRouter(prefix=HOME, route_class=Page, include_in_schema=False)
+
+
+@router.get("/assets/{name}")
+async def show_asset(name: str) -> Response:
+    found = asset(name)
+    if found is None:
+        raise NotFound
+    return found
+
+
+@router.get("/account")
+async def show_account(services: ServicesDep, session: SignedIn) -> Response:
+    view = await services.dashboard.account()
+    return page(
+        "account.html",
+        org_name=services.settings.org_name,
+        session=session,
+        section="account",
+        here=f"{HOME}/account",
+        view=view,
+        findings=view.findings,
+        live_seconds=LIVE_SECONDS,
+        spoken=""
+        if all(finding.level == "ok" for finding in view.findings)
+        else "There are warnings",
+    )
