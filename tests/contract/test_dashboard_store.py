@@ -34,6 +34,9 @@ async def test_a_mailout_in_figures(store: Store, arrange: Arrange) -> None:
     await store.record_results(two.attempt_id, [refused])
 
     assert (await store.mailout_headline(mailout))["subject"] == "Three"
+    overview = await store.mailout_overview()
+    assert overview["statuses"] == {"sending": 1}
+    assert [one["id"] for one in overview["sending"]] == [str(mailout)]
     outcomes = await store.mailout_outcomes(mailout)
     assert {s: n for s, n in outcomes["counts"].items() if n} == {
         "sent": 1,

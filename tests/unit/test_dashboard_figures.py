@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import xml.etree.ElementTree as ET
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -106,7 +107,7 @@ class TestRemedies:
 class TestCharts:
     def test_a_chart_has_neither_style_nor_script(self) -> None:
         series = (Series("a <b> & c", (1, 0, 30)), Series("d", (0, 2, 0)))
-        svg = bars_over_time('Title "x" <y>', series, START, timedelta(seconds=10))
+        svg = bars_over_time('Title "x" <y>', series, START, timedelta(seconds=10), UTC)
         root = ET.fromstring(svg)
         names = {element.tag.partition("}")[2] for element in root.iter()}
         assert names == {"svg", "g", "rect", "path", "text", "title"}
@@ -118,7 +119,7 @@ class TestCharts:
 
     @given(st.lists(st.integers(0, 10**7), min_size=1, max_size=48))
     def test_bars_fit_and_there_is_one_per_value(self, values: list[int]) -> None:
-        svg = bars_over_time("t", (Series("n", tuple(values)),), START, timedelta(minutes=1))
+        svg = bars_over_time("t", (Series("n", tuple(values)),), START, timedelta(minutes=1), UTC)
         bars = [
             one for one in ET.fromstring(svg).iter()
             if one.tag.endswith("rect") and "reactive" in one.get("class", "")
@@ -136,7 +137,13 @@ class TestCharts:
         ],
     )
     def test_times_are_as_exact_as_needed(self, step: timedelta, labels: list[str]) -> None:
-        assert step_labels(START, step, 2) == labels
+        assert step_labels(START, step, 2, UTC) == labels
+
+    def test_times_are_those_of_the_place(self) -> None:
+        """Over a change of the clocks, too: 02:00 is left out."""
+        start, zone = datetime(2026, 3, 29, 0, 30, tzinfo=UTC), ZoneInfo("Europe/Berlin")
+        labels = step_labels(start, timedelta(minutes=30), 3, zone)
+        assert labels == ["01:30", "03:00", "03:30"]
 
 
 class TestAnswerCache:

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
+from app.api.dashboard.around import AROUND, around
 from app.api.dashboard.pages import page
 from app.api.dashboard.session import (
     COOKIE,
@@ -51,6 +52,7 @@ class Page(APIRoute):
         handle = super().get_route_handler()
 
         async def handler(request: Request) -> Response:
+            AROUND.set(around(request.app.state.services.settings))
             try:
                 async with asyncio.timeout(PAGE_SECONDS if request.method == "GET" else None):
                     return await handle(request)

@@ -1,4 +1,4 @@
-"""`/dashboard/account`: the account, the senders and their health; and the files that pages load."""
+"""`/dashboard/account`: the account, the senders and their health; and the files of all pages."""
 
 from __future__ import annotations
 

@@ -24,11 +24,11 @@ class Rehearsal:
 
 @dataclass(frozen=True)
 class Around:
-    zone: ZoneInfo = ZoneInfo("UTC")
-    rehearsal: Rehearsal | None = None
+    zone: ZoneInfo
+    rehearsal: Rehearsal | None
 
 
-AROUND: ContextVar[Around] = ContextVar("around", default=Around())
+AROUND: ContextVar[Around] = ContextVar("around")
 """Of the service whose page is being made: several may run in one process (tests)."""
 
 
@@ -45,5 +45,5 @@ def rehearsal(settings: Settings) -> Rehearsal | None:
     if not host or host.endswith(AMAZON):
         return None
     if host in LOCAL_HOSTS:
-        return Rehearsal("Practice mode: nothing leaves this machine, and nobody gets mail.", endpoint)
+        return Rehearsal("Practice: nothing leaves this machine, and nobody gets mail.", endpoint)
     return Rehearsal(f"Mail goes to {host}, not to Amazon SES: nobody may get it.")

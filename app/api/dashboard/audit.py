@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Response
 
 from app.api import access as api
 from app.api.dashboard.access import HOME, Page, SignedIn
+from app.api.dashboard.around import AROUND
 from app.api.dashboard.pages import page
 from app.api.http.deps import ServicesDep
 from app.domain.reports.acts import KINDS, act_words, caller_words, changes
@@ -72,6 +73,7 @@ async def show_audit(
 def _day(text: str) -> tuple[datetime | None, str | None]:
     """A day's beginning, or what is wrong with it."""
     try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC) if text else None, None
+        day = datetime.strptime(text, "%Y-%m-%d") if text else None  # noqa: DTZ007 - of the pages' zone
+        return day and day.replace(tzinfo=AROUND.get().zone), None
     except ValueError:
         return None, "Write the day as 2026-11-30; everything is shown."

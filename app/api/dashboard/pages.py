@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from app.api.dashboard.around import AROUND
 from app.api.http.problems import RETRY_AFTER_SECONDS
 from app.domain.reports.acts import caller_words
 from app.domain.reports.remedies import without_addresses
@@ -65,8 +66,15 @@ def pace(per_second: float) -> str:
 
 
 def when(iso: str) -> str:
-    at = datetime.fromisoformat(iso).astimezone(UTC)
-    return f"{at.day} {at:%b %Y, %H:%M} UTC"
+    """A time in the zone of the pages (TIMEZONE), which is named: `3 Dec 2026, 09:00 CET`."""
+    at = datetime.fromisoformat(iso).astimezone(AROUND.get().zone)
+    return f"{at.day} {at:%b %Y, %H:%M} {zone_name(at)}"
+
+
+def zone_name(at: datetime) -> str:
+    """`CET`; `UTC+05:45` where a zone has no letters of its own."""
+    name = at.tzname() or ""
+    return name if name.isalpha() else f"UTC{at.isoformat()[-6:]}"
 
 
 def with_code(text: str) -> Markup:
@@ -105,6 +113,13 @@ _TEMPLATES.globals.update(
     notice=None,
     live_seconds=None,
     here="/dashboard",
+    pages=(
+        ("mailouts", "/dashboard", "Mailouts"),
+        ("subscribers", "/dashboard/subscribers", "Subscribers"),
+        ("jobs", "/dashboard/jobs", "Jobs"),
+        ("account", "/dashboard/account", "Account"),
+        ("access", "/dashboard/keys", "Access"),
+    ),
 )
 
 
@@ -112,7 +127,9 @@ def page(template: str, status: int = 200, **context: Any) -> HTMLResponse:
     headers = dict(_PAGE)
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return HTMLResponse(_TEMPLATES.get_template(template).render(**context), status, headers)
+    around = AROUND.get()
+    html = _TEMPLATES.get_template(template).render(around=around, **context)
+    return HTMLResponse(html, status, headers)
 
 
 def asset(name: str) -> Response | None:

@@ -7,7 +7,7 @@ series), so that a strict Content-Security-Policy holds and dark mode works.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache, partial
 from xml.etree.ElementTree import Element, SubElement
 
@@ -32,13 +32,15 @@ class Series:
 
 
 @lru_cache(64)
-def bars_over_time(title: str, series: tuple[Series, ...], start: datetime, step: timedelta) -> str:
+def bars_over_time(
+    title: str, series: tuple[Series, ...], start: datetime, step: timedelta, zone: tzinfo
+) -> str:
     """Stacked bars, the first series lowest. All text is escaped.
 
-    title: what a screen reader says instead of reading the drawing.
+    title: what a screen reader says instead of reading the drawing. zone: in which times are told.
     """
     steps = len(series[0].values)
-    labels = step_labels(start, step, steps)
+    labels = step_labels(start, step, steps, zone)
     amounts = _ticks(max(1, *map(sum, zip(*(one.values for one in series), strict=True))))
     chart = pygal.StackedBar(
         width=WIDTH,
@@ -71,12 +73,12 @@ def bars_over_time(title: str, series: tuple[Series, ...], start: datetime, step
     return svg
 
 
-def step_labels(start: datetime, step: timedelta, steps: int) -> list[str]:
+def step_labels(start: datetime, step: timedelta, steps: int, zone: tzinfo) -> list[str]:
     """When each step begins, no more exact than needed to tell them apart."""
-    times = [start + n * step for n in range(steps)]
+    times = [(start + n * step).astimezone(zone) for n in range(steps)]
     if step >= timedelta(days=1):
         return [f"{at.day} {at:%b}" for at in times]
-    if times[-1].date() != start.date():
+    if times[-1].date() != times[0].date():
         return [f"{at.day} {at:%b %H:%M}" for at in times]
     return [f"{at:%H:%M:%S}" if step < timedelta(minutes=1) else f"{at:%H:%M}" for at in times]
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from app.domain.reports.charts import Series, bars_over_time, step_labels
 from app.domain.reports.findings import Finding
@@ -138,6 +139,7 @@ class Dashboard:
         self._store = store
         self._settings = settings
         self._region = settings.aws_region
+        self._zone = ZoneInfo(settings.timezone)
         self._health = health
         self._answers = AnswerCache()
 
@@ -230,7 +232,7 @@ class Dashboard:
 
     async def _draw(self, mailout_id: UUID) -> Timeline | None:
         found = await self._store.mailout_series(mailout_id)
-        return None if found is None else await asyncio.to_thread(draw_timeline, found)
+        return None if found is None else await asyncio.to_thread(draw_timeline, found, self._zone)
 
     async def _account(self) -> AccountView:
         _, health = await self._health()
@@ -320,8 +322,8 @@ _CHARTS: tuple[tuple[str, tuple[tuple[str, frozenset[str]], ...]], ...] = (
 )
 
 
-def draw_timeline(found: dict[str, Any]) -> Timeline:
-    """found: what `Store.mailout_series` gives."""
+def draw_timeline(found: dict[str, Any], zone: ZoneInfo) -> Timeline:
+    """found: what `Store.mailout_series` gives. zone: in which times are told."""
     steps = found["steps"]
     start, step = datetime.fromisoformat(found["start"]), timedelta(seconds=found["step"])
     charts = []
@@ -330,10 +332,12 @@ def draw_timeline(found: dict[str, Any]) -> Timeline:
             Series(name, _values(found["points"], kinds, steps)) for name, kinds in parts
         )
         said = ", ".join(f"{one.total:,} {one.name}" for one in series)
-        charts.append(Chart(title, series, bars_over_time(f"{title}: {said}", series, start, step)))
+        charts.append(
+            Chart(title, series, bars_over_time(f"{title}: {said}", series, start, step, zone))
+        )
     everything = [one for chart in charts for one in chart.series]
     values = list(zip(*(one.values for one in everything), strict=True))
-    times = step_labels(start, step, steps)
+    times = step_labels(start, step, steps, zone)
     return Timeline(
         tuple(charts),
         tuple(one.name for one in everything),

@@ -1,4 +1,4 @@
-"""`/dashboard/mailouts/ID`: what became of a mailout, and buttons to pause, resume, cancel and resend.
+"""`/dashboard/mailouts/ID`: what became of a mailout; pausing, resuming, cancelling, resending.
 
 The buttons call the same services and functions as the API's endpoints (api/mailouts/steering.py).
 """
