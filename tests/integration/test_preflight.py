@@ -85,6 +85,7 @@ async def test_a_tested_mailout_with_fitting_readers_has_nothing_against_it(
         ({"body_html": "<img src='https://example.com/a.png' alt=''>"}, "nothing but the footer"),
         ({"body_html": "<p><a href='/about'>us</a></p>"}, "“/about” leads nowhere"),
         ({"body_html": "<p>" + "x" * 103_000 + "</p>"}, "Gmail cuts it at 102 KB"),
+        ({"body_html": "<p>Dear {first_name}</p>"}, "“{first_name}” (body_html)"),
         ({"body_html": "<p>{{ fields.city }}</p>"}, "3 recipients of all lack fields.city"),
         (
             {"body_html": "<p>{{ 1 | divided_by: fields.n }}</p>"},

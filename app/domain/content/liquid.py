@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any, ClassVar, TextIO
@@ -27,6 +28,12 @@ from liquid.token import TOKEN_TAG, Token
 
 from app.domain.content.comparing import compare_as_numbers, has_no_order, number
 from app.domain.content.gaps import OutputTag, WatchedEchoTag, subexpressions
+from app.domain.leftovers.explain import (
+    explain_syntax,
+    explain_tag,
+    explain_variable,
+    known_filter,
+)
 from app.errors import TemplateInvalid
 
 ROOTS = ("name", "email", "fields", "mailout", "unsubscribe_url")
@@ -158,7 +165,8 @@ def parse(source: str, *, html: bool, field: str) -> BoundTemplate:
         template = (HTML if html else TEXT).from_string(source)
     except LiquidError as exc:
         line = line_of(exc)
-        problem = f"{exc.message}. Correct the Liquid there."
+        hint = explain_tag(_last_word(exc)) or explain_syntax(_liquid_at(source, exc))
+        problem = f"{exc.message}. {hint or 'Correct the Liquid there.'}"
         if line is None and (tag := _unclosed(source)):
             line = _line(source, tag.start_index)
             problem = f"“{tag.value}” is never closed; add end{tag.value}."
@@ -171,6 +179,23 @@ def parse(source: str, *, html: bool, field: str) -> BoundTemplate:
         line = _line(source, index)
         raise TemplateInvalid(f"{place(field, line)}: {problem}", field=field, line=line)
     return template
+
+
+def _liquid_at(source: str, error: LiquidError) -> str:
+    """The output or tag that an error is about, as it is written."""
+    at = error.token.start_index if error.token else -1
+    openings = (source.rfind(braces, 0, at + 2) for braces in ("{{", "{%"))
+    start = max(openings) if at >= 0 else -1
+    if start < 0:
+        return ""
+    start -= source[max(0, start - 1)] == "{"
+    return re.split(r"(?<=\}\})(?!\})|(?<=%\})", source[start : start + 500])[0]
+
+
+def _last_word(error: LiquidError) -> str:
+    """The name in "unexpected tag 'unsubscribe'", else ""."""
+    found = re.fullmatch(r"unexpected tag '(\w+)'", error.message or "")
+    return found[1] if found else ""
 
 
 def _unclosed(source: str) -> Token | None:
@@ -209,13 +234,17 @@ def _problems(template: BoundTemplate) -> Iterator[tuple[str, int]]:
     usage = template.analyze()
     for name, spans in usage.filters.items():
         if name not in template.env.filters:
+            hint = _similar(name, template.env.filters)
+            if known := known_filter(name):
+                hint = f" Did you mean {known}?"
             yield (
-                f"there is no filter “{name}”{_similar(name, template.env.filters)}.",
+                f"there is no filter “{name}”.{hint}",
                 spans[0].index,
             )
     for name, uses in usage.globals.items():
         if name not in ROOTS and name not in usage.locals:
-            yield _unknown_variable(name), uses[0].span.index
+            path = ".".join(str(each) for each in uses[0].segments)
+            yield _unknown_variable(name, path), uses[0].span.index
     for name, places in usage.locals.items():
         if name == "unsubscribe_url":
             remedy = "choose another name: the footer's link needs this one."
@@ -234,8 +263,10 @@ def _problems(template: BoundTemplate) -> Iterator[tuple[str, int]]:
             )
 
 
-def _unknown_variable(name: str) -> str:
+def _unknown_variable(name: str, path: str) -> str:
     hint = _similar(name, ROOTS) or f" Did you mean fields.{name}?" * name.isidentifier()
+    if foreign := explain_variable(path):
+        hint = f" {foreign}"
     return f"unknown variable “{name}”; there are: {VARIABLES}.{hint}"
 
 

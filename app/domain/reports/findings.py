@@ -8,7 +8,8 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Finding:
-    """fail: sending would fail. warn: it would work, but something is missing or unknown.
+    """fail: sending would fail, or every reader would see what can't be meant. warn: it would work,
+    but something is missing or unknown.
 
     what, remedy: sentences for people who know neither AWS nor databases.
     """

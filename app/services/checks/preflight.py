@@ -27,6 +27,7 @@ from app.services.checks.links import check_links
 from app.services.checks.public import check_public
 from app.services.checks.ses import check_ses
 from app.services.checks.settings import check_settings, check_signup, check_unsubscribing
+from app.services.checks.writing import check_writing
 from app.services.starting.start_mailout import StartMailout
 from app.settings import Settings
 from app.store import Store
@@ -95,7 +96,11 @@ class Preflight:
     async def _check_mailout(
         self, settings: Settings, mailout: Mailout, *, links: bool
     ) -> list[Finding]:
-        findings = [check_state(mailout), *check_people(settings, mailout)]
+        findings = [
+            check_state(mailout),
+            *check_people(settings, mailout),
+            *check_writing(mailout.content),
+        ]
         if not (settings.ses_from_email and settings.unsubscribe_secrets):
             return findings  # nothing can be rendered yet, which is a finding already
         try:
