@@ -194,7 +194,7 @@ def _liquid_at(source: str, error: LiquidError) -> str:
 
 def _last_word(error: LiquidError) -> str:
     """The name in "unexpected tag 'unsubscribe'", else ""."""
-    found = re.fullmatch(r"unexpected tag '(\w+)'", error.message or "")
+    found = re.fullmatch(r"unexpected tag '(\w+)'", str(error.message))
     return found[1] if found else ""
 
 
