@@ -92,19 +92,22 @@ class ImportCalls(Calls):
         job: Job,
         *,
         done: int,
+        before: int | None = None,
         rows: Sequence[dict[str, Any]],
         repeated: Sequence[dict[str, Any]],
         refused: Sequence[dict[str, Any]],
         progress: dict[str, Any],
     ) -> int | None:
-        """Write the rows that follow the first `done`; give how many are done now, which is another
-        number than was passed when somebody else did them. None: the job is no longer ours."""
+        """Write the rows that follow the first `done`; give how many are done now. before: `done`
+        of the chunk before, when that may be under way; its end is awaited. None: the job is no
+        longer ours. Raises Unavailable when the chunk before wasn't written: then nothing was."""
         row = await self._call(
             "import_chunk",
             p_import=str(import_id),
             p_job=str(job.id),
             p_claim=job.claim,
             p_from=done,
+            p_before=before,
             p_rows=list(rows),
             p_repeated=list(repeated),
             p_refused=list(refused),

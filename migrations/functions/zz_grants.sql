@@ -77,7 +77,7 @@ begin
             'list_jobs', 'prune_jobs', 'queue_dry_run',
             'begin_import', 'drop_upload', 'store_import_chunk', 'read_import_chunk', 'start_import', 'import_order',
             'note_import', 'end_import', 'import_state', 'import_json', 'show_import', 'list_imports',
-            'list_import_refusals', 'unread_emails', 'settle_email', 'import_chunk', 'import_rows',
+            'list_import_refusals', 'unread_emails', 'settle_email', 'import_chunk', 'rows_done', 'import_turn', 'import_rows',
             'repeat_rows', 'lower_statuses', 'begin_undo_import', 'undo_import_slice', 'mailed_since', 'left_since', 'undo_noted',
             'undo_left', 'counts_as_since', 'tags_before', 'fields_before',
             'tell_executor_state', 'executor_state',

@@ -8,11 +8,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from app.errors import Unavailable
 from app.ports import Database
 from app.store import Store
 from app.store.jobs import JobStore
 from tests.support.factories import Arrange
 from tests.support.imports import add, begun, counts, imported, shown, taken_back
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -161,6 +163,30 @@ async def test_the_same_rows_are_never_done_twice_or_by_one_who_lost_the_job(
     assert await jobs.cancel_job(job.id)
     assert await add(store, import_id, other, [{"email": "c@example.com"}], done=4) is None
     assert (await shown(store, import_id))["state"] == "failed"
+
+
+async def test_rows_count_only_behind_the_rows_before(
+    store: Store, jobs: JobStore, arrange: Arrange
+) -> None:
+    """Two chunks are written side by side; the first is held up by somebody else's transaction."""
+    await arrange.subscriber("a0@example.com")
+    import_id, job = await begun(store, jobs, tags=["t"])
+    first, second = (
+        [{"email": f"{letter}{n}@example.com"} for n in range(3)] for letter in ("a", "b")
+    )
+    with pytest.raises(Unavailable):
+        await add(store, import_id, job, second, done=3, before=0)  # nobody writes the first
+    assert await arrange.one("select count(*) from subscribers") == 1
+
+    waiting = "select count(*) from pg_locks where not granted and pid <> pg_backend_pid()"
+    async with arrange.sql.transaction():
+        await arrange.sql.execute("select from subscribers where address like 'a0%' for update")
+        earlier = asyncio.create_task(add(store, import_id, job, first))
+        await eventually(lambda: arrange.one(waiting), until=lambda found: found == 1)
+        later = asyncio.create_task(add(store, import_id, job, second, done=3, before=0))
+        await eventually(lambda: arrange.one(waiting), until=lambda found: found == 2)
+    assert (await earlier, await later) == (3, 6)
+    assert counts(await shown(store, import_id)) == {"added": 5, "updated": 1}
 
 
 async def test_imports_at_once_are_harmless(store: Store, jobs: JobStore, arrange: Arrange) -> None:

@@ -157,7 +157,8 @@ async def test_whoever_goes_on_after_a_kill_does_nothing_twice(
     started = await Imports(store).upload(in_parts(content, 7), Options(), by="owner")
     with pytest.raises(_Killed):
         await run(store, jobs, started)
-    assert (await shown(store, UUID(started["id"])))["rows"] == (30 if after else 20)
+    # The fourth chunk is written beside the third, and counts only behind it.
+    assert (await shown(store, UUID(started["id"])))["rows"] in ({30, 40} if after else {20})
     await arrange.sql.execute("update jobs set lease_until = now() - interval '1 second'")
     await run(store, jobs, started)
     done = await shown(store, UUID(started["id"]))

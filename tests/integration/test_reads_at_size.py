@@ -196,7 +196,8 @@ class Life:
             {"line": 3, "email": f"{uuid4()}@x.org", "status": "active"},
         ]
         await self.call(
-            "import_chunk", p_import=begun, p_job=job, p_claim=claim, p_from=0, p_rows=rows,
+            "import_chunk", p_import=begun, p_job=job, p_claim=claim, p_from=0,
+            p_before=None, p_rows=rows,
             p_repeated=[{"email": rows[1]["email"], "status": "unsubscribed"}], p_refused=[],
             p_progress={},
         )  # fmt: skip

@@ -44,12 +44,20 @@ async def add(
     rows: Sequence[dict[str, Any]] = (),
     *,
     done: int = 0,
+    before: int | None = None,
     repeated: Sequence[dict[str, Any]] = (),
     refused: Sequence[dict[str, Any]] = (),
 ) -> int | None:
     numbered = [{"line": done + n, **row} for n, row in enumerate(rows, 2)]
     return await store.import_chunk(
-        import_id, job, done=done, rows=numbered, repeated=repeated, refused=refused, progress={}
+        import_id,
+        job,
+        done=done,
+        before=before,
+        rows=numbered,
+        repeated=repeated,
+        refused=refused,
+        progress={},
     )
 
 

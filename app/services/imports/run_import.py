@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, BinaryIO, cast
@@ -31,6 +32,8 @@ log = structlog.get_logger(__name__)
 CHUNK_ROWS = 1_000
 CHUNK_CHARS = 1_000_000
 """Rows may be long, and a chunk is in memory."""
+AT_ONCE = 2
+"""Chunks that are written at the same time, each by a connection, hence a core, of the database."""
 UNDO_CHANGES = 500
 AWAY_SECONDS = 0.5
 """How long a chunk waits that the database couldn't take."""
@@ -105,11 +108,24 @@ class RunImport:
             await self._store.end_import(import_id, question=questions)
             return {"question": True}
         done: int = order["rows"]
-        async for chunk in _ahead(chunks(listed.rows(), skip=done)):
-            done += chunk.count
-            progress = {"done": done, "total": listed.row_count}
-            if await self._write(import_id, running, done - chunk.count, chunk, progress) != done:
-                raise JobLost
+        under_way: deque[tuple[int, asyncio.Task[None]]] = deque()
+        try:
+            async for chunk in _ahead(chunks(listed.rows(), skip=done)):
+                # Who comes again in the file has to be there before.
+                while len(under_way) > (0 if chunk.repeated else AT_ONCE - 1):
+                    await under_way[0][1]
+                    under_way.popleft()
+                before = under_way[-1][0] if under_way else None
+                progress = {"done": done + chunk.count, "total": listed.row_count}
+                write = self._write(import_id, running, done, before, chunk, progress)
+                under_way.append((done, asyncio.create_task(write)))
+                done += chunk.count
+            for _, task in under_way:
+                await task
+        finally:
+            for _, task in under_way:
+                task.cancel()
+            await asyncio.gather(*(task for _, task in under_way), return_exceptions=True)
         await self._store.end_import(import_id)
         return {"rows": done}
 
@@ -118,17 +134,22 @@ class RunImport:
         import_id: UUID,
         running: Running,
         done: int,
+        before: int | None,
         chunk: Chunk,
         progress: dict[str, Any],
-    ) -> int | None:
+    ) -> None:
         """Also over an outage, as long as the job is ours: a chunk that was written all the same
-        isn't written twice."""
+        isn't written twice. before: where the chunk before begins, while it is under way.
+
+        Raises JobLost.
+        """
         while True:
             try:
-                return await self._store.import_chunk(
+                written = await self._store.import_chunk(
                     import_id,
                     running.job,
                     done=done,
+                    before=before,
                     rows=chunk.rows,
                     repeated=chunk.repeated,
                     refused=chunk.refused,
@@ -136,6 +157,10 @@ class RunImport:
                 )
             except Unavailable:
                 await asyncio.sleep(AWAY_SECONDS)
+            else:
+                if written is None:
+                    raise JobLost
+                return
 
     async def undo_as_job(self, running: Running) -> dict[str, Any] | None:
         """Handles jobs of the kind `undo_import`."""

@@ -1,31 +1,29 @@
 -- The next rows of an import: written and counted in one transaction, so that whatever kills whom, no row is
--- done or counted twice. p_from: how many rows of the file were done before; when that isn't so, another has
--- been faster, and nothing happens. p_rows: [{"line", "email", "name", "status", "bounce_type",
+-- done or counted twice. Two chunks may be written at the same time, over two connections: the later one waits
+-- with its counts until the earlier one has committed, and is undone if that doesn't (then the caller tries again).
+-- p_from: how many rows of the file come before; when more than that are done, these were written, and nothing
+-- happens. p_before: the p_from of the chunk before, which may be on its way; null: there is none.
+-- p_rows: [{"line", "email", "name", "status", "bounce_type",
 -- "tags", "fields", "timezone", "created_at", "consent"}], each address once and none that came earlier in the
 -- file; without a status: active. p_repeated: the same, of rows whose address came earlier, each address once;
--- "times": how many rows of the file it stands for. p_refused: [{"line", "reason", "cells"}]. p_progress: for the job's page.
+-- "times": how many rows of the file it stands for; the chunks before must be done. p_refused: [{"line", "reason",
+-- "cells"}]. p_progress: for the job's page.
 -- Answers {"rows": how many are done now}, or null: the job isn't this holder's any more.
+drop function if exists import_chunk(uuid, uuid, integer, bigint, jsonb, jsonb, jsonb, jsonb);
 create or replace function import_chunk(
-    p_import uuid, p_job uuid, p_claim integer, p_from bigint, p_rows jsonb, p_repeated jsonb, p_refused jsonb,
-    p_progress jsonb)
+    p_import uuid, p_job uuid, p_claim integer, p_from bigint, p_before bigint, p_rows jsonb, p_repeated jsonb,
+    p_refused jsonb, p_progress jsonb)
 returns jsonb language plpgsql set search_path = public, pg_temp as $$
 declare
     v_import imports;
-    v_done   bigint;
     v_rows   jsonb;
 begin
-    select * into v_import from imports where id = p_import and state = 'running' for update;
-    if not found then
+    perform pg_advisory_xact_lock(import_turn(p_import, p_from));
+    select * into v_import from imports where id = p_import and state = 'running';
+    if not found or not exists (select from jobs where id = p_job and claims = p_claim and state = 'running') then
         return null;
-    end if;
-    update jobs set progress = p_progress where id = p_job and claims = p_claim and state = 'running';
-    if not found then
-        return null;
-    end if;
-    v_done := v_import.added + v_import.updated + v_import.unchanged + v_import.repeated + v_import.lowered
-            + v_import.refused;
-    if v_done <> p_from then
-        return jsonb_build_object('rows', v_done);
+    elsif rows_done(v_import) > p_from then
+        return jsonb_build_object('rows', rows_done(v_import));
     end if;
 
     insert into import_refusals (import_id, line, reason, cells)
@@ -37,18 +35,43 @@ begin
     if not v_import.dry_run and p_repeated <> '[]' then
         perform repeat_rows(v_import, p_repeated);
     end if;
-    update imports
-       set added = added + (v_rows ->> 'added')::bigint, updated = updated + (v_rows ->> 'updated')::bigint,
-           unchanged = unchanged + (v_rows ->> 'unchanged')::bigint,
-           lowered = lowered + (v_rows ->> 'lowered')::bigint,
-           repeated = repeated + (select coalesce(sum(coalesce((r ->> 'times')::integer, 1)), 0)
-                                    from jsonb_array_elements(p_repeated) r),
-           refused = refused + (v_rows ->> 'erased')::bigint + jsonb_array_length(p_refused),
-           preview = coalesce(preview, nullif(v_rows -> 'preview', 'null'))
-     where id = p_import
-    returning added + updated + unchanged + repeated + lowered + refused into v_done;
-    return jsonb_build_object('rows', v_done);
+
+    -- The chunk before holds its lock to its end. Until here this one has locked nothing that others wait for.
+    if p_before is not null then
+        perform pg_advisory_xact_lock_shared(import_turn(p_import, p_before));
+    end if;
+    update jobs set progress = p_progress where id = p_job and claims = p_claim and state = 'running';
+    if found then
+        update imports i
+           set added = added + (v_rows ->> 'added')::bigint, updated = updated + (v_rows ->> 'updated')::bigint,
+               unchanged = unchanged + (v_rows ->> 'unchanged')::bigint,
+               lowered = lowered + (v_rows ->> 'lowered')::bigint,
+               repeated = repeated + (select coalesce(sum(coalesce((r ->> 'times')::integer, 1)), 0)
+                                        from jsonb_array_elements(p_repeated) r),
+               refused = refused + (v_rows ->> 'erased')::bigint + jsonb_array_length(p_refused),
+               preview = coalesce(preview, nullif(v_rows -> 'preview', 'null'))
+         where id = p_import and state = 'running' and rows_done(i) = p_from
+        returning * into v_import;
+    end if;
+    if not found then
+        -- Taken as an outage: the caller comes back, and by then the rows before are written, or the job is lost.
+        raise exception 'the rows before were not written, or the import has gone on elsewhere'
+            using errcode = 'lock_not_available';
+    end if;
+    return jsonb_build_object('rows', rows_done(v_import));
 end $$;
+
+-- Every row of the file that is done is counted in one of these.
+create or replace function rows_done(i imports) returns bigint
+language sql immutable set search_path = public, pg_temp as $$
+    select i.added + i.updated + i.unchanged + i.repeated + i.lowered + i.refused;
+$$;
+
+-- Names the chunk of an import that begins behind so many rows, for an advisory lock.
+create or replace function import_turn(p_import uuid, p_from bigint) returns bigint
+language sql immutable set search_path = public, pg_temp as $$
+    select hashtextextended(p_import::text, p_from);
+$$;
 
 -- Write the rows, unless it is a dry run, and answer what each was, in counts and for the first 15 as they
 -- are stored. Known people are locked first and new ones inserted in the order of their addresses, so that

@@ -85,8 +85,8 @@ create or replace function import_order(p_import uuid) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object(
                'id', id, 'size', size, 'file_name', file_name, 'mode', mode, 'dry_run', dry_run, 'tags', tags,
-               'mapping', mapping, 'rows', added + updated + unchanged + repeated + lowered + refused)
-      from imports where id = p_import and state = 'running';
+               'mapping', mapping, 'rows', rows_done(i))
+      from imports i where id = p_import and state = 'running';
 $$;
 
 -- Reading began: what was found about the file as a whole.
