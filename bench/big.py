@@ -11,7 +11,7 @@ from uuid import uuid4
 import psycopg
 from psycopg.types.json import Jsonb
 
-from bench.parts import REGION, ready_mailout, truncate
+from bench.parts import REGION, dropped_indexes, indexed, ready_mailout, truncate
 
 Row = tuple[str, str, str, str]
 Sql = psycopg.Connection[Any]
@@ -52,15 +52,8 @@ def build(sql: Sql, size: int) -> tuple[str, dict[str, float]]:
     """Everybody, and a mailout that was sent to all of them, a tenth failed; gives its id and how
     long counting and each index took."""
     truncate(sql)
-    for table in ("subscribers", "send_logs"):
-        sql.execute(f"alter table {table} disable trigger user")
-    # Made afterwards: row by row, ten million random entries take many times as long.
-    indexes = sql.execute(
-        "select indexname, indexdef from pg_indexes "
-        "where tablename in ('subscribers', 'send_logs') and indexname not like '%_pkey'"
-    ).fetchall()
-    for name, _ in indexes:
-        sql.execute(f"drop index {name}")
+    tables = ("subscribers", "send_logs")
+    indexes = dropped_indexes(sql, *tables)
     sql.execute(
         "insert into subscribers (email, address, name, status, tags, created_at) "
         "select 'reader' || n || '@example.com', 'reader' || n || '@example.com', 'Reader ' || n, "
@@ -82,13 +75,7 @@ def build(sql: Sql, size: int) -> tuple[str, dict[str, float]]:
         "from (select id, email, row_number() over () as n from subscribers) s",
         [sent],
     )
-    for table in ("subscribers", "send_logs"):
-        sql.execute(f"alter table {table} enable trigger user")
-    sql.execute("checkpoint")
-    took = {"counting": timed(sql, "select recount()")}
-    took |= {name: timed(sql, definition) for name, definition in indexes}
-    sql.execute("vacuum analyze")
-    sql.execute("checkpoint")
+    took = indexed(sql, indexes, *tables)
     return sent, {name: took[name] for name in ("counting", *UPGRADE)}
 
 
@@ -212,12 +199,6 @@ def one(sql: Sql, query: str, *values: Any) -> Any:
     row = sql.execute(query.encode(), values or None).fetchone()
     assert row is not None
     return row
-
-
-def timed(sql: Sql, statement: str) -> float:
-    started = time.monotonic()
-    sql.execute(statement.encode())
-    return time.monotonic() - started
 
 
 def call(sql: Sql, function: str, **arguments: Any) -> tuple[Any, float]:
