@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from io import StringIO
 from typing import Any, ClassVar, TextIO
 from urllib.parse import quote
@@ -154,10 +154,13 @@ HTML = MailEnvironment(autoescape=True)
 TEXT = MailEnvironment()
 
 
-def parse(source: str, *, html: bool, field: str) -> BoundTemplate:
+def parse(
+    source: str, *, html: bool, field: str, known: Collection[str] | None = ()
+) -> BoundTemplate:
     """Parse and check one template.
 
     html: whether outputs are HTML-escaped. field: the contract's name of the column it is from.
+    known: variables besides `ROOTS`; None: any is taken.
     Raises TemplateInvalid with the line for a syntax error, an unknown tag, filter or variable,
     a `break` outside of a loop, or a range where it could exhaust memory.
     """
@@ -175,7 +178,7 @@ def parse(source: str, *, html: bool, field: str) -> BoundTemplate:
             field=field,
             line=line,
         ) from exc
-    for problem, index in _problems(template):
+    for problem, index in _problems(template, known):
         line = _line(source, index)
         raise TemplateInvalid(f"{place(field, line)}: {problem}", field=field, line=line)
     return template
@@ -229,7 +232,9 @@ def _line(source: str, index: int) -> int:
     return source.count("\n", 0, index) + 1
 
 
-def _problems(template: BoundTemplate) -> Iterator[tuple[str, int]]:
+def _problems(
+    template: BoundTemplate, known: Collection[str] | None
+) -> Iterator[tuple[str, int]]:
     """What is wrong, in words, and where (an index into the source)."""
     usage = template.analyze()
     for name, spans in usage.filters.items():
@@ -241,10 +246,9 @@ def _problems(template: BoundTemplate) -> Iterator[tuple[str, int]]:
                 f"there is no filter “{name}”.{hint}",
                 spans[0].index,
             )
-    for name, uses in usage.globals.items():
-        if name not in ROOTS and name not in usage.locals:
-            path = ".".join(str(each) for each in uses[0].segments)
-            yield _unknown_variable(name, path), uses[0].span.index
+    if known is not None:
+        for _, problem, index in unknown_variables(template, known):
+            yield problem, index
     for name, places in usage.locals.items():
         if name == "unsubscribe_url":
             remedy = "choose another name: the footer's link needs this one."
@@ -261,6 +265,17 @@ def _problems(template: BoundTemplate) -> Iterator[tuple[str, int]]:
                 "<, >, <= and >= can't compare with true, false, empty or blank.",
                 expression.token.start_index,
             )
+
+
+def unknown_variables(
+    template: BoundTemplate, known: Collection[str]
+) -> Iterator[tuple[str, str, int]]:
+    """The name, what is wrong, in words, and where (an index into the source)."""
+    usage = template.analyze()
+    for name, uses in usage.globals.items():
+        if name not in ROOTS and name not in usage.locals and name not in known:
+            path = ".".join(str(each) for each in uses[0].segments)
+            yield name, _unknown_variable(name, path), uses[0].span.index
 
 
 def _unknown_variable(name: str, path: str) -> str:

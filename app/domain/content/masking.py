@@ -122,6 +122,9 @@ class Masks:
     def __iter__(self) -> Iterator[Mask]:
         return iter(self._masks)
 
+    def __len__(self) -> int:
+        return len(self._masks)
+
     def mask(self, source: str) -> str:
         """Replace the Liquid in a source that parses. `raw` blocks become literal text."""
         return "".join(self._masked(piece) for piece in pieces(source))
@@ -149,6 +152,19 @@ class Masks:
             source += literal(text[end : match.start()]), self[match[0]].liquid
             end = match.end()
         return "".join(source) + literal(text[end:])
+
+    def at(self, text: str, index: int) -> int | None:
+        """The number of the mask that makes the source that `text` is unmasked to at `index`."""
+        start = end = 0  # in the source, in the text
+        for match in self.token.finditer(text):
+            start += len(literal(text[end : match.start()]))
+            if index < start:
+                return None
+            start += len(self[match[0]].liquid)
+            if index < start:
+                return int(match[0][len(self._prefix) : -1])
+            end = match.end()
+        return None
 
     def silent(self, text: str) -> str:
         """The tokens in `text` that show nothing: they are kept where the text is dropped."""

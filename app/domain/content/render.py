@@ -10,11 +10,12 @@ from typing import Any
 from liquid import BoundTemplate
 from liquid.exceptions import LiquidError, ResourceLimitError
 
-from app.domain.content import link_liquid, liquid, markdown, markup, plaintext
+from app.domain.content import liquid, markup, plaintext
 from app.domain.content.holes import CONTROL, Part, RenderError
 from app.domain.content.markup import Footer
 from app.domain.content.masking import Masks
 from app.domain.css import inlining
+from app.domain.templates.assembly import Assembly, Text, assemble, repaired
 from app.errors import TemplateInvalid
 
 __all__ = [
@@ -32,13 +33,17 @@ MAX_BODY_BYTES = 5_000_000  # UTF-8; SES takes 1 MB a call, so this only bounds 
 
 @dataclass(frozen=True)
 class Content:
-    """What an author wrote; all of it may contain Liquid. HTML goes before Markdown."""
+    """What an author wrote; all of it may contain Liquid. HTML goes before Markdown.
+
+    sources: template, layouts and partials (`MailoutContent.sources`).
+    """
 
     subject: str
     body_html: str | None
     body_markdown: str | None
     body_text: str | None
     preheader: str | None = None
+    sources: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -124,33 +129,32 @@ def compile_content(content: Content, footer: Footer, *, subject_mark: str = "")
     Raises TemplateInvalid, naming the field and where possible the line, for whatever would go
     wrong with every recipient.
     """
-    body, field = _body(content)
-    body = _with_repaired_links(body, field=field)
-    _check_subject(content.subject)
-    _check(content.subject, field="subject")
-    _check(body, field=field, html=True)
+    body = _body(content)
+    assembly = assemble(body, content.sources)
+    field = (body or assembly.root.text).label
+    check_subject(content.subject)
+    for unit in assembly.units:
+        _check_rendering(unit.source, field=unit.text.label)
     preheader = content.preheader if (content.preheader or "").strip() else None
     _check(preheader or "", field="preheader", html=True)
     text = content.body_text if (content.body_text or "").strip() else None
-    text = text and _with_repaired_links(text, field="body_text")
+    if text:
+        _check_size(text, field="body_text")
+        text = repaired(text, field="body_text")
     _check(text or "", field="body_text")
 
-    masks = Masks(body, preheader or "", footer.html, footer.org_name, footer.org_address)
-    fragment = masks.mask(body)
-    if field == "body_markdown":
-        fragment = markdown.to_html(fragment, masks)
-    try:
-        markup.check(fragment)
-    except markup.MarkupError as exc:
-        raise TemplateInvalid(f"{field}: {exc}.", field=field) from exc
-
-    make = markup.markdown_document if field == "body_markdown" else markup.as_document
+    masks = Masks(
+        *assembly.sources, preheader or "", footer.html, footer.org_name, footer.org_address
+    )
+    fragment = assembly.fragment(masks)
+    make = markup.markdown_document if assembly.root.text.markdown else markup.as_document
     document = make(fragment)
     preheader_html = markup.preheader(masks.mask(preheader)) if preheader else ""
     footer_html = markup.footer_html(footer, masks.add("{{ unsubscribe_url }}"))
     document, ours = markup.insert(document, masks, first=preheader_html, last=footer_html)
     styled = inlining.inline_styles(document, masks, ours)
-    html_source = masks.unmask(markup.untrack_unsubscribe(styled.html, masks))
+    masked_html = markup.untrack_unsubscribe(styled.html, masks)
+    html_source = masks.unmask(masked_html)
     text_source = _derived_text(document, styled, masks) if text is None else text
     text_source = (
         f"{text_source}\n\n{_text_footer(footer)}" if text_source else _text_footer(footer)
@@ -160,6 +164,8 @@ def compile_content(content: Content, footer: Footer, *, subject_mark: str = "")
     subject_template = liquid.parse(content.subject, html=False, field="subject")
     subject = Part(subject_template, names, field="subject", one_line=True)
     html_template = liquid.parse(html_source, html=True, field=field)
+    if not assembly.is_single:
+        _check_together(html_template, assembly, masks, masked_html)
     html = Part(html_template, names, field=field)
     text_template = _parse_text(text_source, derived=text is None)
     plain = Part(text_template, names, field="body_text")
@@ -174,16 +180,18 @@ def compile_content(content: Content, footer: Footer, *, subject_mark: str = "")
     )
 
 
-def _body(content: Content) -> tuple[str, str]:
-    """The body to send, and the name of its field."""
+def _body(content: Content) -> Text | None:
+    """The mailout's own body; None: it has none, so its template has."""
     for field in ("body_html", "body_markdown"):
         body: str | None = getattr(content, field)
         if body and body.strip():
-            return body, field
-    raise TemplateInvalid("The mailout has no body: give HTML or Markdown.", field="body_html")
+            _check_size(body, field=field)
+            return Text(field, body, field == "body_markdown")
+    return None
 
 
-def _check_subject(subject: str) -> None:
+def check_subject(subject: str) -> None:
+    """Raise TemplateInvalid for a subject that nobody could be sent."""
     if not subject.strip():
         raise TemplateInvalid("The subject is empty.", field="subject")
     if control := CONTROL.search(subject):
@@ -197,21 +205,13 @@ def _check_subject(subject: str) -> None:
             "The subject can't show itself: of mailout, it may use mailout.id only.",
             field="subject",
         )
+    _check(subject, field="subject")
 
 
 def _shows_subject(template: BoundTemplate) -> bool:
     """Whether it may show `mailout.subject`, in whichever way it is written."""
     uses = template.analyze().globals.get("mailout", [])
     return any(use.segments != ["mailout", "id"] for use in uses)
-
-
-def _with_repaired_links(source: str, *, field: str) -> str:
-    _check_size(source, field=field)
-    try:
-        return link_liquid.repair_links(source)
-    except link_liquid.LinkError as exc:
-        detail = f"{liquid.place(field, exc.line)}: {exc}."
-        raise TemplateInvalid(detail, field=field, line=exc.line) from exc
 
 
 def _check_size(source: str, *, field: str) -> None:
@@ -227,17 +227,50 @@ def _check_size(source: str, *, field: str) -> None:
 def _check(source: str, *, field: str, html: bool = False) -> None:
     """Raise TemplateInvalid for what can be known from the author's own text, line by line."""
     _check_size(source, field=field)
-    template = liquid.parse(source, html=html, field=field)
-    failures = [_failure(template, trial) for trial in _TRIALS]
-    # A failure that depends on the data concerns some recipients only: the dry run lists them.
-    # What exceeds a limit, such as an endless loop, is refused all the same.
+    liquid.parse(source, html=html, field=field)
+    _check_rendering(source, field=field, html=html)
+
+
+def _check_rendering(source: str, *, field: str, html: bool = True) -> None:
+    """Raise TemplateInvalid for a text that parses and fails whoever the recipient is."""
+    if (failure := _common_failure(liquid.parse(source, html=html, field=field, known=None))) is None:
+        return
+    cause = failure.__cause__
+    line = liquid.line_of(cause) if isinstance(cause, LiquidError) else None
+    detail = f"{liquid.place(field, line)}: {failure.detail}"
+    raise TemplateInvalid(detail, field=field, line=line)
+
+
+def _check_together(
+    template: BoundTemplate, assembly: Assembly, masks: Masks, masked: str
+) -> None:
+    """Raise TemplateInvalid where texts that work by themselves fail in each other, such as a
+    partial's loop in a loop. template: of what `masked` is unmasked to."""
+    if (failure := _common_failure(template)) is None:
+        return
+    token = getattr(failure.__cause__, "token", None)
+    index = -1 if token is None else token.start_index
+    field, line = assembly.origin(masks.at(masked, index)) or (assembly.root.text.label, None)
+    detail = f"{liquid.place(field, line)}: {failure.detail}"
+    raise TemplateInvalid(detail, field=field, line=line)
+
+
+def _common_failure(template: BoundTemplate) -> RenderError | None:
+    """How rendering fails for everybody.
+
+    A failure that depends on the data concerns some recipients only: the dry run lists them. What
+    exceeds a limit, such as an endless loop, counts all the same.
+    """
+    others = template.analyze().globals.keys() - set(liquid.ROOTS)  # what a partial is given
+    failures = [
+        _failure(template, dict.fromkeys(others, None if trial["name"] is None else "1") | trial)
+        for trial in _TRIALS
+    ]
     alike = len({failure and failure.detail for failure in failures}) == 1
     for failure in failures:
-        cause = failure and failure.__cause__
-        if failure and (alike or isinstance(cause, ResourceLimitError)):
-            line = liquid.line_of(cause) if isinstance(cause, LiquidError) else None
-            detail = f"{liquid.place(field, line)}: {failure.detail}"
-            raise TemplateInvalid(detail, field=field, line=line)
+        if failure and (alike or isinstance(failure.__cause__, ResourceLimitError)):
+            return failure
+    return None
 
 
 class _AnyField(dict[str, str]):

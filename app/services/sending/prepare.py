@@ -87,6 +87,7 @@ def _compile(settings: Settings, content: MailoutContent, *, test: bool = False)
             body_markdown=content.body_markdown,
             body_text=content.body_text,
             preheader=content.preheader,
+            sources=content.sources,
         ),
         Footer(
             org_name=settings.org_name or "",
