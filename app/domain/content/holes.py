@@ -34,11 +34,11 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 class RenderError(Exception):
     """A template fails with one recipient's data. detail: which part of it, and why. field: of the
-    mailout, as the contract names it."""
+    mailout, as the contract names it. index: where in its source that part begins."""
 
-    def __init__(self, detail: str, field: str) -> None:
+    def __init__(self, detail: str, field: str, index: int | None = None) -> None:
         super().__init__(detail)
-        self.detail, self.field = detail, field
+        self.detail, self.field, self.index = detail, field, index
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,9 @@ class Part:
                 step.node.render(context, buffer)
             except Exception as exc:
                 # Filters raise all sorts of errors on odd data; each fails this recipient only.
-                raise RenderError(_reason(exc, step.node), self._field) from exc
+                raise RenderError(
+                    _reason(exc, step.node), self._field, step.node.token.start_index
+                ) from exc
             ends.append(buffer.tell())
         output, start = buffer.getvalue(), 0
         for step, end in zip(steps, ends, strict=True):

@@ -232,9 +232,7 @@ def _line(source: str, index: int) -> int:
     return source.count("\n", 0, index) + 1
 
 
-def _problems(
-    template: BoundTemplate, known: Collection[str] | None
-) -> Iterator[tuple[str, int]]:
+def _problems(template: BoundTemplate, known: Collection[str] | None) -> Iterator[tuple[str, int]]:
     """What is wrong, in words, and where (an index into the source)."""
     usage = template.analyze()
     for name, spans in usage.filters.items():

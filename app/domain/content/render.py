@@ -233,7 +233,9 @@ def _check(source: str, *, field: str, html: bool = False) -> None:
 
 def _check_rendering(source: str, *, field: str, html: bool = True) -> None:
     """Raise TemplateInvalid for a text that parses and fails whoever the recipient is."""
-    if (failure := _common_failure(liquid.parse(source, html=html, field=field, known=None))) is None:
+    if (
+        failure := _common_failure(liquid.parse(source, html=html, field=field, known=None))
+    ) is None:
         return
     cause = failure.__cause__
     line = liquid.line_of(cause) if isinstance(cause, LiquidError) else None
@@ -241,15 +243,13 @@ def _check_rendering(source: str, *, field: str, html: bool = True) -> None:
     raise TemplateInvalid(detail, field=field, line=line)
 
 
-def _check_together(
-    template: BoundTemplate, assembly: Assembly, masks: Masks, masked: str
-) -> None:
+def _check_together(template: BoundTemplate, assembly: Assembly, masks: Masks, masked: str) -> None:
     """Raise TemplateInvalid where texts that work by themselves fail in each other, such as a
     partial's loop in a loop. template: of what `masked` is unmasked to."""
     if (failure := _common_failure(template)) is None:
         return
     token = getattr(failure.__cause__, "token", None)
-    index = -1 if token is None else token.start_index
+    index = token.start_index if token else -1 if failure.index is None else failure.index
     field, line = assembly.origin(masks.at(masked, index)) or (assembly.root.text.label, None)
     detail = f"{liquid.place(field, line)}: {failure.detail}"
     raise TemplateInvalid(detail, field=field, line=line)

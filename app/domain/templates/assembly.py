@@ -91,7 +91,8 @@ class Unit:
     @property
     def known(self) -> set[str]:
         """The variables that it may use besides everybody's."""
-        return {*self.scope.names, *self.scope.loops, *self.given, *self.made}
+        loop = ["forloop"] if self.scope.loops else []
+        return {*self.scope.names, *self.scope.loops, *self.given, *self.made, *loop}
 
 
 @dataclass
@@ -326,7 +327,6 @@ class _Assembler:
         row = self._names.get(inclusion.name.lower())
         if row is None:
             self._report(_invalid(label, line, f"there is no template “{inclusion.name}”."))
-            unit.slots[slot] = Unit(Text(label, "", False), unit.scope, {}, {})
             return
         text = template_text(row)
         if text.label in stack:
@@ -335,9 +335,11 @@ class _Assembler:
         if len(stack) >= MAX_DEPTH:
             raise _invalid(label, line, f"partials stand in each other at most {MAX_DEPTH} deep.")
         given, values = _targets(inclusion, number), dict(inclusion.arguments)
-        values.pop(inclusion.loop or "", None)
+        if inclusion.loop:
+            del values[inclusion.loop]
+            given["forloop"] = "forloop"
         if not inclusion.isolated:
-            given, values = unit.given | given, values
+            given = unit.given | given
         unit.slots[slot] = self._unit(
             text,
             _Scope(number) if inclusion.isolated else unit.scope,

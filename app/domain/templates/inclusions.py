@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from liquid import BoundTemplate, Environment, Node
-from liquid.builtin.expressions import StringLiteral
+from liquid.builtin.expressions import Identifier, StringLiteral
 from liquid.builtin.expressions.loop import LoopExpression
 from liquid.builtin.tags.render_tag import RenderNode, RenderTag
 from liquid.exceptions import LiquidError
@@ -104,6 +104,7 @@ def loop_names(nodes: list[Node], template: BoundTemplate) -> list[tuple[str, in
     for node in nodes:
         loop = getattr(node, "expression", None)
         if isinstance(loop, LoopExpression):
+            assert isinstance(loop.identifier, Identifier)
             found.append((str(loop.identifier), loop.identifier.token.start_index))
         children = node.children(context, include_partials=False)
         found += loop_names(list(children), template)
@@ -123,7 +124,9 @@ def renamed(source: str, template: BoundTemplate, names: Mapping[str, str]) -> s
         if name in names
         for place in found
     }
-    places |= {(start, name) for name, start in loop_names(template.nodes, template) if name in names}
+    places |= {
+        (start, name) for name, start in loop_names(template.nodes, template) if name in names
+    }
     for start, name in sorted(places, reverse=True):
         bracketed = re.compile(rf"\[\s*(['\"]){re.escape(name)}\1\s*\]").match(source, start)
         end = bracketed.end() if bracketed else start + len(name)
