@@ -43,7 +43,7 @@ from app.api.http.deps import Services
 from app.api.http.request_log import RequestLog
 from app.api.http.single_headers import SingleHeaders
 from app.api.imports import routes as imports
-from app.api.mailouts import lists, preflight, starting, steering
+from app.api.mailouts import lists, preflight, schedules, starting, steering
 from app.api.signup import confirm, subscribe
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
@@ -67,6 +67,7 @@ from app.services.sending.sender import Sender
 from app.services.sending.sender_report import SenderReport
 from app.services.signup.sign_up import SignUp
 from app.services.starting.dry_run import DryRuns, RunDryRun
+from app.services.starting.schedule_mailout import ScheduleMailout
 from app.services.starting.start_mailout import StartMailout, nobody_to_wake
 from app.services.watching.health import Health
 from app.services.watching.record_events import RecordEvents
@@ -105,6 +106,7 @@ def create_app(services: Services) -> FastAPI:
         starting.router,
         lists.router,
         steering.router,
+        schedules.router,
         preflight.router,
         imports.router,
         export.router,
@@ -197,6 +199,7 @@ async def running(
             ),
             health=checks,
             dry_runs=dry_runs,
+            schedules=ScheduleMailout(store, settings, start),
             preflight=Preflight(store, settings, OUTSIDE),
             metrics=meters,
             database_gauges=DatabaseGauges(store, meters),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -69,6 +70,48 @@ class MailoutCalls(Calls):
             p_by=by,
         )
         return Claim(row["outcome"], row.get("response"), row.get("status"))
+
+    async def schedule_mailout(
+        self,
+        mailout_id: UUID,
+        content_hash: str,
+        *,
+        schedule: dict[str, str],
+        at: datetime,
+        zones: dict[str, dict[str, Any]] | None,
+        recipients: int,
+        by: str | None = None,
+    ) -> Claim:
+        """ready → scheduled. at: when somebody is mailed first; zones: `at`, `next_at` and
+        `recipients` of each, where each recipient has a time of their own. outcome: scheduled,
+        repeat, changed, audience_empty, not_ready or not_found."""
+        row = await self._call(
+            "schedule_mailout",
+            p_mailout=str(mailout_id),
+            p_content_hash=content_hash,
+            p_schedule=schedule,
+            p_at=at.isoformat(),
+            p_zones=zones,
+            p_recipients=recipients,
+            p_by=by,
+        )
+        return Claim(row["outcome"], None, row.get("status"))
+
+    async def unschedule_mailout(self, mailout_id: UUID, *, by: str | None = None) -> Transition:
+        return await self._transition("unschedule_mailout", mailout_id, p_by=by)
+
+    async def audience_zones(self, mailout_id: UUID) -> dict[str, int]:
+        """How many of the audience live in each zone, by its name in small letters."""
+        row = await self._call("audience_zones", p_mailout=str(mailout_id))
+        return {zone: int(count) for zone, count in row.items()}
+
+    async def mailout_waves(self, mailout_id: UUID) -> list[dict[str, Any]] | None:
+        """`at`, `zones` (in small letters), `recipients`, `unknown` and `done` of each wave; None:
+        it has no schedule."""
+        rows: list[dict[str, Any]] | None = await self._call(
+            "mailout_waves", p_mailout=str(mailout_id)
+        )
+        return rows
 
     async def finish_mailout(self, mailout_id: UUID) -> MailoutStatus | None:
         status: MailoutStatus | None = await self._call("finish_mailout", p_mailout=str(mailout_id))

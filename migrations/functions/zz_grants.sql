@@ -18,7 +18,7 @@ begin
             'api_keys', 'templates', 'template_versions',
             'guard_figures', 'guard_hours', 'refused_messages', 'suppression_checks', 'owner_notices',
             'recipient_counts', 'subscriber_counts', 'mailout_resends',
-            'tag_counts',
+            'tag_counts', 'mailout_zones', 'mailout_waves',
             'imports', 'import_chunks', 'import_refusals',
             'jobs', 'subscriber_changes', 'audit_log', 'erased', 'erased_key', 'signups',
             'signup_clients']) t
@@ -47,6 +47,8 @@ begin
             'merge_subscribers', 'merge_ledger', 'ledger_weight', 'unify_subscribers', 'unusable_addresses',
             'schema_status', 'mailout_content', 'mailout_content_hash', 'find_mailout',
             'snapshot_content', 'find_send_request', 'audience_tags', 'count_audience',
+            'schedule_mailout', 'unschedule_mailout', 'audience_zones', 'wave_lead', 'still_on_time', 'start_due_mailouts',
+            'place_waves', 'begin_waves', 'in_words', 'wave_state', 'mailout_waves', 'has_wave', 'freeze_content',
             'claim_mailout', 'queue_recipients', 'sender_work', 'heartbeat', 'is_alive',
             'effective_rate', 'leave', 'recover_lost', 'record_account', 'claim_batches',
             'record_results', 'finish_mailout', 'closing_reason', 'ready_mailout', 'pause_mailout',

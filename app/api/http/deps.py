@@ -30,6 +30,7 @@ from app.services.people.many import ManyPeople
 from app.services.sending.sender import Sender
 from app.services.signup.sign_up import SignUp
 from app.services.starting.dry_run import DryRuns
+from app.services.starting.schedule_mailout import ScheduleMailout
 from app.services.starting.start_mailout import StartMailout
 from app.services.watching.health import Health
 from app.services.watching.record_events import RecordEvents
@@ -59,6 +60,7 @@ class Services:
     tokens: UnsubscribeTokens | None
     health: Health
     dry_runs: DryRuns
+    schedules: ScheduleMailout
     preflight: Preflight
     metrics: Metrics
     database_gauges: DatabaseGauges

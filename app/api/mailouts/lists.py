@@ -42,11 +42,13 @@ async def show_mailout(mailout_id: UUID, services: ServicesDep) -> dict[str, Any
     """One mailout with its counts per recipient status.
 
     tested: when a test mail was last asked for, and whether it showed what is sent. warnings:
-    what speaks against sending it, until it is over.
+    what speaks against sending it, until it is over. waves: of one with a schedule, when who is
+    mailed; notes: what daylight saving does to it.
     """
     found = await services.store.show_mailout(mailout_id)
+    found |= await services.schedules.waves(found)
     tested = found["tested"]
-    over = found["status"] not in {"draft", "ready", "sending", "paused"}
+    over = found["status"] not in {"draft", "ready", "scheduled", "sending", "paused"}
     findings = [] if over else check_tested(tested and tested["current"])
     return found | {"warnings": [finding.sentences for finding in findings]}
 

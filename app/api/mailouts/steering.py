@@ -36,7 +36,7 @@ async def resume(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> 
 
 @router.post("/mailouts/{mailout_id}/cancel", dependencies=[needs("send")], responses=_steering)
 async def cancel(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
-    """ready, sending or paused → cancelled: who was not mailed yet never is."""
+    """ready, scheduled, sending or paused → cancelled: who was not mailed yet never is."""
     moved = await services.store.cancel_mailout(mailout_id, by=caller.by)
     services.wake()
     return _moved(mailout_id, moved.changed, moved.status, "cancel")

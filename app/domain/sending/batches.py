@@ -12,7 +12,17 @@ Outcome = Literal["sent", "failed", "retry", "requeue", "unknown"]
 attempt. requeue: the same, but doesn't count (throttled). unknown: nobody can say."""
 
 IdleReason = Literal[
-    "wait", "empty", "skipped", "not_sending", "quota", "no_rate", "lease", "guard", "canary"
+    "wait",
+    "empty",
+    "skipped",
+    "not_sending",
+    "quota",
+    "no_rate",
+    "lease",
+    "guard",
+    "canary",
+    "ahead",
+    "late",
 ]
 
 

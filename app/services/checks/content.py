@@ -38,6 +38,8 @@ def check_state(mailout: Mailout) -> Finding:
             "The mailout is a draft: a request to send it is refused.",
             "release it when it is finished: amazonsender mailouts ready.",
         )
+    if mailout.status == "scheduled":
+        return Finding("ok", "The mailout is scheduled: it starts by itself at its time.")
     return Finding(
         "fail",
         f"The mailout is {mailout.status}: a request to send it is refused.",

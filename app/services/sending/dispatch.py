@@ -156,7 +156,11 @@ class Dispatcher:
             fence = Fence(self._settings.lease_seconds / 2)
             claim = await self._claim(mailout_id, attempts, lane, test=test)
             if isinstance(claim, Idle):
-                if not test and claim.reason == "empty" and self._reached.pop(mailout_id, 0):
+                if (
+                    not test
+                    and claim.reason in {"empty", "ahead"}
+                    and self._reached.pop(mailout_id, 0)
+                ):
                     return True  # look once more, from the mailout's first row on
                 return await self._idle(mailout_id, claim)
             if not test:

@@ -1,5 +1,5 @@
-"""Slow work that a sender does beside sending: queue audiences and resends, finish cancels, delete
-what is no longer needed.
+"""Work that a sender does beside sending: start what is scheduled, queue audiences and resends,
+finish cancels, delete what is no longer needed.
 
 It is done in slices, and the mailouts take turns: while an audience of ten million is queued, the
 next mailout's first mail, a cancel or a lost claim doesn't wait until that is through.
@@ -40,8 +40,8 @@ class Upkeep:
         An error with one mailout is logged, and the others still get their slice. Raises
         Unavailable, which would hit all of them.
         """
+        more = await self._start_due()
         work = await self._store.sender_work()
-        more = False
         for mailout_id in work.cancelling:
             more |= await self._try(self._cancel, mailout_id)
         # Mailouts that had no slice yet come first: theirs is small, and their first mail waits.
@@ -52,6 +52,18 @@ class Upkeep:
             more_to_tidy = await self._store.keep_house()
             self._house_at = 0.0 if more_to_tidy else time.monotonic() + HOUSE_SECONDS
         return more
+
+    async def _start_due(self) -> bool:
+        """Start what is scheduled, once, whichever sender comes first."""
+        due = await self._store.start_due_mailouts()
+        for mailout_id in due["held"]:
+            log.warning("wave_missed", mailout_id=mailout_id, remedy="a person resumes it")
+        if due["started"] is None:
+            return False
+        started = log.info if due["status"] == "sending" else log.warning
+        started("scheduled_mailout_started", mailout_id=due["started"], status=due["status"])
+        self._queued()
+        return True
 
     async def _try(self, step: Callable[[UUID], Awaitable[bool]], mailout_id: UUID) -> bool:
         try:

@@ -29,7 +29,7 @@ from app.store import Store
 
 log = structlog.get_logger(__name__)
 
-_MAX_CHANGES = 5
+MAX_CHANGES = 5
 """How often the content may be edited between compiling and claiming before we give up."""
 
 
@@ -76,7 +76,7 @@ class StartMailout:
         """
         if earlier := await self._earlier(request):
             return earlier
-        for _ in range(_MAX_CHANGES):
+        for _ in range(MAX_CHANGES):
             mailout = await self._find(request)
             if mailout.status != "ready":
                 raise not_ready(mailout.id, mailout.status)
@@ -122,7 +122,7 @@ class StartMailout:
         """Queue one mail for each of TEST_EMAILS; the mailout's state stays as it is."""
         if earlier := await self._earlier(request):
             return earlier
-        for _ in range(_MAX_CHANGES):
+        for _ in range(MAX_CHANGES):
             mailout = await self._find(request)
             self.require_configuration(test=True)
             await self.prepare(mailout, test=True)
@@ -216,6 +216,7 @@ def audience_empty(mailout_id: UUID) -> AudienceEmpty:
 def not_ready(mailout_id: UUID, status: str) -> MailoutNotReady:
     remedy = {
         "draft": "Set its status to ready first.",
+        "scheduled": "It starts at its time; take the schedule back to send it now.",
         "sending": "It is being sent already.",
         "paused": "Resume it instead.",
     }.get(status, "Make a new mailout, or resend to those who were missed.")

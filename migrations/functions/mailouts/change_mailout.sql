@@ -65,7 +65,7 @@ declare
     v_changed boolean;
 begin
     update mailouts set status = 'cancelled', pause_code = null, status_reason = 'Cancelled by a person.'
-     where id = p_mailout and status in ('ready', 'sending', 'paused');
+     where id = p_mailout and status in ('ready', 'scheduled', 'sending', 'paused');
     v_changed := found;
     if v_changed then
         perform cancel_recipients(p_mailout, 5000);

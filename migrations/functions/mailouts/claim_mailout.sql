@@ -44,10 +44,7 @@ begin
 
     update mailouts set recipients = (v_size -> 'recipients')::bigint where id = p_mailout
     returning * into v_mailout;
-    insert into mailout_snapshots (mailout_id, content, content_hash)
-    values (p_mailout, mailout_content(v_mailout), p_content_hash)
-    on conflict (mailout_id) do update
-       set content = excluded.content, content_hash = excluded.content_hash, taken_at = now();
+    perform freeze_content(v_mailout);
     insert into mailout_queues (mailout_id) values (p_mailout)
     on conflict (mailout_id) do update set cursor = default, done_at = null;
 

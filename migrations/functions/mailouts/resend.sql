@@ -62,8 +62,9 @@ begin
      where id = any (v_ids) and status = 'unknown' and status = any (v_resend.statuses)
        and not v_resend.force and claimed_at > v_old;
     update send_logs
-       set status = 'queued', attempts = 0, next_attempt_at = null, error_code = null,
-           error_message = null, message_id = null
+       set status = 'queued', attempts = 0, error_code = null,
+           error_message = null, message_id = null,
+           next_attempt_at = case when (select waves from mailouts where id = p_mailout) then clock_timestamp() end
      where id = any (v_ids) and status = any (v_resend.statuses)
        and (status = 'failed' or status = 'unknown' and (v_resend.force or claimed_at <= v_old));
     get diagnostics v_count = row_count;

@@ -9,6 +9,7 @@
 --   quota: SES's daily quota is used up                    no_rate: the account's rate isn't known
 --   lease: the caller's own heartbeat is overdue           canary: its share is out (canary.sql)
 --   guard: the guards stop the mailout (guards.sql; p_…_rate null: no guard)
+--   ahead: nobody is due until the next wave              late: a wave was missed (schedules/)
 -- p_attempts: the caller's, so that it can give a claim back whose answer it never got
 -- (release_batches.sql). p_after: only rows with a higher id are looked at. In a long mailout the index of
 -- queued rows begins with thousands of entries for rows that are no longer queued, until a vacuum removes
@@ -40,6 +41,7 @@ declare
     v_batches  jsonb;
     v_count    integer;
     v_canary   text;
+    v_waves    boolean := false;   -- its recipients have instants of their own
 begin
     perform from executors e where e.id = p_executor and is_alive(e);
     if not found then
@@ -47,7 +49,7 @@ begin
     end if;
     if not p_test then
         -- The share lock orders this claim and a pause or cancel: whichever commits first counts.
-        select canary_phase into v_canary from mailouts where id = p_mailout and status = 'sending'
+        select canary_phase, waves into v_canary, v_waves from mailouts where id = p_mailout and status = 'sending'
            and is_from_here(started_in) for share;
         if not found then
             return jsonb_build_object('reason', 'not_sending');
@@ -62,6 +64,15 @@ begin
                error_message = 'The mailout was deleted before this test mail was sent.'
          where mailout_id = p_mailout and status = 'queued' and is_test;
         return jsonb_build_object('reason', 'empty');
+    end if;
+
+    if v_waves then
+        case wave_state(p_mailout, clock_timestamp(), p_after)
+            when 'late' then return jsonb_build_object('reason', 'late');
+            when 'ahead' then return jsonb_build_object('reason', 'ahead');
+            when 'due' then null;
+            else v_waves := false;   -- none is left, unless of those without an instant
+        end case;
     end if;
 
     select * into v_bucket from send_rates where region = p_region for update;
@@ -97,7 +108,7 @@ begin
     end if;
 
     select ids, people into v_ids, v_people
-      from due_recipients(p_mailout, v_most, v_now, p_after, p_test, v_canary is not null);
+      from due_recipients(p_mailout, v_most, v_now, p_after, p_test, v_canary is not null, v_waves);
     if v_ids is null then
         return jsonb_build_object('reason', case when v_canary is null then 'empty' else 'canary' end);
     end if;
@@ -120,7 +131,7 @@ begin
                error_message = null, claimed_at = v_now,
                attempt_id = v_attempts[(due.n - 1) / v_capacity + 1],
                attempts = l.attempts + (s.status is not distinct from 'active' or p_test)::integer,
-               next_attempt_at = null
+               next_attempt_at = case when v_waves then l.next_attempt_at end
           from unnest(v_ids, v_people) with ordinality as due (id, subscriber_id, n)
           left join people s on s.id = due.subscriber_id
          where l.id = due.id and l.id = any (v_ids)
@@ -144,6 +155,11 @@ begin
                'attempt_id', attempt_id, 'rows', rows,
                'delay', greatest(0, extract(epoch from token_at - v_now))) order by taken)
       into v_count, v_batches from ready;
+    if v_waves then
+        update mailout_waves w set taken = w.taken + c.n
+          from (select next_attempt_at as at, count(*) as n from send_logs where id = any (v_ids) group by 1) c
+         where w.mailout_id = p_mailout and w.at = c.at;
+    end if;
     if v_count is null then
         return jsonb_build_object('reason', 'skipped');
     end if;
@@ -161,7 +177,7 @@ end $$;
 -- the rows of other mailouts. Sorting is off, so that PostgreSQL reads no index whole in order to sort it.
 create or replace function due_recipients(
     p_mailout uuid, p_limit integer, p_now timestamptz, p_after bigint, p_test boolean, p_canary boolean,
-    out ids bigint[], out people uuid[])
+    p_waves boolean, out ids bigint[], out people uuid[])
 language plpgsql set search_path = public, pg_temp
 set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
 begin
@@ -172,6 +188,15 @@ begin
                                     where mailout_id = p_mailout and status = 'queued' and is_test))
                and status = 'queued' and (next_attempt_at is null or next_attempt_at <= p_now)
              order by id limit p_limit for update skip locked) due;
+    elsif p_waves then
+        -- In the order of their instants. A claimed row keeps its own, which says where to go on.
+        select array_agg(id), array_agg(subscriber_id) into ids, people from (
+            select id, subscriber_id from send_logs
+             where (mailout_id, next_attempt_at, id) > (p_mailout, coalesce((
+                       select next_attempt_at from send_logs where id = p_after), '-infinity'), p_after)
+               and (mailout_id, next_attempt_at) <= (p_mailout, p_now)
+               and status = 'queued' and next_attempt_at is not null and not is_test
+             order by mailout_id, next_attempt_at, id limit p_limit for update skip locked) due;
     elsif p_canary then
         select array_agg(id), array_agg(subscriber_id) into ids, people from (
             select id, subscriber_id from send_logs

@@ -18,6 +18,7 @@ declare
     v_slice   jsonb;
     v_seen    bigint;
     v_last    uuid;
+    v_else_at timestamptz;   -- the instant of those whose zone isn't known, in a mailout with waves
 begin
     select * into v_queue from mailout_queues
      where mailout_id = p_mailout and done_at is null for update skip locked;
@@ -35,11 +36,14 @@ begin
                      then (v_mailout.canary ->> 'share')::numeric end;
     v_before := recipients_in(p_mailout, null);
 
+    select at into v_else_at from mailout_zones where v_mailout.waves and mailout_id = p_mailout and zone = '';
+
     with looked_at as materialized (
-        select id, email, address, status, tags, created_at, status_updated_at from subscribers
+        select id, email, address, status, tags, created_at, status_updated_at, timezone from subscribers
          where id > v_queue.cursor order by id limit p_limit
     ), slice as (
-        select id, email, address, status, status = 'active' and address is not null as is_due from looked_at
+        select id, email, address, status, status = 'active' and address is not null as is_due, timezone
+          from looked_at
          where created_at <= v_mailout.started_at
            and (status = 'active' or status_updated_at > v_mailout.started_at)
            and (v_tags is null or tags && v_tags)
@@ -48,20 +52,36 @@ begin
                    order by not is_due, case when v_canary is not null then split_part(address, '@', -1) end,
                             case when v_canary is not null then md5(address) end) as at
           from slice
+    ), placed as (
+        -- The subquery is asked for mailouts with waves alone.
+        select *, case when is_due and v_mailout.waves then coalesce(
+                   (select coalesce(at, 'infinity') from mailout_zones
+                     where mailout_id = p_mailout and zone = lower(btrim(timezone))), v_else_at, 'infinity')
+               end as due_at
+          from numbered
     ), inserted as (
-        insert into send_logs (mailout_id, subscriber_id, email, status, error_code, error_message, canary)
+        insert into send_logs (mailout_id, subscriber_id, email, status, error_code, error_message, canary,
+                               next_attempt_at)
         select p_mailout, id, email,
                case when v_mailout.status = 'cancelled' then 'cancelled'
-                    when status <> 'active' then 'skipped'
+                    when status <> 'active' or due_at = 'infinity' then 'skipped'
                     when address is null then 'failed' else 'queued' end,
                case when v_mailout.status = 'cancelled' then null
                     when status <> 'active' then status
+                    when due_at = 'infinity' then 'hour_passed'
                     when address is null then 'invalid_address' end,
                case when v_mailout.status <> 'cancelled' and status = 'active' and address is null
                     then format('The address can''t be mailed: %s.', (read_address(email)).problem) end,
-               case when is_due and is_canary(at, v_canary) then true end
-          from numbered order by id
+               case when is_due and is_canary(at, v_canary) then true end,
+               case when v_mailout.status <> 'cancelled' then nullif(due_at, 'infinity') end
+          from placed order by id
         on conflict do nothing
+        returning next_attempt_at
+    ), counted as (
+        update mailout_waves w set recipients = w.recipients + c.n
+          from (select next_attempt_at as at, count(*) as n from inserted
+                 where v_mailout.waves and next_attempt_at is not null group by 1) c
+         where w.mailout_id = p_mailout and w.at = c.at
     )
     select count(*), (array_agg(id order by id desc))[1] into v_seen, v_last from looked_at;
 
@@ -109,6 +129,7 @@ begin
            set started_at = now(), recipients = (count_audience(p_mailout))::bigint,
                canary_phase = case when canary is not null then 'sending' end
          where id = p_mailout;
+        perform place_waves(p_mailout);
         update mailout_queues set cursor = default, done_at = null where mailout_id = p_mailout;
     end if;
 end $$;

@@ -15,6 +15,7 @@ declare
     v_mailout uuid;
     v_status  text;
     v_changed bigint;
+    v_waves   boolean;   -- a row that is queued needs an instant, and others keep theirs
 begin
     update send_batches
        set recorded_at = clock_timestamp(),
@@ -25,7 +26,7 @@ begin
         return jsonb_build_object('recorded', 0);
     end if;
     -- The lock makes pause, cancel and finish, which update the mailout, come before or after this.
-    select status into v_status from mailouts where id = v_mailout for share;
+    select status, waves into v_status, v_waves from mailouts where id = v_mailout for share;
 
     with r as (
         select * from jsonb_to_recordset(p_results)
@@ -44,7 +45,10 @@ begin
                message_id = coalesce(l.message_id, r.message_id),
                sent_at = coalesce(l.sent_at, case when r.outcome = 'sent' then clock_timestamp() end),
                next_attempt_at = case when r.outcome in ('retry', 'requeue') and r.delay > 0
-                   then clock_timestamp() + make_interval(secs => r.delay) end,
+                   then clock_timestamp() + make_interval(secs => r.delay)
+                   when v_waves and not l.is_test
+                   then case when r.outcome in ('retry', 'requeue') then clock_timestamp() else l.next_attempt_at end
+                   end,
                error_code = case when l.status in ('sending', 'unknown') then r.code else l.error_code end,
                error_message = case when l.email = 'erased' then null
                                     when l.status in ('sending', 'unknown') then r.message

@@ -1,0 +1,80 @@
+"""Having a mailout start at a time."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.api.http.deps import CallerDep, Protected, ServicesDep, Text, needs
+from app.api.http.problems import problems
+from app.domain.schedules.plan import Passed
+from app.errors import (
+    AudienceEmpty,
+    InvalidRequest,
+    MailoutNotFound,
+    MailoutNotReady,
+    SesNotConfigured,
+    TemplateInvalid,
+    TransitionNotAllowed,
+    Unauthorized,
+    Unavailable,
+)
+
+router = APIRouter(tags=["mailouts"], route_class=Protected)
+
+
+class ScheduleBody(BaseModel):
+    """at: a date and time of the clock, without an offset. zone: an IANA name, or `recipient`:
+    each recipient's own; TIMEZONE when absent. With `recipient`: fallback, the zone of those whose
+    own isn't known; passed, what becomes of those for whom the hour has passed at the start."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    at: Annotated[Text, Field(max_length=40, examples=["2026-12-01T09:00"])]
+    zone: Annotated[Text, Field(max_length=64, examples=["Europe/Berlin", "recipient"])] | None = (
+        None
+    )
+    fallback: Annotated[Text, Field(max_length=64)] | None = None
+    passed: Passed | None = None
+
+
+@router.post(
+    "/mailouts/{mailout_id}/schedule",
+    dependencies=[needs("send")],
+    responses=problems(
+        Unauthorized,
+        MailoutNotFound,
+        MailoutNotReady,
+        TransitionNotAllowed,
+        AudienceEmpty,
+        TemplateInvalid,
+        InvalidRequest,
+        SesNotConfigured,
+        Unavailable,
+    ),
+)
+async def schedule(
+    mailout_id: UUID, body: ScheduleBody, services: ServicesDep, caller: CallerDep
+) -> dict[str, Any]:
+    """ready → scheduled, with the checks of a start; content and audience are kept as they are
+    now.
+
+    `waves`: when who is mailed, and whether rate and quota suffice. `notes`: what daylight saving
+    changes.
+    """
+    done = await services.schedules(mailout_id, body.model_dump(), by=caller.by)
+    services.wake()
+    return done
+
+
+@router.delete(
+    "/mailouts/{mailout_id}/schedule",
+    dependencies=[needs("send")],
+    responses=problems(Unauthorized, MailoutNotFound, TransitionNotAllowed),
+)
+async def unschedule(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
+    """scheduled → ready: it can be changed again."""
+    return await services.schedules.take_back(mailout_id, by=caller.by)
