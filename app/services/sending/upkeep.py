@@ -60,8 +60,10 @@ class Upkeep:
             log.warning("wave_missed", mailout_id=mailout_id, remedy="a person resumes it")
         if due["started"] is None:
             return False
-        started = log.info if due["status"] == "sending" else log.warning
-        started("scheduled_mailout_started", mailout_id=due["started"], status=due["status"])
+        if due["status"] == "sending":
+            log.info("scheduled_started", mailout_id=due["started"])
+        else:
+            log.warning("scheduled_held", mailout_id=due["started"], remedy="a person resumes it")
         self._queued()
         return True
 
