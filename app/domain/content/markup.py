@@ -82,7 +82,8 @@ _MARKDOWN_STYLE = """\
 body { margin: 0; padding: 0; background: #ffffff; }
 .mail { max-width: 600px; margin: 0 auto; padding: 24px 24px 0; color: #1f2328;
   font-family: -apple-system, BlinkMacSystemFont, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif;
-  font-size: 16px; line-height: 1.6; word-wrap: break-word; }
+  font-size: 16px; line-height: 1.6; word-wrap: break-word; overflow-wrap: break-word;
+  word-break: break-word; }
 .mail h1 { font-size: 28px; line-height: 1.25; margin: 0 0 16px; }
 .mail h2 { font-size: 22px; line-height: 1.3; margin: 32px 0 12px; }
 .mail h3 { font-size: 18px; line-height: 1.4; margin: 24px 0 8px; }
@@ -97,6 +98,22 @@ body { margin: 0; padding: 0; background: #ffffff; }
 .mail th, .mail td { border-bottom: 1px solid #d0d7de; padding: 8px 12px 8px 0; text-align: left;
   vertical-align: top; }
 .mail hr { border: 0; border-top: 1px solid #d0d7de; margin: 24px 0; }
+.mail figure { margin: 0 0 16px; }
+.mail figcaption { font-size: 14px; line-height: 1.5; margin: 4px 0 0; color: #57606a; }
+.mail .footnotes { font-size: 14px; line-height: 1.5; color: #57606a; }
+.mail .footnotes p { margin: 0 0 8px; }
+.mail .contains-task-list { list-style: none; padding: 0; }
+.mail .contains-task-list ul { padding: 0 0 0 24px; }
+.mail .callout, .mail .markdown-alert { margin: 0 0 16px; padding: 16px 16px 1px;
+  background: #f3f4f6; border-radius: 6px; }
+.mail .markdown-alert { border-left: 4px solid #0b57d0; border-radius: 0; }
+.mail .markdown-alert-title { margin: 0 0 4px; font-weight: bold; }
+.mail .button { display: inline-block; padding: 12px 24px; border-radius: 6px;
+  background: #0b57d0; color: #ffffff; font-weight: bold; line-height: 1.25;
+  text-decoration: none; }
+.mail .button-box { width: auto; margin: 8px 0 16px; border-collapse: separate; }
+.mail .button-cell { padding: 0; border: 0; border-radius: 6px; background: #0b57d0;
+  mso-padding-alt: 12px 24px; text-align: center; }
 @media (max-width: 480px) {
   .mail { padding: 16px 16px 0 !important; }
   .mail th, .mail td { font-size: 15px !important; padding-right: 8px !important; }
@@ -105,7 +122,9 @@ body { margin: 0; padding: 0; background: #ffffff; }
   body { background: #16181d !important; }
   .mail { color: #e6e8eb !important; }
   .mail a { color: #8ab4f8 !important; }
-  .mail pre { background: #24272e !important; }
+  .mail pre, .mail .callout, .mail .markdown-alert { background: #24272e !important; }
+  .mail figcaption, .mail .footnotes { color: #a8adb5 !important; }
+  .mail .button, .mail .button-cell { background: #8ab4f8 !important; color: #16181d !important; }
   .mail blockquote, .mail th, .mail td, .mail hr { border-color: #444c56 !important; }
   .mail-footer { background: #16181d !important; color: #a8adb5 !important; }
   .mail-footer a { color: #a8adb5 !important; }

@@ -16,7 +16,8 @@ from typing import Any
 
 from liquid import BoundTemplate
 
-from app.domain.content import link_liquid, liquid, markdown, markup
+from app.domain import markdown
+from app.domain.content import link_liquid, liquid, markup
 from app.domain.content.masking import Masks, Piece, pieces
 from app.domain.templates.inclusions import (
     Inclusion,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from app.domain.content.markdown_rules import Markdown
 from app.domain.content.masking import Masks
+from app.domain.markdown.pasted import as_meant
+from app.domain.markdown.rules import Markdown
 
 _markdown = Markdown()
 # How lines begin that aren't text of a paragraph: headings, items, quotes, rows, code, rules, HTML.
@@ -17,8 +18,9 @@ _FENCE = re.compile(r"\s{0,3}(?:```|~~~)")
 
 
 def to_html(source: str, masks: Masks) -> str:
-    """A fragment of HTML from masked Markdown (CommonMark and tables; HTML in it stays HTML)."""
-    lines = _with_tags_on_own_lines(source, masks)
+    """A fragment of HTML from masked Markdown, as on GitHub, with buttons and figures; HTML in it
+    stays HTML."""
+    lines = _with_tags_on_own_lines(as_meant(source, masks), masks)
     rendered = _markdown.to_html("".join(_with_tag_lines_marked(lines, masks)), masks)
     token = masks.token.pattern
     # The rows and comments that lines of tags were made: the tags alone remain of them.
@@ -109,7 +111,7 @@ def _lists_around_loops(rendered: str, masks: Masks) -> str:
     """One list with a loop in it, where Markdown makes a list of one item for each round."""
     token = masks.token.pattern
     looped_list = re.compile(
-        rf"(?P<for>{token})\s*<(?P<list>[uo]l)>(?P<items>(?:(?!</?[uo]l\b).)*)</(?P=list)>"
+        rf"(?P<for>{token})\s*<(?P<list>[uo]l)(?P<more>[^>]*)>(?P<items>(?:(?!</?[uo]l\b).)*)</(?P=list)>"
         rf"\s*(?P<end>{token})",
         re.DOTALL,
     )
@@ -119,6 +121,6 @@ def _lists_around_loops(rendered: str, masks: Masks) -> str:
         whole_loop = masks[start].tag == "for" and masks[end].tag == "endfor"
         if not whole_loop or masks.depth(items):
             return match[0]
-        return f"<{match['list']}>\n{start}{items}{end}</{match['list']}>"
+        return f"<{match['list']}{match['more']}>\n{start}{items}{end}</{match['list']}>"
 
     return looped_list.sub(turned, rendered)

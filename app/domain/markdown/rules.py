@@ -1,4 +1,4 @@
-"""CommonMark with tokens in it (masking.py), read as if their values stood there.
+"""GitHub's Markdown with tokens in it (masking.py), read as if their values stood there.
 
 A token is a word to markdown-it, and a word changes what is around it: `**Hi,**` with a letter
 behind it is no emphasis, `<word>` is a tag of HTML, and `class="a"word` spoils one.
@@ -17,26 +17,63 @@ from markdown_it.rules_inline import StateInline, autolink, html_inline
 from markdown_it.rules_inline.state_inline import Scanned
 from markdown_it.token import Token
 from markdown_it.utils import EnvType
+from mdit_py_plugins.attrs import attrs_plugin
+from mdit_py_plugins.gfm import gfm_plugin
 
 from app.domain.content.masking import Masks
+from app.domain.markdown.blocks import mail_blocks_plugin
 
 _OPTIONS = {"html": True, "linkify": False}
+# What an author may add to a link or a picture: `{.button}`, `{width=300}`.
+_ATTRIBUTES = ("class", "id", "width", "height", "align")
+_BARE_LINKS = {"gfm_autolink_www": "w", "gfm_autolink_protocol": ":", "gfm_autolink_email": "@"}
 _EMAIL = re.compile(r"\{\{-?\s*email\b")
 _LONGEST_TOKEN = 40  # characters
 
 
 class Markdown(MarkdownIt):
-    """CommonMark with tables."""
+    """Markdown as on GitHub: CommonMark with tables, ~~strikethrough~~, bare addresses, task lists,
+    alerts, footnotes; and with attributes, buttons and figures."""
 
     def __init__(self) -> None:
         super().__init__("commonmark", _OPTIONS)
         self.inline = _Inline()
-        self.configure("commonmark", _OPTIONS).enable("table")
+        self.configure("commonmark", _OPTIONS)
+        self.use(gfm_plugin)
+        self.options["strikethrough_single_tilde"] = False  # H~2~O, from 9 ~ to 10 ~
+        self.use(attrs_plugin, allowed=_ATTRIBUTES)
+        self.use(mail_blocks_plugin)
+        for rule in self.inline.ruler.get_all_rules():
+            if rule in _BARE_LINKS:
+                self._read_liquid_around(rule)
         self.inline.ruler.at("autolink", _autolink)
         self.inline.ruler.at("html_inline", _html_inline)
         # As the library's own rule, it may interrupt these.
         may_interrupt = ["paragraph", "reference", "blockquote"]
         self.block.ruler.at("html_block", _html_block, {"alt": may_interrupt})
+
+    def _read_liquid_around(self, name: str) -> None:
+        """Make the rule for bare addresses take tags, which show nothing, for blanks."""
+        (rule,) = (each.fn for each in self.inline.ruler.__rules__ if each.name == name)
+        mark = _BARE_LINKS[name]
+
+        def with_blanks(state: StateInline, silent: bool) -> bool:
+            if silent or state.linkLevel > 0 or state.src[state.pos] != mark:
+                return False
+            tokens: _Tokens = state.env["tokens"]
+            # Text that the rule looks back at begins behind the last tag.
+            if pending := tokens.up_to_last_tag(state.pending):
+                rest = state.pending[len(pending) :]
+                state.pending = pending
+                state.pushPending()
+                state.pending = rest
+            source, state.src = state.src, tokens.with_blanks_for_tags(state.src)
+            try:
+                return bool(rule(state, silent))
+            finally:
+                state.src = source
+
+        self.inline.ruler.at(name, with_blanks)
 
     def to_html(self, source: str, masks: Masks) -> str:
         """A fragment of HTML from masked Markdown."""
@@ -54,10 +91,26 @@ class _Tokens:
         self._ends = re.compile(rf"{token}\Z")
         self.in_angle_brackets = re.compile(rf"<(?P<address>(?P<first>{token})[^<>\s]*)>").match
         self.after_angle_bracket = re.compile(rf"</?{token}").match
+        self._blanked: tuple[str, str] = ("", "")
 
     def end(self, source: str, at: int) -> bool:
         """Whether a token ends at this index."""
         return self._ends.search(source[max(0, at - _LONGEST_TOKEN) : at]) is not None
+
+    def with_blanks_for_tags(self, source: str) -> str:
+        """The source with as many blanks in place of each tag."""
+        if self._blanked[0] != source:
+            blanked = self.masks.token.sub(
+                lambda match: match[0] if self.masks[match[0]].prints else " " * len(match[0]),
+                source,
+            )
+            self._blanked = (source, blanked)
+        return self._blanked[1]
+
+    def up_to_last_tag(self, text: str) -> str:
+        """The text up to the end of the last tag in it."""
+        tags = (m for m in self.masks.token.finditer(text) if not self.masks[m[0]].prints)
+        return text[: max((match.end() for match in tags), default=0)]
 
 
 class _Inline(ParserInline):
