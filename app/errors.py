@@ -130,13 +130,41 @@ class MailoutNotReady(AppError):
 
 
 class AudienceEmpty(AppError):
-    """Carries `mailout_status`: still `ready`."""
+    """Carries `mailout_status`: it stays what it was."""
 
     status, code, title = 409, "audience_empty", "Nobody is in the mailout's audience"
 
 
 class TransitionNotAllowed(AppError):
     status, code, title = 409, "transition_not_allowed", "The present state does not allow this"
+
+
+class MailoutNotEditable(AppError):
+    """Carries `mailout_status`."""
+
+    status, code, title = 409, "mailout_not_editable", "The mailout can't be edited any more"
+
+
+class NotionPageTaken(AppError):
+    """Carries `mailout_id`: of the one that has the page."""
+
+    status, code, title = 409, "notion_page_taken", "Another mailout has this Notion page"
+
+
+class NotSendable(AppError):
+    """Carries `findings`, as the preflight gives them, and `mailout_status`."""
+
+    status, code, title = 409, "not_sendable", "The mailout could not be sent"
+
+
+class PreconditionRequired(AppError):
+    status, code, title = 428, "precondition_required", "Say which version you are changing"
+
+
+class PreconditionFailed(AppError):
+    """Carries `etag`: the present one. Nothing was changed."""
+
+    status, code, title = 412, "precondition_failed", "It was changed since you read it"
 
 
 class TemplateInvalid(AppError):

@@ -43,7 +43,7 @@ from app.api.http.deps import Services
 from app.api.http.request_log import RequestLog
 from app.api.http.single_headers import SingleHeaders
 from app.api.imports import routes as imports
-from app.api.mailouts import lists, preflight, schedules, starting, steering
+from app.api.mailouts import drafts, lists, preflight, schedules, starting, steering
 from app.api.signup import confirm, subscribe
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
@@ -56,6 +56,7 @@ from app.services.access.keys import Keys
 from app.services.access.sign_ins import SignIns
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
+from app.services.drafts.drafts import Drafts
 from app.services.imports.imports import Imports
 from app.services.imports.run_import import RunImport, import_kinds
 from app.services.jobs.runner import JobRunner, Kind
@@ -105,6 +106,7 @@ def create_app(services: Services) -> FastAPI:
     for router in (
         starting.router,
         lists.router,
+        drafts.router,
         steering.router,
         schedules.router,
         preflight.router,
@@ -165,6 +167,7 @@ async def running(
         sender = work.sender if work else None
         start = StartMailout(store, settings, sender.wake if sender else nobody_to_wake)
         dry_runs = DryRuns(store, settings, start, work.jobs.wake if work else nobody_to_wake)
+        preflights = Preflight(store, settings, OUTSIDE)
         watchdog = Watchdog(store)
         watchdog.start(loops)
         has_sender = with_sender or member.is_supervised
@@ -200,7 +203,8 @@ async def running(
             health=checks,
             dry_runs=dry_runs,
             schedules=ScheduleMailout(store, settings, start),
-            preflight=Preflight(store, settings, OUTSIDE),
+            preflight=preflights,
+            drafts=Drafts(store, settings, preflights),
             metrics=meters,
             database_gauges=DatabaseGauges(store, meters),
             sender=sender,

@@ -77,6 +77,7 @@ class Settings(BaseSettings):
     from_name: str | None = None
     reply_to_email: str | None = None
     ses_configuration_set: str | None = Field(None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    ses_tracking_configuration_set: str | None = Field(None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
     rate_limit_per_sec: float | None = Field(
         None, gt=0, allow_inf_nan=False
     )  # recipients/s, shared
@@ -243,6 +244,12 @@ class Settings(BaseSettings):
     @property
     def uses_embedded_database(self) -> bool:
         return self.database_url is None and self.supabase_url is None
+
+    def configuration_set_for(self, own: str | None, *, tracking: bool) -> str | None:
+        """Of a mail. own: the mailout's. Where opens and clicks are watched, the set that does it
+        holds; a process that doesn't know it sends all the same, unwatched."""
+        watched = self.ses_tracking_configuration_set if tracking else None
+        return watched or own or self.ses_configuration_set
 
     def missing_to_send(self) -> list[str]:
         """What must be set before a mail may leave, each with why, in plain words."""

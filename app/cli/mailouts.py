@@ -18,6 +18,7 @@ from app.domain.states import MAILOUT_STATUSES
 from app.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
+    from app.services.drafts.drafts import Drafts
     from app.services.starting.start_mailout import SendRequest, StartMailout
     from app.settings import Settings
     from app.store import Store
@@ -140,7 +141,6 @@ def create(
     """Create a draft from a file and print its id. What couldn't be sent is refused."""
 
     from app.domain.sending.guards import parse_canary
-    from app.services.starting.drafts import Drafts
 
     kinds = {
         ".html": "body_html",
@@ -156,21 +156,29 @@ def create(
 
     async def work() -> None:
         async with open_store(settings) as store:
-            mailout_id = await Drafts(store, settings).create(
-                {
-                    "subject": subject,
-                    "preheader": preheader,
-                    column: _read(file),
-                    "body_text": _read(text) if text else None,
-                    "notion_page_id": notion_page,
-                    "audience": {"tags": tag} if tag else None,
-                    "canary": parse_canary(canary) if canary else None,
-                },
-                by=CLI.by,
-            )
-        typer.echo(mailout_id)
+            drafts = _drafts(store, settings)
+            mailout = {
+                "subject": subject,
+                "preheader": preheader,
+                column: _read(file),
+                "body_text": _read(text) if text else None,
+                "notion_page_id": notion_page,
+                "audience": {"tags": tag} if tag else None,
+                "canary": parse_canary(canary) if canary else None,
+            }
+            await drafts.check(mailout)
+            created = await drafts.create(mailout, by=CLI.by)
+        typer.echo(created.id)
 
     run(work())
+
+
+def _drafts(store: Store, settings: Settings) -> Drafts:
+    from app.outside import OUTSIDE
+    from app.services.checks.preflight import Preflight
+    from app.services.drafts.drafts import Drafts
+
+    return Drafts(store, settings, Preflight(store, settings, OUTSIDE))
 
 
 def _notion_page(text: str) -> str:
@@ -190,14 +198,11 @@ def _read(file: Path) -> str:
 @app.command("ready")
 def ready(mailout_id: UUID) -> None:
     """Release a draft: it may be sent from now on."""
-
-    from app.services.starting.drafts import Drafts
-
     settings = quiet_settings()
 
     async def work() -> None:
         async with open_store(settings) as store:
-            await Drafts(store, settings).release(mailout_id, by=CLI.by)
+            await _drafts(store, settings).release(mailout_id, by=CLI.by)
         typer.echo(f"Mailout {mailout_id} is ready.")
 
     run(work())

@@ -27,12 +27,15 @@ class MailoutContent:
     reply_to: str | None
     configuration_set: str | None
     sources: dict[str, Any] | None = None
+    tracking: bool = False
+    """Opens and clicks are watched: SES_TRACKING_CONFIGURATION_SET."""
 
 
 @dataclass(frozen=True)
 class Mailout:
     id: UUID
     status: MailoutStatus
+    version: int
     status_reason: str | None
     content: MailoutContent
     content_hash: str
@@ -69,6 +72,21 @@ class Work:
     queueing: tuple[UUID, ...]
     cancelling: tuple[UUID, ...]
     testing: tuple[UUID, ...]
+
+
+@dataclass(frozen=True)
+class Created:
+    id: UUID
+    version: int
+
+
+@dataclass(frozen=True)
+class Edited:
+    """changed: whether it was written; status, version: as they are now."""
+
+    changed: bool
+    status: MailoutStatus
+    version: int
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ per subject.
 from __future__ import annotations
 
 from app.store.access import AccessCalls
+from app.store.drafts import DraftCalls
 from app.store.dry_runs import DryRunCalls
 from app.store.events import EventCalls
 from app.store.imports import ImportCalls
@@ -23,6 +24,7 @@ __all__ = ["Store"]
 
 class Store(
     MailoutCalls,
+    DraftCalls,
     DryRunCalls,
     SendingCalls,
     EventCalls,

@@ -27,6 +27,7 @@ class MailoutCalls(Calls):
         return Mailout(
             id=UUID(row["id"]),
             status=row["status"],
+            version=row["version"],
             status_reason=row["status_reason"],
             content=MailoutContent(**row["content"]),
             content_hash=row["content_hash"],
@@ -116,9 +117,6 @@ class MailoutCalls(Calls):
     async def finish_mailout(self, mailout_id: UUID) -> MailoutStatus | None:
         status: MailoutStatus | None = await self._call("finish_mailout", p_mailout=str(mailout_id))
         return status
-
-    async def ready_mailout(self, mailout_id: UUID, *, by: str | None = None) -> Transition:
-        return await self._transition("ready_mailout", mailout_id, p_by=by)
 
     async def pause_mailout(
         self, mailout_id: UUID, code: PauseCode, reason: str, *, by: str | None = None
@@ -217,9 +215,6 @@ class MailoutCalls(Calls):
             "send_outlook", p_region=region, p_rate_limit=rate_limit, p_recipients=recipients
         )
         return row
-
-    async def create_mailout(self, mailout: dict[str, Any], *, by: str | None = None) -> UUID:
-        return UUID(await self._call("create_mailout", p_mailout=mailout, p_by=by))
 
     async def show_mailout(self, mailout_id: UUID) -> dict[str, Any]:
         """Raises MailoutNotFound."""

@@ -81,22 +81,23 @@ async def test_what_was_done_to_a_mailout(service: Service, arrange: Arrange) ->
 
 async def test_both_ways_to_the_database_note_the_same(store: Store, arrange: Arrange) -> None:
     """A draft, its release, a resend, and what is done to jobs."""
-    mailout = await store.create_mailout(
+    created = await store.add_mailout(
         {"subject": "June", "body_html": "<p>Long</p>", "audience": {"tags": ["a"]}}, by="cli"
     )
-    await store.ready_mailout(mailout, by="cli")
-    await store.ready_mailout(mailout, by="cli")
+    mailout = created.id
+    await store.release_mailout(mailout, by="cli")
+    await store.release_mailout(mailout, by="cli")
     sent = await arrange.mailout("sent")
     await arrange._insert(
         "send_logs", {"mailout_id": sent, "email": "a@example.com", "status": "failed"}
     )
     await store.resend_mailout(sent, ["unknown"], force=False, by="owner")  # nobody
     await store.resend_mailout(sent, ["failed"], force=True, by="owner")
-    created, ready, resent = reversed(await store.list_audit(10))
-    assert (created["target"], created["action"]) == (str(mailout), "mailout.create")
-    assert created["after"]["subject"] == "June"
-    assert created["after"]["audience"] == {"tags": ["a"]}
-    assert "Long" not in str(created)
+    made, ready, resent = reversed(await store.list_audit(10))
+    assert (made["target"], made["action"]) == (str(mailout), "mailout.create")
+    assert made["after"]["subject"] == "June"
+    assert made["after"]["audience"] == {"tags": ["a"]}
+    assert "Long" not in str(made)
     assert (ready["before"], ready["after"]) == ({"status": "draft"}, {"status": "ready"})
     assert (resent["target"], resent["before"]) == (str(sent), {"status": "sent"})
     assert resent["after"] == {"status": "sending", "statuses": ["failed"], "force": True}

@@ -34,10 +34,11 @@ async def with_canary(
     store: Store, arrange: Arrange, canary: dict[str, Any] = CANARY
 ) -> tuple[UUID, UUID]:
     """A started mailout with a canary, and a sender."""
-    mailout = await store.create_mailout(
+    created = await store.add_mailout(
         {"subject": "Hello", "body_html": "<p>Hi</p>", "canary": canary}
     )
-    await store.ready_mailout(mailout)
+    mailout = created.id
+    await store.release_mailout(mailout)
     await start(store, mailout)
     return mailout, await living_sender(store)
 

@@ -79,6 +79,7 @@ async def test_only_what_can_be_sent_becomes_ready(
     """A draft may have been written by others, with SQL."""
     broken = await arrange.mailout("draft", body_html="<p>{{ nmae }}</p>")
     fine = await arrange.mailout("draft")
+    await arrange.subscriber()
 
     def ready(mailout: object) -> CompletedProcess[str]:
         return command(tmp_path, environment(dsn, None), "mailouts", "ready", str(mailout))

@@ -8,6 +8,7 @@ route, the method, a header or the credential can't make it read a body.
 from __future__ import annotations
 
 import asyncio
+import re
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -23,6 +24,9 @@ FILE_BYTES_PER_SECOND = 2_000
 """A file may take this long, and longer at this pace: a phone's worst connection is faster."""
 FILES = frozenset({"/subscribers/import", "/dashboard/subscribers/import"})
 """Where files are sent with POST. Their routes read them as a stream and keep nothing in memory."""
+MAX_CONTENT_BYTES = 8_000_000
+CONTENT = re.compile(r"(/dashboard)?/(mailouts|templates)(/[^/]*)?(/edit|/preview)?")
+"""Where a mailout or a template is written: 1 MB of HTML takes up to three times that as JSON."""
 ALL_BODIES_BYTES = 64_000_000
 """At most, of the bodies of all requests that are being answered at one time."""
 
@@ -69,6 +73,10 @@ def takes_file(method: str, path: str) -> bool:
     return method == "POST" and path in FILES
 
 
+def takes_content(method: str, path: str) -> bool:
+    return method in {"POST", "PATCH", "PUT"} and CONTENT.fullmatch(path) is not None
+
+
 def announced_size(headers: Headers) -> int | None:
     """Bytes of the body that is to come; None: the request doesn't say."""
     announced = headers.get("content-length", "")
@@ -82,7 +90,11 @@ class _Body:
         headers = Headers(scope=scope)
         self._announced = announced_size(headers)
         self._is_file = takes_file(scope["method"], scope["path"])
-        self._limit = MAX_FILE_BYTES if self._is_file else MAX_BODY_BYTES
+        self._limit = MAX_BODY_BYTES
+        if self._is_file:
+            self._limit = MAX_FILE_BYTES
+        elif takes_content(scope["method"], scope["path"]):
+            self._limit = MAX_CONTENT_BYTES
         self._receive, self._send, self._all_bodies = receive, send, all_bodies
         self._expected = bool(self._announced) or "transfer-encoding" in headers
         self._complete = False
@@ -125,7 +137,7 @@ class _Body:
         if self.gone:
             return
         if message["type"] == "http.response.start" and self._expected and not self._complete:
-            endless = self._announced is None or self._announced > MAX_BODY_BYTES
+            endless = self._announced is None or self._announced > self._limit
             if endless or self._begun:
                 message["headers"] = [*message["headers"], (b"connection", b"close")]
         await self._send(message)

@@ -25,6 +25,7 @@ from app.services.access.keys import Keys, require_scope
 from app.services.access.sign_ins import SignIns
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
+from app.services.drafts.drafts import Drafts
 from app.services.imports.imports import Imports
 from app.services.people.many import ManyPeople
 from app.services.sending.sender import Sender
@@ -61,6 +62,7 @@ class Services:
     health: Health
     dry_runs: DryRuns
     schedules: ScheduleMailout
+    drafts: Drafts
     preflight: Preflight
     metrics: Metrics
     database_gauges: DatabaseGauges

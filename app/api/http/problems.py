@@ -12,7 +12,14 @@ from starlette.exceptions import HTTPException
 
 from app.api.http.body_limit import BodyRefused
 from app.api.http.responses import ProblemAnswer
-from app.errors import AppError, InvalidRequest, TooManyRequests, Unauthorized, Unavailable
+from app.errors import (
+    AppError,
+    InvalidRequest,
+    PreconditionFailed,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +48,8 @@ def problem(error: AppError) -> ProblemAnswer:
         headers["Retry-After"] = str(error.extra["retry_after"])
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, PreconditionFailed):
+        headers["ETag"] = error.extra["etag"]
     # The log has the details of a fault of ours; the caller gets none.
     detail = error.title if error.status == 500 else error.detail
     return ProblemAnswer(

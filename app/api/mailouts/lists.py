@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
-from app.api.http.deps import Protected, ServicesDep, needs
+from app.api.http.deps import Protected, Services, ServicesDep, needs
 from app.api.http.paging import Page, created_before, page
 from app.api.http.problems import problems
 from app.domain.states import MAILOUT_STATUSES
 from app.errors import InvalidRequest, MailoutNotFound, NotFound, Unauthorized
+from app.services.drafts.drafts import etag
 from app.services.starting.send_warnings import check_tested
 
 router = APIRouter(tags=["mailouts"], route_class=Protected)
@@ -38,15 +39,24 @@ async def list_mailouts(
     dependencies=[needs("read")],
     responses=problems(Unauthorized, MailoutNotFound),
 )
-async def show_mailout(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
-    """One mailout with its counts per recipient status.
+async def show_mailout(
+    mailout_id: UUID, services: ServicesDep, response: Response
+) -> dict[str, Any]:
+    """One mailout with its counts per recipient status. The ETag names what is written in it and
+    its status, not the counts.
 
     tested: when a test mail was last asked for, and whether it showed what is sent. warnings:
     what speaks against sending it, until it is over. waves: of one with a schedule, when who is
     mailed; notes: what daylight saving does to it.
     """
+    return await shown(services, mailout_id, response)
+
+
+async def shown(services: Services, mailout_id: UUID, response: Response) -> dict[str, Any]:
+    """A mailout as every route answers it, its ETag in the header. Raises MailoutNotFound."""
     found = await services.store.show_mailout(mailout_id)
     found |= await services.schedules.waves(found)
+    response.headers["ETag"] = etag(found["version"])
     tested = found["tested"]
     over = found["status"] not in {"draft", "ready", "scheduled", "sending", "paused"}
     findings = [] if over else check_tested(tested and tested["current"])

@@ -64,14 +64,17 @@ def check_people(settings: Settings, mailout: Mailout) -> Iterator[Finding]:
     yield from check_tested(mailout.is_tested)
 
 
+NOBODY = Finding(
+    "fail",
+    "Nobody would get it: no active subscriber is in the audience, so it isn't started.",
+    "import subscribers, or correct the mailout's audience.",
+)
+
+
 def check_outlook(recipients: int, outlook: dict[str, Any]) -> Iterator[Finding]:
     """Whether there are recipients, and how long it takes. outlook: of `Store.send_outlook`."""
     if not recipients:
-        yield Finding(
-            "fail",
-            "Nobody would get it: no active subscriber is in the audience, so it isn't started.",
-            "import subscribers, or correct the mailout's tags.",
-        )
+        yield NOBODY
         return
     yield Finding("ok", f"{plural(recipients, 'recipient')} would get it.")
     if "seconds" not in outlook or "days" not in outlook:

@@ -26,8 +26,15 @@ from app.services.checks.content import (
 from app.services.checks.links import check_links
 from app.services.checks.public import check_public
 from app.services.checks.ses import check_ses
-from app.services.checks.settings import check_settings, check_signup, check_unsubscribing
+from app.services.checks.settings import (
+    check_sender,
+    check_settings,
+    check_signup,
+    check_tracking,
+    check_unsubscribing,
+)
 from app.services.checks.writing import check_writing
+from app.services.sending.prepare import check_content
 from app.services.starting.start_mailout import StartMailout
 from app.settings import Settings
 from app.store import Store
@@ -56,6 +63,7 @@ class Preflight:
         )
         findings = [
             *check_settings(settings),
+            *check_tracking(settings, tracking=mailout.content.tracking),
             *check_unsubscribing(settings),
             *check_signup(settings),
             *around,
@@ -82,6 +90,19 @@ class Preflight:
             *check_outlook(recipients, await self._outlook(recipients)),
         ]
 
+    async def blocking(self, mailout_id: UUID) -> list[Finding]:
+        """Why the mailout couldn't be sent as it is, whatever SES would say; asks the database
+        alone. Raises as above."""
+        mailout = await self._find(mailout_id)
+        settings = _as_sent(self._settings, mailout)
+        recipients = await self._store.count_audience(mailout_id)
+        findings = [
+            *check_sender(settings, tracking=mailout.content.tracking),
+            *await self._check_mailout(settings, mailout, links=False),
+            *check_outlook(recipients, {}),
+        ]
+        return [finding for finding in findings if finding.level == "fail"]
+
     async def _find(self, mailout_id: UUID) -> Mailout:
         mailout = await self._store.find_mailout(mailout_id)
         if mailout is None:
@@ -101,9 +122,11 @@ class Preflight:
             *check_people(settings, mailout),
             *check_writing(mailout.content),
         ]
-        if not (settings.ses_from_email and settings.unsubscribe_secrets):
-            return findings  # nothing can be rendered yet, which is a finding already
         try:
+            if not (settings.ses_from_email and settings.unsubscribe_secrets):
+                # No mail can be made yet, which is a finding already; the template can be checked.
+                await asyncio.to_thread(check_content, settings, mailout.content)
+                return findings
             prepared = await self._start.prepare(mailout)
         except TemplateInvalid as exc:
             return [*findings, Finding("fail", exc.detail, "correct it in the mailout.")]
@@ -138,7 +161,8 @@ def _as_sent(settings: Settings, mailout: Mailout) -> Settings:
     return settings.model_copy(
         update={
             "ses_from_email": mailout.content.from_email or settings.ses_from_email,
-            "ses_configuration_set": mailout.content.configuration_set
-            or settings.ses_configuration_set,
+            "ses_configuration_set": settings.configuration_set_for(
+                mailout.content.configuration_set, tracking=mailout.content.tracking
+            ),
         }
     )

@@ -21,10 +21,37 @@ _HOW_TO_SET = {
 }
 
 
+# What is missing of these stands in no mail; the others are about the way on which it leaves.
+_IN_THE_MAIL = ("SES_FROM_EMAIL", "UNSUBSCRIBE_SECRET", "ORG_NAME", "ORG_ADDRESS")
+
+
+def check_sender(settings: Settings, *, tracking: bool) -> Iterator[Finding]:
+    """What a mail can't do without, whenever it leaves. tracking: opens and clicks are watched."""
+    for name in settings.missing_to_send():
+        if name in _IN_THE_MAIL:
+            yield _missing(name)
+    yield from check_tracking(settings, tracking=tracking)
+
+
+def check_tracking(settings: Settings, *, tracking: bool) -> Iterator[Finding]:
+    if tracking and not settings.ses_tracking_configuration_set:
+        yield Finding(
+            "fail",
+            "Opens and clicks of this mailout are to be watched, and "
+            "SES_TRACKING_CONFIGURATION_SET is missing.",
+            "set it to a configuration set with open and click tracking, or switch tracking off "
+            "for this mailout.",
+        )
+
+
+def _missing(name: str) -> Finding:
+    return Finding("fail", f"{name} is missing.", f"{_HOW_TO_SET.get(name, 'set it')}.")
+
+
 def check_settings(settings: Settings) -> Iterator[Finding]:
     missing = [name for name in settings.missing_to_send() if not name.startswith("APP_BASE_URL")]
     for name in missing:
-        yield Finding("fail", f"{name} is missing.", f"{_HOW_TO_SET.get(name, 'set it')}.")
+        yield _missing(name)
     if not missing:
         yield Finding("ok", "The settings that sending requires are there.")
     if settings.executor_secrets:

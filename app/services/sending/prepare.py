@@ -114,7 +114,9 @@ def _envelope(settings: Settings, content: MailoutContent) -> Envelope:
             from_email=addresses["from_email"] or "",
             from_name=content.from_name or settings.from_name,
             reply_to=addresses["reply_to"],
-            configuration_set=content.configuration_set or settings.ses_configuration_set,
+            configuration_set=settings.configuration_set_for(
+                content.configuration_set, tracking=content.tracking
+            ),
         )
     except ValueError as exc:
         raise TemplateInvalid(f"from_name can't stand in a mail: {exc}", field="from_name") from exc

@@ -32,7 +32,8 @@ NO_TOPICS = Finding(
 def send_warnings(settings: Settings, mailout: Mailout) -> list[str]:
     """Sentences for the answer to a request to send."""
     findings = check_tested(mailout.is_tested)
-    if not (mailout.content.configuration_set or settings.ses_configuration_set):
+    content = mailout.content
+    if not settings.configuration_set_for(content.configuration_set, tracking=content.tracking):
         findings.append(NO_CONFIGURATION_SET)
     elif not settings.sns_allowed_topic_arns:
         findings.append(NO_TOPICS)

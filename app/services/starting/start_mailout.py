@@ -80,7 +80,7 @@ class StartMailout:
             mailout = await self._find(request)
             if mailout.status != "ready":
                 raise not_ready(mailout.id, mailout.status)
-            self.require_configuration()
+            self.require_configuration(tracking=mailout.content.tracking)
             prepared = await self.prepare(mailout)
             await require_one_who_can_get_it(self._store, self._settings, prepared)
             warnings = send_warnings(self._settings, mailout)
@@ -124,7 +124,7 @@ class StartMailout:
             return earlier
         for _ in range(MAX_CHANGES):
             mailout = await self._find(request)
-            self.require_configuration(test=True)
+            self.require_configuration(test=True, tracking=mailout.content.tracking)
             await self.prepare(mailout, test=True)
             queued = await self._store.queue_test(
                 mailout.id,
@@ -173,8 +173,10 @@ class StartMailout:
             )
         return mailout
 
-    def require_configuration(self, *, test: bool = False) -> None:
+    def require_configuration(self, *, test: bool = False, tracking: bool = False) -> None:
         missing = self._settings.missing_to_send()
+        if tracking and not self._settings.ses_tracking_configuration_set:
+            missing.append("SES_TRACKING_CONFIGURATION_SET")
         if test and not self._settings.test_emails:
             missing.append("TEST_EMAILS")
         if missing:
@@ -207,7 +209,7 @@ def being_edited() -> Unavailable:
 def audience_empty(mailout_id: UUID) -> AudienceEmpty:
     return AudienceEmpty(
         f"Mailout {mailout_id} would reach nobody: no active subscriber is in its audience. "
-        "Import subscribers, or correct the mailout's tags.",
+        "Import subscribers, or correct the mailout's audience.",
         mailout_id=str(mailout_id),
         mailout_status="ready",
     )

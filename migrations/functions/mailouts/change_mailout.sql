@@ -1,16 +1,6 @@
--- What a person or the sender may do to a mailout: make it ready, pause, resume, cancel it. Each depends on
--- the present state and answers {"changed", "status"}; null for an unknown id. p_by: the person or key that
+-- What a person or the sender may do to a mailout: pause, resume, cancel it (make it ready: drafts.sql). Each depends
+-- on the present state and answers {"changed", "status"}; null for an unknown id. p_by: the person or key that
 -- asks, for the audit log; null: nobody, as when the sender pauses.
-create or replace function ready_mailout(p_mailout uuid, p_by text default null) returns jsonb
-language plpgsql set search_path = public, pg_temp as $$
-declare
-    v_before jsonb := lock_mailout(p_mailout);
-begin
-    update mailouts set status = 'ready', status_reason = null
-     where id = p_mailout and status = 'draft';
-    return audited_transition(p_mailout, found, p_by, 'mailout.ready', v_before);
-end $$;
-
 -- p_code: who or what asks (person, account, quota, guard, held).
 create or replace function pause_mailout(
     p_mailout uuid, p_code text, p_reason text, p_by text default null) returns jsonb

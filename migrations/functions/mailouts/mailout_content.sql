@@ -1,5 +1,5 @@
 -- The part of a mailout that decides what is sent: frozen when it starts. Only where it has a template or
--- names a partial, it has `sources`: so the hash of any other is what it was before there were templates.
+-- names a partial, it has `sources`, and `tracking` where that is on: so the hash of any other stays what it was.
 create or replace function mailout_content(m mailouts) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object(
@@ -8,7 +8,8 @@ language sql stable set search_path = public, pg_temp as $$
         'from_name', m.from_name, 'reply_to', m.reply_to, 'configuration_set', m.configuration_set)
         || coalesce((select jsonb_build_object('sources', s)
                        from template_sources(m.template_id, concat(m.body_html, m.body_markdown)) s
-                      where s is not null), '{}');
+                      where s is not null), '{}')
+        || case when m.tracking then '{"tracking": true}' else '{}' end::jsonb;
 $$;
 
 create or replace function mailout_content_hash(m mailouts) returns text

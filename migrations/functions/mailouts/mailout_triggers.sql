@@ -1,7 +1,14 @@
+-- version: counts what a person writes or decides. What only tells of the sending leaves it as it is.
 create or replace function mailouts_before_update() returns trigger
 language plpgsql set search_path = public, pg_temp as $$
 begin
     new.updated_at := now();
+    new.version := old.version + ((new.status, new.subject, new.preheader, new.body_html, new.body_markdown,
+        new.body_text, new.notion_page_id, new.from_email, new.from_name, new.reply_to, new.configuration_set,
+        new.audience, new.canary, new.template_id, new.tracking, new.schedule)
+        is distinct from (old.status, old.subject, old.preheader, old.body_html, old.body_markdown,
+        old.body_text, old.notion_page_id, old.from_email, old.from_name, old.reply_to, old.configuration_set,
+        old.audience, old.canary, old.template_id, old.tracking, old.schedule))::integer;
     return new;
 end $$;
 

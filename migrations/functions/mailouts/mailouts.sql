@@ -1,34 +1,12 @@
--- Creating, showing and listing mailouts. p_by: see change_mailout.sql.
-create or replace function create_mailout(p_mailout jsonb, p_by text default null) returns jsonb
-language plpgsql set search_path = public, pg_temp as $$
-declare
-    v_mailout mailouts;
-begin
-    insert into mailouts (subject, preheader, body_html, body_markdown, body_text, notion_page_id,
-                          from_email, from_name, reply_to, configuration_set, audience, canary, template_id,
-                          tracking)
-    select subject, preheader, body_html, body_markdown, body_text, notion_page_id, from_email,
-           from_name, reply_to, configuration_set, audience, canary, template_id,
-           coalesce(tracking, false)
-      from jsonb_populate_record(null::mailouts, p_mailout)
-    returning * into v_mailout;
-    -- The hash says whether it is the content that was sent later; the content itself is with the mailout.
-    perform record_audit(p_by, 'mailout.create', v_mailout.id::text, null, jsonb_strip_nulls(jsonb_build_object(
-        'status', v_mailout.status, 'subject', v_mailout.subject, 'preheader', v_mailout.preheader,
-        'audience', v_mailout.audience, 'canary', v_mailout.canary, 'notion_page_id', v_mailout.notion_page_id,
-        'from_name', v_mailout.from_name, 'from_email', v_mailout.from_email, 'reply_to', v_mailout.reply_to,
-        'content_hash', mailout_content_hash(v_mailout))));
-    return to_jsonb(v_mailout.id);
-end $$;
-
+-- Showing and listing mailouts. Writing them: drafts.sql.
 create or replace function mailout_summary(m mailouts) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object(
         'id', m.id, 'subject', m.subject, 'status', m.status, 'status_reason', m.status_reason,
         'notion_page_id', m.notion_page_id, 'audience', m.audience, 'canary', m.canary, 'recipients', m.recipients,
         'template_id', m.template_id, 'tracking', m.tracking, 'schedule', m.schedule,
-        'scheduled_at', m.scheduled_at, 'created_at', m.created_at, 'started_at', m.started_at,
-        'sent_at', m.sent_at);
+        'scheduled_at', m.scheduled_at, 'created_at', m.created_at, 'updated_at', m.updated_at,
+        'started_at', m.started_at, 'sent_at', m.sent_at, 'version', m.version);
 $$;
 
 -- When somebody last asked for a test mail, and whether it showed the present content; null: never.
@@ -43,6 +21,9 @@ $$;
 create or replace function show_mailout(p_mailout uuid) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select mailout_summary(m) || jsonb_build_object(
+        'preheader', m.preheader, 'body_html', m.body_html, 'body_markdown', m.body_markdown,
+        'body_text', m.body_text, 'from_email', m.from_email, 'from_name', m.from_name,
+        'reply_to', m.reply_to, 'configuration_set', m.configuration_set,
         'queueing', exists (select from mailout_queues where mailout_id = m.id and done_at is null),
         'counts', mailout_counts(m.id),
         'unsubscribed', unsubscribed_count(m.id),

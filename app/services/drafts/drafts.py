@@ -1,0 +1,196 @@
+"""Mailouts before they are sent: written, changed, copied, released and taken back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from app.domain.drafts import TWO_BODIES, checked
+from app.domain.mailouts import Created, Mailout, MailoutContent
+from app.domain.reports.findings import Finding
+from app.errors import (
+    AudienceEmpty,
+    InvalidRequest,
+    MailoutNotEditable,
+    MailoutNotFound,
+    NotSendable,
+    PreconditionFailed,
+    TransitionNotAllowed,
+)
+from app.services.checks.content import NOBODY
+from app.services.checks.preflight import Preflight
+from app.services.sending.prepare import check_content
+from app.services.starting.start_mailout import being_edited
+from app.settings import Settings
+from app.store import Store
+
+_MAX_CHANGES = 5
+"""How often others may write it between reading and writing before we give up."""
+
+Versions = Collection[int] | None
+"""Those that the caller has read; None: whatever it is now."""
+
+
+@dataclass(frozen=True)
+class Drafts:
+    """by: who asks, for the audit log. Every method raises MailoutNotFound."""
+
+    store: Store
+    settings: Settings
+    preflight: Preflight
+
+    async def create(self, mailout: Mapping[str, Any], *, by: str) -> Created:
+        """Store a draft, finished or not. mailout: its columns; a subject is among them.
+
+        Raises InvalidRequest, NotionPageTaken.
+        """
+        return await self.store.add_mailout(checked({"subject": None, **mailout}), by=by)
+
+    async def check(self, mailout: Mapping[str, Any]) -> None:
+        """Raises TemplateInvalid for what couldn't be sent like this; for authors who have their
+        text in a file, and nothing to lose."""
+        content = await self.store.content_of(mailout)
+        await asyncio.to_thread(check_content, self.settings, content)
+
+    async def edit(
+        self, mailout_id: UUID, change: Mapping[str, Any], versions: Versions, *, by: str
+    ) -> list[Finding]:
+        """Change columns of a draft or a ready mailout. One that was ready and couldn't be sent any
+        more goes back to draft: what is written is kept, and the findings say why.
+
+        Raises InvalidRequest, MailoutNotEditable, PreconditionFailed, NotionPageTaken; then nothing
+        is changed.
+        """
+        columns = checked(change)
+        for _ in range(_MAX_CHANGES):
+            mailout = await self._find(mailout_id)
+            if mailout.status not in {"draft", "ready"}:
+                raise _not_editable(mailout)
+            _require_version(mailout.version, versions)
+            _require_one_body(mailout.content, columns)
+            edited = await self.store.edit_mailout(mailout_id, mailout.version, columns, by=by)
+            if edited.changed:
+                if edited.status == "ready":
+                    return await self._recall(mailout_id, edited.version, by)
+                return []
+        raise being_edited()
+
+    async def _recall(self, mailout_id: UUID, version: int, by: str) -> list[Finding]:
+        """A request to send it meanwhile does no harm: it checks the content itself."""
+        findings = await self.preflight.blocking(mailout_id)
+        if findings:
+            await self.store.unready_mailout(
+                mailout_id, version, reason=f"It can't be sent: {_words(findings)}", by=by
+            )
+        return findings
+
+    async def release(self, mailout_id: UUID, *, by: str) -> None:
+        """Make a draft ready. Raises TransitionNotAllowed for what is no draft; AudienceEmpty and
+        NotSendable with the `findings` when it couldn't be sent. Then nothing is changed."""
+        for _ in range(_MAX_CHANGES):
+            mailout = await self._find(mailout_id)
+            if mailout.status == "draft":
+                _require_sendable(mailout, await self.preflight.blocking(mailout_id))
+            moved = await self.store.release_mailout(mailout_id, mailout.version, by=by)
+            if moved.changed:
+                return
+            if moved.status != "draft":
+                raise TransitionNotAllowed(
+                    f"Mailout {mailout_id} is {moved.status}, not draft.",
+                    mailout_status=moved.status,
+                )
+        raise being_edited()
+
+    async def take_back(self, mailout_id: UUID, *, by: str) -> None:
+        """Make a ready one a draft again. Raises TransitionNotAllowed."""
+        moved = await self.store.unready_mailout(mailout_id, by=by)
+        if not moved.changed:
+            raise TransitionNotAllowed(
+                f"Mailout {mailout_id} is {moved.status}; only a ready one goes back to draft.",
+                mailout_status=moved.status,
+            )
+
+    async def duplicate(self, mailout_id: UUID, *, by: str) -> UUID:
+        """The id of a new draft with its content, audience and template."""
+        return await self.store.duplicate_mailout(mailout_id, by=by)
+
+    async def delete(self, mailout_id: UUID, versions: Versions = None, *, by: str) -> None:
+        """Delete a draft. Raises TransitionNotAllowed for what is none, PreconditionFailed."""
+        for _ in range(_MAX_CHANGES):
+            mailout = await self._find(mailout_id)
+            if mailout.status != "draft":
+                raise _not_deletable(mailout_id, mailout.status)
+            _require_version(mailout.version, versions)
+            deleted = await self.store.delete_mailout(mailout_id, mailout.version, by=by)
+            if deleted.changed:
+                return
+        raise being_edited()
+
+    async def _find(self, mailout_id: UUID) -> Mailout:
+        mailout = await self.store.find_mailout(mailout_id)
+        if mailout is None:
+            raise MailoutNotFound(f"There is no mailout {mailout_id}.")
+        return mailout
+
+
+def etag(version: int) -> str:
+    """Of a mailout, as HTTP writes it."""
+    return f'"{version}"'
+
+
+def _require_version(version: int, read: Versions) -> None:
+    if read is not None and version not in read:
+        raise PreconditionFailed(
+            "Somebody changed the mailout since you read it. Read it again, put the two together "
+            f"and send that with If-Match: {etag(version)}.",
+            etag=etag(version),
+        )
+
+
+def _require_one_body(content: MailoutContent, columns: Mapping[str, Any]) -> None:
+    """Else a change to the body that isn't sent would seem to do something."""
+    if not columns.keys() & {"body_html", "body_markdown"}:
+        return
+    html = columns.get("body_html", content.body_html)
+    markdown = columns.get("body_markdown", content.body_markdown)
+    if html and markdown:
+        raise InvalidRequest(TWO_BODIES)
+
+
+def _require_sendable(mailout: Mailout, findings: list[Finding]) -> None:
+    if not findings:
+        return
+    refusal = AudienceEmpty if findings == [NOBODY] else NotSendable
+    raise refusal(
+        f"Mailout {mailout.id} can't be sent like this: {_words(findings)}",
+        mailout_status=mailout.status,
+        findings=[finding.to_row() for finding in findings],
+    )
+
+
+def _words(findings: list[Finding]) -> str:
+    return " ".join(finding.sentences for finding in findings)
+
+
+def _not_editable(mailout: Mailout) -> MailoutNotEditable:
+    remedy = {
+        "scheduled": "Take it off its schedule first.",
+        "sending": "What it sends was frozen when it started.",
+        "paused": "What it sends was frozen when it started.",
+    }.get(mailout.status, "Duplicate it, and edit the copy.")
+    return MailoutNotEditable(
+        f"Mailout {mailout.id} is {mailout.status}: only drafts and ready ones are edited. "
+        f"{remedy}",
+        mailout_status=mailout.status,
+    )
+
+
+def _not_deletable(mailout_id: UUID, status: str) -> TransitionNotAllowed:
+    remedy = "Make it a draft first." if status == "ready" else "What was sent stays on record."
+    return TransitionNotAllowed(
+        f"Mailout {mailout_id} is {status}: only drafts are deleted. {remedy}",
+        mailout_status=status,
+    )
