@@ -155,6 +155,7 @@ async def running(
         database = await stack.enter_async_context(open_database(settings, stopping=stopping))
         http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
         store = Store(database)
+        await store.tell_timezone(settings.timezone)
         meters = member.metrics()
         loops = await stack.enter_async_context(Loops())
         if not member.is_supervised:

@@ -7,6 +7,7 @@ per subject.
 from __future__ import annotations
 
 from app.store.access import AccessCalls
+from app.store.audience import AudienceCalls
 from app.store.drafts import DraftCalls
 from app.store.dry_runs import DryRunCalls
 from app.store.events import EventCalls
@@ -35,5 +36,6 @@ class Store(
     ReportCalls,
     AccessCalls,
     TemplateCalls,
+    AudienceCalls,
 ):
     """All parts of the store, over one `Database`."""

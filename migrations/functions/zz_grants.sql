@@ -21,7 +21,7 @@ begin
             'tag_counts', 'mailout_zones', 'mailout_waves',
             'imports', 'import_chunks', 'import_refusals',
             'jobs', 'subscriber_changes', 'audit_log', 'erased', 'erased_key', 'signups',
-            'signup_clients']) t
+            'signup_clients', 'segments', 'service_settings']) t
     loop
         execute format('revoke all on table %s from public', v_table);
         foreach v_role in array v_roles loop
@@ -103,7 +103,13 @@ begin
             'template_names', 'living_template', 'template_sources', 'content_of', 'mailouts_check_template',
             'create_template', 'change_template', 'add_template_version', 'layout_problem', 'template_depth',
             'audited_template', 'listed_template', 'show_template', 'list_templates', 'list_template_versions',
-            'delete_template', 'naming_templates', 'naming_mailouts'])
+            'delete_template', 'naming_templates', 'naming_mailouts',
+            'audience_problem', 'resolved_audience', 'audience_segments', 'service_timezone', 'tell_timezone',
+            'frozen_audience', 'freeze_audience', 'mailout_audience', 'folded', 'number_in', 'day_in', 'instant_in',
+            'compile_audience', 'compile_condition', 'compile_instant', 'compile_engagement', 'needed_tags',
+            'count_rule', 'unusable_actives', 'early_addresses', 'count_tagged', 'preview_audience', 'unknown_tags',
+            'segments_check', 'mailouts_check_segments', 'save_segment', 'delete_segment', 'list_segments', 'show_segment',
+            'segment_json', 'segment_users', 'resolved_filter'])
     loop
         execute format('revoke all on function %s from public', v_function);
         foreach v_role in array v_roles loop

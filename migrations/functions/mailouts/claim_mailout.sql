@@ -22,7 +22,7 @@ begin
         return v_known;
     end if;
 
-    v_size := audience_size(p_mailout);
+    v_size := audience_size(p_mailout, 200000);   -- of a longer list an estimate: the answer is awaited
     update mailouts m
        set status = 'sending', started_at = now(), status_reason = null, pause_code = null,
            started_in = database_identity(), canary_until = null,
@@ -45,6 +45,7 @@ begin
     update mailouts set recipients = (v_size -> 'recipients')::bigint where id = p_mailout
     returning * into v_mailout;
     perform freeze_content(v_mailout);
+    perform freeze_audience(v_mailout);
     insert into mailout_queues (mailout_id) values (p_mailout)
     on conflict (mailout_id) do update set cursor = default, done_at = null;
 

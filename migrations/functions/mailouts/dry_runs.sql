@@ -4,30 +4,37 @@
 create or replace function audience_slice(p_mailout uuid, p_after uuid, p_limit integer) returns jsonb
 language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
 declare
-    v_tags text[] := (select audience_tags(audience) from mailouts where id = p_mailout);
+    v_rule   record;
+    v_answer jsonb;
 begin
-    return (
-        with looked_at as materialized (select * from subscribers where id > p_after order by id limit p_limit)
+    select c.* into v_rule from mailout_audience(p_mailout) a, compile_audience(a.rule, '$1', a.at, a.zone) c;
+    execute format($query$
+        with looked_at as materialized (select * from subscribers where id > $2 order by id limit $3)
         select jsonb_build_object(
             'rows', coalesce(jsonb_agg(jsonb_build_object(
                         'id', id, 'email', email, 'address', address, 'name', name, 'fields', fields,
-                        'status', status) order by id) filter (where v_tags is null or tags && v_tags), '[]'),
-            'last', case when count(*) = p_limit then (array_agg(id order by id desc))[1] end)
-          from looked_at);
+                        'status', status) order by id) filter (where %s), '[]'),
+            'last', case when count(*) = $3 then (array_agg(id order by id desc))[1] end)
+          from looked_at s
+        $query$, v_rule.condition) into v_answer using v_rule.bound, p_after, p_limit;
+    return v_answer;
 end $$;
 
 -- Reads on until p_limit are found. Only the previous release calls it.
 create or replace function audience_page(p_mailout uuid, p_after uuid, p_limit integer) returns jsonb
 language plpgsql stable set search_path = public, pg_temp as $$
 declare
-    v_tags text[] := (select audience_tags(audience) from mailouts where id = p_mailout);
+    v_rule   record;
+    v_answer jsonb;
 begin
-    return (select coalesce(jsonb_agg(jsonb_build_object(
-                       'id', s.id, 'email', s.email, 'address', s.address, 'name', s.name, 'fields', s.fields,
-                       'status', s.status) order by s.id), '[]')
-              from (select * from subscribers
-                     where id > p_after and (v_tags is null or tags && v_tags)
-                     order by id limit p_limit) s);
+    select c.* into v_rule from mailout_audience(p_mailout) a, compile_audience(a.rule, '$1', a.at, a.zone) c;
+    execute format($query$
+        select coalesce(jsonb_agg(jsonb_build_object(
+                   'id', s.id, 'email', s.email, 'address', s.address, 'name', s.name, 'fields', s.fields,
+                   'status', s.status) order by s.id), '[]')
+          from (select * from subscribers s where id > $2 and (%s) order by id limit $3) s
+        $query$, v_rule.condition) into v_answer using v_rule.bound, p_after, p_limit;
+    return v_answer;
 end $$;
 
 -- Some of the future recipients, for the checks before the start. It reads at most 5,000 rows, however
@@ -35,13 +42,17 @@ end $$;
 create or replace function first_recipients(p_mailout uuid, p_limit integer) returns jsonb
 language plpgsql stable set search_path = public, pg_temp as $$
 declare
-    v_tags text[] := (select audience_tags(audience) from mailouts where id = p_mailout);
+    v_rule   record;
+    v_answer jsonb;
 begin
-    return (select coalesce(jsonb_agg(jsonb_build_object(
-                       'id', s.id, 'email', s.email, 'name', s.name, 'fields', s.fields)), '[]')
-              from (select * from (select * from subscribers order by id limit 5000) early
-                     where status = 'active' and (v_tags is null or tags && v_tags)
-                     limit p_limit) s);
+    select c.* into v_rule from mailout_audience(p_mailout) a, compile_audience(a.rule, '$1', a.at, a.zone) c;
+    execute format($query$
+        select coalesce(jsonb_agg(jsonb_build_object(
+                   'id', s.id, 'email', s.email, 'name', s.name, 'fields', s.fields)), '[]')
+          from (select * from (select * from subscribers order by id limit 5000) s
+                 where status = 'active' and (%s) limit $2) s
+        $query$, v_rule.condition) into v_answer using v_rule.bound, p_limit;
+    return v_answer;
 end $$;
 
 -- Begin a dry run. It replaces the mailout's previous one, also one that still runs somewhere.

@@ -41,20 +41,30 @@ language sql stable set search_path = public, pg_temp as $$
 $$;
 
 -- The subscriber whose name and fields a test mail shows: the first of the audience among the first 5,000
--- subscribers; if none is, one found by the indexes of tags and status. null: the audience is empty.
+-- subscribers; if none is, one found by the indexes of tags and status. null: the audience is empty, or nobody was
+-- found so soon.
 create or replace function sample_subscriber(p_mailout uuid) returns jsonb
 language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off as $$
 declare
-    v_tags  text[] := (select audience_tags(audience) from mailouts where id = p_mailout);
-    v_found subscribers;
+    v_audience record;
+    v_rule     record;
+    v_tags     text[];
+    v_found    subscribers;
 begin
-    select * into v_found from (select * from subscribers order by id limit 5000) early
-     where status = 'active' and (v_tags is null or tags && v_tags) order by id limit 1;
-    if v_found.id is null and v_tags is null then
+    select * into v_audience from mailout_audience(p_mailout);
+    select * into v_rule from compile_audience(v_audience.rule, '$1', v_audience.at, v_audience.zone);
+    v_tags := needed_tags(v_audience.rule);
+    execute format($query$
+        select * from (select * from subscribers order by id limit 5000) s
+         where status = 'active' and (%s) order by id limit 1
+        $query$, v_rule.condition) into v_found using v_rule.bound;
+    if v_found.id is null and v_audience.rule is null then
         select * into v_found from subscribers where status = 'active' limit 1;
-    elsif v_found.id is null then
-        select * into v_found from (select * from subscribers where tags && v_tags offset 0) tagged
-         where status = 'active' limit 1;
+    elsif v_found.id is null and v_tags is not null then
+        execute format($query$
+            select * from (select * from subscribers where tags && $2 offset 0) s
+             where status = 'active' and (%s) limit 1
+            $query$, v_rule.condition) into v_found using v_rule.bound, v_tags;
     end if;
     return case when v_found.id is not null then
         jsonb_build_object('id', v_found.id, 'name', v_found.name, 'fields', v_found.fields) end;

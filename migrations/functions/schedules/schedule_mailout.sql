@@ -68,14 +68,18 @@ language plpgsql stable set search_path = public, pg_temp as $$
 declare
     c_large   constant bigint := 1000000;
     c_sample  constant bigint := 100000;
-    v_tags    text[] := (select audience_tags(audience) from mailouts where id = p_mailout);
     v_listed  bigint := subscribers_in(null);
     v_percent double precision := case when v_listed > c_large then 100.0 * c_sample / v_listed else 100 end;
+    v_rule    record;
+    v_zones   jsonb;
 begin
-    return (
-        select coalesce(jsonb_object_agg(zone, round(n * 100 / v_percent)), '{}')
+    select c.* into v_rule from mailout_audience(p_mailout) a, compile_audience(a.rule, '$1', a.at, a.zone) c;
+    execute format($query$
+        select coalesce(jsonb_object_agg(zone, round(n * 100 / $2)), '{}')
           from (select coalesce(lower(btrim(timezone)), '') as zone, count(*) as n
-                  from subscribers tablesample system (v_percent)
-                 where status = 'active' and (v_tags is null or tags && v_tags)
-                 group by 1) zones);
+                  from subscribers s tablesample system ($2)
+                 where status = 'active' and (%s)
+                 group by 1) zones
+        $query$, v_rule.condition) into v_zones using v_rule.bound, v_percent;
+    return v_zones;
 end $$;

@@ -45,6 +45,7 @@ begin
            canary_until = null, canary_phase = case when canary is not null then 'sending' end
      where id = v_mailout.id and status = 'scheduled'
     returning * into v_mailout;
+    perform freeze_audience(v_mailout);
     perform place_waves(v_mailout.id);
     -- Nobody is in it: it is queued when a person resumes it (queue_again_if_empty).
     insert into mailout_queues (mailout_id, done_at)

@@ -12,7 +12,7 @@ language plpgsql set search_path = public, pg_temp set enable_seqscan = off set 
 declare
     v_queue   mailout_queues;
     v_mailout mailouts;
-    v_tags    text[];
+    v_rule    record;    -- that the mailout goes by since its start, as a condition (compile.sql)
     v_canary  numeric;   -- its share, while the mailout has one
     v_before  bigint;    -- rows of the slices before
     v_slice   jsonb;
@@ -31,59 +31,62 @@ begin
         v_slice := resend_slice(p_mailout, p_limit);
         return jsonb_build_object('queued', v_slice -> 'seen', 'done', v_slice -> 'done');
     end if;
-    v_tags := audience_tags(v_mailout.audience);
+    select c.* into v_rule from mailout_audience(p_mailout) a, compile_audience(a.rule, '$1', a.at, a.zone) c;
     v_canary := case when v_mailout.canary_phase is not null
                      then (v_mailout.canary ->> 'share')::numeric end;
     v_before := recipients_in(p_mailout, null);
 
     select at into v_else_at from mailout_zones where v_mailout.waves and mailout_id = p_mailout and zone = '';
 
-    with looked_at as materialized (
-        select id, email, address, status, tags, created_at, status_updated_at, timezone from subscribers
-         where id > v_queue.cursor order by id limit p_limit
-    ), slice as (
-        select id, email, address, status, status = 'active' and address is not null as is_due, timezone
-          from looked_at
-         where created_at <= v_mailout.started_at
-           and (status = 'active' or status_updated_at > v_mailout.started_at)
-           and (v_tags is null or tags && v_tags)
-    ), numbered as (
-        select *, v_before + row_number() over (
-                   order by not is_due, case when v_canary is not null then split_part(address, '@', -1) end,
-                            case when v_canary is not null then md5(address) end) as at
-          from slice
-    ), placed as (
-        -- The subquery is asked for mailouts with waves alone.
-        select *, case when is_due and v_mailout.waves then coalesce(
-                   (select coalesce(at, 'infinity') from mailout_zones
-                     where mailout_id = p_mailout and zone = lower(btrim(timezone))), v_else_at, 'infinity')
-               end as due_at
-          from numbered
-    ), inserted as (
-        insert into send_logs (mailout_id, subscriber_id, email, status, error_code, error_message, canary,
-                               next_attempt_at)
-        select p_mailout, id, email,
-               case when v_mailout.status = 'cancelled' then 'cancelled'
-                    when status <> 'active' or due_at = 'infinity' then 'skipped'
-                    when address is null then 'failed' else 'queued' end,
-               case when v_mailout.status = 'cancelled' then null
-                    when status <> 'active' then status
-                    when due_at = 'infinity' then 'hour_passed'
-                    when address is null then 'invalid_address' end,
-               case when v_mailout.status <> 'cancelled' and status = 'active' and address is null
-                    then format('The address can''t be mailed: %s.', (read_address(email)).problem) end,
-               case when is_due and is_canary(at, v_canary) then true end,
-               case when v_mailout.status <> 'cancelled' then nullif(due_at, 'infinity') end
-          from placed order by id
-        on conflict do nothing
-        returning next_attempt_at
-    ), counted as (
-        update mailout_waves w set recipients = w.recipients + c.n
-          from (select next_attempt_at as at, count(*) as n from inserted
-                 where v_mailout.waves and next_attempt_at is not null group by 1) c
-         where w.mailout_id = p_mailout and w.at = c.at
-    )
-    select count(*), (array_agg(id order by id desc))[1] into v_seen, v_last from looked_at;
+    execute format($query$
+        with looked_at as materialized (
+            select id, email, address, status, created_at, status_updated_at, timezone, (%s) as is_in
+              from subscribers s where id > $2 order by id limit $3
+        ), slice as (
+            select id, email, address, status, status = 'active' and address is not null as is_due, timezone
+              from looked_at
+             where is_in and created_at <= $5 and (status = 'active' or status_updated_at > $5)
+        ), numbered as (
+            select *, $8 + row_number() over (
+                       order by not is_due, case when $7 is not null then split_part(address, '@', -1) end,
+                                case when $7 is not null then md5(address) end) as at
+              from slice
+        ), placed as (
+            -- The subquery is asked for mailouts with waves ($9) alone. $10: of zones that aren't listed.
+            select *, case when is_due and $9 then coalesce(
+                       (select coalesce(at, 'infinity') from mailout_zones
+                         where mailout_id = $4 and zone = lower(btrim(timezone))), $10, 'infinity')
+                   end as due_at
+              from numbered
+        ), inserted as (
+            insert into send_logs (mailout_id, subscriber_id, email, status, error_code, error_message, canary,
+                                   next_attempt_at)
+            select $4, id, email,
+                   case when $6 then 'cancelled'
+                        when status <> 'active' or due_at = 'infinity' then 'skipped'
+                        when address is null then 'failed' else 'queued' end,
+                   case when $6 then null
+                        when status <> 'active' then status
+                        when due_at = 'infinity' then 'hour_passed'
+                        when address is null then 'invalid_address' end,
+                   case when not $6 and status = 'active' and address is null
+                        then format('The address can''t be mailed: %%s.', (read_address(email)).problem) end,
+                   case when is_due and is_canary(at, $7) then true end,
+                   case when not $6 then nullif(due_at, 'infinity') end
+              from placed order by id
+            on conflict do nothing
+            returning next_attempt_at
+        ), counted as (
+            update mailout_waves w set recipients = w.recipients + c.n
+              from (select next_attempt_at as at, count(*) as n from inserted
+                     where $9 and next_attempt_at is not null group by 1) c
+             where w.mailout_id = $4 and w.at = c.at
+        )
+        select count(*), (array_agg(id order by id desc))[1] from looked_at
+        $query$, v_rule.condition)
+       into v_seen, v_last
+      using v_rule.bound, v_queue.cursor, p_limit, p_mailout, v_mailout.started_at, v_mailout.status = 'cancelled',
+            v_canary, v_before, v_mailout.waves, v_else_at;
 
     update mailout_queues
        set cursor = coalesce(v_last, cursor),
@@ -113,7 +116,7 @@ language sql set search_path = public, pg_temp as $$
     update mailouts
        set status = 'paused', pause_code = 'held', status_reason =
            'Nobody was left to be mailed when the recipients were queued: everybody in the audience '
-           'has left, was deleted or lost the tag since the start. Cancel it, or correct the '
+           'has left, was deleted or no longer fits since the start. Cancel it, or correct the '
            'audience and resume it.'
      where id = p_mailout and status in ('sending', 'paused');
 $$;
@@ -125,9 +128,11 @@ begin
     if exists (select from mailout_queues where mailout_id = p_mailout and done_at is not null)
        and is_empty_mailout(p_mailout)
     then
+        perform freeze_audience(m) from mailouts m where id = p_mailout;
         update mailouts
-           set started_at = now(), recipients = (count_audience(p_mailout))::bigint,
-               canary_phase = case when canary is not null then 'sending' end
+           set started_at = now(), canary_phase = case when canary is not null then 'sending' end
+         where id = p_mailout;
+        update mailouts set recipients = (audience_size(p_mailout, 200000) ->> 'recipients')::bigint
          where id = p_mailout;
         perform place_waves(p_mailout);
         update mailout_queues set cursor = default, done_at = null where mailout_id = p_mailout;

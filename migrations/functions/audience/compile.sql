@@ -1,0 +1,215 @@
+-- The one place where a rule becomes a condition that a query can ask. The condition is about the subscriber `s`, is
+-- never null, and has no value of the rule in its text: values are in `bound`, which the query gets as its parameter
+-- p_param (such as '$1'). docs/audiences.md says what each condition means.
+--   p_rule  a valid rule without segments (resolved_audience); null: everybody
+--   p_at    the instant that days are counted from; p_zone: the zone they are counted in
+--   cost    what the condition costs per row, roughly: cheap ones are asked first
+create or replace function compile_audience(
+    p_rule jsonb, p_param text, p_at timestamptz, p_zone text,
+    p_bound text[] default '{}', out bound text[], out condition text, out cost integer)
+language plpgsql stable set search_path = public, pg_temp as $$
+declare
+    v_key   text;
+    v_part  record;
+    v_parts text[] := '{}';
+    v_costs integer[] := '{}';
+begin
+    bound := p_bound;
+    if p_rule is null or p_rule = '{}' then
+        condition := 'true';
+        cost := 0;
+    elsif p_rule ? 'field' then
+        select * into v_part from compile_condition(p_rule, p_param, p_at, p_zone, bound);
+        bound := v_part.bound;
+        condition := v_part.condition;
+        cost := v_part.cost;
+    elsif p_rule ? 'tags' then
+        cost := 1;
+        condition := case when p_rule -> 'tags' = '[]' then 'false' else format('s.tags && (%s)[%s:%s]', p_param,
+            cardinality(bound) + 1, cardinality(bound) + jsonb_array_length(p_rule -> 'tags')) end;
+        bound := bound || array(select jsonb_array_elements_text(p_rule -> 'tags'));
+    elsif p_rule ? 'not' then
+        select * into v_part from compile_audience(p_rule -> 'not', p_param, p_at, p_zone, bound);
+        bound := v_part.bound;
+        condition := format('not (%s)', v_part.condition);
+        cost := v_part.cost;
+    elsif p_rule ? 'all' or p_rule ? 'any' then
+        v_key := case when p_rule ? 'all' then 'all' else 'any' end;
+        for n in 0 .. jsonb_array_length(p_rule -> v_key) - 1 loop
+            select * into v_part from compile_audience(p_rule -> v_key -> n, p_param, p_at, p_zone, bound);
+            bound := v_part.bound;
+            v_parts := v_parts || format('(%s)', v_part.condition);
+            v_costs := v_costs || v_part.cost;
+        end loop;
+        select string_agg(part, case v_key when 'all' then ' and ' else ' or ' end order by c, n), sum(c)
+          into condition, cost from unnest(v_parts, v_costs) with ordinality p (part, c, n);
+    else
+        raise exception 'This is no rule: %', left(p_rule::text, 200) using errcode = 'check_violation';
+    end if;
+end $$;
+
+create or replace function compile_condition(
+    p_rule jsonb, p_param text, p_at timestamptz, p_zone text,
+    p_bound text[], out bound text[], out condition text, out cost integer)
+language plpgsql stable set search_path = public, pg_temp as $$
+declare
+    v_field   constant text := p_rule ->> 'field';
+    v_op      constant text := p_rule ->> 'op';
+    v_value   constant text := p_rule ->> 'value';
+    v_subject text;       -- the text, the tags or the instant that is asked
+    v_json    text;       -- of a field: as it is stored
+begin
+    bound := p_bound;
+    if v_field in ('received', 'opened', 'clicked') then
+        select * into bound, condition, cost from compile_engagement(p_rule, p_param, p_at, bound);
+        return;
+    end if;
+    cost := 2;
+    if v_field like 'fields.%' then
+        bound := bound || substr(v_field, 8);
+        v_json := format('s.fields -> (%s)[%s]', p_param, cardinality(bound));
+        v_subject := format('s.fields ->> (%s)[%s]', p_param, cardinality(bound));
+    else
+        v_subject := format('s.%I', v_field);
+    end if;
+
+    if v_op = 'exists' then
+        condition := case when v_field = 'created_at' then 'true' when v_field = 'tags' then 's.tags <> ''{}'''
+                          else format('(%s <> '''') is true', v_subject) end;
+        if v_value = 'false' then
+            condition := format('not (%s)', condition);
+        end if;
+        return;
+    elsif v_op in ('before', 'after', 'within_days', 'older_than_days') or v_field = 'created_at' then
+        select * into bound, condition from compile_instant(
+            v_op, v_value, v_subject, v_field = 'created_at', p_param, p_at, p_zone, bound);
+        cost := case when v_field = 'created_at' then 1 else 8 end;
+        return;
+    end if;
+
+    if v_field = 'tags' or v_op in ('gt', 'lt') then
+        bound := bound || v_value;
+    elsif v_field = 'email' and v_op in ('is', 'is_not') and canonical_address(v_value) is not null then
+        bound := bound || canonical_address(v_value);   -- by any spelling
+        v_subject := 's.address';
+    else
+        bound := bound || folded(v_value);
+        v_subject := format('folded(%s)', v_subject);
+    end if;
+    condition := format(
+        case when v_field = 'tags' then
+                 case v_op when 'starts_with' then '(select bool_or(starts_with(t, %2$s)) from unnest(s.tags) t) is true'
+                           else 's.tags && array[%2$s]' end
+             when v_op = 'gt' then '(number_in(%3$s) > %2$s::numeric) is true'
+             when v_op = 'lt' then '(number_in(%3$s) < %2$s::numeric) is true'
+             when v_op = 'contains' then '(strpos(%1$s, %2$s) > 0) is true'
+             when v_op = 'starts_with' then 'starts_with(%1$s, %2$s) is true'
+             -- A number as itself: 10 is 10.0. Between texts only letters count: 007 isn't 7.
+             when jsonb_typeof(p_rule -> 'value') = 'number' then '(number_in(%3$s) = %2$s::numeric) is true'
+             when v_json is not null and number_in(p_rule -> 'value') is not null then
+                 '(case jsonb_typeof(%3$s) when ''number'' then number_in(%3$s) = %2$s::numeric else %1$s = %2$s end) is true'
+             else '(%1$s = %2$s) is true' end,
+        v_subject, format('(%s)[%s]', p_param, cardinality(bound)), v_json);
+    if v_op = 'is_not' then
+        condition := format('not (%s)', condition);
+    end if;
+end $$;
+
+-- Conditions on instants. A day is the whole day: after it is after its end, and who has only a day as their field is
+-- asked for days. Instants are bound as seconds, which PostgreSQL reads once and not for each row.
+create or replace function compile_instant(
+    p_op text, p_value text, p_subject text, p_is_instant boolean, p_param text, p_at timestamptz, p_zone text,
+    p_bound text[], out bound text[], out condition text)
+language plpgsql stable set search_path = public, pg_temp as $$
+declare
+    v_is_day constant boolean := p_op not in ('within_days', 'older_than_days') and length(p_value) = 10;
+    v_from   timestamptz;
+    v_to     timestamptz;   -- the first instant after it
+    v_asked  text;
+begin
+    bound := p_bound;
+    if p_is_instant then
+        v_asked := p_subject;
+    else
+        bound := bound || p_zone;
+        v_asked := format('instant_in(%s, (%s)[%s])', p_subject, p_param, cardinality(bound));
+    end if;
+    if p_op in ('within_days', 'older_than_days') then
+        v_from := p_at - make_interval(secs => 86400 * p_value::double precision);
+        v_to := p_at;
+    else
+        v_from := instant_in(p_value, p_zone);
+        v_to := case when v_is_day then (day_in(p_value) + 1)::timestamp at time zone p_zone
+                     else v_from + interval '1 microsecond' end;
+    end if;
+    bound := bound || extract(epoch from v_from)::text || extract(epoch from v_to)::text
+        || extract(epoch from date_trunc('day', v_from, p_zone))::text;
+    condition := format(case
+        when p_op = 'before' then '(%1$s < %2$s) is true'
+        when p_op = 'after' then '(%1$s >= %3$s) is true'
+        when p_op = 'is' then '(%1$s >= %2$s and %1$s < %3$s) is true'
+        when p_op = 'is_not' then '(%1$s >= %2$s and %1$s < %3$s) is not true'
+        when p_op = 'within_days' and p_is_instant then '(%1$s >= %2$s and %1$s <= %3$s) is true'
+        when p_op = 'older_than_days' and p_is_instant then '(%1$s < %2$s) is true'
+        when p_op = 'within_days' then
+            '(%1$s >= case when length(%5$s) = 10 then %4$s else %2$s end and %1$s <= %3$s) is true'
+        else '(%1$s < case when length(%5$s) = 10 then %4$s else %2$s end) is true' end,
+        v_asked,
+        format('to_timestamp((%s)[%s]::double precision)', p_param, cardinality(bound) - 2),
+        format('to_timestamp((%s)[%s]::double precision)', p_param, cardinality(bound) - 1),
+        format('to_timestamp((%s)[%s]::double precision)', p_param, cardinality(bound)),
+        p_subject);
+    if v_from is null then
+        condition := case when p_op = 'is_not' then 'true' else 'false' end;   -- 31 February
+    end if;
+end $$;
+
+-- Who got, opened or clicked a mailout, or any of the last days. Got: SES accepted it, and it didn't bounce. Looked up in
+-- the ledger by mailout and subscriber; which mailouts may be meant is known beforehand. Opens and clicks aren't
+-- recorded yet: nobody has.
+create or replace function compile_engagement(
+    p_rule jsonb, p_param text, p_at timestamptz, p_bound text[], out bound text[], out condition text, out cost integer)
+language plpgsql stable set search_path = public, pg_temp as $$
+declare
+    v_since    timestamptz := p_at - make_interval(secs => 86400 * (p_rule ->> 'days')::double precision);
+    v_mailouts text[];
+begin
+    bound := p_bound;
+    cost := 100;
+    if p_rule ->> 'field' = 'received' then
+        v_mailouts := array(
+            select id::text from mailouts
+             where case when p_rule ->> 'value' <> 'any' then id = (p_rule ->> 'value')::uuid
+                        -- It was changed when its last mail was sent, and while it is sent it may change at any time.
+                        else started_at is not null and (updated_at >= v_since or status in ('sending', 'paused')) end
+             order by started_at desc);
+    end if;
+    if coalesce(v_mailouts, '{}') = '{}' then
+        condition := 'false';
+        cost := 0;
+    else
+        -- Counted, not asked for the first: so that no plan looks at all rows of a mailout.
+        condition := format('(select count(*) from send_logs l where l.mailout_id in (%s) and l.subscriber_id = s.id '
+                            'and not l.is_test and l.status in (''sent'', ''delivered'', ''complained'')%s) > 0',
+            (select string_agg(format('(%s)[%s]::uuid', p_param, cardinality(bound) + n), ', ')
+               from generate_series(1, cardinality(v_mailouts)) n),
+            case when p_rule ->> 'value' = 'any' then format(' and l.sent_at >= to_timestamp((%s)[%s]::double precision)',
+                p_param, cardinality(bound) + cardinality(v_mailouts) + 1) end);
+        bound := bound || v_mailouts || extract(epoch from v_since)::text;
+    end if;
+    if p_rule ->> 'op' = 'is_not' then
+        condition := format('not (%s)', condition);
+    end if;
+end $$;
+
+-- Tags of which everybody in the audience has one, the rarest; null: none are known. So that the index of tags helps.
+create or replace function needed_tags(p_rule jsonb) returns text[]
+language plpgsql stable set search_path = public, pg_temp as $$
+begin
+    return case
+        when p_rule ? 'tags' then array(select jsonb_array_elements_text(p_rule -> 'tags'))
+        when p_rule ->> 'field' = 'tags' and p_rule ->> 'op' in ('is', 'contains') then array[p_rule ->> 'value']
+        when p_rule ? 'all' then (
+            select tags from (select needed_tags(part) as tags from jsonb_array_elements(p_rule -> 'all') part) parts
+             where tags is not null order by tagged(tags) limit 1) end;
+end $$;

@@ -1,0 +1,137 @@
+-- Whom a rule addresses: active subscribers who fit it. compile.sql says who fits.
+
+create or replace function audience_tags(p_audience jsonb) returns text[]
+language sql immutable as $$
+    select case when p_audience -> 'tags' is not null
+           then array(select jsonb_array_elements_text(p_audience -> 'tags')) end;
+$$;
+
+-- Of the active subscribers, how many fit a rule (without segments): {"fitting", "unusable" (of them, without an address
+-- that can be mailed), "estimated", "sample": addresses of some of the others}.
+-- Without a rule the kept count is the answer (recipient_counts.sql). Where a tag is needed that few have, those are
+-- looked at (by the index of tags). Else everybody is, in a list of at most p_exact; of a larger one a sample of so many
+-- gives an estimate, which is never 0: who is really there is found when the audience is queued.
+create or replace function count_rule(
+    p_rule jsonb, p_at timestamptz, p_zone text, p_exact bigint default 1000000, p_sample integer default 0)
+returns jsonb language plpgsql stable set search_path = public, pg_temp set jit = off as $$
+declare
+    c_early  constant integer := 20000;   -- a sample is looked for among so many first
+    v_listed constant bigint := subscribers_in(null);
+    v_all    constant boolean := p_rule is null or p_rule in ('{}', 'null');
+    v_tags   constant text[] := needed_tags(p_rule);
+    v_tagged constant bigint := case when v_tags is not null then tagged(v_tags) end;
+    v_rule   record;
+    v_sample text[] := '{}';
+    v_exact  constant bigint := case when p_rule ? 'tags' then greatest(p_exact, 1000000) else p_exact end;
+    v_part   double precision := 1;       -- of the list that is looked at
+    v_seen   bigint;
+    v_found  record;
+begin
+    select * into v_rule from compile_audience(p_rule, '$1', p_at, p_zone);
+    if p_sample > 0 then
+        v_sample := early_addresses(v_rule.condition, v_rule.bound, p_sample, c_early);
+    end if;
+    if v_all then
+        return jsonb_build_object('fitting', subscribers_in('{active}'), 'estimated', false, 'sample', v_sample,
+            'unusable', unusable_actives());
+    elsif v_tagged <= greatest(least(v_listed / 4, 250000), 1000) or p_rule ? 'tags' and v_listed <= v_exact then
+        select * into v_found from count_tagged(v_tags, v_rule.condition, v_rule.bound, p_sample);
+    else
+        if v_listed > v_exact then
+            v_part := v_exact::double precision / v_listed;
+        end if;
+        -- Addresses are only collected where few were found: then few fit.
+        execute format($query$
+            select count(*) as seen, count(*) filter (where fits) as fitting,
+                   count(*) filter (where fits and address is null) as unusable,
+                   (array_agg(address) filter (where fits and $2))[:$3] as sample
+              from (select s.address, s.status = 'active' and (%s) as fits from subscribers s %s) looked_at
+            $query$, v_rule.condition,
+            case when v_part < 1 then format('tablesample system (%s)', round((100 * v_part)::numeric, 6)) end)
+           into v_found using v_rule.bound, cardinality(v_sample) < p_sample, p_sample;
+        v_part := case when v_part < 1 then v_found.seen::double precision / v_listed else 1 end;
+    end if;
+    return jsonb_build_object(
+        'fitting', case when v_part < 1 then greatest(1, round(v_found.fitting / v_part)) else v_found.fitting end,
+        'unusable', case when v_part < 1 then round(v_found.unusable / v_part) else v_found.unusable end,
+        'estimated', v_part < 1,
+        'sample', case when cardinality(v_sample) < p_sample then coalesce(to_jsonb(array_remove(v_found.sample, null)), '[]')
+                       else to_jsonb(v_sample) end);
+end $$;
+
+create or replace function unusable_actives() returns bigint
+language sql stable set search_path = public, pg_temp set enable_seqscan = off as $$
+    select count(*) from subscribers where address is null and status = 'active';
+$$;
+
+create or replace function early_addresses(
+    p_condition text, p_bound text[], p_limit integer, p_reach integer) returns text[]
+language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
+declare
+    v_found text[];
+begin
+    execute format($query$
+        select array(select address from (select * from subscribers order by id limit $3) s
+                      where status = 'active' and address is not null and (%s) limit $2)
+        $query$, p_condition) into v_found using p_bound, p_limit, p_reach;
+    return v_found;
+end $$;
+
+-- As in count_rule. `offset 0` keeps the conditions apart, so that only the index of tags fits.
+create or replace function count_tagged(
+    p_tags text[], p_condition text, p_bound text[], p_sample integer,
+    out fitting bigint, out unusable bigint, out sample text[], out seen bigint)
+language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off set enable_indexscan = off
+set enable_bitmapscan = on as $$
+begin
+    execute format($query$
+        select count(*), count(*) filter (where address is null), (array_agg(address order by id) filter (where $3 > 0))[:$3]
+          from (select * from subscribers where tags && $2 offset 0) s
+         where s.status = 'active' and (%s)
+        $query$, p_condition) into fitting, unusable, sample using p_bound, p_tags, p_sample;
+end $$;
+
+-- How many a mailout addresses: {"recipients", "estimated"}. p_exact: as in count_rule.
+create or replace function audience_size(p_mailout uuid, p_exact bigint default 1000000) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select jsonb_build_object('recipients', n -> 'fitting', 'estimated', n -> 'estimated')
+      from mailout_audience(p_mailout) a, count_rule(a.rule, a.at, a.zone, p_exact) n;
+$$;
+
+create or replace function count_audience(p_mailout uuid) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select audience_size(p_mailout) -> 'recipients';
+$$;
+
+-- Whom a rule would reach now: {"count", "estimated", "sample" (addresses), "excluded": {reason: n}}. Everybody on the
+-- list is counted once: by their status if it isn't active, else `rule` if they don't fit, `no_address` if they can't be
+-- mailed. p_audience: may name segments.
+create or replace function preview_audience(
+    p_audience jsonb, p_sample integer default 5, p_exact bigint default 1000000) returns jsonb
+language plpgsql stable set search_path = public, pg_temp as $$
+declare
+    v_size   constant jsonb := count_rule(resolved_audience(p_audience), now(), service_timezone(), p_exact, p_sample);
+    v_active constant bigint := subscribers_in('{active}');
+begin
+    return jsonb_build_object(
+        'count', (v_size ->> 'fitting')::bigint - (v_size ->> 'unusable')::bigint,
+        'estimated', v_size -> 'estimated', 'sample', v_size -> 'sample',
+        'unknown_tags', unknown_tags(p_audience),
+        'excluded', (select coalesce(jsonb_object_agg(reason, n), '{}') from (
+            select status as reason, sum(subscribers) as n from subscriber_counts where status <> 'active' group by status
+            union all select 'no_address', (v_size ->> 'unusable')::bigint
+            union all select 'rule', greatest(0, v_active - (v_size ->> 'fitting')::bigint)) left_out
+         where n > 0));
+end $$;
+
+-- The tags in a rule, and in its segments, that nobody has.
+create or replace function unknown_tags(p_audience jsonb) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select coalesce(jsonb_agg(tag order by tag), '[]')
+      from (select distinct tag #>> '{}' as tag
+              from resolved_audience(p_audience) rule,
+                   lateral (select * from jsonb_path_query(rule, '$.**.tags[*]') t (tag)
+                            union all select * from jsonb_path_query(rule,
+                                '$.** ? (@.field == "tags" && (@.op == "is" || @.op == "contains")).value')) named) tags
+     where octet_length(tag) <= 1000 and tagged(array[tag]) = 0;
+$$;
