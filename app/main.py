@@ -35,7 +35,10 @@ from app.api.dashboard import jobs as dashboard_jobs
 from app.api.dashboard import keys as dashboard_keys
 from app.api.dashboard import people as dashboard_people
 from app.api.dashboard.mailouts import listing as dashboard_mailouts
+from app.api.dashboard.mailouts import overview as dashboard_overview
+from app.api.dashboard.mailouts import releasing as dashboard_releasing
 from app.api.dashboard.mailouts import steer as dashboard_steer
+from app.api.dashboard.mailouts import writing as dashboard_writing
 from app.api.dashboard.session import Sessions
 from app.api.http import problems
 from app.api.http.body_limit import BodyLimit
@@ -124,6 +127,9 @@ def create_app(services: Services) -> FastAPI:
         dashboard_access.router,
         dashboard_account.router,
         dashboard_mailouts.router,
+        dashboard_writing.router,
+        dashboard_overview.router,
+        dashboard_releasing.router,
         dashboard_steer.router,
         dashboard_imports.router,
         dashboard_jobs.router,

@@ -111,12 +111,14 @@ def _secure(services: Services) -> bool:
     return urlsplit(services.settings.app_base_url).scheme == "https"
 
 
-async def _form(request: Request, services: Services) -> dict[str, list[str]]:
+async def _form(
+    request: Request, services: Services, limit: int = MAX_FORM_BYTES
+) -> dict[str, list[str]]:
     """The fields of a form of our own pages. Raises FormRefused for any other."""
     require_own_page(request, services)
     try:
         return parse_qs(
-            (await limited_body(request, MAX_FORM_BYTES)).decode(), max_num_fields=MAX_FIELDS
+            (await limited_body(request, limit)).decode(), max_num_fields=MAX_FIELDS
         )
     except ValueError as exc:
         raise InvalidRequest("The form is damaged.") from exc
@@ -138,15 +140,21 @@ def require_own_form(session: Session, form: dict[str, list[str]]) -> None:
 
 
 async def own_form(
-    request: Request, services: ServicesDep, session: SignedIn
+    request: Request, services: Services, session: Session, limit: int = MAX_FORM_BYTES
 ) -> dict[str, list[str]]:
     """The form, when a page of this very session sent it. Raises FormRefused for any other."""
-    form = await _form(request, services)
+    form = await _form(request, services, limit)
     require_own_form(session, form)
     return form
 
 
-OwnForm = Annotated[dict[str, list[str]], Depends(own_form)]
+async def _own_form(
+    request: Request, services: ServicesDep, session: SignedIn
+) -> dict[str, list[str]]:
+    return await own_form(request, services, session)
+
+
+OwnForm = Annotated[dict[str, list[str]], Depends(_own_form)]
 
 
 router = APIRouter(prefix=HOME, route_class=Page, include_in_schema=False)

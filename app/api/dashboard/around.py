@@ -45,5 +45,5 @@ def rehearsal(settings: Settings) -> Rehearsal | None:
     if not host or host.endswith(AMAZON):
         return None
     if host in LOCAL_HOSTS:
-        return Rehearsal("Practice: nothing leaves this machine, and nobody gets mail.", endpoint)
+        return Rehearsal("Practice: nothing leaves this machine.", endpoint)
     return Rehearsal(f"Mail goes to {host}, not to Amazon SES: nobody may get it.")

@@ -23,6 +23,8 @@ _FOLDER = Path(__file__).parent / "templates"
 _ASSET_TYPES = {
     "dashboard.css": "text/css",
     "dashboard.js": "text/javascript",
+    "mailouts.css": "text/css",
+    "write.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 _ASSETS = {name: (_FOLDER / name).read_bytes() for name in _ASSET_TYPES}
@@ -127,9 +129,12 @@ def page(template: str, status: int = 200, **context: Any) -> HTMLResponse:
     headers = dict(_PAGE)
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    around = AROUND.get()
-    html = _TEMPLATES.get_template(template).render(around=around, **context)
-    return HTMLResponse(html, status, headers)
+    return HTMLResponse(rendered(template, **context), status, headers)
+
+
+def rendered(template: str, **context: Any) -> str:
+    """A page or a piece of one."""
+    return _TEMPLATES.get_template(template).render(around=AROUND.get(), **context)
 
 
 def asset(name: str) -> Response | None:

@@ -15,6 +15,8 @@ from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
+from app.api.dashboard.mailouts.overview import show_overview
+from app.api.dashboard.mailouts.steps import BEFORE
 from app.api.dashboard.pages import page
 from app.api.dashboard.session import Session
 from app.api.http.deps import Services, ServicesDep
@@ -48,6 +50,13 @@ _NOTICES = {
     "cancel": "Cancelled. Nobody else is mailed.",
     "resend": "Sending again to those who were missed.",
     "late": "Nothing was changed: its state was no longer the one you saw.",
+    "started": "It is being sent. This page shows how it goes.",
+    "rehearsed": "It is being rehearsed: see Jobs. No mail leaves.",
+    "ready": "It is ready: a request to send it is taken now.",
+    "unready": "It is a draft again.",
+    "stopped": "Nothing was changed: it can’t be sent yet.",
+    "duplicated": "This is the copy.",
+    "tested": "The test is on its way.",
     "nobody": "Nothing was sent: everyone you chose is unknown for less than 20 minutes.",
 }
 
@@ -57,6 +66,8 @@ async def show_mailout(
     mailout_id: UUID, services: ServicesDep, session: SignedIn, notice: str = ""
 ) -> Response:
     view = await services.dashboard.mailout(mailout_id)
+    if view.mailout["status"] in BEFORE:
+        return await show_overview(services, session, mailout_id, _NOTICES.get(notice))
     settings = services.settings
     return _page(
         services,

@@ -1,0 +1,45 @@
+"""What the pages of a mailout that isn't sent yet have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import Response
+from fastapi.responses import RedirectResponse
+
+from app.api.dashboard.access import HOME
+from app.api.dashboard.pages import page
+from app.api.dashboard.session import Session
+from app.api.http.deps import Services
+
+EDITABLE = frozenset({"draft", "ready"})
+BEFORE = frozenset({"draft", "ready", "scheduled"})
+"""The states before the first mail leaves."""
+
+STEPS = (
+    ("edit", "Write"),
+    ("audience", "Audience"),
+    ("test", "Test"),
+    ("release", "Send"),
+)
+"""From a first draft to its release: the address of each page, and its name."""
+
+
+def show(
+    services: Services, session: Session, template: str, status: int = 200, **context: Any
+) -> Response:
+    return page(
+        f"mailouts/{template}",
+        status,
+        org_name=services.settings.org_name,
+        session=session,
+        section="mailouts",
+        steps=STEPS,
+        **context,
+    )
+
+
+def back(mailout_id: UUID, notice: str) -> Response:
+    """To the mailout's own page, which says what was done."""
+    return RedirectResponse(f"{HOME}/mailouts/{mailout_id}?notice={notice}", 303)
