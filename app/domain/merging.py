@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -22,20 +21,19 @@ class Piece:
         return self.mine == self.theirs
 
 
-def pieces(mine: str, theirs: str) -> Iterator[Piece]:
+def pieces(mine: str, theirs: str) -> list[Piece]:
     """Both texts from the first to the last line."""
     one, other = mine.split("\n"), theirs.split("\n")
     if len(one) + len(other) > MAX_LINES:
-        yield Piece(tuple(one), tuple(other))
-        return
-    for _, a, b, c, d in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
-        yield Piece(tuple(one[a:b]), tuple(other[c:d]))
+        return [Piece(tuple(one), tuple(other))]
+    matcher = SequenceMatcher(None, one, other, autojunk=False)
+    return [Piece(tuple(one[a:b]), tuple(other[c:d])) for _, a, b, c, d in matcher.get_opcodes()]
 
 
-def both(mine: str, theirs: str) -> str:
+def both(compared: list[Piece]) -> str:
     """Every line of both once: theirs before mine where they differ."""
     lines: list[str] = []
-    for piece in pieces(mine, theirs):
+    for piece in compared:
         lines += piece.theirs
         if not piece.same:
             lines += piece.mine

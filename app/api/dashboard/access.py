@@ -117,9 +117,7 @@ async def _form(
     """The fields of a form of our own pages. Raises FormRefused for any other."""
     require_own_page(request, services)
     try:
-        return parse_qs(
-            (await limited_body(request, limit)).decode(), max_num_fields=MAX_FIELDS
-        )
+        return parse_qs((await limited_body(request, limit)).decode(), max_num_fields=MAX_FIELDS)
     except ValueError as exc:
         raise InvalidRequest("The form is damaged.") from exc
 

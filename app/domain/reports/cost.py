@@ -7,7 +7,7 @@ DOLLARS_PER_1000 = 0.10
 https://aws.amazon.com/ses/pricing/, as of November 2026."""
 
 
-def about_dollars(recipients: int) -> str:
-    """In words: SES bills by the mail, and taxes and discounts aren't known here."""
+def dollars(recipients: int) -> str:
+    """About: SES bills by the mail, and taxes and discounts aren't known here."""
     cost = recipients * DOLLARS_PER_1000 / 1000
-    return "less than $0.01" if cost < 0.01 else f"about ${cost:,.2f}"
+    return "under $0.01" if cost < 0.01 else f"${cost:,.2f}"

@@ -26,7 +26,7 @@ class Shown:
 
 _PLACES: tuple[tuple[str, str, str], ...] = (
     (r"\bpreheader\b", "edit#preheader", "Preview text"),
-    (r"\bsubject\b", "edit#subject", "Subject"),
+    (r"(?<!mailout\.)\b[Ss]ubject\b", "edit#subject", "Subject"),
     (r"\bbody_text\b|text part", "edit#body_text", "Plain-text version"),
     (r"\bbody_(html|markdown)\b|\bbody\b|\bpicture|\blink", "edit#body", "Text"),
     (r"\btemplate_id\b", "edit#template_id", "Template"),
@@ -36,7 +36,9 @@ _PLACES: tuple[tuple[str, str, str], ...] = (
     (r"\baudience\b|\bNobody\b|\bsegment\b|\btags?\b", "audience", "Audience"),
     (r"\btested\b|\btest mail\b", "test", "Test"),
 )
-"""By which words a finding names the place; the first that fits."""
+"""By which words a finding names the place; the first that fits. A finding about a column begins
+with its name."""
+_COLUMN = re.compile(r"[a-z_]+(?=\b.?[,: ])")
 
 _WORDS = {"body_html": "Text", "body_markdown": "Text", "body_text": "Plain-text version"} | {
     "preheader": "Preview text",
@@ -47,15 +49,19 @@ _WORDS = {"body_html": "Text", "body_markdown": "Text", "body_text": "Plain-text
 
 
 async def shown_findings(services: Services, mailout: dict[str, Any]) -> list[Shown]:
-    """What must or should be put right, of the mailout alone; what must comes first."""
+    """What must or should be put right in the mailout; what must comes first. What should be but
+    isn't of the mailout itself stands on the account's page, and in the check before sending."""
     found = await services.preflight.of_mailout(UUID(mailout["id"]))
-    rank = {"fail": 0, "warn": 1}
-    wanted = sorted((f for f in found if f.level in rank), key=lambda f: rank[f.level])
-    return [_shown(mailout["id"], finding) for finding in wanted]
+    shown = [_shown(mailout["id"], one) for one in found if one.level != "ok"]
+    return sorted(
+        (one for one in shown if one.level == "fail" or one.place not in {None, "Test"}),
+        key=lambda one: one.level != "fail",
+    )
 
 
 def _shown(mailout_id: str, finding: Finding) -> Shown:
-    text = f"{finding.what} {finding.remedy}"
+    column = _COLUMN.match(finding.what)
+    text = column[0] if column else f"{finding.what} {finding.remedy}"
     for pattern, page, place in _PLACES:
         if re.search(pattern, text):
             return Shown(

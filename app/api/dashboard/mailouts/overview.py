@@ -66,7 +66,7 @@ def _todo(mailout: dict[str, Any], findings: list[Shown], recipients: int) -> li
         text = ("bad", f"{plural(len(stops), 'thing')} to put right.")
     elif warnings:
         text = ("poor", f"It can be sent; {plural(len(warnings), 'thing')} to look at.")
-    people = ("good", f"{plural(recipients, 'person') if recipients == 1 else _people(recipients)}.")
+    people = ("good", f"{people_words(recipients)}.")
     if not recipients:
         people = ("bad", "Nobody would get it.")
     return [
@@ -76,8 +76,8 @@ def _todo(mailout: dict[str, Any], findings: list[Shown], recipients: int) -> li
     ]
 
 
-def _people(count: int) -> str:
-    return f"{count:,} people"
+def people_words(count: int) -> str:
+    return "1 person" if count == 1 else f"{count:,} people"
 
 
 def tested_words(tested: dict[str, Any] | None) -> tuple[str, str]:

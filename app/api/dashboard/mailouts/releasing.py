@@ -16,7 +16,7 @@ from app.api.dashboard.mailouts.steps import EDITABLE, back, show
 from app.api.dashboard.session import Session
 from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD
-from app.domain.reports.cost import about_dollars
+from app.domain.reports.cost import dollars
 from app.errors import AppError, MailoutNotReady, TransitionNotAllowed
 from app.services.starting.start_mailout import SendRequest
 
@@ -61,8 +61,9 @@ async def release(
             raise
         mailout = await services.store.show_mailout(mailout_id)
         return await _page(services, session, mailout, refusal.detail, refusal.status)
-    log.info("dashboard_action", action="release", mailout_id=str(mailout_id),
-             session=session.id[:8])
+    log.info(
+        "dashboard_action", action="release", mailout_id=str(mailout_id), session=session.id[:8]
+    )
     return back(mailout_id, "started")
 
 
@@ -100,7 +101,7 @@ async def _page(
         stops=[each for each in findings if each.level == "fail"],
         recipients=recipients,
         outlook=outlook,
-        cost=about_dollars(recipients),
+        cost=dollars(recipients),
         sender=mailout["from_email"] or settings.ses_from_email,
         sender_name=mailout["from_name"] or settings.from_name,
         tested=tested,

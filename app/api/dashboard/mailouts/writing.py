@@ -189,14 +189,10 @@ async def _conflict(
     mailout = await services.store.show_mailout(mailout_id)
     theirs = Written.of_mailout(mailout)
     apart = mine.apart(theirs)
-    together = {
-        name: await asyncio.to_thread(both, mine[name], theirs[name])
+    compared = {
+        name: await asyncio.to_thread(pieces, mine[name], theirs[name])
         for name in apart
         if name in TOGETHER
-    }
-    compared = {
-        name: await asyncio.to_thread(lambda one=name: list(pieces(mine[one], theirs[one])))
-        for name in together
     }
     return show(
         services,
@@ -207,7 +203,7 @@ async def _conflict(
         mine=mine,
         theirs=theirs,
         apart=apart,
-        together=together,
+        together={name: both(found) for name, found in compared.items()},
         compared=compared,
         labels=LABELS,
         formats=FORMATS,
