@@ -25,7 +25,7 @@ FILE_BYTES_PER_SECOND = 2_000
 FILES = frozenset({"/subscribers/import", "/dashboard/subscribers/import"})
 """Where files are sent with POST. Their routes read them as a stream and keep nothing in memory."""
 MAX_CONTENT_BYTES = 8_000_000
-CONTENT = re.compile(r"(/dashboard)?/(mailouts|templates)(/[^/]*)?(/edit|/preview)?")
+CONTENT = re.compile(r"(/dashboard)?/(mailouts|templates)(/[^/]*)?(/edit|/merge|/preview)?")
 """Where a mailout or a template is written: 1 MB of HTML takes up to three times that as JSON."""
 ALL_BODIES_BYTES = 64_000_000
 """At most, of the bodies of all requests that are being answered at one time."""

@@ -1,0 +1,84 @@
+"""Releasing a mailout on its page: it says what would happen, and sends that or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.api.dashboard.mailouts.releasing import grown
+from app.domain.reports.cost import dollars
+from app.sandbox.server import SandboxServer
+from tests.support.dashboard import Visitor
+from tests.support.factories import Arrange
+from tests.support.service import Service, in_process, settings_for
+
+
+@pytest.fixture
+async def able(dsn: str, sandbox: SandboxServer) -> AsyncIterator[Service]:
+    """A service that is set up to send, without a sender: what is started stays as it started."""
+    async with in_process(settings_for(dsn, sandbox.url), with_sender=False) as running:
+        yield running
+
+
+@pytest.fixture
+async def person(able: Service) -> AsyncIterator[Visitor]:
+    visitor = Visitor(able)
+    await visitor.sign_in()
+    yield visitor
+    await visitor.http.aclose()
+
+
+async def test_a_draft_is_released_as_the_page_said(person: Visitor, arrange: Arrange) -> None:
+    await arrange.subscribers(3)
+    mailout = await arrange.mailout("draft")
+    page = f"/mailouts/{mailout}/release"
+    html = (await person.get(page)).text
+    for said in ("Send to 3 people now", "under $0.01", "Nobody has seen it in an inbox yet"):
+        assert said in html
+    assert await arrange.one("select status from mailouts") == "draft"
+    refused = await person.post(page, version="0", recipients="3")
+    assert refused.status_code == 409
+    assert "Somebody changed it" in refused.text
+    refused = await person.post(page, version="1", recipients="")
+    assert "More people are in the audience" in refused.text
+    assert await arrange.one("select status from mailouts") == "draft"
+    answer = await person.post(page, version="1", recipients="3")
+    assert answer.headers["location"].endswith("notice=started")
+    assert await arrange.one("select status from mailouts") == "sending"
+    again = await person.post(page, version="1", recipients="3")
+    assert again.headers["location"].endswith("notice=late")
+    acts = await arrange.one(
+        "select array_agg(action order by id) from audit_log where target = %s", str(mailout)
+    )
+    assert acts == ["mailout.ready", "mailout.start"]
+
+
+async def test_what_stands_in_the_way_is_named_instead_of_a_button(
+    person: Visitor, arrange: Arrange
+) -> None:
+    mailout = await arrange.mailout("draft", body_html="<p>{{ nome }}</p>")
+    page = f"/mailouts/{mailout}/release"
+    html = (await person.get(page)).text
+    assert "It can’t be sent yet" in html
+    assert f'href="/dashboard/mailouts/{mailout}/edit#body"' in html
+    assert f'href="/dashboard/mailouts/{mailout}/audience"' in html  # nobody is in it
+    assert "people now" not in html
+    answer = await person.post(page, version="1", recipients="0")
+    assert answer.status_code == 409
+    assert await arrange.one("select status from mailouts") == "draft"
+
+
+@pytest.mark.parametrize(
+    ("shown", "now", "asks"),
+    [("100", 100, False), ("100", 90, False), ("100", 111, False), ("100", 112, True),
+     ("1000000", 1_010_000, False), ("1000000", 1_020_000, True), ("", 1, True), ("-1", 1, True)],
+)  # fmt: skip
+def test_some_more_people_are_no_reason_to_ask_again(shown: str, now: int, asks: bool) -> None:
+    assert grown(shown, now) is asks
+
+
+def test_the_cost_is_about_what_amazon_lists() -> None:
+    assert [dollars(n) for n in (1, 100, 12_345, 1_000_000)] == [
+        "under $0.01", "$0.01", "$1.23", "$100.00",
+    ]  # fmt: skip
