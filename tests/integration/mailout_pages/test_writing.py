@@ -1,4 +1,4 @@
-"""Writing a mailout on its pages: drafts are kept, nothing typed is lost, and two may write at once."""
+"""Writing a mailout on its pages: drafts are kept, nothing typed is lost, two may write at once."""
 
 from __future__ import annotations
 
