@@ -171,16 +171,6 @@ class NotSendable(AppError):
     status, code, title = 409, "not_sendable", "The mailout could not be sent"
 
 
-class PreconditionRequired(AppError):
-    status, code, title = 428, "precondition_required", "Say which version you are changing"
-
-
-class PreconditionFailed(AppError):
-    """Carries `etag`: the present one. Nothing was changed."""
-
-    status, code, title = 412, "precondition_failed", "It was changed since you read it"
-
-
 class TemplateInvalid(AppError):
     """A subject or body that can't be sent. Carries `field` and, where known, `line`."""
 

@@ -5,7 +5,7 @@ A template is tried as a mailout would use it, with a sample text where it has a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +78,7 @@ def has_content_block(template: TemplateRow) -> bool:
 
 
 def check_template(
-    template: TemplateRow, others: list[TemplateRow], footer: Footer
+    template: TemplateRow, others: Sequence[TemplateRow], footer: Footer
 ) -> list[Finding]:
     """Findings about what would keep a mailout from being sent with it, and what another template
     may still mend: an unknown variable may be what a partial is given, a partial may come later.
@@ -108,14 +108,18 @@ def check_template(
 
 def preview_template(
     template: TemplateRow,
-    others: list[TemplateRow],
+    others: Sequence[TemplateRow],
     footer: Footer,
     person: Mapping[str, Any] | None,
 ) -> Preview:
     """As a mailout with a sample text looks in it. person: `email`, `name`, `fields`; None: one who
     has everything. Raises TemplateInvalid."""
     compiled = compile_content(_content(template, _sources(template, others)), footer)
-    shown = person or {"email": "ann@example.com", "name": "Ann Example", "fields": _Everything()}
+    shown = person or {
+        "email": "ann@example.com",
+        "name": "Ann Example",
+        "fields": _Everything({"": ""}),
+    }  # not empty
     variables = template_variables(
         email=shown["email"],
         name=shown["name"],
@@ -134,7 +138,7 @@ def preview_template(
     return Preview(mail.subject, mail.html, mail.text, problems)
 
 
-def _sources(template: TemplateRow, others: list[TemplateRow]) -> dict[str, Any]:
+def _sources(template: TemplateRow, others: Sequence[TemplateRow]) -> dict[str, Any]:
     rest = [other for other in others if other["id"] != template["id"]]
     return {"template_id": template["id"], "templates": [*rest, template]}
 
