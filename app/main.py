@@ -22,7 +22,6 @@ from app.api import (
     export,
     health,
     jobs,
-    mail_templates,
     metrics,
     ses_events,
     subscribers,
@@ -74,7 +73,6 @@ from app.services.signup.sign_up import SignUp
 from app.services.starting.dry_run import DryRuns, RunDryRun
 from app.services.starting.schedule_mailout import ScheduleMailout
 from app.services.starting.start_mailout import StartMailout, nobody_to_wake
-from app.services.templates.templates import Templates
 from app.services.watching.health import Health
 from app.services.watching.record_events import RecordEvents
 from app.services.watching.watchdog import SuppressionWatch, Watchdog
@@ -120,7 +118,6 @@ def create_app(services: Services) -> FastAPI:
         subscribers.filtered,
         subscribers.router,
         jobs.router,
-        mail_templates.router,
         access.router,
         ses_events.router,
         unsubscribe.router,
@@ -225,7 +222,6 @@ async def running(
             keys=Keys(store),
             sign_ins=SignIns(store),
             sign_up=SignUp(store, settings),
-            templates=Templates(store, settings),
         )
 
 

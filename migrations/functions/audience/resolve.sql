@@ -59,7 +59,7 @@ language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object('rule', resolved_audience(m.audience), 'zone', service_timezone());
 $$;
 
--- Keep it with the content, from the mailout's start on.
+-- Keep it with the content, from when the mailout is scheduled or started on.
 create or replace function freeze_audience(m mailouts) returns void
 language sql set search_path = public, pg_temp as $$
     update mailout_snapshots set audience = frozen_audience(m) where mailout_id = m.id;
@@ -74,7 +74,7 @@ declare
     v_frozen  jsonb;
 begin
     select * into v_mailout from mailouts where id = p_mailout;
-    if v_mailout.status not in ('draft', 'ready', 'scheduled') then
+    if v_mailout.status not in ('draft', 'ready') then
         v_frozen := (select audience from mailout_snapshots where mailout_id = p_mailout);
         at := v_mailout.started_at;
     end if;

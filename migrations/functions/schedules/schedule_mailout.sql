@@ -1,7 +1,7 @@
 -- Scheduling a mailout and taking that back. The instants are computed by the program, so that PostgreSQL's
 -- own time zones don't matter.
 
--- ready → scheduled. It freezes the content, as a start does, unless that is no longer the one with
+-- ready → scheduled. It freezes the content and the audience's rule, as a start does, unless that is no longer the one with
 -- p_content_hash, which the caller has compiled ("changed"). Nobody to be mailed: "audience_empty". The same
 -- schedule once more: "repeat"; another one, or another state: "not_ready".
 -- p_schedule: as the person gave it. p_at: when somebody is mailed first. p_zones: null, or for each zone
@@ -31,6 +31,7 @@ begin
      where id = p_mailout
     returning * into v_mailout;
     perform freeze_content(v_mailout);
+    perform freeze_audience(v_mailout);
     delete from mailout_zones where mailout_id = p_mailout;
     insert into mailout_zones (mailout_id, zone, at, next_at, recipients)
     select p_mailout, key, (value ->> 'at')::timestamptz, (value ->> 'next_at')::timestamptz,

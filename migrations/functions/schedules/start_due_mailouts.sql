@@ -25,7 +25,7 @@ begin
     if not found then
         return jsonb_build_object('started', null, 'held', begin_waves());
     end if;
-    v_mailout.recipients := (audience_size(v_mailout.id) -> 'recipients')::bigint;
+    v_mailout.recipients := (audience_size(v_mailout.id, 200000) -> 'recipients')::bigint;
     v_nobody := v_mailout.recipients = 0;
     v_reason := case
         when not is_from_here(v_mailout.started_in) then
@@ -45,7 +45,6 @@ begin
            canary_until = null, canary_phase = case when canary is not null then 'sending' end
      where id = v_mailout.id and status = 'scheduled'
     returning * into v_mailout;
-    perform freeze_audience(v_mailout);
     perform place_waves(v_mailout.id);
     -- Nobody is in it: it is queued when a person resumes it (queue_again_if_empty).
     insert into mailout_queues (mailout_id, done_at)
