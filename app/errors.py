@@ -135,6 +135,26 @@ class AudienceEmpty(AppError):
     status, code, title = 409, "audience_empty", "Nobody is in the mailout's audience"
 
 
+class SegmentNotFound(NotFound):
+    code, title = "segment_not_found", "There is no such segment"
+
+
+class SegmentExists(AppError):
+    status, code, title = 409, "segment_exists", "A segment has this name"
+
+
+class SegmentInUse(AppError):
+    """Carries `used_by`: `segments` and `mailouts`, each with `id` and `name`."""
+
+    status, code, title = 409, "segment_in_use", "The segment is used"
+
+
+class SegmentRefused(AppError):
+    """Its rule names a segment that there isn't, leads back to itself, or is too long."""
+
+    status, code, title = 409, "segment_refused", "The segment can't have this rule"
+
+
 class TransitionNotAllowed(AppError):
     status, code, title = 409, "transition_not_allowed", "The present state does not allow this"
 

@@ -27,6 +27,7 @@ from app.api import (
     subscribers,
     unsubscribe,
 )
+from app.api.audience import audience, segments
 from app.api.dashboard import access as dashboard_access
 from app.api.dashboard import account as dashboard_account
 from app.api.dashboard import audit as dashboard_audit
@@ -57,6 +58,7 @@ from app.running.loops import Loops
 from app.runtime import open_database
 from app.services.access.keys import Keys
 from app.services.access.sign_ins import SignIns
+from app.services.audience.segments import Segments
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
 from app.services.drafts.drafts import Drafts
@@ -117,6 +119,8 @@ def create_app(services: Services) -> FastAPI:
         export.router,
         subscribers.filtered,
         subscribers.router,
+        audience.router,
+        segments.router,
         jobs.router,
         access.router,
         ses_events.router,
@@ -192,6 +196,7 @@ async def running(
         yield Services(
             settings=settings,
             store=store,
+            segments=Segments(store),
             jobs=JobStore(database),
             imports=Imports(store, work.jobs.wake if work else nobody_to_wake),
             start_mailout=start,

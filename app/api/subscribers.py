@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, cast
+from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -16,6 +17,7 @@ from pydantic import (
     Field,
     StringConstraints,
     TypeAdapter,
+    model_validator,
 )
 from starlette.convertors import StringConvertor, register_url_convertor
 
@@ -24,6 +26,7 @@ from app.api.http.paging import Page, decode_cursor, encode_cursor
 from app.api.http.problems import problems
 from app.domain import people
 from app.domain.addresses import InvalidAddress, typed_address
+from app.domain.audience.rule import AudienceRule
 from app.domain.people import Change, Filter
 from app.domain.states import SubscriberStatus
 from app.errors import (
@@ -180,16 +183,31 @@ class ChangedSubscriber(Override):
         return cast(Change, given)
 
 
-class Audience(_Strict):
-    """Whom: as in the list's filters; tags: any of them; {}: everybody."""
+_RULES = {"all", "any", "not", "segment", "field", "op"}
 
+
+class Audience(_Strict):
+    """Whom: as in the list's filters (tags: any of them; {}: everybody), or the rule of an audience
+    as a mailout has it, also beside a filter as `rule`."""
+
+    rule: AudienceRule = None
     status: SubscriberStatus | None = None
     tags: Tags | None = None
     q: Search | None = None
     fields: Annotated[dict[FieldName, FieldText], Field(max_length=20)] | None = None
 
-    def filter(self) -> Filter:
+    @model_validator(mode="before")
+    @classmethod
+    def _from_rule(cls, given: object) -> object:
+        if isinstance(given, dict) and given.keys() & _RULES:
+            return {"rule": given}
+        return given
+
+    async def filter(self, services: Services) -> Filter:
+        """Raises InvalidRequest for a segment that there isn't."""
         given = self.model_dump(exclude_none=True)
+        if self.rule:
+            given["rule"] = await services.segments.resolved(self.rule)
         return cast(Filter, {key: value for key, value in given.items() if value})
 
 
@@ -231,14 +249,13 @@ def list_filter(
 
 async def read_filter(
     request: Request,
+    services: ServicesDep,
     status: Annotated[SubscriberStatus | None, Query()] = None,
     tag: Annotated[list[Tag], Query(max_length=people.MAX_TAGS)] = [],  # noqa: B006  it is copied
     q: Annotated[Search | None, Query()] = None,
-    segment: Annotated[str | None, Query(max_length=100)] = None,
+    segment: UUID | None = None,
 ) -> Filter:
     """The filter of a list's query. Raises InvalidRequest."""
-    if segment is not None:
-        raise InvalidRequest("segment: there are no segments here yet; use tag, status or q.")
     fields = {
         name.removeprefix("field."): value
         for name, value in request.query_params.items()
@@ -246,7 +263,18 @@ async def read_filter(
     }
     if "" in fields or any("\0" in text for pair in fields.items() for text in pair):
         raise InvalidRequest("field: write field.NAME=VALUE.")
-    return list_filter(status, tag, q, fields)
+    wanted = list_filter(status, tag, q, fields)
+    if segment is not None:
+        wanted["rule"] = await in_segment(services, segment)
+    return wanted
+
+
+async def in_segment(services: Services, segment: UUID) -> dict[str, Any]:
+    """Raises InvalidRequest when there is no such segment."""
+    try:
+        return await services.segments.resolved({"segment": str(segment)}) or {}
+    except InvalidRequest as exc:
+        raise InvalidRequest("segment: there is no such segment (any more).") from exc
 
 
 FilterDep = Annotated[Filter, Depends(read_filter)]
@@ -267,8 +295,9 @@ async def list_subscribers(
     """In the order of their addresses, or of what is looked for.
 
     tag: any of them, where it is repeated. q: what the address, its domain or a word of the name
-    begins with; `@example.com`: the domain alone. `field.NAME=VALUE`: a field's text. A page may
-    have fewer than `limit` items and yet a `next_cursor`: only so many people are looked at.
+    begins with; `@example.com`: the domain alone. `field.NAME=VALUE`: a field's text. segment: its
+    id. A page may have fewer than `limit` items and yet a `next_cursor`: only so many people are
+    looked at.
     """
     return await read_page(services, wanted, limit, cursor)
 
@@ -449,7 +478,12 @@ async def change_many(
     services: Services, body: ManyBody, wanted: Change, by: str, response: Response
 ) -> dict[str, Any]:
     bulk = Bulk(
-        body.audience.filter(), wanted, by, body.reason, asked=body.has_asked, force=body.force
+        await body.audience.filter(services),
+        wanted,
+        by,
+        body.reason,
+        asked=body.has_asked,
+        force=body.force,
     )
     done = await services.many_people.change(bulk, body.expected)
     if (job := job_id(done)) is not None:

@@ -12,10 +12,10 @@ from typing import Any
 from uuid import UUID
 
 from app.domain.addresses import InvalidAddress, format_mailbox, trimmed, typed_address
+from app.domain.audience.rule import parse_rule
 from app.domain.content.holes import CONTROL
 from app.domain.content.render import MAX_BODY_BYTES
 from app.domain.notion import page_id
-from app.domain.people import MAX_TAG_CHARS, MAX_TAGS
 from app.errors import InvalidRequest
 
 MAX_SUBJECT_CHARS = 500
@@ -107,22 +107,6 @@ def _template(value: UUID | str | None) -> str | None:
     return None if value is None else str(UUID(str(value)))
 
 
-def _audience(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """None, {}: everybody; {"tags": […]}: who has one of these."""
-    if not value:
-        return None
-    if unknown := sorted(value.keys() - {"tags"}):
-        raise ValueError(f"{unknown[0]} is nothing by which an audience is chosen")
-    tags = value["tags"]
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise ValueError("tags is a list of texts")
-    if len(tags) > MAX_TAGS or any(not 0 < len(tag) <= MAX_TAG_CHARS for tag in tags):
-        raise ValueError(f"at most {MAX_TAGS} tags, each of 1 to {MAX_TAG_CHARS} characters")
-    for tag in tags:
-        _text(tag)
-    return {"tags": tags}
-
-
 def _canary(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """{"share": over 0, at most 0.5, "wait": such as 15m} (canary.sql)."""
     if value is None:
@@ -178,7 +162,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "configuration_set": _configuration_set,
     "notion_page_id": _notion_page,
     "template_id": _template,
-    "audience": _audience,
+    "audience": parse_rule,
     "canary": _canary,
     "tracking": _tracking,
     "schedule": _schedule,

@@ -39,12 +39,14 @@ def fits_json(number: float) -> bool:
 
 class Filter(TypedDict, total=False):
     """Whom a list shows; what isn't there doesn't matter. tags: any of them. q: what addresses,
-    domains or words of names begin with. fields: by name, as text."""
+    domains or words of names begin with. fields: by name, as text. rule: of an audience, without
+    segments."""
 
     status: SubscriberStatus
     tags: list[str]
     q: str
     fields: dict[str, str]
+    rule: dict[str, Any]
 
 
 class Change(TypedDict, total=False):

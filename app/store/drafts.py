@@ -19,7 +19,7 @@ class DraftCalls(Calls):
     async def add_mailout(self, mailout: Mapping[str, Any], *, by: str | None = None) -> Created:
         """Store a draft; mailout: its columns. Raises NotionPageTaken, InvalidRequest for a
         template that there isn't."""
-        with _known_template():
+        with _known_parts():
             row = await self._call("add_mailout", p_mailout=dict(mailout), p_by=by)
         _require_free_page(row)
         return Created(UUID(row["id"]), row["version"])
@@ -29,7 +29,7 @@ class DraftCalls(Calls):
     ) -> Edited:
         """change: columns; None clears one. Nothing is changed unless it is a draft or ready, of
         this version. Raises as above."""
-        with _known_template():
+        with _known_parts():
             row = await self._call(
                 "edit_mailout",
                 p_mailout=str(mailout_id),
@@ -62,7 +62,7 @@ class DraftCalls(Calls):
 
     async def duplicate_mailout(self, mailout_id: UUID, *, by: str | None = None) -> UUID:
         """Raises InvalidRequest when its template was deleted."""
-        with _known_template():
+        with _known_parts():
             row = await self._call("duplicate_mailout", p_mailout=str(mailout_id), p_by=by)
         _require_there(mailout_id, row)
         return UUID(row)
@@ -83,10 +83,14 @@ class DraftCalls(Calls):
 
 
 @contextmanager
-def _known_template() -> Iterator[None]:
+def _known_parts() -> Iterator[None]:
     try:
         yield
     except DatabaseError as exc:
+        if exc.sqlstate == "P0002":  # resolve.sql
+            raise InvalidRequest(
+                "audience: it names a segment that there isn't (any more). Choose another."
+            ) from exc
         if exc.sqlstate == "23503":  # a foreign key's; the template is the only one
             raise InvalidRequest(
                 "template_id: there is no such template (any more). Choose another, or null."

@@ -46,7 +46,7 @@ begin
             'ascii_label', 'lower_letters', 'punycode', 'subscribers_set_address', 'subscriber_of',
             'merge_subscribers', 'merge_ledger', 'ledger_weight', 'unify_subscribers', 'unusable_addresses',
             'schema_status', 'mailout_content', 'mailout_content_hash', 'find_mailout',
-            'snapshot_content', 'find_send_request', 'audience_tags', 'count_audience',
+            'snapshot_content', 'find_send_request', 'count_audience',
             'schedule_mailout', 'unschedule_mailout', 'audience_zones', 'wave_lead', 'still_on_time', 'start_due_mailouts',
             'place_waves', 'begin_waves', 'in_words', 'wave_state', 'mailout_waves', 'has_wave', 'freeze_content',
             'claim_mailout', 'queue_recipients', 'sender_work', 'heartbeat', 'is_alive',
@@ -109,7 +109,7 @@ begin
             'compile_audience', 'compile_condition', 'compile_instant', 'compile_engagement', 'needed_tags',
             'count_rule', 'unusable_actives', 'early_addresses', 'count_tagged', 'preview_audience', 'unknown_tags',
             'segments_check', 'mailouts_check_segments', 'save_segment', 'delete_segment', 'list_segments', 'show_segment',
-            'segment_json', 'segment_users', 'resolved_filter'])
+            'segment_json', 'segment_users'])
     loop
         execute format('revoke all on function %s from public', v_function);
         foreach v_role in array v_roles loop

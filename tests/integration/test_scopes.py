@@ -43,6 +43,7 @@ OTHERWISE: dict[tuple[str, str], Scope] = {
 # Whoever changes people or imports them may look at what became of it, without `read`.
 ALSO_MANAGE = {
     ("GET", "/subscribers/{email:address}"), ("GET", "/jobs/{job_id}"), ("GET", "/imports"),
+    ("GET", "/segments"), ("GET", "/segments/{segment_id}"),
     ("GET", "/imports/{import_id}"), ("GET", "/imports/{import_id}/rejected.csv"),
 }  # fmt: skip
 

@@ -23,6 +23,7 @@ from app.errors import InvalidRequest, PayloadTooLarge, ScopeMissing, Unauthoriz
 from app.ports import SnsConfirmer, SnsVerifier
 from app.services.access.keys import Keys, require_scope
 from app.services.access.sign_ins import SignIns
+from app.services.audience.segments import Segments
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
 from app.services.drafts.drafts import Drafts
@@ -52,6 +53,7 @@ class Services:
 
     settings: Settings
     store: Store
+    segments: Segments
     jobs: JobStore
     imports: Imports
     start_mailout: StartMailout

@@ -22,6 +22,11 @@ class AudienceCalls(Calls):
         require(row, "count", "estimated", "sample", "excluded")
         return row
 
+    async def resolved_audience(self, rule: Rule) -> Rule:
+        """With its segments written out. They must exist."""
+        row: Rule = await self._call("resolved_audience", p_audience=rule)
+        return row
+
     async def save_segment(
         self, segment_id: UUID | None, name: str | None, rule: Rule, by: str
     ) -> dict[str, Any]:

@@ -1,11 +1,5 @@
 -- Whom a rule addresses: active subscribers who fit it. compile.sql says who fits.
 
-create or replace function audience_tags(p_audience jsonb) returns text[]
-language sql immutable as $$
-    select case when p_audience -> 'tags' is not null
-           then array(select jsonb_array_elements_text(p_audience -> 'tags')) end;
-$$;
-
 -- Of the active subscribers, how many fit a rule (without segments): {"fitting", "unusable" (of them, without an address
 -- that can be mailed), "estimated", "sample": addresses of some of the others}.
 -- Without a rule the kept count is the answer (recipient_counts.sql). Where a tag is needed that few have, those are

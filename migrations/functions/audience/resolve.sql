@@ -1,6 +1,6 @@
 -- Which rule holds for whom: segments in it, and the rule a mailout goes by.
 
--- A rule with its segments written out. p_path: the segments it is in. Raises foreign_key_violation for a segment that
+-- A rule with its segments written out. p_path: the segments it is in. Raises no_data_found for a segment that
 -- doesn't exist, check_violation for one that leads back to itself, or when the result is too long.
 create or replace function resolved_audience(p_audience jsonb, p_path uuid[] default '{}') returns jsonb
 language plpgsql stable set search_path = public, pg_temp as $$
@@ -13,7 +13,7 @@ begin
     elsif p_audience ? 'segment' then
         select * into v_segment from segments where id = (p_audience ->> 'segment')::uuid;
         if not found then
-            raise exception 'There is no segment %.', p_audience ->> 'segment' using errcode = 'foreign_key_violation';
+            raise exception 'There is no segment %.', p_audience ->> 'segment' using errcode = 'no_data_found';
         elsif v_segment.id = any (p_path) then
             raise exception 'The segment “%” leads back to itself.', v_segment.name using errcode = 'check_violation';
         elsif cardinality(p_path) >= 10 then

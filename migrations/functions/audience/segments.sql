@@ -99,7 +99,7 @@ begin
 exception
     when unique_violation then
         return jsonb_build_object('outcome', 'exists');
-    when foreign_key_violation or check_violation then
+    when no_data_found or check_violation then
         return jsonb_build_object('outcome', 'refused', 'problem', sqlerrm);
 end $$;
 

@@ -1,5 +1,5 @@
--- Lists of people. A filter is {"status", "tags": [any of them], "q", "fields": {NAME: text}}; what isn't there
--- doesn't matter. q is looked for at the beginning of addresses, of domains and of the words of names (people_search).
+-- Lists of people. A filter is {"status", "tags": [any of them], "q", "fields": {NAME: text}, "rule": as of an audience
+-- (audience/compile.sql), with its segments written out}; what isn't there doesn't matter. q is looked for at the beginning of addresses, of domains and of the words of names (people_search).
 --
 -- Every list is read on one road, in the order of an index that fits one condition, and the others are tried row by
 -- row. How many rows a call looks at is limited: where few of them fit, a page is shorter than asked for, or empty,
@@ -17,6 +17,7 @@ declare
     v_tags    text[] := people_tags(p_filter);
     v_fields  text[] := people_fields(p_filter);
     v_q       jsonb := people_search(p_filter ->> 'q');
+    v_rule    record;
     v_known   bigint := case when v_status is not null then subscribers_in(array[v_status]) end;
     v_tagged  bigint := case when v_tags is not null then tagged(v_tags) end;
     v_road    text := p_after ->> 0;
@@ -27,6 +28,7 @@ declare
     v_to      text[];     -- key and address of the last row
 begin
     ids := '{}';
+    select * into v_rule from compile_audience(p_filter -> 'rule', '$11', now(), service_timezone());
     v_road := coalesce(v_road, case
         -- In the order of addresses, a page is full after about limit * known / tagged rows.
         when v_tagged <= c_rare and v_tagged * v_tagged <= p_limit * coalesce(v_known, subscribers_in(null)) then 'tags'
@@ -43,10 +45,10 @@ begin
             select coalesce(array_agg(id order by n), '{}'), (array_agg(array[key, address] order by n desc))[1:1]
               from (select id, key, address, row_number() over () as n
                       from (select * from (%s limit $1) s where %s limit $5) fitting) numbered
-            $query$, v_rows, people_condition(v_road, cardinality(v_fields) / 2))
+            $query$, v_rows, people_condition(v_road, cardinality(v_fields) / 2, v_rule.condition))
            into v_more, v_to
           using p_reach, v_status, v_tags, v_fields, p_limit - cardinality(ids),
-                v_q ->> 'address', v_q ->> 'domain', v_q ->> 'name', v_key, coalesce(v_address, '');
+                v_q ->> 'address', v_q ->> 'domain', v_q ->> 'name', v_key, coalesce(v_address, ''), v_rule.bound;
         ids := ids || v_more;
         if cardinality(ids) < p_limit then
             execute format('select array[array[key, address]] from (%s offset $1 - 1 limit 1) last', v_rows)
@@ -93,9 +95,11 @@ language sql immutable set search_path = public, pg_temp as $$
       from typed where q not in ('', '@');
 $$;
 
+-- Everybody in the list has one of these tags: those that are asked for, or that its rule needs. null: none are known.
 create or replace function people_tags(p_filter jsonb) returns text[]
-language sql immutable as $$
-    select case when p_filter ? 'tags' then array(select jsonb_array_elements_text(p_filter -> 'tags')) end;
+language sql stable set search_path = public, pg_temp as $$
+    select case when p_filter ? 'tags' then array(select jsonb_array_elements_text(p_filter -> 'tags'))
+                else needed_tags(p_filter -> 'rule') end;
 $$;
 
 -- At most so many have any of these tags.
@@ -140,9 +144,9 @@ language sql immutable set search_path = public, pg_temp as $$
         end;
 $$;
 
--- p_fields: how many fields are asked for ($4). What is tried on each row of a road: all conditions that the road itself doesn't fulfil. A person on several roads
+-- p_fields: how many fields are asked for ($4). p_rule: the rule's condition. What is tried on each row of a road: all conditions that the road itself doesn't fulfil. A person on several roads
 -- of a search is found on the first.
-create or replace function people_condition(p_road text, p_fields integer) returns text
+create or replace function people_condition(p_road text, p_fields integer, p_rule text) returns text
 language sql immutable set search_path = public, pg_temp as $$
     with meant as (
         select array['coalesce(starts_with(address, $6), false)',
@@ -153,7 +157,7 @@ language sql immutable set search_path = public, pg_temp as $$
                      'coalesce(starts_with(name_from(name, 4), $8), false)'] as all_roads,
                array_position(array['address', 'domain', 'name1', 'name2', 'name3', 'name4'], p_road) as n
     )
-    select '($2 is null or status = $2) and ($3 is null or tags && $3) and '
+    select '($2 is null or status = $2) and ($3 is null or tags && $3) and (' || p_rule || ') and '
         || coalesce((select string_agg(format('fields ->> ($4)[%s] = ($4)[%s] and ', n, p_fields + n), '')
                        from generate_series(1, p_fields) n), '')
         || case when n is null
@@ -169,18 +173,20 @@ language plpgsql stable set search_path = public, pg_temp set enable_seqscan = o
 set enable_bitmapscan = on as $$
 declare
     v_q    jsonb := people_search(p_filter ->> 'q');
+    v_rule record;
     v_last text;
 begin
+    select * into v_rule from compile_audience(p_filter -> 'rule', '$11', now(), service_timezone());
     -- \x7f: those without an address come last. `offset 0` keeps the conditions apart, so that only the index fits.
     execute format($query$
         select coalesce(array_agg(id order by key), '{}'), max(key)
           from (select id, key from (select *, coalesce(address, E'\x7f' || email) collate "C" as key
                                        from subscribers where tags && $3 offset 0) s
                  where key > $9 and %s order by key limit $5) fitting
-        $query$, people_condition('tags', cardinality(people_fields(p_filter)) / 2))
+        $query$, people_condition('tags', cardinality(people_fields(p_filter)) / 2, v_rule.condition))
        into ids, v_last
       using 0, p_filter ->> 'status', people_tags(p_filter), people_fields(p_filter), p_limit,
-            v_q ->> 'address', v_q ->> 'domain', v_q ->> 'name', coalesce(p_after, '');
+            v_q ->> 'address', v_q ->> 'domain', v_q ->> 'name', coalesce(p_after, ''), null::text, v_rule.bound;
     if cardinality(ids) = p_limit then
         onward := jsonb_build_array('tags', v_last, '');
     end if;

@@ -1,0 +1,84 @@
+"""A rule in words, for people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from app.domain.audience.rule import parts
+
+FIELDS = {
+    "tags": "tag",
+    "email": "address",
+    "name": "name",
+    "timezone": "time zone",
+    "created_at": "on the list",
+    "received": "got",
+    "opened": "opened",
+    "clicked": "clicked in",
+}
+OPS = {
+    "is": "is",
+    "is_not": "is not",
+    "contains": "contains",
+    "starts_with": "begins with",
+    "exists": "is known",
+    "gt": "is more than",
+    "lt": "is less than",
+    "before": "is before",
+    "after": "is after",
+    "within_days": "within the last days",
+    "older_than_days": "longer ago than days",
+}
+
+
+def in_words(rule: Mapping[str, Any] | None, names: Mapping[str, str] | None = None) -> str:
+    """Such as `tag “news” and not (name contains “x”)`. names: of segments, by their ids."""
+    names = names or {}
+    if not rule:
+        return "everybody"
+    if "tags" in rule:
+        tags = " or ".join(f"“{tag}”" for tag in rule["tags"])
+        return f"tag {tags}" if tags else "nobody"
+    if "segment" in rule:
+        return f"in the segment “{names.get(rule['segment'], rule['segment'])}”"
+    if "not" in rule:
+        return f"not ({in_words(rule['not'], names)})"
+    for key, joint in (("all", " and "), ("any", " or ")):
+        if key in rule:
+            inner = [in_words(part, names) for part in rule[key]]
+            compound = len(inner) > 1
+            return joint.join(
+                f"({text})" if compound and {"all", "any"} & part.keys() else text
+                for text, part in zip(inner, rule[key], strict=True)
+            )
+    return _condition(rule)
+
+
+def _condition(rule: Mapping[str, Any]) -> str:
+    field, op, value = rule["field"], rule["op"], rule.get("value")
+    if field in {"received", "opened", "clicked"}:
+        what = (
+            f"a mailout within the last {rule['days']:g} days"
+            if value == "any"
+            else f"the mailout {value}"
+        )
+        return f"{FIELDS[field]} {what}" if op == "is" else f"not {FIELDS[field]} {what}"
+    name = FIELDS.get(field) or field.removeprefix("fields.")
+    if op == "exists":
+        return f"{name} is {'not ' if value is False else ''}known"
+    if op in {"within_days", "older_than_days"}:
+        since = "within the last" if op == "within_days" else "longer ago than"
+        return f"{name} {since} {value:g} days"
+    shown = str(value).lower() if isinstance(value, bool) else value
+    return f"{name} {OPS[op]} {f'“{shown}”' if isinstance(value, str) else shown}"
+
+
+def engagement_note(rule: dict[str, Any] | None) -> Iterator[str]:
+    """What a rule that asks for opens or clicks has to be told."""
+    asked = {part.get("field") for part in parts(rule)} & {"opened", "clicked"}
+    if asked:
+        yield (
+            "Opens and clicks aren't recorded yet: for this rule nobody has opened or clicked "
+            "anything."
+        )

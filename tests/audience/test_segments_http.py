@@ -1,0 +1,180 @@
+"""Counting an audience, and segments, as callers see them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from tests.support.databases import DatabaseServer
+from tests.support.factories import Arrange
+from tests.support.service import BEARER, in_process, settings_for
+
+Api = Callable[..., Awaitable[Any]]
+NEWS = {"tags": ["news"]}
+
+
+@pytest.fixture(scope="module")
+async def call(postgres_server: DatabaseServer) -> AsyncIterator[Api]:
+    """A list: of six people three have the tag news, of whom one left; one has no usable address.
+    Gives what calls the API: method, path, status, body."""
+    with postgres_server.database() as name:
+        dsn = postgres_server.dsn(name)
+        settings = settings_for(dsn, None, AWS_REGION=None, TIMEZONE="Pacific/Auckland")
+        async with (
+            in_process(settings, with_sender=False) as service,
+            await psycopg.AsyncConnection.connect(
+                dsn, autocommit=True, row_factory=dict_row
+            ) as sql,
+        ):
+            arrange = Arrange(sql)
+            await arrange.subscriber("ann@example.com", tags=["news"], fields={"plan": "Pro"})
+            await arrange.subscriber("bob@example.com", tags=["news"], fields={"plan": "free"})
+            await arrange.subscriber("cid@example.com", tags=["news"], status="unsubscribed")
+            await arrange.subscriber("dan@example.com", fields={"plan": "pro"})
+            await arrange.subscriber("eve@example.com", status="bounced")
+            await arrange.unusable_subscriber("no address")
+
+            async def ask(method: str, path: str, status: int, body: Any = None) -> Any:
+                answer = await service.http.request(method, path, json=body, headers=BEARER)
+                assert answer.status_code == status, answer.text
+                return answer.json() if answer.content else None
+
+            yield ask
+
+
+async def test_who_is_reached_and_who_is_left_out(call: Api) -> None:
+    everybody = await call("POST", "/audience/count", 200, {})
+    assert (everybody["count"], everybody["estimated"]) == (3, False)
+    assert everybody["excluded"] == {"unsubscribed": 1, "bounced": 1, "no_address": 1}
+    assert set(everybody["sample"]) == {"a•••@e•••.com", "b•••@e•••.com", "d•••@e•••.com"}
+    news = await call("POST", "/audience/count", 200, {"audience": NEWS})
+    assert news["count"] == 2
+    assert news["excluded"] == {"unsubscribed": 1, "bounced": 1, "rule": 2}
+    pro = {"field": "fields.plan", "op": "is", "value": "pro"}
+    both = await call("POST", "/audience/count", 200, {"audience": {"all": [NEWS, pro]}})
+    assert (both["count"], both["sample"]) == (1, ["a•••@e•••.com"])
+    none = {"any": [{"tags": ["old"]}, {"field": "opened", "op": "within_days", "value": 9}]}
+    nobody = await call("POST", "/audience/count", 200, {"audience": none})
+    assert (nobody["count"], nobody["sample"]) == (0, [])
+    assert nobody["notes"] == [
+        "Nobody has the tag “old”: it matches nobody.",
+        "Opens and clicks aren't recorded yet: for this rule nobody has opened or clicked "
+        "anything.",
+    ]
+
+
+async def test_an_audience_in_the_address(call: Api) -> None:
+    assert (await call("GET", "/audience", 200))["count"] == 3
+    assert (await call("GET", "/audience?tag=news&tag=old", 200))["count"] == 2
+    pro = '{"field":"fields.plan","op":"is","value":"pro"}'
+    assert (await call("GET", f"/audience?tag=news&audience={pro}", 200))["count"] == 1
+    for query in ("audience=x", "audience=[]", "segment=x", f"segment={uuid4()}", "tags=x"):
+        await call("GET", f"/audience?{query}", 422)
+
+
+async def test_a_refused_rule_is_named(call: Api) -> None:
+    wrong = {"audience": {"all": [NEWS, {"field": "name", "op": "gt", "value": 3}]}}
+    refused = await call("POST", "/audience/count", 422, wrong)
+    assert "audience: all.1.op: of name ask is" in refused["detail"]
+    refused_rules: list[dict[str, Any]] = [
+        wrong,
+        {"audience": {"segment": str(uuid4())}},
+        {"audience": {"tags": []}},
+    ]
+    for body in refused_rules:
+        created = {"subject": "s", "body_html": "<p>x</p>", **body}
+        assert "audience" in (await call("POST", "/mailouts", 422, created))["detail"]
+        await call("POST", "/audience/count", 422, body)
+
+
+async def test_a_segment_is_made_used_changed_and_deleted(call: Api) -> None:
+    made = await call("POST", "/segments", 201, {"name": " Readers ", "audience": NEWS})
+    segment = made["id"]
+    await call("POST", "/segments", 409, {"name": "READERS", "audience": NEWS})
+    for body in ({"name": "x", "audience": None}, {"name": "x"}, {"name": "", "audience": NEWS},
+                 {"name": "x", "audience": {"segment": str(uuid4())}, "more": 1}):  # fmt: skip
+        await call("POST", "/segments", 422, body)
+    await call("POST", "/segments", 409, {"name": "x", "audience": {"segment": str(uuid4())}})
+
+    inside = {"segment": segment}
+    paying = {"field": "fields.plan", "op": "is_not", "value": "free"}
+    second = await call(
+        "POST", "/segments", 201, {"name": "Paying", "audience": {"all": [inside, paying]}}
+    )
+    mailout = await call(
+        "POST", "/mailouts", 201,
+        {"subject": "For readers", "body_html": "<p>x</p>", "audience": inside},
+    )  # fmt: skip
+    found = await call("GET", f"/segments/{segment}", 200)
+    assert (found["name"], found["used"], found["notes"]) == ("Readers", 2, [])
+    assert [s["name"] for s in found["used_by"]["segments"]] == ["Paying"]
+    refused = await call("DELETE", f"/segments/{segment}", 409)
+    assert refused["code"] == "segment_in_use"
+    assert "“Paying”" in refused["detail"]
+    assert "“For readers” (draft)" in refused["detail"]
+    items = (await call("GET", "/segments?limit=1", 200))["items"]
+    assert [item["name"] for item in items] == ["Paying"]
+
+    assert (await call("POST", "/audience/count", 200, {"audience": inside}))["count"] == 2
+    assert (await call("GET", f"/audience?segment={second['id']}", 200))["count"] == 1
+    changed = await call("PATCH", f"/segments/{segment}", 200, {"audience": {"tags": ["gone"]}})
+    assert (changed["name"], changed["audience"]) == ("Readers", {"tags": ["gone"]})
+    assert (await call("GET", f"/audience?segment={second['id']}", 200))["count"] == 0
+    assert "“gone”" in (await call("GET", f"/segments/{segment}", 200))["notes"][0]
+
+    await call("DELETE", f"/mailouts/{mailout['id']}", 204)
+    await call("DELETE", f"/segments/{second['id']}", 204)
+    await call("DELETE", f"/segments/{segment}", 204)
+    for method in ("GET", "DELETE"):
+        await call(method, f"/segments/{segment}", 404)
+    await call("PATCH", f"/segments/{segment}", 404, {"name": "x"})
+    acts = await call("GET", f"/audit?target={segment}", 200)
+    assert [act["action"] for act in acts["items"]] == [
+        "segment.delete", "segment.change", "segment.create",
+    ]  # fmt: skip
+    assert acts["items"][0]["by"] == "owner"
+
+
+async def test_no_segment_leads_back_to_itself(call: Api) -> None:
+    first = await call("POST", "/segments", 201, {"name": "One", "audience": NEWS})
+    second = await call(
+        "POST", "/segments", 201, {"name": "Two", "audience": {"not": {"segment": first["id"]}}}
+    )
+    third = await call(
+        "POST", "/segments", 201, {"name": "Three", "audience": {"segment": second["id"]}}
+    )
+    for segment in (first, second, third):
+        body = {"audience": {"any": [NEWS, {"segment": segment["id"]}]}}
+        refused = await call("PATCH", f"/segments/{first['id']}", 409, body)
+        assert refused["code"] == "segment_refused"
+        assert "leads back to itself" in refused["detail"]
+    assert (await call("GET", f"/segments/{first['id']}", 200))["audience"] == NEWS
+    for segment in (third, second, first):
+        await call("DELETE", f"/segments/{segment['id']}", 204)
+
+
+async def test_lists_of_people_by_segment_and_by_rule(call: Api) -> None:
+    rule = {"all": [NEWS, {"not": {"field": "email", "op": "starts_with", "value": "BOB"}}]}
+    made = await call("POST", "/segments", 201, {"name": "Not Bob", "audience": rule})
+    query = f"segment={made['id']}"
+    found = await call("GET", f"/subscribers?{query}", 200)
+    assert [person["email"][:3] for person in found["items"]] == ["ann", "cid"]
+    assert (await call("GET", f"/subscribers/count?{query}&status=active", 200)) == {"count": 1}
+    await call("GET", f"/subscribers?segment={uuid4()}", 422)
+
+    change = {"audience": {"segment": made["id"]}, "add": ["seen"], "expected": 2}
+    assert (await call("POST", "/subscribers/tags", 200, change))["changed"] == 2
+    change = {"audience": {"status": "active", "rule": {"tags": ["seen"]}}, "remove": ["seen"]}
+    assert (await call("POST", "/subscribers/tags", 200, change | {"expected": 1}))["changed"] == 1
+    left = {"audience": {"field": "tags", "op": "is", "value": "seen"}, "expected": 2}
+    left |= {"status": "unsubscribed", "reason": "They left."}
+    assert (await call("POST", "/subscribers/status", 409, left))["count"] == 1
+    assert (await call("POST", "/subscribers/status", 200, left | {"expected": 1}))["changed"] == 0
+    unknown = left | {"audience": {"any": [NEWS, {"segment": str(uuid4())}]}}
+    assert "segment" in (await call("POST", "/subscribers/status", 422, unknown))["detail"]
+    await call("DELETE", f"/segments/{made['id']}", 204)
