@@ -66,6 +66,7 @@ from app.services.imports.imports import Imports
 from app.services.imports.run_import import RunImport, import_kinds
 from app.services.jobs.runner import JobRunner, Kind
 from app.services.people.many import ChangeMany, ManyPeople
+from app.services.rendering.renderer import RENDERER
 from app.services.sending.account import AccountMonitor
 from app.services.sending.pausing import Guards, guard_limits
 from app.services.sending.send_batch import BULK_CALLS, SINGLE_CALLS
@@ -161,6 +162,7 @@ async def running(
     """
     require_secrets(settings)
     member = member or Member()
+    RENDERER.start()
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings, stopping=stopping))
         http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from app.sandbox.server import SandboxServer
+from app.services.rendering.rehearse import rehearse as really_rehearse
 from app.services.starting import dry_run
 from app.services.starting.dry_run import daily_parts
 from app.store import Store
@@ -317,12 +318,11 @@ async def test_requests_are_answered_while_a_dry_run_renders(
     service: Service, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rendering, answered = threading.Event(), threading.Event()
-    rehearse = dry_run.rehearse
 
     def slow(*arguments: Any) -> None:
         rendering.set()
         assert answered.wait(20), "it renders where requests are answered"
-        rehearse(*arguments)
+        really_rehearse(*arguments)
 
     monkeypatch.setattr(dry_run, "rehearse", slow)
     await arrange.subscribers(3)

@@ -20,6 +20,7 @@ from liquid.builtin.tags.comment_tag import CommentNode
 from liquid.builtin.tags.doc_tag import DocNode
 from liquid.exceptions import LiquidError
 
+from app.domain.at_work import working_on
 from app.domain.content import liquid
 from app.domain.content.gaps import Shown
 
@@ -113,6 +114,7 @@ class Part:
         values: dict[str, str],
         gaps: set[str] | None,
     ) -> None:
+        working_on(self._field)
         context = liquid.Context(self._source, globals=variables)
         context.gaps = gaps
         buffer = liquid.output_buffer(self._source.env)
@@ -226,6 +228,8 @@ def _expression(node: Node) -> str:
 def _reason(error: Exception, node: Node) -> str:
     """Why a node failed, in one line."""
     message = error.message if isinstance(error, LiquidError) else type(error).__name__
+    if isinstance(error, MemoryError):
+        message = "it takes more memory than one mail may have"
     return f"{_excerpt(node)} can't be rendered: {message}"
 
 

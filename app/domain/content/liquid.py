@@ -26,6 +26,7 @@ from liquid.stream import TokenStream
 from liquid.stringify import to_liquid_string
 from liquid.token import TOKEN_TAG, Token
 
+from app.domain.at_work import working_on
 from app.domain.content.comparing import compare_as_numbers, has_no_order, number
 from app.domain.content.gaps import OutputTag, WatchedEchoTag, subexpressions
 from app.domain.leftovers.explain import (
@@ -164,6 +165,7 @@ def parse(
     Raises TemplateInvalid with the line for a syntax error, an unknown tag, filter or variable,
     a `break` outside of a loop, or a range where it could exhaust memory.
     """
+    working_on(field)
     try:
         template = (HTML if html else TEXT).from_string(source)
     except LiquidError as exc:

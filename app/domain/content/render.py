@@ -10,6 +10,7 @@ from typing import Any
 from liquid import BoundTemplate
 from liquid.exceptions import LiquidError, ResourceLimitError
 
+from app.domain.at_work import working_on
 from app.domain.content import liquid, markup, plaintext
 from app.domain.content.holes import CONTROL, Part, RenderError
 from app.domain.content.markup import Footer
@@ -130,6 +131,7 @@ def compile_content(content: Content, footer: Footer, *, subject_mark: str = "")
     wrong with every recipient.
     """
     body = _body(content)
+    working_on(body.label if body else "template")
     assembly = assemble(body, content.sources)
     field = (body or assembly.root.text).label
     check_subject(content.subject)
@@ -234,7 +236,7 @@ def _check(source: str, *, field: str, html: bool = False) -> None:
 def _check_rendering(source: str, *, field: str, html: bool = True) -> None:
     """Raise TemplateInvalid for a text that parses and fails whoever the recipient is."""
     if (
-        failure := _common_failure(liquid.parse(source, html=html, field=field, known=None))
+        failure := _common_failure(liquid.parse(source, html=html, field=field, known=None), field)
     ) is None:
         return
     cause = failure.__cause__
@@ -246,7 +248,7 @@ def _check_rendering(source: str, *, field: str, html: bool = True) -> None:
 def _check_together(template: BoundTemplate, assembly: Assembly, masks: Masks, masked: str) -> None:
     """Raise TemplateInvalid where texts that work by themselves fail in each other, such as a
     partial's loop in a loop. template: of what `masked` is unmasked to."""
-    if (failure := _common_failure(template)) is None:
+    if (failure := _common_failure(template, assembly.root.text.label)) is None:
         return
     token = getattr(failure.__cause__, "token", None)
     index = token.start_index if token else -1 if failure.index is None else failure.index
@@ -255,7 +257,7 @@ def _check_together(template: BoundTemplate, assembly: Assembly, masks: Masks, m
     raise TemplateInvalid(detail, field=field, line=line)
 
 
-def _common_failure(template: BoundTemplate) -> RenderError | None:
+def _common_failure(template: BoundTemplate, field: str) -> RenderError | None:
     """How rendering fails for everybody.
 
     A failure that depends on the data concerns some recipients only: the dry run lists them. What
@@ -263,7 +265,9 @@ def _common_failure(template: BoundTemplate) -> RenderError | None:
     """
     others = template.analyze().globals.keys() - set(liquid.ROOTS)  # what a partial is given
     failures = [
-        _failure(template, dict.fromkeys(others, None if trial["name"] is None else "1") | trial)
+        _failure(
+            template, field, dict.fromkeys(others, None if trial["name"] is None else "1") | trial
+        )
         for trial in _TRIALS
     ]
     alike = len({failure and failure.detail for failure in failures}) == 1
@@ -296,9 +300,11 @@ _TRIALS = [
 ]
 
 
-def _failure(template: BoundTemplate, variables: Mapping[str, Any]) -> RenderError | None:
+def _failure(
+    template: BoundTemplate, field: str, variables: Mapping[str, Any]
+) -> RenderError | None:
     try:
-        Part(template, (f"h{number}" for number in count())).fill(variables, {})
+        Part(template, (f"h{number}" for number in count()), field=field).fill(variables, {})
     except RenderError as exc:
         return exc
     return None

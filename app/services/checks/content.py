@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
@@ -11,11 +10,10 @@ from app.domain.content.links import lead_nowhere, links_of
 from app.domain.content.render import Rendered
 from app.domain.mailouts import Mailout
 from app.domain.reports.findings import Finding
-from app.domain.reports.rehearsal import GMAIL_CLIP_BYTES, Rehearsal
+from app.domain.reports.rehearsal import GMAIL_CLIP_BYTES
 from app.domain.reports.words import duration, plural
-from app.domain.sending.batches import Batch, Recipient, Result
-from app.services.sending.prepare import MailBuilder, Prepared
-from app.services.starting.dry_run import rehearse
+from app.services.rendering import tasks
+from app.services.rendering.renderer import Renderer
 from app.services.starting.send_warnings import check_tested
 from app.settings import Settings
 from app.store import Store
@@ -96,22 +94,27 @@ def check_outlook(recipients: int, outlook: dict[str, Any]) -> Iterator[Finding]
 
 
 async def check_readers(
-    store: Store, settings: Settings, mailout: Mailout, prepared: Prepared
+    store: Store, settings: Settings, mailout: Mailout, renderer: Renderer
 ) -> list[Finding]:
     """Whether the readers' data fit the template, by a dry run of this content or else a sample."""
     earlier = await store.show_dry_run(mailout.id)
     if earlier and earlier.get("content_hash") == mailout.content_hash:
         report, whom = earlier, "of all"
     else:
-        rehearsal = Rehearsal()
         page: list[dict[str, Any]] = []
         after: UUID | None = UUID(int=0)
         for _ in range(SLICES):
             if after is not None and len(page) < SAMPLE:
                 rows, after = await store.audience_slice(mailout.id, after, SAMPLE)
                 page += rows
-        await asyncio.to_thread(rehearse, rehearsal, MailBuilder(settings), prepared, page)
-        report = rehearsal.report()
+        report = await renderer(
+            tasks.rehearse_some,
+            settings,
+            mailout.content,
+            mailout.id,
+            page,
+            recipients=len(page),
+        )
         whom = f"of the first {len(page):,}" if after is not None else "of all"
     return list(_reader_findings(report, whom))
 
@@ -156,15 +159,13 @@ def _reader_findings(report: dict[str, Any], whom: str) -> Iterator[Finding]:
 
 
 async def sample_mail(
-    store: Store, settings: Settings, mailout: Mailout, prepared: Prepared
+    store: Store, settings: Settings, mailout: Mailout, renderer: Renderer
 ) -> Rendered | None:
     """The mail as a sample subscriber would see it, with an unsubscribe link that changes nobody;
     None when the template fails for them."""
     sample = await store.sample_subscriber(mailout.id)
-    batch = Batch(UUID(int=0), mailout.id, (), 0.0, is_test=True)
-    reader = Recipient(0, "reader@example.com", 1, None, None, {})
-    built = MailBuilder(settings).build(prepared, batch, reader, sample)
-    return None if isinstance(built, Result) else prepared.compiled.paste(built.values)
+    mail = await renderer(tasks.render_sample, settings, mailout.content, mailout.id, sample)
+    return None if mail is None else Rendered(**mail)
 
 
 def links_by_author(settings: Settings, mailout: Mailout, mail: Rendered) -> list[str]:

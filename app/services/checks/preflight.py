@@ -34,7 +34,8 @@ from app.services.checks.settings import (
     check_unsubscribing,
 )
 from app.services.checks.writing import check_writing
-from app.services.sending.prepare import check_content
+from app.services.rendering import tasks
+from app.services.rendering.renderer import RENDERER
 from app.services.starting.start_mailout import StartMailout
 from app.settings import Settings
 from app.store import Store
@@ -125,14 +126,14 @@ class Preflight:
         try:
             if not (settings.ses_from_email and settings.unsubscribe_secrets):
                 # No mail can be made yet, which is a finding already; the template can be checked.
-                await asyncio.to_thread(check_content, settings, mailout.content)
+                await RENDERER(tasks.check_draft, settings, mailout.content)
                 return findings
-            prepared = await self._start.prepare(mailout)
+            await self._start.check(mailout)
         except TemplateInvalid as exc:
             return [*findings, Finding("fail", exc.detail, "correct it in the mailout.")]
         findings.append(Finding("ok", "Subject and bodies can be rendered."))
-        findings += await check_readers(self._store, settings, mailout, prepared)
-        mail = await sample_mail(self._store, settings, mailout, prepared)
+        findings += await check_readers(self._store, settings, mailout, RENDERER)
+        mail = await sample_mail(self._store, settings, mailout, RENDERER)
         if mail is None:
             return findings
         found = links_by_author(settings, mailout, mail)

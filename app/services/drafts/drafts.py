@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +21,8 @@ from app.errors import (
 )
 from app.services.checks.content import NOBODY
 from app.services.checks.preflight import Preflight
-from app.services.sending.prepare import check_content
+from app.services.rendering import tasks
+from app.services.rendering.renderer import RENDERER
 from app.services.starting.start_mailout import being_edited
 from app.settings import Settings
 from app.store import Store
@@ -53,7 +53,7 @@ class Drafts:
         """Raises TemplateInvalid for what couldn't be sent like this; for authors who have their
         text in a file, and nothing to lose."""
         content = await self.store.content_of(mailout)
-        await asyncio.to_thread(check_content, self.settings, content)
+        await RENDERER(tasks.check_draft, self.settings, content)
 
     async def edit(
         self, mailout_id: UUID, change: Mapping[str, Any], versions: Versions, *, by: str

@@ -27,6 +27,8 @@ from app.errors import AppError, MailoutNotFound, TemplateInvalid, Unavailable
 from app.ports import BulkSender
 from app.running.loops import Trouble
 from app.running.stopping import Stopping
+from app.services.rendering import tasks
+from app.services.rendering.renderer import RENDERER, Renderer
 from app.services.sending.deliver import Deliver, Delivery
 from app.services.sending.pausing import Pausing
 from app.services.sending.prepare import MailBuilder, Prepared, prepare
@@ -70,7 +72,9 @@ class SendBatch:
         stopping: Stopping,
         metrics: Metrics,
         pausing: Pausing,
+        renderer: Renderer = RENDERER,
     ) -> None:
+        self._renderer = renderer
         self.breaker = Breaker()
         self.lanes = Lanes(settings.ses_send_mode)
         self._store = store
@@ -170,6 +174,10 @@ class SendBatch:
             content, content_hash = await self._store.tested_content(batch.mailout_id)
             key = (batch.mailout_id, content_hash)
         if key not in self._prepared:
+            # Whatever got past the checks at the start ends a process of its own, not this one.
+            await self._renderer(
+                tasks.check_mailout, self._settings, content, batch.mailout_id, batch.is_test
+            )
             prepared = await asyncio.to_thread(
                 prepare, self._settings, batch.mailout_id, content, test=batch.is_test
             )

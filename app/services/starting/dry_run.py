@@ -17,9 +17,9 @@ import structlog
 
 from app.domain.mailouts import Mailout
 from app.domain.reports.rehearsal import Rehearsal
-from app.domain.sending.batches import Batch, Recipient, Result
 from app.errors import MailoutNotFound, NotFound, TemplateInvalid, Unavailable
 from app.services.jobs.runner import Running
+from app.services.rendering.rehearse import rehearse
 from app.services.sending.prepare import MailBuilder, Prepared
 from app.services.starting.start_mailout import SendRequest, StartMailout, nobody_to_wake
 from app.settings import Settings
@@ -86,7 +86,7 @@ class DryRuns:
         if mailout is None:
             raise MailoutNotFound("There is no such mailout.")
         self._start.require_configuration()
-        await self._start.prepare(mailout)
+        await self._start.check(mailout)
         recipients = await self._store.count_audience(mailout.id)
         return DryRun(mailout.id, uuid4(), recipients), {
             "mailout_id": str(mailout.id),
@@ -203,30 +203,6 @@ class RunDryRun:
         await self._store.save_dry_run(
             order.mailout_id, order.run, {"state": state, "detail": detail}
         )
-
-
-def rehearse(
-    rehearsal: Rehearsal, builder: MailBuilder, prepared: Prepared, rows: list[dict[str, Any]]
-) -> None:
-    """Render a page of the audience (rows of `audience_slice`) and add up what comes of it."""
-    batch = Batch(UUID(int=0), prepared.mailout_id, (), 0.0)
-    for number, row in enumerate(rows):
-        if row["status"] != "active":
-            rehearsal.skip(row["status"])
-            continue
-        if row["address"] is None:
-            rehearsal.skip("invalid_address")
-            rehearsal.problem(row["email"], "The address can't be mailed.", "invalid_address")
-            continue
-        gaps: set[str] = set()
-        recipient = Recipient(number, row["email"], 1, UUID(row["id"]), row["name"], row["fields"])
-        built = builder.build(prepared, batch, recipient, gaps=gaps)
-        if isinstance(built, Result):
-            code = built.code or "failed"
-            rehearsal.skip(code)
-            rehearsal.problem(row["email"], built.message or code, code)
-        else:
-            rehearsal.mail(row["email"], prepared.compiled, built.values, gaps)
 
 
 def daily_parts(

@@ -29,7 +29,6 @@ from app.errors import (
     MailoutNotFound,
     TransitionNotAllowed,
 )
-from app.services.starting.first_recipients import require_one_who_can_get_it
 from app.services.starting.send_warnings import send_warnings
 from app.services.starting.start_mailout import (
     MAX_CHANGES,
@@ -77,8 +76,7 @@ class ScheduleMailout:
             if mailout.status != "ready":
                 raise not_ready(mailout_id, mailout.status)
             self.start.require_configuration()
-            prepared = await self.start.prepare(mailout)
-            await require_one_who_can_get_it(self.store, self.settings, prepared)
+            await self.start.check_start(mailout)
             zones = await self._zones(mailout_id, schedule)
             planned = await self._plan(schedule, zones)
             done = await self.store.schedule_mailout(

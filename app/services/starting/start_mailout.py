@@ -21,14 +21,17 @@ from app.errors import (
     TemplateInvalid,
     Unavailable,
 )
-from app.services.sending.prepare import Prepared, prepare, require_fitting
-from app.services.starting.first_recipients import require_one_who_can_get_it
+from app.services.rendering import tasks
+from app.services.rendering.renderer import RENDERER, Renderer
+from app.services.sending.prepare import Prepared, prepare
 from app.services.starting.send_warnings import send_warnings
 from app.settings import Settings
 from app.store import Store
 
 log = structlog.get_logger(__name__)
 
+FIRST = 100
+"""Recipients for whom the template is tried, until it works for one."""
 MAX_CHANGES = 5
 """How often the content may be edited between compiling and claiming before we give up."""
 
@@ -61,9 +64,14 @@ class StartMailout:
     """wake: tells a sender in this process that there is work."""
 
     def __init__(
-        self, store: Store, settings: Settings, wake: Callable[[], None] = nobody_to_wake
+        self,
+        store: Store,
+        settings: Settings,
+        wake: Callable[[], None] = nobody_to_wake,
+        renderer: Renderer = RENDERER,
     ) -> None:
         self._store = store
+        self._renderer = renderer
         self._settings = settings
         self._wake = wake
 
@@ -81,8 +89,7 @@ class StartMailout:
             if mailout.status != "ready":
                 raise not_ready(mailout.id, mailout.status)
             self.require_configuration(tracking=mailout.content.tracking)
-            prepared = await self.prepare(mailout)
-            await require_one_who_can_get_it(self._store, self._settings, prepared)
+            await self.check_start(mailout)
             warnings = send_warnings(self._settings, mailout)
             claim = await self._store.claim_mailout(
                 mailout.id,
@@ -125,7 +132,7 @@ class StartMailout:
         for _ in range(MAX_CHANGES):
             mailout = await self._find(request)
             self.require_configuration(test=True, tracking=mailout.content.tracking)
-            await self.prepare(mailout, test=True)
+            await self.check(mailout, test=True)
             queued = await self._store.queue_test(
                 mailout.id,
                 self._settings.test_emails,
@@ -182,20 +189,36 @@ class StartMailout:
         if missing:
             raise SesNotConfigured(f"Set {', '.join(missing)} and restart.", missing=missing)
 
-    async def prepare(self, mailout: Mailout, *, test: bool = False) -> Prepared:
-        """Compile, so that an error is found before the first mail leaves.
+    async def check(self, mailout: Mailout, *, test: bool = False) -> None:
+        """Compile it where it can do no harm, so that an error is found before the first mail
+        leaves. Raises TemplateInvalid, which carries the mailout's status, and NotRendered."""
+        await self._render(tasks.check_mailout, mailout, test)
 
-        Raises TemplateInvalid, which carries the mailout's status.
-        """
+    async def check_start(self, mailout: Mailout) -> None:
+        """The same, and whether it works for one of the first recipients: what fails for everyone
+        is the author's mistake, found here where it can still be corrected."""
+        rows = await self._store.first_recipients(mailout.id, FIRST)
+        await self._render(tasks.check_start, mailout, rows)
+
+    async def _render(self, task: Callable[..., None], mailout: Mailout, *arguments: Any) -> None:
         try:
-            prepared = await asyncio.to_thread(
-                prepare, self._settings, mailout.id, mailout.content, test=test
+            await self._renderer(
+                task,
+                self._settings,
+                mailout.content,
+                mailout.id,
+                *arguments,
+                recipients=FIRST,
             )
-            require_fitting(self._settings, prepared.bulk_head)
         except TemplateInvalid as exc:
             exc.extra["mailout_status"] = mailout.status
             raise
-        return prepared
+
+    async def prepare(self, mailout: Mailout) -> Prepared:
+        """Compile it in this process, which has to be one that does the work and not the one that
+        answers requests. Raises as `check`, which comes first."""
+        await self.check(mailout)
+        return await asyncio.to_thread(prepare, self._settings, mailout.id, mailout.content)
 
 
 def key_reused() -> IdempotencyKeyReused:

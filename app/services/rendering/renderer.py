@@ -1,0 +1,295 @@
+"""Has untrusted content rendered in processes of its own (fork_server.py), which the kernel ends
+when they take more than their limits.
+
+One per program: it is started when it is first needed, or ahead of that, and ends with the program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from signal import SIGALRM, SIGPROF, SIGXCPU
+from typing import Any, TypeVar
+
+import orjson
+import structlog
+from pydantic import SecretStr
+
+import app
+from app.domain.mailouts import MailoutContent
+from app.errors import TemplateInvalid, Unavailable
+from app.services.rendering.limits import ANSWER_BYTES, Limits, limits_for
+from app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+AT_ONCE = 2
+"""Pieces of rendering that run at the same time; further ones wait for their turn."""
+MAX_WAITING = 32
+START_SECONDS = 30.0
+"""For the fork server to import what it needs: half a second, on a busy machine more."""
+_INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TZDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+"""Of the environment. What isn't there, such as secrets, nothing that is rendered can reveal."""
+
+
+_NEEDED_SECRETS = {"unsubscribe_secret"}
+
+
+def for_rendering(settings: Settings) -> Settings:
+    """The settings without secrets, but for the one that signs the links to unsubscribe."""
+    hidden: dict[str, Any] = {}
+    for name, value in settings:
+        if name in _NEEDED_SECRETS:
+            continue
+        if isinstance(value, SecretStr):
+            hidden[name] = None
+        elif isinstance(value, tuple) and any(isinstance(each, SecretStr) for each in value):
+            hidden[name] = ()
+    return settings.model_copy(update=hidden)
+
+
+def limits_of(content: MailoutContent, recipients: int = 1) -> Limits:
+    """recipients: how many are rendered."""
+    return limits_for(_size(astuple(content)), recipients)
+
+
+def _size(value: object) -> int:
+    """Characters of all texts in it."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_size, value.values()))
+    return sum(map(_size, value)) if isinstance(value, (list, tuple)) else 0
+
+
+class NotRendered(Unavailable):
+    """No process could be started, or none in time. Nothing is known of the content."""
+
+    code, title = "rendering_unavailable", "The content can't be rendered at the moment"
+
+
+@dataclass
+class _Server:
+    process: subprocess.Popen[bytes]
+    control: socket.socket
+
+    def close(self) -> None:
+        """It ends when this connection does."""
+        self.control.close()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(1.0)
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+class Renderer:
+    def __init__(self, module: str) -> None:
+        """module: has the tasks."""
+        self._module = module
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)  # a fork has no threads of ours
+        atexit.register(self.close)
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._server: _Server | None = None
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="rendering")
+        self._waiting = 0
+
+    def start(self) -> None:
+        """Begin to start the fork server, so that the first request needn't wait for it."""
+        self._pool.submit(self._try_to_start)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._server is not None:
+                self._server.close()
+            self._server = None
+
+    async def __call__(
+        self,
+        task: Callable[..., T],
+        settings: Settings,
+        content: MailoutContent,
+        *arguments: Any,
+        recipients: int = 1,
+    ) -> T:
+        """What a task of tasks.py gives for some content, under the limits for its size.
+
+        recipients: how many are rendered. Raises as `run`.
+        """
+        limits = limits_of(content, recipients)
+        return await self.run(limits, task, for_rendering(settings), content, *arguments)
+
+    async def run(self, limits: Limits, task: Callable[..., T], *arguments: Any) -> T:
+        """What the task gives, which is JSON.
+
+        Raises TemplateInvalid when the task does, and when it takes more than the limits: then
+        `extra` has the `field` that it was at and which `limit`. Raises NotRendered.
+        """
+        if self._waiting >= MAX_WAITING:
+            raise NotRendered("Too many mails are being rendered just now; try again in a moment.")
+        self._waiting += 1
+        try:
+            work = self._pool.submit(self._run, limits, task, arguments)
+            return await asyncio.wrap_future(work)
+        finally:
+            self._waiting -= 1
+
+    def _run(self, limits: Limits, task: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+        request = pickle.dumps((limits, task, arguments))
+        field: str | None = None
+        end: dict[str, Any] = {}
+        with self._connection() as connection:
+            connection.settimeout(limits.wall_seconds + 5)
+            with suppress(BrokenPipeError, ConnectionResetError):  # what came back says why
+                connection.sendall(request)
+            for message in _messages(connection):
+                field = message.get("field", field)
+                end = end or {} if "field" in message else message
+                if "answer" in message:
+                    answer: T = message["answer"]
+                    return answer
+        raise _refusal(end, field, limits)
+
+    def _connection(self) -> socket.socket:
+        """A connection to a new process that waits for its request."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                for is_last in (False, True):
+                    server = self._running_server()
+                    try:
+                        socket.send_fds(server.control, [b"\n"], [theirs.fileno()])
+                        break
+                    except OSError as exc:  # it has just ended
+                        if is_last:
+                            raise _not_started(str(exc)) from exc
+                        self.close()
+            except BaseException:
+                ours.close()
+                raise
+        return ours
+
+    def _try_to_start(self) -> None:
+        with suppress(NotRendered):  # is in the log; who needs it is told
+            self._running_server()
+
+    def _running_server(self) -> _Server:
+        with self._lock:
+            if self._server is not None and self._server.process.poll() is None:
+                return self._server
+            if self._server is not None:
+                self._server.close()
+            self._server = None
+            self._server = self._started()
+            return self._server
+
+    def _started(self) -> _Server:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+            environment["PYTHONPATH"] = str(Path(app.__file__).parents[1])
+            try:
+                process = subprocess.Popen(  # noqa: S603
+                    [
+                        sys.executable,
+                        "-m",
+                        "app.services.rendering.fork_server",
+                        str(theirs.fileno()),
+                        self._module,
+                    ],
+                    env=environment,
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,  # Ctrl-C is for this process
+                )
+            except OSError as exc:
+                ours.close()
+                raise _not_started(str(exc)) from exc
+        server = _Server(process, ours)
+        ours.settimeout(START_SECONDS)
+        try:
+            is_ready = bool(ours.recv(1))
+        except OSError:
+            is_ready = False
+        if not is_ready:
+            server.close()
+            raise _not_started(f"it ended with {process.returncode}")
+        ours.settimeout(None)
+        return server
+
+
+def _messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
+    with suppress(OSError), connection.makefile("rb") as lines:
+        while line := lines.readline(ANSWER_BYTES + 1):
+            yield orjson.loads(line) if line.endswith(b"\n") else {"limit": "size"}
+
+
+def _not_started(why: str) -> NotRendered:
+    log.error(
+        "rendering_not_started",
+        error=why,
+        remedy="The service must be allowed to start processes: look at the limits of its "
+        "container or unit (processes, memory).",
+    )
+    return NotRendered(
+        "The process that renders mails can't be started, so nothing was changed. The log says "
+        "why: look at the limits for processes and memory of the machine or container."
+    )
+
+
+def _refusal(end: dict[str, Any], field: str | None, limits: Limits) -> Exception:
+    """Why there is no answer. end: the last that was heard; field: where it was by then."""
+    if "invalid" in end:
+        extra = end["extra"]
+        invalid = TemplateInvalid(end["invalid"], field=extra["field"], line=extra.get("line"))
+        invalid.extra.update(extra)
+        return invalid
+    if "refused" in end:
+        return Unavailable(end["refused"])
+    if "not_started" in end:
+        return _not_started(end["not_started"])
+    if not end:
+        return NotRendered("The process that renders mails gave no answer; try again in a moment.")
+    code = end.get("ended")
+    if code == -SIGALRM:
+        return NotRendered("The machine is too busy to render the mail; try again in a moment.")
+    limit = end.get("limit") or ("time" if code in (-SIGPROF, -SIGXCPU) else None)
+    if limit is None and code in (None, 1):
+        return RuntimeError(f"rendering failed: {end}")
+    limit = limit or "memory"  # whatever isn't Python ends itself when it gets none
+    field = field or "content"
+    past = TemplateInvalid(
+        f"{field}: {_LIMITS[limit].format(seconds=limits.cpu_seconds)} "
+        "Make loops shorter and repeated text smaller.",
+        field=field,
+    )
+    past.extra["limit"] = limit
+    return past
+
+
+_LIMITS = {
+    "time": "it takes more than {seconds:.1f} seconds to prepare, which is the limit.",
+    "memory": "it takes more memory than one mail may have.",
+    "size": "what comes out is larger than one mail may be.",
+    "depth": "it is nested too deeply.",
+}
+
+
+RENDERER = Renderer("app.services.rendering.tasks")
+"""This program's."""

@@ -1,0 +1,95 @@
+"""What is done with untrusted content in a process of its own. Each task gives JSON.
+
+settings: without the secrets that rendering doesn't need.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from app.domain.content.render import RenderError
+from app.domain.mailouts import MailoutContent
+from app.domain.reports.rehearsal import Rehearsal
+from app.domain.sending.batches import Batch, Recipient, Result
+from app.errors import TemplateInvalid
+from app.services.rendering.rehearse import rehearse
+from app.services.sending.prepare import (
+    MailBuilder,
+    Prepared,
+    check_content,
+    prepare,
+    require_fitting,
+)
+from app.settings import Settings
+
+
+def check_draft(settings: Settings, content: MailoutContent) -> None:
+    """Raises TemplateInvalid for what could not be sent, whether or not a sender is set by now."""
+    check_content(settings, content)
+
+
+def check_mailout(
+    settings: Settings, content: MailoutContent, mailout_id: UUID, test: bool = False
+) -> None:
+    """Raises TemplateInvalid for what could not be sent."""
+    require_fitting(settings, prepare(settings, mailout_id, content, test=test).bulk_head)
+
+
+def check_start(
+    settings: Settings, content: MailoutContent, mailout_id: UUID, rows: list[dict[str, Any]]
+) -> None:
+    """Raises TemplateInvalid for what could not be sent, or fails for each of `rows`: of
+    `Store.first_recipients`.
+
+    What fails for some of them only is those recipients' own; the dry run names them.
+    """
+    prepared = prepare(settings, mailout_id, content)
+    require_fitting(settings, prepared.bulk_head)
+    failure = _shared_failure(MailBuilder(settings), prepared, rows)
+    if failure is not None:
+        whom = "the one" if len(rows) == 1 else f"each of the first {len(rows)}"
+        raise TemplateInvalid(
+            f"{failure.field}: the template fails for {whom} who would get it. {failure.detail}. "
+            "Correct it, or their data; a dry run names everybody.",
+            field=failure.field,
+        )
+
+
+def _shared_failure(
+    builder: MailBuilder, prepared: Prepared, rows: list[dict[str, Any]]
+) -> RenderError | None:
+    """The first recipient's failure if all fail; None: it works for one of them."""
+    first: RenderError | None = None
+    for row in rows:
+        reader = Recipient(0, row["email"], 1, UUID(row["id"]), row["name"], row["fields"])
+        try:
+            builder.values(prepared, reader)
+        except RenderError as exc:
+            first = first or exc
+        else:
+            return None
+    return first
+
+
+def rehearse_some(
+    settings: Settings, content: MailoutContent, mailout_id: UUID, rows: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The report of a dry run of some subscribers, rows of `Store.audience_slice`."""
+    rehearsal = Rehearsal()
+    prepared = prepare(settings, mailout_id, content)
+    rehearse(rehearsal, MailBuilder(settings), prepared, rows)
+    return rehearsal.report()
+
+
+def render_sample(
+    settings: Settings, content: MailoutContent, mailout_id: UUID, sample: dict[str, Any] | None
+) -> dict[str, str] | None:
+    """The mail as a sample subscriber would see it, with an unsubscribe link that changes nobody;
+    None when the template fails for them."""
+    prepared = prepare(settings, mailout_id, content)
+    batch = Batch(UUID(int=0), mailout_id, (), 0.0, is_test=True)
+    reader = Recipient(0, "reader@example.com", 1, None, None, {})
+    built = MailBuilder(settings).build(prepared, batch, reader, sample)
+    return None if isinstance(built, Result) else asdict(prepared.compiled.paste(built.values))

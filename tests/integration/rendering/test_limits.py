@@ -1,0 +1,158 @@
+"""Untrusted content is rendered under limits: what exceeds them costs its author an error, and
+nobody else anything.
+
+How long a bomb takes is bounded by the limits of the process it is in, not by these tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.domain.mailouts import MailoutContent
+from app.errors import TemplateInvalid
+from app.services.rendering import tasks
+from app.services.rendering.limits import Limits, limits_for
+from app.services.rendering.renderer import (
+    RENDERER,
+    NotRendered,
+    Renderer,
+    for_rendering,
+    limits_of,
+)
+from tests.support.service import settings_for
+
+SETTINGS = for_rendering(settings_for("postgresql://unused", None))
+CONTENT = MailoutContent("Hi", None, "<p>Hello</p>", None, None, None, None, None, None)
+SMALL = Limits(cpu_seconds=0.5, wall_seconds=60)
+"""Enough for a letter, and a test needn't wait for more."""
+
+DOUBLED = "{% assign a = a | append: a %}" * 60
+# What each of these would take without limits: minutes to years, or all memory.
+BOMBS = {
+    "nested loops": "{% for i in (1..1000000000) %}{% for j in (1..1000000000) %}x{% endfor %}"
+    "{% endfor %}",
+    "loops in loops in loops": "{% for i in (1..99) %}" * 4 + "x" + "{% endfor %}" * 4,
+    "text doubled again and again": "{% assign a = 'aaaaaaaa' %}" + DOUBLED + "{{ a }}",
+    "each letter replaced by ten": "{{ 'x' " + "| replace: 'x', 'xxxxxxxxxx'" * 12 + " }}",
+    "a number multiplied by itself": "{% assign a = 99999999 %}{% for i in (1..1000) %}"
+    "{% assign a = a | times: a %}{% endfor %}{{ a }}",
+    "a list joined to itself": "{% assign s = 'a,b' | split: ',' %}"
+    + "{% assign s = s | concat: s %}" * 40
+    + "{{ s | join: 'yyyyyyyy' }}",
+    "a large body, many rounds": "{% for i in (1..10000) %}"
+    + "{% if name %}{% endif %}" * 500
+    + "{% endfor %}",
+    "tags never closed behind a comment": "{% comment %}" + "{% " * 20_000,
+    "blocks of raw text never closed": "{% raw %}" * 20_000,
+}
+
+
+async def check(body_html: str, limits: Limits | None = None, **others: Any) -> None:
+    """others: fields of the content."""
+    content = replace(CONTENT, body_html=body_html, **others)
+    limits = limits or limits_of(content)
+    await RENDERER.run(limits, tasks.check_mailout, SETTINGS, content, UUID(int=1))
+
+
+@pytest.mark.parametrize("bomb", BOMBS.values(), ids=list(BOMBS))
+async def test_a_bomb_is_refused_naming_the_field(bomb: str) -> None:
+    with pytest.raises(TemplateInvalid) as refused:
+        await check(f"<p>{bomb}</p>", SMALL)
+    assert refused.value.extra["field"] == "body_html"
+    assert "body_html" in refused.value.detail
+
+
+async def test_what_takes_too_long_is_ended_and_told() -> None:
+    with pytest.raises(TemplateInvalid) as refused:
+        await check("<p>" + "{{ name | upcase }}" * 100_000, SMALL)
+    assert refused.value.extra == {"field": "body_html", "limit": "time"}
+    assert "0.5 seconds" in refused.value.detail
+
+
+async def test_what_takes_too_much_memory_is_ended_and_told() -> None:
+    little = Limits(cpu_seconds=20, wall_seconds=60, memory_bytes=10_000_000)
+    with pytest.raises(TemplateInvalid, match="memory"):
+        await check("<p>" + "many words " * 200_000, little)
+
+
+async def test_a_bomb_in_any_field_is_named() -> None:
+    bomb = "{{ 'x' " + "| replace: 'x', 'xxxxxxxxxx'" * 12 + " }}"
+    for field in ("subject", "preheader", "body_text"):
+        others: dict[str, Any] = {field: bomb}
+        with pytest.raises(TemplateInvalid) as refused:
+            await check("<p>Hello", **others)
+        assert refused.value.extra["field"] == field
+
+
+async def test_others_are_served_meanwhile_and_after() -> None:
+    bombs = [asyncio.create_task(check(BOMBS["a number multiplied by itself"])) for _ in range(3)]
+    await check("<p>Hello {{ name }}</p>")
+    for refused in await asyncio.gather(*bombs, return_exceptions=True):
+        assert isinstance(refused, TemplateInvalid)
+    await check("<p>Hello {{ name }}</p>")
+
+
+async def test_a_mail_of_a_megabyte_is_no_bomb() -> None:
+    await check("<p>" + "A paragraph of some words for {{ name }}.</p><p>" * 22_000)
+
+
+def _secrets_there(*_: Any) -> list[str]:
+    return [name for name in os.environ if "SECRET" in name or "KEY" in name]
+
+
+async def test_the_process_that_renders_knows_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "AKIA")
+    renderer = Renderer(__name__)
+    try:
+        assert await renderer.run(limits_for(0), _secrets_there) == []
+    finally:
+        renderer.close()
+    assert SETTINGS.executor_shared_secret == ()
+    assert SETTINGS.database_url is None
+    assert SETTINGS.unsubscribe_secret  # signs the links
+
+
+def _ended_by(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+def _end_of_server() -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+
+
+async def test_whatever_ends_the_process_is_an_answer() -> None:
+    with pytest.raises(NotRendered, match="busy"):
+        await RENDERER.run(limits_for(0), _ended_by, signal.SIGALRM)
+    with pytest.raises(TemplateInvalid, match="memory"):
+        await RENDERER.run(limits_for(0), _ended_by, signal.SIGABRT)
+
+
+async def test_a_server_that_ended_is_started_again() -> None:
+    renderer = Renderer(__name__)
+    try:
+        with pytest.raises(NotRendered):
+            await renderer.run(limits_for(0), _end_of_server)
+        assert await renderer.run(limits_for(0), _secrets_there) == []
+    finally:
+        renderer.close()
+
+
+async def test_a_machine_that_lets_none_start_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Limits of a container, for example. Nothing is rendered in this process instead."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("app.services.rendering.renderer.subprocess.Popen", refused)
+    renderer = Renderer(__name__)
+    with pytest.raises(NotRendered, match="limits for processes and memory"):
+        await renderer.run(limits_for(0), _secrets_there)
