@@ -113,12 +113,25 @@ def do(connection: socket.socket) -> NoReturn:
         with connection.makefile("rb") as requests:
             limits, task, arguments = pickle.load(requests)  # noqa: S301  from the process that started us
         confine(limits)
-        at_work.tell = lambda field: connection.sendall(_line({"field": field}))
+        at_work.tell = _Teller(connection).tell
         connection.sendall(_line(_answer(task, arguments)))
     except BaseException:  # noqa: BLE001  the process ends either way
         traceback.print_exc()
         os._exit(1)
     os._exit(0)
+
+
+class _Teller:
+    """Tells which field is being read, whenever it is another one."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._latest = ""
+
+    def tell(self, field: str) -> None:
+        if field != self._latest:
+            self._latest = field
+            self._connection.sendall(_line({"field": field}))
 
 
 def _answer(task: Any, arguments: tuple[Any, ...]) -> dict[str, Any]:

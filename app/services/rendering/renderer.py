@@ -152,38 +152,26 @@ class Renderer:
 
     def _run(self, limits: Limits, task: Callable[..., T], arguments: tuple[Any, ...]) -> T:
         request = pickle.dumps((limits, task, arguments))
-        field: str | None = None
-        end: dict[str, Any] = {}
-        with self._connection() as connection:
-            connection.settimeout(limits.wall_seconds + 5)
-            with suppress(BrokenPipeError, ConnectionResetError):  # what came back says why
-                connection.sendall(request)
-            for message in _messages(connection):
-                field = message.get("field", field)
-                end = end or {} if "field" in message else message
-                if "answer" in message:
-                    answer: T = message["answer"]
-                    return answer
-        raise _refusal(end, field, limits)
+        heard = self._ask(request, limits)
+        if not heard:  # the fork server had just ended; nothing that a task does is done twice
+            heard = self._ask(request, limits)
+        if heard and "answer" in heard[-1]:
+            answer: T = heard[-1]["answer"]
+            return answer
+        raise _refusal(heard, limits)
 
-    def _connection(self) -> socket.socket:
-        """A connection to a new process that waits for its request."""
+    def _ask(self, request: bytes, limits: Limits) -> list[dict[str, Any]]:
+        """All that is heard of a new process: fields that it was at, and how it ended."""
+        server = self._running_server()
         ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                for is_last in (False, True):
-                    server = self._running_server()
-                    try:
-                        socket.send_fds(server.control, [b"\n"], [theirs.fileno()])
-                        break
-                    except OSError as exc:  # it has just ended
-                        if is_last:
-                            raise _not_started(str(exc)) from exc
-                        self.close()
-            except BaseException:
-                ours.close()
-                raise
-        return ours
+        with ours, suppress(OSError):  # what came back, if anything, says why
+            with theirs:
+                socket.send_fds(server.control, [b"\n"], [theirs.fileno()])
+            ours.settimeout(limits.wall_seconds + 5)
+            with suppress(BrokenPipeError, ConnectionResetError):
+                ours.sendall(request)
+            return list(_messages(ours))
+        return []
 
     def _try_to_start(self) -> None:
         with suppress(NotRendered):  # is in the log; who needs it is told
@@ -235,7 +223,7 @@ class Renderer:
 
 
 def _messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
-    with suppress(OSError), connection.makefile("rb") as lines:
+    with suppress(OSError), connection.makefile("rb") as lines:  # it was silent for too long
         while line := lines.readline(ANSWER_BYTES + 1):
             yield orjson.loads(line) if line.endswith(b"\n") else {"limit": "size"}
 
@@ -253,8 +241,12 @@ def _not_started(why: str) -> NotRendered:
     )
 
 
-def _refusal(end: dict[str, Any], field: str | None, limits: Limits) -> Exception:
-    """Why there is no answer. end: the last that was heard; field: where it was by then."""
+def _refusal(heard: list[dict[str, Any]], limits: Limits) -> Exception:
+    """Why there is no answer."""
+    fields = [message["field"] for message in heard if "field" in message]
+    end = next((message for message in heard if "field" not in message), None)
+    if end is None:
+        return NotRendered("The process that renders mails gave no answer; try again in a moment.")
     if "invalid" in end:
         extra = end["extra"]
         invalid = TemplateInvalid(end["invalid"], field=extra["field"], line=extra.get("line"))
@@ -264,8 +256,6 @@ def _refusal(end: dict[str, Any], field: str | None, limits: Limits) -> Exceptio
         return Unavailable(end["refused"])
     if "not_started" in end:
         return _not_started(end["not_started"])
-    if not end:
-        return NotRendered("The process that renders mails gave no answer; try again in a moment.")
     code = end.get("ended")
     if code == -SIGALRM:
         return NotRendered("The machine is too busy to render the mail; try again in a moment.")
@@ -273,7 +263,7 @@ def _refusal(end: dict[str, Any], field: str | None, limits: Limits) -> Exceptio
     if limit is None and code in (None, 1):
         return RuntimeError(f"rendering failed: {end}")
     limit = limit or "memory"  # whatever isn't Python ends itself when it gets none
-    field = field or "content"
+    field = fields[-1] if fields else "content"
     past = TemplateInvalid(
         f"{field}: {_LIMITS[limit].format(seconds=limits.cpu_seconds)} "
         "Make loops shorter and repeated text smaller.",
