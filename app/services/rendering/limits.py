@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CPU_SECONDS = 2.0
-CPU_SECONDS_PER_MB = 12.0
-"""Of what an author wrote: a dense mail of 1 MB, ten times what Gmail shows, takes 9 s."""
+CPU_SECONDS_PER_MB = 8.0
+CPU_SECONDS_PER_TAG = 0.0015
+MOST_TAGS = 10_000
+"""Further ones are given no time. Of what an author wrote: a megabyte of text takes 2 s, a thousand
+outputs and tags half a second, both on a busy machine; a newsletter has 0.1 MB and fifty."""
 CPU_SECONDS_EACH = 0.01
 """A recipient, of which most take less than a thousandth."""
 WALL_FACTOR, WALL_SECONDS = 4.0, 10.0
@@ -30,9 +33,11 @@ class Limits:
     memory_bytes: int = MEMORY_BYTES
 
 
-def limits_for(size: int, recipients: int = 1) -> Limits:
-    """size: characters of what an author wrote. recipients: how many are rendered."""
+def limits_for(size: int, tags: int = 0, recipients: int = 1) -> Limits:
+    """size, tags: characters, and Liquid tags and outputs, of what an author wrote. recipients:
+    how many are rendered."""
     cpu = CPU_SECONDS + CPU_SECONDS_PER_MB * size / 1_000_000 + recipients * CPU_SECONDS_EACH
+    cpu += CPU_SECONDS_PER_TAG * min(tags, MOST_TAGS)
     return Limits(cpu, cpu * WALL_FACTOR + WALL_SECONDS)
 
 

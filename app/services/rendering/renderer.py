@@ -63,16 +63,20 @@ def for_rendering(settings: Settings) -> Settings:
 
 def limits_of(content: MailoutContent, recipients: int = 1) -> Limits:
     """recipients: how many are rendered."""
-    return limits_for(_size(astuple(content)), recipients)
+    texts = list(_texts(astuple(content)))
+    tags = sum(text.count("{%") + text.count("{{") for text in texts)
+    return limits_for(sum(map(len, texts)), tags, recipients)
 
 
-def _size(value: object) -> int:
-    """Characters of all texts in it."""
+def _texts(value: object) -> Iterator[str]:
+    """All that are in it."""
     if isinstance(value, str):
-        return len(value)
-    if isinstance(value, dict):
-        return sum(map(_size, value.values()))
-    return sum(map(_size, value)) if isinstance(value, (list, tuple)) else 0
+        yield value
+    elif isinstance(value, dict):
+        yield from _texts(tuple(value.values()))
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _texts(each)
 
 
 class NotRendered(Unavailable):
