@@ -94,6 +94,10 @@ class KeyExists(AppError):
     status, code, title = 409, "key_exists", "An API key has this name"
 
 
+class TemplateNotFound(NotFound):
+    code, title = "template_not_found", "There is no such template"
+
+
 class ImportNotFound(NotFound):
     code, title = "import_not_found", "There is no such import"
 
@@ -121,6 +125,16 @@ class CountDiffers(AppError):
     """Carries `count`, the real one. Nothing was changed."""
 
     status, code, title = 409, "count_differs", "Not as many people fit as expected"
+
+
+class PreconditionRequired(AppError):
+    status, code, title = 428, "precondition_required", "Say which version you are changing"
+
+
+class PreconditionFailed(AppError):
+    """Carries `etag`: the present one. Nothing was changed."""
+
+    status, code, title = 412, "precondition_failed", "It was changed since you read it"
 
 
 class MailoutNotReady(AppError):
@@ -177,16 +191,6 @@ class NotSendable(AppError):
     status, code, title = 409, "not_sendable", "The mailout could not be sent"
 
 
-class PreconditionRequired(AppError):
-    status, code, title = 428, "precondition_required", "Say which version you are changing"
-
-
-class PreconditionFailed(AppError):
-    """Carries `etag`: the present one. Nothing was changed."""
-
-    status, code, title = 412, "precondition_failed", "It was changed since you read it"
-
-
 class TemplateInvalid(AppError):
     """A subject or body that can't be sent. Carries `field` and, where known, `line`."""
 
@@ -195,6 +199,26 @@ class TemplateInvalid(AppError):
     def __init__(self, detail: str, *, field: str, line: int | None = None) -> None:
         super().__init__(detail, field=field, **({} if line is None else {"line": line}))
         self.field, self.line = field, line
+
+
+class TemplateBroken(AppError):
+    """A template that no mailout could be sent with. Carries `field` and, where known, `line`."""
+
+    status, code, title = 422, "template_invalid", "The template can't be used"
+
+    def __init__(self, detail: str, *, field: str, line: int | None = None) -> None:
+        super().__init__(detail, field=field, **({} if line is None else {"line": line}))
+        self.field, self.line = field, line
+
+
+class TemplateExists(AppError):
+    status, code, title = 409, "template_exists", "A template has this name"
+
+
+class TemplateInUse(AppError):
+    """Carries `users`: the mailouts and templates that need it."""
+
+    status, code, title = 409, "template_in_use", "The template is used"
 
 
 class IdempotencyKeyReused(AppError):

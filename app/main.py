@@ -22,6 +22,7 @@ from app.api import (
     export,
     health,
     jobs,
+    mail_templates,
     metrics,
     ses_events,
     subscribers,
@@ -76,6 +77,7 @@ from app.services.signup.sign_up import SignUp
 from app.services.starting.dry_run import DryRuns, RunDryRun
 from app.services.starting.schedule_mailout import ScheduleMailout
 from app.services.starting.start_mailout import StartMailout, nobody_to_wake
+from app.services.templates.templates import Templates
 from app.services.watching.health import Health
 from app.services.watching.record_events import RecordEvents
 from app.services.watching.watchdog import SuppressionWatch, Watchdog
@@ -123,6 +125,7 @@ def create_app(services: Services) -> FastAPI:
         audience.router,
         segments.router,
         jobs.router,
+        mail_templates.router,
         access.router,
         ses_events.router,
         unsubscribe.router,
@@ -229,6 +232,7 @@ async def running(
             keys=Keys(store),
             sign_ins=SignIns(store),
             sign_up=SignUp(store, settings),
+            templates=Templates(store, settings),
         )
 
 

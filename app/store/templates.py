@@ -42,6 +42,11 @@ class TemplateCalls(Calls):
         )
         return row
 
+    async def find_template(self, name: str) -> dict[str, Any] | None:
+        """With its text; None: none has this name, in whatever case."""
+        row: dict[str, Any] | None = await self._call("find_template", p_name=name)
+        return row
+
     async def list_templates(self, limit: int, *, after: str | None = None) -> list[dict[str, Any]]:
         """By name; after: the name of the last one on the page before."""
         rows: list[dict[str, Any]] = await self._call(

@@ -102,7 +102,7 @@ begin
             'scrub_address', 'forget_erased_events',
             'template_names', 'living_template', 'template_sources', 'content_of', 'mailouts_check_template',
             'create_template', 'change_template', 'add_template_version', 'layout_problem', 'template_depth',
-            'audited_template', 'listed_template', 'show_template', 'list_templates', 'list_template_versions',
+            'audited_template', 'listed_template', 'show_template', 'find_template', 'list_templates', 'list_template_versions',
             'delete_template', 'naming_templates', 'naming_mailouts',
             'audience_problem', 'resolved_audience', 'audience_segments', 'service_timezone', 'tell_timezone',
             'frozen_audience', 'freeze_audience', 'mailout_audience', 'folded', 'number_in', 'day_in', 'instant_in',

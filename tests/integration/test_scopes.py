@@ -30,6 +30,7 @@ OTHERWISE: dict[tuple[str, str], Scope] = {
     ("POST", "/mailouts/{mailout_id}/preflight"): "read",
     ("POST", "/mailouts/{mailout_id}/preview"): "read",
     ("POST", "/audience/count"): "read",
+    ("POST", "/templates/{template_id}/preview"): "read",
     ("POST", "/mailouts/{mailout_id}/pause"): "send",
     ("POST", "/mailouts/{mailout_id}/resume"): "send",
     ("POST", "/mailouts/{mailout_id}/cancel"): "send",
@@ -45,6 +46,10 @@ ALSO_MANAGE = {
     ("GET", "/subscribers/{email:address}"), ("GET", "/jobs/{job_id}"), ("GET", "/imports"),
     ("GET", "/segments"), ("GET", "/segments/{segment_id}"),
     ("GET", "/imports/{import_id}"), ("GET", "/imports/{import_id}/rejected.csv"),
+    ("GET", "/templates"), ("GET", "/templates/starters"), ("GET", "/templates/{template_id}"),
+    ("GET", "/templates/{template_id}/versions"),
+    ("GET", "/templates/{template_id}/versions/{version}"),
+    ("POST", "/templates/{template_id}/preview"),
 }  # fmt: skip
 
 

@@ -34,6 +34,7 @@ from app.services.signup.sign_up import SignUp
 from app.services.starting.dry_run import DryRuns
 from app.services.starting.schedule_mailout import ScheduleMailout
 from app.services.starting.start_mailout import StartMailout
+from app.services.templates.templates import Templates
 from app.services.watching.health import Health
 from app.services.watching.record_events import RecordEvents
 from app.services.watching.watchdog import Watchdog
@@ -75,6 +76,7 @@ class Services:
     keys: Keys
     sign_ins: SignIns
     sign_up: SignUp
+    templates: Templates
     many_people: ManyPeople
 
     def wake(self) -> None:

@@ -40,7 +40,8 @@ from app.errors import TemplateInvalid
 ROOTS = ("name", "email", "fields", "mailout", "unsubscribe_url")
 VARIABLES = "name, email, fields.…, mailout.id, mailout.subject, unsubscribe_url"
 
-# `include` and `render` load other templates; `safe` and `escapejs` switch escaping off.
+# What `include` and `render` name is put in before this (domain/templates). `safe` and `escapejs`
+# switch escaping off.
 _REFUSED_TAGS = ("include", "render")
 _REFUSED_FILTERS = ("safe", "escapejs")
 

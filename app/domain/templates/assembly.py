@@ -288,7 +288,7 @@ class _Assembler:
         source = repaired(unit.text.source, field=label)
         for piece in pieces(source):
             line = source.count("\n", 0, piece.start) + 1
-            if piece.kind == "output" and _expression(piece) == CONTENT and unit.text.is_template:
+            if piece.kind == "output" and expression(piece) == CONTENT and unit.text.is_template:
                 if content is None or unit.slots:
                     raise _invalid(label, line, _SECOND if unit.slots else _UNFILLED)
                 unit.slots["slot_0"] = content
@@ -390,7 +390,8 @@ def _rename(unit: Unit) -> None:
     unit.source = source
 
 
-def _expression(piece: Piece) -> str:
+def expression(piece: Piece) -> str:
+    """Of an output, without its braces."""
     return piece.text[2:-2].strip("- \t\r\n")
 
 

@@ -154,6 +154,12 @@ language sql stable set search_path = public, pg_temp as $$
      where t.id = p_template and t.archived_at is null;
 $$;
 
+-- The living one of this name, in any case, with its text; null: there is none.
+create or replace function find_template(p_name text) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select show_template(living_template(lower(p_name)));
+$$;
+
 -- A page of the living ones, by name. p_after: the name of the last one on the page before.
 create or replace function list_templates(p_limit integer, p_after text default null) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
