@@ -111,10 +111,11 @@ def preview_template(
     others: Sequence[TemplateRow],
     footer: Footer,
     person: Mapping[str, Any] | None,
+    sample: str = SAMPLE_BODY,
 ) -> Preview:
-    """As a mailout with a sample text looks in it. person: `email`, `name`, `fields`; None: one who
+    """As a mailout with a sample text, Markdown, looks in it. person: `email`, `name`, `fields`; None: one who
     has everything. Raises TemplateInvalid."""
-    compiled = compile_content(_content(template, _sources(template, others)), footer)
+    compiled = compile_content(_content(template, _sources(template, others), sample), footer)
     shown = person or {
         "email": "ann@example.com",
         "name": "Ann Example",
@@ -147,11 +148,11 @@ def _sample(template: TemplateRow) -> Text | None:
     return Text("body_markdown", SAMPLE_BODY, True) if has_content_block(template) else None
 
 
-def _content(template: TemplateRow, sources: dict[str, Any]) -> Content:
+def _content(template: TemplateRow, sources: dict[str, Any], sample: str = SAMPLE_BODY) -> Content:
     return Content(
         subject=template["subject"] or SAMPLE_SUBJECT,
         body_html=None,
-        body_markdown=SAMPLE_BODY if has_content_block(template) else None,
+        body_markdown=sample if has_content_block(template) else None,
         body_text=None,
         sources=sources,
     )

@@ -9,13 +9,14 @@ from importlib.resources import files
 
 @dataclass(frozen=True)
 class Starter:
-    """key: of its file. name, subject: proposed. title, description: for people."""
+    """key: of its files. name, subject: proposed. sample: Markdown, a text as it is made for."""
 
     key: str
     name: str
     description: str
     subject: str
     body_html: str
+    sample: str
 
     def to_row(self) -> dict[str, str]:
         return asdict(self)
@@ -24,18 +25,18 @@ class Starter:
 _ABOUT = {
     "letter": (
         "Letter",
-        "A personal letter: your name on top, one column of text, a signature.",
-        "{{ name | default: 'Hello' }}, a letter from us",
+        "From one person to another: a greeting, one column of text, a signature.",
+        "The ice is out",
     ),
     "digest": (
         "Digest",
-        "Several stories with pictures, one that leads and a list of short links.",
-        "This week: three stories worth your time",
+        "Several stories: one that leads, others below it, a list of short ones.",
+        "Mornings without meetings, maps and a punctual ferry",
     ),
     "announcement": (
         "Announcement",
-        "One piece of news: a large picture, a headline, a button.",
-        "It is here",
+        "One piece of news: the subject as a headline in colour, a text, a button.",
+        "The library is open",
     ),
 }
 
@@ -44,7 +45,9 @@ _ABOUT = {
 def starters() -> tuple[Starter, ...]:
     folder = files("app.services.templates") / "html"
     return tuple(
-        Starter(key, *about, (folder / f"{key}.html").read_text("utf-8"))
+        Starter(
+            key, *about, *((folder / f"{key}.{end}").read_text("utf-8") for end in ("html", "md"))
+        )
         for key, about in _ABOUT.items()
     )
 

@@ -1,0 +1,61 @@
+"""The templates to begin with: what mail programs need is in them, and what is sent of them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from app.domain.content.render import Footer
+from app.domain.templates.checking import Preview, check_template, preview_template
+from app.services.templates.starters import Starter, find_starter, starters
+
+FOOTER = Footer("Example", "1 Road")
+
+
+def row(starter: Starter) -> dict[str, object]:
+    return {
+        "id": "new",
+        "name": starter.name,
+        "version": 1,
+        "subject": starter.subject,
+        "body_html": starter.body_html,
+        "body_markdown": None,
+        "layout_id": None,
+    }
+
+
+@pytest.fixture(params=starters(), ids=lambda starter: starter.key)
+def starter(request: pytest.FixtureRequest) -> Starter:
+    found: Starter = request.param
+    return found
+
+
+@pytest.fixture
+def shown(starter: Starter) -> Preview:
+    return preview_template(row(starter), [], FOOTER, None, starter.sample)
+
+
+def test_nothing_speaks_against_it(starter: Starter, shown: Preview) -> None:
+    assert check_template(row(starter), [], FOOTER) == []
+    assert shown.problems == []
+    assert find_starter(starter.key) is starter
+
+
+def test_mail_programs_find_what_they_need(shown: Preview) -> None:
+    tables = re.findall(r"<table\b[^>]*>", shown.html)
+    assert tables
+    assert all('role="presentation"' in table for table in tables)
+    assert 'name="color-scheme" content="light dark"' in shown.html
+    assert "@media (prefers-color-scheme: dark)" in shown.html
+    assert "@media (max-width: 600px)" in shown.html
+    assert re.search(r"<!--\[if mso\]><table[^>]* width=\"6[04]0\"", shown.html)
+    assert all("alt=" in image for image in re.findall(r"<img\b[^>]*>", shown.html))
+    assert len(shown.html.encode()) < 50_000  # Gmail clips above 102,400
+
+
+def test_the_text_part_has_all_of_it_once(starter: Starter, shown: Preview) -> None:
+    for words in ("The Harbour", starter.sample.split()[-2], "Unsubscribe"):
+        assert words in shown.text
+    assert "roundrect" not in shown.text
+    assert shown.text.count("See what is new") == (starter.key == "announcement")
