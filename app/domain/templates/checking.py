@@ -113,8 +113,8 @@ def preview_template(
     person: Mapping[str, Any] | None,
     sample: str = SAMPLE_BODY,
 ) -> Preview:
-    """As a mailout with a sample text, Markdown, looks in it. person: `email`, `name`, `fields`; None: one who
-    has everything. Raises TemplateInvalid."""
+    """As a mailout with a sample text, Markdown, looks in it. person: `email`, `name`, `fields`;
+    None: one who has everything. Raises TemplateInvalid."""
     compiled = compile_content(_content(template, _sources(template, others), sample), footer)
     shown = person or {
         "email": "ann@example.com",

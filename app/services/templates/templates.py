@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -23,6 +22,8 @@ from app.errors import (
     TemplateInvalid,
     TemplateNotFound,
 )
+from app.services.rendering.limits import limits_for
+from app.services.rendering.renderer import RENDERER, Renderer
 from app.settings import Settings
 from app.store import Store
 
@@ -43,8 +44,11 @@ class Saved:
 
 @dataclass(frozen=True)
 class Templates:
+    """renderer: does what an author wrote in a process of its own, under limits."""
+
     store: Store
     settings: Settings
+    renderer: Renderer = RENDERER
 
     async def create(self, template: Mapping[str, Any], *, by: str) -> Saved:
         """template: its columns. by: here and below, who asks, for the audit log.
@@ -121,9 +125,11 @@ class Templates:
         changes: Mapping[str, Any] | None = None,
         *,
         email: str | None = None,
+        sample: str | None = None,
     ) -> Preview:
         """As a mailout with a sample text would look in it. template: its columns, stored or not.
-        changes: of them. email: of the subscriber to show it for; None: a made-up one.
+        changes: of them. sample: another text, Markdown. email: of the subscriber to show it for;
+        None: a made-up one.
 
         Raises TemplateBroken and SubscriberNotFound.
         """
@@ -134,10 +140,10 @@ class Templates:
                 raise SubscriberNotFound("There is no subscriber with this address.")
         row = _row(str(template.get("id") or NEW), {**template, **_whole(changes or {})})
         others = await self._others(row)
-        try:
-            return await asyncio.to_thread(preview_template, row, others, self._footer(), person)
-        except TemplateInvalid as exc:
-            raise _broken(exc) from exc
+        shown = await self._rendered(
+            preview_template, row, others, person, *([sample] if sample else [])
+        )
+        return Preview(**shown)
 
     async def check(self, template: Mapping[str, Any]) -> list[Finding]:
         """What speaks against sending with it, stored or not. Raises TemplateBroken."""
@@ -150,8 +156,24 @@ class Templates:
             *(other["id"] for other in others),
         }:
             raise InvalidRequest("layout_id: there is no such template.")
+        found = await self._rendered(check_template, row, others)
+        return [Finding(**finding) for finding in found]
+
+    async def _rendered(
+        self,
+        task: Callable[..., Any],
+        row: dict[str, Any],
+        others: Sequence[dict[str, Any]],
+        *arguments: Any,
+    ) -> Any:
+        """What a function of domain/templates/checking.py gives, as JSON. Raises TemplateBroken."""
+        texts = [each["body_html"] or each["body_markdown"] for each in (row, *others)]
+        # Twice: a partial may stand in it several times.
+        limits = limits_for(
+            2 * sum(map(len, texts)), 2 * sum(t.count("{%") + t.count("{{") for t in texts)
+        )
         try:
-            return await asyncio.to_thread(check_template, row, others, self._footer())
+            return await self.renderer.run(limits, task, row, others, self._footer(), *arguments)
         except TemplateInvalid as exc:
             raise _broken(exc) from exc
 
