@@ -39,6 +39,7 @@ from app.api.dashboard import people as dashboard_people
 from app.api.dashboard.mailouts import listing as dashboard_mailouts
 from app.api.dashboard.mailouts import overview as dashboard_overview
 from app.api.dashboard.mailouts import releasing as dashboard_releasing
+from app.api.dashboard.mailouts import scheduling as dashboard_scheduling
 from app.api.dashboard.mailouts import steer as dashboard_steer
 from app.api.dashboard.mailouts import writing as dashboard_writing
 from app.api.dashboard.session import Sessions
@@ -138,6 +139,7 @@ def create_app(services: Services) -> FastAPI:
         dashboard_writing.router,
         dashboard_overview.router,
         dashboard_releasing.router,
+        dashboard_scheduling.router,
         dashboard_steer.router,
         dashboard_imports.router,
         dashboard_jobs.router,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,6 +30,7 @@ from tests.browser.conftest import OpenVisit
 from tests.browser.stage import stage_access, stage_every_state, stage_jobs, stage_senders
 from tests.browser.stage_imports import stage_imports
 from tests.browser.stage_people import stage_people
+from tests.browser.stage_schedules import stage_schedules
 from tests.browser.support import LOOKS, SCHEMES, Visit
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
@@ -55,6 +57,7 @@ class Staged:
     mailouts: dict[str, UUID]
     imports: dict[str, UUID]
     person: UUID
+    schedules: dict[str, UUID]
 
     def page(self, state: str, action: str = "") -> str:
         return f"/dashboard/mailouts/{self.mailouts[state]}{action}"
@@ -96,7 +99,8 @@ async def staged(
                 await stage_access(arrange, mailouts["sending"])
                 imports = await stage_imports(arrange)
                 person = await stage_people(arrange, mailouts["sent"])
-                yield Staged(url, dsn, arrange, mailouts, imports, person)
+                schedules = await stage_schedules(arrange)
+                yield Staged(url, dsn, arrange, mailouts, imports, person, schedules)
 
 
 @pytest.fixture
@@ -168,6 +172,14 @@ async def pages_of(staged: Staged, subject: str) -> dict[str, str]:
                 "resend": staged.page("sent", "/resend"),
                 **{state: staged.page(state) for state in staged.mailouts},
             }
+        case "schedules":
+            return {
+                "schedule": staged.page("ready", "/schedule"),
+                **{
+                    name: f"/dashboard/mailouts/{mailout}"
+                    for name, mailout in staged.schedules.items()
+                },
+            }
         case "access":
             return {
                 "keys": "/dashboard/keys",
@@ -201,7 +213,7 @@ async def pages_of(staged: Staged, subject: str) -> dict[str, str]:
             }
 
 
-@pytest.mark.parametrize("subject", ["mailouts", "access", "imports", "people"])
+@pytest.mark.parametrize("subject", ["mailouts", "schedules", "access", "imports", "people"])
 @pytest.mark.parametrize("look", LOOKS)
 async def test_every_page_is_good_in_every_look(
     staged: Staged, signed_in: Any, look: str, subject: str
@@ -497,3 +509,29 @@ async def test_people_are_found_changed_and_changed_in_numbers(
     await expect(page.get_by_text("2 people changed.")).to_be_visible()
     tags = await staged.arrange.one("select tags from subscribers where id = %s", person)
     assert tags == ["zoo", "animals"]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+async def test_a_time_is_chosen_and_taken_back(staged: Staged, signed_in: Any, look: str) -> None:
+    """Each at their own time: what comes of it is shown before it is done."""
+    mailout = await staged.arrange.mailout(subject="Good morning")
+    tab = await signed_in(f"/dashboard/mailouts/{mailout}/release", **LOOKS[look])
+    page = tab.page
+    await page.click("#later")
+    await page.fill("#date", (datetime.now(UTC) + timedelta(days=9)).strftime("%Y-%m-%d"))
+    await page.get_by_label("Everybody’s own clock").check()
+    await page.fill("#fallback", "Berlin")
+    await page.click("#look")
+    await expect(page.get_by_role("alert")).to_contain_text("Did you mean Europe/Berlin?")
+    assert "422" in tab.complaints.pop()
+    await judge(tab, staged, ALL_RULES if look == "desktop" else None)
+    await page.fill("#fallback", "Europe/Berlin")
+    await page.click("#look")
+    await expect(page.locator("#outcome h2")).to_contain_text("people")
+    await judge(tab, staged, ALL_RULES if look == "desktop" else None)
+    await picture(page, f"schedule-shown-{look}")
+    await page.click("#do-schedule")
+    await expect(page.get_by_text("It is scheduled, and starts by itself.")).to_be_visible()
+    await page.click("#do-unschedule")
+    await expect(page.get_by_text("It is off its schedule")).to_be_visible()
+    await staged.arrange.sql.execute("delete from mailouts where id = %s", [mailout])

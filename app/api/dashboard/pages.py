@@ -73,6 +73,11 @@ def when(iso: str) -> str:
     return f"{at.day} {at:%b %Y, %H:%M} {zone_name(at)}"
 
 
+def zone_city(zone: str) -> str:
+    """`New York` of `America/New_York`."""
+    return zone.rsplit("/", 1)[-1].replace("_", " ")
+
+
 def zone_name(at: datetime) -> str:
     """`CET`; `UTC+05:45` where a zone has no letters of its own."""
     name = at.tzname() or ""
@@ -106,6 +111,7 @@ _TEMPLATES.filters.update(
     plural=plural,
     sentence=sentence,
     when=when,
+    zone_city=zone_city,
 )
 _TEMPLATES.globals.update(
     asset=lambda name: f"/dashboard/assets/{name}?v={_VERSIONS[name]}",

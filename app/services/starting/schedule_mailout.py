@@ -96,11 +96,24 @@ class ScheduleMailout:
                     waves=len(planned.waves),
                 )
                 warnings = send_warnings(self.settings, mailout)
-                return await self._answer(mailout_id, schedule, planned, warnings)
+                found = await self.store.show_mailout(mailout_id)
+                return self._described(found) | await self._outcome(planned, warnings)
             if done.outcome == "audience_empty":
                 raise audience_empty(mailout_id)
             # It was edited, started or scheduled meanwhile: look again.
         raise being_edited()
+
+    async def look(self, mailout_id: UUID, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What would come of it, as the call answers, without doing it or checking the content.
+
+        Raises InvalidRequest, MailoutNotFound, AudienceEmpty.
+        """
+        schedule = self._read(given)
+        zones = await self._zones(mailout_id, schedule)
+        if not sum(zones.values()):
+            raise audience_empty(mailout_id)
+        planned = await self._plan(schedule, zones)
+        return await self._outcome(planned, []) | {"recipients": sum(zones.values())}
 
     async def take_back(self, mailout_id: UUID, *, by: str | None = None) -> dict[str, Any]:
         """scheduled → ready; nothing happens to one that is ready already.
@@ -180,12 +193,9 @@ class ScheduleMailout:
             )
         return self._described(found) | await self.waves(found) | {"skipped": 0, "warnings": []}
 
-    async def _answer(
-        self, mailout_id: UUID, schedule: Schedule, planned: Plan, warnings: list[str]
-    ) -> dict[str, Any]:
-        found = await self.store.show_mailout(mailout_id)
+    async def _outcome(self, planned: Plan, warnings: list[str]) -> dict[str, Any]:
         outlooks, capacity = await self._outlook(planned.waves)
-        return self._described(found) | {
+        return {
             "waves": [
                 _row(wave, 0, outlook)
                 for wave, outlook in zip(planned.waves, outlooks, strict=True)

@@ -50,6 +50,7 @@ async def show_overview(
         mailout=mailout,
         todo=list(_todo(mailout, findings, recipients)),
         findings=findings,
+        **await services.schedules.waves(mailout),
         sendable=not any(one.level == "fail" for one in findings),
         notice=notice,
         # While it waits for its start, the page shows when that comes.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -49,6 +50,8 @@ _NOTICES = {
     "resume": "It goes on.",
     "cancel": "Cancelled. Nobody else is mailed.",
     "resend": "Sending again to those who were missed.",
+    "scheduled": "It is scheduled, and starts by itself.",
+    "unscheduled": "It is off its schedule, and ready to be sent.",
     "late": "Nothing was changed: its state was no longer the one you saw.",
     "started": "It is being sent. This page shows how it goes.",
     "rehearsed": "It is being rehearsed: see Jobs. No mail leaves.",
@@ -69,6 +72,7 @@ async def show_mailout(
     if view.mailout["status"] in BEFORE:
         return await show_overview(services, session, mailout_id, _NOTICES.get(notice))
     settings = services.settings
+    times = await services.schedules.waves(view.mailout)
     return _page(
         services,
         session,
@@ -76,6 +80,8 @@ async def show_mailout(
         here=f"{HOME}/mailouts/{mailout_id}",
         view=view,
         timeline=await services.dashboard.timeline(view),
+        next_wave=next((w["at"] for w in times["waves"] if _is_ahead(w["at"])), None),
+        **times,
         actions=_actions(view),
         active=ACTIVE,
         bounce_pause=settings.bounce_rate_pause,
@@ -84,6 +90,10 @@ async def show_mailout(
         live_seconds=LIVE_SECONDS if view.mailout["status"] in ACTIVE else IDLE_SECONDS,
         spoken=_spoken(view),
     )
+
+
+def _is_ahead(at: str) -> bool:
+    return datetime.fromisoformat(at) > datetime.now(UTC)
 
 
 def _spoken(view: MailoutView) -> str:
@@ -146,7 +156,7 @@ ACTIONS = {
             "Cancel mailout",
             "Cancel this mailout?",
             "Those who are waiting never get it. This can't be undone.",
-            frozenset({"ready", "sending", "paused"}),
+            frozenset({"ready", "scheduled", "sending", "paused"}),
             api.cancel,
             danger=True,
         ),
