@@ -103,6 +103,8 @@ class Settings(BaseSettings):
     org_address: str | None = None
     footer_html: str = ""
     footer_text: str = ""
+    mail_language: str = Field("en", pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")
+    """Of mails whose HTML doesn't say its own: a tag of BCP 47, such as de-CH."""
 
     notion_api_token: SecretStr | None = None
     notion_webhook_verification_token: SecretStr | None = None

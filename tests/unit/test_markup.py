@@ -84,7 +84,7 @@ def test_liquid_works_wherever_it_stands(body: str, shown: str) -> None:
 
 def test_a_fragment_becomes_a_document() -> None:
     html = mail("<p>Hello</p>").html
-    assert html.startswith("<!doctype html>\n<html>\n<head>\n<meta charset=")
+    assert html.startswith('<!doctype html>\n<html lang="en">\n<head>\n<meta charset=')
     assert 'name="viewport"' in html
     assert 'name="color-scheme"' in html
     assert_well_nested(html)
@@ -100,6 +100,9 @@ def test_a_fragment_becomes_a_document() -> None:
 )  # fmt: skip
 def test_a_document_keeps_its_frame(document: str) -> None:
     html = mail(document, preheader="pre").html
+    html = html.replace("<title>News</title>\n", "").replace(' lang="en"', "")
+    if "<html" not in document.lower():
+        html = html.replace("<html>\n", "", 1)
     before, after = document.replace("{{ name }}", "Ann").split("HERE")
     assert html.startswith(before)
     assert html.endswith(after)

@@ -50,7 +50,8 @@ def rendered(what: Content, **person: Any) -> str:
         email="ann@example.com", mailout_id="1", unsubscribe_url="https://u", **(ANN | person)
     )
     html = compiled.paste(compiled.values(variables)).html
-    body = re.search(r"<body[^>]*>(.*?)<div class=\"mail-footer\"", html, re.DOTALL)
+    html = re.sub(r"<div class=\"mail-footer\".*?\n</div>\n", "", html, flags=re.DOTALL)
+    body = re.search(r"<body[^>]*>(.*?)</body>", html, re.DOTALL)
     assert body is not None, html
     return body[1].strip()
 

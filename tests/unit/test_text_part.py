@@ -48,7 +48,7 @@ def test_text_flattens_layout_tables() -> None:
     html = """<table><tr><td><table><tr><td><h2>Left</h2><p>One</p></td></tr></table></td>
     <td><p>Two</p><p>Three</p></td></tr></table>
     <table><tr><th>Name</th><th>Price</th></tr><tr><td>Tea</td><td>3</td></tr></table>"""
-    assert text_of(html) == "Left\n\nOne\n\nTwo\n\nThree\n\nName  Price\nTea  3"
+    assert text_of(html) == "Left\n\nOne\n\nTwo\n\nThree\n\nName  Price\nTea   3"
 
 
 def test_text_keeps_liquid_in_order() -> None:
@@ -166,3 +166,42 @@ def test_text_of_markdown() -> None:
 def test_given_text_is_taken_as_it_is() -> None:
     got = mail("<p>x</p>", body_text="  A & B\r\n<b>{{ name }}</b>", name="<i>")
     assert got.text.startswith("  A & B\r\n<b><i></b>\n\n---\n")
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [("<tr><th>Item</th><th align=right>Price</th></tr><tr><td>Green tea</td>"
+      "<td style='text-align:right'>3.50 €</td></tr><tr><td>Salt</td><td align=right>11 €</td>",
+      "Item        Price\nGreen tea  3.50 €\nSalt         11 €"),
+     ("<tr><td>日本</td><td>x</td></tr><tr><td>abc</td><td>y</td></tr>", "日本  x\nabc   y"),
+     ("<tr><td>a</td><td></td><td>c</td></tr><tr><td>aa</td><td>bb</td><td>cc</td></tr>",
+      "a       c\naa  bb  cc"),
+     ("<tr><td colspan=2>Total</td><td>9</td></tr><tr><td>a</td><td>b</td><td>10</td></tr>",
+      "Total     9\na      b  10"),
+     ("{% for i in fields.l %}<tr><td>{{ i }}</td><td>x</td></tr>{% endfor %}", "p  x\nq  x"),
+     (f"<tr><td>{'w' * 60}</td><td>a</td></tr><tr><td>b</td><td>{'v' * 30}</td></tr>",
+      f"{'w' * 60}  a\nb  {'v' * 30}")],
+)  # fmt: skip
+def test_cells_stand_below_each_other(html: str, text: str) -> None:
+    assert text_of(f"<p>x</p><table>{html}</table><p>y</p>", l=["p", "q"]) == f"x\n\n{text}\n\ny"
+
+
+def test_dates_that_must_not_break_keep_their_blanks() -> None:
+    html = mail("<p>On 27.&nbsp;May 2026, 10\u202fh</p>")
+    assert "27.&nbsp;May 2026, 10\u202fh" in html.html
+    assert html.text.startswith("On 27.\xa0May 2026, 10\u202fh\n")
+
+
+def test_an_address_that_is_its_own_label_stands_once() -> None:
+    html = (
+        "<a href='https://www.e.com/'>www.e.com</a> <a href='mailto:A@e.com'>a@e.com</a> "
+        "<a href='tel:+491'>+491</a> <a href='https://e.com/x'>e.com</a>"
+    )
+    assert text_of(html) == "www.e.com a@e.com +491 e.com (https://e.com/x)"
+
+
+def test_no_line_begins_with_a_blank_of_the_source() -> None:
+    assert text_of("<p>a<br>\n  b<br/> c</p>") == "a\nb\nc"
+    style = "<style>{% if name %}p{top:0}{% endif %}</style>\n <style>a{}</style>\n"
+    assert text_of(f"{style} <img alt=x> y") == "x y"
+    assert text_of("<pre>a\n  b</pre>") == "a\n  b"

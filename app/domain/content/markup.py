@@ -10,6 +10,7 @@ import html
 import re
 from collections import Counter
 from dataclasses import dataclass
+from typing import Protocol
 
 from app.domain.content.masking import Masks
 
@@ -64,6 +65,8 @@ _HEAD = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="supported-color-schemes" content="light dark">
+<meta name="format-detection" content="telephone=no, date=no, address=no, email=no, url=no">
+<meta name="x-apple-disable-message-reformatting">
 """
 
 _SKELETON = """\
@@ -126,8 +129,7 @@ body { margin: 0; padding: 0; background: #ffffff; }
   .mail figcaption, .mail .footnotes { color: #a8adb5 !important; }
   .mail .button, .mail .button-cell { background: #8ab4f8 !important; color: #16181d !important; }
   .mail blockquote, .mail th, .mail td, .mail hr { border-color: #444c56 !important; }
-  .mail-footer { background: #16181d !important; color: #a8adb5 !important; }
-  .mail-footer a { color: #a8adb5 !important; }
+  .mail .markdown-alert { border-color: #8ab4f8 !important; }
 }
 </style>
 """
@@ -140,11 +142,10 @@ _PREHEADER = (
     "{text}" + "&#847;&zwnj;&nbsp;" * 30 + "</div>\n"
 )
 
-# A background of its own keeps it legible whatever the author's is (contrast 7:1).
 _FOOTER = """\
-<div class="mail-footer" style="clear:both;max-width:600px;margin:32px auto 0;padding:16px 24px;\
-background:#ffffff;color:#595959;font-family:Helvetica,Arial,sans-serif;font-size:13px;\
-line-height:1.5;text-align:center">
+<div class="mail-footer" style="clear:both;max-width:{width}px;margin:32px auto 0;\
+padding:16px 24px;{background}color:{color};font-family:Helvetica,Arial,sans-serif;\
+font-size:13px;line-height:1.5;text-align:center">
 {lines}
 </div>
 """
@@ -209,52 +210,35 @@ def untrack_unsubscribe(document: str, masks: Masks) -> str:
     return MARKUP.sub(untracked, document)
 
 
-def insert(document: str, masks: Masks, *, first: str, last: str) -> tuple[str, list[range]]:
-    """The document with `first` at the beginning of what is shown, `last` at its end; and where
-    they stand in it."""
-    tags = [match for match in MARKUP.finditer(document) if match["tag"]]
-    opening = [m.end() for m in tags if m["tag"].lower() == "body" and not m["close"]]
-    if not opening:
-        opening = [m.end() for m in tags if m["tag"].lower() == "head" and m["close"]]
-    start = opening[0] if opening else _after_prologue(document)
-    ends = [m.start() for m in tags if m["close"] and m["tag"].lower() in ("body", "html")]
-    end = next((each for each in ends if each >= start), len(document))
-    # Inside of an `if` it would be missing from some mails. Browsers show what follows </html>.
-    end = len(document) if masks.depth(document[:end]) else end
-    whole = document[:start] + first + document[start:end] + last + document[end:]
-    start_of_last = end + len(first)
-    return whole, [
-        range(start, start + len(first)),
-        range(start_of_last, start_of_last + len(last)),
-    ]
-
-
-def _after_prologue(document: str) -> int:
-    """Where content begins in a document that has neither head nor body."""
-    end = 0
-    for match in MARKUP.finditer(document):
-        prologue = match[0].startswith(("<!", "<?")) or (match["tag"] or "").lower() == "html"
-        if document[end : match.start()].strip() or not prologue:
-            break
-        end = match.end()
-    return end
-
-
 def preheader(masked: str) -> str:
     """The hidden element that shows it in a list of mails. masked: text, not HTML."""
     return _PREHEADER.replace("{text}", html.escape(masked))
 
 
-def footer_html(footer: Footer, unsubscribe_url: str) -> str:
+class Place(Protocol):
+    """Where a footer stands (css/surroundings.py)."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def color(self) -> str: ...
+    @property
+    def background(self) -> str | None: ...
+
+
+def footer_html(footer: Footer, unsubscribe_url: str, place: Place) -> str:
     """The footer. unsubscribe_url: a token."""
     name, address = (_lines(text) for text in (footer.org_name, footer.org_address))
     link = (
-        f'<a href="{unsubscribe_url}" ses:no-track style="color:#595959;'
+        f'<a href="{unsubscribe_url}" ses:no-track style="color:{place.color};'
         'text-decoration:underline">Unsubscribe</a>'
     )
     above = f'<div style="margin:0 0 12px">{footer.html}</div>\n' if footer.html else ""
     lines = "<br>\n".join(line for line in (name, address, link) if line)
-    return _FOOTER.replace("{lines}", above + lines)
+    background = f"background:{place.background};" if place.background else ""
+    look = {"width": str(place.width), "background": background, "color": place.color}
+    made = re.sub(r"\{(width|background|color)\}", lambda match: look[match[1]], _FOOTER)
+    return made.replace("{lines}", above + lines)
 
 
 def footer_text(footer: Footer, unsubscribe_url: str) -> str:

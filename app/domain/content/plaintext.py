@@ -10,6 +10,7 @@ from typing import Any
 
 from markdownify import MarkdownConverter
 
+from app.domain.content.columns import CELL, RIGHT, aligned
 from app.domain.content.markup import MARKUP, is_start_tag, loosened
 from app.domain.content.masking import Masks
 from app.domain.content.spacing import EDGE, apart, edged, without_edges
@@ -23,6 +24,8 @@ _BOX = re.compile(
     r"(?:^|;)(?:display:(?!inline(?:;|$)|none)|float:(?:left|right)"
     r"|(?:padding|margin|border)(?:-left|-right)?:[^;]*[1-9])"
 )
+_AT_RIGHT = re.compile(r"^right;|;text-align:(?:right|end)|^None;text-align:(?:right|end)")
+_LINE_START = "\ufdd1"  # behind a line break; what blanks follow it aren't shown
 # An attribute by which the converter learns what styles make of the element (inlining.Styled).
 _VISIBILITY = "data-visibility"
 
@@ -35,8 +38,13 @@ def from_html(source: str, masks: Masks, visibility: Mapping[int, str]) -> str:
     source = loosened(_marked(source, masks, visibility), masks)
     # The doctype keeps BeautifulSoup from taking a short text for a file's name.
     text: str = apart(_Converter(masks).convert(f"<!doctype html>{source}"), masks)
+    text = re.sub(rf"{_LINE_START}[ \t]*", "", text)
     text = re.sub(r"[ \t\xa0]+(?=\n|\Z)", "", text)
     text = re.sub(r"\n{3,}", "\n\n", text)
+    # Liquid of the head stands before the first word.
+    start = re.match(rf"(?:\s|{masks.token.pattern})*", text)
+    before = start[0] if start and masks.is_silent(start[0]) else ""
+    text = "".join(before.split()) + text[len(before) :]
     return _tables_as_lines(_without_tag_lines(text.strip(), masks), masks)
 
 
@@ -101,7 +109,7 @@ class _Converter(MarkdownConverter):
         target = self.masks.unmask(url)
         if not url or url.startswith("#"):
             return text
-        if shown in (target, target.removeprefix("mailto:")):
+        if _bare(shown) == _bare(target):
             return edged(text)
         link = f"{label} ({url})" if label else url
         return edged(text.replace(label, link, 1) if label else link)
@@ -116,14 +124,14 @@ class _Converter(MarkdownConverter):
     convert_audio = convert_object = convert_canvas = convert_svg = convert_video = convert_button
 
     def convert_br(self, el: Any, text: str, parent_tags: Any) -> str:
-        return "\n" + text
+        return f"\n{_LINE_START}{text}"
 
     def convert_block(self, el: Any, text: str, parent_tags: Any) -> str:
         return f"\n\n{text.strip()}\n\n" if text.strip() else ""
 
     convert_div = convert_section = convert_article = convert_block
     convert_header = convert_footer = convert_main = convert_center = convert_block
-    convert_p = convert_pre = convert_table = convert_block
+    convert_p = convert_pre = convert_block
     convert_dl = convert_dt = convert_dd = convert_block
     convert_figure = convert_figcaption = convert_caption = convert_block
     convert_address = convert_aside = convert_nav = convert_hgroup = convert_search = convert_block
@@ -147,9 +155,16 @@ class _Converter(MarkdownConverter):
     def convert_td(self, el: Any, text: str, parent_tags: Any) -> str:
         """Cells of one line stand side by side; longer ones, as in layout tables, are blocks."""
         text = text.strip()
-        return f"\n\n{text}\n\n" if "\n" in text else f"{text}  " * bool(text)
+        if "\n" in text:
+            return f"\n\n{text}\n\n"
+        span = str(el.get("colspan") or "1")
+        right = RIGHT if text and _AT_RIGHT.search(f"{el.get('align')};{_own_style(el)}") else ""
+        return right + text + CELL * (min(int(span), 20) if span.isdecimal() else 1)
 
     convert_th = convert_td
+
+    def convert_table(self, el: Any, text: str, parent_tags: Any) -> str:
+        return self.convert_block(el, aligned(text, self.masks), parent_tags)
 
     def convert_text(self, el: Any, text: str, parent_tags: Any) -> str:
         return text
@@ -157,6 +172,11 @@ class _Converter(MarkdownConverter):
     convert_b = convert_strong = convert_em = convert_i = convert_del = convert_s = convert_text
     convert_code = convert_kbd = convert_samp = convert_sub = convert_sup = convert_text
     convert_q = convert_text
+
+
+def _bare(address: str) -> str:
+    """An address without what people leave out when they write one."""
+    return re.sub(r"^(?:https?://|mailto:|tel:)", "", address.lower()).removesuffix("/")
 
 
 def _own_style(node: Any) -> str:

@@ -11,10 +11,10 @@ from liquid import BoundTemplate
 from liquid.exceptions import LiquidError, ResourceLimitError
 
 from app.domain.at_work import working_on
-from app.domain.content import liquid, markup, plaintext
+from app.domain.content import frame, liquid, markup, plaintext
 from app.domain.content.holes import CONTROL, Part, RenderError
 from app.domain.content.markup import Footer
-from app.domain.content.masking import Masks
+from app.domain.content.masking import Masks, pieces
 from app.domain.css import inlining
 from app.domain.templates.assembly import Assembly, Text, assemble, repaired
 from app.errors import TemplateInvalid
@@ -123,10 +123,13 @@ def template_variables(
     }
 
 
-def compile_content(content: Content, footer: Footer, *, subject_mark: str = "") -> Compiled:
+def compile_content(
+    content: Content, footer: Footer, *, subject_mark: str = "", language: str = "en"
+) -> Compiled:
     """Compile one mailout's subject, HTML and text.
 
-    subject_mark: text before the subject, without braces.
+    subject_mark: text before the subject, without braces. language: of a mail that doesn't tell its
+    own, a tag of BCP 47.
     Raises TemplateInvalid, naming the field and where possible the line, for whatever would go
     wrong with every recipient.
     """
@@ -146,15 +149,27 @@ def compile_content(content: Content, footer: Footer, *, subject_mark: str = "")
     _check(text or "", field="body_text")
 
     masks = Masks(
-        *assembly.sources, preheader or "", footer.html, footer.org_name, footer.org_address
+        content.subject,
+        *assembly.sources,
+        preheader or "",
+        footer.html,
+        footer.org_name,
+        footer.org_address,
     )
     fragment = assembly.fragment(masks)
     make = markup.markdown_document if assembly.root.text.markdown else markup.as_document
-    document = make(fragment)
-    preheader_html = markup.preheader(masks.mask(preheader)) if preheader else ""
-    footer_html = markup.footer_html(footer, masks.add("{{ unsubscribe_url }}"))
-    document, ours = markup.insert(document, masks, first=preheader_html, last=footer_html)
-    styled = inlining.inline_styles(document, masks, ours)
+    document = frame.with_language_and_title(
+        make(fragment), masks, language=language, title=_title(content.subject, masks)
+    )
+    framed = frame.framed(
+        document,
+        masks,
+        preheader=markup.preheader(masks.mask(preheader)) if preheader else "",
+        footer=footer,
+        unsubscribe_url=masks.add("{{ unsubscribe_url }}"),
+    )
+    document = framed.document
+    styled = inlining.inline_styles(document, masks, framed.ours)
     masked_html = markup.untrack_unsubscribe(styled.html, masks)
     html_source = masks.unmask(masked_html)
     text_source = _derived_text(document, styled, masks) if text is None else text
@@ -190,6 +205,12 @@ def _body(content: Content) -> Text | None:
             _check_size(body, field=field)
             return Text(field, body, field == "body_markdown")
     return None
+
+
+def _title(subject: str, masks: Masks) -> str:
+    """What `<title>` shows: the subject, masked."""
+    has_liquid = any(piece.kind != "static" for piece in pieces(subject))
+    return masks.add("{{ mailout.subject }}") if has_liquid else subject
 
 
 def check_subject(subject: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from app.domain.content.masking import Masks
@@ -32,13 +32,14 @@ class Applied:
     """A rule's declaration for an element.
 
     specificity: of the selector that reaches it. surely: whether it does in every mail, for every
-    reader.
+    reader. reaches: whether it does, should the rule's conditions hold.
     """
 
     declaration: Declaration
     rule: Rule
     specificity: Specificity
     surely: bool
+    reaches: bool
 
     @property
     def rank(self) -> tuple[Specificity, int]:
@@ -136,6 +137,10 @@ class Group:
         """As in `inlining.Styled`; None: it is shown if the element around it is."""
         if self.ours:  # the text part has its own footer
             return "none"
+        return visibility_of(self.values())
+
+    def values(self) -> dict[str, str]:
+        """What is declared without a condition; "" where that depends on Liquid."""
         surely = [each.declaration for each in self.applied if each.surely]
         values: dict[str, str] = {}
         for each in (
@@ -149,10 +154,43 @@ class Group:
             values[each.name] = each.value.lower() if each.always else ""
         if any("hidden" in each.attributes for each in self.elements.values()):
             values.setdefault("display", "none")
-        return _visibility(values)
+        return values
 
     def _sure(self, applied: list[Applied]) -> list[Applied]:
         return [each for each in applied if each.surely and each not in self._unclear]
+
+
+class Looks:
+    """What rules and style attributes declare for single elements."""
+
+    def __init__(self, rules: list[Rule], masks: Masks) -> None:
+        self._index = _Index(rules)
+        self._masks = masks
+
+    def values(
+        self, element: Element, holds: Callable[[tuple[str, ...]], bool] = lambda all_: not all_
+    ) -> dict[str, str]:
+        """The values that win, by property, in the order in which they were declared; "" for one
+        that isn't known. holds: whether the conditions of a rule do."""
+        reached = [
+            each for each in _applied(self._index.reached([element])) if holds(each.rule.conditions)
+        ]
+        own = read_attribute(element.attributes.get("style", ""), self._masks)
+        found: dict[str, str] = {}
+        for important in (False, True):
+            for each in reached:
+                # What may or may not reach it, such as `:hover`, doesn't count.
+                if each.declaration.important is important and each.reaches:
+                    _set(found, each.declaration, known=each.declaration.known)
+            for declaration in own:
+                if declaration.important is important:
+                    _set(found, declaration, known=declaration.always)
+        return found
+
+
+def _set(values: dict[str, str], declaration: Declaration, *, known: bool) -> None:
+    values.pop(declaration.name, None)
+    values[declaration.name] = declaration.value.lower() if known else ""
 
 
 def groups(
@@ -285,6 +323,7 @@ def _applied(reached: list[_Reached]) -> list[Applied]:
             rule,
             selector.specificity if selector else (0, 0, 0),
             surely=verdict is True and declaration.always,
+            reaches=verdict is True,
         )
         for rule, selector, verdict in reached
         for declaration in rule.declarations
@@ -308,7 +347,7 @@ def _effective(applied: list[Applied]) -> list[Applied]:
     ]
 
 
-def _visibility(values: Mapping[str, str]) -> str | None:
+def visibility_of(values: Mapping[str, str]) -> str | None:
     overflow = " ".join(values.get(f"overflow{axis}", "") for axis in ("", "-x", "-y"))
     sizes = (f"{most}{side}" for most in ("", "max-") for side in ("height", "width"))
     flat = any(_is_zero(values.get(size, "")) for size in sizes)

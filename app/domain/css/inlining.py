@@ -44,7 +44,7 @@ def inline_styles(document: str, masks: Masks, ours: Sequence[range] = ()) -> St
         number for number, match in enumerate(starts) if any(match.start() in each for each in ours)
     }
     try:
-        rules = list(_rules(document, masks))
+        rules = list(read_rules(document, masks))
         found = groups(Skeleton(masks, document), rules, masks, of_ours)
         important = promoted(found)
     except RecursionError:  # absurdly nested: the styles stay where they are
@@ -60,15 +60,19 @@ def inline_styles(document: str, masks: Masks, ours: Sequence[range] = ()) -> St
                 visibility[number] = shown
     conditions = [each for rule in rules for each in _style_conditions(rule)]
     changes = [(each.end, each.end, " !important") for each in important]
+    needs_widths = not re.search(r"\[\s*width", document)  # rules that an attribute would change
     for number, match in enumerate(starts):
-        changes += _style_change(match, by_number[number], number, conditions)
+        group = by_number[number]
+        changes += _style_change(match, group, number, conditions)
+        if needs_widths and (match["tag"] or "").lower() == "img":
+            changes += _width_attribute(match, group)
     return Styled(_changed(document, changes), visibility)
 
 
 # Reading
 
 
-def _rules(document: str, masks: Masks) -> Iterator[Rule]:
+def read_rules(document: str, masks: Masks) -> Iterator[Rule]:
     """The rules of all style elements, those in Outlook's conditional comments too."""
     only_some = 0  # depth of comments such as <!--[if !mso]><!-->, whose contents browsers see
     for match in MARKUP.finditer(document):
@@ -97,13 +101,18 @@ def _sheet(match: re.Match[str], masks: Masks, *, always: bool, offset: int = 0)
         return []
     media = {" ".join(each.split()) for each in attributes.get("media", "").split(",")}
     ignored = attributes.get("data-css-inline") == "ignore"
+    for_all = bool(media & _ALL_MEDIA)
+    conditions: tuple[str, ...] = () if for_all else (f"@media {attributes['media']}",)
+    if masks.depth(match.string[: match.start()]) or offset or "title" in attributes:
+        conditions += ("of some mails or readers",)
     start, end = match.end("raw_attributes") + 1, match.start("raw_end")
     return read_sheet(
         match.string[start:end],
         masks,
         # A sheet with a title is one of several that readers may choose from.
-        always=always and bool(media & _ALL_MEDIA) and not ignored and "title" not in attributes,
+        always=always and for_all and not ignored and "title" not in attributes,
         offset=offset + start,
+        conditions=conditions,
     )
 
 
@@ -134,6 +143,20 @@ def _style_change(
         start, end, attribute = _style_attribute(match, group)
         if not _decides(attribute, group.elements[number], conditions):
             yield start, end, attribute
+
+
+def _width_attribute(match: re.Match[str], group: Group) -> Iterator[tuple[int, int, str]]:
+    """The width in pixels that CSS gives a picture as an attribute, too: Outlook knows no other,
+    and would show it in its full size. Source: caniemail.com, "max-width" and "width"."""
+    names = (each["name"].lower() for each in ATTRIBUTE.finditer(match["attributes"]))
+    if not group.inlinable or "width" in names:
+        return
+    values = group.values()
+    width = values.get("width", "")
+    if width == "100%":
+        width = values.get("max-width", "")
+    if found := re.fullmatch(r"(\d+)(?:\.\d+)?px", width):
+        yield match.end("tag"), match.end("tag"), f' width="{found[1]}"'
 
 
 def _style_attribute(match: re.Match[str], group: Group) -> tuple[int, int, str]:

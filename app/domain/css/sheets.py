@@ -37,7 +37,8 @@ class Declaration:
 
     name: in lower case, but for custom properties. value: fit for a style attribute. place, end:
     where it begins in the source, and where its value ends. always: it holds without a condition,
-    and its value is known. opaque: what it sets, or what it outranks, isn't known.
+    and its value is known. known: its value is known, and no Liquid decides whether it holds.
+    opaque: what it sets, or what it outranks, isn't known.
     """
 
     name: str
@@ -46,25 +47,35 @@ class Declaration:
     place: int
     end: int
     always: bool = False
+    known: bool = False
     opaque: bool = False
 
 
 @dataclass(eq=False)
 class Rule:
-    """selectors: None among them stands for one that isn't known."""
+    """selectors: None among them stands for one that isn't known. conditions: the at-rules around
+    it, as `@media print`, and what makes the sheet itself conditional."""
 
     selectors: list[Selector | None]
     declarations: list[Declaration]
+    conditions: tuple[str, ...] = ()
 
 
-def read_sheet(source: str, masks: Masks, *, always: bool, offset: int = 0) -> list[Rule]:
+def read_sheet(
+    source: str,
+    masks: Masks,
+    *,
+    always: bool,
+    offset: int = 0,
+    conditions: tuple[str, ...] = (),
+) -> list[Rule]:
     """The rules of a style sheet that hold for elements.
 
     source: masked, without Liquid blocks that begin or end outside of it. always: whether the sheet
-    itself holds without a condition. offset: what to add to places.
+    itself holds without a condition. offset: what to add to places. conditions: the sheet's.
     """
     reader = _Reader(source, masks, offset)
-    reader.read(_Around(None, always=always))
+    reader.read(_Around(None, always=always, conditions=conditions))
     return reader.rules
 
 
@@ -81,13 +92,14 @@ class _Around:
     """What is around a place in a sheet.
 
     selectors: of the rule around it; None at the top. unknown: whether Liquid makes the selectors.
-    always, opaque: as in Declaration.
+    always, opaque: as in Declaration. conditions: as in Rule.
     """
 
     selectors: str | None
     always: bool = True
     opaque: bool = False
     unknown: bool = False
+    conditions: tuple[str, ...] = ()
 
 
 class _Reader:
@@ -157,7 +169,10 @@ class _Reader:
                 inner_end = ends[block] - (self._text[ends[block] - 1] == "}")
             if token.type == "at-keyword":
                 if block < stop:
-                    declarations += self._at_rule(token, tokens[block], inner_end, around)
+                    prelude = "".join(each.serialize() for each in tokens[start + 1 : block])
+                    condition = f"@{token.lower_value} {prelude.strip()}"
+                    inside = replace(around, conditions=(*around.conditions, condition))
+                    declarations += self._at_rule(token, tokens[block], inner_end, inside)
                 start = min(stop, block) + 1
             elif around.selectors is not None and (stop <= block or _is_custom(token)):
                 declarations += self._declaration(tokens[start:stop], ends[start:stop], around)
@@ -195,9 +210,9 @@ class _Reader:
         if not selectors:  # the rules inside of it don't count either
             return
         always = around.always and understood and not self._depth(start)
-        inside = _Around(nested, always, around.opaque or liquid, liquid)
+        inside = _Around(nested, always, around.opaque or liquid, liquid, around.conditions)
         if declarations := self._contents(tokens[-1].content, end, inside):
-            self.rules.append(Rule(selectors, declarations))
+            self.rules.append(Rule(selectors, declarations, around.conditions))
 
     def _note_if_split(self, start: int, end: int) -> None:
         """Note that something unknown is declared where one branch begins what another ends."""
@@ -236,6 +251,7 @@ class _Reader:
                 start + self._offset,
                 end + self._offset,
                 always=around.always and not liquid and not self._depth(start),
+                known=not liquid and not self._depth(start),
                 opaque=around.opaque,
             )
         ]

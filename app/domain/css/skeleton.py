@@ -27,6 +27,7 @@ class Element:
     unsure_nesting: there may be elements between it and its children, because some branches open or
     close elements inside. may_end_early: a branch may end it before what the source puts inside.
     has_content: text or elements; None: it may be empty.
+    has_own_text: there is text or Liquid's output between its children.
     may_gain_children: Liquid may put elements among its children.
     captures: the number of `capture` blocks around it: it is shown where the variable is, not here.
     """
@@ -43,6 +44,7 @@ class Element:
     unsure_nesting: bool = False
     may_end_early: bool = False
     has_content: bool | None = False
+    has_own_text: bool = False
     may_gain_children: bool = False
     captures: int = 0
 
@@ -168,6 +170,7 @@ def _add_element(node: LexborNode, number: str, parent: Element | None, scan: Sc
 
 def _note_text(parent: Element, text: str, paths: list[Path]) -> None:
     words = text.split()
+    parent.has_own_text |= bool(words)
     if any(word.isdigit() and paths[int(word)] == parent.path for word in words):
         parent.has_content = True
     elif parent.has_content is False:

@@ -96,6 +96,7 @@ def _compile(settings: Settings, content: MailoutContent, *, test: bool = False)
             text=settings.footer_text,
         ),
         subject_mark=TEST_SUBJECT_MARK if test else "",
+        language=settings.mail_language,
     )
 
 
