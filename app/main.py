@@ -49,7 +49,7 @@ from app.api.http.deps import Services
 from app.api.http.request_log import RequestLog
 from app.api.http.single_headers import SingleHeaders
 from app.api.imports import routes as imports
-from app.api.mailouts import drafts, lists, preflight, schedules, starting, steering
+from app.api.mailouts import drafts, lists, preflight, schedules, starting, steering, testing
 from app.api.signup import confirm, subscribe
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
@@ -64,6 +64,7 @@ from app.services.audience.segments import Segments
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
 from app.services.drafts.drafts import Drafts
+from app.services.drafts.subjects import Subjects
 from app.services.imports.imports import Imports
 from app.services.imports.run_import import RunImport, import_kinds
 from app.services.jobs.runner import JobRunner, Kind
@@ -117,6 +118,7 @@ def create_app(services: Services) -> FastAPI:
         lists.router,
         drafts.router,
         steering.router,
+        testing.router,
         schedules.router,
         preflight.router,
         imports.router,
@@ -224,6 +226,7 @@ async def running(
             schedules=ScheduleMailout(store, settings, start),
             preflight=preflights,
             drafts=Drafts(store, settings, preflights),
+            subjects=Subjects(store),
             metrics=meters,
             database_gauges=DatabaseGauges(store, meters),
             sender=sender,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from app.api.http.deps import CallerDep, Protected, ServicesDep, Text, needs
-from app.api.http.paging import Page, decode_cursor, in_utc, page
+from app.api.http.paging import Page, decode_cursor, moment, page
 from app.api.http.problems import problems
 from app.domain.access import Scope, check_name
 from app.errors import InvalidRequest, KeyExists, KeyNotFound, ScopeMissing, Unauthorized
@@ -73,10 +73,6 @@ _BEFORE = TypeAdapter(tuple[Annotated[int, Field(ge=1, lt=2**63)]])
 """The id of the last entry on the page before."""
 
 
-def _moment(time: datetime | None) -> datetime | None:
-    return time and in_utc(time if time.tzinfo else time.replace(tzinfo=UTC))
-
-
 _Filter = Annotated[Text | None, Query(min_length=1, max_length=300)]
 
 
@@ -86,7 +82,7 @@ async def list_audit(
     target: _Filter = None,
     action: _Filter = None,
     by: _Filter = None,
-    since: Annotated[datetime | None, AfterValidator(_moment)] = None,
+    since: Annotated[datetime | None, AfterValidator(moment)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Page:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
 from app.api.http.deps import Services, ServicesDep, needs
 from app.api.http.problems import problems
+from app.api.http.responses import csv_answer
 from app.api.subscribers import FilterDep, Filtered
 from app.domain.people import Filter
 from app.errors import InvalidRequest, Unauthorized
@@ -34,19 +33,4 @@ async def export_subscribers(services: ServicesDep, wanted: FilterDep) -> Stream
 
 async def csv_of(services: Services, wanted: Filter) -> StreamingResponse:
     """Raises Unavailable before anything is answered."""
-    parts = Export(services.store, wanted).parts()
-    first = await anext(parts)
-    return StreamingResponse(
-        _all(first, parts),
-        media_type="text/csv; charset=utf-8",
-        headers={
-            "Content-Disposition": 'attachment; filename="subscribers.csv"',
-            "Cache-Control": "no-store",
-        },
-    )
-
-
-async def _all(first: str, parts: AsyncIterator[str]) -> AsyncIterator[str]:
-    yield first
-    async for part in parts:
-        yield part
+    return await csv_answer(Export(services.store, wanted).parts(), "subscribers.csv")

@@ -19,6 +19,18 @@ MAILOUT_STATUSES: tuple[MailoutStatus, ...] = (
 )
 PauseCode = Literal["person", "account", "quota", "guard", "held"]
 PAUSE_CODES: tuple[PauseCode, ...] = ("person", "account", "quota", "guard", "held")
+RecipientStatus = Literal[
+    "queued",
+    "sending",
+    "sent",
+    "delivered",
+    "bounced",
+    "complained",
+    "failed",
+    "unknown",
+    "skipped",
+    "cancelled",
+]
 SubscriberStatus = Literal["active", "pending", "unsubscribed", "bounced", "complained"]
 SUBSCRIBER_STATUSES: tuple[SubscriberStatus, ...] = (
     "active",

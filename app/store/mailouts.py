@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from app.domain.mailouts import Claim, Mailout, MailoutContent, SendRequestRecord, Transition
+from app.domain.reports.lists import MailoutFilter
 from app.domain.sending.guards import GuardLimits
 from app.domain.states import MailoutStatus, PauseCode
 from app.errors import MailoutNotFound
@@ -224,17 +225,27 @@ class MailoutCalls(Calls):
         return row
 
     async def list_mailouts(
-        self, limit: int, *, status: str | None = None, before: tuple[str, str] | None = None
+        self,
+        limit: int,
+        *,
+        status: str | None = None,
+        wanted: MailoutFilter | None = None,
+        before: tuple[str, str] | None = None,
     ) -> list[dict[str, Any]]:
         """Newest first; before: (created_at, id) of the last row of the page before."""
         rows: list[dict[str, Any]] = await self._call(
-            "list_mailouts",
+            "mailouts_page",
             p_limit=limit,
-            p_status=status,
+            p_filter={**(wanted or {}), **({"statuses": [status]} if status else {})},
             p_before=before[0] if before else None,
             p_before_id=before[1] if before else None,
         )
         return rows
+
+    async def sample_reader(self) -> dict[str, Any] | None:
+        """`name` and `fields` of somebody; None: nobody is active."""
+        row: dict[str, Any] | None = await self._call("sample_reader")
+        return row
 
     async def list_recipients(
         self, mailout_id: UUID, after: UUID, limit: int
@@ -244,3 +255,27 @@ class MailoutCalls(Calls):
             "list_recipients", p_mailout=str(mailout_id), p_after=str(after), p_limit=limit
         )
         return rows
+
+    async def recipients_page(
+        self,
+        mailout_id: UUID,
+        limit: int,
+        *,
+        reach: int,
+        statuses: Sequence[str] | None = None,
+        q: str | None = None,
+        after: UUID | None = None,
+    ) -> tuple[list[dict[str, Any]], UUID | None]:
+        """Recipients, and after whom the next page begins; None: there is none. At most `reach`
+        are looked at, so a page may be shorter than `limit`, even empty. q: an address or a part
+        of one."""
+        row = await self._call(
+            "recipients_page",
+            p_mailout=str(mailout_id),
+            p_limit=limit,
+            p_reach=reach,
+            p_statuses=list(statuses) if statuses else None,
+            p_q=q,
+            p_after=str(after or UUID(int=0)),
+        )
+        return row["rows"], UUID(row["next"]) if row["next"] else None

@@ -86,7 +86,7 @@ begin
             'create_key', 'listed_key', 'list_keys', 'living_keys', 'revoke_key', 'note_key_use',
             'list_audit', 'note_sign_in', 'note_refused_sign_ins', 'audited_state', 'lock_mailout', 'audited_transition',
             'lock_job', 'audited_job', 'audited_job_state',
-            'add_mailout', 'mailout_of_page', 'mailout_words', 'edit_mailout', 'words_apart', 'release_mailout',
+            'mailouts_page', 'sample_reader', 'recipients_page', 'recipient_row', 'add_mailout', 'mailout_of_page', 'mailout_words', 'edit_mailout', 'words_apart', 'release_mailout',
             'unready_mailout', 'duplicate_mailout', 'delete_mailout',
             'acting', 'kept_columns', 'note_added_subscribers', 'note_changed_subscribers',
             'note_deleted_subscribers', 'record_audit',

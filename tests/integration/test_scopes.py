@@ -158,7 +158,8 @@ async def test_unknown_parameters_are_named_with_the_known_ones(
     refused = await service.http.get("/mailouts?state=sent", headers=BEARER)
     assert refused.status_code == 422
     assert refused.json()["detail"] == (
-        "state: there is no such query parameter here; known: cursor, limit, status."
+        "state: there is no such query parameter here; known: cursor, limit, q, since, status, "
+        "until."
     )
     none = await service.http.get("/health?a=1")
     assert none.json()["detail"] == ("a: there is no such query parameter here; none is known.")

@@ -27,6 +27,7 @@ from app.services.audience.segments import Segments
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
 from app.services.drafts.drafts import Drafts
+from app.services.drafts.subjects import Subjects
 from app.services.imports.imports import Imports
 from app.services.people.many import ManyPeople
 from app.services.sending.sender import Sender
@@ -66,6 +67,7 @@ class Services:
     dry_runs: DryRuns
     schedules: ScheduleMailout
     drafts: Drafts
+    subjects: Subjects
     preflight: Preflight
     metrics: Metrics
     database_gauges: DatabaseGauges

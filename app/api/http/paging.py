@@ -62,6 +62,11 @@ def in_utc(time: datetime) -> datetime:
         raise ValueError("is not within years 1 to 9999") from exc
 
 
+def moment(time: datetime | None) -> datetime | None:
+    """For pydantic: a day or a moment of a filter, in UTC unless it says otherwise."""
+    return time and in_utc(time if time.tzinfo else time.replace(tzinfo=UTC))
+
+
 _BEFORE = TypeAdapter(tuple[Annotated[AwareDatetime, AfterValidator(in_utc)], UUID])
 
 

@@ -1,21 +1,32 @@
-"""Looking at mailouts: the list, one of them, its dry run."""
+"""Looking at mailouts: the list, one of them, its recipients, its dry run."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
+from pydantic import AfterValidator, TypeAdapter
 
-from app.api.http.deps import Protected, Services, ServicesDep, needs
-from app.api.http.paging import Page, created_before, page
+from app.api.http.deps import Protected, Services, ServicesDep, Text, needs
+from app.api.http.paging import Page, created_before, decode_cursor, encode_cursor, moment, page
 from app.api.http.problems import problems
-from app.domain.states import MAILOUT_STATUSES
+from app.api.http.responses import csv_answer
+from app.domain.reports.lists import MailoutFilter
+from app.domain.states import MAILOUT_STATUSES, MailoutStatus, RecipientStatus
 from app.errors import InvalidRequest, MailoutNotFound, NotFound, Unauthorized
 from app.services.drafts.drafts import etag
+from app.services.lists.statement import Statement, reason
 from app.services.starting.send_warnings import check_tested
 
 router = APIRouter(tags=["mailouts"], route_class=Protected)
+
+
+Status = Annotated[list[MailoutStatus] | None, Query(max_length=len(MAILOUT_STATUSES))]
+Search = Annotated[Text | None, Query(min_length=1, max_length=300)]
+Moment = Annotated[datetime | None, AfterValidator(moment)]
 
 
 @router.get(
@@ -23,15 +34,30 @@ router = APIRouter(tags=["mailouts"], route_class=Protected)
 )
 async def list_mailouts(
     services: ServicesDep,
-    status: Annotated[str | None, Query(pattern=f"^({'|'.join(MAILOUT_STATUSES)})$")] = None,
+    status: Status = None,
+    q: Search = None,
+    since: Moment = None,
+    until: Moment = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Page:
-    """Newest first."""
+    """Newest first, without their bodies. status: any of these. q: within the subject as it is
+    written. since, until: when it was created, a day or a moment, in UTC unless it says otherwise;
+    `until` itself is not within. subject_shown: the subject as somebody on the list would get it.
+    """
+    wanted = MailoutFilter()
+    if status:
+        wanted["statuses"] = list(status)
+    if q:
+        wanted["q"] = q
+    if since:
+        wanted["since"] = since.isoformat()
+    if until:
+        wanted["until"] = until.isoformat()
     rows = await services.store.list_mailouts(
-        limit + 1, status=status, before=created_before(cursor)
+        limit + 1, wanted=wanted, before=created_before(cursor)
     )
-    return page(rows, limit, "created_at", "id")
+    return page(await services.subjects.add_to(rows), limit, "created_at", "id")
 
 
 @router.get(
@@ -71,3 +97,55 @@ async def shown(services: Services, mailout_id: UUID, response: Response) -> dic
 async def show_dry_run(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
     """The report of the latest dry run."""
     return await services.dry_runs.report(mailout_id)
+
+
+_CURSOR = TypeAdapter(tuple[UUID])
+"""After whom the page begins."""
+RECIPIENTS_REACH = 20_000
+"""Rows of the ledger that a page looks at, at most."""
+
+
+@router.get(
+    "/mailouts/{mailout_id}/recipients",
+    dependencies=[needs("read")],
+    responses=problems(Unauthorized, MailoutNotFound, InvalidRequest),
+)
+async def list_recipients(
+    mailout_id: UUID,
+    services: ServicesDep,
+    status: Annotated[list[RecipientStatus] | None, Query(max_length=20)] = None,
+    q: Search = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> Page:
+    """Who gets it, and what became of each; `reason`: why, in a sentence. status: any of these. q:
+    an address in any spelling, or a part of one. A page may be shorter than `limit`, even empty,
+    and have a next one: where few fit, a call looks at some of them only."""
+    after = decode_cursor(cursor, _CURSOR)
+    await services.store.mailout_headline(mailout_id)
+    rows, onward = await services.store.recipients_page(
+        mailout_id,
+        limit,
+        reach=RECIPIENTS_REACH,
+        statuses=status,
+        q=q,
+        after=after[0] if after else None,
+    )
+    return Page(
+        items=[row | {"reason": reason(row)} for row in rows],
+        next_cursor=encode_cursor(str(onward)) if onward else None,
+    )
+
+
+@router.get(
+    "/mailouts/{mailout_id}/statement.csv",
+    dependencies=[needs("read")],
+    response_class=StreamingResponse,
+    responses=problems(Unauthorized, MailoutNotFound)
+    | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+)
+async def show_statement(mailout_id: UUID, services: ServicesDep) -> StreamingResponse:
+    """The closing statement: every recipient, what became of them, and why. An answer that breaks
+    off isn't whole."""
+    statement = Statement(services.store, mailout_id)
+    return await csv_answer(statement.parts(), f"mailout-{mailout_id}.csv")

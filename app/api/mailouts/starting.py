@@ -117,7 +117,7 @@ class NotStarted(BaseModel):
 
 
 # Its length is checked in the route: authentication comes first.
-_IdempotencyKey = Annotated[
+IdempotencyKey = Annotated[
     str | None,
     Header(alias="Idempotency-Key", description=f"1 to {MAX_KEY_CHARS} characters"),
 ]
@@ -155,7 +155,7 @@ _IdempotencyKey = Annotated[
     },
 )
 async def send_mailout(
-    request: Request, services: ServicesDep, idempotency_key: _IdempotencyKey = None
+    request: Request, services: ServicesDep, idempotency_key: IdempotencyKey = None
 ) -> JsonAnswer:
     """Start a mailout: at once, in the background, once."""
     caller, raw, body = await _body_of_caller(request, services)
@@ -223,6 +223,10 @@ async def _body_of_caller(request: Request, services: Services) -> tuple[Caller,
 def _check_outside(request: Request, key: str | None) -> None:
     """What isn't in the body."""
     refuse_unknown_parameters(request)
+    check_key(key)
+
+
+def check_key(key: str | None) -> None:
     if key is not None and ("\0" in key or not 1 <= len(key) <= MAX_KEY_CHARS):
         raise InvalidRequest(f"Idempotency-Key: use 1 to {MAX_KEY_CHARS} characters.")
 

@@ -197,6 +197,15 @@ def compile_content(
     )
 
 
+def render_subject(subject: str, variables: Mapping[str, Any]) -> str:
+    """A subject as one recipient gets it, by itself. Raises TemplateInvalid, RenderError."""
+    template = liquid.parse(subject, html=False, field="subject")
+    part = Part(template, (f"h{number}" for number in count()), field="subject", one_line=True)
+    values = dict(part.constant)
+    part.fill(variables, values)
+    return part.paste(values)
+
+
 def _body(content: Content) -> Text | None:
     """The mailout's own body; None: it has none, so its template has."""
     for field in ("body_html", "body_markdown"):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, TextIO
 from uuid import UUID
 
@@ -68,21 +69,38 @@ _FAILED = {
 _OWN_FAILURES = {"invalid_address", "render_error", "too_large", "not_connected", "certificate"}
 
 
-async def write_statement(store: Store, mailout_id: UUID, out: TextIO) -> Counter[str]:
-    """Write the statement in the order in which recipients were queued; give counts per status.
+class Statement:
+    """counts: per status, of those that were written so far."""
 
-    out: opened with newline="". Times are ISO 8601 with offset. Raises MailoutNotFound.
-    """
-    await store.show_mailout(mailout_id)
-    writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180, section 2
-    writer.writerow(COLUMNS)
-    counts: Counter[str] = Counter()
-    after = UUID(int=0)
-    while page := await store.list_recipients(mailout_id, after, PAGE):
-        after = UUID(page[-1]["subscriber_id"])
-        counts.update(row["status"] for row in page)
-        writer.writerows(_cells(row) for row in page)
-    return counts
+    def __init__(self, store: Store, mailout_id: UUID) -> None:
+        self._store, self._mailout_id = store, mailout_id
+        self.counts: Counter[str] = Counter()
+
+    async def parts(self) -> AsyncIterator[str]:
+        """The file's text in pieces, recipients in the order in which they were queued. Times are
+        ISO 8601 with offset. Raises MailoutNotFound before the first."""
+        await self._store.mailout_headline(self._mailout_id)
+        yield _csv([COLUMNS])
+        after = UUID(int=0)
+        while page := await self._store.list_recipients(self._mailout_id, after, PAGE):
+            after = UUID(page[-1]["subscriber_id"])
+            self.counts.update(row["status"] for row in page)
+            yield _csv(_cells(row) for row in page)
+
+
+async def write_statement(store: Store, mailout_id: UUID, out: TextIO) -> Counter[str]:
+    """Write the statement; give counts per status. out: opened with newline="". Raises
+    MailoutNotFound."""
+    statement = Statement(store, mailout_id)
+    async for part in statement.parts():
+        out.write(part)
+    return statement.counts
+
+
+def _csv(rows: Iterable[Sequence[str]]) -> str:
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\r\n").writerows(rows)  # RFC 4180, section 2
+    return out.getvalue()
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:

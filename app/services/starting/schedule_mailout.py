@@ -75,7 +75,7 @@ class ScheduleMailout:
                 return await self._repeat(mailout_id, schedule)
             if mailout.status != "ready":
                 raise not_ready(mailout_id, mailout.status)
-            self.start.require_configuration()
+            self.start.require_configuration(tracking=mailout.content.tracking)
             await self.start.check_start(mailout)
             zones = await self._zones(mailout_id, schedule)
             planned = await self._plan(schedule, zones)

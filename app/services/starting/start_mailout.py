@@ -11,10 +11,12 @@ from uuid import UUID
 
 import structlog
 
+from app.domain.addresses import canonical_address
 from app.domain.mailouts import Mailout
 from app.errors import (
     AudienceEmpty,
     IdempotencyKeyReused,
+    InvalidRequest,
     MailoutNotFound,
     MailoutNotReady,
     SesNotConfigured,
@@ -35,6 +37,9 @@ FIRST = 100
 MAX_CHANGES = 5
 """How often the content may be edited between compiling and claiming before we give up."""
 
+MAX_TEST_EMAILS = 20
+"""A test is for a few who look at it; whoever sends to more means a mailout, with its ledger."""
+
 
 @dataclass(frozen=True)
 class SendRequest:
@@ -42,7 +47,8 @@ class SendRequest:
 
     mailout_id or notion_page (32 hex digits) names the mailout. key: what makes it a repeat
     (Idempotency-Key, or Notion's event and page); fingerprint: of the body, to refuse a key that is
-    used again for something else. by: who asks, for the audit log.
+    used again for something else. by: who asks, for the audit log. to: of a test, instead of
+    TEST_EMAILS.
     """
 
     mailout_id: UUID | None = None
@@ -50,6 +56,7 @@ class SendRequest:
     key: str | None = None
     fingerprint: str | None = None
     by: str | None = None
+    to: tuple[str, ...] | None = None
 
 
 def fingerprint(body: bytes) -> str:
@@ -126,16 +133,20 @@ class StartMailout:
         raise being_edited()
 
     async def test(self, request: SendRequest) -> dict[str, Any]:
-        """Queue one mail for each of TEST_EMAILS; the mailout's state stays as it is."""
+        """Queue one mail for each of TEST_EMAILS, or of `to`; the mailout's state stays as it is.
+
+        Raises InvalidRequest for more than MAX_TEST_EMAILS, and as above.
+        """
+        to = self._test_emails(request)
         if earlier := await self._earlier(request):
             return earlier
         for _ in range(MAX_CHANGES):
             mailout = await self._find(request)
-            self.require_configuration(test=True, tracking=mailout.content.tracking)
+            self.require_configuration(test=not to, tracking=mailout.content.tracking)
             await self.check(mailout, test=True)
             queued = await self._store.queue_test(
                 mailout.id,
-                self._settings.test_emails,
+                to,
                 mailout.content_hash,
                 request_key=request.key,
                 request_hash=request.fingerprint,
@@ -155,6 +166,13 @@ class StartMailout:
                 recipients=queued.response["recipients"],
             )
         return queued.response
+
+    def _test_emails(self, request: SendRequest) -> tuple[str, ...]:
+        """Each mailbox once."""
+        to = self._settings.test_emails if request.to is None else request.to
+        if request.to is not None and len(to) > MAX_TEST_EMAILS:
+            raise InvalidRequest(f"to: at most {MAX_TEST_EMAILS} addresses.")
+        return tuple({canonical_address(email): email for email in to}.values())
 
     async def _earlier(self, request: SendRequest) -> dict[str, Any] | None:
         """The answer of the accepted request that this one repeats; None: it is new.

@@ -1,4 +1,4 @@
--- Showing and listing mailouts. Writing them: drafts.sql.
+-- Showing mailouts. Lists: mailout_lists.sql; writing them: drafts.sql.
 create or replace function mailout_summary(m mailouts) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object(
@@ -31,27 +31,10 @@ language sql stable set search_path = public, pg_temp as $$
       from mailouts m where m.id = p_mailout;
 $$;
 
--- A page of mailouts, newest first. p_before, p_before_id: of the last row of the previous page.
-create or replace function list_mailouts(
-    p_limit integer, p_status text default null, p_before timestamptz default null,
-    p_before_id uuid default null)
-returns jsonb language sql stable set search_path = public, pg_temp as $$
-    select coalesce(jsonb_agg(mailout_summary(m) order by m.created_at desc, m.id desc), '[]')
-      from (select * from mailouts
-             where (p_status is null or status = p_status)
-               and (p_before is null or (created_at, id) < (p_before, p_before_id))
-             order by created_at desc, id desc limit p_limit) m;
-$$;
-
 -- The closing statement: a page of the ledger, after subscriber p_after.
 create or replace function list_recipients(p_mailout uuid, p_after uuid, p_limit integer) returns jsonb
 language sql stable set search_path = public, pg_temp set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
-    select coalesce(jsonb_agg(jsonb_build_object(
-               'id', l.id, 'subscriber_id', l.subscriber_id, 'email', l.email, 'status', l.status, 'error_code', l.error_code,
-               'error_message', l.error_message, 'bounce_type', l.bounce_type,
-               'bounce_subtype', l.bounce_subtype, 'message_id', l.message_id,
-               'attempts', l.attempts, 'sent_at', l.sent_at, 'event_at', l.event_at,
-               'unsubscribed_at', l.unsubscribed_at) order by l.subscriber_id), '[]')
+    select coalesce(jsonb_agg(recipient_row(l) order by l.subscriber_id), '[]')
       from (select * from send_logs
              where (mailout_id, subscriber_id) > (p_mailout, p_after) and mailout_id <= p_mailout and not is_test
              order by mailout_id, subscriber_id limit p_limit) l;
