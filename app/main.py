@@ -187,6 +187,7 @@ async def running(
         sender = work.sender if work else None
         start = StartMailout(store, settings, sender.wake if sender else nobody_to_wake)
         dry_runs = DryRuns(store, settings, start, work.jobs.wake if work else nobody_to_wake)
+        schedules = ScheduleMailout(store, settings, start)
         preflights = Preflight(store, settings, OUTSIDE)
         watchdog = Watchdog(store)
         watchdog.start(loops)
@@ -223,9 +224,9 @@ async def running(
             ),
             health=checks,
             dry_runs=dry_runs,
-            schedules=ScheduleMailout(store, settings, start),
+            schedules=schedules,
             preflight=preflights,
-            drafts=Drafts(store, settings, preflights),
+            drafts=Drafts(store, settings, preflights, schedules),
             subjects=Subjects(store),
             metrics=meters,
             database_gauges=DatabaseGauges(store, meters),

@@ -177,8 +177,11 @@ def _drafts(store: Store, settings: Settings) -> Drafts:
     from app.outside import OUTSIDE
     from app.services.checks.preflight import Preflight
     from app.services.drafts.drafts import Drafts
+    from app.services.starting.schedule_mailout import ScheduleMailout
+    from app.services.starting.start_mailout import StartMailout
 
-    return Drafts(store, settings, Preflight(store, settings, OUTSIDE))
+    schedules = ScheduleMailout(store, settings, StartMailout(store, settings))
+    return Drafts(store, settings, Preflight(store, settings, OUTSIDE), schedules)
 
 
 def _notion_page(text: str) -> str:

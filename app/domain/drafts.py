@@ -16,6 +16,7 @@ from app.domain.audience.rule import parse_rule
 from app.domain.content.holes import CONTROL
 from app.domain.content.render import MAX_BODY_BYTES
 from app.domain.notion import page_id
+from app.domain.schedules.plan import ScheduleInvalid, read_schedule
 from app.errors import InvalidRequest
 
 MAX_SUBJECT_CHARS = 500
@@ -26,18 +27,23 @@ MAX_PREHEADER_CHARS = 500
 MAX_FROM_NAME_CHARS = 200
 
 _CONFIGURATION_SET = re.compile(r"[A-Za-z0-9_-]{1,64}")  # as SES names them
+_SCHEDULE = ("at", "zone", "fallback", "passed")
 _WAIT = re.compile(r"[1-9][0-9]{0,4}[smh]")
 _ANY_ADDRESS = "a@example.com"
 
 
-def checked(columns: Mapping[str, Any]) -> dict[str, Any]:
+def checked(columns: Mapping[str, Any], timezone: str = "UTC") -> dict[str, Any]:
     """The columns as they are stored; None where one is cleared. Values have the types of the
-    columns. Raises InvalidRequest naming each column at fault, and why."""
+    columns. timezone: of a schedule that names none. Raises InvalidRequest naming
+    each column at fault, and why."""
     stored: dict[str, Any] = {}
     problems = []
     for name, value in columns.items():
         try:
-            stored[name] = _CHECKS[name](value)
+            if name == "schedule":
+                stored[name] = _schedule(value, timezone)
+            else:
+                stored[name] = _CHECKS[name](value)
         except ValueError as exc:
             problems.append(f"{name}: {exc}")
     if not problems and stored.get("body_html") and stored.get("body_markdown"):
@@ -127,8 +133,17 @@ def _canary(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return dict(value)
 
 
-def _schedule(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return dict(value) if value else None
+def _schedule(value: Mapping[str, Any] | None, timezone: str) -> dict[str, str] | None:
+    if value is None:
+        return None
+    if unknown := sorted(value.keys() - _SCHEDULE):
+        raise ValueError(f"{unknown[0]} is nothing that a schedule has: {', '.join(_SCHEDULE)}")
+    if not all(isinstance(part, str | None) for part in value.values()):
+        raise ValueError("each part is a text")
+    try:
+        return read_schedule(value, timezone).as_json()
+    except ScheduleInvalid as exc:
+        raise ValueError(str(exc)) from None
 
 
 def _tracking(value: bool | None) -> bool:
@@ -165,5 +180,4 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "audience": parse_rule,
     "canary": _canary,
     "tracking": _tracking,
-    "schedule": _schedule,
 }

@@ -25,6 +25,7 @@ from app.errors import (
     TransitionNotAllowed,
     Unauthorized,
 )
+from app.services.access.keys import require_scope
 from app.services.drafts.drafts import Versions
 
 router = APIRouter(tags=["mailouts"], route_class=Protected)
@@ -163,7 +164,10 @@ async def release_mailout(
     mailout_id: UUID, services: ServicesDep, caller: CallerDep, response: Response
 ) -> dict[str, Any]:
     """draft → ready: a request to send is taken from now on. Refused with the `findings` of the
-    preflight when it couldn't be sent; SES isn't asked."""
+    preflight when it couldn't be sent; SES isn't asked. One that names its `schedule` is scheduled
+    with it, which needs the scope `send`, too."""
+    if (await services.store.mailout_headline(mailout_id))["schedule"]:
+        require_scope(caller, "send")
     await services.drafts.release(mailout_id, by=caller.by)
     return await shown(services, mailout_id, response)
 

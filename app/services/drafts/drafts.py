@@ -11,6 +11,7 @@ from app.domain.drafts import TWO_BODIES, checked
 from app.domain.mailouts import Created, Mailout, MailoutContent
 from app.domain.reports.findings import Finding
 from app.errors import (
+    AppError,
     AudienceEmpty,
     InvalidRequest,
     MailoutNotEditable,
@@ -23,6 +24,7 @@ from app.services.checks.content import NOBODY
 from app.services.checks.preflight import Preflight
 from app.services.rendering import tasks
 from app.services.rendering.renderer import RENDERER
+from app.services.starting.schedule_mailout import ScheduleMailout
 from app.services.starting.start_mailout import being_edited
 from app.settings import Settings
 from app.store import Store
@@ -41,13 +43,14 @@ class Drafts:
     store: Store
     settings: Settings
     preflight: Preflight
+    schedules: ScheduleMailout
 
     async def create(self, mailout: Mapping[str, Any], *, by: str) -> Created:
         """Store a draft, finished or not. mailout: its columns; a subject is among them.
 
         Raises InvalidRequest, NotionPageTaken.
         """
-        return await self.store.add_mailout(checked({"subject": None, **mailout}), by=by)
+        return await self.store.add_mailout(self._checked({"subject": None, **mailout}), by=by)
 
     async def check(self, mailout: Mapping[str, Any]) -> None:
         """Raises TemplateInvalid for what couldn't be sent like this; for authors who have their
@@ -64,13 +67,18 @@ class Drafts:
         Raises InvalidRequest, MailoutNotEditable, PreconditionFailed, NotionPageTaken; then nothing
         is changed.
         """
-        columns = checked(change)
+        columns = self._checked(change)
         for _ in range(_MAX_CHANGES):
             mailout = await self._find(mailout_id)
             if mailout.status not in {"draft", "ready"}:
                 raise _not_editable(mailout)
             _require_version(mailout.version, versions)
             _require_one_body(mailout.content, columns)
+            if columns.get("schedule") and mailout.status == "ready":
+                raise InvalidRequest(
+                    "schedule: the mailout is ready; schedule it (POST …/schedule), or take it "
+                    "back first."
+                )
             edited = await self.store.edit_mailout(mailout_id, mailout.version, columns, by=by)
             if edited.changed:
                 if edited.status == "ready":
@@ -88,14 +96,16 @@ class Drafts:
         return findings
 
     async def release(self, mailout_id: UUID, *, by: str) -> None:
-        """Make a draft ready. Raises TransitionNotAllowed for what is no draft; AudienceEmpty and
-        NotSendable with the `findings` when it couldn't be sent. Then nothing is changed."""
+        """Make a draft ready, and schedule one that names its time. Raises TransitionNotAllowed for
+        what is no draft; AudienceEmpty and NotSendable with the `findings` when it couldn't be
+        sent; what scheduling raises. Then nothing is changed."""
         for _ in range(_MAX_CHANGES):
             mailout = await self._find(mailout_id)
             if mailout.status == "draft":
                 _require_sendable(mailout, await self.preflight.blocking(mailout_id))
             moved = await self.store.release_mailout(mailout_id, mailout.version, by=by)
             if moved.changed:
+                await self._schedule(mailout_id, by)
                 return
             if moved.status != "draft":
                 raise TransitionNotAllowed(
@@ -103,6 +113,16 @@ class Drafts:
                     mailout_status=moved.status,
                 )
         raise being_edited()
+
+    async def _schedule(self, mailout_id: UUID, by: str) -> None:
+        wanted = (await self.store.mailout_headline(mailout_id))["schedule"]
+        if wanted is None:
+            return
+        try:
+            await self.schedules(mailout_id, wanted, by=by)
+        except AppError:
+            await self.store.unready_mailout(mailout_id, by=by)
+            raise
 
     async def take_back(self, mailout_id: UUID, *, by: str) -> None:
         """Make a ready one a draft again. Raises TransitionNotAllowed."""
@@ -128,6 +148,9 @@ class Drafts:
             if deleted.changed:
                 return
         raise being_edited()
+
+    def _checked(self, columns: Mapping[str, Any]) -> dict[str, Any]:
+        return checked(columns, self.settings.timezone)
 
     async def _find(self, mailout_id: UUID) -> Mailout:
         mailout = await self.store.find_mailout(mailout_id)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from app.domain.access import OWNER
 from tests.integration.mailouts.conftest import Mailouts
 
 EVERYTHING: dict[str, Any] = {
@@ -68,8 +70,13 @@ async def test_a_draft_may_be_unfinished(mailouts: Mailouts) -> None:
         ({"from_name": "x" * 201}, "from_name"),
         ({"configuration_set": "a b"}, "configuration_set"),
         ({"template_id": "none"}, "template_id"),
-        ({"audience": {"tag": ["a"]}}, "audience: tag"),
+        ({"audience": {"tag": ["a"]}}, "audience"),
         ({"audience": {"tags": "a"}}, "audience"),
+        ({"audience": {"segment": str(uuid4())}}, "audience: it names a segment"),
+        ({"template_id": str(uuid4())}, "template_id: there is no such template"),
+        ({"schedule": {"at": "soon"}}, "schedule: at"),
+        ({"schedule": {"at": "2999-01-01T09:00", "zone": "Mars/Olympus"}}, "schedule: zone"),
+        ({"schedule": {"when": "2999-01-01T09:00"}}, "schedule: when"),
         ({"audience": []}, "audience"),
         ({"canary": {"share": 0.9, "wait": "1m"}}, "canary"),
         ({"canary": {"share": True, "wait": "1m"}}, "canary"),
@@ -296,6 +303,37 @@ async def test_a_ready_one_that_breaks_goes_back_to_draft(mailouts: Mailouts) ->
         assert says in back.json()["findings"][0]["what"]
         assert says in back.json()["status_reason"]
         assert back.headers["etag"] == (await mailouts.ask("GET", path)).headers["etag"]
+
+
+async def test_a_draft_that_names_its_time_is_scheduled_when_it_is_released(
+    mailouts: Mailouts,
+) -> None:
+    """By whom may send; a time that has passed by then is said, and nothing changes."""
+    await mailouts.arrange.subscriber()
+    at = (datetime.now(UTC) + timedelta(days=3)).strftime("%Y-%m-%dT09:00")
+    schedule = {"at": at, "zone": "Europe/Berlin"}
+    made = await mailouts.create(schedule=schedule)
+    assert (made.json()["schedule"], made.json()["status"]) == (schedule, "draft")
+    path = f"/{made.json()['id']}"
+    keys = mailouts.service.services.keys
+    key = await keys.create(f"writer {uuid4()}", ["manage"], OWNER)
+    refused = await mailouts.http.post(
+        f"/mailouts{path}/ready", headers={"Authorization": f"Bearer {key['key']}"}
+    )
+    assert (refused.status_code, refused.json()["scope"]) == (403, "send")
+    ready = (await mailouts.ask("POST", f"{path}/ready")).json()
+    assert (ready["status"], ready["schedule"]) == ("scheduled", schedule)
+    assert len(ready["waves"]) == 1
+    await mailouts.ask("DELETE", f"{path}/schedule")
+    ready = await mailouts.ask("GET", path)
+    assert ready.json()["status"] == "ready"
+    etag = ready.headers["etag"]
+    await mailouts.ask("PATCH", path, 422, {"schedule": schedule}, etag=etag)
+
+    late = await mailouts.made(schedule=schedule | {"at": "2020-01-01T09:00"})
+    refused = await mailouts.ask("POST", f"/{late}/ready", 422)
+    assert "at" in refused.json()["detail"]
+    assert (await mailouts.show(late))["status"] == "draft"
 
 
 async def test_a_copy_is_a_new_draft(mailouts: Mailouts) -> None:
