@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.merging import MAX_LINES, both, pieces
+from app.domain.writing.merging import MAX_LINES, both, pieces
 
 TEXTS = st.lists(st.sampled_from("abcd"), max_size=8).map("\n".join)
 

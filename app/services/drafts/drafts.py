@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from app.domain.drafts import TWO_BODIES, checked
 from app.domain.mailouts import Created, Mailout, MailoutContent
 from app.domain.reports.findings import Finding
+from app.domain.writing.drafts import TWO_BODIES, checked
 from app.errors import (
     AppError,
     AudienceEmpty,

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from app.domain.content.render import RenderError, render_subject, template_variables
-from app.domain.drafts import MAX_SUBJECT_CHARS
+from app.domain.writing.drafts import MAX_SUBJECT_CHARS
 from app.errors import TemplateInvalid
 from app.store import Store
 

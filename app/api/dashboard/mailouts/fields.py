@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.drafts import checked
+from app.domain.writing.drafts import checked
 from app.errors import InvalidRequest
 
 Form = dict[str, list[str]]

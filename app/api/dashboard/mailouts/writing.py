@@ -18,7 +18,7 @@ from app.api.dashboard.pages import rendered
 from app.api.dashboard.session import Session
 from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD
-from app.domain.merging import both, pieces
+from app.domain.writing.merging import both, pieces
 from app.errors import AppError, InvalidRequest, MailoutNotEditable, PreconditionFailed
 
 log = structlog.get_logger(__name__)
