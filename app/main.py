@@ -36,6 +36,7 @@ from app.api.dashboard import imports as dashboard_imports
 from app.api.dashboard import jobs as dashboard_jobs
 from app.api.dashboard import keys as dashboard_keys
 from app.api.dashboard import people as dashboard_people
+from app.api.dashboard.audience import pages as dashboard_audience
 from app.api.dashboard.mailouts import listing as dashboard_mailouts
 from app.api.dashboard.mailouts import overview as dashboard_overview
 from app.api.dashboard.mailouts import releasing as dashboard_releasing
@@ -147,6 +148,7 @@ def create_app(services: Services) -> FastAPI:
         dashboard_jobs.router,
         dashboard_keys.router,
         dashboard_audit.router,
+        dashboard_audience.router,
         dashboard_people.router,
         metrics.router,
     ):

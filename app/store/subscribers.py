@@ -54,3 +54,8 @@ class SubscriberCalls(Calls):
             others.update(row["json"])
             after = row["last"]
         return sorted(texts, key=str.encode), sorted(others, key=str.encode)
+
+    async def some_field_names(self, most: int = 100) -> list[str]:
+        """Those of the first 2,000 subscribers, in the order of letters: for a form to offer."""
+        row = await self._call("field_names_slice", p_after=str(UUID(int=0)), p_limit=2_000)
+        return sorted({*row["names"], *row["json"]}, key=str.casefold)[:most]

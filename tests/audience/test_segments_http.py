@@ -96,7 +96,7 @@ async def test_a_segment_is_made_used_changed_and_deleted(call: Api) -> None:
     made = await call("POST", "/segments", 201, {"name": " Readers ", "audience": NEWS})
     segment = made["id"]
     await call("POST", "/segments", 409, {"name": "READERS", "audience": NEWS})
-    for body in ({"name": "x", "audience": None}, {"name": "x"}, {"name": "", "audience": NEWS},
+    for body in ({"name": "x", "audience": None}, {"name": "x"}, {"name": " ", "audience": NEWS},
                  {"name": "x", "audience": {"segment": str(uuid4())}, "more": 1}):  # fmt: skip
         await call("POST", "/segments", 422, body)
     await call("POST", "/segments", 409, {"name": "x", "audience": {"segment": str(uuid4())}})

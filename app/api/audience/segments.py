@@ -33,7 +33,7 @@ def _printable(name: str) -> str:
 
 
 SegmentName = Annotated[
-    Text,
+    str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_CHARS),
     AfterValidator(_printable),
 ]

@@ -21,6 +21,8 @@ from app.domain.reports.words import duration, plural
 _CODE = re.compile(r"`([^`]+)`")
 _FOLDER = Path(__file__).parent / "templates"
 _ASSET_TYPES = {
+    "audience.css": "text/css",
+    "audience.js": "text/javascript",
     "dashboard.css": "text/css",
     "dashboard.js": "text/javascript",
     "mailouts.css": "text/css",

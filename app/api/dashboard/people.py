@@ -74,12 +74,30 @@ def _page(
 
 Tag = Annotated[str, Query(max_length=100)]
 Search = Annotated[str, Query(max_length=320)]
+SegmentId = Annotated[str, Query(max_length=40)]
 
 
-def _filter(status: SubscriberStatus | None, tag: str, q: str) -> Filter:
+async def _filter(
+    services: Services, status: SubscriberStatus | None, tag: str, q: str, segment: str
+) -> Filter:
+    """segment: its id, or nothing. Raises InvalidRequest."""
+    wanted = _asked(status, tag, q)
+    if segment:
+        wanted["rule"] = await api.in_segment(services, _segment(segment))
+    return wanted
+
+
+def _asked(status: SubscriberStatus | None, tag: str, q: str) -> Filter:
     if "\0" in tag + q:
         raise InvalidRequest("A NUL character can't be looked for.")
     return api.list_filter(status, [tag] if tag else [], q)
+
+
+def _segment(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as exc:
+        raise InvalidRequest("There is no such segment (any more).") from exc
 
 
 def _link(base: str, **parameters: str | None) -> str:
@@ -94,12 +112,14 @@ async def show_list(
     status: SubscriberStatus | None = None,
     tag: Tag = "",
     q: Search = "",
+    segment: SegmentId = "",
     cursor: Annotated[str | None, Query(max_length=api.MAX_CURSOR_CHARS)] = None,
     notice: Annotated[str, Query(max_length=100)] = "",
 ) -> Response:
-    found = await api.read_page(services, _filter(status, tag, q), PAGE_SIZE, cursor)
+    wanted = await _filter(services, status, tag, q, segment)
+    found = await api.read_page(services, wanted, PAGE_SIZE, cursor)
     overview = await services.store.people_overview(TAGS_SHOWN)
-    chosen = {"status": status, "tag": tag, "q": q}
+    chosen = {"status": status, "tag": tag, "q": q, "segment": segment}
 
     def link(**changes: str | None) -> str:
         return _link(LIST, **{**chosen, **changes})
@@ -112,6 +132,7 @@ async def show_list(
         overview=overview,
         total=sum(overview["statuses"].values()),
         chosen=chosen,
+        segment=await services.store.show_segment(UUID(segment)) if segment else None,
         link=link,
         many=_link(f"{LIST}/many", **chosen),
         download=_link(f"{LIST}/export.csv", **chosen),
@@ -128,8 +149,9 @@ async def export_list(
     status: SubscriberStatus | None = None,
     tag: Tag = "",
     q: Search = "",
+    segment: SegmentId = "",
 ) -> Response:
-    return await csv_of(services, _filter(status, tag, q))
+    return await csv_of(services, await _filter(services, status, tag, q, segment))
 
 
 # Adding and changing one
@@ -230,8 +252,10 @@ async def ask_what_to_change(
     status: SubscriberStatus | None = None,
     tag: Tag = "",
     q: Search = "",
+    segment: SegmentId = "",
 ) -> Response:
-    return await _many(services, session, {"status": status, "tag": tag, "q": q}, {})
+    chosen = {"status": status, "tag": tag, "q": q, "segment": segment}
+    return await _many(services, session, chosen, {})
 
 
 async def _many(
@@ -249,8 +273,11 @@ async def _many(
         "many.html",
         error,
         chosen=chosen,
+        segment=await services.store.show_segment(_segment(id_))
+        if (id_ := chosen["segment"])
+        else None,
         back=_link(LIST, **chosen),
-        count=await services.many_people.count(_filter(**chosen)),
+        count=await services.many_people.count(await _filter(services, **chosen)),
         typed={
             name: _one(form, name) for name in ("what", "tags", "to", "reason", "asked", "force")
         },
@@ -261,10 +288,12 @@ async def _many(
 @router.post("/many")
 async def change_many(services: ServicesDep, session: SignedIn, form: OwnForm) -> Response:
     status = _one(form, "status")
-    chosen = {"tag": _one(form, "tag"), "q": _one(form, "q")}
+    chosen = {name: _one(form, name) for name in ("tag", "q")}
     wanted: dict[str, Any] = {"status": status if status in SUBSCRIBER_STATUSES else None, **chosen}
+    segment = _one(form, "segment")
+    in_it = {"rule": {"segment": segment}} if segment else {}
     body = {
-        "audience": _filter(**wanted),
+        "audience": _asked(**wanted) | in_it,
         "expected": _one(form, "expected"),
         "reason": _one(form, "reason") or None,
         "asked": "asked" in form,
@@ -289,14 +318,14 @@ async def change_many(services: ServicesDep, session: SignedIn, form: OwnForm) -
             f"Meanwhile {differs.extra['count']:,} people fit. Nothing was changed: look at the "
             "number, and confirm again."
         )
-        return await _many(services, session, wanted, form, differs)
+        return await _many(services, session, wanted | {"segment": segment}, form, differs)
     except AppError as error:
-        return await _many(services, session, wanted, form, error)
+        return await _many(services, session, wanted | {"segment": segment}, form, error)
     log.info("dashboard_action", action="change_people", session=session.id[:8])
     if "job_id" in done:
         return RedirectResponse(f"{HOME}/jobs", 303)
     notice = f"many-{done['changed']}-{done['asked']}-{done['force']}"
-    return RedirectResponse(_link(LIST, **wanted, notice=notice), 303)
+    return RedirectResponse(_link(LIST, **wanted, segment=segment, notice=notice), 303)
 
 
 def _many_words(notice: str) -> str | None:
