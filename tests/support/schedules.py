@@ -38,7 +38,8 @@ async def schedule(
 async def passes(arrange: Arrange, time: timedelta) -> None:
     """So much time passes for all that is scheduled: every instant comes closer by it."""
     far = timedelta(days=36_500)  # there and back, since two waves must never meet on the way
-    for statement, step in (
+    statements = []
+    for change, step in (
         ("mailouts set scheduled_at = scheduled_at - %s, started_at = started_at - %s", time),
         ("mailout_zones set at = at - %s, next_at = next_at - %s", time),
         ("mailout_waves set at = at - %s, begun_at = begun_at - %s", time + far),
@@ -48,7 +49,10 @@ async def passes(arrange: Arrange, time: timedelta) -> None:
             time,
         ),
     ):
-        await arrange.sql.execute(f"update {statement}".encode(), [step, step])
+        statements.append((f"update {change}".encode(), [step, step]))
+    async with arrange.sql.transaction():  # senders see all of it or nothing
+        for statement, steps in statements:
+            await arrange.sql.execute(statement, steps)
 
 
 def in_hours(hours: float) -> str:
