@@ -39,9 +39,11 @@ from app.api.dashboard import people as dashboard_people
 from app.api.dashboard.audience import pages as dashboard_audience
 from app.api.dashboard.mailouts import listing as dashboard_mailouts
 from app.api.dashboard.mailouts import overview as dashboard_overview
+from app.api.dashboard.mailouts import recipients as dashboard_recipients
 from app.api.dashboard.mailouts import releasing as dashboard_releasing
 from app.api.dashboard.mailouts import scheduling as dashboard_scheduling
 from app.api.dashboard.mailouts import steer as dashboard_steer
+from app.api.dashboard.mailouts import testing as dashboard_testing
 from app.api.dashboard.mailouts import writing as dashboard_writing
 from app.api.dashboard.session import Sessions
 from app.api.http import problems
@@ -141,8 +143,10 @@ def create_app(services: Services) -> FastAPI:
         dashboard_mailouts.router,
         dashboard_writing.router,
         dashboard_overview.router,
+        dashboard_testing.router,
         dashboard_releasing.router,
         dashboard_scheduling.router,
+        dashboard_recipients.router,
         dashboard_steer.router,
         dashboard_imports.router,
         dashboard_jobs.router,

@@ -13,12 +13,14 @@ from zoneinfo import ZoneInfo
 
 from app.domain.reports.charts import Series, bars_over_time, step_labels
 from app.domain.reports.findings import Finding
+from app.domain.reports.lists import MailoutFilter
 from app.domain.reports.progress import Progress, Rates
 from app.domain.reports.remedies import remedy, without_addresses
 from app.domain.reports.words import duration
 from app.domain.sending.batches import Account
 from app.services.checks.ses import check_account
 from app.services.dashboard.answer_cache import AnswerCache
+from app.services.drafts.subjects import Subjects
 from app.services.lists.statement import reason
 from app.services.watching.health import Health
 from app.settings import Settings
@@ -135,12 +137,15 @@ class AccountView:
 
 
 class Dashboard:
-    def __init__(self, store: Store, settings: Settings, health: Health) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, health: Health, subjects: Subjects
+    ) -> None:
         self._store = store
         self._settings = settings
         self._region = settings.aws_region
         self._zone = ZoneInfo(settings.timezone)
         self._health = health
+        self._subjects = subjects
         self._answers = AnswerCache()
 
     async def close(self) -> None:
@@ -152,7 +157,12 @@ class Dashboard:
         """A page of the list, newest first. q: part of the subject. On the first page of all
         mailouts those being sent stand by themselves."""
         overview = await self._store.mailout_overview()
-        rows = await self._store.list_mailouts(PAGE_SIZE + 1, status=status, before=before)
+        wanted = MailoutFilter()
+        if status:
+            wanted["statuses"] = [status]
+        if q:
+            wanted["q"] = q
+        rows = await self._store.list_mailouts(PAGE_SIZE + 1, wanted=wanted, before=before)
         first = not (status or q or before)
         pinned = overview["sending"] if first else []
         apart = {row["id"] for row in pinned}
@@ -165,6 +175,7 @@ class Dashboard:
         )
 
     async def _views(self, rows: list[dict[str, Any]]) -> list[MailoutView]:
+        rows = await self._subjects.add_to(rows)
         asked = [self._ask_outcomes(row) for row in rows]
         paces = [await self._pace(row) for row in rows]
         waiting = [future for future in asked if future is not None and not future.done()]
@@ -177,7 +188,7 @@ class Dashboard:
 
     async def mailout(self, mailout_id: UUID) -> MailoutView:
         """Raises MailoutNotFound."""
-        row = await self._store.mailout_headline(mailout_id)
+        [row] = await self._subjects.add_to([await self._store.mailout_headline(mailout_id)])
         asked = self._ask_outcomes(row)
         outcomes = await asyncio.shield(asked) if asked else None
         return MailoutView(row, outcomes, await self._pace(row))

@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse
 
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
 from app.api.dashboard.mailouts.findings import Shown, shown_findings
-from app.api.dashboard.mailouts.steps import back, show
+from app.api.dashboard.mailouts.steps import back, find, show
 from app.api.dashboard.session import Session
 from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD
@@ -39,7 +39,7 @@ class Step:
 async def show_overview(
     services: Services, session: Session, mailout_id: UUID, notice: str | None
 ) -> Response:
-    mailout = await services.store.show_mailout(mailout_id)
+    mailout = await find(services, mailout_id)
     findings = await shown_findings(services, mailout)
     recipients = await services.store.count_audience(mailout_id)
     return show(
@@ -133,7 +133,7 @@ async def unready(
 
 @router.get("/{mailout_id}/delete")
 async def ask_to_delete(mailout_id: UUID, services: ServicesDep, session: SignedIn) -> Response:
-    mailout = await services.store.show_mailout(mailout_id)
+    mailout = await find(services, mailout_id)
     if mailout["status"] != "draft":
         return back(mailout_id, "late")
     return show(services, session, "delete.html", mailout=mailout)

@@ -12,7 +12,7 @@ from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
 from app.api.dashboard.mailouts.fields import one
 from app.api.dashboard.mailouts.findings import shown_findings
 from app.api.dashboard.mailouts.overview import tested_words
-from app.api.dashboard.mailouts.steps import EDITABLE, back, show
+from app.api.dashboard.mailouts.steps import EDITABLE, back, find, show
 from app.api.dashboard.session import Session
 from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD
@@ -27,7 +27,7 @@ router = APIRouter(prefix=f"{HOME}/mailouts", route_class=Page, include_in_schem
 
 @router.get("/{mailout_id}/release")
 async def ask(mailout_id: UUID, services: ServicesDep, session: SignedIn) -> Response:
-    mailout = await services.store.show_mailout(mailout_id)
+    mailout = await find(services, mailout_id)
     if mailout["status"] not in EDITABLE:
         return back(mailout_id, "late")
     return await _page(services, session, mailout)
@@ -38,7 +38,7 @@ async def release(
     mailout_id: UUID, services: ServicesDep, session: SignedIn, form: OwnForm
 ) -> Response:
     """Release it and start it, if it still is what the page showed."""
-    mailout = await services.store.show_mailout(mailout_id)
+    mailout = await find(services, mailout_id)
     if mailout["status"] not in EDITABLE:
         return back(mailout_id, "late")
     if one(form, "version") != str(mailout["version"]):
@@ -59,7 +59,7 @@ async def release(
     except AppError as refusal:
         if refusal.status == 500:
             raise
-        mailout = await services.store.show_mailout(mailout_id)
+        mailout = await find(services, mailout_id)
         return await _page(services, session, mailout, refusal.detail, refusal.status)
     log.info(
         "dashboard_action", action="release", mailout_id=str(mailout_id), session=session.id[:8]

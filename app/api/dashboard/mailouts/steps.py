@@ -26,6 +26,12 @@ STEPS = (
 """From a first draft to its release: the address of each page, and its name."""
 
 
+async def find(services: Services, mailout_id: UUID) -> dict[str, Any]:
+    """A mailout with all that is written in it, and its subject as a reader sees it."""
+    [mailout] = await services.subjects.add_to([await services.store.show_mailout(mailout_id)])
+    return mailout
+
+
 def show(
     services: Services, session: Session, template: str, status: int = 200, **context: Any
 ) -> Response:

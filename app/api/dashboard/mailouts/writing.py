@@ -13,13 +13,21 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from app.api.dashboard.access import HOME, Page, SignedIn, own_form
 from app.api.dashboard.mailouts.fields import FORMATS, LABELS, Form, Written, one
 from app.api.dashboard.mailouts.findings import Shown, shown_findings
-from app.api.dashboard.mailouts.steps import EDITABLE, back, show
+from app.api.dashboard.mailouts.steps import EDITABLE, back, find, show
 from app.api.dashboard.pages import rendered
 from app.api.dashboard.session import Session
 from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD
 from app.domain.writing.merging import both, pieces
-from app.errors import AppError, InvalidRequest, MailoutNotEditable, PreconditionFailed
+from app.errors import (
+    AppError,
+    InvalidRequest,
+    MailoutNotEditable,
+    PreconditionFailed,
+    TemplateExists,
+)
+from app.services.templates.starters import Starter, find_starter, starters
+from app.services.templates.templates import COLUMNS
 
 log = structlog.get_logger(__name__)
 
@@ -46,12 +54,13 @@ async def ask_for_a_new_one(services: ServicesDep, session: SignedIn) -> Respons
 
 @router.post("/new")
 async def make_one(services: ServicesDep, session: SignedIn, form: LargeForm) -> Response:
-    columns = {
-        "subject": one(form, "subject").strip(),
-        "template_id": one(form, "template_id") or None,
-    }
-    problems = Written.of_form(form).problems()
+    written = Written.of_form(form)
+    chosen = written["template_id"]
+    if chosen.startswith(STARTER):
+        written = Written(written.fields | {"template_id": ""})
+    problems = written.problems()
     if not problems:
+        columns = written.columns() | {"template_id": await _template_of(services, chosen)}
         created = await services.drafts.create(columns, by=DASHBOARD.by)
         log.info("dashboard_action", action="new", session=session.id[:8])
         return RedirectResponse(f"{HOME}/mailouts/{created.id}/edit", 303)
@@ -61,6 +70,7 @@ async def make_one(services: ServicesDep, session: SignedIn, form: LargeForm) ->
 async def _new(
     services: Services, session: Session, form: Form, problems: dict[str, str] | None = None
 ) -> Response:
+    templates = await _templates(services)
     return show(
         services,
         session,
@@ -68,19 +78,45 @@ async def _new(
         422 if problems else 200,
         written=Written.of_form(form),
         problems=problems or {},
-        templates=await _templates(services),
+        templates=templates,
+        starters=_starters(templates),
+        starter=STARTER,
     )
 
 
+MAX_TEMPLATES = 200
+"""Offered on the page; the API takes any."""
+STARTER = "starter:"
+
+
 async def _templates(services: Services) -> list[dict[str, Any]]:
-    return []
+    return await services.store.list_templates(MAX_TEMPLATES)
+
+
+def _starters(templates: list[dict[str, Any]]) -> list[Starter]:
+    """Those of which nothing was made yet."""
+    names = {one["name"].casefold() for one in templates}
+    return [starter for starter in starters() if starter.name.casefold() not in names]
+
+
+async def _template_of(services: Services, chosen: str) -> str | None:
+    """The id of the template that was chosen. One to begin with becomes a template of its own."""
+    starter = find_starter(chosen.removeprefix(STARTER))
+    if not chosen.startswith(STARTER) or starter is None:
+        return chosen or None
+    row = {name: value for name, value in starter.to_row().items() if name in COLUMNS}
+    try:
+        made = await services.templates.create(row, by=DASHBOARD.by)
+    except TemplateExists:  # somebody else was as quick
+        return str((await services.templates.find(starter.name))["id"])
+    return str(made.template["id"])
 
 
 @router.get("/{mailout_id}/edit")
 async def edit(
     mailout_id: UUID, services: ServicesDep, session: SignedIn, notice: str = ""
 ) -> Response:
-    mailout = await services.store.show_mailout(mailout_id)
+    mailout = await find(services, mailout_id)
     if mailout["status"] not in EDITABLE:
         return back(mailout_id, "late")
     return await _editor(services, session, mailout, Written.of_mailout(mailout), notice=notice)
@@ -97,7 +133,7 @@ async def save(
         if problems := written.problems():
             if by_script:
                 return JSONResponse({"problems": problems}, 422)
-            mailout = await services.store.show_mailout(mailout_id)
+            mailout = await find(services, mailout_id)
             return await _editor(services, session, mailout, written, problems, version=version)
         columns = written.columns()
         await services.drafts.edit(mailout_id, columns, [version], by=DASHBOARD.by)
@@ -109,7 +145,7 @@ async def save(
         if by_script:
             return JSONResponse({}, 409)
         return await _too_late(services, session, mailout_id, written, refusal)
-    mailout = await services.store.show_mailout(mailout_id)
+    mailout = await find(services, mailout_id)
     if by_script:
         found = await shown_findings(services, mailout)
         html = rendered("mailouts/findings.html", mailout=mailout, findings=found)
@@ -173,7 +209,7 @@ async def _too_late(
         session,
         "too_late.html",
         refusal.status,
-        mailout=await services.store.show_mailout(mailout_id),
+        mailout=await find(services, mailout_id),
         mine=mine,
         labels=LABELS,
     )
@@ -186,7 +222,7 @@ async def _conflict(
     services: Services, session: Session, mailout_id: UUID, mine: Written
 ) -> Response:
     """Both versions of each field in which they differ, to choose from."""
-    mailout = await services.store.show_mailout(mailout_id)
+    mailout = await find(services, mailout_id)
     theirs = Written.of_mailout(mailout)
     apart = mine.apart(theirs)
     compared = {
@@ -217,7 +253,7 @@ async def merge(
     """Save what was chosen of two versions, if that is still the other one."""
     mine = Written.of_form(form, "mine.")
     merged = Written.of_form(form, "both.")
-    theirs = Written.of_mailout(await services.store.show_mailout(mailout_id))
+    theirs = Written.of_mailout(await find(services, mailout_id))
     chosen = dict(theirs.fields)
     for name in LABELS:
         match one(form, f"pick.{name}"):
