@@ -207,7 +207,8 @@ async def running(
             board=member.board,
             loops=loops,
         )
-        pages = Dashboard(store, settings, checks)
+        subjects = Subjects(store)
+        pages = Dashboard(store, settings, checks, subjects)
         stack.push_async_callback(pages.close)
         yield Services(
             settings=settings,
@@ -233,7 +234,7 @@ async def running(
             schedules=schedules,
             preflight=preflights,
             drafts=Drafts(store, settings, preflights, schedules),
-            subjects=Subjects(store),
+            subjects=subjects,
             metrics=meters,
             database_gauges=DatabaseGauges(store, meters),
             sender=sender,

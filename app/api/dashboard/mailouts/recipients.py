@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, get_args
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from app.api.dashboard.mailouts.steps import show
 from app.api.http.deps import ServicesDep
 from app.api.http.paging import decode_cursor, encode_cursor
 from app.api.http.responses import csv_answer
-from app.domain.states import RECIPIENT_STATUSES, RecipientStatus
+from app.domain.states import RecipientStatus
 from app.services.lists.statement import Statement, reason
 
 PAGE_SIZE = 50
@@ -56,7 +56,7 @@ async def show_recipients(
         return f"{base}/recipients?{urlencode(given)}" if given else f"{base}/recipients"
 
     progress = view.outcomes.progress if view.outcomes else None
-    counts = {one: progress[one] for one in RECIPIENT_STATUSES} if progress else {}
+    counts = {one: progress[one] for one in get_args(RecipientStatus)} if progress else {}
     return show(
         services,
         session,

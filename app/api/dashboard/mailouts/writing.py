@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from app.api.dashboard.access import HOME, Page, SignedIn, own_form
+from app.api.dashboard.around import AROUND
 from app.api.dashboard.mailouts.fields import FORMATS, LABELS, Form, Written, one
 from app.api.dashboard.mailouts.findings import Shown, shown_findings
 from app.api.dashboard.mailouts.steps import EDITABLE, back, find, show
@@ -149,7 +151,8 @@ async def save(
     if by_script:
         found = await shown_findings(services, mailout)
         html = rendered("mailouts/findings.html", mailout=mailout, findings=found)
-        return JSONResponse({"version": mailout["version"], "findings": html})
+        now = datetime.now(AROUND.get().zone)
+        return JSONResponse({"version": mailout["version"], "findings": html, "at": f"{now:%H:%M}"})
     if "next" in form:
         return RedirectResponse(f"{HOME}/mailouts/{mailout_id}/audience", 303)
     return RedirectResponse(f"{HOME}/mailouts/{mailout_id}/edit?notice=saved", 303)

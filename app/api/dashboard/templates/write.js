@@ -77,12 +77,11 @@
       return tell("Not saved yet: see above.", true);
     }
     if (!answer.ok) throw new Error(String(answer.status));
-    const { version, findings } = await answer.json();
+    const { version, findings, at } = await answer.json();
     form.elements.version.value = version;
     mark({});
     document.getElementById("findings").innerHTML = findings;
-    const now = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-    if (!dirty) tell(`Saved at ${now}`);
+    if (!dirty) tell(`Saved at ${at}`);
     document.dispatchEvent(new Event("mailout-saved"));
   }
 
