@@ -16,6 +16,7 @@ class Visitor:
     """The dashboard of a service, with a cookie jar of its own."""
 
     def __init__(self, service: Service) -> None:
+        self.service = service
         self.http = httpx.AsyncClient(
             transport=service.http._transport, base_url="http://service", headers=ORIGIN
         )

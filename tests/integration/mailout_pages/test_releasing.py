@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from app.api.dashboard.mailouts.releasing import grown
 from app.domain.reports.cost import dollars
-from app.sandbox.server import SandboxServer
 from tests.support.dashboard import Visitor
 from tests.support.factories import Arrange
-from tests.support.service import Service, in_process, settings_for
-
-
-@pytest.fixture
-async def able(dsn: str, sandbox: SandboxServer) -> AsyncIterator[Service]:
-    """A service that is set up to send, without a sender: what is started stays as it started."""
-    async with in_process(settings_for(dsn, sandbox.url), with_sender=False) as running:
-        yield running
-
-
-@pytest.fixture
-async def person(able: Service) -> AsyncIterator[Visitor]:
-    visitor = Visitor(able)
-    await visitor.sign_in()
-    yield visitor
-    await visitor.http.aclose()
 
 
 async def test_a_draft_is_released_as_the_page_said(person: Visitor, arrange: Arrange) -> None:
