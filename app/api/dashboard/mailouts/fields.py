@@ -33,6 +33,14 @@ def one(form: Form, name: str) -> str:
     return form.get(name, [""])[0]
 
 
+def version_of(form: Form) -> int:
+    """Of the mailout as the page showed it. Raises InvalidRequest."""
+    try:
+        return int(one(form, "version"))
+    except ValueError as exc:
+        raise InvalidRequest("The form is damaged: reload the page.") from exc
+
+
 @dataclass(frozen=True)
 class Written:
     """A mailout as the form has it: every field a text, and an empty one where nothing stands."""

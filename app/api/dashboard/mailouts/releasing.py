@@ -50,6 +50,8 @@ async def release(
     try:
         if mailout["status"] == "draft":
             await services.drafts.release(mailout_id, by=DASHBOARD.by)
+            if (await find(services, mailout_id))["status"] == "scheduled":
+                return back(mailout_id, "scheduled")  # by a schedule that was written into it
         if services.settings.dry_run_send:
             await services.dry_runs.start(request)
             return back(mailout_id, "rehearsed")

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Response
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
 from app.api.dashboard.around import AROUND
 from app.api.dashboard.mailouts.fields import Form, one
-from app.api.dashboard.mailouts.steps import EDITABLE, back, show
+from app.api.dashboard.mailouts.steps import EDITABLE, back, find, show
 from app.api.dashboard.session import Session
 from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD
@@ -47,7 +47,7 @@ def read_form(form: Form) -> dict[str, str | None]:
 
 @router.get("/{mailout_id}/schedule")
 async def ask(mailout_id: UUID, services: ServicesDep, session: SignedIn) -> Response:
-    mailout = await services.store.show_mailout(mailout_id)
+    mailout = await find(services, mailout_id)
     if mailout["status"] not in EDITABLE:
         return back(mailout_id, "late")
     return _page(services, session, mailout, {})
@@ -58,7 +58,7 @@ async def schedule(
     mailout_id: UUID, services: ServicesDep, session: SignedIn, form: OwnForm
 ) -> Response:
     """Show what would come of it; with `do`, do it."""
-    mailout = await services.store.show_mailout(mailout_id)
+    mailout = await find(services, mailout_id)
     if mailout["status"] not in EDITABLE:
         return back(mailout_id, "late")
     given = read_form(form)

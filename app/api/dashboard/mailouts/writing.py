@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 
 from app.api.dashboard.access import HOME, Page, SignedIn, own_form
 from app.api.dashboard.around import AROUND
-from app.api.dashboard.mailouts.fields import FORMATS, LABELS, Form, Written, one
+from app.api.dashboard.mailouts.fields import FORMATS, LABELS, Form, Written, one, version_of
 from app.api.dashboard.mailouts.findings import Shown, shown_findings
 from app.api.dashboard.mailouts.steps import EDITABLE, back, find, show
 from app.api.dashboard.pages import rendered
@@ -23,7 +23,6 @@ from app.domain.access import DASHBOARD
 from app.domain.writing.merging import both, pieces
 from app.errors import (
     AppError,
-    InvalidRequest,
     MailoutNotEditable,
     PreconditionFailed,
     TemplateExists,
@@ -130,7 +129,7 @@ async def save(
 ) -> Response:
     """Save what was typed: by the button, or by the page's script while it is being written."""
     by_script = request.headers.get("accept") == "application/json"
-    written, version = Written.of_form(form), _version(form)
+    written, version = Written.of_form(form), version_of(form)
     try:
         if problems := written.problems():
             if by_script:
@@ -156,13 +155,6 @@ async def save(
     if "next" in form:
         return RedirectResponse(f"{HOME}/mailouts/{mailout_id}/audience", 303)
     return RedirectResponse(f"{HOME}/mailouts/{mailout_id}/edit?notice=saved", 303)
-
-
-def _version(form: Form) -> int:
-    try:
-        return int(one(form, "version"))
-    except ValueError as exc:
-        raise InvalidRequest("The form is damaged: reload the page.") from exc
 
 
 _NOTICES = {"saved": "Saved.", "merged": "Saved as you put it together."}
@@ -267,7 +259,7 @@ async def merge(
     result = Written(chosen)
     try:
         columns = result.columns()
-        await services.drafts.edit(mailout_id, columns, [_version(form)], by=DASHBOARD.by)
+        await services.drafts.edit(mailout_id, columns, [version_of(form)], by=DASHBOARD.by)
     except PreconditionFailed:
         return await _conflict(services, session, mailout_id, result)
     except MailoutNotEditable as refusal:
