@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ RATE = 500
 TOPIC = "arn:aws:sns:us-east-1:123456789012:amazonsender"
 SIMULATOR = "simulator.amazonses.com"
 DEADLINE_SECONDS = 75.0
+"""Without any progress. How long all of it takes depends on the machine."""
 CITIES = ("Lisbon", "Kraków", "Århus", "Zürich", "")
 EXAMPLES = Path(__file__).resolve().parent
 
@@ -266,9 +267,13 @@ def answers(http: httpx.Client, url: str) -> bool:
         return False
 
 
-def wait_until(condition: Any, what: str) -> None:
+def wait_until(look: Callable[[], bool | str], what: str) -> None:
+    """look: gives True when it is so; before, it may tell how far it has come."""
+    seen: bool | str = False
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
+    while (now := look()) is not True:
+        if now != seen:
+            seen, deadline = now, time.monotonic() + DEADLINE_SECONDS
         if time.monotonic() > deadline:
             raise DemoFailed(f"waited {DEADLINE_SECONDS:.0f} s in vain for {what}")
         time.sleep(0.1)
@@ -278,14 +283,15 @@ def follow(http: httpx.Client, url: str, headers: dict[str, str]) -> dict[str, A
     """Show the progress until the mailout is sent or failed; give its report."""
     report: dict[str, Any] = {}
 
-    def is_over() -> bool:
+    def is_over() -> bool | str:
         nonlocal report
         report = http.get(url, headers=headers).json()
         counts = report["counts"]
         total = sum(counts.values())
         open_ = counts["queued"] + counts["sending"]
-        progress(f"{total - open_} of {report['recipients']} handed to SES")
-        return bool(report["status"] in {"sent", "failed"})
+        so_far = f"{total - open_} of {report['recipients']} handed to SES"
+        progress(so_far)
+        return report["status"] in {"sent", "failed"} or so_far
 
     wait_until(is_over, "the mailout to finish")
     print()
@@ -305,12 +311,13 @@ def await_events(http: httpx.Client, url: str, headers: dict[str, str]) -> dict[
     """Wait until each accepted mail has its delivery, bounce or complaint; give the report."""
     report: dict[str, Any] = {}
 
-    def is_settled() -> bool:
+    def is_settled() -> bool | str:
         nonlocal report
         report = http.get(url, headers=headers).json()
         waiting: int = report["counts"]["sent"]
-        progress(f"{waiting} mails without an event yet")
-        return waiting == 0 and report["counts"]["complained"] > 0
+        so_far = f"{waiting} mails without an event yet"
+        progress(so_far)
+        return (waiting == 0 and report["counts"]["complained"] > 0) or so_far
 
     wait_until(is_settled, "the events of the sandbox")
     print()
