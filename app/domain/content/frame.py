@@ -13,6 +13,9 @@ from app.domain.content.markup import ATTRIBUTE, MARKUP, Footer, footer_html
 from app.domain.content.masking import Masks
 from app.domain.css.surroundings import Surroundings, surroundings
 
+# Tags of Liquid that what follows them depends on.
+_REMEMBERED = {"assign", "capture", "cycle", "decrement", "increment", "liquid"}
+
 
 @dataclass(frozen=True)
 class Framed:
@@ -49,6 +52,39 @@ def with_language_and_title(document: str, masks: Masks, *, language: str, title
     for begin, end, text in sorted(changes, reverse=True):
         document = document[:begin] + text + document[end:]
     return document
+
+
+def with_styles_in_head(document: str, masks: Masks) -> str:
+    """The document with the style elements of its body in its head, in their order.
+
+    Gmail reads no others (caniemail.com, "<style> element"). What depends on Liquid stays, and what
+    is in Outlook's conditional comments.
+    """
+    place = _head_end(document, masks)
+    if place is None:
+        return document
+    only_some = 0  # depth of comments such as <!--[if !mso]><!-->
+    moved: list[re.Match[str]] = []
+    for match in MARKUP.finditer(document, place):
+        text = match[0].lower()
+        if text.startswith(("<!--[if", "<![if")) and "<![endif]" not in text:
+            only_some += 1
+        elif "<![endif]" in text and text.startswith("<!"):
+            only_some = max(0, only_some - 1)
+        elif (match["raw"] or "").lower() == "style" and not only_some:
+            before = document[: match.start()]
+            if not masks.depth(before) and _is_the_same_before(match[0], before, masks):
+                moved.append(match)
+    for match in reversed(moved):
+        document = document[: match.start()] + document[match.end() :]
+    styles = "".join(f"{match[0]}\n" for match in moved)
+    return document[:place] + styles + document[place:]
+
+
+def _is_the_same_before(style: str, before: str, masks: Masks) -> bool:
+    """Whether the Liquid in a style element means the same without what stands before it."""
+    tags = {masks[match[0]].tag for match in masks.token.finditer(before)}
+    return not masks.token.search(style) or not tags & _REMEMBERED
 
 
 def framed(

@@ -161,6 +161,7 @@ def compile_content(
     document = frame.with_language_and_title(
         make(fragment), masks, language=language, title=_title(content.subject, masks)
     )
+    document = frame.with_styles_in_head(document, masks)
     framed = frame.framed(
         document,
         masks,

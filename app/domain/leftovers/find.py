@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -122,9 +122,7 @@ _UNREAD_ATTRIBUTES = re.compile(r"(?i)style|class|id|name|for|media|on.*|data-.*
 
 def leftovers(source: str, kind: Literal["html", "markdown", "text"]) -> list[Leftover]:
     """Those in a source, in order. kind: what the source is; a subject is text."""
-    seen = _without_liquid(source)
-    if kind == "markdown":
-        seen = _MARKDOWN_CODE.sub(_blank, seen)
+    seen = as_read(source, kind)
     words = seen
     if kind != "text":
         seen = _without_tags(_CODE.sub(_blank, seen), with_attributes=True)
@@ -152,6 +150,15 @@ def leftovers(source: str, kind: Literal["html", "markdown", "text"]) -> list[Le
     return [found[start] for start in sorted(found)]
 
 
+def as_read(source: str, kind: Literal["html", "markdown", "text"]) -> str:
+    """The source with blanks in place of Liquid, and of Markdown's code."""
+    seen = "".join(
+        piece.text if piece.kind == "static" else re.sub(r"[^\n]", " ", piece.text)
+        for piece in pieces(source)
+    )
+    return _MARKDOWN_CODE.sub(_blank, seen) if kind == "markdown" else seen
+
+
 def _instead(name: str) -> str:
     """As `words.instead`, for conditions and dates, too."""
     head, _, rest = name.partition(":")
@@ -174,13 +181,6 @@ def _blank(match: re.Match[str]) -> str:
     return re.sub(r"[^\n]", " ", match[0])
 
 
-def _without_liquid(source: str) -> str:
-    return "".join(
-        piece.text if piece.kind == "static" else re.sub(r"[^\n]", " ", piece.text)
-        for piece in pieces(source)
-    )
-
-
 def _without_tags(source: str, *, with_attributes: bool) -> str:
     """The source with blanks for comments, styles and scripts, and for tags or for those of their
     attributes that no reader sees."""
@@ -200,7 +200,7 @@ def _without_tags(source: str, *, with_attributes: bool) -> str:
     return MARKUP.sub(without, source)
 
 
-def shown_lines(lines: list[int]) -> str:
+def shown_lines(lines: Iterable[int]) -> str:
     """`line 3`, `lines 3, 7`, …"""
     lines = list(dict.fromkeys(lines))
     some = ", ".join(str(each) for each in lines[:5]) + ", …" * (len(lines) > 5)

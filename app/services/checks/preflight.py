@@ -121,7 +121,7 @@ class Preflight:
         findings = [
             check_state(mailout),
             *check_people(settings, mailout),
-            *check_writing(mailout.content),
+            *await asyncio.to_thread(check_writing, mailout.content),
         ]
         try:
             if not (settings.ses_from_email and settings.unsubscribe_secrets):
