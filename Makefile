@@ -48,7 +48,7 @@ bench: install-dev ## side-by-side measurements (quiet machine, about 20 minutes
 	$(BIN)/python -m bench.run
 
 soak: install-dev ## long fault-injection runs (SHORT=1: short ones; SOAK_KILLS, SOAK_RECIPIENTS, SOAK_SEED, SOAK_OUTAGE)
-	$(BIN)/pytest tests/soak tests/integration/test_state_machines.py -m $(if $(SHORT),'not soak',soak) -s -p no:cacheprovider
+	$(BIN)/pytest tests/soak tests/integration/test_state_machines.py tests/integration/test_canonical_addresses.py -m $(if $(SHORT),'not soak',soak) -s -p no:cacheprovider
 
 image-check: install-dev ## build the container image and run it (root on Debian; else it says why not)
 	@docker/image-check.sh

@@ -6,15 +6,15 @@ import functools
 import gc
 import os
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from pathlib import Path
 
-import httpx
 import hypothesis
 import psycopg
 import pytest
-from botocore.loaders import JSONFileLoader
 from psycopg.rows import DictRow, dict_row
 
+from app.adapters.database import migration_files
+from app.adapters.database.migration_files import Bundle
 from app.adapters.database.postgres import PostgresDatabase
 from app.adapters.database.supabase import SupabaseDatabase
 from app.ports import Database
@@ -22,12 +22,14 @@ from app.store import Store
 from tests.support.databases import DatabaseServer, database_server
 from tests.support.factories import Arrange
 from tests.support.postgrest import PostgrestStandIn, make_key
+from tests.support.read_once import read_once
 
 # All that a test sees of the outer environment: nothing of it configures us, AWS or PostgreSQL.
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "TEST_POSTGRES_BIN")
 
-# A shared machine may be slow for a moment: no example fails for its time alone.
-hypothesis.settings.register_profile("suite", deadline=None)
+# A shared machine may be slow for a moment: no example fails for its time alone. Half of the usual
+# number of examples; they are others in every run.
+hypothesis.settings.register_profile("suite", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("suite")
 
 OUTER_ENVIRONMENT = pytest.StashKey[dict[str, str]]()
@@ -59,22 +61,15 @@ def _empty_home(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _read_once() -> Iterator[None]:
-    """Keep what each new client reads from the disk: AWS's description of a service (0.1 s) and the
-    certificates that are trusted (0.04 s). A program makes a few clients, the tests thousands."""
+    """Each client reads from the disk what another one has read; so does each look at our SQL."""
     with pytest.MonkeyPatch.context() as patch:
-        load = JSONFileLoader.load_file
-        files: dict[str, Any] = {}
+        read_once(patch.setattr)
+        ours = functools.cache(migration_files.read_bundle)
 
-        def load_file(self: JSONFileLoader, path: str) -> Any:
-            if path not in files:
-                files[path] = load(self, path)
-            return files[path]
+        def read_bundle(folder: Path | None = None) -> Bundle:
+            return ours() if folder is None else migration_files.read_bundle(folder)
 
-        patch.setattr(JSONFileLoader, "load_file", load_file)
-        patch.setattr(
-            "httpx._transports.default.create_ssl_context",
-            functools.cache(httpx.create_ssl_context),
-        )
+        patch.setattr("app.adapters.database.migrations.read_bundle", read_bundle)
         yield
 
 

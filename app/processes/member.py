@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from app.telemetry.counts import ALONE, Board
 from app.telemetry.metrics import Metrics
+
+BEAT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,11 @@ class Member:
     service_id: UUID = field(default_factory=uuid4)
     board: Board = field(default_factory=Board)
     role: str = ALONE
+
+    def beat(self) -> None:
+        """Tell the supervisor, now and every BEAT_SECONDS, that the event loop still turns."""
+        self.board.rows[self.role].beat()
+        asyncio.get_running_loop().call_later(BEAT_SECONDS, self.beat)
 
     @property
     def is_supervised(self) -> bool:

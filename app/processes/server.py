@@ -90,6 +90,8 @@ async def serve(
     listener: None: its own. begun: called when it no longer can fail to start.
     Raises ConfigurationError, DatabaseError when it can't start.
     """
+    member = member or Member()
+    member.beat()
     stopped = _stop_signal()
     listener = listener or _listen(settings.host, settings.port)
     async with _Http(listener, stopped, settings.forwarded_allow_ips) as http:
@@ -117,6 +119,7 @@ async def work(
     Raises ConfigurationError, DatabaseError when it can't start.
     """
     is_worker, member = member is None, member or Member()
+    member.beat()
     if is_worker and (missing := settings.missing_to_send()):
         raise ConfigurationError(f"A worker has to send: set {', '.join(missing)}.")
     stopped = _stop_signal()

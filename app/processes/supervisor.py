@@ -3,7 +3,7 @@ when all have ended.
 
 The supervisor imports the whole program, starts no thread and then forks the processes: so they
 share its memory and start within milliseconds. It does none of their work and calls neither the
-database nor AWS, so nothing that hangs can make it hang.
+database nor AWS, so nothing that hangs can make it hang. A process that hangs it ends, too.
 """
 
 from __future__ import annotations
@@ -35,6 +35,12 @@ KILL_SECONDS = 9.7
 ORPHAN_SECONDS = 9.5
 """A process whose supervisor is gone stops, and ends itself after this long if it still runs."""
 RESTART_CAP_SECONDS = 30.0
+LOOK_SECONDS = 10.0
+HUNG_LOOKS = 30
+"""A process that said nothing between so many looks hangs: nothing in it takes the event loop five
+minutes. Looks are counted, not seconds, as a machine that sleeps and wakes up has skipped those for
+everybody. It is asked to stop, so that one that goes on after all still records what it did; at the
+next look it is killed. Its rows in `sending` become `unknown`, as after any crash."""
 STEADY_SECONDS = 60.0
 """A process that ran this long before it ended has had no trouble starting."""
 
@@ -75,6 +81,8 @@ class _Child:
     due_at: float | None = None  # when to start it; None: it runs, or is not to be started again
     restarts: int = 0
     failures: int = 0  # times in a row that it ended soon after its start
+    beats: int = 0  # what the board told at the last look
+    silent_looks: int = 0  # looks in a row at which that was the same
     has_begun: bool = False  # whether one with this role ever started properly
 
 
@@ -88,6 +96,7 @@ class Supervisor:
         self._chore_at = time.monotonic() + chore.seconds if chore else float("inf")
         # when to kill what still runs; None: nobody asked for a stop
         self._kill_at: float | None = None
+        self._look_at = time.monotonic() + LOOK_SECONDS
         self._refusal: str | None = None
         self._cut_off = False
         self._alive = (-1, -1)  # a pipe whose writing end only the supervisor has
@@ -112,6 +121,8 @@ class Supervisor:
                 self._reap()
                 if self._kill_at is not None and time.monotonic() >= self._kill_at:
                     self._kill()
+                if self._kill_at is None and time.monotonic() >= self._look_at:
+                    self._look()
                 self._do_chore(last=False)
         self._do_chore(last=True)
         if self._refusal is not None:
@@ -121,7 +132,7 @@ class Supervisor:
     def _seconds_until_due(self) -> float:
         """Seconds until there is something to do, unless a signal comes."""
         times = [child.due_at for child in self._children if child.due_at is not None]
-        times += [self._chore_at] if self._kill_at is None else [self._kill_at]
+        times += [self._look_at, self._chore_at] if self._kill_at is None else [self._kill_at]
         return max(0.0, min(times) - time.monotonic())
 
     def _do_chore(self, *, last: bool) -> None:
@@ -162,7 +173,7 @@ class Supervisor:
             _run_child(child.role, self._alive[0], words, begun=child.has_begun)
         os.close(words)
         child.pid, child.report, child.due_at = pid, report, None
-        child.started_at = time.monotonic()
+        child.started_at, child.silent_looks = time.monotonic(), 0
         self._board.rows[child.role.name].began(pid, child.restarts)
         log.info("process_started", process=child.role.name, pid=pid, restarts=child.restarts)
 
@@ -215,6 +226,22 @@ class Supervisor:
         pause = backoff_seconds(child.failures, jitter, cap=RESTART_CAP_SECONDS)
         child.due_at = time.monotonic() + pause
         return round(pause, 2)
+
+    def _look(self) -> None:
+        """End each process that hangs (HUNG_LOOKS)."""
+        self._look_at = time.monotonic() + LOOK_SECONDS
+        for child in self._children:
+            beats = self._board.rows[child.role.name].beats
+            child.silent_looks = 0 if beats != child.beats else child.silent_looks + 1
+            child.beats = beats
+            if not child.pid or child.silent_looks < HUNG_LOOKS:
+                continue
+            if child.silent_looks == HUNG_LOOKS:
+                log.error("process_hangs", process=child.role.name, pid=child.pid)
+                os.kill(child.pid, signal.SIGTERM)
+            else:
+                os.kill(child.pid, signal.SIGKILL)
+                log.error("process_killed", process=child.role.name, because="it hangs")
 
     def _stop(self) -> None:
         if self._kill_at is not None:

@@ -26,7 +26,7 @@ ALONE = "all"
 
 _CELLS = 2_048  # in a row: several times as many as are used; 16 KB
 _DOUBLE = 8  # bytes
-_PID, _RESTARTS, _EARLIER_CPU, _STATE, _FIRST_COUNT = range(5)
+_PID, _RESTARTS, _EARLIER_CPU, _STATE, _BEATS, _FIRST_COUNT = range(6)
 
 
 class Row:
@@ -59,6 +59,14 @@ class Row:
     @state.setter
     def state(self, number: int) -> None:
         self.cells[_STATE] = number
+
+    @property
+    def beats(self) -> int:
+        """How often its processes said that they still work."""
+        return int(self.cells[_BEATS])
+
+    def beat(self) -> None:
+        self.cells[_BEATS] += 1
 
     def began(self, pid: int, restarts: int) -> None:
         """The supervisor has started this process."""

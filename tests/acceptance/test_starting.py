@@ -23,7 +23,7 @@ from tests.support.databases import DatabaseServer
 from tests.support.factories import REGION, Arrange, an_account, start
 from tests.support.ports import free_port
 from tests.support.postgrest import PostgrestStandIn
-from tests.support.service import BEARER, Process, environment, process
+from tests.support.service import BEARER, Process, client, environment, process
 from tests.support.waiting import eventually, within
 
 READERS = 30
@@ -61,7 +61,7 @@ async def test_the_service_comes_up_with_its_database(
     with ExitStack() as away, process(tmp_path, variables, "serve") as service:
         away.callback(postgres_server.server.start)
         await until_said(service, "database_waits")
-        async with httpx.AsyncClient(base_url=base, headers=BEARER, trust_env=False) as http:
+        async with client(base, headers=BEARER) as http:
             assert (await http.get("/health/live")).status_code == 200
             health = await http.get("/health")
             assert (health.status_code, health.json()["status"]) == (503, "fail")
@@ -80,10 +80,12 @@ async def test_the_service_comes_up_with_its_database(
             assert len(said) <= 2 * (1 + (said[-1] - said[0]).total_seconds() // LOG_EVERY_SECONDS)
             away.close()
 
-            async def healthy() -> int:
-                return (await http.get("/health")).status_code
+            async def now() -> httpx.Response:
+                return await http.get("/health")
 
-            await eventually(healthy, until=lambda status: status == 200)
+            well = await eventually(now, until=lambda answer: answer.status_code == 200)
+            checks = health.json()["checks"]
+            assert checks.keys() == well.json()["checks"].keys() - {"processes"}
             sent = await http.post("/send-mailout", json={"mailout_id": str(mailout)})
             assert sent.status_code == 202
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
 from tests.browser.support import Site, Visit, elsewhere
 from tests.sandbox.support import ses_client
@@ -42,6 +43,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(group))
 
 
+class Tabs:
+    """A new tab takes Chromium seven times as long as a page does, so tabs are used again."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._idle: dict[str, list[Page]] = {}
+
+    @asynccontextmanager
+    async def visit(self, settings: dict[str, Any], *, new: bool) -> AsyncIterator[Visit]:
+        idle = self._idle.setdefault(repr(sorted(settings.items())), [])
+        visit = Visit(idle.pop() if idle and not new else await self._opened(settings))
+        yield visit
+        if await visit.leave():
+            idle.append(visit.page)
+        else:
+            await visit.page.context.close()
+
+    async def _opened(self, settings: dict[str, Any]) -> Page:
+        context = await self._browser.new_context(**settings)
+        context.set_default_timeout(10_000)  # milliseconds
+        return await context.new_page()
+
+
 OpenVisit: TypeAlias = Callable[..., Awaitable[Visit]]
 
 
@@ -56,20 +80,24 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
+@pytest.fixture(scope="session")
+def tabs(chromium: Browser) -> Tabs:
+    """Tabs that nobody looks at."""
+    return Tabs(chromium)
+
+
 @pytest.fixture
-async def visit(chromium: Browser) -> AsyncIterator[OpenVisit]:
-    """Open a tab of a new visitor, without cookies, with Playwright's settings for a context."""
-    contexts = []
+async def visit(tabs: Tabs) -> AsyncIterator[OpenVisit]:
+    """Open a tab of a new visitor, without cookies, with Playwright's settings for a context.
 
-    async def opened(**settings: Any) -> Visit:
-        context = await chromium.new_context(**settings)
-        context.set_default_timeout(10_000)  # milliseconds
-        contexts.append(context)
-        return Visit(await context.new_page())
+    new: not one that was used before, whose blank page may not ask this machine for anything.
+    """
+    async with AsyncExitStack() as stack:
 
-    yield opened
-    for context in contexts:
-        await context.close()
+        async def opened(*, new: bool = False, **settings: Any) -> Visit:
+            return await stack.enter_async_context(tabs.visit(settings, new=new))
+
+        yield opened
 
 
 @pytest.fixture(scope="session")

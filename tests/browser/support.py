@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,13 +41,28 @@ class Visit:
     complaints: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on(
-            "console",
+        self._listeners: dict[Any, Callable[[Any], None]] = {
+            "request": lambda request: self.requests.append(request.url),
+            "pageerror": lambda error: self.complaints.append(str(error)),
             # Violations of the Content-Security-Policy are reported here too.
-            lambda message: self.complaints.append(f"{message.type}: {message.text}"),
-        )
+            "console": lambda message: self.complaints.append(f"{message.type}: {message.text}"),
+        }
+        for event, listener in self._listeners.items():
+            self.page.on(event, listener)
+
+    async def leave(self) -> bool:
+        """Nothing of it is left to the next visitor; false: that can't be."""
+        context = self.page.context
+        if context.pages != [self.page]:
+            return False
+        for event, listener in self._listeners.items():
+            self.page.remove_listener(event, listener)
+        await context.clear_cookies()
+        await context.set_offline(False)
+        await self.page.unroute_all()
+        await self.page.emulate_media(media="null", color_scheme="light")
+        await self.page.goto("about:blank")
+        return True
 
     async def problems(self) -> list[str]:
         """What is wrong with the page as it stands, for eyes, fingers and screen readers."""

@@ -227,7 +227,7 @@ async def test_a_hostile_mail_does_nothing(
     subject = f"<script src={elsewhere}/subject></script>"
     (mail,) = put(ses, f"{uuid4().hex}@example.com", Subject=subject, Html=content, Text=content)
 
-    bare = await visit()
+    bare = await visit(new=True)
     await bare.page.set_content(content, wait_until="commit")  # where nothing holds it back
 
     async def harm() -> set[str]:

@@ -30,7 +30,7 @@ from tests.support.documents import Writer
 
 pytestmark = pytest.mark.browser
 
-MAILS = int(os.environ.get("PYTEST_INLINED_MAILS", "12"))
+MAILS = int(os.environ.get("PYTEST_INLINED_MAILS", "6"))
 """How many random mails are compared. The seeds are the numbers below it."""
 
 READERS: tuple[dict[str, Any], ...] = (

@@ -101,23 +101,27 @@ async def test_a_turkish_database_compares_local_parts_in_ascii(turkish: Sql) ->
     assert await there(turkish, spellings) == [here(spelling) for spelling in spellings]
 
 
-async def test_every_character_in_a_domain_reads_as_the_program_reads_it(sql: Sql) -> None:
+@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.short)])
+async def test_every_character_in_a_domain_reads_as_the_program_reads_it(
+    sql: Sql, step: int
+) -> None:
     """One by one: within a label, and at its beginning where marks are not allowed. Of the large
-    scripts, whose characters are all alike, some; all that Unicode writes in another way."""
+    scripts, whose characters are all alike, some; all that Unicode writes in another way. Every
+    seventh of them in the suite."""
     characters = [
         chr(n)
         for n in range(0x80, 0x30000)
         if not 0xD800 <= n < 0xF900  # surrogates, private use
         and (n < 0x3100 or n % 23 == 0 or unicodedata.normalize("NFKC", chr(n)) != chr(n))
         and not 0xAC00 < n < 0xD7A3
-    ]
+    ][::step]
     certain = 0
     for form in ("x@a{}b.example", "x@{}b.example"):
         texts = [form.format(char) for char in characters]
         for text, database in zip(texts, await there(sql, texts), strict=True):
             assert same_or_unsure(text, database), ascii(text)
             certain += database is not None
-    assert certain > 10_000
+    assert certain > 10_000 / step
 
 
 async def test_every_character_in_a_local_part(sql: Sql) -> None:
@@ -138,7 +142,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=st.lists(
         st.builds(

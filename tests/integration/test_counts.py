@@ -261,7 +261,7 @@ async def one_of(sql: psycopg.AsyncConnection[Any], query: str) -> Any:
 
 
 async def test_a_large_audience_by_tags_is_told_as_an_estimate(
-    store: Store, arrange: Arrange
+    direct_store: Store, arrange: Arrange
 ) -> None:
     """Counting ten million would take longer than an answer may; queueing then finds the number."""
     await arrange.sql.execute(
@@ -277,14 +277,14 @@ async def test_a_large_audience_by_tags_is_told_as_an_estimate(
     few = await arrange.mailout(audience={"tags": ["few"]})
     # As if a million were there: then about a tenth is looked at.
     await arrange.sql.execute("update subscriber_counts set subscribers = 1000001")
-    told = await answer_of(store, large)
+    told = await answer_of(direct_store, large)
     assert told["recipients_estimated"] is True
     assert 400_000 < told["recipients"] < 600_000
-    assert (await answer_of(store, few))["recipients_estimated"] is False
+    assert (await answer_of(direct_store, few))["recipients_estimated"] is False
     for mailout, recipients in ((large, 30_000), (few, 1)):
-        while not (await store.queue_recipients(mailout, 20_000))[1]:
+        while not (await direct_store.queue_recipients(mailout, 20_000))[1]:
             pass
-        assert (await store.show_mailout(mailout))["recipients"] == recipients
+        assert (await direct_store.show_mailout(mailout))["recipients"] == recipients
 
 
 async def answer_of(store: Store, mailout: UUID) -> dict[str, Any]:

@@ -322,7 +322,7 @@ async def routes(front: Service, arrange: Arrange) -> list[tuple[str, str]]:
     return found + [(method, page) for page in PAGES for method in ("get", "post")]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     data=st.data(),
     part=st.just(str(MAILOUT)) | TEXTS,

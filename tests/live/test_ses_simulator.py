@@ -19,7 +19,7 @@ import pytest
 
 from tests.support.factories import Arrange
 from tests.support.scenes import SCENES, SIMULATOR, Stage
-from tests.support.service import environment, process
+from tests.support.service import client, environment, process
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
@@ -97,7 +97,7 @@ async def stage(
         },
     )
     base = f"http://127.0.0.1:{port}"
-    async with httpx.AsyncClient(base_url=base, timeout=10, trust_env=False) as http:
+    async with client(base, timeout=10) as http:
         with process(tmp_path, variables, "serve") as service:
 
             async def healthy() -> bool:

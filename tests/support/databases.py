@@ -1,7 +1,8 @@
 """A real PostgreSQL for the tests, and a database of its own for each test.
 
 The server is the embedded one (TEST_POSTGRES_BIN names another PostgreSQL's programs). The
-schema is migrated once into a template with Supabase's roles, and each test gets a copy.
+schema is migrated once into a template with Supabase's roles, and each test gets a copy, new or
+emptied after another test.
 """
 
 from __future__ import annotations
@@ -44,6 +45,69 @@ FAST_SETTINGS = {
 }
 
 
+REUSE_SQL = """
+create schema testing;
+grant usage on schema testing to public;
+
+-- A database whose schema a test has changed isn't used again.
+create table testing.changes (command text);
+create function testing.note_change() returns event_trigger language plpgsql security definer as $$
+begin
+    insert into testing.changes values (tg_tag);
+end $$;
+
+-- What the migrations put into tables.
+do $$ declare
+    one name;
+    filled boolean;
+begin
+    for one in select relname from pg_class
+                where relnamespace = 'public'::regnamespace and relkind = 'r' loop
+        execute format('select exists (select from public.%I)', one) into filled;
+        if filled then
+            execute format('create table testing.%I as table public.%I', 'was_' || one, one);
+        end if;
+    end loop;
+end $$;
+
+-- Makes a database as it was when it was new; false: it isn't, so a new one is needed.
+create function testing.empty() returns boolean language plpgsql
+    set session_replication_role = replica as $$
+declare
+    one record;
+    bytes bigint := 0;
+begin
+    if exists (select from testing.changes)
+        or exists (select from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase
+                    where d.datname = current_database())
+        or exists (select from pg_stat_activity
+                    where datname = current_database() and pid <> pg_backend_pid()
+                      and application_name <> 'postgrest')
+        or exists (select from pg_class where relnamespace = 'public'::regnamespace
+                      and relkind = 'r' and reltuples <> -1)  -- vacuumed or analyzed
+    then
+        return false;
+    end if;
+    for one in select relname as name, pg_relation_size(oid) as bytes,
+                      to_regclass('testing.' || quote_ident('was_' || relname)) as first_rows
+                 from pg_class
+                where relnamespace = 'public'::regnamespace and relkind = 'r' loop
+        bytes := bytes + one.bytes;
+        if one.bytes > 0 then
+            execute format('delete from public.%I', one.name);
+        end if;
+        if one.first_rows is not null then
+            execute format('insert into public.%I table %s', one.name, one.first_rows);
+        end if;
+    end loop;
+    perform setval(seqrelid, seqstart, false) from pg_sequence
+     where pg_sequence_last_value(seqrelid) is not null;
+    return bytes < 256 * 1024;  -- what was deleted still takes room
+end $$;
+
+create event trigger note_change on ddl_command_end execute function testing.note_change();
+"""
+
 # In memory a copy of the template takes 15 ms instead of 100 to 300.
 MEMORY_FOLDER = Path("/dev/shm")
 ENOUGH_MEMORY_BYTES = 2 * 1024**3
@@ -58,6 +122,8 @@ class DatabaseServer:
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _connection: psycopg.Connection | None = None
     _over: list[str] = field(default_factory=list)
+    _inside: dict[str, psycopg.Connection] = field(default_factory=dict)
+    """To databases that are used again."""
 
     def dsn(self, database: str) -> str:
         """The superuser's address of `database`."""
@@ -92,21 +158,44 @@ class DatabaseServer:
 
     @contextmanager
     def database(self, template: str = TEMPLATE) -> Iterator[str]:
-        """A new database's name. It is dropped when the next one is made: by then the connections
-        that the test closed are gone, else PostgreSQL would wait 100 ms for them."""
-        while self._over:
-            drop = sql.SQL("drop database {} with (force)")
-            self._execute(drop.format(sql.Identifier(self._over.pop())))
-        name = f"test_{os.getpid()}_{next(self._numbers)}"
-        self._execute(
-            sql.SQL("create database {} template {} strategy file_copy").format(
-                sql.Identifier(name), sql.Identifier(template)
+        """The name of a database that is as the template. When it is done with, the next caller
+        gets it emptied (5 ms instead of 25), unless something other than rows was changed."""
+        name = self._emptied() if template == TEMPLATE else None
+        if name is None:
+            name = f"test_{os.getpid()}_{next(self._numbers)}"
+            self._execute(
+                sql.SQL("create database {} template {} strategy file_copy").format(
+                    sql.Identifier(name), sql.Identifier(template)
+                )
             )
-        )
         try:
             yield name
         finally:
             self._over.append(name)
+
+    def _emptied(self) -> str | None:
+        """One that is done with; those that can't be used again are dropped. Only now: by now the
+        connections that the test closed are gone, else PostgreSQL would wait 100 ms for them."""
+        while self._over:
+            name = self._over.pop()
+            if self._empty(name):
+                return name
+            self._drop(name)
+        return None
+
+    def _empty(self, name: str) -> bool:
+        with suppress(psycopg.OperationalError, psycopg.errors.InvalidSchemaName):
+            if name not in self._inside:
+                self._inside[name] = psycopg.connect(self.dsn(name), autocommit=True)
+            row = self._inside[name].execute("select testing.empty()").fetchone()
+            return row == (True,)
+        return False
+
+    def _drop(self, name: str) -> None:
+        if name in self._inside:
+            self._inside.pop(name).close()
+        drop = sql.SQL("drop database {} with (force)")
+        self._execute(drop.format(sql.Identifier(name)))
 
     @contextmanager
     def turkish_database(self) -> Iterator[str]:
@@ -147,6 +236,10 @@ class DatabaseServer:
             )
         )
         asyncio.run(migrate(self.dsn(TEMPLATE)))
+        with psycopg.connect(self.dsn(TEMPLATE)) as connection:
+            connection.execute(REUSE_SQL)
+        # Once without a change: the copies take over what this connection finds out of the catalog.
+        psycopg.connect(self.dsn(TEMPLATE)).close()
 
     def _make_passwords_cheap(self, connection: psycopg.Connection) -> None:
         """One round of SCRAM instead of 4,096, which take 5 ms a connection; the tests make
@@ -172,8 +265,9 @@ class DatabaseServer:
         self._connection.execute(statement)
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
+        for connection in (self._connection, *self._inside.values()):
+            if connection is not None:
+                connection.close()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import sys
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-_PRELOADED = ["app.main", "app.cli.main", "app.processes.server", "app.services.checks.doctor"]
+_PRELOADED = ["tests.support.preloaded"]
 
 
 class Fork:

@@ -15,22 +15,29 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import jwt
 import orjson
 import psycopg
 import uvicorn
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+_Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
+
+KEPT_DATABASES = 2
+"""To so many databases connections are kept."""
 JWT_SECRET = "the stand-in's secret, at least thirty-two bytes long"
 AUTHENTICATOR_PASSWORD = "authenticator"
 MAX_ROWS = 1000  # Supabase's default for rows of tables, views and table-returning functions
@@ -74,7 +81,7 @@ def make_key(role: str) -> str:
     return jwt.encode({"role": role, "iss": "supabase"}, JWT_SECRET, algorithm="HS256")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _Refusal(Exception):
     """One of PostgREST's error answers."""
 
@@ -96,13 +103,13 @@ class PostgrestStandIn:
 
     def __init__(self, dsn_of: Callable[[str], str]) -> None:
         self._dsn_of = dsn_of
+        self._idle: OrderedDict[str, list[_Connection]] = OrderedDict()
         self._socket = socket.create_server(("127.0.0.1", 0))
         app = Starlette(
-            routes=[Route("/{database}/rest/v1/rpc/{function}", self._rpc, methods=["POST"])]
+            routes=[Route("/{database}/rest/v1/rpc/{function}", self._rpc, methods=["POST"])],
+            lifespan=self._lifespan,
         )
-        self._server = uvicorn.Server(
-            uvicorn.Config(app, log_level="warning", lifespan="off", ws="none")
-        )
+        self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
 
     def url(self, database: str) -> str:
@@ -127,16 +134,56 @@ class PostgrestStandIn:
         try:
             role = _role(request)
             arguments = _arguments(await request.body())
-            try:
-                connection = await psycopg.AsyncConnection.connect(
-                    self._dsn_of(request.path_params["database"]), row_factory=dict_row
-                )
-            except psycopg.OperationalError as error:
-                raise _Refusal(503, "PGRST000", "Database connection error") from error
-            async with connection:
+            async with self._connected(request.path_params["database"]) as connection:
                 return await _call(connection, role, request.path_params["function"], arguments)
         except _Refusal as refusal:
             return refusal.response()
+
+    @asynccontextmanager
+    async def _connected(self, database: str) -> AsyncIterator[_Connection]:
+        """A connection that no other request has, kept afterwards, as in PostgREST's pool."""
+        connection = await self._living(database)
+        try:
+            yield connection
+        finally:
+            idle = connection.info.transaction_status == TransactionStatus.IDLE
+            if idle and not connection.closed:
+                self._idle.setdefault(database, []).append(connection)
+                self._idle.move_to_end(database)
+            else:
+                await connection.close()
+        await self._close_all_but(KEPT_DATABASES)
+
+    async def _living(self, database: str) -> _Connection:
+        """One that was kept, if the server hasn't ended it meanwhile, or a new one."""
+        while kept := self._idle.get(database):
+            connection = kept.pop()
+            try:
+                await connection.execute("")
+            except psycopg.OperationalError:
+                await connection.close()
+            else:
+                return connection
+        try:
+            return await psycopg.AsyncConnection.connect(
+                self._dsn_of(database),
+                row_factory=dict_row,
+                autocommit=True,
+                application_name="postgrest",
+            )
+        except psycopg.OperationalError as error:
+            raise _Refusal(503, "PGRST000", "Database connection error") from error
+
+    async def _close_all_but(self, databases: int) -> None:
+        """All connections but those to the databases that were asked last."""
+        while len(self._idle) > databases:
+            for connection in self._idle.popitem(last=False)[1]:
+                await connection.close()
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        yield
+        await self._close_all_but(0)
 
 
 def _role(request: Request) -> str:
@@ -165,14 +212,13 @@ def _arguments(body: bytes) -> dict[str, Any]:
 
 
 async def _call(
-    connection: psycopg.AsyncConnection[DictRow],
+    connection: _Connection,
     role: str,
     name: str,
     arguments: dict[str, Any],
 ) -> Response:
     try:
         function = await _find(connection, name, arguments)
-        await connection.rollback()
         async with connection.transaction():
             if not function["writes"]:
                 await connection.execute("set transaction read only")
@@ -190,9 +236,7 @@ async def _call(
     return _json((row["body"] or "null").encode(), 200)
 
 
-async def _find(
-    connection: psycopg.AsyncConnection[DictRow], name: str, arguments: dict[str, Any]
-) -> DictRow:
+async def _find(connection: _Connection, name: str, arguments: dict[str, Any]) -> DictRow:
     """The one function whose parameters these arguments fit, as in PostgREST's schema cache."""
     rows = await (await connection.execute(FIND_FUNCTION_SQL, [SCHEMA, name])).fetchall()
     fitting = [
@@ -212,9 +256,7 @@ async def _find(
     return fitting[0]
 
 
-async def _become(
-    connection: psycopg.AsyncConnection[DictRow], role: str, function_settings: list[str]
-) -> None:
+async def _become(connection: _Connection, role: str, function_settings: list[str]) -> None:
     """Take the role on, with the role's own settings, then the function's timeout."""
     own = await (
         await connection.execute("select rolconfig from pg_roles where rolname = %s", [role])

@@ -31,10 +31,11 @@ async def eventually(
     look: Callable[[], Awaitable[T]], *, until: Callable[[T], object], seconds: float = 60
 ) -> T:
     """Look again and again until it is so; gives what was seen. Fails after `seconds`."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.01
     while True:
         seen = await look()
         if until(seen):
             return seen
         assert time.monotonic() < deadline, f"still not so after {seconds} s: {seen}"
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(pause)
+        pause = min(0.1, 1.3 * pause)  # who waits for long need not look so often

@@ -13,7 +13,7 @@ import httpx
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from tests.support.ports import free_port
-from tests.support.service import BEARER, TOPIC, Process, command, environment, process
+from tests.support.service import BEARER, TOPIC, Process, client, command, environment, process
 from tests.support.waiting import eventually
 
 
@@ -68,7 +68,7 @@ async def run_world(
         if migrate:
             made = command(folder, values, "migrate")
             assert made.returncode == 0, made.stderr
-        async with httpx.AsyncClient(base_url=base, timeout=10, trust_env=False) as http:
+        async with client(base, timeout=10) as http:
             with process(folder, values, "serve") as service:
                 world = World(service, server, http, values, folder)
                 await world.healthy()

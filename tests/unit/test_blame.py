@@ -112,6 +112,17 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(story.blame._cases) <= blame.MAX_MAILOUTS
 
 
+def test_memory_is_bounded_over_all_mailouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long ago forgotten first; of the mailout at hand all is known."""
+    monkeypatch.setattr(blame, "MAX_REMEMBERED", 100)
+    mind = Blame()
+    for mailout in range(20):
+        for _ in range(2):  # refused, and refused again as after a person resumed it
+            verdicts = mind.judge(mailout, dict.fromkeys(range(30), WORDS), [], began=0, now=1)
+        assert set(verdicts.values()) == {"later"}
+        assert mind.remembered <= 100 + 60
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [

@@ -310,7 +310,7 @@ PIECES = [
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_css_makes_a_mail(css: str) -> None:
     """And no value of Liquid's is lost by what CSS makes of the pieces around it."""
     try:

@@ -119,7 +119,7 @@ SECRETS = [
 ]
 
 
-@settings(max_examples=200)
+@settings(max_examples=50)
 @given(
     name=st.sampled_from([*SECRETS, "aws_access_key_id", "supabase_url"]),
     text=st.text() | st.text(st.sampled_from("@:/?#[]%\u2100\n\ud800")),

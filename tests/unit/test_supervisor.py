@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 import subprocess
 import sys
+
+import pytest
+
+from app.processes import server
+from app.processes.member import Member
+from app.processes.supervisor import HUNG_LOOKS, Role, Supervisor
+from app.telemetry.counts import Board
+from tests.support.service import settings_for
 
 SETUP = """
 import os, signal, sys, time
@@ -142,6 +152,71 @@ run(deaf, wait)
 """)
     assert done.returncode == 1
     assert [line["process"] for line in lines if line["event"] == "process_killed"] == ["deaf"]
+
+
+def test_who_hangs_is_asked_to_stop_then_killed_and_started_again() -> None:
+    done, lines = supervised("""
+supervisor.LOOK_SECONDS, supervisor.HUNG_LOOKS = 0.2, 2
+def hang(begun):
+    if life("hang"): end()
+    signal.signal(signal.SIGTERM, lambda *_: os.write(1, b"asked"))
+    while True: time.sleep(1)
+board = Board(["hang"])
+sys.exit(Supervisor([Role("hang", hang)], board).run())
+""")
+    assert done.returncode == 0, done.stderr
+    told = [line["event"] for line in lines if "hang" in (line.get("process"), line["event"])]
+    assert told[:5] == [
+        "process_started", "process_hangs", "process_killed", "process_ended", "process_started",
+    ]  # fmt: skip
+    [killed, *_] = [line["signal"] for line in lines if line["event"] == "process_ended"]
+    assert killed == "SIGKILL"
+
+
+class Looks:
+    """A supervisor's looks at one process, and the signals that it sends."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.board = Board(["work"])
+        self._supervisor = Supervisor([Role("work", lambda _: None)], self.board)
+        self._supervisor._children[0].pid = 4711
+        self._sent: list[signal.Signals] = []
+        monkeypatch.setattr("os.kill", lambda _pid, number: self._sent.append(number))
+
+    def look(self, times: int) -> list[signal.Signals]:
+        self._sent.clear()
+        for _ in range(times):
+            self._supervisor._look()
+        return list(self._sent)
+
+
+def test_one_word_between_many_looks_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = Looks(monkeypatch)
+    for _ in range(3):
+        looks.board.rows["work"].beat()
+        assert looks.look(HUNG_LOOKS) == []
+
+
+def test_who_goes_on_after_being_asked_is_not_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was only slow, and is stopping: its results get recorded."""
+    looks = Looks(monkeypatch)
+    looks.board.rows["work"].beat()
+    assert looks.look(HUNG_LOOKS + 1) == [signal.SIGTERM]
+    looks.board.rows["work"].beat()
+    assert looks.look(1) == []
+    assert looks.look(HUNG_LOOKS + 1) == [signal.SIGTERM, signal.SIGKILL]
+
+
+async def test_the_work_beats(dsn: str) -> None:
+    member = Member(board=Board(["web", "work"]), role="work")
+    settings = settings_for(dsn, None, AWS_REGION=None)
+    begun = asyncio.Event()
+    task = asyncio.create_task(server.work(settings, member=member, begun=begun.set))
+    await begun.wait()
+    assert member.board.rows["work"].beats >= 1
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 def test_a_chore_is_done_now_and_then_and_after_the_last_process_ended() -> None:

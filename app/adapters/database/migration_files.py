@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -40,12 +41,12 @@ class Bundle:
     version: int
     min_code: int
 
-    @property
+    @cached_property
     def signatures(self) -> tuple[str, ...]:
         """Of all functions; what else has one of their names is left over from another version."""
         return tuple(each for file in self.functions for each in signatures(file.text))
 
-    @property
+    @cached_property
     def digest(self) -> str:
         files = (*self.numbered, *self.functions)
         lines = "".join(f"{file.name} {file.checksum}\n" for file in files)

@@ -41,6 +41,7 @@ async def _not_yet(scope: Scope, receive: Receive, send: Send) -> None:
             "ses": unknown,
             "sender": unknown,
             "events": unknown,
+            "loops": unknown,
         }
         answer = JsonAnswer({"status": "fail", "version": __version__, "checks": checks}, 503)
     else:

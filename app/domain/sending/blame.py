@@ -27,6 +27,9 @@ taken as shared, too."""
 MAX_MAILOUTS = 32
 MAX_SUSPECTS = 10_000
 """Remembered per mailout. Beyond it all are forgotten, and judged anew when they come again."""
+MAX_REMEMBERED = 20_000
+"""Of all mailouts together, some 3 MB. Beyond it the mailouts that nobody was refused of for the
+longest time are forgotten, though never the one at hand."""
 
 # Ids of requests and times, where they stand alone: within an address they are a part of it.
 _VARYING = re.compile(
@@ -54,6 +57,10 @@ class _Case:
     sent_back: set[int] = field(default_factory=set)
     """Suspects who were refused a second time, as after a person resumed the mailout, and wait
     behind the others once more. If they are refused a third time, it pauses again."""
+
+    @property
+    def size(self) -> int:
+        return len(self.suspects) + len(self.guilty) + len(self.sent_back)
 
 
 class Blame:
@@ -128,6 +135,13 @@ class Blame:
     def _case(self, mailout: object) -> _Case:
         case = self._cases.setdefault(mailout, _Case())
         self._cases.move_to_end(mailout)
-        while len(self._cases) > MAX_MAILOUTS:
+        while len(self._cases) > MAX_MAILOUTS or (
+            self.remembered > MAX_REMEMBERED and len(self._cases) > 1
+        ):
             self._cases.popitem(last=False)
         return case
+
+    @property
+    def remembered(self) -> int:
+        """Recipients of all mailouts."""
+        return sum(case.size for case in self._cases.values())

@@ -191,8 +191,10 @@ class TestLimits:
     async def test_a_client_asks_so_often_an_hour(self, front: Service, arrange: Arrange) -> None:
         """An IPv4 address, or an IPv6 network of 64 bits."""
 
+        app = create_app(front.services)
+
         async def asks(client: str, address: str = "some@example.com") -> httpx.Response:
-            transport = httpx.ASGITransport(create_app(front.services), client=(client, 1))
+            transport = httpx.ASGITransport(app, client=(client, 1))
             async with httpx.AsyncClient(transport=transport, base_url="http://service") as http:
                 return await ask(http, address)
 
