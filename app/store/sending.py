@@ -25,10 +25,10 @@ class SendingCalls(Calls):
         row = await self._call("sender_work")
         return Work(**{name: tuple(map(UUID, ids)) for name, ids in row.items()})
 
-    async def start_due_mailouts(self) -> dict[str, Any]:
-        """Start one mailout whose time has come: `started` (its id or None), `status`,
-        `recipients`; and let waves begin: `held`, ids of mailouts that missed one."""
-        row: dict[str, Any] = await self._call("start_due_mailouts")
+    async def start_due_mailouts(self, *, start: bool = True) -> dict[str, Any]:
+        """Start one mailout whose time has come, unless told not to: `started` (its id or None),
+        `status`, `recipients`; and let waves begin: `held`, ids of mailouts that missed one."""
+        row: dict[str, Any] = await self._call("start_due_mailouts", p_start=start)
         require(row, "started", "held")
         return row
 

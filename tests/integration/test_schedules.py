@@ -136,17 +136,41 @@ async def test_two_services_send_it_once(
         await finished(service, at_once)
         await passes(arrange, timedelta(hours=16, minutes=1))  # in Tokyo it is time
 
-        async def tokyo_is_mailed() -> bool:
+        async def mailed(wave: int) -> bool:
             shown = await service.show(waves)
-            return bool(shown["waves"] and shown["waves"][0]["done"])
+            return len(shown["waves"]) == 3 and bool(shown["waves"][wave]["done"])
 
-        await eventually(tokyo_is_mailed, until=bool)
+        await eventually(lambda: mailed(0), until=bool)
         shown = await service.show(waves)
         assert (shown["status"], shown["counts"]["queued"]) == ("sending", 2)
         await passes(arrange, 8 * HOUR)
+        await eventually(lambda: mailed(1), until=bool)
         await passes(arrange, HOUR)
         await finished(service, waves)
     assert Counter(mail["subject"] for mail in sandbox.mails()) == {"At once": 3, "In waves": 3}
+
+
+async def test_a_rehearsing_service_schedules_and_starts_nothing(
+    dsn: str, sandbox: SandboxServer, arrange: Arrange, direct_store: Store
+) -> None:
+    await arrange.subscriber()
+    mailout, due = await arrange.mailout(), await arrange.mailout()
+    await schedule(direct_store, due, {"at": in_hours(1)})
+    await passes(arrange, HOUR)
+    assert (await direct_store.start_due_mailouts(start=False))["started"] is None
+    async with in_process(settings_for(dsn, sandbox.url, DRY_RUN_SEND="true")) as service:
+        answer = await ask(service, mailout, at=in_hours(9))
+        assert (answer.status_code, answer.json()["dry_run"]) == (202, True)
+        report = answer.headers["location"]
+
+        async def rehearsed() -> bool:
+            shown = await service.http.get(report, headers=BEARER)
+            return bool(shown.json().get("state") == "done")
+
+        await eventually(rehearsed, until=bool)
+        assert (await service.show(mailout))["status"] == "ready"
+        assert (await service.show(due))["status"] == "scheduled"
+    assert sandbox.mails() == []
 
 
 async def test_a_sender_that_dies_at_the_start_leaves_it_to_others(

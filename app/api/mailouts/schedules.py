@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.http.deps import CallerDep, Protected, ServicesDep, Text, needs
 from app.api.http.problems import problems
+from app.api.http.responses import JsonAnswer
+from app.api.mailouts.starting import dry_run
 from app.domain.schedules.plan import Passed
 from app.errors import (
     AudienceEmpty,
@@ -22,6 +24,7 @@ from app.errors import (
     Unauthorized,
     Unavailable,
 )
+from app.services.starting.start_mailout import SendRequest
 
 router = APIRouter(tags=["mailouts"], route_class=Protected)
 
@@ -58,16 +61,18 @@ class ScheduleBody(BaseModel):
 )
 async def schedule(
     mailout_id: UUID, body: ScheduleBody, services: ServicesDep, caller: CallerDep
-) -> dict[str, Any]:
+) -> JsonAnswer:
     """ready → scheduled, with the checks of a start; content and audience are kept as they are
-    now.
+    now. With DRY_RUN_SEND a dry run instead, as of a request to send.
 
     `waves`: when who is mailed, and whether rate and quota suffice. `notes`: what daylight saving
     changes.
     """
+    if services.settings.dry_run_send:
+        return await dry_run(services, SendRequest(mailout_id=mailout_id, by=caller.by))
     done = await services.schedules(mailout_id, body.model_dump(), by=caller.by)
     services.wake()
-    return done
+    return JsonAnswer(done)
 
 
 @router.delete(

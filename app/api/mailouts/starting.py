@@ -184,7 +184,7 @@ async def send_mailout(
         by=caller.by,
     )
     if parsed.dry_run or services.settings.dry_run_send:
-        return await _dry_run(services, send)
+        return await dry_run(services, send)
     if parsed.test:
         return JsonAnswer(await services.start_mailout.test(send), 202)
     return await _start(services, send)
@@ -245,12 +245,12 @@ def _notion_request(body: dict[str, Any], caller: Caller) -> SendRequest:
 
 async def _start(services: ServicesDep, send: SendRequest) -> JsonAnswer:
     if services.settings.dry_run_send:
-        return await _dry_run(services, send)
+        return await dry_run(services, send)
     accepted = await services.start_mailout(send)
     return JsonAnswer(accepted, 202, headers={"Location": f"/mailouts/{accepted['mailout_id']}"})
 
 
-async def _dry_run(services: ServicesDep, send: SendRequest) -> JsonAnswer:
+async def dry_run(services: ServicesDep, send: SendRequest) -> JsonAnswer:
     started = await services.dry_runs.start(send)
     return JsonAnswer(
         started, 202, headers={"Location": f"/mailouts/{started['mailout_id']}/dry-run"}

@@ -43,7 +43,7 @@ class Housekeeping:
         self._region = settings.aws_region
         self._metrics = metrics
         self._work_to_send = work_to_send
-        self._upkeep = Upkeep(store, work_to_send.set)
+        self._upkeep = Upkeep(store, work_to_send.set, starts_scheduled=not settings.dry_run_send)
         self._unanswered: dict[UUID, float | None] = {}
         """Attempts whose claim got no answer, and since when the database has answered again."""
 

@@ -27,8 +27,11 @@ HOUSE_SECONDS = 60.0
 
 
 class Upkeep:
-    def __init__(self, store: Store, queued: Callable[[], None]) -> None:
+    def __init__(
+        self, store: Store, queued: Callable[[], None], *, starts_scheduled: bool = True
+    ) -> None:
         """queued: called when recipients were queued, who may now be sent to."""
+        self._starts_scheduled = starts_scheduled
         self._store = store
         self._queued = queued
         self._looked_at: dict[UUID, int] = {}  # subscribers, of the mailouts that are being queued
@@ -55,7 +58,7 @@ class Upkeep:
 
     async def _start_due(self) -> bool:
         """Start what is scheduled, once, whichever sender comes first."""
-        due = await self._store.start_due_mailouts()
+        due = await self._store.start_due_mailouts(start=self._starts_scheduled)
         for mailout_id in due["held"]:
             log.warning("wave_missed", mailout_id=mailout_id, remedy="a person resumes it")
         if due["started"] is None:

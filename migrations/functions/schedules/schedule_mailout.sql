@@ -62,25 +62,36 @@ begin
     return audited_transition(p_mailout, v_changed, p_by, 'mailout.unschedule', v_before);
 end $$;
 
--- How many of a mailout's audience live in each zone, by its name in small letters; of more than a million
--- subscribers, as a sample of about 100,000 says.
+-- How many of a mailout's audience live in each zone, by its name in small letters. Where a tag is needed that
+-- few have, those are looked at; of more than a million subscribers a sample of about 100,000, which is never
+-- empty: who is really there is found when the audience is queued.
 create or replace function audience_zones(p_mailout uuid) returns jsonb
 language plpgsql stable set search_path = public, pg_temp as $$
 declare
-    c_large   constant bigint := 1000000;
-    c_sample  constant bigint := 100000;
-    v_listed  bigint := subscribers_in(null);
-    v_percent double precision := case when v_listed > c_large then 100.0 * c_sample / v_listed else 100 end;
-    v_rule    record;
-    v_zones   jsonb;
+    c_large  constant bigint := 1000000;
+    c_sample constant bigint := 100000;
+    v_listed constant bigint := subscribers_in(null);
+    v_rule   record;
+    v_tags   text[];
+    v_part   double precision := 1;   -- of the list that is looked at
+    v_zones  jsonb;
 begin
-    select c.* into v_rule from mailout_audience(p_mailout) a, compile_audience(a.rule, '$1', a.at, a.zone) c;
+    select c.*, needed_tags(a.rule) as tags into v_rule
+      from mailout_audience(p_mailout) a, compile_audience(a.rule, '$1', a.at, a.zone) c;
+    if tagged(v_rule.tags) <= c_sample then
+        v_tags := v_rule.tags;
+    elsif v_listed > c_large then
+        v_part := c_sample::double precision / v_listed;
+    end if;
     execute format($query$
-        select coalesce(jsonb_object_agg(zone, round(n * 100 / $2)), '{}')
+        select jsonb_object_agg(zone, round(n / $2))
           from (select coalesce(lower(btrim(timezone)), '') as zone, count(*) as n
-                  from subscribers s tablesample system ($2)
-                 where status = 'active' and (%s)
-                 group by 1) zones
-        $query$, v_rule.condition) into v_zones using v_rule.bound, v_percent;
-    return v_zones;
+                  from %s s where status = 'active' and (%s) group by 1) zones
+        $query$,
+        case when v_tags is not null then '(select * from subscribers where tags && $3 offset 0)'
+             when v_part < 1 then format('(select * from subscribers tablesample system (%s))',
+                                         round((100 * v_part)::numeric, 6))
+             else 'subscribers' end,
+        v_rule.condition) into v_zones using v_rule.bound, v_part, v_tags;
+    return coalesce(v_zones, case when v_part < 1 then '{"": 1}' else '{}' end::jsonb);
 end $$;

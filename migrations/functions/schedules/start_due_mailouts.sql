@@ -9,9 +9,10 @@ language sql immutable as $$ select interval '10 minutes' $$;
 create or replace function still_on_time() returns interval
 language sql immutable as $$ select interval '1 hour' $$;
 
--- Start one scheduled mailout whose time has come, and let the waves begin whose time has come. Answers
+-- Start one scheduled mailout whose time has come (unless p_start is false: the caller only rehearses), and let the
+-- waves begin whose time has come. Answers
 -- {"started": its id, "status", "held": [ids of mailouts whose wave was missed]}; started null: none was due.
-create or replace function start_due_mailouts() returns jsonb
+create or replace function start_due_mailouts(p_start boolean default true) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 declare
     v_mailout mailouts;
@@ -19,7 +20,7 @@ declare
     v_nobody  boolean;
 begin
     select * into v_mailout from mailouts
-     where status = 'scheduled'
+     where p_start and status = 'scheduled'
        and scheduled_at <= clock_timestamp() + case when waves then wave_lead() else '0' end
      order by scheduled_at, id limit 1 for no key update skip locked;
     if not found then
@@ -84,31 +85,41 @@ end $$;
 create or replace function begin_waves() returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 declare
-    v_missed record;
-    v_held   jsonb := '[]';
+    v_on_time timestamptz := clock_timestamp() - still_on_time();
+    v_mailout uuid;
+    v_missed  bigint;
+    v_since   timestamptz;
+    v_held    jsonb := '[]';
 begin
-    for v_missed in
-        with due as materialized (
-            select mailout_id, at from mailout_waves where begun_at is null and at <= clock_timestamp()
-             order by at limit 1000 for update skip locked
-        ), begun as (
-            update mailout_waves w set begun_at = clock_timestamp()
-              from due where w.mailout_id = due.mailout_id and w.at = due.at
-            returning w.mailout_id, w.at, w.recipients - w.taken as missed
+    with due as materialized (
+        select mailout_id, at from mailout_waves
+         where begun_at is null and at <= clock_timestamp() and (at >= v_on_time or recipients = taken)
+         order by at limit 1000 for update skip locked
+    )
+    update mailout_waves w set begun_at = clock_timestamp()
+      from due where w.mailout_id = due.mailout_id and w.at = due.at;
+
+    -- The mailout is locked before its waves, as in a claim.
+    for v_mailout in select distinct mailout_id from mailout_waves
+                      where begun_at is null and at < v_on_time order by mailout_id loop
+        perform from mailouts where id = v_mailout for no key update;
+        with begun as (
+            update mailout_waves set begun_at = clock_timestamp()
+             where mailout_id = v_mailout and begun_at is null and at < v_on_time
+            returning at, recipients - taken as missed
         )
-        select mailout_id, min(at) as at, sum(missed) as recipients from begun
-         where missed > 0 and at < clock_timestamp() - still_on_time()
-         group by mailout_id order by mailout_id
-    loop
+        select sum(missed), min(at) into v_missed, v_since from begun where missed > 0;
         update mailouts
            set status = 'paused', pause_code = 'held', status_reason = format(
-                   '%s recipients were due from %s on, and no sender was running then or in the hour after '
+                   '%s due from %s on, and no sender was running then or in the hour after '
                    'it. Resume it to mail them now, late by their clocks, and the others at their time; or '
-                   'cancel it.', v_missed.recipients, in_words(v_missed.at))
-         where id = v_missed.mailout_id
+                   'cancel it.',
+                   case v_missed when 1 then '1 recipient was' else v_missed || ' recipients were' end,
+                   in_words(v_since))
+         where id = v_mailout and v_missed > 0
            and (status = 'sending' or status = 'paused' and pause_code in ('account', 'quota'));
         if found then
-            v_held := v_held || to_jsonb(v_missed.mailout_id);
+            v_held := v_held || to_jsonb(v_mailout);
         end if;
     end loop;
     return v_held;

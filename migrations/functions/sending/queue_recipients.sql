@@ -26,6 +26,8 @@ begin
         return jsonb_build_object('queued', 0, 'done', not exists (
             select from mailout_queues where mailout_id = p_mailout and done_at is null));
     end if;
+    -- The lock comes before those on waves, as in a claim.
+    perform from mailouts where id = p_mailout and waves for no key update;
     select * into v_mailout from mailouts where id = p_mailout;
     if exists (select from mailout_resends where mailout_id = p_mailout) then
         v_slice := resend_slice(p_mailout, p_limit);

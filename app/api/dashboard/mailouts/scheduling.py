@@ -64,7 +64,7 @@ async def schedule(
     given = read_form(form)
     try:
         found = await services.schedules.look(mailout_id, given)
-        if "do" not in form:
+        if "do" not in form or services.settings.dry_run_send:
             return _page(services, session, mailout, form, found=found)
         if mailout["status"] == "draft":
             await services.drafts.release(mailout_id, by=DASHBOARD.by)
