@@ -39,6 +39,7 @@ from app.api.dashboard import people as dashboard_people
 from app.api.dashboard.audience import pages as dashboard_audience
 from app.api.dashboard.mailouts import listing as dashboard_mailouts
 from app.api.dashboard.mailouts import overview as dashboard_overview
+from app.api.dashboard.mailouts import previews as dashboard_previews
 from app.api.dashboard.mailouts import recipients as dashboard_recipients
 from app.api.dashboard.mailouts import releasing as dashboard_releasing
 from app.api.dashboard.mailouts import scheduling as dashboard_scheduling
@@ -52,7 +53,16 @@ from app.api.http.deps import Services
 from app.api.http.request_log import RequestLog
 from app.api.http.single_headers import SingleHeaders
 from app.api.imports import routes as imports
-from app.api.mailouts import drafts, lists, preflight, schedules, starting, steering, testing
+from app.api.mailouts import (
+    drafts,
+    lists,
+    preflight,
+    previews,
+    schedules,
+    starting,
+    steering,
+    testing,
+)
 from app.api.signup import confirm, subscribe
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
@@ -72,6 +82,7 @@ from app.services.imports.imports import Imports
 from app.services.imports.run_import import RunImport, import_kinds
 from app.services.jobs.runner import JobRunner, Kind
 from app.services.people.many import ChangeMany, ManyPeople
+from app.services.preview.preview import Preview
 from app.services.rendering.renderer import RENDERER
 from app.services.sending.account import AccountMonitor
 from app.services.sending.pausing import Guards, guard_limits
@@ -123,6 +134,7 @@ def create_app(services: Services) -> FastAPI:
         steering.router,
         testing.router,
         schedules.router,
+        previews.router,
         preflight.router,
         imports.router,
         export.router,
@@ -144,6 +156,7 @@ def create_app(services: Services) -> FastAPI:
         dashboard_writing.router,
         dashboard_overview.router,
         dashboard_testing.router,
+        dashboard_previews.router,
         dashboard_releasing.router,
         dashboard_scheduling.router,
         dashboard_recipients.router,
@@ -232,6 +245,7 @@ async def running(
             health=checks,
             dry_runs=dry_runs,
             schedules=schedules,
+            preview=Preview(store, settings),
             preflight=preflights,
             drafts=Drafts(store, settings, preflights, schedules),
             subjects=subjects,

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from app import __version__
-from app.cli import keys, mailouts, schedules, service, subscribers, templates
+from app.cli import keys, mailouts, previews, schedules, service, subscribers, templates
 from app.errors import AppError
 from app.running.leaving import leave
 
@@ -26,7 +26,7 @@ app.add_typer(service.app)
 app.add_typer(mailouts.sending)
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(mailouts.app, name="mailouts")
-_ = schedules  # adds its commands to those of mailouts.py
+_ = previews, schedules  # add their commands to those of mailouts.py
 app.add_typer(templates.app, name="templates")
 app.add_typer(keys.app, name="keys")
 

@@ -197,6 +197,14 @@ class MailoutCalls(Calls):
             raise MailoutNotFound(f"Mailout {mailout_id} was never tested.")
         return MailoutContent(**row["content"]), row["content_hash"]
 
+    async def awkward_reader(self, mailout_id: UUID, shown: Sequence[str]) -> dict[str, Any] | None:
+        """Who of the first of the audience lacks most of `shown` (`name`, `fields.NAME`), then who
+        has the longest name; None: there is nobody."""
+        row: dict[str, Any] | None = await self._call(
+            "awkward_reader", p_mailout=str(mailout_id), p_shown=list(shown)
+        )
+        return row
+
     async def sample_subscriber(self, mailout_id: UUID) -> dict[str, Any] | None:
         row: dict[str, Any] | None = await self._call(
             "sample_subscriber", p_mailout=str(mailout_id)

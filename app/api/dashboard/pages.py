@@ -27,6 +27,8 @@ _ASSET_TYPES = {
     "dashboard.js": "text/javascript",
     "mailouts.css": "text/css",
     "write.js": "text/javascript",
+    "preview.css": "text/css",
+    "preview.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 _ASSETS = {name: (_FOLDER / name).read_bytes() for name in _ASSET_TYPES}
@@ -35,7 +37,8 @@ _VERSIONS = {name: hashlib.sha256(body).hexdigest()[:12] for name, body in _ASSE
 _SECURITY = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",

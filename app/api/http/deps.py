@@ -30,6 +30,7 @@ from app.services.drafts.drafts import Drafts
 from app.services.drafts.subjects import Subjects
 from app.services.imports.imports import Imports
 from app.services.people.many import ManyPeople
+from app.services.preview.preview import Preview
 from app.services.sending.sender import Sender
 from app.services.signup.sign_up import SignUp
 from app.services.starting.dry_run import DryRuns
@@ -69,6 +70,7 @@ class Services:
     drafts: Drafts
     subjects: Subjects
     preflight: Preflight
+    preview: Preview
     metrics: Metrics
     database_gauges: DatabaseGauges
     sender: Sender | None

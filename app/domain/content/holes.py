@@ -20,9 +20,9 @@ from liquid.builtin.tags.comment_tag import CommentNode
 from liquid.builtin.tags.doc_tag import DocNode
 from liquid.exceptions import LiquidError
 
-from app.domain.at_work import working_on
 from app.domain.content import liquid
 from app.domain.content.gaps import Shown
+from app.domain.limits.at_work import working_on
 
 _HOLE = re.compile(r"\{\{(h\d+)\}\}")
 # Handlebars reads `\{{` as a literal and `{{{` as another kind of tag: these characters must not

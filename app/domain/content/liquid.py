@@ -26,7 +26,6 @@ from liquid.stream import TokenStream
 from liquid.stringify import to_liquid_string
 from liquid.token import TOKEN_TAG, Token
 
-from app.domain.at_work import working_on
 from app.domain.content.comparing import compare_as_numbers, has_no_order, number
 from app.domain.content.gaps import OutputTag, WatchedEchoTag, subexpressions
 from app.domain.leftovers.explain import (
@@ -35,6 +34,7 @@ from app.domain.leftovers.explain import (
     explain_variable,
     known_filter,
 )
+from app.domain.limits.at_work import working_on
 from app.errors import TemplateInvalid
 
 ROOTS = ("name", "email", "fields", "mailout", "unsubscribe_url")

@@ -10,12 +10,12 @@ from typing import Any
 from liquid import BoundTemplate
 from liquid.exceptions import LiquidError, ResourceLimitError
 
-from app.domain.at_work import working_on
 from app.domain.content import frame, liquid, markup, plaintext
 from app.domain.content.holes import CONTROL, Part, RenderError
 from app.domain.content.markup import Footer
 from app.domain.content.masking import Masks, pieces
 from app.domain.css import inlining
+from app.domain.limits.at_work import working_on
 from app.domain.templates.assembly import Assembly, Text, assemble, repaired
 from app.errors import TemplateInvalid
 

@@ -3,27 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from email.headerregistry import BaseHeader
 from email.message import EmailMessage
-from email.policy import SMTP, EmailPolicy
 from email.utils import format_datetime
 
+from app.domain.ses.wire import wire_message
 from app.sandbox.store import Mail
-
-
-class _WirePolicy(EmailPolicy):
-    """Folds what must be encoded at 78 characters and leaves ASCII headers whole.
-
-    The standard policy would turn a long List-Unsubscribe address into encoded words.
-    """
-
-    def fold_binary(self, name: str, value: str | BaseHeader) -> bytes:
-        if str(value).isascii():
-            return super().fold_binary(name, value)
-        return SMTP.fold_binary(name, value)
-
-
-_POLICY = _WirePolicy(linesep="\r\n", max_line_length=998)
 
 
 def message_id_header(mail: Mail, region: str) -> str:
@@ -42,15 +26,8 @@ def wire_headers(mail: Mail, region: str) -> list[tuple[str, str]]:
 
 def build_message(mail: Mail, region: str) -> EmailMessage:
     """The whole message; of a mail that couldn't be rendered only the headers."""
-    message = EmailMessage(policy=_POLICY)
-    for name, value in wire_headers(mail, region):
-        message[name] = value
     text, html = mail.render(mail.call.text), mail.render(mail.call.html)
-    if text is not None:
-        message.set_content(text, cte="quoted-printable")
-    if html is not None:
-        add = message.set_content if text is None else message.add_alternative
-        add(html, subtype="html", cte="quoted-printable")
+    message = wire_message(wire_headers(mail, region), text, html)
     for attachment in mail.call.attachments:
         maintype, _, subtype = attachment.get("ContentType", "").partition("/")
         message.add_attachment(

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app.domain.content.links import lead_nowhere, links_of
 from app.domain.content.render import Rendered
-from app.domain.mailouts import Mailout
+from app.domain.mailouts import Mailout, MailoutContent
 from app.domain.reports.findings import Finding
 from app.domain.reports.rehearsal import GMAIL_CLIP_BYTES
 from app.domain.reports.words import duration, plural
@@ -148,14 +148,18 @@ def _reader_findings(report: dict[str, Any], whom: str) -> Iterator[Finding]:
         yield Finding("ok", f"The data {whom} recipients fit the template.")
     sizes = report["sizes"]
     if sizes["over_gmail_clip"]:
-        yield Finding(
-            "warn",
-            f"The mail has up to {sizes['largest_html_bytes'] / 1000:,.0f} KB of HTML. Gmail cuts "
-            f"it at {GMAIL_CLIP_BYTES / 1000:.0f} KB, and the unsubscribe link with it.",
-            "shorten it, or link to the rest on the web.",
-        )
+        yield too_large_for_gmail(sizes["largest_html_bytes"])
     elif report["recipients"]:
         yield Finding("ok", f"{sizes['largest_html_bytes'] / 1000:,.0f} KB of HTML at most.")
+
+
+def too_large_for_gmail(html_bytes: int) -> Finding:
+    return Finding(
+        "warn",
+        f"The mail has up to {html_bytes / 1000:,.0f} KB of HTML. Gmail cuts "
+        f"it at {GMAIL_CLIP_BYTES / 1000:.0f} KB, and the unsubscribe link with it.",
+        "shorten it, or link to the rest on the web.",
+    )
 
 
 async def sample_mail(
@@ -168,14 +172,14 @@ async def sample_mail(
     return None if mail is None else Rendered(**mail)
 
 
-def links_by_author(settings: Settings, mailout: Mailout, mail: Rendered) -> list[str]:
+def links_by_author(settings: Settings, content: MailoutContent, mail: Rendered) -> list[str]:
     """All links but the one to unsubscribe. Those of a derived text are the HTML's again."""
     ours = f"{settings.app_base_url}/unsubscribe"
-    text = mail.text if mailout.content.body_text else ""
+    text = mail.text if content.body_text else ""
     return [link for link in links_of(mail.html, text) if not link.startswith(ours)]
 
 
-def check_mail(mailout: Mailout, mail: Rendered, links: Sequence[str]) -> Iterator[Finding]:
+def check_mail(content: MailoutContent, mail: Rendered, links: Sequence[str]) -> Iterator[Finding]:
     """What a reader would notice."""
     length = len(mail.subject.strip())
     if not length:
@@ -193,7 +197,7 @@ def check_mail(mailout: Mailout, mail: Rendered, links: Sequence[str]) -> Iterat
             "The text part has nothing but the footer: the body is all pictures, or empty.",
             "write some text, or give body_text.",
         )
-    elif not (mailout.content.body_text or "").strip():
+    elif not (content.body_text or "").strip():
         yield Finding("ok", "The text part is derived from the body.")
     for link in lead_nowhere(links):
         yield Finding(

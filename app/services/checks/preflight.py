@@ -136,8 +136,8 @@ class Preflight:
         mail = await sample_mail(self._store, settings, mailout, RENDERER)
         if mail is None:
             return findings
-        found = links_by_author(settings, mailout, mail)
-        findings += check_mail(mailout, mail, found)
+        found = links_by_author(settings, mailout.content, mail)
+        findings += check_mail(mailout.content, mail, found)
         if links:
             async with self._outside.http() as http:
                 findings += await check_links(web_links(found), self._outside.web(http))

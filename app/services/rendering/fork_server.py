@@ -1,4 +1,4 @@
-"""The program `python -m app.services.rendering.fork_server FD MODULE`: forks a process for each
+"""The program `python -m app.services.rendering.fork_server FD MODULE …`: forks a process for each
 piece of rendering.
 
 It has one thread and no secrets in its environment, imports what rendering needs once, and does
@@ -7,7 +7,7 @@ itself under limits, reads the request, does the work, answers, and ends. So eac
 a clean memory a few milliseconds after it was asked for, nothing it does outlives it, and whatever
 it runs into ends it alone. It ends itself when the process that started it is gone.
 
-FD: the connection on which the others come. MODULE: what to import beforehand.
+FD: the connection on which the others come. MODULE …: what to import beforehand.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from app.domain import at_work
+from app.domain.limits import at_work
 from app.errors import AppError, TemplateInvalid
 from app.services.rendering.limits import ANSWER_BYTES, confine
 
@@ -159,8 +159,9 @@ def _say(connection: socket.socket, message: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    control, module = int(sys.argv[1]), sys.argv[2]
-    importlib.import_module(module)
+    control, modules = int(sys.argv[1]), sys.argv[2:]
+    for module in modules:
+        importlib.import_module(module)
     gc.collect()
     gc.freeze()  # else a collection in a new process would copy what is shared
     ForkServer(socket.socket(fileno=control)).run()

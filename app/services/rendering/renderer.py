@@ -101,9 +101,9 @@ class _Server:
 
 
 class Renderer:
-    def __init__(self, module: str) -> None:
-        """module: has the tasks."""
-        self._module = module
+    def __init__(self, *modules: str) -> None:
+        """modules: have the tasks, and are imported beforehand."""
+        self._modules = modules
         self._begin()
         os.register_at_fork(after_in_child=self._begin)  # a fork has no threads of ours
         atexit.register(self.close)
@@ -203,7 +203,7 @@ class Renderer:
                         "-m",
                         "app.services.rendering.fork_server",
                         str(theirs.fileno()),
-                        self._module,
+                        *self._modules,
                     ],
                     env=environment,
                     pass_fds=[theirs.fileno()],
@@ -285,5 +285,9 @@ _LIMITS = {
 }
 
 
-RENDERER = Renderer("app.services.rendering.tasks")
+RENDERER = Renderer(
+    "app.services.rendering.tasks",
+    "app.services.preview.mail",
+    "app.domain.templates.checking",
+)
 """This program's."""

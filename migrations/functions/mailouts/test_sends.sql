@@ -67,5 +67,6 @@ begin
             $query$, v_rule.condition) into v_found using v_rule.bound, v_tags;
     end if;
     return case when v_found.id is not null then
-        jsonb_build_object('id', v_found.id, 'name', v_found.name, 'fields', v_found.fields) end;
+        jsonb_build_object('id', v_found.id, 'email', v_found.email, 'name', v_found.name,
+                           'fields', v_found.fields) end;
 end $$;
