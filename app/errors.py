@@ -169,6 +169,12 @@ class SegmentRefused(AppError):
     status, code, title = 409, "segment_refused", "The segment can't have this rule"
 
 
+class AudienceChanged(AppError):
+    """Carries `count` (now), `before`, `added`, `removed`, `reasons`, `previous` (a mailout)."""
+
+    status, code, title = 409, "audience_changed", "The audience has changed by more than a third"
+
+
 class TransitionNotAllowed(AppError):
     status, code, title = 409, "transition_not_allowed", "The present state does not allow this"
 

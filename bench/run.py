@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 import psycopg
 
+from bench.audience import audiences
 from bench.big import big
 from bench.events import compare
 from bench.flood import flooded
@@ -336,6 +337,7 @@ MEASUREMENTS: dict[str, Callable[[str], list[Row]]] = {
     "supabase": through_supabase,
     "growth": growth,
     "import": lambda dsn: list(imported(dsn)),
+    "audience": lambda dsn: list(audiences(dsn)),
     "big": lambda dsn: list(big(dsn)),
 }
 

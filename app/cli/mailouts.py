@@ -39,17 +39,28 @@ def send(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Render everything, send nothing.")
     ] = False,
+    confirm_audience: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="COUNT",
+            help="The number of recipients, where it was refused because that changed a lot.",
+        ),
+    ] = None,
 ) -> None:
     """Start a mailout, as POST /send-mailout does; running senders take it from there."""
-    run(_send(quiet_settings(), mailout_id, test=test, dry_run=dry_run))
+    request = (mailout_id, confirm_audience)
+    run(_send(quiet_settings(), *request, test=test, dry_run=dry_run))
 
 
-async def _send(settings: Settings, mailout_id: UUID, *, test: bool, dry_run: bool) -> None:
+async def _send(
+    settings: Settings, mailout_id: UUID, confirmed: int | None, *, test: bool, dry_run: bool
+) -> None:
     from app.services.starting.start_mailout import SendRequest, StartMailout
 
     async with open_store(settings) as store:
         start = StartMailout(store, settings)
-        request = SendRequest(mailout_id=mailout_id, by=CLI.by)
+        request = SendRequest(mailout_id=mailout_id, by=CLI.by, confirm_audience=confirmed)
         if dry_run or settings.dry_run_send:
             await _rehearse(store, settings, start, request)
             return

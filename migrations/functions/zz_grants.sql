@@ -109,7 +109,7 @@ begin
             'compile_audience', 'compile_condition', 'compile_instant', 'compile_engagement', 'needed_tags',
             'count_rule', 'unusable_actives', 'early_addresses', 'count_tagged', 'preview_audience', 'unknown_tags',
             'segments_check', 'mailouts_check_segments', 'save_segment', 'delete_segment', 'list_segments', 'show_segment',
-            'segment_json', 'segment_users'])
+            'segment_json', 'segment_users', 'audience_diff', 'id_at'])
     loop
         execute format('revoke all on function %s from public', v_function);
         foreach v_role in array v_roles loop

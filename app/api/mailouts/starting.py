@@ -31,6 +31,7 @@ from app.domain.access import Caller
 from app.domain.notion import is_integration_webhook, page_id
 from app.errors import (
     AppError,
+    AudienceChanged,
     AudienceEmpty,
     IdempotencyKeyReused,
     InvalidRequest,
@@ -65,13 +66,15 @@ _INTEGRATION_WEBHOOK = (
 
 
 class SendBody(BaseModel):
-    """What a caller posts. auth_token: where a header can't be set."""
+    """What a caller posts. auth_token: where a header can't be set. confirm_audience: the number
+    of recipients, where the answer `audience_changed` asked for it."""
 
     model_config = ConfigDict(extra="forbid")
 
     mailout_id: UUID
     test: bool = False
     dry_run: bool = False
+    confirm_audience: Annotated[int, Field(ge=0, le=2**53, strict=True)] | None = None
     auth_token: str | None = None
 
 
@@ -133,6 +136,7 @@ IdempotencyKey = Annotated[
         MailoutNotFound,
         MailoutNotReady,
         AudienceEmpty,
+        AudienceChanged,
         TemplateInvalid,
         InvalidRequest,
         IdempotencyKeyReused,
@@ -182,6 +186,7 @@ async def send_mailout(
         key=f"key:{idempotency_key}" if idempotency_key else None,
         fingerprint=fingerprint(raw),
         by=caller.by,
+        confirm_audience=parsed.confirm_audience,
     )
     if parsed.dry_run or services.settings.dry_run_send:
         return await dry_run(services, send)

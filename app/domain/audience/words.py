@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from app.domain.audience.rule import parts
@@ -81,4 +81,15 @@ def engagement_note(rule: dict[str, Any] | None) -> Iterator[str]:
         yield (
             "Opens and clicks aren't recorded yet: for this rule nobody has opened or clicked "
             "anything."
+        )
+
+
+def unknown_tags_note(tags: Sequence[str]) -> Iterator[str]:
+    """tags: those that nobody has."""
+    if tags:
+        shown = ", ".join(f"“{tag}”" for tag in tags[:5])
+        yield (
+            f"Nobody has the tag {shown}: it matches nobody."
+            if len(tags) == 1
+            else f"Nobody has the tags {shown}{' …' if len(tags) > 5 else ''}: they match nobody."
         )

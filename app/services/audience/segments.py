@@ -10,7 +10,7 @@ from uuid import UUID
 
 from app.domain.addresses import mask_address
 from app.domain.audience.rule import segments_in
-from app.domain.audience.words import engagement_note
+from app.domain.audience.words import engagement_note, unknown_tags_note
 from app.errors import (
     DatabaseError,
     InvalidRequest,
@@ -51,12 +51,12 @@ class Segments:
         """Whom a rule would reach now: `count` (`estimated`: of a very long list), a `sample` of
         masked addresses, who is `excluded` by reason (a status, `no_address`, or `rule`), `notes`
         in words. Raises InvalidRequest."""
-        with known_segments():
-            found = await self.store.preview_audience(rule, sample)
+        rule = await self.resolved(rule)
+        found = await self.store.preview_audience(rule, sample)
         tags = found.pop("unknown_tags")
         return found | {
             "sample": [mask_address(address) for address in found["sample"]],
-            "notes": [*_about_tags(tags), *engagement_note(rule)],
+            "notes": [*unknown_tags_note(tags), *engagement_note(rule)],
         }
 
     async def resolved(self, rule: Rule) -> Rule:
@@ -72,7 +72,8 @@ class Segments:
         if found is None:
             raise _no(segment_id)
         tags = found.pop("unknown_tags")
-        return found | {"notes": [*_about_tags(tags), *engagement_note(found["audience"])]}
+        rule = await self.resolved(found["audience"])
+        return found | {"notes": [*unknown_tags_note(tags), *engagement_note(rule)]}
 
     async def create(self, name: str, rule: Rule, *, by: str) -> dict[str, Any]:
         """Raises SegmentExists, SegmentRefused."""
@@ -116,13 +117,3 @@ def _saved(segment_id: UUID | None, done: dict[str, Any]) -> dict[str, Any]:
 
 def _no(segment_id: UUID) -> SegmentNotFound:
     return SegmentNotFound(f"There is no segment {segment_id}.")
-
-
-def _about_tags(tags: list[str]) -> Iterator[str]:
-    if tags:
-        shown = ", ".join(f"“{tag}”" for tag in tags[:5])
-        yield (
-            f"Nobody has the tag {shown}: it matches nobody."
-            if len(tags) == 1
-            else f"Nobody has the tags {shown}{' …' if len(tags) > 5 else ''}: they match nobody."
-        )

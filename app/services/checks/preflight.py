@@ -14,6 +14,7 @@ from app.domain.mailouts import Mailout
 from app.domain.reports.findings import Finding
 from app.errors import MailoutNotFound, TemplateInvalid
 from app.services.checks.asking import Outside
+from app.services.checks.audience import check_audience
 from app.services.checks.content import (
     check_mail,
     check_outlook,
@@ -70,6 +71,7 @@ class Preflight:
             *around,
             *within,
             *check_outlook(recipients, outlook),
+            *await check_audience(self._store, mailout_id),
         ]
         return {
             "mailout_id": str(mailout_id),
@@ -89,6 +91,7 @@ class Preflight:
         return [
             *await self._check_mailout(settings, mailout, links=links),
             *check_outlook(recipients, await self._outlook(recipients)),
+            *await check_audience(self._store, mailout_id),
         ]
 
     async def blocking(self, mailout_id: UUID) -> list[Finding]:

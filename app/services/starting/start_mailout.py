@@ -23,6 +23,7 @@ from app.errors import (
     TemplateInvalid,
     Unavailable,
 )
+from app.services.audience.changes import require_confirmed
 from app.services.rendering import tasks
 from app.services.rendering.renderer import RENDERER, Renderer
 from app.services.sending.prepare import Prepared, prepare
@@ -48,7 +49,8 @@ class SendRequest:
     mailout_id or notion_page (32 hex digits) names the mailout. key: what makes it a repeat
     (Idempotency-Key, or Notion's event and page); fingerprint: of the body, to refuse a key that is
     used again for something else. by: who asks, for the audit log. to: of a test, instead of
-    TEST_EMAILS.
+    TEST_EMAILS. confirm_audience: the number of recipients, by which the caller confirms that the
+    audience has changed a lot.
     """
 
     mailout_id: UUID | None = None
@@ -57,6 +59,7 @@ class SendRequest:
     fingerprint: str | None = None
     by: str | None = None
     to: tuple[str, ...] | None = None
+    confirm_audience: int | None = None
 
 
 def fingerprint(body: bytes) -> str:
@@ -86,8 +89,8 @@ class StartMailout:
         """Gives the answer of the accepted request: mailout_id, status, recipients, warnings and,
         as far as they are known, quota_left, rate, seconds and days (send_outlook.sql).
 
-        Raises MailoutNotFound, MailoutNotReady, AudienceEmpty, TemplateInvalid, SesNotConfigured,
-        IdempotencyKeyReused, DatabaseUnavailable; then nothing was changed.
+        Raises MailoutNotFound, MailoutNotReady, AudienceEmpty, AudienceChanged, TemplateInvalid,
+        SesNotConfigured, IdempotencyKeyReused, DatabaseUnavailable; then nothing was changed.
         """
         if earlier := await self._earlier(request):
             return earlier
@@ -97,6 +100,9 @@ class StartMailout:
                 raise not_ready(mailout.id, mailout.status)
             self.require_configuration(tracking=mailout.content.tracking)
             await self.check_start(mailout)
+            await require_confirmed(
+                self._store, mailout.id, mailout.status, request.confirm_audience
+            )
             warnings = send_warnings(self._settings, mailout)
             claim = await self._store.claim_mailout(
                 mailout.id,

@@ -27,6 +27,18 @@ class AudienceCalls(Calls):
         row: Rule = await self._call("resolved_audience", p_audience=rule)
         return row
 
+    async def unknown_tags(self, rule: Rule) -> list[str]:
+        """The tags in a rule and its segments that nobody has."""
+        tags: list[str] = await self._call("unknown_tags", p_audience=rule)
+        return tags
+
+    async def audience_diff(self, mailout_id: UUID, reach: int) -> dict[str, Any] | None:
+        """See app.domain.audience.diff; None: no mailout with this rule was sent yet."""
+        row: dict[str, Any] | None = await self._call(
+            "audience_diff", p_mailout=str(mailout_id), p_reach=reach
+        )
+        return row
+
     async def save_segment(
         self, segment_id: UUID | None, name: str | None, rule: Rule, by: str
     ) -> dict[str, Any]:

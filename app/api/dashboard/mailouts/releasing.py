@@ -46,7 +46,8 @@ async def release(
     now = await services.store.count_audience(mailout_id)
     if grown(one(form, "recipients"), now):
         return await _page(services, session, mailout, GROWN)
-    request = SendRequest(mailout_id=mailout_id, by=DASHBOARD.by)
+    # The page showed how the audience has changed: who releases it confirms that.
+    request = SendRequest(mailout_id=mailout_id, by=DASHBOARD.by, confirm_audience=now)
     try:
         if mailout["status"] == "draft":
             await services.drafts.release(mailout_id, by=DASHBOARD.by)

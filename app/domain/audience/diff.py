@@ -1,0 +1,80 @@
+"""How an audience differs from that of the last mailout with the same rule. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.domain.reports.findings import Finding
+
+SHARE = 1 / 3
+"""Beyond this share of those before, coming or leaving, a person has to say that it is right."""
+FEWEST = 100
+"""So many people must have come or left: on a small list a third is soon reached."""
+MIN_SAMPLED = 500
+"""Of fewer, an estimate stops nobody."""
+CONFIRMED_WITHIN = 0.01
+"""A confirmed number may be off by this share: people come and go while somebody decides."""
+
+_LEFT = {
+    "rule": "don’t fit any more",
+    "deleted": "were deleted",
+    "no_address": "have no address that can be mailed",
+    "pending": "wait to be confirmed",
+}
+
+
+@dataclass(frozen=True)
+class AudienceDiff:
+    """Of Store.audience_diff (audience_diff.sql)."""
+
+    previous: Mapping[str, str]
+    before: int
+    now: int
+    added: int
+    new: int
+    removed: int
+    reasons: Mapping[str, int]
+    estimated: bool
+    sampled: int
+
+    @property
+    def is_large(self) -> bool:
+        """Whether a person has to confirm it."""
+        if self.estimated and self.sampled < MIN_SAMPLED:
+            return False
+        most = max(self.added, self.removed)
+        return most >= FEWEST and most > SHARE * self.before
+
+    def is_confirmed(self, count: int | None) -> bool:
+        """count: of recipients, as the person saw it."""
+        return count is not None and abs(self.now - count) <= CONFIRMED_WITHIN * count
+
+    @property
+    def words(self) -> str:
+        """`+120 (100 new on the list, 20 fit now), −40 (30 unsubscribed, 10 don’t fit any more)`"""
+        came = {"new on the list": self.new, "fit now or came back": self.added - self.new}
+        left = {_LEFT.get(reason, reason): n for reason, n in self.reasons.items()}
+        return f"+{self.added:,}{_why(came)}, −{self.removed:,}{_why(left)}"
+
+    @property
+    def finding(self) -> Finding:
+        at = datetime.fromisoformat(self.previous["started_at"])
+        about = "About " if self.estimated else ""
+        what = (
+            f"{about}{self.words} since “{self.previous['subject'][:60]}” "
+            f"({at.day} {at:%b %Y}), the last mailout with this audience."
+        )
+        if not self.is_large:
+            return Finding("ok", what)
+        return Finding(
+            "warn",
+            f"The audience has changed by more than a third: {what}",
+            "make sure that this is right; the request to send has to confirm it.",
+        )
+
+
+def _why(parts: Mapping[str, int]) -> str:
+    told = [f"{n:,} {words}" for words, n in sorted(parts.items(), key=lambda p: -p[1]) if n > 0]
+    return f" ({', '.join(told)})" if told else ""

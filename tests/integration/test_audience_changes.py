@@ -1,0 +1,195 @@
+"""How an audience differs from the last one with the same rule, and the stop for a person."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from psycopg.types.json import Jsonb
+
+from app.domain.audience.diff import AudienceDiff
+from app.store import Store
+from tests.support.factories import Arrange
+from tests.support.service import BEARER, Service
+
+NEWS = {"tags": ["news"]}
+
+
+async def sent(arrange: Arrange, audience: Any, to: str = "true") -> UUID:
+    """A mailout that was sent an hour ago, to the subscribers for whom this SQL holds."""
+    mailout = await arrange.mailout("sent", audience=audience, subject="May")
+    await arrange.sql.execute(
+        "update mailouts set started_at = now() - interval '1 hour', sent_at = now() where id = %s",
+        [mailout],
+    )
+    await arrange.sql.execute(
+        "insert into send_logs (mailout_id, subscriber_id, email, status) select %s, id, email, "
+        f"'delivered' from subscribers where {to}".encode(),
+        [mailout],
+    )
+    return mailout
+
+
+async def people(arrange: Arrange, name: str, count: int, **columns: Any) -> None:
+    """name1@example.com and so on; columns: SQL for each."""
+    given = {"tags": "'{news}'", "created_at": "now() - interval '1 day'", **columns}
+    await arrange.sql.execute(
+        f"insert into subscribers (email, {', '.join(given)}) "
+        f"select '{name}' || n || '@example.com', {', '.join(given.values())} "
+        "from generate_series(1, %s) n".encode(),
+        [count],
+    )
+
+
+async def test_who_came_and_who_left_and_why(store: Store, arrange: Arrange) -> None:
+    await people(arrange, "stay", 6)
+    await people(arrange, "leave", 3)
+    await people(arrange, "bounce", 2)
+    await people(arrange, "untag", 4)
+    await people(arrange, "gone", 1)
+    await sent(arrange, NEWS)
+    for statement in (
+        "update subscribers set status = 'unsubscribed' where email like 'leave%'",
+        "update subscribers set status = 'bounced' where email like 'bounce%'",
+        "update subscribers set tags = '{}' where email like 'untag%'",
+        "delete from subscribers where email like 'gone%'",
+    ):
+        await arrange.sql.execute(statement.encode())
+    await people(arrange, "new", 5, created_at="now()")
+    await people(arrange, "other", 7, tags="'{}'")
+    await arrange.sql.execute("update subscribers set tags = '{news}' where email ~ '^other[12]@'")
+    mailout = await arrange.mailout(audience=NEWS)
+    found = await store.audience_diff(mailout, 1_000_000)
+    assert found is not None
+    diff = AudienceDiff(**found)
+    assert diff.previous["subject"] == "May"
+    assert (diff.before, diff.now, diff.estimated) == (16, 13, False)
+    assert (diff.added, diff.new, diff.removed) == (7, 5, 10)
+    assert diff.reasons == {"unsubscribed": 3, "bounced": 2, "rule": 4, "deleted": 1}
+    assert diff.words == (
+        "+7 (5 new on the list, 2 fit now or came back), "
+        "−10 (4 don’t fit any more, 3 unsubscribed, 2 bounced, 1 were deleted)"
+    )
+    other_rule = await arrange.mailout(audience={"tags": ["news", "x"]})
+    assert await store.audience_diff(other_rule, 1_000_000) is None
+
+
+async def test_of_many_a_part_is_looked_at(store: Store, arrange: Arrange) -> None:
+    """With the right share of each: a third left, and as many came."""
+    await people(arrange, "stay", 2000, tags="'{}'")
+    await people(arrange, "leave", 1000, tags="'{}'")
+    await sent(arrange, None)
+    await arrange.sql.execute(
+        "update subscribers set status = 'unsubscribed' where email like 'leave%'"
+    )
+    await people(arrange, "new", 1000, tags="'{}'", created_at="now()")
+    found = await store.audience_diff(await arrange.mailout(), 1500)
+    assert found is not None
+    diff = AudienceDiff(**found)
+    assert diff.estimated
+    assert (diff.before, diff.now) == (3000, 3000)
+    assert diff.sampled < 1600
+    # The sampled third has a standard deviation of 24 of 3,000; ten of them never happen.
+    for share in (diff.added, diff.new, diff.removed, diff.reasons["unsubscribed"]):
+        assert 750 < share < 1250
+
+
+def diff(**changes: Any) -> AudienceDiff:
+    found: dict[str, Any] = {
+        "before": 300, "now": 300, "added": 0, "new": 0, "removed": 0, "reasons": {},
+        "estimated": False, "sampled": 300, "previous": {"subject": "x"},
+    }  # fmt: skip
+    return AudienceDiff(**found | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "large"),
+    [
+        ({"added": 100}, False),
+        ({"added": 101}, True),
+        ({"removed": 101}, True),
+        ({"before": 90, "added": 99}, False),
+        ({"before": 90, "added": 100}, True),
+        ({"added": 150, "estimated": True, "sampled": 499}, False),
+        ({"added": 150, "estimated": True, "sampled": 500}, True),
+    ],
+)
+def test_what_a_person_has_to_confirm(changes: dict[str, Any], large: bool) -> None:
+    """More than a third and at least a hundred, known well enough."""
+    assert diff(**changes).is_large is large
+
+
+def test_a_confirmed_number_may_be_a_little_off() -> None:
+    assert [diff().is_confirmed(n) for n in (None, 0, 296, 297, 300, 303, 304)] == [
+        False, False, False, False, True, True, False,
+    ]  # fmt: skip
+
+
+async def test_a_changed_audience_waits_for_a_person(service: Service, arrange: Arrange) -> None:
+    await people(arrange, "old", 200)
+    await sent(arrange, NEWS)
+    await people(arrange, "new", 120, created_at="now() - interval '1 minute'")
+    page = uuid4().hex
+    mailout = str(await arrange.mailout(audience=NEWS, notion_page_id=page))
+
+    async def send(**more: Any) -> Any:
+        body = {"mailout_id": mailout, **more}
+        return await service.http.post("/send-mailout", json=body, headers=BEARER)
+
+    refused = await send()
+    assert refused.status_code == 409
+    problem = refused.json()
+    assert (problem["code"], problem["mailout_status"]) == ("audience_changed", "ready")
+    assert (problem["count"], problem["before"], problem["added"]) == (320, 200, 120)
+    assert "+120 (120 new on the list), −0" in problem["detail"]
+    assert '"confirm_audience": 320' in problem["detail"]
+    assert (await send(confirm_audience=200)).status_code == 409
+    assert (await send(confirm_audience="320")).status_code == 422
+    notion = {"source": {"event_id": "e"}, "data": {"id": page}}
+    answer = await service.http.post("/send-mailout", json=notion, headers=BEARER)
+    assert answer.status_code == 200
+    assert answer.json()["started"] is False
+    assert "more than a third" in answer.json()["reason"]
+
+    report = await service.http.post(f"/mailouts/{mailout}/preflight", headers=BEARER)
+    [finding] = [f for f in report.json()["findings"] if "more than a third" in f["what"]]
+    assert finding["level"] == "warn"
+    dry = await send(dry_run=True)
+    assert dry.status_code == 202
+    assert (await arrange.one("select status from mailouts where id = %s", mailout)) == "ready"
+    accepted = await send(confirm_audience=320)
+    assert accepted.status_code == 202
+    assert accepted.json()["recipients"] == 320
+
+
+async def test_without_an_earlier_one_nobody_is_asked(service: Service, arrange: Arrange) -> None:
+    """Nor when the earlier one had another rule, was never sent, or nobody is left, which is
+    refused as such."""
+    await people(arrange, "old", 200)
+    await sent(arrange, None, to="email ~ '^old1'")
+    cancelled = await sent(arrange, NEWS, to="email = 'old1@example.com'")
+    await arrange.sql.execute("update mailouts set status = 'cancelled' where id = %s", [cancelled])
+    mailout = await arrange.mailout(audience=NEWS)
+    first = await service.http.post(
+        "/send-mailout", json={"mailout_id": str(mailout)}, headers=BEARER
+    )
+    assert first.status_code == 202
+    await sent(arrange, {"tags": ["old"]})
+    empty = await arrange.mailout(audience={"tags": ["old"]})
+    answer = await service.http.post(
+        "/send-mailout", json={"mailout_id": str(empty)}, headers=BEARER
+    )
+    assert (answer.status_code, answer.json()["code"]) == (409, "audience_empty")
+
+
+async def test_what_a_rule_asks_in_vain_is_a_finding(quiet: Service, arrange: Arrange) -> None:
+    rule = {"any": [{"tags": ["old"]}, {"field": "opened", "op": "is", "value": "any", "days": 3}]}
+    segment = await arrange.one(
+        "insert into segments (name, audience) values ('s', %s) returning id", Jsonb(rule)
+    )
+    mailout = await arrange.mailout(audience={"segment": str(segment)})
+    report = await quiet.http.post(f"/mailouts/{mailout}/preflight", headers=BEARER)
+    said = " ".join(f["what"] for f in report.json()["findings"])
+    assert "Nobody has the tag “old”" in said
+    assert "Opens and clicks aren't recorded yet" in said
