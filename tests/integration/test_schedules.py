@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +18,10 @@ from tests.integration.test_sending import finished
 from tests.support.factories import Arrange, start
 from tests.support.reads import reader
 from tests.support.schedules import HOUR, in_hours, passes, schedule
-from tests.support.service import BEARER, Service, in_process, settings_for
+from tests.support.service import BEARER, Service, command, environment, in_process, settings_for
 from tests.support.waiting import eventually
+
+SUNDAY = 6
 
 
 async def ask(service: Service, mailout: UUID, **body: Any) -> httpx.Response:
@@ -248,3 +251,39 @@ async def test_nobody_reads_past_those_who_wait(
             _, read[name] = await connection.call(name, **arguments)
     assert read.pop("mailout_waves") < 3_000  # six hundred zones
     assert {name: rows for name, rows in read.items() if rows > 250} == {}
+
+
+async def test_the_commands(
+    dsn: str, sandbox: SandboxServer, arrange: Arrange, tmp_path: Path
+) -> None:
+    for zone in ("Asia/Tokyo", "UTC", "Atlantis"):
+        await arrange.subscriber(timezone=zone)
+    mailout = await arrange.mailout()
+
+    def run(name: str, *arguments: str, expect: int = 0) -> str:
+        variables = environment(dsn, sandbox.url, TIMEZONE="Europe/Vienna")
+        done = command(tmp_path, variables, "mailouts", name, str(mailout), *arguments)
+        assert done.returncode == expect, done.stderr
+        return done.stdout + done.stderr
+
+    refused = run("schedule", "--at", in_hours(9), "--zone", "Wien", expect=1)
+    assert "zone: Wien is no time zone" in refused
+    made = run("schedule", "--at", in_hours(40), "--zone", "recipient", "--fallback", "utc")
+    assert "is scheduled for 3 recipients" in made
+    assert "1  Asia/Tokyo" in made and "2  UTC" in made
+    assert "1 of them have no zone that is known" in made
+    assert "is ready, without a schedule" in run("unschedule")
+    day, zone = next_spring()
+    made = run("schedule", "--at", f"{day}T02:30", "--zone", zone)
+    assert f"02:30 doesn't exist on {day} in {zone}: it goes at 03:00." in made
+
+
+def next_spring() -> tuple[date, str]:
+    """The next day on which an hour is left out, and where: north or south."""
+    day = datetime.now(UTC).date() + timedelta(days=2)
+    while True:
+        if day.weekday() == SUNDAY and day.month == 3 and day.day >= 25:
+            return day, "Europe/Vienna"
+        if day.weekday() == SUNDAY and day.month == 10 and day.day <= 7:
+            return day, "Australia/Sydney"
+        day += timedelta(days=1)

@@ -12,6 +12,8 @@ ACTS = {
     "mailout.ready": "Mailout released",
     "mailout.start": "Mailout started",
     "mailout.test": "Test mails sent",
+    "mailout.schedule": "Mailout scheduled",
+    "mailout.unschedule": "Mailout’s schedule taken back",
     "mailout.pause": "Mailout paused",
     "mailout.resume": "Mailout resumed",
     "mailout.cancel": "Mailout cancelled",
