@@ -32,6 +32,7 @@ from app.api.audience import audience, segments
 from app.api.dashboard import access as dashboard_access
 from app.api.dashboard import account as dashboard_account
 from app.api.dashboard import audit as dashboard_audit
+from app.api.dashboard import designs as dashboard_designs
 from app.api.dashboard import imports as dashboard_imports
 from app.api.dashboard import jobs as dashboard_jobs
 from app.api.dashboard import keys as dashboard_keys
@@ -161,6 +162,7 @@ def create_app(services: Services) -> FastAPI:
         dashboard_scheduling.router,
         dashboard_recipients.router,
         dashboard_steer.router,
+        dashboard_designs.router,
         dashboard_imports.router,
         dashboard_jobs.router,
         dashboard_keys.router,

@@ -31,6 +31,7 @@ from tests.browser.stage import stage_access, stage_every_state, stage_jobs, sta
 from tests.browser.stage_imports import stage_imports
 from tests.browser.stage_people import stage_people
 from tests.browser.stage_schedules import stage_schedules
+from tests.browser.stage_templates import stage_templates
 from tests.browser.support import LOOKS, SCHEMES, Visit
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
@@ -58,6 +59,7 @@ class Staged:
     imports: dict[str, UUID]
     person: UUID
     schedules: dict[str, UUID]
+    template: UUID
 
     def page(self, state: str, action: str = "") -> str:
         return f"/dashboard/mailouts/{self.mailouts[state]}{action}"
@@ -100,7 +102,8 @@ async def staged(
                 imports = await stage_imports(arrange)
                 person = await stage_people(arrange, mailouts["sent"])
                 schedules = await stage_schedules(arrange)
-                yield Staged(url, dsn, arrange, mailouts, imports, person, schedules)
+                template = await stage_templates(arrange)
+                yield Staged(url, dsn, arrange, mailouts, imports, person, schedules, template)
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +194,17 @@ async def pages_of(staged: Staged, subject: str) -> dict[str, str]:
                 "audit": "/dashboard/audit",
                 "no-audit": "/dashboard/audit?by=nobody&action=mailout.pause",
             }
+        case "templates":
+            home = f"/dashboard/templates/{staged.template}"
+            fault = await staged.arrange.one("select id from templates where name like '%% fault'")
+            return {
+                "templates": "/dashboard/templates",
+                "template-new": "/dashboard/templates/new",
+                "template": home,
+                "template-fault": f"/dashboard/templates/{fault}",
+                "template-version": f"{home}/versions/1",
+                "template-delete": f"{home}/delete",
+            }
         case "imports":
             return {
                 "imports": "/dashboard/imports",
@@ -217,7 +231,9 @@ async def pages_of(staged: Staged, subject: str) -> dict[str, str]:
             }
 
 
-@pytest.mark.parametrize("subject", ["mailouts", "schedules", "access", "imports", "people"])
+@pytest.mark.parametrize(
+    "subject", ["mailouts", "schedules", "access", "imports", "people", "templates"]
+)
 @pytest.mark.parametrize("look", LOOKS)
 async def test_every_page_is_good_in_every_look(
     staged: Staged, signed_in: Any, look: str, subject: str
@@ -539,3 +555,30 @@ async def test_a_time_is_chosen_and_taken_back(staged: Staged, signed_in: Any, l
     await page.click("#do-unschedule")
     await expect(page.get_by_text("It is off its schedule")).to_be_visible()
     await staged.arrange.sql.execute("delete from mailouts where id = %s", [mailout])
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
+async def test_a_template_is_seen_before_it_is_saved(
+    staged: Staged, signed_in: Any, *, javascript: bool
+) -> None:
+    """At a phone's width and in the dark, too; and its frame runs nothing."""
+    tab = await signed_in("/dashboard/templates/new", java_script_enabled=javascript)
+    page = tab.page
+    await page.get_by_role("button", name="Begin with this").nth(1).click()
+    frame = page.frame_locator("iframe[name=preview]")
+    await expect(frame.get_by_text("The Harbour Digest")).to_be_visible()
+    text = await page.input_value("#body")
+    text = text.replace("The Harbour Digest", "My own digest<script>document.write(1)</script>")
+    await page.fill("#body", text)
+    await page.get_by_role("button", name="Show it").click()
+    await expect(frame.get_by_text("My own digest")).to_have_text("My own digest")
+    await page.get_by_text("Phone").click()
+    width = await page.locator("iframe[name=preview]").evaluate("one => one.clientWidth")
+    assert width == 390
+    await page.get_by_text("Dark", exact=True).click()
+    sheet = frame.locator(".sheet")
+    await expect(sheet).to_have_css("background-color", "rgb(23, 30, 29)")
+    await page.get_by_role("button", name="Save version 2").click()
+    await expect(page.get_by_role("status").first).to_contain_text("Saved.")
+    # The frame's policy says so in the console, wherever it refuses the script.
+    assert all("sandboxed" in line or "Security Policy" in line for line in tab.complaints)

@@ -26,6 +26,7 @@ _ASSET_TYPES = {
     "dashboard.css": "text/css",
     "dashboard.js": "text/javascript",
     "mailouts.css": "text/css",
+    "designs.css": "text/css",
     "write.js": "text/javascript",
     "preview.css": "text/css",
     "preview.js": "text/javascript",
@@ -128,6 +129,7 @@ _TEMPLATES.globals.update(
     here="/dashboard",
     pages=(
         ("mailouts", "/dashboard", "Mailouts"),
+        ("templates", "/dashboard/templates", "Templates"),
         ("subscribers", "/dashboard/subscribers", "Subscribers"),
         ("jobs", "/dashboard/jobs", "Jobs"),
         ("account", "/dashboard/account", "Account"),
