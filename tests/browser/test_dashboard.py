@@ -572,10 +572,10 @@ async def test_a_template_is_seen_before_it_is_saved(
     await page.fill("#body", text)
     await page.get_by_role("button", name="Show it").click()
     await expect(frame.get_by_text("My own digest")).to_have_text("My own digest")
-    await page.get_by_text("Phone").click()
+    await page.get_by_text("Phone", exact=True).click()
     width = await page.locator("iframe[name=preview]").evaluate("one => one.clientWidth")
     assert width == 390
-    await page.get_by_text("Dark", exact=True).click()
+    await page.get_by_role("button", name="Dark").click()
     sheet = frame.locator(".sheet")
     await expect(sheet).to_have_css("background-color", "rgb(23, 30, 29)")
     await page.get_by_role("button", name="Save version 2").click()

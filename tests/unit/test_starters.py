@@ -8,6 +8,7 @@ import pytest
 
 from app.domain.content.render import Footer
 from app.domain.templates.checking import Preview, check_template, preview_template
+from app.domain.templates.lights import in_light
 from app.services.templates.starters import Starter, find_starter, starters
 
 FOOTER = Footer("Example", "1 Road")
@@ -59,3 +60,17 @@ def test_the_text_part_has_all_of_it_once(starter: Starter, shown: Preview) -> N
         assert words in shown.text
     assert "roundrect" not in shown.text
     assert shown.text.count("See what is new") == (starter.key == "announcement")
+
+
+def test_a_mail_is_shown_in_the_light_that_is_asked_for() -> None:
+    mail = (
+        '<meta name="color-scheme" content="light dark"><style>'
+        "@media (prefers-color-scheme: dark) {a{}} @media (PREFERS-color-scheme:light){b{}}</style>"
+    )
+    dark, light = in_light(mail, "dark"), in_light(mail, "light")
+    assert "@media (min-width: 0) {a{}} @media (max-width: 0){b{}}" in dark
+    assert "@media (max-width: 0) {a{}} @media (min-width: 0){b{}}" in light
+    assert ":root { color-scheme: dark }" in dark
+    assert (
+        in_light("<p>prefers-color-scheme: dark</p>", "dark") == "<p>prefers-color-scheme: dark</p>"
+    )

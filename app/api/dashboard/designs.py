@@ -18,6 +18,7 @@ from app.api.dashboard.session import Session
 from app.api.http.deps import Services, ServicesDep
 from app.api.mail_templates import MAX_BODY_CHARS, MAX_SUBJECT_CHARS, SANDBOXED
 from app.domain.access import DASHBOARD
+from app.domain.templates.lights import Light, in_light
 from app.domain.templates.names import MAX_NAME_CHARS, check_name
 from app.errors import (
     AppError,
@@ -114,7 +115,9 @@ async def show_starter(key: str, services: ServicesDep, session: SignedIn) -> Re
         raise NotFound
     template = {"name": starter.name, **_columns_of(starter)}
     shown = await services.templates.preview(template, sample=starter.sample)
-    return HTMLResponse(shown.html, headers=_FRAME | {"Cache-Control": "private, max-age=600"})
+    return HTMLResponse(
+        in_light(shown.html, "light"), headers=_FRAME | {"Cache-Control": "private, max-age=600"}
+    )
 
 
 @router.get("/{template_id}")
@@ -154,10 +157,14 @@ async def save(
 
 @router.get("/{template_id}/preview")
 async def frame(
-    template_id: UUID, services: ServicesDep, session: SignedIn, version: int | None = None
+    template_id: UUID,
+    services: ServicesDep,
+    session: SignedIn,
+    version: int | None = None,
+    light: Light = "light",
 ) -> Response:
     template = await services.templates.show(template_id, version)
-    return await _frame(services, template, {})
+    return await _frame(services, template, {}, light)
 
 
 @router.post("/{template_id}/preview")
@@ -171,15 +178,18 @@ async def frame_unsaved(
         changes = _columns(written)
     except InvalidRequest as refusal:
         return _not_shown(refusal)
-    return await _frame(services, template, changes)
+    light: Light = "dark" if _one(form, "light") == "dark" else "light"
+    return await _frame(services, template, changes, light)
 
 
-async def _frame(services: Services, template: dict[str, Any], changes: dict[str, Any]) -> Response:
+async def _frame(
+    services: Services, template: dict[str, Any], changes: dict[str, Any], light: Light
+) -> Response:
     try:
         shown = await services.templates.preview(template, changes)
     except (TemplateBroken, InvalidRequest) as refusal:
         return _not_shown(refusal)
-    return HTMLResponse(shown.html, headers=_FRAME)
+    return HTMLResponse(in_light(shown.html, light), headers=_FRAME)
 
 
 def _not_shown(refusal: AppError) -> Response:
