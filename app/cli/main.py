@@ -12,6 +12,7 @@ import typer
 
 from app import __version__
 from app.cli import keys, mailouts, previews, schedules, service, subscribers, templates
+from app.cli.mailouts import lists, sending, steering, writing
 from app.errors import AppError
 from app.running.leaving import leave
 
@@ -23,10 +24,11 @@ app = typer.Typer(
     help="Sends a mailout from Postgres or Supabase through Amazon SES: never twice, never lost.",
 )
 app.add_typer(service.app)
-app.add_typer(mailouts.sending)
+app.add_typer(mailouts.outside)
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(mailouts.app, name="mailouts")
-_ = previews, schedules  # add their commands to those of mailouts.py
+# Each adds its commands to those of mailouts/group.py.
+_ = (lists, previews, schedules, sending, steering, writing)
 app.add_typer(templates.app, name="templates")
 app.add_typer(keys.app, name="keys")
 

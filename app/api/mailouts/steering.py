@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from app.api.http.deps import CallerDep, Protected, ServicesDep, needs
 from app.api.http.problems import problems
 from app.errors import InvalidRequest, MailoutNotFound, TransitionNotAllowed, Unauthorized
+from app.services.starting.steering import Steering
 
 router = APIRouter(tags=["mailouts"], route_class=Protected)
 
@@ -20,26 +21,23 @@ _steering = problems(Unauthorized, MailoutNotFound, TransitionNotAllowed)
 @router.post("/mailouts/{mailout_id}/pause", dependencies=[needs("send")], responses=_steering)
 async def pause(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
     """sending → paused: no new batch from now on; calls in flight are recorded."""
-    moved = await services.store.pause_mailout(
-        mailout_id, "person", "Paused by a person.", by=caller.by
-    )
-    return _moved(mailout_id, moved.changed, moved.status, "pause")
+    return await Steering(services.store).pause(mailout_id, by=caller.by)
 
 
 @router.post("/mailouts/{mailout_id}/resume", dependencies=[needs("send")], responses=_steering)
 async def resume(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
     """paused → sending."""
-    moved = await services.store.resume_mailout(mailout_id, by=caller.by)
+    done = await Steering(services.store).resume(mailout_id, by=caller.by)
     services.wake()
-    return _moved(mailout_id, moved.changed, moved.status, "resume")
+    return done
 
 
 @router.post("/mailouts/{mailout_id}/cancel", dependencies=[needs("send")], responses=_steering)
 async def cancel(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
     """ready, scheduled, sending or paused → cancelled: who was not mailed yet never is."""
-    moved = await services.store.cancel_mailout(mailout_id, by=caller.by)
+    done = await Steering(services.store).cancel(mailout_id, by=caller.by)
     services.wake()
-    return _moved(mailout_id, moved.changed, moved.status, "cancel")
+    return done
 
 
 class ResendBody(BaseModel):
@@ -65,27 +63,8 @@ async def resend(
 ) -> dict[str, Any]:
     """sent or failed → sending, for those who were missed: a person's decision. `requeued` and
     `too_young` are of the first 5,000; the `remaining` follow while they are being sent."""
-    done = await services.store.resend_mailout(
+    done = await Steering(services.store).resend(
         mailout_id, body.statuses, force=body.force, by=caller.by
     )
-    if not done.get("allowed"):
-        _moved(mailout_id, False, done["status"], "resend")
     services.wake()
-    return {
-        "mailout_id": str(mailout_id),
-        "status": done["status"],
-        "requeued": done["requeued"],
-        "too_young": done["too_young"],
-        "remaining": done["remaining"],
-    }
-
-
-def _moved(mailout_id: UUID, changed: bool, status: str, verb: str) -> dict[str, Any]:
-    if not changed:
-        raise TransitionNotAllowed(
-            f"Mailout {mailout_id} is {status}: it can't be {verb.removesuffix('e')}ed now."
-            if verb != "resend"
-            else f"Mailout {mailout_id} is {status}; a resend starts from sent or failed.",
-            mailout_status=status,
-        )
-    return {"mailout_id": str(mailout_id), "status": status}
+    return done
