@@ -92,6 +92,7 @@ async def _preview(
         mail=mail,
         refusal=refusal,
         bare=bare,
+        choices=choices,
         width=choices["width"] if choices["width"] in WIDTHS else WIDTHS[0],
         scheme=choices["scheme"] if choices["scheme"] in SCHEMES else SCHEMES[0],
     )
