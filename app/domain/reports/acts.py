@@ -18,6 +18,9 @@ ACTS = {
     "mailout.resume": "Mailout resumed",
     "mailout.cancel": "Mailout cancelled",
     "mailout.resend": "Mailout sent again to those who were missed",
+    "template.create": "Template made",
+    "template.update": "Template changed",
+    "template.delete": "Template deleted",
     "subscriber.add": "Subscriber added",
     "subscriber.change": "Subscriber changed",
     "subscriber.erase": "Subscriber erased",
@@ -34,6 +37,7 @@ ACTS = {
 }
 KINDS = {
     "mailout": "Mailouts",
+    "template": "Templates",
     "subscriber": "Subscribers, one by one",
     "people": "Subscribers, many at once",
     "import": "Imports",

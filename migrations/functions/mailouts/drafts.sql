@@ -123,7 +123,7 @@ begin
 end $$;
 
 -- A new draft of what a mailout says, to whom, and in which template. Not its Notion page, which names one mailout,
--- nor its schedule. Answers its id; null for an unknown one.
+-- nor its schedule, nor a template that was deleted. Answers its id; null for an unknown one.
 create or replace function duplicate_mailout(p_mailout uuid, p_by text default null) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 declare
@@ -132,7 +132,8 @@ begin
     insert into mailouts (subject, preheader, body_html, body_markdown, body_text, from_email, from_name, reply_to,
                           configuration_set, audience, canary, template_id, tracking)
     select subject, preheader, body_html, body_markdown, body_text, from_email, from_name, reply_to,
-           configuration_set, audience, canary, template_id, tracking
+           configuration_set, audience, canary,
+           (select t.id from templates t where t.id = template_id and t.archived_at is null), tracking
       from mailouts where id = p_mailout
     returning * into v_copy;
     if not found then
