@@ -82,7 +82,7 @@ def _number(value: Any) -> float | None:
         return None
     if isinstance(value, int | float):
         return float(value)
-    return float(value) if re.fullmatch(r" *[-+]?\d+(\.\d+)? *", value, re.ASCII) else None
+    return float(value) if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)", value, re.ASCII) else None
 
 
 def _instant(value: Any, zone: str) -> datetime | None:

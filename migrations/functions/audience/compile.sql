@@ -57,6 +57,7 @@ declare
     v_op      constant text := p_rule ->> 'op';
     v_value   constant text := p_rule ->> 'value';
     v_subject text;       -- the text, the tags or the instant that is asked
+    v_text    text;       -- the same, in whatever case
     v_json    text;       -- of a field: as it is stored
 begin
     bound := p_bound;
@@ -87,6 +88,7 @@ begin
         return;
     end if;
 
+    v_text := v_subject;
     if v_field = 'tags' or v_op in ('gt', 'lt') then
         bound := bound || v_value;
     elsif v_field = 'email' and v_op in ('is', 'is_not') and canonical_address(v_value) is not null then
@@ -100,16 +102,16 @@ begin
         case when v_field = 'tags' then
                  case v_op when 'starts_with' then '(select bool_or(starts_with(t, %2$s)) from unnest(s.tags) t) is true'
                            else 's.tags && array[%2$s]' end
-             when v_op = 'gt' then '(number_in(%3$s) > %2$s::numeric) is true'
-             when v_op = 'lt' then '(number_in(%3$s) < %2$s::numeric) is true'
+             when v_op = 'gt' then '(number_in(%1$s) > %2$s::numeric) is true'
+             when v_op = 'lt' then '(number_in(%1$s) < %2$s::numeric) is true'
              when v_op = 'contains' then '(strpos(%1$s, %2$s) > 0) is true'
              when v_op = 'starts_with' then 'starts_with(%1$s, %2$s) is true'
              -- A number as itself: 10 is 10.0. Between texts only letters count: 007 isn't 7.
-             when jsonb_typeof(p_rule -> 'value') = 'number' then '(number_in(%3$s) = %2$s::numeric) is true'
-             when v_json is not null and number_in(p_rule -> 'value') is not null then
-                 '(case jsonb_typeof(%3$s) when ''number'' then number_in(%3$s) = %2$s::numeric else %1$s = %2$s end) is true'
+             when jsonb_typeof(p_rule -> 'value') = 'number' then '(number_in(%4$s) = %2$s::numeric) is true'
+             when v_json is not null and number_in(v_value) is not null then
+                 '(case jsonb_typeof(%3$s) when ''number'' then number_in(%4$s) = %2$s::numeric else %1$s = %2$s end) is true'
              else '(%1$s = %2$s) is true' end,
-        v_subject, format('(%s)[%s]', p_param, cardinality(bound)), v_json);
+        v_subject, format('(%s)[%s]', p_param, cardinality(bound)), v_json, v_text);
     if v_op = 'is_not' then
         condition := format('not (%s)', condition);
     end if;

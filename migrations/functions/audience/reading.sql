@@ -12,25 +12,30 @@ language sql immutable parallel safe as $$
                                'οπρστυφχψωϊϋϗϙϛϝϟϡϣϥϧϩϫϭϯθϸϲϻͻͼͽѐёђѓєѕіїјљњћќѝўџабвгдежзийклмнопрстуфхцчшщъыьэюяѡѣѥѧѩѫѭѯѱѳѵѷѹѻѽѿҁҋҍҏґғҕҗҙқҝҟҡңҥҧҩҫҭүұҳҵҷҹһҽҿӏӂӄӆӈӊӌӎӑӓӕӗәӛӝӟӡӣӥӧөӫӭӯӱӳӵӷӹӻӽӿԁԃԅԇԉԋԍԏԑԓԕԗԙԛԝԟԡԣԥԧԩԫԭԯ') end;
 $$;
 
--- A number, also one that is written as a text (42, -1.5); null: it is none.
-create or replace function number_in(p_value jsonb) returns numeric
+-- The number that a text is (42, -1.5), as `->>` gives it of a number, too; null: it is none. Written so that a million
+-- take half a second: no regular expression, and the text is named seldom, since each time it is read from the field.
+create or replace function number_in(p_text text) returns numeric
 language sql immutable parallel safe as $$
-    select case jsonb_typeof(p_value)
-        when 'number' then p_value::numeric
-        when 'string' then case when p_value #>> '{}' ~ '^ *[-+]?[0-9]{1,30}([.][0-9]{1,30})? *$'
-                                then (p_value #>> '{}')::numeric end end;
+    select case translate(p_text, '0123456789', '')
+        when '' then case when p_text <> '' and length(p_text) <= 60 then p_text::numeric end
+        when '.' then case when length(p_text) between 2 and 60 then p_text::numeric end
+        when '-' then case when left(p_text, 1) = '-' and length(p_text) between 2 and 60 then p_text::numeric end
+        when '-.' then case when left(p_text, 1) = '-' and length(p_text) between 3 and 60 then p_text::numeric end
+        when '+' then case when left(p_text, 1) = '+' and length(p_text) between 2 and 60 then p_text::numeric end
+        when '+.' then case when left(p_text, 1) = '+' and length(p_text) between 3 and 60 then p_text::numeric end end;
 $$;
 
 -- The day that a text begins with, 2026-05-31; null: there is none, or no such day.
 create or replace function day_in(p_text text) returns date
 language sql immutable parallel safe as $$
-    select case when p_text ~ '^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])([T ]|$)'
-           then case when substr(p_text, 9, 2)::integer <= 28
-                     then make_date(left(p_text, 4)::integer, substr(p_text, 6, 2)::integer, substr(p_text, 9, 2)::integer)
-                     when substr(p_text, 9, 2)::integer <= extract(day from
-                              make_date(left(p_text, 4)::integer, substr(p_text, 6, 2)::integer, 1) + interval '1 month -1 day')
-                     then make_date(left(p_text, 4)::integer, substr(p_text, 6, 2)::integer, substr(p_text, 9, 2)::integer)
-                end end;
+    select case
+        when translate(left(p_text, 10), '123456789', '000000000') <> '0000-00-00' or substr(p_text, 11, 1) not in ('', 'T', ' ')
+             or left(p_text, 4) collate "C" not between '1000' and '2999'
+             or substr(p_text, 6, 2) collate "C" not between '01' and '12'
+             or substr(p_text, 9, 2) collate "C" not between '01' and '31' then null
+        when substr(p_text, 9, 2) collate "C" <= '28' or substr(p_text, 9, 2)::integer <= extract(day from
+             make_date(left(p_text, 4)::integer, substr(p_text, 6, 2)::integer, 1) + interval '1 month -1 day')
+        then make_date(left(p_text, 4)::integer, substr(p_text, 6, 2)::integer, substr(p_text, 9, 2)::integer) end;
 $$;
 
 -- The instant that a text names: a day (its beginning), or a day and a time, 2026-05-31T18:00 with or without seconds and
