@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class Finding:
     def sentences(self) -> str:
         """Both in one text."""
         return f"{self.what} {self.remedy[:1].upper()}{self.remedy[1:]}".rstrip()
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        return cls(row["level"], row["what"], row["remedy"])
 
     def to_row(self) -> dict[str, str]:
         return {"level": self.level, "what": self.what, "remedy": self.remedy}

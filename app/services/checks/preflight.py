@@ -34,7 +34,6 @@ from app.services.checks.settings import (
     check_tracking,
     check_unsubscribing,
 )
-from app.services.checks.writing import check_writing
 from app.services.rendering import tasks
 from app.services.rendering.renderer import RENDERER
 from app.services.starting.start_mailout import StartMailout
@@ -121,12 +120,10 @@ class Preflight:
     async def _check_mailout(
         self, settings: Settings, mailout: Mailout, *, links: bool
     ) -> list[Finding]:
-        findings = [
-            check_state(mailout),
-            *check_people(settings, mailout),
-            *await asyncio.to_thread(check_writing, mailout.content),
-        ]
+        findings = [check_state(mailout), *check_people(settings, mailout)]
         try:
+            rows = await RENDERER(tasks.check_text, settings, mailout.content)
+            findings += [Finding.from_row(row) for row in rows]
             if not (settings.ses_from_email and settings.unsubscribe_secrets):
                 # No mail can be made yet, which is a finding already; the template can be checked.
                 await RENDERER(tasks.check_draft, settings, mailout.content)
