@@ -58,6 +58,20 @@ async def test_a_schedule_freezes_and_taking_it_back_thaws(store: Store, arrange
     assert [row["action"] async for row in actions] == ["mailout.unschedule"]
 
 
+async def test_of_a_start_and_a_schedule_one_wins(store: Store, arrange: Arrange) -> None:
+    await arrange.subscriber()
+    mailout = await arrange.mailout()
+    start, planned = await asyncio.gather(
+        claim_mailout(store, mailout), schedule(store, mailout, {"at": in_hours(5)})
+    )
+    assert {start.outcome, planned.outcome} in (
+        {"claimed", "not_ready"},
+        {"scheduled", "not_ready"},
+    )
+    status = (await state(arrange, mailout))[0]
+    assert status == ("sending" if start.outcome == "claimed" else "scheduled")
+
+
 @pytest.mark.parametrize("status", ["draft", "sending", "paused", "sent", "failed", "cancelled"])
 async def test_only_what_is_ready_is_scheduled(
     direct_store: Store, arrange: Arrange, status: str

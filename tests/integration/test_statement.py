@@ -26,6 +26,7 @@ REASONS: list[tuple[dict[str, Any], str]] = [
     ({"status": "delivered"}, "mail server took it"),
     ({"status": "complained"}, "as spam"),
     ({"status": "cancelled"}, "cancelled"),
+    ({"status": "skipped", "error_code": "hour_passed"}, "had passed where they live"),
     ({"status": "bounced", "bounce_type": "Permanent", "bounce_subtype": "General"}, "for good"),
     ({"status": "bounced", "bounce_type": "Permanent", "bounce_subtype": "NoEmail"}, "no such"),
     (

@@ -60,6 +60,9 @@ _REMEDIES = {
         "Wait 20 minutes: events mostly settle this. Whoever is still unknown then was probably "
         "not mailed, and you may resend to them."
     ),
+    "skipped/hour_passed": (
+        "Nothing to do: so it was chosen. To reach them, send a copy to their zones' audience."
+    ),
     "skipped": "Nothing to do: they left the list in time.",
     "queued": "Nothing to do: they are tried again by themselves.",
 }

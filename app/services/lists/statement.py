@@ -38,6 +38,7 @@ _SKIPPED = {
     "bounced": "The address had bounced before its turn.",
     "complained": "The recipient had reported a mail as spam before its turn.",
     "deleted": "The subscriber was deleted before its turn.",
+    "hour_passed": "The hour had passed where they live when it started.",
     "merged": "The same mailbox was subscribed twice and has another row here.",
     "invalid_address": "The address can't be mailed.",
 }

@@ -83,7 +83,7 @@ end $$;
 -- waits for a person, unless a person or the guards have paused it anyway; resumed, it goes on with those
 -- who were missed. Answers the ids of the mailouts that now wait.
 create or replace function begin_waves() returns jsonb
-language plpgsql set search_path = public, pg_temp as $$
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
 declare
     v_on_time timestamptz := clock_timestamp() - still_on_time();
     v_mailout uuid;
