@@ -75,7 +75,7 @@ _NAME = r"[A-Za-z]\w*(?:[ .]\w+){0,3}"
 _OTHER = "another mail program"
 _SHAPES = (
     _Shape(_OTHER, re.compile(
-        r"(?:<|&lt;)%(?P<name>[^%\n]{1,100}(?:%(?!>|&gt;)[^%\n]{1,100})*)%(?:>|&gt;)"),
+        r"(?:<|&lt;)%(?P<name>[^%\n<]{1,100}(?:%(?!>|&gt;)[^%\n<]{1,100}){0,3})%(?:>|&gt;)"),
         _any, surely=True),
     _Shape("Mailchimp", re.compile(
         r"(?<!\|)\*(?:\||%7C)(?P<name>[A-Za-z][^|*\n<>]{0,100}?)(?:\||%7C)\*", re.I),
@@ -111,7 +111,7 @@ _SHAPES = (
            anywhere=False),
 )  # fmt: skip
 
-_CODE = re.compile(r"(?is)<(?P<name>code|pre|kbd|samp|tt)\b[^>]*>.*?</(?P=name)\s*>")
+_CODE = re.compile(r"<(code|pre|kbd|samp|tt)(?=[\s>])", re.IGNORECASE)
 _MARKDOWN_CODE = re.compile(
     r"(?ms)^[ ]{0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n.*?(?:^[ ]{0,3}(?P=fence)[`~]*[ \t]*$|\Z)"
     r"|(?<!`)(?P<ticks>`+)(?!`)(?:(?!\n\n).)+?(?<!`)(?P=ticks)(?!`)"
@@ -125,7 +125,7 @@ def leftovers(source: str, kind: Literal["html", "markdown", "text"]) -> list[Le
     seen = as_read(source, kind)
     words = seen
     if kind != "text":
-        seen = _without_tags(_CODE.sub(_blank, seen), with_attributes=True)
+        seen = _without_tags(_without_code(seen), with_attributes=True)
         words = _without_tags(seen, with_attributes=False)
     line_ends = [match.start() for match in re.finditer("\n", source)]
     defined = set(re.findall(r"(?m)^ {0,3}\[([^\]\n]+)\]:", seen)) if kind == "markdown" else set()
@@ -179,6 +179,25 @@ def _instead(name: str) -> str:
 def _blank(match: re.Match[str]) -> str:
     """As many blanks, and the same line breaks."""
     return re.sub(r"[^\n]", " ", match[0])
+
+
+def _without_code(source: str) -> str:
+    """The source with blanks for what is in <code> and the like."""
+    done, unclosed, parts = 0, set[str](), list[str]()
+    for match in _CODE.finditer(source):
+        name = match[1].lower()
+        if match.start() < done or name in unclosed:
+            continue
+        end = re.compile(rf"</{name}\s*>", re.IGNORECASE).search(source, match.end())
+        if end is None:
+            unclosed.add(name)
+            continue
+        parts += (
+            source[done : match.start()],
+            re.sub(r"[^\n]", " ", source[match.start() : end.end()]),
+        )
+        done = end.end()
+    return "".join(parts) + source[done:]
 
 
 def _without_tags(source: str, *, with_attributes: bool) -> str:
