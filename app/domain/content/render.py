@@ -8,28 +8,38 @@ from itertools import count
 from typing import Any
 
 from liquid import BoundTemplate
-from liquid.exceptions import LiquidError, ResourceLimitError
 
-from app.domain.content import frame, liquid, markup, plaintext
-from app.domain.content.holes import CONTROL, Part, RenderError
+from app.domain.content import frame, liquid, markup
+from app.domain.content.holes import Part, RenderError
 from app.domain.content.markup import Footer
 from app.domain.content.masking import Masks, pieces
+from app.domain.content.trials import (
+    MAX_BODY_BYTES,
+    check,
+    check_rendering,
+    check_size,
+    check_subject,
+    check_together,
+    shows_subject,
+    template_variables,
+)
 from app.domain.css import inlining
 from app.domain.limits.at_work import working_on
-from app.domain.templates.assembly import Assembly, Text, assemble, repaired
+from app.domain.templates.assembly import Text, assemble, repaired
+from app.domain.textpart import plaintext
 from app.errors import TemplateInvalid
 
 __all__ = [
+    "MAX_BODY_BYTES",
     "Compiled",
     "Content",
     "Footer",
     "RenderError",
     "Rendered",
+    "check_subject",
     "compile_content",
     "template_variables",
 ]
-
-MAX_BODY_BYTES = 5_000_000  # UTF-8; SES takes 1 MB a call, so this only bounds our own work
 
 
 @dataclass(frozen=True)
@@ -101,28 +111,6 @@ class Compiled:
         return html, len(self.subject_mark.encode()) + subject + html + text
 
 
-def template_variables(
-    *,
-    email: str,
-    name: str | None,
-    fields: Mapping[str, Any] | None,
-    mailout_id: str,
-    unsubscribe_url: str,
-) -> dict[str, Any]:
-    """The variables of a template (CONTRACT.md 4), but for `mailout.subject`: that is the subject
-    as this recipient gets it, and `Compiled.values` adds it.
-
-    An empty name is none, so that `if name` and `default` do what they seem to.
-    """
-    return {
-        "email": email,
-        "name": name or None,
-        "fields": fields or {},
-        "mailout": {"id": mailout_id},
-        "unsubscribe_url": unsubscribe_url,
-    }
-
-
 def compile_content(
     content: Content, footer: Footer, *, subject_mark: str = "", language: str = "en"
 ) -> Compiled:
@@ -139,14 +127,14 @@ def compile_content(
     field = (body or assembly.root.text).label
     check_subject(content.subject)
     for unit in assembly.units:
-        _check_rendering(unit.source, field=unit.text.label)
+        check_rendering(unit.source, field=unit.text.label)
     preheader = content.preheader if (content.preheader or "").strip() else None
-    _check(preheader or "", field="preheader", html=True)
+    check(preheader or "", field="preheader", html=True)
     text = content.body_text if (content.body_text or "").strip() else None
     if text:
-        _check_size(text, field="body_text")
+        check_size(text, field="body_text")
         text = repaired(text, field="body_text")
-    _check(text or "", field="body_text")
+    check(text or "", field="body_text")
 
     masks = Masks(
         content.subject,
@@ -183,7 +171,7 @@ def compile_content(
     subject = Part(subject_template, names, field="subject", one_line=True)
     html_template = liquid.parse(html_source, html=True, field=field)
     if not assembly.is_single:
-        _check_together(html_template, assembly, masks, masked_html)
+        check_together(html_template, assembly, masks, masked_html)
     html = Part(html_template, names, field=field)
     text_template = _parse_text(text_source, derived=text is None)
     plain = Part(text_template, names, field="body_text")
@@ -194,7 +182,7 @@ def compile_content(
         constant=subject.constant | html.constant | plain.constant,
         parts=(subject, html, plain),
         subject_mark=subject_mark,
-        shows_subject=_shows_subject(html_template) or _shows_subject(text_template),
+        shows_subject=shows_subject(html_template) or shows_subject(text_template),
     )
 
 
@@ -212,7 +200,7 @@ def _body(content: Content) -> Text | None:
     for field in ("body_html", "body_markdown"):
         body: str | None = getattr(content, field)
         if body and body.strip():
-            _check_size(body, field=field)
+            check_size(body, field=field)
             return Text(field, body, field == "body_markdown")
     return None
 
@@ -221,124 +209,6 @@ def _title(subject: str, masks: Masks) -> str:
     """What `<title>` shows: the subject, masked."""
     has_liquid = any(piece.kind != "static" for piece in pieces(subject))
     return masks.add("{{ mailout.subject }}") if has_liquid else subject
-
-
-def check_subject(subject: str) -> None:
-    """Raise TemplateInvalid for a subject that nobody could be sent."""
-    if not subject.strip():
-        raise TemplateInvalid("The subject is empty.", field="subject")
-    if control := CONTROL.search(subject):
-        raise TemplateInvalid(
-            f"The subject has a line break or control character (U+{ord(control[0]):04X}); "
-            "write it in one line.",
-            field="subject",
-        )
-    if _shows_subject(liquid.parse(subject, html=False, field="subject")):
-        raise TemplateInvalid(
-            "The subject can't show itself: of mailout, it may use mailout.id only.",
-            field="subject",
-        )
-    _check(subject, field="subject")
-
-
-def _shows_subject(template: BoundTemplate) -> bool:
-    """Whether it may show `mailout.subject`, in whichever way it is written."""
-    uses = template.analyze().globals.get("mailout", [])
-    return any(use.segments != ["mailout", "id"] for use in uses)
-
-
-def _check_size(source: str, *, field: str) -> None:
-    try:
-        size = len(source.encode())
-    except UnicodeEncodeError as exc:
-        raise TemplateInvalid(f"{field} is not valid Unicode text.", field=field) from exc
-    if size > MAX_BODY_BYTES:
-        limit = MAX_BODY_BYTES // 1_000_000
-        raise TemplateInvalid(f"{field} is larger than {limit} MB; shorten it.", field=field)
-
-
-def _check(source: str, *, field: str, html: bool = False) -> None:
-    """Raise TemplateInvalid for what can be known from the author's own text, line by line."""
-    _check_size(source, field=field)
-    liquid.parse(source, html=html, field=field)
-    _check_rendering(source, field=field, html=html)
-
-
-def _check_rendering(source: str, *, field: str, html: bool = True) -> None:
-    """Raise TemplateInvalid for a text that parses and fails whoever the recipient is."""
-    if (
-        failure := _common_failure(liquid.parse(source, html=html, field=field, known=None), field)
-    ) is None:
-        return
-    cause = failure.__cause__
-    line = liquid.line_of(cause) if isinstance(cause, LiquidError) else None
-    detail = f"{liquid.place(field, line)}: {failure.detail}"
-    raise TemplateInvalid(detail, field=field, line=line)
-
-
-def _check_together(template: BoundTemplate, assembly: Assembly, masks: Masks, masked: str) -> None:
-    """Raise TemplateInvalid where texts that work by themselves fail in each other, such as a
-    partial's loop in a loop. template: of what `masked` is unmasked to."""
-    if (failure := _common_failure(template, assembly.root.text.label)) is None:
-        return
-    token = getattr(failure.__cause__, "token", None)
-    index = token.start_index if token else -1 if failure.index is None else failure.index
-    field, line = assembly.origin(masks.at(masked, index)) or (assembly.root.text.label, None)
-    detail = f"{liquid.place(field, line)}: {failure.detail}"
-    raise TemplateInvalid(detail, field=field, line=line)
-
-
-def _common_failure(template: BoundTemplate, field: str) -> RenderError | None:
-    """How rendering fails for everybody.
-
-    A failure that depends on the data concerns some recipients only: the dry run lists them. What
-    exceeds a limit, such as an endless loop, counts all the same.
-    """
-    others = template.analyze().globals.keys() - set(liquid.ROOTS)  # what a partial is given
-    failures = [
-        _failure(
-            template, field, dict.fromkeys(others, None if trial["name"] is None else "1") | trial
-        )
-        for trial in _TRIALS
-    ]
-    alike = len({failure and failure.detail for failure in failures}) == 1
-    for failure in failures:
-        if failure and (alike or isinstance(failure.__cause__, ResourceLimitError)):
-            return failure
-    return None
-
-
-class _AnyField(dict[str, str]):
-    """The fields of a subscriber who has all of them. "1" passes for text and number."""
-
-    def __missing__(self, key: str) -> str:
-        return "1"
-
-
-_TRIALS = [
-    template_variables(
-        email="ann@example.com",
-        name=name,
-        fields=fields,
-        mailout_id="00000000-0000-0000-0000-000000000000",
-        unsubscribe_url="https://example.com/unsubscribe",
-    )
-    | {"mailout": {"id": "00000000-0000-0000-0000-000000000000", "subject": "News"}}
-    for name, fields in (
-        (None, {}),
-        ("Ann", _AnyField({"": "1"})),  # not empty, hence truthy
-    )
-]
-
-
-def _failure(
-    template: BoundTemplate, field: str, variables: Mapping[str, Any]
-) -> RenderError | None:
-    try:
-        Part(template, (f"h{number}" for number in count()), field=field).fill(variables, {})
-    except RenderError as exc:
-        return exc
-    return None
 
 
 def _text_footer(footer: Footer) -> str:

@@ -7,7 +7,7 @@ import unicodedata
 from itertools import zip_longest
 
 from app.domain.content.masking import Masks
-from app.domain.content.spacing import without_edges
+from app.domain.textpart.spacing import without_edges
 
 CELL = "\ufdd2"  # ends a cell; a code point that Unicode keeps for programs' own use
 RIGHT = "\ufdd3"  # begins one whose text stands at its right

@@ -10,10 +10,10 @@ from typing import Any
 
 from markdownify import MarkdownConverter
 
-from app.domain.content.columns import CELL, RIGHT, aligned
 from app.domain.content.markup import MARKUP, is_start_tag, loosened
 from app.domain.content.masking import Masks
-from app.domain.content.spacing import EDGE, apart, edged, without_edges
+from app.domain.textpart.columns import CELL, RIGHT, aligned
+from app.domain.textpart.spacing import EDGE, apart, edged, without_edges
 
 _NOT_SHOWN = {"head", "title", "style", "script", "template", "noscript"}
 # The attributes whose values the text shows. Of Liquid in others, only what shows nothing by itself
