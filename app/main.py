@@ -38,6 +38,7 @@ from app.api.dashboard import jobs as dashboard_jobs
 from app.api.dashboard import keys as dashboard_keys
 from app.api.dashboard import people as dashboard_people
 from app.api.dashboard.audience import pages as dashboard_audience
+from app.api.dashboard.mailouts import audience as dashboard_audience_of
 from app.api.dashboard.mailouts import listing as dashboard_mailouts
 from app.api.dashboard.mailouts import overview as dashboard_overview
 from app.api.dashboard.mailouts import previews as dashboard_previews
@@ -156,6 +157,7 @@ def create_app(services: Services) -> FastAPI:
         dashboard_mailouts.router,
         dashboard_writing.router,
         dashboard_overview.router,
+        dashboard_audience_of.router,
         dashboard_testing.router,
         dashboard_previews.router,
         dashboard_releasing.router,

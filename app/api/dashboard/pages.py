@@ -131,6 +131,7 @@ _TEMPLATES.globals.update(
         ("mailouts", "/dashboard", "Mailouts"),
         ("templates", "/dashboard/templates", "Templates"),
         ("subscribers", "/dashboard/subscribers", "Subscribers"),
+        ("segments", "/dashboard/segments", "Segments"),
         ("jobs", "/dashboard/jobs", "Jobs"),
         ("account", "/dashboard/account", "Account"),
         ("access", "/dashboard/keys", "Access"),

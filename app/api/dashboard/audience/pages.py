@@ -174,7 +174,7 @@ def _page(
         refusal.status if refusal else 200,
         org_name=services.settings.org_name,
         session=session,
-        section="subscribers",
+        section="segments",
         problem=refusal.detail if refusal else None,
         **context,
     )

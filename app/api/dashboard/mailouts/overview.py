@@ -86,7 +86,7 @@ def tested_words(tested: dict[str, Any] | None) -> tuple[str, str]:
     if tested is None:
         return "poor", "Nobody has seen it in an inbox yet."
     age = (datetime.now(UTC) - datetime.fromisoformat(tested["at"])).total_seconds()
-    ago = f"Tested {duration(age)} ago"
+    ago = "Tested just now" if age < 60 else f"Tested {duration(age)} ago"
     if not tested["current"]:
         return "poor", f"{ago}, and changed since."
     return "good", f"{ago}, and unchanged since."
