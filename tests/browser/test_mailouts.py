@@ -1,0 +1,95 @@
+"""From a first draft to its release, by somebody who sees the pages for the first time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.conftest import OpenVisit
+from tests.browser.support import Site
+from tests.support.service import BEARER, SECRET
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.browser
+
+READERS = ("winter.ann@example.com", "winter.bob@example.com")
+
+
+async def signed_in(page: Page) -> None:
+    await page.goto("/dashboard")
+    await page.get_by_label("Shared secret").fill(SECRET)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Mailouts", exact=True)).to_be_visible()
+
+
+async def add_readers(site: Site) -> None:
+    for email in READERS:
+        answer = await site.http.post(
+            "/subscribers",
+            headers=BEARER,
+            json={"email": email, "name": "Ann Winter", "tags": ["winter"]},
+        )
+        assert answer.status_code in {200, 201}, answer.text
+
+
+def got(site: Site, subject: str) -> list[str]:
+    """Who has a mail of this subject in the sandbox's inbox."""
+    return sorted(mail["to"] for mail in site.sandbox.mails() if mail["subject"] == subject)
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
+async def test_a_mailout_is_made_seen_tested_scheduled_and_sent(
+    site: Site, visit: OpenVisit, *, javascript: bool
+) -> None:
+    subject = f"Snow is here ({javascript})"
+    await add_readers(site)
+    tab = await visit(base_url=site.service, java_script_enabled=javascript)
+    page = tab.page
+    await signed_in(page)
+
+    await page.get_by_role("link", name="New mailout").click()
+    await page.get_by_label("Subject", exact=True).fill("{{ nome }}")
+    await page.get_by_text("Letter", exact=True).click()
+    await page.get_by_role("button", name="Start writing").click()
+    await page.get_by_label("What you write").fill("# Hello {{ name }}\n\nIt snowed.")
+    if javascript:
+        await expect(page.locator("#saved")).to_contain_text("Saved at")
+    else:
+        await page.get_by_role("button", name="Save draft").click()
+    await expect(page.locator("#findings")).to_contain_text("1 thing to put right")
+    await page.locator("#findings").get_by_role("link", name="Subject").click()
+    await page.get_by_label("Subject", exact=True).fill(subject)
+    await page.get_by_role("button", name="Save and go on").click()
+
+    await page.get_by_role("button", name="Add a condition").click()
+    await page.get_by_label("Condition 1: what").fill("winter")
+    await page.get_by_role("button", name="Save and go on").click()
+
+    await page.get_by_label("To whom").fill("me@example.com")
+    await page.get_by_role("button", name="Send the test").click()
+    await expect(page.get_by_text("The test is on its way")).to_be_visible()
+    await expect(page.get_by_text("unchanged since")).to_be_visible()
+    await eventually(lambda: got(site, f"[Test] {subject}"), until=bool)
+
+    await page.get_by_role("link", name="Go on to sending").click()
+    await expect(page.locator("#count")).to_contain_text("2")
+    await page.get_by_role("link", name="Choose a time").click()
+    day = (datetime.now(UTC) + timedelta(days=9)).strftime("%Y-%m-%d")
+    await page.get_by_label("Date").fill(day)
+    await page.locator("#look").click()
+    await page.locator("#do-schedule").click()
+    await expect(page.locator(".pill").first).to_have_text("Scheduled")
+    await page.get_by_role("button", name="Take it off its schedule").click()
+
+    await page.get_by_role("link", name="Send or schedule").click()
+    await page.get_by_role("button", name="Send to 2 people now").click()
+    await expect(page.locator(".pill").first).to_have_text("Sent", timeout=20_000)
+    assert got(site, subject) == list(READERS)
+
+    await page.get_by_role("link", name="Recipients").click()
+    await page.get_by_label("Search the addresses").fill("winter.bob")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".recipients li")).to_have_count(1)
+    assert tab.complaints == []
