@@ -34,7 +34,7 @@ async def add_readers(site: Site) -> None:
         assert answer.status_code in {200, 201}, answer.text
 
 
-def got(site: Site, subject: str) -> list[str]:
+async def got(site: Site, subject: str) -> list[str]:
     """Who has a mail of this subject in the sandbox's inbox."""
     return sorted(mail["to"] for mail in site.sandbox.mails() if mail["subject"] == subject)
 
@@ -86,7 +86,7 @@ async def test_a_mailout_is_made_seen_tested_scheduled_and_sent(
     await page.get_by_role("link", name="Send or schedule").click()
     await page.get_by_role("button", name="Send to 2 people now").click()
     await expect(page.locator(".pill").first).to_have_text("Sent", timeout=20_000)
-    assert got(site, subject) == list(READERS)
+    assert await got(site, subject) == list(READERS)
 
     await page.get_by_role("link", name="Recipients").click()
     await page.get_by_label("Search the addresses").fill("winter.bob")
