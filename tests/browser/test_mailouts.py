@@ -36,7 +36,8 @@ async def add_readers(site: Site) -> None:
 
 async def got(site: Site, subject: str) -> list[str]:
     """Who has a mail of this subject in the sandbox's inbox."""
-    return sorted(mail["to"] for mail in site.sandbox.mails() if mail["subject"] == subject)
+    mails = [mail for mail in site.sandbox.mails() if mail["subject"] == subject]
+    return sorted(address for mail in mails for address in mail["to"])
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
@@ -77,7 +78,7 @@ async def test_a_mailout_is_made_seen_tested_scheduled_and_sent(
     await expect(page.locator("#count")).to_contain_text("2")
     await page.get_by_role("link", name="Choose a time").click()
     day = (datetime.now(UTC) + timedelta(days=9)).strftime("%Y-%m-%d")
-    await page.get_by_label("Date").fill(day)
+    await page.get_by_label("Day").fill(day)
     await page.locator("#look").click()
     await page.locator("#do-schedule").click()
     await expect(page.locator(".pill").first).to_have_text("Scheduled")
