@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import httpx
 import psycopg
@@ -19,7 +17,6 @@ from playwright.async_api import Browser, Page, expect
 from psycopg.rows import dict_row
 
 from app.adapters.database.postgres import PostgresDatabase
-from app.api.http.paging import encode_cursor
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from app.services.imports.run_import import RunImport, import_kinds
@@ -27,6 +24,7 @@ from app.services.jobs.runner import JobRunner
 from app.store import Store
 from app.store.jobs import JobStore
 from tests.browser.conftest import OpenVisit
+from tests.browser.places import Staged, pages_of
 from tests.browser.stage import stage_access, stage_every_state, stage_jobs, stage_senders
 from tests.browser.stage_imports import stage_imports
 from tests.browser.stage_people import stage_people
@@ -43,26 +41,6 @@ pytestmark = pytest.mark.browser
 
 PICTURES = os.environ.get("PYTEST_DASHBOARD_PICTURES")
 """A folder: a screenshot of every page in every look goes there, for people to look at."""
-
-
-A_KEY = "select id from api_keys where revoked_at is null order by name limit 1"
-
-
-@dataclass(frozen=True)
-class Staged:
-    """The service without a sender, and mailouts and imports in every state (ids by state)."""
-
-    url: str
-    dsn: str
-    arrange: Arrange
-    mailouts: dict[str, UUID]
-    imports: dict[str, UUID]
-    person: UUID
-    schedules: dict[str, UUID]
-    template: UUID
-
-    def page(self, state: str, action: str = "") -> str:
-        return f"/dashboard/mailouts/{self.mailouts[state]}{action}"
 
 
 @pytest.fixture(scope="module")
@@ -162,77 +140,8 @@ async def judge_by_axe(tab: Visit) -> None:
     assert serious == [], tab.page.url
 
 
-async def pages_of(staged: Staged, subject: str) -> dict[str, str]:
-    """Where each page about it is, by the name of its picture."""
-    long_ago = encode_cursor("2000-01-01T00:00:00+00:00", str(UUID(int=0)))
-    match subject:
-        case "mailouts":
-            return {
-                "login": "/dashboard/login",
-                "mailouts": "/dashboard",
-                "none": f"/dashboard?cursor={long_ago}",
-                "account": "/dashboard/account",
-                "jobs": "/dashboard/jobs",
-                "no-jobs": f"/dashboard/jobs?cursor={long_ago}",
-                "pause": staged.page("sending", "/pause"),
-                "cancel": staged.page("ready", "/cancel"),
-                "resend": staged.page("sent", "/resend"),
-                **{state: staged.page(state) for state in staged.mailouts},
-            }
-        case "schedules":
-            return {
-                "schedule": staged.page("ready", "/schedule"),
-                **{
-                    name: f"/dashboard/mailouts/{mailout}"
-                    for name, mailout in staged.schedules.items()
-                },
-            }
-        case "access":
-            return {
-                "keys": "/dashboard/keys",
-                "revoke": f"/dashboard/keys/{await staged.arrange.one(A_KEY)}/revoke",
-                "audit": "/dashboard/audit",
-                "no-audit": "/dashboard/audit?by=nobody&action=mailout.pause",
-            }
-        case "templates":
-            home = f"/dashboard/templates/{staged.template}"
-            fault = await staged.arrange.one("select id from templates where name like '%% fault'")
-            return {
-                "templates": "/dashboard/templates",
-                "template-new": "/dashboard/templates/new",
-                "template": home,
-                "template-fault": f"/dashboard/templates/{fault}",
-                "template-version": f"{home}/versions/1",
-                "template-delete": f"{home}/delete",
-            }
-        case "imports":
-            return {
-                "imports": "/dashboard/imports",
-                "import-file": "/dashboard/subscribers/import",
-                "import-undo": f"/dashboard/imports/{staged.imports['done']}/undo",
-                **{
-                    f"import-{state}": f"/dashboard/imports/{import_id}"
-                    for state, import_id in staged.imports.items()
-                },
-            }
-        case _:
-            return {
-                "subscribers": "/dashboard/subscribers",
-                "subscribers-found": "/dashboard/subscribers?q=ann&tag=newsletter",
-                "subscribers-none": "/dashboard/subscribers?q=nobody",
-                "subscribers-many": "/dashboard/subscribers/many?tag=vienna",
-                "subscriber-add": "/dashboard/subscribers/add",
-                **{
-                    f"subscriber{name}".replace(
-                        "/", "-"
-                    ): f"/dashboard/subscribers/{staged.person}{name}"
-                    for name in ("", "/edit", "/status", "/erase")
-                },
-            }
-
-
 @pytest.mark.parametrize(
-    "subject", ["mailouts", "schedules", "access", "imports", "people", "templates"]
+    "subject", ["mailouts", "writing", "schedules", "access", "imports", "people", "templates"]
 )
 @pytest.mark.parametrize("look", LOOKS)
 async def test_every_page_is_good_in_every_look(

@@ -35,6 +35,28 @@ async def test_a_draft_is_released_as_the_page_said(person: Visitor, arrange: Ar
     assert acts == ["mailout.ready", "mailout.start"]
 
 
+async def test_an_audience_that_changed_a_lot_is_confirmed_first(
+    person: Visitor, arrange: Arrange
+) -> None:
+    """By a tick on the page, which says what changed."""
+    await arrange.subscribers(40)
+    sent = await arrange.mailout("sent", started_at="2026-01-01", recipients=5, subject="Before")
+    await arrange.sql.execute(
+        "insert into mailout_snapshots (mailout_id, content, content_hash) values (%s, '{}', '')",
+        [sent],
+    )
+    mailout = await arrange.mailout("draft")
+    page = f"/mailouts/{mailout}/release"
+    html = (await person.get(page)).text
+    assert "+40 (40 new on the list)" in html
+    answer = await person.post(page, version="1", recipients="40")
+    assert answer.status_code == 409
+    assert "tick below" in answer.text
+    assert await arrange.one("select status from mailouts where id = %s", mailout) == "draft"
+    answer = await person.post(page, version="1", recipients="40", confirm="yes")
+    assert answer.headers["location"].endswith("notice=started")
+
+
 async def test_what_stands_in_the_way_is_named_instead_of_a_button(
     person: Visitor, arrange: Arrange
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from app.api.dashboard.access import HOME
+from app.api.dashboard.pages import sentence
 from app.api.http.deps import Services
 from app.domain.reports.findings import Finding
 
@@ -66,7 +67,7 @@ def _shown(mailout_id: str, finding: Finding) -> Shown:
         if re.search(pattern, text):
             return Shown(
                 finding.level,
-                _in_words(finding.what),
+                sentence(_in_words(finding.what)),
                 _in_words(finding.remedy),
                 f"{HOME}/mailouts/{mailout_id}/{page}",
                 place,

@@ -17,7 +17,8 @@ from app.api.dashboard.session import Session
 from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD
 from app.domain.reports.cost import dollars
-from app.errors import AppError, MailoutNotReady, TransitionNotAllowed
+from app.errors import AppError, AudienceChanged, MailoutNotReady, TransitionNotAllowed
+from app.services.audience.changes import QUICK_REACH, audience_diff, require_confirmed
 from app.services.starting.start_mailout import SendRequest
 
 log = structlog.get_logger(__name__)
@@ -46,9 +47,10 @@ async def release(
     now = await services.store.count_audience(mailout_id)
     if grown(one(form, "recipients"), now):
         return await _page(services, session, mailout, GROWN)
-    # The page showed how the audience has changed: who releases it confirms that.
-    request = SendRequest(mailout_id=mailout_id, by=DASHBOARD.by, confirm_audience=now)
+    confirmed = now if "confirm" in form else None
+    request = SendRequest(mailout_id=mailout_id, by=DASHBOARD.by, confirm_audience=confirmed)
     try:
+        await require_confirmed(services.store, mailout_id, mailout["status"], confirmed)
         if mailout["status"] == "draft":
             await services.drafts.release(mailout_id, by=DASHBOARD.by)
             if (await find(services, mailout_id))["status"] == "scheduled":
@@ -59,6 +61,8 @@ async def release(
         await services.start_mailout(request)
     except (TransitionNotAllowed, MailoutNotReady):
         return back(mailout_id, "late")
+    except AudienceChanged:
+        return await _page(services, session, mailout, UNCONFIRMED)
     except AppError as refusal:
         if refusal.status == 500:
             raise
@@ -71,6 +75,7 @@ async def release(
 
 
 CHANGED = "Somebody changed it since you opened this page. Nothing was sent: look at it again."
+UNCONFIRMED = "The audience has changed a lot. Nothing was sent: tick below that this is right."
 GROWN = "More people are in the audience than this page showed. Nothing was sent: look again."
 
 
@@ -105,6 +110,7 @@ async def _page(
         recipients=recipients,
         outlook=outlook,
         cost=dollars(recipients),
+        difference=await audience_diff(services.store, mailout_id, QUICK_REACH),
         sender=mailout["from_email"] or settings.ses_from_email,
         sender_name=mailout["from_name"] or settings.from_name,
         tested=tested,

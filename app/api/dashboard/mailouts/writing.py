@@ -148,13 +148,19 @@ async def save(
         return await _too_late(services, session, mailout_id, written, refusal)
     mailout = await find(services, mailout_id)
     if by_script:
-        found = await shown_findings(services, mailout)
+        found = await _findings(services, mailout)
         html = rendered("mailouts/findings.html", mailout=mailout, findings=found)
         now = datetime.now(AROUND.get().zone)
         return JSONResponse({"version": mailout["version"], "findings": html, "at": f"{now:%H:%M}"})
     if "next" in form:
         return RedirectResponse(f"{HOME}/mailouts/{mailout_id}/audience", 303)
     return RedirectResponse(f"{HOME}/mailouts/{mailout_id}/edit?notice=saved", 303)
+
+
+async def _findings(services: Services, mailout: dict[str, Any]) -> list[Shown]:
+    """What stands in its way, and what of the text should be looked at."""
+    found = await shown_findings(services, mailout)
+    return [one for one in found if one.level == "fail" or one.place != "Audience"]
 
 
 _NOTICES = {"saved": "Saved.", "merged": "Saved as you put it together."}
@@ -171,7 +177,7 @@ async def _editor(
     notice: str = "",
 ) -> Response:
     """version: the one that was read by whoever wrote this; None: the present one."""
-    found: list[Shown] = await shown_findings(services, mailout)
+    found = await _findings(services, mailout)
     settings = services.settings
     return show(
         services,
