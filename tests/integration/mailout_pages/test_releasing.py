@@ -6,8 +6,9 @@ import pytest
 
 from app.api.dashboard.mailouts.releasing import grown
 from app.domain.reports.cost import dollars
+from app.store import Store
 from tests.support.dashboard import Visitor
-from tests.support.factories import Arrange
+from tests.support.factories import Arrange, started_mailout
 
 
 async def test_a_draft_is_released_as_the_page_said(person: Visitor, arrange: Arrange) -> None:
@@ -36,24 +37,23 @@ async def test_a_draft_is_released_as_the_page_said(person: Visitor, arrange: Ar
 
 
 async def test_an_audience_that_changed_a_lot_is_confirmed_first(
-    person: Visitor, arrange: Arrange
+    person: Visitor, arrange: Arrange, direct_store: Store
 ) -> None:
     """By a tick on the page, which says what changed."""
-    await arrange.subscribers(40)
-    sent = await arrange.mailout("sent", started_at="2026-01-01", recipients=5, subject="Before")
+    sent = await started_mailout(direct_store, arrange, 5)
+    await arrange.sql.execute("update mailouts set status = 'sent' where id = %s", [sent])
     await arrange.sql.execute(
-        "insert into mailout_snapshots (mailout_id, content, content_hash) values (%s, '{}', '')",
-        [sent],
+        "insert into subscribers (email) select n || '@example.com' from generate_series(1, 100) n"
     )
     mailout = await arrange.mailout("draft")
     page = f"/mailouts/{mailout}/release"
     html = (await person.get(page)).text
-    assert "+40 (40 new on the list)" in html
-    answer = await person.post(page, version="1", recipients="40")
+    assert "+100 (100 new on the list)" in html
+    answer = await person.post(page, version="1", recipients="105")
     assert answer.status_code == 409
     assert "tick below" in answer.text
     assert await arrange.one("select status from mailouts where id = %s", mailout) == "draft"
-    answer = await person.post(page, version="1", recipients="40", confirm="yes")
+    answer = await person.post(page, version="1", recipients="105", confirm="yes")
     assert answer.headers["location"].endswith("notice=started")
 
 
