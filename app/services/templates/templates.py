@@ -11,7 +11,7 @@ import structlog
 
 from app.domain.content.render import Footer
 from app.domain.reports.findings import Finding
-from app.domain.templates.checking import Preview, check_template, preview_template
+from app.domain.templates.checking import Preview, preview_template
 from app.errors import (
     InvalidRequest,
     PreconditionFailed,
@@ -24,6 +24,7 @@ from app.errors import (
 )
 from app.services.rendering.limits import limits_for
 from app.services.rendering.renderer import RENDERER, Renderer
+from app.services.templates import tasks
 from app.settings import Settings
 from app.store import Store
 
@@ -156,7 +157,7 @@ class Templates:
             *(other["id"] for other in others),
         }:
             raise InvalidRequest("layout_id: there is no such template.")
-        found = await self._rendered(check_template, row, others)
+        found = await self._rendered(tasks.check, row, others)
         return [Finding(**finding) for finding in found]
 
     async def _rendered(
@@ -166,7 +167,10 @@ class Templates:
         others: Sequence[dict[str, Any]],
         *arguments: Any,
     ) -> Any:
-        """What a function of domain/templates/checking.py gives, as JSON. Raises TemplateBroken."""
+        """What a function of a template, of what it uses and of the footer gives, as JSON.
+
+        Raises TemplateBroken.
+        """
         texts = [each["body_html"] or each["body_markdown"] for each in (row, *others)]
         # Twice: a partial may stand in it several times.
         limits = limits_for(

@@ -142,6 +142,14 @@ async def test_unknown_variables_are_found_when_saved(author: Author) -> None:
     assert mended.json()["findings"] == []
 
 
+async def test_leftovers_of_other_programs_are_found_when_saved(author: Author) -> None:
+    made = await author.template("<p>Dear *|FNAME|*</p>{{ content }}")
+    [finding] = made["findings"]
+    assert finding["level"] == "fail"
+    assert "“*|FNAME|*”" in finding["what"]
+    assert "{{ name }}" in finding["remedy"]
+
+
 async def test_names_are_unique_and_those_of_partials_stay(author: Author) -> None:
     button = await author.template("<a>{{ label }}</a>", name="button")
     again = await author.ask("POST", "/templates", json={"name": "BUTTON", "body_html": "x"})
