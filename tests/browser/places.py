@@ -23,6 +23,7 @@ class Staged:
     person: UUID
     schedules: dict[str, UUID]
     template: UUID
+    segments: dict[str, str]
 
     def page(self, state: str, action: str = "") -> str:
         return f"/dashboard/mailouts/{self.mailouts[state]}{action}"
@@ -95,6 +96,19 @@ async def pages_of(staged: Staged, subject: str) -> dict[str, str]:
                 "template-fault": f"/dashboard/templates/{fault}",
                 "template-version": f"{home}/versions/1",
                 "template-delete": f"{home}/delete",
+            }
+        case "segments":
+            return {
+                "segments": "/dashboard/segments",
+                "segment-new": "/dashboard/segments/new",
+                "segment-delete": f"/dashboard/segments/{staged.segments['lines']}/delete",
+                "segment-in-use": f"/dashboard/segments/{staged.segments['used']}/delete",
+                "segment-people": f"/dashboard/subscribers?segment={staged.segments['used']}",
+                "segment-many": f"/dashboard/subscribers/many?segment={staged.segments['used']}",
+                **{
+                    f"segment-{name}": f"/dashboard/segments/{segment}"
+                    for name, segment in staged.segments.items()
+                },
             }
         case "imports":
             return {

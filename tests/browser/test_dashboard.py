@@ -29,6 +29,7 @@ from tests.browser.stage import stage_access, stage_every_state, stage_jobs, sta
 from tests.browser.stage_imports import stage_imports
 from tests.browser.stage_people import stage_people
 from tests.browser.stage_schedules import stage_schedules
+from tests.browser.stage_segments import stage_segments
 from tests.browser.stage_templates import stage_templates
 from tests.browser.support import LOOKS, SCHEMES, Visit
 from tests.support.databases import DatabaseServer
@@ -81,7 +82,10 @@ async def staged(
                 person = await stage_people(arrange, mailouts["sent"])
                 schedules = await stage_schedules(arrange)
                 template = await stage_templates(arrange)
-                yield Staged(url, dsn, arrange, mailouts, imports, person, schedules, template)
+                segments = await stage_segments(arrange)
+                yield Staged(
+                    url, dsn, arrange, mailouts, imports, person, schedules, template, segments
+                )
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +145,8 @@ async def judge_by_axe(tab: Visit) -> None:
 
 
 @pytest.mark.parametrize(
-    "subject", ["mailouts", "writing", "schedules", "access", "imports", "people", "templates"]
+    "subject",
+    ["mailouts", "writing", "schedules", "access", "imports", "people", "templates", "segments"],
 )
 @pytest.mark.parametrize("look", LOOKS)
 async def test_every_page_is_good_in_every_look(

@@ -29,13 +29,13 @@ MAX_LINES = 20
 _TEXT = {"is": "is", "is_not": "is not", "contains": "contains", "starts_with": "begins with"}
 _KNOWN = {"exists": "is known", "missing": "is not known"}
 _DATES = {
-    "before": "is before", "after": "is after", "within_days": "is within the last … days",
-    "older_than_days": "is longer ago than … days",
+    "before": "is before", "after": "is after", "within_days": "within days",
+    "older_than_days": "more days ago",
 }  # fmt: skip
 _NUMBERS = {"gt": "is more than", "lt": "is less than"}
 _ACTS = {
-    "within_days": "in the last … days", "older_than_days": "not in the last … days",
-    "is": "the mailout (its id)", "is_not": "not the mailout (its id)",
+    "within_days": "within days", "older_than_days": "not within days",
+    "is": "of mailout (id)", "is_not": "not of mailout",
 }  # fmt: skip
 OPS: dict[str, dict[str, str]] = {
     "tag": {"is": "is", "is_not": "is not"},
@@ -128,7 +128,7 @@ class Builder:
         known = [line for line in lines if line is not None]
         if len(known) == len(lines) <= MAX_LINES:
             return cls(key, tuple(known))
-        return cls(raw=json.dumps(rule, ensure_ascii=False, indent=1))
+        return cls(raw=json.dumps(rule, ensure_ascii=False))
 
     @classmethod
     def of_form(cls, form: Form) -> Builder:
