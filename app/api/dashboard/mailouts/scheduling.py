@@ -45,12 +45,21 @@ def read_form(form: Form) -> dict[str, str | None]:
     }
 
 
+def _form_of(wish: dict[str, str]) -> Form:
+    """As the form has what `read_form` gives."""
+    date, _, time = wish.get("at", "").partition("T")
+    own = wish.get("zone") == RECIPIENT
+    fields = {"date": date, "time": time[:5], "whose": RECIPIENT if own else "everybody"}
+    fields |= {"zone": "" if own else wish.get("zone", ""), "fallback": wish.get("fallback", "")}
+    return {name: [value] for name, value in fields.items()} | {"passed": [wish.get("passed", "")]}
+
+
 @router.get("/{mailout_id}/schedule")
 async def ask(mailout_id: UUID, services: ServicesDep, session: SignedIn) -> Response:
     mailout = await find(services, mailout_id)
     if mailout["status"] not in EDITABLE:
         return back(mailout_id, "late")
-    return _page(services, session, mailout, {})
+    return _page(services, session, mailout, _form_of(mailout["schedule"] or {}))
 
 
 @router.post("/{mailout_id}/schedule")
@@ -67,6 +76,8 @@ async def schedule(
         if "do" not in form or services.settings.dry_run_send:
             return _page(services, session, mailout, form, found=found)
         if mailout["status"] == "draft":
+            if mailout["schedule"]:  # a wish of its author, which its release would follow
+                await services.drafts.edit(mailout_id, {"schedule": None}, None, by=DASHBOARD.by)
             await services.drafts.release(mailout_id, by=DASHBOARD.by)
         await services.schedules(mailout_id, given, by=DASHBOARD.by)
     except (TransitionNotAllowed, MailoutNotReady):
