@@ -32,6 +32,14 @@ def schedule(
         str | None,
         typer.Option(help="With recipient: now, next_day or skip, where the hour has passed."),
     ] = None,
+    confirm_audience: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="COUNT",
+            help="The number of recipients, where it was refused because that changed a lot.",
+        ),
+    ] = None,
 ) -> None:
     """Have a mailout that is ready start at a time, by TIMEZONE unless a zone is named."""
     given = {"at": at, "zone": zone, "fallback": fallback, "passed": passed}
@@ -39,7 +47,9 @@ def schedule(
 
     async def work() -> None:
         async with open_store(settings) as store:
-            done = await _schedules(store, settings)(mailout_id, given, by=CLI.by)
+            done = await _schedules(store, settings)(
+                mailout_id, given, confirm_audience=confirm_audience, by=CLI.by
+            )
         for line in schedule_lines(done):
             typer.echo(line)
         for warning in done["warnings"]:

@@ -14,6 +14,7 @@ from app.api.http.responses import JsonAnswer
 from app.api.mailouts.starting import dry_run
 from app.domain.schedules.plan import Passed
 from app.errors import (
+    AudienceChanged,
     AudienceEmpty,
     InvalidRequest,
     MailoutNotFound,
@@ -32,7 +33,8 @@ router = APIRouter(tags=["mailouts"], route_class=Protected)
 class ScheduleBody(BaseModel):
     """at: a date and time of the clock, without an offset. zone: an IANA name, or `recipient`:
     each recipient's own; TIMEZONE when absent. With `recipient`: fallback, the zone of those whose
-    own isn't known; passed, what becomes of those for whom the hour has passed at the start."""
+    own isn't known; passed, what becomes of those for whom the hour has passed at the start.
+    confirm_audience: the number of recipients, where it was refused because that changed a lot."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,6 +44,7 @@ class ScheduleBody(BaseModel):
     )
     fallback: Annotated[Text, Field(max_length=64)] | None = None
     passed: Passed | None = None
+    confirm_audience: Annotated[int, Field(ge=0, le=2**53, strict=True)] | None = None
 
 
 @router.post(
@@ -53,6 +56,7 @@ class ScheduleBody(BaseModel):
         MailoutNotReady,
         TransitionNotAllowed,
         AudienceEmpty,
+        AudienceChanged,
         TemplateInvalid,
         InvalidRequest,
         SesNotConfigured,
@@ -70,7 +74,12 @@ async def schedule(
     """
     if services.settings.dry_run_send:
         return await dry_run(services, SendRequest(mailout_id=mailout_id, by=caller.by))
-    done = await services.schedules(mailout_id, body.model_dump(), by=caller.by)
+    done = await services.schedules(
+        mailout_id,
+        body.model_dump(),
+        confirm_audience=body.confirm_audience,
+        by=caller.by,
+    )
     services.wake()
     return JsonAnswer(done)
 

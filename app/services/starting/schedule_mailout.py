@@ -29,6 +29,7 @@ from app.errors import (
     MailoutNotFound,
     TransitionNotAllowed,
 )
+from app.services.audience.changes import QUICK_REACH, audience_diff, require_confirmed
 from app.services.starting.send_warnings import send_warnings
 from app.services.starting.start_mailout import (
     MAX_CHANGES,
@@ -57,14 +58,20 @@ class ScheduleMailout:
     now: Callable[[], datetime] = utc_now
 
     async def __call__(
-        self, mailout_id: UUID, given: Mapping[str, Any], *, by: str | None = None
+        self,
+        mailout_id: UUID,
+        given: Mapping[str, Any],
+        *,
+        confirm_audience: int | None = None,
+        by: str | None = None,
     ) -> dict[str, Any]:
         """ready → scheduled, with the checks of a start. given: `at`, `zone`, `fallback`, `passed`.
-        A repeat with the same schedule gets the same answer. by: who asks, for the audit log.
+        A repeat with the same schedule gets the same answer. confirm_audience: as of a request to
+        send (SendRequest). by: who asks, for the audit log.
 
         Raises InvalidRequest for a schedule that can't be, MailoutNotFound, MailoutNotReady,
-        TransitionNotAllowed when it has another schedule, AudienceEmpty, TemplateInvalid,
-        SesNotConfigured; then nothing was changed.
+        TransitionNotAllowed when it has another schedule, AudienceEmpty, AudienceChanged,
+        TemplateInvalid, SesNotConfigured; then nothing was changed.
         """
         schedule = self._read(given)
         for _ in range(MAX_CHANGES):
@@ -77,6 +84,7 @@ class ScheduleMailout:
                 raise not_ready(mailout_id, mailout.status)
             self.start.require_configuration(tracking=mailout.content.tracking)
             await self.start.check_start(mailout)
+            await require_confirmed(self.store, mailout_id, mailout.status, confirm_audience)
             zones = await self._zones(mailout_id, schedule)
             planned = await self._plan(schedule, zones)
             done = await self.store.schedule_mailout(
@@ -105,6 +113,7 @@ class ScheduleMailout:
 
     async def look(self, mailout_id: UUID, given: Mapping[str, Any]) -> dict[str, Any]:
         """What would come of it, as the call answers, without doing it or checking the content.
+        confirms: the number with which a changed audience is confirmed.
 
         Raises InvalidRequest, MailoutNotFound, AudienceEmpty.
         """
@@ -113,7 +122,12 @@ class ScheduleMailout:
         if not sum(zones.values()):
             raise audience_empty(mailout_id)
         planned = await self._plan(schedule, zones)
-        return await self._outcome(planned, []) | {"recipients": sum(zones.values())}
+        diff = await audience_diff(self.store, mailout_id, QUICK_REACH)
+        warnings = [diff.finding.what] if diff is not None and diff.is_large else []
+        return await self._outcome(planned, warnings) | {
+            "recipients": sum(zones.values()),
+            "confirms": diff.now if diff else None,
+        }
 
     async def take_back(self, mailout_id: UUID, *, by: str | None = None) -> dict[str, Any]:
         """scheduled → ready; nothing happens to one that is ready already.

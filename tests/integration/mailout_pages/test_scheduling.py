@@ -8,6 +8,7 @@ from psycopg.types.json import Jsonb
 
 from tests.support.dashboard import Visitor
 from tests.support.factories import Arrange
+from tests.support.service import BEARER, Service
 
 SOON = datetime.now(UTC) + timedelta(days=3)
 FIELDS = {"date": f"{SOON:%Y-%m-%d}", "time": "09:00"}
@@ -70,3 +71,37 @@ async def test_the_time_that_a_draft_names_stands_in_the_form(
     done = await person.post(page, **FIELDS, zone="UTC", do="yes")
     assert done.headers["location"].endswith("notice=scheduled")
     assert await arrange.one("select schedule ->> 'at' from mailouts") == f"{SOON:%Y-%m-%d}T09:00"
+
+
+async def test_an_audience_that_changed_a_lot_is_confirmed(
+    person: Visitor, able: Service, arrange: Arrange
+) -> None:
+    """On the page by the button, in a program by the number."""
+    await arrange.subscribers(100)
+    past = await arrange.mailout("sent", started_at=datetime.now(UTC), sent_at=datetime.now(UTC))
+    await arrange.sql.execute(
+        "insert into send_logs (mailout_id, subscriber_id, email, status) "
+        "select %s, id, email, 'delivered' from subscribers where email like 'reader1%%'",
+        [past],
+    )
+    by_page, by_program = await arrange.mailout(), await arrange.mailout()
+    page = f"/mailouts/{by_page}/schedule"
+    wish = FIELDS | {"zone": "UTC"}
+    assert "more than a third" not in (await person.get(page)).text
+    await arrange.sql.execute(
+        "insert into subscribers (email, created_at) select 'new' || n || '@example.com', "
+        "now() - interval '1 day' from generate_series(1, 100) n"
+    )
+    refused = await person.post(page, **wish, do="yes")
+    assert refused.status_code == 409 and "more than a third" in refused.text
+    shown = (await person.post(page, **wish)).text
+    assert "more than a third" in shown and 'name="confirms" value="200"' in shown
+    done = await person.post(page, **wish, confirms="200", do="yes")
+    assert done.headers["location"].endswith("notice=scheduled")
+
+    body: dict[str, object] = {"at": f"{wish['date']}T09:00", "zone": "UTC"}
+    address = f"/mailouts/{by_program}/schedule"
+    refused = await able.http.post(address, json=body, headers=BEARER)
+    assert (refused.status_code, refused.json()["code"]) == (409, "audience_changed")
+    body["confirm_audience"] = refused.json()["count"]
+    assert (await able.http.post(address, json=body, headers=BEARER)).status_code == 200

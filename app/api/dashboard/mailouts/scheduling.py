@@ -79,7 +79,10 @@ async def schedule(
             if mailout["schedule"]:  # a wish of its author, which its release would follow
                 await services.drafts.edit(mailout_id, {"schedule": None}, None, by=DASHBOARD.by)
             await services.drafts.release(mailout_id, by=DASHBOARD.by)
-        await services.schedules(mailout_id, given, by=DASHBOARD.by)
+        # The page showed how the audience has changed: who schedules it confirms that.
+        shown = one(form, "confirms")
+        confirmed = int(shown) if shown.isdecimal() else None
+        await services.schedules(mailout_id, given, confirm_audience=confirmed, by=DASHBOARD.by)
     except (TransitionNotAllowed, MailoutNotReady):
         return back(mailout_id, "late")
     except AppError as refusal:
