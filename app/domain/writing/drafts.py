@@ -17,6 +17,7 @@ from app.domain.content.holes import CONTROL
 from app.domain.content.render import MAX_BODY_BYTES
 from app.domain.notion import page_id
 from app.domain.schedules.plan import ScheduleInvalid, read_schedule
+from app.domain.untrusted import plain
 from app.errors import InvalidRequest
 
 MAX_SUBJECT_CHARS = 500
@@ -29,6 +30,7 @@ MAX_FROM_NAME_CHARS = 200
 _CONFIGURATION_SET = re.compile(r"[A-Za-z0-9_-]{1,64}")  # as SES names them
 _SCHEDULE = ("at", "zone", "fallback", "passed")
 _WAIT = re.compile(r"[1-9][0-9]{0,4}[smh]")
+_HALF = re.compile("[\ud800-\udfff]")
 _ANY_ADDRESS = "a@example.com"
 
 
@@ -40,6 +42,8 @@ def checked(columns: Mapping[str, Any], timezone: str = "UTC") -> dict[str, Any]
     problems = []
     for name, value in columns.items():
         try:
+            if isinstance(value, str):
+                _whole(value)
             if name == "schedule":
                 stored[name] = _schedule(value, timezone)
             else:
@@ -57,6 +61,12 @@ TWO_BODIES = (
     "body_html, body_markdown: a mail has one body, and the HTML would be it. Give one of them, "
     "and null for the other"
 )
+
+
+def _whole(value: str) -> None:
+    """PostgreSQL and mails hold neither."""
+    if "\0" in value or _HALF.search(value):
+        raise ValueError("a NUL or half of a surrogate pair can't stand here")
 
 
 def _subject(value: str | None) -> str:
@@ -137,7 +147,8 @@ def _schedule(value: Mapping[str, Any] | None, timezone: str) -> dict[str, str] 
     if value is None:
         return None
     if unknown := sorted(value.keys() - _SCHEDULE):
-        raise ValueError(f"{unknown[0]} is nothing that a schedule has: {', '.join(_SCHEDULE)}")
+        name = plain(unknown[0], 50)
+        raise ValueError(f"{name} is nothing that a schedule has: {', '.join(_SCHEDULE)}")
     if not all(isinstance(part, str | None) for part in value.values()):
         raise ValueError("each part is a text")
     try:
@@ -154,8 +165,6 @@ def _text(value: str | None) -> str | None:
     """None where nothing stands in it."""
     if value is None or not value.strip():
         return None
-    if "\0" in value:  # PostgreSQL holds none
-        raise ValueError("a NUL character can't stand here")
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from json import dumps
 from typing import Any
 
 import httpx
@@ -34,9 +35,10 @@ class Mailouts:
         headers = dict(BEARER)
         if (etag := options.pop("etag", None)) is not None:
             headers["If-Match"] = etag
-        answer = await self.http.request(
-            method, f"/mailouts{path}", json=json, headers=headers, **options
-        )
+        if json is not None:  # as Python writes it: also what is no proper JSON or Unicode
+            options["content"] = dumps(json).encode()
+            headers["Content-Type"] = "application/json"
+        answer = await self.http.request(method, f"/mailouts{path}", headers=headers, **options)
         assert answer.status_code == expect, answer.text
         if expect >= 400:
             assert answer.headers["content-type"] == "application/problem+json"
