@@ -177,3 +177,16 @@ def test_a_width_of_the_authors_stays() -> None:
     assert styles(body)["x"] == {"width": "300px"}
     body = "<style>@media print{img{width:300px}}</style><img id=x src=a>"
     assert " width=" not in mail(body).html.split("<img")[1]
+
+
+def test_the_footers_own_colours_keep_no_rule_from_being_inlined() -> None:
+    """In the dark it has others, which outrank the author's; else its colours are its own."""
+    css = (
+        ".w{background:#fff;color:#222}.w a{color:#b3261e}@media (prefers-color-scheme:dark)"
+        "{.w{background:#222;color:#eee}.w a{color:#f2b8b5}}"
+    )
+    body = f"<style>{css}</style><body><div class=w><a id=x href=x>x</a></div></body>"
+    assert styles(body)["x"] == {"color": "#b3261e"}
+    html = mail(body).html
+    assert ".w a{color:#f2b8b5 !important}" in html
+    assert 'style="color:#646464;text-decoration:underline">Unsubscribe' in html

@@ -27,6 +27,12 @@ _CLOSED = {
 }
 
 
+# Media that are dark whatever else they are.
+_DARK = re.compile(
+    r"@media (?!not)[^,]*\(\s*prefers-color-scheme\s*:\s*dark\s*\)[^,]*", re.IGNORECASE
+)
+
+
 @dataclass(frozen=True)
 class Applied:
     """A rule's declaration for an element.
@@ -100,7 +106,8 @@ class Group:
                 each.overlaps(other.declaration) and other.rank < each.rank
                 for other in self._important
             )
-            if each in self._unclear or any(map(each.overlaps, own)) or any(stronger):
+            over = [other for other in own if not self._yields(other, each)]
+            if each in self._unclear or any(map(each.overlaps, over)) or any(stronger):
                 yield each.declaration
 
     def _can_be_promoted(self, own: Declaration) -> bool:
@@ -108,13 +115,20 @@ class Group:
         outranked = any(each.overlaps(own) for each in self._important)
         return own.always and not self.fixed and not outranked
 
+    def _yields(self, own: Declaration, to: Applied) -> bool:
+        """Whether it doesn't count where such a rule holds: the footer has other colours in the
+        dark, which are `!important`."""
+        in_the_dark = any(_DARK.fullmatch(each) for each in to.rule.conditions)
+        return self.ours and in_the_dark and any(each.overlaps(own) for each in self._important)
+
     def choose(self, promoted: set[Declaration]) -> None:
         """Decide what is written into the attribute. promoted: what is made `!important`."""
         over = [each for each in self._normal if each.declaration in promoted]
         self.own_promoted = [
             each
             for each in self.own
-            if not each.important and any(other.overlaps(each) for other in over)
+            if not each.important
+            and any(other.overlaps(each) and not self._yields(each, other) for other in over)
         ]
         if not self.inlinable:
             return
