@@ -107,7 +107,7 @@ begin
             'audience_problem', 'resolved_audience', 'audience_segments', 'service_timezone', 'tell_timezone',
             'frozen_audience', 'freeze_audience', 'mailout_audience', 'folded', 'number_in', 'day_in', 'instant_in',
             'compile_audience', 'compile_condition', 'compile_instant', 'compile_engagement', 'needed_tags',
-            'count_rule', 'unusable_actives', 'early_addresses', 'count_tagged', 'preview_audience', 'unknown_tags',
+            'count_rule', 'unusable_actives', 'affordable', 'early_addresses', 'count_tagged', 'preview_audience', 'unknown_tags',
             'segments_check', 'mailouts_check_segments', 'save_segment', 'delete_segment', 'list_segments', 'show_segment',
             'segment_json', 'segment_users', 'audience_diff', 'id_at'])
     loop

@@ -9,7 +9,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
+from app.store import Store
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, in_process, settings_for
@@ -178,3 +180,25 @@ async def test_lists_of_people_by_segment_and_by_rule(call: Api) -> None:
     unknown = left | {"audience": {"any": [NEWS, {"segment": str(uuid4())}]}}
     assert "segment" in (await call("POST", "/subscribers/status", 422, unknown))["detail"]
     await call("DELETE", f"/segments/{made['id']}", 204)
+
+
+async def test_of_a_long_list_the_count_is_an_estimate(
+    direct_store: Store, arrange: Arrange
+) -> None:
+    """Never of nobody: who is really there is found when the audience is queued."""
+    await arrange.subscribers(4_000)
+    rare = await arrange.subscriber("rare@example.com", tags=["rare"])
+    count = "select count_rule(%s, now(), 'UTC', 1000)"
+    some = {"field": "email", "op": "starts_with", "value": "reader1"}  # 1,111 of them
+    found = await arrange.one(count, Jsonb(some))
+    assert found["estimated"]
+    assert 300 < found["fitting"] < 3_000
+    nobody = await arrange.one(count, Jsonb({"field": "name", "op": "is", "value": "Nobody"}))
+    assert (nobody["fitting"], nobody["estimated"]) == (1, True)
+    # A rare tag leads straight to those who have it.
+    both = {"all": [{"tags": ["rare"]}, {"field": "email", "op": "contains", "value": "rare"}]}
+    exact = await arrange.one(count, Jsonb(both))
+    assert (exact["fitting"], exact["estimated"]) == (1, False)
+    sample = await direct_store.sample_subscriber(await arrange.mailout(audience=both))
+    assert sample is not None
+    assert sample["id"] == str(rare)

@@ -32,6 +32,7 @@ begin
     end if;
     select * into v_audience from mailout_audience(p_mailout);
     select * into v_rule from compile_audience(v_audience.rule, '$1', v_audience.at, v_audience.zone);
+    p_reach := least(p_reach, affordable(v_rule.cost));
     v_before := recipients_in(v_previous.id, null) - recipients_in(v_previous.id, '{skipped,cancelled}');
     v_to := id_at(p_reach::double precision / greatest(subscribers_in(null), 1));
     v_sent_to := id_at(p_reach::double precision / greatest(v_before, 1));

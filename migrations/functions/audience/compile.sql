@@ -177,7 +177,6 @@ declare
     v_mailouts text[];
 begin
     bound := p_bound;
-    cost := 100;
     if p_rule ->> 'field' = 'received' then
         v_mailouts := array(
             select id::text from mailouts
@@ -190,6 +189,7 @@ begin
         condition := 'false';
         cost := 0;
     else
+        cost := 100 * cardinality(v_mailouts);
         -- Counted, not asked for the first: so that no plan looks at all rows of a mailout.
         condition := format('(select count(*) from send_logs l where l.mailout_id in (%s) and l.subscriber_id = s.id '
                             'and not l.is_test and l.status in (''sent'', ''delivered'', ''complained'')%s) > 0',

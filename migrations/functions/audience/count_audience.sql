@@ -3,8 +3,8 @@
 -- Of the active subscribers, how many fit a rule (without segments): {"fitting", "unusable" (of them, without an address
 -- that can be mailed), "estimated", "sample": addresses of some of the others}.
 -- Without a rule the kept count is the answer (recipient_counts.sql). Where a tag is needed that few have, those are
--- looked at (by the index of tags). Else everybody is, in a list of at most p_exact; of a larger one a sample of so many
--- gives an estimate, which is never 0: who is really there is found when the audience is queued.
+-- looked at (by the index of tags). Else everybody is, in a list of at most p_exact (fewer where each is looked up in the
+-- ledger); of a larger one a sample of so many gives an estimate, which is never 0: who is really there is found when the audience is queued.
 create or replace function count_rule(
     p_rule jsonb, p_at timestamptz, p_zone text, p_exact bigint default 1000000, p_sample integer default 0)
 returns jsonb language plpgsql stable set search_path = public, pg_temp set jit = off as $$
@@ -16,12 +16,13 @@ declare
     v_tagged constant bigint := case when v_tags is not null then tagged(v_tags) end;
     v_rule   record;
     v_sample text[] := '{}';
-    v_exact  constant bigint := case when p_rule ? 'tags' then greatest(p_exact, 1000000) else p_exact end;
+    v_exact  bigint := case when p_rule ? 'tags' then greatest(p_exact, 1000000) else p_exact end;
     v_part   double precision := 1;       -- of the list that is looked at
     v_seen   bigint;
     v_found  record;
 begin
     select * into v_rule from compile_audience(p_rule, '$1', p_at, p_zone);
+    v_exact := least(v_exact, affordable(v_rule.cost));
     if p_sample > 0 then
         v_sample := early_addresses(v_rule.condition, v_rule.bound, p_sample, c_early);
     end if;
@@ -52,6 +53,12 @@ begin
         'sample', case when cardinality(v_sample) < p_sample then coalesce(to_jsonb(array_remove(v_found.sample, null)), '[]')
                        else to_jsonb(v_sample) end);
 end $$;
+
+-- So many people are asked for a condition of this cost within about two seconds.
+create or replace function affordable(p_cost integer) returns bigint
+language sql immutable set search_path = public, pg_temp as $$
+    select case when p_cost < 100 then 1e9 else greatest(10000, 30000000 / p_cost) end::bigint;
+$$;
 
 create or replace function unusable_actives() returns bigint
 language sql stable set search_path = public, pg_temp set enable_seqscan = off as $$
