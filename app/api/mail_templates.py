@@ -89,7 +89,8 @@ IfMatch = Annotated[
 
 
 def _version(if_match: str | None) -> int | None:
-    """The version that a header names; None: any. Raises PreconditionRequired."""
+    """The version that a header names, the newest of several; None: any; -1: none of ours. Raises
+    PreconditionRequired."""
     if if_match is None or not if_match.strip():
         raise PreconditionRequired(
             "Send If-Match with the ETag of the template as you read it, so that nobody's change "
@@ -97,8 +98,8 @@ def _version(if_match: str | None) -> int | None:
         )
     if if_match.strip() == "*":
         return None
-    tag = _TAG.fullmatch(if_match.strip())
-    return int(tag[1]) if tag else -1
+    tags = [_TAG.fullmatch(tag.strip()) for tag in if_match.split(",")]
+    return max((int(tag[1]) for tag in tags if tag), default=-1)
 
 
 def _tagged(template: dict[str, Any], response: Response) -> dict[str, Any]:

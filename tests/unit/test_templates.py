@@ -90,7 +90,12 @@ def test_a_body_needs_a_place_and_a_place_a_body() -> None:
     # What looks like one shows as it is in a raw block, and is nothing in a comment.
     one = row("t", "{% comment %}{{ content }}{% endcomment %}{{ content }}")
     assert rendered(content("<p>x</p>", one, template="t")) == "<p>x</p>"
-    assert "unknown variable “content”" in refusal(content("{{ content }}"))
+    assert "only a template has a content block" in refusal(content("{{ content }}"))
+    filtered = row("t", "{{ content }}\n{{ content | upcase }}")
+    assert "line 2: {{ content }} stands by itself" in refusal(content("x", filtered, template="t"))
+    # Our own names for places are nobody else's.
+    own = "{% assign slot_0 = 'a' %}{{ slot_0 }}"
+    assert rendered(content(own, one, template="t")) == "a"
 
 
 def test_markdown_stands_in_html_and_html_in_markdown() -> None:

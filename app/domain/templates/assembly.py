@@ -133,8 +133,9 @@ class Assembly:
 
         def filled(match: re.Match[str]) -> str:
             mask = masks[match[0]].liquid
-            if slot := _SLOT.fullmatch(mask):
-                return inner(self._fragment(unit.slots[slot[1]], masks))
+            slot = _SLOT.fullmatch(mask)
+            if slot and (within := unit.slots.get(slot[1])):
+                return inner(self._fragment(within, masks))
             constant = unit.constants.get(mask[2:-2].strip("- \n"))
             if constant is None or unit.text.markdown:
                 return match[0]
@@ -354,7 +355,9 @@ class _Assembler:
         assert unit.template is not None
         for name, problem, index in liquid.unknown_variables(unit.template, unit.known):
             line = unit.source.count("\n", 0, index) + 1
-            if unit.text.is_template and name != CONTENT:
+            if name == CONTENT:
+                problem = _CONTENT_ALONE if unit.text.is_template else _NO_CONTENT
+            elif unit.text.is_template:
                 tag = f"{{% render …, {name}: … %}}"
                 problem += f" Or is it a partial's own? Then {tag} gives it."
             self._report(_invalid(unit.text.label, line, problem))
@@ -364,6 +367,8 @@ _UNFILLED = (
     "nothing fills the content block: a partial can't have one, and a mailout whose template has "
     "one needs a body."
 )
+_CONTENT_ALONE = "{{ content }} stands by itself, once: no filter and no tag can use it."
+_NO_CONTENT = "only a template has a content block; this is the text that fills it."
 _SECOND = "there is a second content block; keep one."
 
 
