@@ -19,9 +19,13 @@ from liquid.stringify import to_liquid_string
 from liquid.token import Token
 from liquid.undefined import is_undefined
 
+from app.domain.limits.steps import BudgetContext
+
 PERSONAL = ("name", "fields")
 """The variables that one subscriber has and another hasn't."""
 
+_LONG = 1_000
+"""Characters: a longer output takes a step for each so many."""
 _LIQUID_MEMBERS = ("size", "first", "last")  # of any object, beside its own keys
 
 
@@ -45,6 +49,8 @@ class Shown(OutputNode):
         gaps: set[str] | None = getattr(context, "gaps", None)
         if gaps is not None and not (self._defaulted and text.strip()):
             gaps.update(str(path) for path in self._paths if _is_blank(path.evaluate(context)))
+        if len(text) > _LONG and isinstance(context, BudgetContext):
+            context.spend(len(text) // _LONG)
         return buffer.write(text)
 
     def lookup(self, *, escaped: bool) -> Callable[[Mapping[str, Any]], str] | None:

@@ -35,6 +35,7 @@ from app.domain.leftovers.explain import (
     known_filter,
 )
 from app.domain.limits.at_work import working_on
+from app.domain.limits.steps import BudgetContext, BudgetForNode, BudgetTablerowNode, weigh
 from app.errors import TemplateInvalid
 
 ROOTS = ("name", "email", "fields", "mailout", "unsubscribe_url")
@@ -46,7 +47,7 @@ _REFUSED_TAGS = ("include", "render")
 _REFUSED_FILTERS = ("safe", "escapejs")
 
 
-class Context(RenderContext):
+class Context(BudgetContext):
     """A render context whose buffers keep line breaks as they are.
 
     python-liquid's limited buffer turns CRLF into LF, which no other part of it does.
@@ -66,6 +67,7 @@ class Template(BoundTemplate):
     def __init__(self, env: Environment, nodes: list[Node], *args: Any, **kwargs: Any) -> None:
         super().__init__(env, nodes, *args, **kwargs)
         compare_as_numbers(_expressions(nodes, self))
+        weigh(nodes, Context(self))
 
     def _get_buffer(self) -> StringIO:
         return output_buffer(self.env)
@@ -103,6 +105,8 @@ def _whole(value: object) -> object:
 
 
 class BoundedForTag(ForTag):
+    node_class = BudgetForNode
+
     def parse(self, stream: TokenStream) -> Node:
         node = super().parse(stream)
         assert isinstance(node, ForNode)
@@ -111,6 +115,8 @@ class BoundedForTag(ForTag):
 
 
 class BoundedTablerowTag(TablerowTag):
+    node_class = BudgetTablerowNode
+
     def parse(self, stream: TokenStream) -> TablerowNode:
         node = super().parse(stream)
         _bound(node.expression)

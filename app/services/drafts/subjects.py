@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
-from app.domain.content.render import RenderError, render_subject, template_variables
 from app.domain.writing.drafts import MAX_SUBJECT_CHARS
 from app.errors import TemplateInvalid
+from app.services.rendering import tasks
+from app.services.rendering.limits import limits_for
+from app.services.rendering.renderer import RENDERER, NotRendered, Renderer
 from app.store import Store
 
 SAMPLE_SECONDS = 60.0
@@ -23,8 +23,9 @@ KEPT = 2_000
 class Subjects:
     """Renders by the code that sends, each subject once."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, renderer: Renderer = RENDERER) -> None:
         self._store = store
+        self._renderer = renderer
         self._kept: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._sample: Mapping[str, Any] = {}
         self._sampled_at: float | None = None
@@ -35,8 +36,7 @@ class Subjects:
         new = [row for row in rows if _has_liquid(row["subject"]) and _key(row) not in self._kept]
         if new:
             sample = await self._reader()
-            shown = await asyncio.to_thread(lambda: [_render(row, sample) for row in new])
-            for row, text in zip(new, shown, strict=True):
+            for row, text in zip(new, await self._shown(new, sample), strict=False):
                 self._kept[_key(row)] = text
         added = [
             row | {"subject_shown": self._kept.get(_key(row)) or _cut(row["subject"])}
@@ -45,6 +45,26 @@ class Subjects:
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return added
+
+    async def _shown(
+        self, rows: Sequence[dict[str, Any]], sample: Mapping[str, Any]
+    ) -> Sequence[str]:
+        """As they are written, where one of them is a bomb; nothing, where none can be rendered
+        just now."""
+        subjects = [(row["subject"], row["id"]) for row in rows]
+        tags = sum(subject.count("{") for subject, _ in subjects)
+        try:
+            return await self._renderer.run(
+                limits_for(0, tags, len(rows)),
+                tasks.show_subjects,
+                subjects,
+                sample.get("name"),
+                sample.get("fields") or {},
+            )
+        except TemplateInvalid:
+            return [subject for subject, _ in subjects]
+        except NotRendered:
+            return []
 
     async def _reader(self) -> Mapping[str, Any]:
         now = time.monotonic()
@@ -66,17 +86,3 @@ def _key(row: Mapping[str, Any]) -> tuple[str, str]:
 def _cut(subject: str) -> str:
     """Of those that were written with SQL, which may have any length."""
     return subject if len(subject) <= MAX_SUBJECT_CHARS else f"{subject[:MAX_SUBJECT_CHARS]}…"
-
-
-def _render(row: Mapping[str, Any], sample: Mapping[str, Any]) -> str:
-    variables = template_variables(
-        email="reader@example.com",
-        name=sample.get("name"),
-        fields=sample.get("fields"),
-        mailout_id=str(UUID(row["id"])),
-        unsubscribe_url="",
-    )
-    try:
-        return render_subject(row["subject"], variables).strip()
-    except (TemplateInvalid, RenderError):
-        return str(row["subject"])

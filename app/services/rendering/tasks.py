@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from app.domain.content.render import RenderError
+from app.domain.content.render import RenderError, render_subject, template_variables
 from app.domain.mailouts import MailoutContent
 from app.domain.reports.rehearsal import Rehearsal
 from app.domain.sending.batches import Batch, Recipient, Result
@@ -99,3 +99,25 @@ def render_sample(
     reader = Recipient(0, "reader@example.com", 1, None, None, {})
     built = MailBuilder(settings).build(prepared, batch, reader, sample)
     return None if isinstance(built, Result) else asdict(prepared.compiled.paste(built.values))
+
+
+def show_subjects(
+    subjects: list[tuple[str, str]], name: str | None, fields: dict[str, Any]
+) -> list[str]:
+    """Subjects with the ids of their mailouts, as a reader gets them; as they are written, where
+    they can't be rendered."""
+    return [_subject(subject, mailout_id, name, fields) for subject, mailout_id in subjects]
+
+
+def _subject(subject: str, mailout_id: str, name: str | None, fields: dict[str, Any]) -> str:
+    variables = template_variables(
+        email="reader@example.com",
+        name=name,
+        fields=fields,
+        mailout_id=str(UUID(mailout_id)),
+        unsubscribe_url="",
+    )
+    try:
+        return render_subject(subject, variables).strip()
+    except (TemplateInvalid, RenderError):
+        return subject
