@@ -13,12 +13,14 @@ from app.domain.writing.drafts import TWO_BODIES, checked
 from app.errors import (
     AppError,
     AudienceEmpty,
+    DatabaseUnavailable,
     InvalidRequest,
     MailoutNotEditable,
     MailoutNotFound,
     NotSendable,
     PreconditionFailed,
     TransitionNotAllowed,
+    Unavailable,
 )
 from app.services.checks.content import NOBODY
 from app.services.checks.preflight import Preflight
@@ -81,14 +83,20 @@ class Drafts:
                 )
             edited = await self.store.edit_mailout(mailout_id, mailout.version, columns, by=by)
             if edited.changed:
-                if edited.status == "ready":
+                if edited.status == "ready" and edited.version != mailout.version:
                     return await self._recall(mailout_id, edited.version, by)
                 return []
         raise being_edited()
 
     async def _recall(self, mailout_id: UUID, version: int, by: str) -> list[Finding]:
-        """A request to send it meanwhile does no harm: it checks the content itself."""
-        findings = await self.preflight.blocking(mailout_id)
+        """What is ready was checked, so one that can't be checked now is a draft again, too. A
+        request to send it meanwhile does no harm: it checks the content itself."""
+        try:
+            findings = await self.preflight.blocking(mailout_id)
+        except DatabaseUnavailable:
+            raise
+        except Unavailable as exc:
+            findings = [Finding("fail", f"It can't be checked: {exc.detail}", "release it again.")]
         if findings:
             await self.store.unready_mailout(
                 mailout_id, version, reason=f"It can't be sent: {_words(findings)}", by=by

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from app.domain.access import OWNER
+from app.errors import Unavailable
+from app.services.checks.preflight import Preflight
 from tests.integration.mailouts.conftest import Mailouts
 
 EVERYTHING: dict[str, Any] = {
@@ -309,6 +311,26 @@ async def test_a_ready_one_that_breaks_goes_back_to_draft(mailouts: Mailouts) ->
         assert says in back.json()["findings"][0]["what"]
         assert says in back.json()["status_reason"]
         assert back.headers["etag"] == (await mailouts.ask("GET", path)).headers["etag"]
+
+
+async def test_a_ready_one_that_cannot_be_checked_is_a_draft_again(
+    mailouts: Mailouts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as when too many are being rendered; what was written is kept."""
+    await mailouts.arrange.subscriber()
+    mailout = await mailouts.made()
+    await mailouts.ask("POST", f"/{mailout}/ready")
+
+    async def busy(self: Preflight, mailout_id: UUID) -> None:
+        raise Unavailable("Too many at once.")
+
+    monkeypatch.setattr(Preflight, "blocking", busy)
+    same = await mailouts.ask("PATCH", f"/{mailout}", 200, {"subject": "June"}, etag="*")
+    assert same.json()["status"] == "ready"  # nothing to check: nothing changed
+    changed = await mailouts.ask("PATCH", f"/{mailout}", 200, {"subject": "July"}, etag="*")
+    assert (changed.json()["status"], changed.json()["subject"]) == ("draft", "July")
+    assert "Too many at once." in changed.json()["findings"][0]["what"]
+    assert (await mailouts.ask("POST", f"/{mailout}/ready", 503)).json()["code"] == "unavailable"
 
 
 async def test_a_draft_that_names_its_time_is_scheduled_when_it_is_released(
