@@ -91,6 +91,18 @@ def test_a_fragment_becomes_a_document() -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "dark"),
+    [("<p>x</p>", True), ("<p style='background:#fff'>x</p>", False),
+     ("<table bgcolor=white><tr><td>x</table>", False), ("<font color=red>x</font>", False),
+     ("<style>p{color:red}</style><p>x</p>", False),
+     ("<style>p{color:red}@media (prefers-color-scheme:dark){p{color:pink}}</style><p>x", True)],
+)  # fmt: skip
+def test_a_mail_is_for_the_dark_if_it_is_made_for_it(body: str, dark: bool) -> None:
+    """Where only its backgrounds have colours, the program's light text would stand on them."""
+    assert ('name="color-scheme"' in mail(body).html) is dark
+
+
+@pytest.mark.parametrize(
     "document",
     ['<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "x.dtd">\n<html lang="de"><head>'
      "<title>{{ name }}</title></head><body class=x>HERE</body></html>",

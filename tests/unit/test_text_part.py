@@ -205,3 +205,8 @@ def test_no_line_begins_with_a_blank_of_the_source() -> None:
     style = "<style>{% if name %}p{top:0}{% endif %}</style>\n <style>a{}</style>\n"
     assert text_of(f"{style} <img alt=x> y") == "x y"
     assert text_of("<pre>a\n  b</pre>") == "a\n  b"
+
+
+def test_what_is_struck_out_reads_so() -> None:
+    assert text_of("<p><s>49 €</s> <del> 39 €</del> 29 €</p>") == "~49 €~ ~39 €~ 29 €"
+    assert text_of_markdown("~~49 €~~ 29 €") == "~49 €~ 29 €"

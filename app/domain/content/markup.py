@@ -63,11 +63,16 @@ _UNNESTED = {
 _HEAD = """\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="supported-color-schemes" content="light dark">
 <meta name="format-detection" content="telephone=no, date=no, address=no, email=no, url=no">
 <meta name="x-apple-disable-message-reformatting">
 """
+
+# For mails that are made for the dark: their text would be light on a background of their own.
+_DARK_TOO = """\
+<meta name="color-scheme" content="light dark">
+<meta name="supported-color-schemes" content="light dark">
+"""
+_COLORS = re.compile(r"\bbackground|\bbgcolor\b|\bcolor\s*[:=]", re.IGNORECASE)
 
 _SKELETON = """\
 <!doctype html>
@@ -92,6 +97,7 @@ body { margin: 0; padding: 0; background: #ffffff; }
 .mail h3 { font-size: 18px; line-height: 1.4; margin: 24px 0 8px; }
 .mail p, .mail ul, .mail ol { margin: 0 0 16px; }
 .mail ul, .mail ol { padding: 0 0 0 24px; }
+.mail li ul, .mail li ol { margin: 0; }
 .mail a { color: #0b57d0; }
 .mail img { max-width: 100%; height: auto; border: 0; }
 .mail blockquote { margin: 0 0 16px; padding: 0 0 0 16px; border-left: 4px solid #d0d7de; }
@@ -120,6 +126,7 @@ body { margin: 0; padding: 0; background: #ffffff; }
 @media (max-width: 480px) {
   .mail { padding: 16px 16px 0 !important; }
   .mail th, .mail td { font-size: 15px !important; padding-right: 8px !important; }
+  .mail .button-cell { padding: 0 !important; }
 }
 @media (prefers-color-scheme: dark) {
   body { background: #16181d !important; }
@@ -159,7 +166,7 @@ def is_start_tag(match: re.Match[str]) -> bool:
 def markdown_document(fragment: str) -> str:
     """A whole document in a plain, responsive layout, its styles still in a style element."""
     body = f'<div class="mail">\n{fragment}</div>'
-    return _SKELETON.format(head=_HEAD + _MARKDOWN_STYLE, body=body)
+    return _SKELETON.format(head=_HEAD + _DARK_TOO + _MARKDOWN_STYLE, body=body)
 
 
 def as_document(source: str) -> str:
@@ -167,7 +174,8 @@ def as_document(source: str) -> str:
     roots = ("html", "head", "body")
     if any((m["tag"] or "").lower() in roots for m in MARKUP.finditer(source)):
         return source
-    return _SKELETON.format(head=_HEAD, body=source)
+    light_only = _COLORS.search(source) and "prefers-color-scheme" not in source
+    return _SKELETON.format(head=_HEAD if light_only else _HEAD + _DARK_TOO, body=source)
 
 
 def check(source: str) -> None:

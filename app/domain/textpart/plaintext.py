@@ -169,7 +169,13 @@ class _Converter(MarkdownConverter):
     def convert_text(self, el: Any, text: str, parent_tags: Any) -> str:
         return text
 
-    convert_b = convert_strong = convert_em = convert_i = convert_del = convert_s = convert_text
+    def convert_del(self, el: Any, text: str, parent_tags: Any) -> str:
+        """What no longer holds must not read as if it did."""
+        return f"~{text.strip()}~" if text.strip() else text
+
+    convert_s = convert_strike = convert_del
+
+    convert_b = convert_strong = convert_em = convert_i = convert_text
     convert_code = convert_kbd = convert_samp = convert_sub = convert_sup = convert_text
     convert_q = convert_text
 
