@@ -227,10 +227,15 @@ async def test_no_counter_falls_when_a_process_is_started_again(
         assert await stop(service) == 0
         lines = [json.loads(line) for line in service.log.splitlines()]
     requests = world.sandbox.stats()["requests"]
-    calls = {kind: requests.get(kind, 0) for kind in ("SendBulkEmail", "SendEmail")}
-    for kind, number in calls.items():  # a lone recipient goes by SendEmail
-        assert found["ses_calls_total", kind, "ok"] == number
-    assert found["ses_call_seconds_count",] == sum(calls.values())
+    for kind in ("SendBulkEmail", "SendEmail"):  # a lone recipient goes by SendEmail
+        assert found["ses_calls_total", kind, "ok"] == requests.get(kind, 0)
+    # On a slow machine a lease may have run out, and the call was not made.
+    with_mail = sum(
+        number
+        for (name, *labels), number in found.items()
+        if name == "ses_calls_total" and labels[0] in {"SendBulkEmail", "SendEmail"}
+    )
+    assert found["ses_call_seconds_count",] == with_mail
     assert found["ses_event_lag_seconds_bucket", "+Inf"] >= 300
     assert (found["process_restarts_total", "web"], found["process_restarts_total", "work"]) == (
         1,

@@ -222,6 +222,7 @@ async def test_cancelling_while_queueing_accounts_for_everybody(
 
 
 async def test_resend_takes_the_failed_and_the_old_unknown(store: Store, arrange: Arrange) -> None:
+    """Old: over 20 minutes. For 15, with a clock that is off by up to 5, a call may still reach SES."""
     mailout = await started_mailout(store, arrange, 3)
     sender = await living_sender(store)
     batch = await claim(store, mailout, sender)
@@ -230,9 +231,11 @@ async def test_resend_takes_the_failed_and_the_old_unknown(store: Store, arrange
         batch.attempt_id,
         [Result(failed, "failed", code="X"), Result(young, "unknown"), Result(old, "unknown")],
     )
-    await arrange.sql.execute(
-        "update send_logs set claimed_at = now() - interval '30 minutes' where id = %s", [old]
-    )
+    for row, minutes in ((young, 16), (old, 21)):
+        await arrange.sql.execute(
+            "update send_logs set claimed_at = now() - make_interval(mins => %s) where id = %s",
+            [minutes, row],
+        )
     done = await store.resend_mailout(mailout, ["failed", "unknown"], force=False)
     assert (done["requeued"], done["too_young"], done["status"]) == (2, 1, "sending")
     assert await arrange.counts(mailout) == {"queued": 2, "unknown": 1}

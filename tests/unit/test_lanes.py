@@ -73,6 +73,35 @@ def test_some_throttling_does_not_change_lanes() -> None:
     assert lanes.limited_until is None
 
 
+def test_refusals_of_long_ago_are_forgotten() -> None:
+    """Each remembered for twelve seconds: later, few refused calls among many are few."""
+    lanes = Lanes("auto")
+    now = 0.0
+    for call in range(200):
+        now += 0.5
+        lanes.finished("bulk", throttled=call % 4 == 0, now=now, chance=0.0)
+    assert lanes.limited_until is None
+
+
+def test_a_call_that_begins_shortens_no_pause() -> None:
+    """One was throttled, and its lane pauses, while another one's mails were prepared."""
+    lanes, now = limited()
+    lanes._open_at["bulk"] = now + 5
+    lanes.started("bulk", now)
+    assert lanes.choose(now) == ("single", 0.0)
+    assert lanes._open_at["bulk"] == now + 5
+
+
+def test_after_a_call_that_was_taken_pauses_begin_small_again() -> None:
+    lanes = Lanes("bulk")
+    for call in range(4):
+        lanes.finished("bulk", throttled=True, now=call * 20.0, chance=0.999)
+    assert lanes.choose(60.0)[1] > 8
+    lanes.finished("bulk", throttled=False, now=80.0, chance=0)
+    lanes.finished("bulk", throttled=True, now=81.0, chance=0.999)
+    assert lanes.choose(81.0)[1] < 2
+
+
 def test_in_mode_bulk_there_is_no_second_lane() -> None:
     lanes = Lanes("bulk")
     for call in range(40):
