@@ -222,7 +222,7 @@ async def test_cancelling_while_queueing_accounts_for_everybody(
 
 
 async def test_resend_takes_the_failed_and_the_old_unknown(store: Store, arrange: Arrange) -> None:
-    """Old: over 20 minutes. For 15, with a clock that is off by up to 5, a call may still reach SES."""
+    """Old: over 20 minutes. For 15 a call is valid, and clocks may be 5 apart."""
     mailout = await started_mailout(store, arrange, 3)
     sender = await living_sender(store)
     batch = await claim(store, mailout, sender)

