@@ -135,6 +135,20 @@ async def test_a_dead_senders_rows_become_unknown_and_a_late_answer_counts(
     assert await arrange.counts(mailout) == {"sent": 2}
 
 
+async def test_the_last_results_of_a_sender_that_stopped_are_waited_for(
+    store: Store, arrange: Arrange
+) -> None:
+    """It has left, so it has no lease that could end; what it has just claimed isn't lost yet."""
+    mailout = await started_mailout(store, arrange, 2)
+    leaving, alive = await living_sender(store), await living_sender(store)
+    batch = await claim(store, mailout, leaving)
+    await let_judge(arrange, alive)
+    await store.leave(leaving)
+    assert await store.recover_lost(alive) == 0
+    await store.record_results(batch.attempt_id, all_sent(batch))
+    assert await arrange.counts(mailout) == {"sent": 2}
+
+
 async def test_a_sender_with_an_overdue_heartbeat_gets_nothing(
     store: Store, arrange: Arrange
 ) -> None:
@@ -207,6 +221,24 @@ async def test_pause_resume_and_cancel(store: Store, arrange: Arrange) -> None:
         batch.attempt_id, [Result(batch.recipients[0].send_log_id, "requeue")]
     )
     assert await arrange.counts(mailout) == {"cancelled": 4}
+
+
+async def test_what_was_in_flight_at_a_pause_waits_for_the_resume(
+    store: Store, arrange: Arrange
+) -> None:
+    mailout = await started_mailout(store, arrange, 3)
+    sender = await living_sender(store)
+    batch = await claim(store, mailout, sender, limit=3)
+    await store.pause_mailout(mailout, "person", "Wait.")
+    rows = [recipient.send_log_id for recipient in batch.recipients]
+    await store.record_results(
+        batch.attempt_id,
+        [Result(rows[0], "sent", "m-1"), Result(rows[1], "retry"), Result(rows[2], "requeue")],
+    )
+    assert await arrange.counts(mailout) == {"sent": 1, "queued": 2}
+    await store.resume_mailout(mailout)
+    again = await claim(store, mailout, sender, limit=3)
+    assert {(r.send_log_id, r.attempts) for r in again.recipients} == {(rows[1], 2), (rows[2], 1)}
 
 
 async def test_cancelling_while_queueing_accounts_for_everybody(

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from app.domain.sending.batches import Batch, Idle
 from app.sandbox.server import SandboxServer
@@ -178,6 +179,27 @@ async def test_a_share_that_left_the_list_leaves_nothing_to_wait_for(
     assert await claim(direct_store, mailout, sender) == Idle("canary")
     assert not await direct_store.advance_canary(mailout, LIMITS)
     assert len((await send_all(direct_store, mailout, sender)).rows) == 4
+
+
+async def test_a_test_mail_before_the_start_is_none_of_the_share(
+    direct_store: Store, arrange: Arrange
+) -> None:
+    """So when the whole share has left the list, there is nothing to wait for either."""
+    await readers(arrange, a=20)
+    mailout = await arrange.mailout(canary=Jsonb(CANARY))
+    await direct_store.queue_test(mailout, ["me@example.com"])
+    sender = await living_sender(direct_store)
+    test = await try_claim(direct_store, mailout, sender, limit=1, test=True)
+    assert isinstance(test, Batch)
+    await direct_store.record_results(test.attempt_id, all_sent(test))
+    await start(direct_store, mailout)
+    await arrange.sql.execute(
+        "update subscribers set status = 'unsubscribed' where id in "
+        "(select subscriber_id from send_logs where canary)"
+    )
+    assert await claim(direct_store, mailout, sender) == Idle("canary")
+    assert not await direct_store.advance_canary(mailout, LIMITS)
+    assert len((await send_all(direct_store, mailout, sender)).rows) == 18
 
 
 async def test_an_audience_of_one_is_its_own_canary(direct_store: Store, arrange: Arrange) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from app.domain.sending.backoff import MAX_ATTEMPTS
 from app.domain.sending.batches import Recipient, Result
 from app.domain.sending.lanes import Mode
-from app.domain.ses.answers import Answer, entry_answer
+from app.domain.ses.answers import NOT_ASKED, Answer, entry_answer
 from app.domain.ses.mail import MAX_TEMPLATE_DATA, Mail
-from app.services.sending.deliver import settle
+from app.services.sending.deliver import _halts, settle
 from tests.support.deliveries import Ses, deliver, mail, outcomes
 
 
@@ -114,6 +115,22 @@ def test_a_few_throttled_recipients_do_not_slow_the_lane() -> None:
     assert "throttled" in half.halts
     assert all(0 <= r.delay <= 1 for r in few.results)
     assert outcomes(few) == {"requeue": 24, "sent": 26}
+
+
+def test_who_was_not_asked_does_not_count_among_those_who_were_taken() -> None:
+    """A few sizes too large for one call, the first of which is throttled as a whole."""
+    throttled = Answer("requeue", "TooManyRequestsException", "Slow down.", halt="throttled")
+    answers = dict.fromkeys(range(3), throttled) | {
+        i: Answer("requeue", NOT_ASKED) for i in range(3, 9)
+    }
+    assert _halts(answers) == {"throttled": "Slow down."}
+
+
+def test_each_retry_waits_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.random", lambda: 1.0)
+    answer = Answer("retry", "TRANSIENT_FAILURE", "Later.")
+    delays = [settle(1, answer, attempts).delay for attempts in range(1, MAX_ATTEMPTS)]
+    assert delays == [1, 2, 4, 8, 16, 32, 64]
 
 
 @pytest.mark.parametrize("status", ["TRANSIENT_FAILURE", "ACCOUNT_THROTTLED"])
