@@ -61,7 +61,7 @@ async def show_overview(
 
 def _todo(mailout: dict[str, Any], findings: list[Shown], recipients: int) -> list[Step]:
     stops = [one for one in findings if one.level == "fail" and one.place != "Audience"]
-    warnings = [one for one in findings if one.level == "warn"]
+    warnings = [one for one in findings if one.level == "warn" and one.place != "Audience"]
     text = ("good", "It can be sent.")
     if stops:
         text = ("bad", f"{plural(len(stops), 'thing')} to put right.")
@@ -70,6 +70,8 @@ def _todo(mailout: dict[str, Any], findings: list[Shown], recipients: int) -> li
     people = ("good", f"{people_words(recipients)}.")
     if not recipients:
         people = ("bad", "Nobody would get it.")
+    elif any(one.place == "Audience" for one in findings):
+        people = ("poor", f"{people_words(recipients)}; have a look at what stands below.")
     return [
         Step("edit", "Text and sender", *text, "Write"),
         Step("audience", "Audience", *people, "Choose"),
