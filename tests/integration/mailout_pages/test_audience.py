@@ -19,11 +19,11 @@ async def test_an_audience_is_chosen_counted_and_kept(visitor: Visitor, arrange:
     await arrange.subscriber(tags=["graz"])
     mailout = await arrange.mailout("draft")
     page = f"/mailouts/{mailout}/audience"
-    assert "<b>2</b> people get it" in (await visitor.get(page)).text
+    assert "<b>2</b> people would get it" in (await visitor.get(page)).text
     chosen = VIENNA | {"audience-value-0": "vienna"}
     answer = await visitor.post(page, version="1", **chosen, **{"audience-do": "count"})
     assert answer.status_code == 200
-    assert "<b>1</b> person gets it" in answer.text
+    assert "<b>1</b> person would get it" in answer.text
     assert await audience(arrange, mailout) is None  # looking saves nothing
     answer = await visitor.post(page, version="1", **chosen, next="test")
     assert answer.headers["location"].endswith("/test?notice=saved")
