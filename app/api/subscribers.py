@@ -27,6 +27,7 @@ from app.api.http.problems import problems
 from app.domain import people
 from app.domain.addresses import InvalidAddress, typed_address
 from app.domain.audience.rule import AudienceRule
+from app.domain.audience.words import why_mailed
 from app.domain.people import Change, Filter
 from app.domain.states import SubscriberStatus
 from app.errors import (
@@ -356,7 +357,7 @@ async def personal_export(services: Services, email: str) -> Response:
     if found is None:
         raise SubscriberNotFound
     for mail in found["mails"]:
-        mail["why"] = people.why_mailed(mail.pop("audience"))
+        mail["why"] = why_mailed(mail.pop("audience"))
     about = (
         "All that this mailing list knows of you: your entry, the mails you got and why, and every "
         "event and change."

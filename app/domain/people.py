@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import zoneinfo
-from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
 from app.domain.states import SubscriberStatus
@@ -95,13 +94,3 @@ def is_time_zone(name: str) -> bool:
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         return False
     return True
-
-
-def why_mailed(audience: Mapping[str, Any] | None) -> str:
-    """Whom a mailout was for, as its recipient may read it."""
-    tags = (audience or {}).get("tags")
-    if not audience or tags is None:
-        return "It went to every active subscriber."
-    if set(audience) == {"tags"}:
-        return f"It went to active subscribers with one of the tags: {', '.join(tags)}."
-    return "It went to active subscribers who fit its audience."

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.people import is_time_zone, says_they_asked, why_mailed
+from app.domain.audience.words import why_mailed
+from app.domain.people import is_time_zone, says_they_asked
 from app.domain.reports.people import consent, read_fields, write_fields
 
 
@@ -43,7 +44,8 @@ def test_time_zones_are_those_of_iana() -> None:
 def test_why_a_mail_came() -> None:
     assert why_mailed(None) == why_mailed({}) == "It went to every active subscriber."
     assert why_mailed({"tags": ["a", "b"]}).endswith("one of the tags: a, b.")
-    assert "audience" in why_mailed({"tags": ["a"], "other": 1})
+    rule = {"all": [{"tags": ["a"]}, {"field": "name", "op": "exists"}]}
+    assert why_mailed(rule).endswith("who fit this rule: tag “a” and name is known.")
 
 
 @pytest.mark.parametrize(

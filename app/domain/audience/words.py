@@ -93,3 +93,12 @@ def unknown_tags_note(tags: Sequence[str]) -> Iterator[str]:
             if len(tags) == 1
             else f"Nobody has the tags {shown}{' …' if len(tags) > 5 else ''}: they match nobody."
         )
+
+
+def why_mailed(rule: Mapping[str, Any] | None) -> str:
+    """Whom a mailout was for, as its recipient may read it."""
+    if not rule:
+        return "It went to every active subscriber."
+    if set(rule) == {"tags"}:
+        return f"It went to active subscribers with one of the tags: {', '.join(rule['tags'])}."
+    return f"It went to active subscribers who fit this rule: {in_words(rule)}."
