@@ -51,6 +51,11 @@ async def test_a_schedule_is_made_repeated_and_taken_back(front: Service, arrang
     assert (started.status_code, started.json()["mailout_status"]) == (409, "scheduled")
     shown = await front.show(mailout)
     assert (shown["waves"], shown["schedule"]) == (made["waves"], made["schedule"])
+    read = await front.http.get(f"/mailouts/{mailout}", headers=BEARER)
+    headers = BEARER | {"If-Match": read.headers["etag"]}
+    address = f"/mailouts/{mailout}"
+    edited = await front.http.patch(address, json={"subject": "Later"}, headers=headers)
+    assert edited.status_code == 409
 
     for _ in range(2):  # a repeat changes nothing
         back = await take_back(front, mailout)
