@@ -75,6 +75,9 @@ async def test_a_name_is_one_living_templates(store: Store) -> None:
     await template(store, "Letter")
     names = [row["name"] for row in await store.list_templates(10)]
     assert names == ["Letter", "Other"]
+    found = await store.find_template("LETTER")
+    assert found is not None
+    assert (found["name"], await store.find_template("Gone")) == ("Letter", None)
     assert [row["name"] for row in await store.list_templates(10, after="letter")] == ["Other"]
 
 
