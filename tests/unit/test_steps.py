@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import pytest
 
+from app.domain.content.masking import pieces
 from app.domain.content.render import Content, Footer, RenderError, compile_content
 from app.domain.content.render import template_variables as variables
+from app.domain.limits.open_ends import never_closed
 from app.errors import TemplateInvalid
 
 
@@ -86,3 +88,35 @@ def test_loops_in_loops_are_weighed_once_for_each_round() -> None:
     """Of the inner loop's body no more than runs is counted."""
     loops = "{% for i in (1..90) %}{% for j in (1..90) %}{{ j }}{% endfor %}{% endfor %}"
     assert rendered(loops).count("90") >= 90
+
+
+@pytest.mark.parametrize(
+    "opening", ["{% raw %}", "{%- doc -%}", "{% ", "{{ ", "{% comment %}{% raw %}"]
+)
+def test_what_begins_again_and_again_is_refused_at_once(opening: str) -> None:
+    """python-liquid would look through all of the rest for the end of each: here, 40 billion
+    characters."""
+    with pytest.raises(TemplateInvalid, match="never closed") as refused:
+        rendered("Dear reader,\n" + opening * 30_000)
+    assert refused.value.line == 2
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% raw %}{{ a }}{% endraw %}" * 100,
+        "{{ name }}" * 100,
+        "{% raw %}" * 100 + "{% endraw %}",
+        "{",
+    ],
+)
+def test_what_is_closed_in_the_end_is_left_to_liquid(source: str) -> None:
+    assert never_closed(source) is None
+    assert "".join(piece.text for piece in pieces(source)) == source
+
+
+def test_a_source_that_never_ends_has_pieces_without_gaps() -> None:
+    source = "a {{ name }} {% comment %} b {% endcomment %}" + "{% raw %}" * 1_000
+    assert "".join(piece.text for piece in pieces(source)) == source
+    source = "a {% comment %} " + "{% raw %}" * 1_000
+    assert "".join(piece.text for piece in pieces(source)) == source

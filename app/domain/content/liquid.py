@@ -35,6 +35,7 @@ from app.domain.leftovers.explain import (
     known_filter,
 )
 from app.domain.limits.at_work import working_on
+from app.domain.limits.open_ends import never_closed
 from app.domain.limits.steps import BudgetContext, BudgetForNode, BudgetTablerowNode, weigh
 from app.errors import TemplateInvalid
 
@@ -173,6 +174,11 @@ def parse(
     a `break` outside of a loop, or a range where it could exhaust memory.
     """
     working_on(field)
+    if open_end := never_closed(source):
+        what, index = open_end
+        at = _line(source, index)
+        problem = f"“{what}” begins again and again and is never closed."
+        raise TemplateInvalid(f"{place(field, at)}: {problem}", field=field, line=at)
     try:
         template = (HTML if html else TEXT).from_string(source)
     except LiquidError as exc:

@@ -16,6 +16,8 @@ from typing import Literal
 from liquid.lex import compile_liquid_rules
 from liquid.token import TOKEN_CONTENT, TOKEN_OUTPUT
 
+from app.domain.limits.open_ends import never_closed
+
 # python-liquid's own rules, so that a token covers exactly what its lexer would take.
 _LEXER = compile_liquid_rules()
 _PRINTING_TAGS = ("echo", "cycle", "increment", "decrement")
@@ -45,7 +47,9 @@ def pieces(source: str) -> Iterator[Piece]:
     """The pieces of a source, in order and without gaps; one static piece from where it doesn't
     parse."""
     comment_depth, comment_start = 0, 0
-    for match in _LEXER.finditer(source):
+    open_end = never_closed(source)
+    end = len(source) if open_end is None else open_end[1]
+    for match in _LEXER.finditer(source, 0, end):
         kind, name = match.lastgroup, match["name"]
         if comment_depth:
             comment_depth += {"comment": 1, "endcomment": -1}.get(name, 0)
@@ -68,6 +72,8 @@ def pieces(source: str) -> Iterator[Piece]:
             yield Piece(match[0], match.start(), "tag", name or "doc")
     if comment_depth:
         yield Piece(source[comment_start:], comment_start, "static")
+    elif end < len(source):
+        yield Piece(source[end:], end, "static")
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 CPU_SECONDS = 2.0
 CPU_SECONDS_PER_MB = 8.0
-CPU_SECONDS_PER_TAG = 0.0015
-MOST_TAGS = 10_000
+CPU_SECONDS_PER_TAG = 0.001
+MOST_TAGS = 5_000
 """Further ones are given no time. Of what an author wrote: a megabyte of text takes 2 s, a thousand
 outputs and tags half a second, both on a busy machine; a newsletter has 0.1 MB and fifty."""
 CPU_SECONDS_EACH = 0.01
