@@ -26,8 +26,8 @@ async def test_it_is_held_and_the_others_are_sent(
     monkeypatch.setattr(limits, "CPU_SECONDS", 0.5)
     slow = "<style>" + "a{b:c}" * 60_000 + "</style><p>Hello"
     await arrange.sql.execute(
-        "update mailout_snapshots set content = content || jsonb_build_object('body_html', %s::text) "
-        "where mailout_id = %s",
+        "update mailout_snapshots "
+        "set content = content || jsonb_build_object('body_html', %s::text) where mailout_id = %s",
         [slow, poisoned],
     )
 
