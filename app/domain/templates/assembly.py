@@ -147,9 +147,8 @@ class Assembly:
 
     def _masked(self, unit: Unit, masks: Masks) -> str:
         number = len(masks)
-        for piece in pieces(unit.source):
+        for piece, line in _lines(unit.source):
             if piece.kind != "static":
-                line = unit.source.count("\n", 0, piece.start) + 1
                 for _ in range(2 if piece.kind == "raw" else 1):
                     self._origins[number] = (unit.text.label, line)
                     number += 1
@@ -287,8 +286,7 @@ class _Assembler:
         label, written = unit.text.label, list[str]()
         inclusions: list[tuple[str, Inclusion, int, int]] = []
         source = repaired(unit.text.source, field=label)
-        for piece in pieces(source):
-            line = source.count("\n", 0, piece.start) + 1
+        for piece, line in _lines(source):
             if piece.kind == "output" and expression(piece) == CONTENT and unit.text.is_template:
                 if content is None or unit.slots:
                     raise _invalid(label, line, _SECOND if unit.slots else _UNFILLED)
@@ -393,6 +391,14 @@ def _rename(unit: Unit) -> None:
         everybodys = sorted(unit.scope.names & set(liquid.ROOTS) - unit.given.keys())
         source = "".join(f"{{% assign {names[n]} = {n} %}}" for n in everybodys) + source
     unit.source = source
+
+
+def _lines(source: str) -> Iterator[tuple[Piece, int]]:
+    """The pieces of a source, and in which line each begins."""
+    line = 1
+    for piece in pieces(source):
+        yield piece, line
+        line += piece.text.count("\n")
 
 
 def expression(piece: Piece) -> str:
