@@ -105,7 +105,7 @@ begin
             'audited_template', 'listed_template', 'show_template', 'find_template', 'list_templates', 'list_template_versions',
             'delete_template', 'naming_templates', 'naming_mailouts',
             'audience_problem', 'resolved_audience', 'audience_segments', 'service_timezone', 'tell_timezone',
-            'frozen_audience', 'freeze_audience', 'mailout_audience', 'folded', 'number_in', 'day_in', 'instant_in',
+            'frozen_audience', 'freeze_audience', 'mailout_audience', 'folded', 'number_in', 'day_in', 'is_day', 'first_day', 'instant_in',
             'compile_audience', 'compile_condition', 'compile_instant', 'compile_engagement', 'needed_tags',
             'count_rule', 'unusable_actives', 'affordable', 'early_addresses', 'count_tagged', 'preview_audience', 'unknown_tags',
             'segments_check', 'mailouts_check_segments', 'save_segment', 'delete_segment', 'list_segments', 'show_segment',

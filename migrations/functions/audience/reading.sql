@@ -38,6 +38,22 @@ language sql immutable parallel safe as $$
         then make_date(left(p_text, 4)::integer, substr(p_text, 6, 2)::integer, substr(p_text, 9, 2)::integer) end;
 $$;
 
+-- Whether a text of ten characters that sorts between two days is one. It names the text seldom (see number_in).
+create or replace function is_day(p_text text) returns boolean
+language sql immutable parallel safe as $$
+    select translate(p_text, '123456789', '000000000') = '0000-00-00'
+       and (substr(p_text, 9, 2) = any ('{01,02,03,04,05,06,07,08,09,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28}')
+            and substr(p_text, 6, 2) = any ('{01,02,03,04,05,06,07,08,09,10,11,12}')
+            or day_in(p_text) is not null);
+$$;
+
+-- The first day in a zone that begins at an instant or later.
+create or replace function first_day(p_from timestamptz, p_zone text) returns date
+language sql immutable set search_path = public, pg_temp as $$
+    select d + case when d::timestamp at time zone p_zone < p_from then 1 else 0 end
+      from (select (p_from at time zone p_zone)::date as d) days;
+$$;
+
 -- The instant that a text names: a day (its beginning), or a day and a time, 2026-05-31T18:00 with or without seconds and
 -- an offset (Z, +02:00); without one it is p_zone's. null: it names none.
 create or replace function instant_in(p_text text, p_zone text) returns timestamptz
