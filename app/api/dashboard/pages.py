@@ -129,9 +129,9 @@ _TEMPLATES.globals.update(
     here="/dashboard",
     pages=(
         ("mailouts", "/dashboard", "Mailouts"),
-        ("templates", "/dashboard/templates", "Templates"),
         ("subscribers", "/dashboard/subscribers", "Subscribers"),
         ("segments", "/dashboard/segments", "Segments"),
+        ("templates", "/dashboard/templates", "Templates"),
         ("jobs", "/dashboard/jobs", "Jobs"),
         ("account", "/dashboard/account", "Account"),
         ("access", "/dashboard/keys", "Access"),
