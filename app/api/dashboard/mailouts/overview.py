@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -40,8 +41,9 @@ async def show_overview(
     services: Services, session: Session, mailout_id: UUID, notice: str | None
 ) -> Response:
     mailout = await find(services, mailout_id)
-    findings = await shown_findings(services, mailout)
-    recipients = await services.store.count_audience(mailout_id)
+    findings, recipients = await asyncio.gather(
+        shown_findings(services, mailout), services.store.count_audience(mailout_id)
+    )
     return show(
         services,
         session,

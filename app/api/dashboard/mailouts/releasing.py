@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -93,8 +94,11 @@ async def _page(
     status: int = 409,
 ) -> Response:
     mailout_id, settings = UUID(mailout["id"]), services.settings
-    findings = await shown_findings(services, mailout)
-    recipients = await services.store.count_audience(mailout_id)
+    findings, recipients, difference = await asyncio.gather(
+        shown_findings(services, mailout),
+        services.store.count_audience(mailout_id),
+        audience_diff(services.store, mailout_id, QUICK_REACH),
+    )
     outlook = await services.store.send_outlook(
         settings.aws_region, settings.rate_limit_per_sec, recipients
     )
@@ -110,7 +114,7 @@ async def _page(
         recipients=recipients,
         outlook=outlook,
         cost=dollars(recipients),
-        difference=await audience_diff(services.store, mailout_id, QUICK_REACH),
+        difference=difference,
         sender=mailout["from_email"] or settings.ses_from_email,
         sender_name=mailout["from_name"] or settings.from_name,
         tested=tested,
