@@ -123,8 +123,6 @@ async def pages_of(staged: Staged, subject: str) -> dict[str, str]:
         case _:
             return {
                 "subscribers": "/dashboard/subscribers",
-                "segments": "/dashboard/segments",
-                "segment-new": "/dashboard/segments/new",
                 "subscribers-found": "/dashboard/subscribers?q=ann&tag=newsletter",
                 "subscribers-none": "/dashboard/subscribers?q=nobody",
                 "subscribers-many": "/dashboard/subscribers/many?tag=vienna",
