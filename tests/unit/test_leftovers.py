@@ -32,6 +32,7 @@ LEFTOVERS = [
     ("%%first_name%%", NAME), ("%%unsubscribe%%", UNSUBSCRIBE), ("-name-", NAME),
     ("-first_name-", NAME), ("[First Name]", NAME), ("[firstname,fallback=friend]", NAME),
     ("[FIRST_NAME/friend]", NAME), ("[UNSUBSCRIBEURL]", UNSUBSCRIBE), ("${name}", NAME),
+    ("{city}", "{{ fields.city }}"),
     ("##name##", NAME), ("$[FNAME]$", NAME), ("«First_Name»", NAME), ("<<First Name>>", NAME),
 ]  # fmt: skip
 
@@ -60,6 +61,11 @@ def test_it_is_found_in_a_link(text: str) -> None:
     assert [each.text for each in leftovers(f"[x]({link})", "markdown")] == [text]
 
 
+def test_a_bracket_is_an_address_in_a_link() -> None:
+    found = leftovers('<a href="[unsubscribe]">[unsubscribe]</a>', "html")
+    assert [each.text for each in found] == ["[unsubscribe]"]
+
+
 ORDINARY = [
     "<style>.a{name:x} .b{color:red}\n.c{}</style>",
     "<style>\n@media print { .name { color: red } }</style><p>Text</p>",
@@ -77,6 +83,7 @@ ORDINARY = [
     "https://example.com/%20name%20/{id}?q=%C3%A4&email=a%40b.example",
     "a|b | *|* | *a* | 3*|x|2 [[1]](https://example.com) [[1, 2], [3]]",
     "Set %PATH% and %APPDATA%. Call f(name). He said «email» and « name ».",
+    "100%%off%% and [City], [Company]; <a href='{{ unsubscribe_url }}'>[Unsubscribe]</a>",
     "if [[ -f name ]]; then; a <% b; 100%name",
     "The first_name column, **name**, _name_, ~name~, $name, name@example.com",
 ]

@@ -51,6 +51,12 @@ _ORDINARY = frozenset(
 )  # fmt: skip
 
 
+# Fields that many lists have. In braces they are meant, in brackets they may be words.
+_FIELDS = frozenset({"city", "country", "company", "phone", "birthday", "salutation", "gender"})
+# What stands in brackets as the label of a link.
+_LABELS = frozenset({"unsubscribe", "abmelden", "webversion", "web version", "view in browser"})
+
+
 def _any(name: str) -> bool:
     return bool(name)
 
@@ -59,12 +65,21 @@ def _known(name: str) -> bool:
     return is_known(name) and name.lower() not in _ORDINARY
 
 
+def _known_and_no_label(name: str) -> bool:
+    return _known(name) and name.lower() not in _LABELS
+
+
 def _known_or_owned(name: str) -> bool:
     return _known(name) or (names_a_person(name) and not name.isalpha() and " " not in name)
 
 
 def _known_or_snake(name: str) -> bool:
-    return _known_or_owned(name) or re.fullmatch(r"[A-Za-z]+(_[A-Za-z0-9]+)+", name) is not None
+    is_field = name.lower() in _FIELDS
+    return (
+        is_field
+        or _known_or_owned(name)
+        or re.fullmatch(r"[A-Za-z]+(_[A-Za-z0-9]+)+", name) is not None
+    )
 
 
 def _word_or_known(name: str) -> bool:
@@ -80,7 +95,8 @@ _SHAPES = (
     _Shape("Mailchimp", re.compile(
         r"(?<!\|)\*(?:\||%7C)(?P<name>[A-Za-z][^|*\n<>]{0,100}?)(?:\||%7C)\*", re.I),
         _any, surely=True),
-    _Shape("Salesforce", re.compile(r"%%(?P<name>=?[A-Za-z_][^%\n<>]{0,80})%%"), _any, surely=True),
+    _Shape("Salesforce", re.compile(r"(?<![\d%])%%(?P<name>=?[A-Za-z_][^%\n<>]{0,80})%%"),
+           _any, surely=True),
     _Shape("Mailgun", re.compile(r"%(?P<name>recipient\.[\w.-]+)%"), _any, surely=True),
     _Shape(_OTHER, re.compile(rf"(?<![\w%])%(?P<name>{_NAME})%(?![\w%])"), _known_or_owned),
     _Shape("Mailjet", re.compile(r"\[\[(?P<name>(?:data|var|contact):\w+)(?::[^\]\n]*)?\]\]"),
@@ -100,9 +116,10 @@ _SHAPES = (
         r"(?:\s[^<>]*)?>", re.I), _any, surely=True),
     _Shape("Campaign Monitor", re.compile(
         r"\[(?P<name>[A-Za-z]\w*),\s*fallback=[^\]\n]{0,60}\]", re.I), _any, surely=True),
+    _Shape(_OTHER, re.compile(r"(?<=[\"'=])\[(?P<name>[A-Za-z]\w*)\](?=[\"'\s>])"), _known),
     _Shape(_OTHER, re.compile(
         r"(?<![\[\]\w!\\])\[(?P<name>[A-Za-z]\w*(?: \w+)?)(?:/[^\]\n]{1,40})?\](?![\](\[:{])"),
-        _known, anywhere=False),
+        _known_and_no_label, anywhere=False),
     _Shape(_OTHER, re.compile(rf"(?:<<|&lt;&lt;|«)(?P<name>{_NAME})(?:>>|&gt;&gt;|»)"),
            lambda name: _known(name) and ("_" in name or len(name.split()) == 2)),
     _Shape(_OTHER, re.compile(r"(?P<mark>##|@@|\$\$|~~~)(?P<name>[A-Za-z]\w*)(?P=mark)"), _known,
@@ -130,15 +147,18 @@ def leftovers(source: str, kind: Literal["html", "markdown", "text"]) -> list[Le
     line_ends = [match.start() for match in re.finditer("\n", source)]
     defined = set(re.findall(r"(?m)^ {0,3}\[([^\]\n]+)\]:", seen)) if kind == "markdown" else set()
     found: dict[int, Leftover] = {}
-    taken: list[range] = []
+    taken = bytearray(len(source))  # 1 where a leftover was found
     for shape in _SHAPES:
         for match in shape.pattern.finditer(seen if shape.anywhere else words):
             name = match["name"].strip().lstrip("=@#- ").strip()
             here = range(*match.span())
-            overlaps = any(here.start < each.stop and each.start < here.stop for each in taken)
-            if overlaps or not shape.accepts(name) or match["name"] in defined:
+            if (
+                any(taken[here.start : here.stop])
+                or not shape.accepts(name)
+                or match["name"] in defined
+            ):
                 continue
-            taken.append(here)
+            taken[here.start : here.stop] = b"\1" * len(here)
             text = " ".join(source[here.start : here.stop].split())
             found[here.start] = Leftover(
                 text=text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…",
@@ -228,7 +248,7 @@ def shown_lines(lines: Iterable[int]) -> str:
 
 def together(found: list[Leftover]) -> Iterator[tuple[Leftover, list[int]]]:
     """Each of those that read the same, once, with all its lines."""
-    lines: dict[str, list[int]] = {}
+    gathered: dict[str, tuple[Leftover, list[int]]] = {}
     for each in found:
-        lines.setdefault(each.text, []).append(each.line)
-    yield from ((next(e for e in found if e.text == text), at) for text, at in lines.items())
+        gathered.setdefault(each.text, (each, []))[1].append(each.line)
+    yield from gathered.values()
