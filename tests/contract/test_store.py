@@ -241,6 +241,16 @@ async def test_what_was_in_flight_at_a_pause_waits_for_the_resume(
     assert {(r.send_log_id, r.attempts) for r in again.recipients} == {(rows[1], 2), (rows[2], 1)}
 
 
+async def test_what_has_a_result_is_not_given_back(store: Store, arrange: Arrange) -> None:
+    """Else who is `unknown` would be queued, and perhaps mailed a second time."""
+    mailout = await started_mailout(store, arrange, 1)
+    batch = await claim(store, mailout, await living_sender(store))
+    [row] = [recipient.send_log_id for recipient in batch.recipients]
+    await store.record_results(batch.attempt_id, [Result(row, "unknown")])
+    assert list(await store.release_batches([batch.attempt_id])) == []
+    assert await arrange.counts(mailout) == {"unknown": 1}
+
+
 async def test_cancelling_while_queueing_accounts_for_everybody(
     store: Store, arrange: Arrange
 ) -> None:

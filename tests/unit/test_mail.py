@@ -131,6 +131,10 @@ def test_display_names(name: str | None, expected: str) -> None:
     )
     assert envelope.from_mailbox == expected
     assert envelope.list_id == "<news.example.com>"
+    envelope = make_envelope(
+        from_email="Our+News@example.com", from_name=None, reply_to=None, configuration_set=None
+    )
+    assert envelope.list_id == "<our-news.example.com>"
 
 
 def test_a_name_that_smuggles_a_header_is_refused() -> None:

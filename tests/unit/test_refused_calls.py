@@ -32,6 +32,15 @@ def test_what_everybody_is_refused_for_is_found_in_a_few_calls_and_fails_nobody(
     assert delivery.calls == len(ses.bulk) <= 10
 
 
+@pytest.mark.parametrize("good", [25, 49])
+def test_one_who_passes_from_the_middle_or_the_end_shows_that_the_others_are_at_fault(
+    good: int,
+) -> None:
+    delivery = deliver(Ses(lambda ids: None if ids == [good] else BAD))
+    assert outcomes(delivery) == {"sent": 1, "failed": 49}
+    assert not delivery.halts
+
+
 @pytest.mark.parametrize("lane", ["bulk", "single"])
 @pytest.mark.parametrize("count", [2, 3, 8])
 def test_a_few_recipients_who_are_all_refused_alike_fail_neither(count: int, lane: Lane) -> None:
