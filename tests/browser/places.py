@@ -61,7 +61,15 @@ async def pages_of(staged: Staged, subject: str) -> dict[str, str]:
                 "not-found": "/dashboard?q=nothing+like+this",
                 **{
                     f"draft{name}".replace("/", "-"): f"/dashboard/mailouts/{draft}{name}"
-                    for name in ("", "/edit", "/audience", "/test", "/release", "/delete")
+                    for name in (
+                        "",
+                        "/edit",
+                        "/audience",
+                        "/test",
+                        "/preview",
+                        "/release",
+                        "/delete",
+                    )
                 },
                 **{
                     f"faulty{name}".replace("/", "-"): f"/dashboard/mailouts/{faulty}{name}"

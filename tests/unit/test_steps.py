@@ -45,6 +45,7 @@ def rendered(template: str, **fields: object) -> str:
             + "{% endfor %}{% endfor %}",
             "200,000 steps",
         ),
+        ("{% for i in (1..9000) %}{{ fields" + ".a" * 500 + " }}{% endfor %}", "steps"),
         ("{{ 'now' | date: '" + "%Y" * 1000 + "' }}", "date"),
         ("{% tablerow i in (1..9000) %}" + "{{ name }}" * 30 + "{% endtablerow %}", "steps"),
     ],

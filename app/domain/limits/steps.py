@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 from liquid import Node, RenderContext
 from liquid.builtin.content import ContentNode
+from liquid.builtin.expressions import Path
 from liquid.builtin.tags.for_tag import ForNode
 from liquid.builtin.tags.tablerow_tag import TablerowNode
 from liquid.exceptions import ResourceLimitError
@@ -107,7 +108,8 @@ def weigh(nodes: Iterable[Node], context: RenderContext) -> int:
 
 
 def _parts(expression: Expression) -> int:
-    return 1 + sum(map(_parts, expression.children()))
+    segments = len(expression.path) // 10 if isinstance(expression, Path) else 0
+    return 1 + segments + sum(map(_parts, expression.children()))
 
 
 def _bounded(
