@@ -49,6 +49,10 @@ class ForkServer:
 
     def run(self) -> None:
         """Until the other end of the control connection is closed."""
+        with suppress(ConnectionError):  # closed while this one was still starting
+            self._serve()
+
+    def _serve(self) -> None:
         self._control.sendall(READY)
         while True:
             for descriptor, _ in self._poll.poll():

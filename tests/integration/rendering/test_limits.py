@@ -9,6 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -155,3 +158,17 @@ async def test_a_machine_that_lets_none_start_is_told_of(
     renderer = Renderer(__name__)
     with pytest.raises(NotRendered, match="limits for processes and memory"):
         await renderer.run(limits_for(0), _secrets_there)
+
+
+def test_a_fork_server_whose_program_has_gone_ends_without_a_word() -> None:
+    """As at a stop soon after the start: a traceback would stand in the program's log."""
+    program, control = socket.socketpair()
+    program.close()
+    with control:
+        done = subprocess.run(
+            [sys.executable, "-m", "app.services.rendering.fork_server", str(control.fileno())],
+            pass_fds=[control.fileno()],
+            capture_output=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
