@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from playwright.async_api import Page, expect
 from psycopg.types.json import Jsonb
 
 from tests.support.factories import Arrange
@@ -37,3 +38,36 @@ async def stage_segments(arrange: Arrange) -> dict[str, str]:
         {"any": [{"all": [{"tags": ["gone"]}, {"segment": used}]}, {"not": {"tags": ["press"]}}]},
     )
     return {"used": used, "lines": lines, "rule": rule}
+
+
+async def put_together(page: Page, arrange: Arrange, name: str, *, counts: bool) -> None:
+    """Make a segment with the builder. counts: press its button after each change."""
+
+    async def counted() -> None:
+        if counts:
+            await page.get_by_role("button", name="Count again").click()
+
+    await page.fill("#name", name)
+    await page.fill("#audience-value-0", "vienna")
+    await page.get_by_role("button", name="Add a condition").click()
+    await expect(page.locator("#audience-field-1")).to_be_visible()
+    await expect(page.locator("#audience-value-0")).to_have_value("vienna")
+    await page.select_option("#audience-field-1", "name")
+    await counted()
+    await page.select_option("#audience-op-1", "contains")
+    await counted()
+    await page.fill("#audience-value-1", "BOGDAN")
+    await counted()
+    fitting = await arrange.one(
+        "select count(*) from subscribers where status = 'active' and tags && '{vienna}' "
+        "and name ilike '%%bogdan%%'"
+    )
+    assert fitting > 0
+    await expect(page.locator(".audience-count b")).to_have_text(str(fitting))
+    await expect(page.locator("#name")).to_have_value(name)
+    await page.get_by_role("button", name="Remove condition 1").click()
+    await expect(page.locator("#audience-field-1")).to_have_count(0)
+    await page.get_by_role("button", name="Save", exact=True).last.click()
+    await expect(page.get_by_role("status")).to_have_text("Saved.")
+    stored = await arrange.one("select audience from segments where name = %s", name)
+    assert stored == {"field": "name", "op": "contains", "value": "BOGDAN"}

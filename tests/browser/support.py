@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import httpx
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
 
 from app.sandbox.server import SandboxServer
@@ -109,3 +110,20 @@ def elsewhere() -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+AXE = Axe()
+
+
+async def judge_by_axe(tab: Visit) -> None:
+    if not await tab.page.evaluate("() => 'axe' in window"):
+        await tab.page.evaluate(AXE.axe_script)
+    # Not by AXE.run, which brings all that was found to be right here, too.
+    run = "axe.run({resultTypes: ['violations']}).then(results => results.violations)"
+    found = await tab.page.evaluate(run)
+    serious = [
+        (one["id"], one["help"], one["nodes"][0]["html"])
+        for one in found
+        if one["impact"] in {"serious", "critical"}
+    ]
+    assert serious == [], tab.page.url

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import httpx
 import psycopg
 import pytest
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 from psycopg.rows import dict_row
 
@@ -29,9 +28,9 @@ from tests.browser.stage import stage_access, stage_every_state, stage_jobs, sta
 from tests.browser.stage_imports import stage_imports
 from tests.browser.stage_people import stage_people
 from tests.browser.stage_schedules import stage_schedules
-from tests.browser.stage_segments import stage_segments
+from tests.browser.stage_segments import put_together, stage_segments
 from tests.browser.stage_templates import stage_templates
-from tests.browser.support import LOOKS, SCHEMES, Visit
+from tests.browser.support import LOOKS, SCHEMES, Visit, judge_by_axe
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
 from tests.support.ports import free_port
@@ -117,9 +116,6 @@ async def picture(page: Page, name: str) -> None:
         await page.screenshot(path=str(Path(PICTURES) / f"{name}.png"), full_page=True)
 
 
-AXE = Axe()
-
-
 async def judge(tab: Visit, staged: Staged, *, axe: bool = True) -> None:
     """Nothing is wrong for eyes, fingers, screen readers and our own policy."""
     where = tab.page.url
@@ -128,20 +124,6 @@ async def judge(tab: Visit, staged: Staged, *, axe: bool = True) -> None:
         await judge_by_axe(tab)
     assert tab.complaints == [], where
     assert tab.foreign(staged.url) == [], where
-
-
-async def judge_by_axe(tab: Visit) -> None:
-    if not await tab.page.evaluate("() => 'axe' in window"):
-        await tab.page.evaluate(AXE.axe_script)
-    # Not by AXE.run, which brings all that was found to be right here, too.
-    run = "axe.run({resultTypes: ['violations']}).then(results => results.violations)"
-    found = await tab.page.evaluate(run)
-    serious = [
-        (one["id"], one["help"], one["nodes"][0]["html"])
-        for one in found
-        if one["impact"] in {"serious", "critical"}
-    ]
-    assert serious == [], tab.page.url
 
 
 @pytest.mark.parametrize(
@@ -496,3 +478,13 @@ async def test_a_template_is_seen_before_it_is_saved(
     await expect(page.get_by_role("status").first).to_contain_text("Saved.")
     # The frame's policy says so in the console, wherever it refuses the script.
     assert all("sandboxed" in line or "Security Policy" in line for line in tab.complaints)
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
+async def test_an_audience_is_put_together(
+    staged: Staged, signed_in: Any, *, javascript: bool
+) -> None:
+    """With script the count follows what is typed; without, a button counts."""
+    tab = await signed_in("/dashboard/segments/new", java_script_enabled=javascript)
+    await put_together(tab.page, staged.arrange, f"Press {javascript}", counts=not javascript)
+    assert tab.complaints == []
