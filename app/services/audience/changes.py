@@ -8,13 +8,13 @@ from app.domain.audience.diff import AudienceDiff
 from app.errors import AudienceChanged
 from app.store import Store
 
+REACH = 250_000
+"""People that are looked at, of the list and of the last mailout: more would keep a page waiting."""
 QUICK_REACH = 100_000
 """People that are looked at when a request to send waits for the answer."""
 
 
-async def audience_diff(
-    store: Store, mailout_id: UUID, reach: int = 1_000_000
-) -> AudienceDiff | None:
+async def audience_diff(store: Store, mailout_id: UUID, reach: int = REACH) -> AudienceDiff | None:
     """How the audience differs from that of the last sent mailout with the same rule; None: there
     was none. reach: so many people are looked at; of more it is an estimate."""
     found = await store.audience_diff(mailout_id, reach)
