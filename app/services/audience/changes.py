@@ -9,7 +9,7 @@ from app.errors import AudienceChanged
 from app.store import Store
 
 REACH = 250_000
-"""People that are looked at, of the list and of the last mailout: more would keep a page waiting."""
+"""People that are looked at, of the list and of the last mailout: more keeps a page waiting."""
 QUICK_REACH = 100_000
 """People that are looked at when a request to send waits for the answer."""
 
