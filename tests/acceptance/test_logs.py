@@ -70,7 +70,8 @@ async def test_ids_are_bound_once_per_request_sender_and_batch(
     written = lines(world.service.log)
     [sender] = {line["executor_id"] for line in written if line["event"] == "sender_started"}
     batches = [line for line in written if line["event"] == "batch_sent"]
-    assert sum(line["sent"] for line in batches) == 120
+    # One whose lease ran out while its content was prepared was queued again.
+    assert sum(line.get("sent", 0) for line in batches) == 120
     assert {line["executor_id"] for line in batches} == {sender}
     assert {line["mailout_id"] for line in batches} == {str(mailout)}
     assert len({line["attempt"] for line in batches}) == len(batches)
