@@ -280,6 +280,23 @@ class TestWaves:
         assert len((await claim(store, mailout, sender)).recipients) == 2
         assert await try_claim(store, mailout, sender) == Idle("ahead")
 
+    async def test_a_wave_missed_while_it_was_being_queued_is_held_too(
+        self, store: Store, arrange: Arrange
+    ) -> None:
+        mailout = await self.start(store, arrange)
+        await passes(arrange, 20.9 * HOUR)
+        await store.start_due_mailouts()
+        await passes(arrange, 11 * HOUR)  # no sender runs, and nobody was queued
+        await arrange.sql.execute("update subscribers set created_at = now() - interval '2 days'")
+        assert (await store.start_due_mailouts())["held"] == []
+        await queue(store, mailout)
+        assert await try_claim(store, mailout, await living_sender(store)) == Idle("late")
+        assert (await store.start_due_mailouts())["held"] == [str(mailout)]
+        reason = (await state(arrange, mailout))[2]
+        assert reason is not None and reason.startswith("3 recipients were due from ")
+        await passes(arrange, HOUR / 2)
+        assert (await store.start_due_mailouts())["held"] == []
+
     async def test_after_a_persons_pause_the_late_go_at_once(
         self, store: Store, arrange: Arrange
     ) -> None:

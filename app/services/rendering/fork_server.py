@@ -48,9 +48,11 @@ class ForkServer:
         self._poll.register(self._ended, select.POLLIN)
 
     def run(self) -> None:
-        """Until the other end of the control connection is closed."""
+        """Until the other end of the control connection is closed; then nothing goes on."""
         with suppress(ConnectionError):  # closed while this one was still starting
             self._serve()
+        for pid in self._running:
+            os.kill(pid, signal.SIGKILL)
 
     def _serve(self) -> None:
         self._control.sendall(READY)

@@ -12,8 +12,7 @@ returns jsonb language plpgsql set search_path = public, pg_temp as $$
 declare
     v_mailout  mailouts;
     v_known    jsonb;
-    v_status   text;
-    v_same     boolean;   -- the content is what the caller compiled
+    v_outcome  text;   -- null: it is started
     v_size     jsonb;
     v_response jsonb;
 begin
@@ -23,28 +22,25 @@ begin
     end if;
 
     v_size := audience_size(p_mailout, 200000);   -- of a longer list an estimate: the answer is awaited
-    update mailouts m
-       set status = 'sending', started_at = now(), status_reason = null, pause_code = null,
-           started_in = database_identity(), canary_until = null,
-           canary_phase = case when canary is not null then 'sending' end
-     where m.id = p_mailout and m.status = 'ready' and mailout_content_hash(m) = p_content_hash
-       and (v_size -> 'recipients')::bigint > 0
-    returning * into v_mailout;
-
-    if not found then
+    select * into v_mailout from mailouts where id = p_mailout for no key update;
+    v_outcome := case
+        when not found then 'not_found'
+        when v_mailout.status <> 'ready' then 'not_ready'
+        when (v_size -> 'recipients')::bigint = 0 then
+            case when mailout_content_hash(v_mailout) = p_content_hash then 'audience_empty' else 'changed' end
+        when not freeze_content(v_mailout, p_content_hash) then 'changed' end;
+    if v_outcome is not null then
         delete from send_requests where key = p_request_key;   -- only an accepted one is kept
-        select status, mailout_content_hash(m) = p_content_hash into v_status, v_same
-          from mailouts m where id = p_mailout;
-        return jsonb_build_object(
-            'outcome', case when v_status is null then 'not_found'
-                            when v_status <> 'ready' then 'not_ready'
-                            when v_same then 'audience_empty' else 'changed' end,
-            'status', v_status);
+        return jsonb_build_object('outcome', v_outcome, 'status', v_mailout.status);
     end if;
 
-    update mailouts set recipients = (v_size -> 'recipients')::bigint where id = p_mailout
+    update mailouts
+       set status = 'sending', started_at = now(), status_reason = null, pause_code = null,
+           started_in = database_identity(), canary_until = null,
+           canary_phase = case when canary is not null then 'sending' end,
+           recipients = (v_size -> 'recipients')::bigint
+     where id = p_mailout
     returning * into v_mailout;
-    perform freeze_content(v_mailout);
     perform freeze_audience(v_mailout);
     insert into mailout_queues (mailout_id) values (p_mailout)
     on conflict (mailout_id) do update set cursor = default, done_at = null;

@@ -5,11 +5,15 @@ language sql stable set search_path = public, pg_temp as $$
     from mailout_snapshots where mailout_id = p_mailout;
 $$;
 
--- Keep a mailout's content as it is now: what is edited later is not sent.
-create or replace function freeze_content(m mailouts) returns void
-language sql set search_path = public, pg_temp as $$
+-- Keep a mailout's content as it is now: what is edited later is not sent. False: it isn't the one with this hash, and
+-- nothing was kept. Both in one statement, so that no template can be changed between them.
+drop function if exists freeze_content(mailouts);
+create or replace function freeze_content(m mailouts, p_content_hash text) returns boolean
+language plpgsql set search_path = public, pg_temp as $$
+begin
     insert into mailout_snapshots (mailout_id, content, content_hash)
-    values (m.id, mailout_content(m), mailout_content_hash(m))
+    select m.id, mailout_content(m), p_content_hash where mailout_content_hash(m) = p_content_hash
     on conflict (mailout_id) do update
        set content = excluded.content, content_hash = excluded.content_hash, taken_at = now();
-$$;
+    return found;
+end $$;

@@ -19,10 +19,10 @@ begin
             when v_mailout.id is null then 'not_found'
             when v_mailout.status = 'scheduled' and v_mailout.schedule = p_schedule then 'repeat'
             else 'not_ready' end);
-    elsif mailout_content_hash(v_mailout) <> p_content_hash then
-        return jsonb_build_object('outcome', 'changed', 'status', v_mailout.status);
     elsif p_recipients = 0 then
         return jsonb_build_object('outcome', 'audience_empty', 'status', v_mailout.status);
+    elsif not freeze_content(v_mailout, p_content_hash) then
+        return jsonb_build_object('outcome', 'changed', 'status', v_mailout.status);
     end if;
 
     update mailouts
@@ -30,7 +30,6 @@ begin
            recipients = p_recipients, status_reason = null, started_in = database_identity()
      where id = p_mailout
     returning * into v_mailout;
-    perform freeze_content(v_mailout);
     perform freeze_audience(v_mailout);
     delete from mailout_zones where mailout_id = p_mailout;
     insert into mailout_zones (mailout_id, zone, at, next_at, recipients)

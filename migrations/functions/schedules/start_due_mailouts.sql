@@ -91,17 +91,13 @@ declare
     v_since   timestamptz;
     v_held    jsonb := '[]';
 begin
-    with due as materialized (
-        select mailout_id, at from mailout_waves
-         where begun_at is null and at <= clock_timestamp() and (at >= v_on_time or recipients = taken)
-         order by at limit 1000 for update skip locked
-    )
-    update mailout_waves w set begun_at = clock_timestamp()
-      from due where w.mailout_id = due.mailout_id and w.at = due.at;
-
-    -- The mailout is locked before its waves, as in a claim.
-    for v_mailout in select distinct mailout_id from mailout_waves
-                      where begun_at is null and at < v_on_time order by mailout_id loop
+    -- The mailout is locked before its waves, as in a claim and in queueing; and the waves that are on time come
+    -- last, since theirs isn't locked. Who was missed is known once everybody is queued.
+    for v_mailout in select distinct mailout_id from mailout_waves w
+                      where begun_at is null and at < v_on_time and recipients > taken
+                        and not exists (select from mailout_queues q
+                                         where q.mailout_id = w.mailout_id and q.done_at is null)
+                      order by mailout_id loop
         perform from mailouts where id = v_mailout for no key update;
         with begun as (
             update mailout_waves set begun_at = clock_timestamp()
@@ -122,6 +118,17 @@ begin
             v_held := v_held || to_jsonb(v_mailout);
         end if;
     end loop;
+
+    with due as materialized (
+        select mailout_id, at from mailout_waves w
+         where begun_at is null and at <= clock_timestamp()
+           and (at >= v_on_time
+                or recipients = taken and not exists (select from mailout_queues q
+                                                       where q.mailout_id = w.mailout_id and q.done_at is null))
+         order by at limit 1000 for update skip locked
+    )
+    update mailout_waves w set begun_at = clock_timestamp()
+      from due where w.mailout_id = due.mailout_id and w.at = due.at;
     return v_held;
 end $$;
 

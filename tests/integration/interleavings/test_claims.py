@@ -84,6 +84,30 @@ async def test_of_two_starts_at_once_one_wins(
     assert (await waiting)["outcome"] == "not_ready"
 
 
+async def test_a_start_keeps_no_template_that_was_changed_while_it_waited(
+    direct_store: Store, arrange: Arrange, first: Transaction, second: Transaction
+) -> None:
+    """Else it would send what nobody has checked."""
+    await arrange.subscriber()
+    made = await direct_store.create_template({"name": "Letter", "body_html": "as checked"}, by="x")
+    template = UUID(made["template"]["id"])
+    mailout = await arrange.mailout(template_id=template)
+    found = await direct_store.find_mailout(mailout)
+    assert found is not None
+    await first.call("lock_mailout", p_mailout=mailout)
+    starting = await blocked(
+        arrange,
+        second,
+        second.call("claim_mailout", p_mailout=mailout, p_content_hash=found.content_hash),
+    )
+    await direct_store.change_template(template, None, {"body_html": "unseen"}, by="x")
+    await first.commit()
+    assert (await starting)["outcome"] == "changed"
+    await second.commit()
+    assert await status(arrange, mailout) == "ready"
+    assert await arrange.one("select count(*) from mailout_snapshots") == 0
+
+
 @pytest.mark.parametrize(
     ("ready", "outcome", "ends"),
     [(True, "key_reused", ["sending", "ready"]), (False, "claimed", ["draft", "sending"])],

@@ -11,8 +11,10 @@ from tests.support.factories import (
     claim_mailout,
     living_sender,
 )
+from tests.support.schedules import HOUR, in_hours, passes, schedule
 from tests.support.transactions import (
     Transaction,
+    blocked,
 )
 
 LEAVE = "update subscribers set status = 'unsubscribed' where email = 'reader1@example.com'"
@@ -60,3 +62,40 @@ async def test_two_senders_queue_a_slice_once(
     await first.commit()
     await second.commit()
     assert await arrange.counts(mailout) == {"queued": 4}
+
+
+async def test_a_slice_and_a_look_at_the_waves_wait_for_each_other(
+    direct_store: Store, arrange: Arrange, first: Transaction, second: Transaction
+) -> None:
+    """The one locks the mailout and then its waves, so the other may not begin with the waves."""
+    for zone in ("Asia/Tokyo", "Europe/Berlin", "UTC"):
+        await arrange.subscriber(timezone=zone)
+    mailout = await arrange.mailout()
+    await schedule(direct_store, mailout, {"at": in_hours(30), "zone": "recipient"})
+    await passes(arrange, 20.9 * HOUR)
+    await direct_store.start_due_mailouts()
+    await direct_store.queue_recipients(mailout, 10)
+    # Tokyo was missed, and Berlin's time has just come; whoever lives there is still to be queued.
+    await arrange.sql.execute(
+        "update mailout_waves set begun_at = null, at = at - interval '2 days'"
+        " where recipients = 1 and at = (select min(at) from mailout_waves where recipients = 1)"
+    )
+    await arrange.sql.execute(
+        "with berlin as (select min(at) as at from mailout_waves"
+        "                 where recipients = 1 and at > now() - interval '1 day'),"
+        " moved as (update send_logs set next_attempt_at = now() - interval '1 minute'"
+        "            where next_attempt_at = (select at from berlin))"
+        " update mailout_waves set begun_at = null, at = now() - interval '1 minute'"
+        "  where at = (select at from berlin)"
+    )
+    await second.call("lock_mailout", p_mailout=mailout)
+    looking = await blocked(arrange, first, first.call("start_due_mailouts"))
+    free = (
+        "select count(*) from (select from mailout_waves where begun_at is null"
+        " for update skip locked) free"
+    )
+    assert await arrange.one(free) == await arrange.one(
+        "select count(*) from mailout_waves where begun_at is null"
+    )
+    await second.commit()
+    assert (await looking)["held"] == [str(mailout)]

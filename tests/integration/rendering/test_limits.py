@@ -12,12 +12,15 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from app.domain.limits import at_work
 from app.domain.mailouts import MailoutContent
 from app.errors import TemplateInvalid
 from app.services.rendering import tasks
@@ -30,6 +33,7 @@ from app.services.rendering.renderer import (
     limits_of,
 )
 from tests.support.service import settings_for
+from tests.support.waiting import eventually
 
 SETTINGS = for_rendering(settings_for("postgresql://unused", None))
 CONTENT = MailoutContent("Hi", None, "<p>Hello</p>", None, None, None, None, None, None)
@@ -144,6 +148,30 @@ async def test_a_server_that_ended_is_started_again() -> None:
         assert await renderer.run(limits_for(0), _secrets_there) == []
     finally:
         renderer.close()
+
+
+def _goes_on(note: str) -> None:
+    at_work.working_on("subject")  # so that it isn't begun again
+    Path(note).touch()
+    time.sleep(600)
+
+
+async def test_nothing_goes_on_when_the_program_is_gone(tmp_path: Path) -> None:
+    """Killed, it can end nothing itself: all it leaves is closed connections."""
+    renderer = Renderer(__name__)
+    note = tmp_path / "begun"
+    rendering = asyncio.create_task(renderer.run(Limits(600, 600), _goes_on, str(note)))
+
+    async def begun() -> bool:
+        return note.exists()
+
+    await eventually(begun, until=bool)
+    server = renderer._server
+    assert server is not None
+    server.control.close()
+    with pytest.raises(NotRendered):  # the other end is open as long as the process is there
+        await asyncio.wait_for(rendering, 60)
+    renderer.close()
 
 
 async def test_a_machine_that_lets_none_start_is_told_of(
