@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from app.domain.content.render import Footer
+from app.domain.mailouts import MailoutContent
 from app.domain.templates.checking import Preview, check_template, preview_template
 from app.domain.templates.lights import in_light
-from app.services.templates.starters import Starter, find_starter, starters
+from app.services.checks.writing import check_example
+from app.services.templates.starters import Starter, find_starter, invented, starters
 
 FOOTER = Footer("Example", "1 Road")
 
@@ -74,3 +77,18 @@ def test_a_mail_is_shown_in_the_light_that_is_asked_for() -> None:
     assert (
         in_light("<p>prefers-color-scheme: dark</p>", "dark") == "<p>prefers-color-scheme: dark</p>"
     )
+
+
+def test_an_owner_is_told_which_words_of_the_example_are_left(starter: Starter) -> None:
+    """Nobody's readers should get a mail of “The Harbour Workshop”."""
+    content = MailoutContent("Hello", None, None, "Hi", None, None, None, None, None)
+    (finding,) = check_example(replace(content, sources={"templates": [row(starter)]}))
+    assert finding.level == "warn"
+    assert "The Harbour" in finding.what
+    assert ("https://example.com/" in starter.body_html) == ("https://example.com/" in finding.what)
+    own = row(starter)
+    for words in invented(starter.body_html):
+        own["body_html"] = str(own["body_html"]).replace(words, "ours")
+    assert "Harbour" not in str(own["body_html"])
+    assert "example.com" not in str(own["body_html"])
+    assert list(check_example(replace(content, sources={"templates": [own]}))) == []

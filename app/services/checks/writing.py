@@ -12,6 +12,7 @@ from app.domain.mailouts import MailoutContent
 from app.domain.reports.findings import Finding
 from app.domain.reports.words import plural
 from app.domain.templates.assembly import template_text
+from app.services.templates.starters import invented
 
 MOST = 8
 """Findings of a kind in each field that are named one by one."""
@@ -27,6 +28,19 @@ def check_writing(content: MailoutContent | Content) -> list[Finding]:
         for label, kind, source in _sources(content)
         for finding in (*_check_leftovers(label, kind, source), *_check_html(label, kind, source))
     ]
+
+
+def check_example(content: MailoutContent) -> Iterator[Finding]:
+    """Whether a template still says what the starter it was made from invented."""
+    for row in (content.sources or {}).get("templates") or []:
+        text = template_text(row)
+        if found := invented(text.source or ""):
+            yield Finding(
+                "warn",
+                f"The {text.label} still has words of the example: "
+                f"{', '.join(f'“{words}”' for words in found)}.",
+                "open it under Templates and put your own words there, or remove them.",
+            )
 
 
 def _sources(content: MailoutContent | Content) -> Iterator[tuple[str, Kind, str]]:

@@ -22,6 +22,24 @@ class Starter:
         return asdict(self)
 
 
+INVENTED = (
+    "The Harbour Digest",
+    "The Harbour Workshop",
+    "the Harbour Workshop",
+    "Maria Lindqvist",
+    "A letter now and then, from the pier",
+    "what is worth your time, once a week",
+    "https://example.com/subscribe",
+    "https://example.com/news",
+)
+"""What the starters say and nobody else would: an owner puts words of their own there."""
+
+
+def invented(source: str) -> list[str]:
+    """What of a starter still stands in a template."""
+    return [words for words in INVENTED if words in source]
+
+
 _ABOUT = {
     "letter": (
         "Letter",

@@ -29,12 +29,12 @@ MAX_LINES = 20
 _TEXT = {"is": "is", "is_not": "is not", "contains": "contains", "starts_with": "begins with"}
 _KNOWN = {"exists": "is known", "missing": "is not known"}
 _DATES = {
-    "before": "is before", "after": "is after", "within_days": "within days",
-    "older_than_days": "more days ago",
+    "before": "is before", "after": "is after", "within_days": "in the last … days",
+    "older_than_days": "more than … days ago",
 }  # fmt: skip
 _NUMBERS = {"gt": "is more than", "lt": "is less than"}
 _ACTS = {
-    "within_days": "within days", "older_than_days": "not within days",
+    "within_days": "in the last … days", "older_than_days": "not in the last … days",
     "is": "of mailout (id)", "is_not": "not of mailout",
 }  # fmt: skip
 OPS: dict[str, dict[str, str]] = {

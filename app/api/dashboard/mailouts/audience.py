@@ -61,7 +61,7 @@ async def save(
             mailout,
             builder,
             refusal="Somebody else saved this mailout meanwhile. Its audience there is: "
-            f"{await _words(services, mailout)}. Below is yours: save again to keep it.",
+            f"{await rule_words(services, mailout)}. Below is yours: save again to keep it.",
             status=412,
         )
     except MailoutNotEditable:
@@ -73,7 +73,7 @@ async def save(
     return RedirectResponse(f"{HOME}/mailouts/{mailout_id}/{page}?notice=saved", 303)
 
 
-async def _words(services: Services, mailout: dict[str, Any]) -> str:
+async def rule_words(services: Services, mailout: dict[str, Any]) -> str:
     segments = await services.store.list_segments(200)
     return in_words(mailout["audience"], {each["id"]: each["name"] for each in segments})
 

@@ -26,6 +26,7 @@ class Shown:
 
 
 _PLACES: tuple[tuple[str, str, str], ...] = (
+    (r"\bwords of the example\b", "edit#template_id", "Template"),
     (r"\bpreheader\b", "edit#preheader", "Preview text"),
     (r"(?<!mailout\.)\b[Ss]ubject\b", "edit#subject", "Subject"),
     (r"\bbody_text\b|text part", "edit#body_text", "Plain-text version"),
@@ -67,14 +68,16 @@ def _shown(mailout_id: str, finding: Finding) -> Shown:
         if re.search(pattern, text):
             return Shown(
                 finding.level,
-                sentence(_in_words(finding.what)),
-                _in_words(finding.remedy),
+                sentence(page_words(finding.what)),
+                page_words(finding.remedy),
                 f"{HOME}/mailouts/{mailout_id}/{page}",
                 place,
             )
-    return Shown(finding.level, _in_words(finding.what), _in_words(finding.remedy), None, None)
+    return Shown(finding.level, page_words(finding.what), page_words(finding.remedy), None, None)
 
 
-def _in_words(text: str) -> str:
+def page_words(text: str) -> str:
     """With the names that the page has instead of the columns'."""
+    if text.startswith("The mailout has no body"):
+        return "Nothing is written yet."
     return re.sub(r"\b[a-z]+_[a-z]+\b|\bpreheader\b", lambda m: _WORDS.get(m[0], m[0]), text)

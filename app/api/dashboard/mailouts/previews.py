@@ -15,8 +15,10 @@ from fastapi import APIRouter, Query, Response
 
 from app.api.dashboard.access import HOME, Page, SignedIn
 from app.api.dashboard.mailouts.fields import Written, one
+from app.api.dashboard.mailouts.findings import page_words
 from app.api.dashboard.mailouts.steps import show
 from app.api.dashboard.mailouts.writing import LargeForm
+from app.api.dashboard.pages import sentence
 from app.api.dashboard.session import Session
 from app.api.http.deps import Services, ServicesDep
 from app.api.http.mail_page import picture_sources
@@ -83,7 +85,10 @@ async def _preview(
     except AppError as error:  # shown where the mail would stand
         if error.status == 500:
             raise
-        refusal = error.detail
+        refusal = sentence(page_words(error.detail))
+    if mail:
+        for each in mail["problems"]:
+            each |= {name: page_words(each[name]) for name in ("what", "remedy")}
     answer = show(
         services,
         session,

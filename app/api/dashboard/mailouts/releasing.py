@@ -10,6 +10,7 @@ import structlog
 from fastapi import APIRouter, Response
 
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
+from app.api.dashboard.mailouts.audience import rule_words
 from app.api.dashboard.mailouts.fields import one
 from app.api.dashboard.mailouts.findings import shown_findings
 from app.api.dashboard.mailouts.overview import tested_words
@@ -115,6 +116,7 @@ async def _page(
         outlook=outlook,
         cost=dollars(recipients),
         difference=difference,
+        rule=await rule_words(services, mailout),
         sender=mailout["from_email"] or settings.ses_from_email,
         sender_name=mailout["from_name"] or settings.from_name,
         tested=tested,

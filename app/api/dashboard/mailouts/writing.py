@@ -192,6 +192,7 @@ async def _editor(
         formats=FORMATS,
         findings=found,
         templates=await _templates(services),
+        fields=await services.store.some_field_names(),
         defaults={
             "from_name": settings.from_name or settings.org_name or "",
             "from_email": settings.ses_from_email or "",

@@ -49,5 +49,7 @@
   button.addEventListener("click", (event) => { event.preventDefault(); show(); });
   bar.addEventListener("change", (event) => { event.stopPropagation(); soon(0); });
   bar.addEventListener("input", (event) => event.stopPropagation());
+  // What was refused is not what is stored.
+  if (document.getElementById("refused")) soon(0);
   if (button.hasAttribute("formaction")) form.addEventListener("input", () => soon());
 })();
