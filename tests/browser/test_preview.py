@@ -139,7 +139,7 @@ async def test_it_follows_what_is_typed(visit: OpenVisit, site: Site, arrange: A
     await expect(mail_in(around).get_by_role("heading", name="Typed just now")).to_be_visible()
     await expect(around.get_by_label("Phone")).to_be_checked()
     await page.locator("#body").fill("{% for %}")
-    await expect(around.get_by_role("alert")).to_contain_text("body_html, line 1")
+    await expect(around.get_by_role("alert")).to_contain_text("Text, line 1")
     assert "preview" not in page.url
 
 
