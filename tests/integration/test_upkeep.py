@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from app.domain.sending.batches import Result
+from app.errors import DatabaseError
 from app.services.sending import upkeep
 from app.services.sending.upkeep import Upkeep
 from app.store import Store
@@ -33,6 +34,36 @@ async def started(store: Store, arrange: Arrange) -> UUID:
     mailout = await arrange.mailout()
     await claim_mailout(store, mailout)
     return mailout
+
+
+async def test_what_has_started_goes_on_though_nothing_can_be_started(
+    direct_store: Store, arrange: Arrange
+) -> None:
+    await arrange.subscribers(3)
+    mailout = await started(direct_store, arrange)
+    await arrange.sql.execute("drop function begin_waves()")
+    rounds = Upkeep(direct_store, lambda: None)
+    for _ in range(2):
+        with pytest.raises(DatabaseError):
+            await rounds.take_turns()
+    assert await arrange.counts(mailout) == {"queued": 3}
+
+
+async def test_who_is_looked_up_in_many_mailouts_comes_in_small_slices(
+    direct_store: Store, arrange: Arrange
+) -> None:
+    """Else a slice would take longer than a statement may, and never be done."""
+    await arrange.subscribers(250)
+    rule = {"field": "received", "op": "is_not", "value": "any", "days": 365}
+    mailout = await arrange.mailout(audience=rule)
+    await arrange.sql.execute(
+        "insert into mailouts (subject, body_html, status, started_at)"
+        " select 'Daily', '<p>Hello', 'sent', now() from generate_series(1, 1500)"
+    )
+    await claim_mailout(direct_store, mailout)
+    assert await direct_store.queue_recipients(mailout, 20_000) == (199, False)
+    assert await direct_store.queue_recipients(mailout, 20_000) == (51, True)
+    assert await arrange.counts(mailout) == {"queued": 250}
 
 
 async def test_a_long_list_keeps_nobody_waiting(direct_store: Store, arrange: Arrange) -> None:

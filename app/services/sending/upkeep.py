@@ -43,7 +43,7 @@ class Upkeep:
         An error with one mailout is logged, and the others still get their slice. Raises
         Unavailable, which would hit all of them.
         """
-        more = await self._start_due()
+        more = False
         work = await self._store.sender_work()
         for mailout_id in work.cancelling:
             more |= await self._try(self._cancel, mailout_id)
@@ -54,7 +54,8 @@ class Upkeep:
         if time.monotonic() >= self._house_at:
             more_to_tidy = await self._store.keep_house()
             self._house_at = 0.0 if more_to_tidy else time.monotonic() + HOUSE_SECONDS
-        return more
+        # Last, so that what has started goes on, should this fail again and again.
+        return await self._start_due() or more
 
     async def _start_due(self) -> bool:
         """Start what is scheduled, once, whichever sender comes first."""

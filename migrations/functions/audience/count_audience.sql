@@ -57,7 +57,7 @@ end $$;
 -- So many people are asked for a condition of this cost within about two seconds.
 create or replace function affordable(p_cost integer) returns bigint
 language sql immutable set search_path = public, pg_temp as $$
-    select case when p_cost < 100 then 1e9 else greatest(10000, 30000000 / p_cost) end::bigint;
+    select case when p_cost < 100 then 1e9 else greatest(2000, 30000000 / p_cost) end::bigint;
 $$;
 
 create or replace function unusable_actives() returns bigint
