@@ -7,7 +7,7 @@ is made beside thousands of rows that it has nothing to do with, and the rows it
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 import pytest
 from psycopg.types.json import Jsonb
 
+from tests.support.databases import DatabaseServer
 from tests.support.factories import REGION, Arrange
 from tests.support.reads import Reader, reader
 
@@ -282,6 +283,12 @@ async def events_of_others(arrange: Arrange) -> None:
         "now() - n * interval '1 second' from generate_series(1, %s) n",
         [Jsonb({"type": "delivery"}), OTHERS],
     )
+
+
+@pytest.fixture
+def database_name(postgres_server: DatabaseServer) -> Iterator[str]:
+    with postgres_server.database(new=True) as name:
+        yield name
 
 
 @pytest.fixture
