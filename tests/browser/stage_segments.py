@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 from psycopg.types.json import Jsonb
 
 from tests.support.factories import Arrange
@@ -71,3 +72,33 @@ async def put_together(page: Page, arrange: Arrange, name: str, *, counts: bool)
     await expect(page.get_by_role("status")).to_have_text("Saved.")
     stored = await arrange.one("select audience from segments where name = %s", name)
     assert stored == {"field": "name", "op": "contains", "value": "BOGDAN"}
+
+
+async def hurry(page: Page) -> None:
+    """Go on in the builder before it is answered: the answer to each button is held until the next
+    question is asked, which a key alone asks."""
+    asked = 0
+    more = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        nonlocal asked, more
+        asked += 1
+        more.set()
+        more = own = asyncio.Event()
+        if asked in (1, 3):
+            await own.wait()
+        await route.continue_()
+
+    await page.route("**/dashboard/audience", hold)
+    await page.get_by_role("button", name="Add a condition").click()
+    await page.fill("#audience-value-0", "vienna")
+    await expect(page.locator("#audience-field-1")).to_be_visible()
+    await expect(page.locator("#audience-value-0")).to_have_value("vienna")
+    await page.select_option("#audience-field-1", "name")
+    await page.fill("#audience-value-1", "bogdan")
+    await page.select_option("#audience-op-1", "contains")
+    await expect(page.locator("#audience-value-0")).to_have_value("vienna")
+    await expect(page.locator("#audience-value-1")).to_have_value("bogdan")
+    await expect(page.locator("[data-audience][aria-busy]")).to_have_count(0)
+    await expect(page.locator("#audience-op-1")).to_have_value("contains")
+    await page.unroute("**/dashboard/audience")

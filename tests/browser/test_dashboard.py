@@ -28,7 +28,7 @@ from tests.browser.stage import stage_access, stage_every_state, stage_jobs, sta
 from tests.browser.stage_imports import stage_imports
 from tests.browser.stage_people import stage_people
 from tests.browser.stage_schedules import stage_schedules
-from tests.browser.stage_segments import put_together, stage_segments
+from tests.browser.stage_segments import hurry, put_together, stage_segments
 from tests.browser.stage_templates import stage_templates
 from tests.browser.support import LOOKS, SCHEMES, Visit, judge_by_axe
 from tests.support.databases import DatabaseServer
@@ -487,4 +487,11 @@ async def test_an_audience_is_put_together(
     """With script the count follows what is typed; without, a button counts."""
     tab = await signed_in("/dashboard/segments/new", java_script_enabled=javascript)
     await put_together(tab.page, staged.arrange, f"Press {javascript}", counts=not javascript)
+    assert tab.complaints == []
+
+
+async def test_an_audience_is_put_together_in_a_hurry(staged: Staged, signed_in: Any) -> None:
+    """What is pressed and typed before the page has an answer isn't lost."""
+    tab = await signed_in("/dashboard/segments/new")
+    await hurry(tab.page)
     assert tab.complaints == []

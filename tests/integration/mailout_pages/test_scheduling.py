@@ -45,7 +45,7 @@ async def test_a_refusal_keeps_what_was_typed(person: Visitor, arrange: Arrange)
     for fields, words in (
         (FIELDS | {"zone": "Wien"}, "Wien is no time zone"),
         (FIELDS | {"date": "2020-01-01", "zone": "UTC"}, "which has passed"),
-        ({"date": "", "time": "09:00", "zone": "UTC"}, "use a date and a time"),
+        ({"date": "", "time": "09:00", "zone": "UTC"}, "Use a date and a time"),
     ):
         answer = await person.post(page, **fields, do="yes")
         assert answer.status_code == 422

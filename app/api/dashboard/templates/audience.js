@@ -7,12 +7,22 @@
   let timer = 0;
   let asked = 0;
 
-  async function ask(builder, pressed) {
-    const mine = ++asked;
-    const form = builder.closest("form");
-    const fields = new URLSearchParams(new FormData(form));
+  let pressed = ""; // what the lines don't show yet: of a button, or `count` for a changed field
+
+  function fieldsOf(builder) {
+    const fields = new URLSearchParams(new FormData(builder.closest("form")));
     for (const name of [...fields.keys()])
       if (!name.startsWith("audience-") && name !== "form_token") fields.delete(name);
+    return fields;
+  }
+
+  // The newest question counts, and asks again for what was pressed and hasn't been answered.
+  async function ask(builder, press) {
+    clearTimeout(timer);
+    const mine = ++asked;
+    if (press && !(press === "count" && pressed)) pressed = press;
+    const fields = fieldsOf(builder);
+    const before = String(fields);
     if (pressed) fields.set("audience-do", pressed);
     builder.setAttribute("aria-busy", "true");
     try {
@@ -22,8 +32,14 @@
       if (!answer.ok) throw new Error(String(answer.status));
       const fresh = parser.parseFromString(await answer.text(), "text/html");
       if (mine !== asked) return; // something newer is on its way
-      put(builder, fresh, pressed);
+      if (pressed && String(fieldsOf(builder)) !== before) {
+        ask(builder, ""); // else the lines would lose what was typed meanwhile
+        return;
+      }
+      put(builder, fresh);
     } catch {
+      if (mine !== asked) return;
+      pressed = "";
       builder.querySelector("[data-audience-reach]").textContent =
         "Not counted: there is no answer. Saving works all the same.";
     } finally {
@@ -31,15 +47,30 @@
     }
   }
 
-  function put(builder, fresh, pressed) {
+  function put(builder, fresh) {
     const part = (name, from) => from.querySelector(`[data-audience-${name}]`);
     part("reach", builder).replaceChildren(...part("reach", fresh).childNodes);
     if (!pressed) return;
-    const focused = document.activeElement?.id;
+    const { id, selectionStart: caret } = document.activeElement || {};
+    const before = [...builder.querySelectorAll("input[id^=audience-value-]")];
     part("lines", builder).replaceChildren(...part("lines", fresh).childNodes);
+    if (pressed === "count") keepTyped(builder, before);
     const last = [...builder.querySelectorAll("[id^=audience-field-]")].pop();
-    const next = pressed === "add" ? last : focused && document.getElementById(focused);
+    const next = pressed === "add" ? last : id && document.getElementById(id);
+    pressed = "";
     (next || builder.querySelector("[name=audience-do]"))?.focus({ preventScroll: true });
+    if (typeof caret === "number" && typeof next?.selectionStart === "number")
+      next.setSelectionRange(caret, caret);
+  }
+
+  // A field's answer comes without a value: one that was typed since it was chosen stays.
+  function keepTyped(builder, before) {
+    for (const old of before) {
+      const now = builder.querySelector(`input#${old.id}`);
+      if (!now || now.value || !old.value) continue;
+      now.value = old.value;
+      timer = setTimeout(() => ask(builder, ""), 0);
+    }
   }
 
   document.addEventListener("click", (event) => {
@@ -50,7 +81,13 @@
   });
   document.addEventListener("change", (event) => {
     const builder = event.target.closest("[data-audience]");
-    if (builder && event.target.matches("[data-audience-field]")) ask(builder, "count");
+    if (!builder || !event.target.matches("[data-audience-field]")) return;
+    const other = event.target.id.replace("audience-field-", "audience-value-");
+    if (other !== event.target.id) {
+      const value = builder.querySelector(`input#${other}`);
+      if (value) value.value = ""; // it was of the field before
+    }
+    ask(builder, "count");
   });
   document.addEventListener("input", (event) => {
     const builder = event.target.closest("[data-audience]");
