@@ -15,6 +15,9 @@ from app.listening import listen
 from tests.support.ports import free_port
 from tests.support.service import command, environment
 
+AT = ("p@Geheim/wort?", "DATABASE_URL: .*%40")
+PERCENT = ("Geh%eim#42", "DATABASE_URL: .*%25")
+
 
 def said(done: subprocess.CompletedProcess[str]) -> str:
     """The line on standard error of a command that could not begin."""
@@ -24,10 +27,16 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
-@pytest.mark.parametrize("arguments", [("serve",), ("doctor",), ("migrate",)])
 @pytest.mark.parametrize(
-    ("password", "words"),
-    [("p@Geheim/wort?", "DATABASE_URL: .*%40"), ("Geh%eim#42", "DATABASE_URL: .*%25")],
+    ("arguments", "password", "words"),
+    [
+        (("serve",), *AT),
+        (("migrate",), *PERCENT),
+        pytest.param(("serve",), *PERCENT, marks=pytest.mark.short),
+        pytest.param(("doctor",), *AT, marks=pytest.mark.short),
+        pytest.param(("doctor",), *PERCENT, marks=pytest.mark.short),
+        pytest.param(("migrate",), *AT, marks=pytest.mark.short),
+    ],
 )
 def test_an_address_that_cannot_be_read(
     tmp_path: Path, arguments: tuple[str, ...], password: str, words: str

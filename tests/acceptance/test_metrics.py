@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import httpx
+import pytest
 
 from tests.support.factories import Arrange
 from tests.support.ports import free_port
@@ -54,6 +55,7 @@ async def _metrics(url: str, sample: str) -> str:
         return await eventually(page, until=lambda text: sample in text)
 
 
+@pytest.mark.short
 async def test_what_was_not_told_to_cloudwatch_is_told_at_the_stop(
     world: World, arrange: Arrange
 ) -> None:

@@ -9,6 +9,7 @@ import signal
 from typing import Any
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.factories import Arrange
@@ -102,6 +103,7 @@ async def test_the_process_that_answers_is_killed(world: World, arrange: Arrange
     assert world.service.pids["work"] == before["work"]
 
 
+@pytest.mark.short
 async def test_the_supervisor_is_killed(world: World, arrange: Arrange) -> None:
     """Its processes end, in good order: what is under way is recorded."""
     await arrange.subscribers(200)
@@ -119,6 +121,7 @@ async def test_the_supervisor_is_killed(world: World, arrange: Arrange) -> None:
     assert (await arrange.counts(mailout)).keys() <= {"queued", "sent", "delivered"}
 
 
+@pytest.mark.short
 async def test_sigterm_while_ses_hangs(world: World, arrange: Arrange) -> None:
     await arrange.subscribers(10)
     mailout = await arrange.mailout()
@@ -130,6 +133,7 @@ async def test_sigterm_while_ses_hangs(world: World, arrange: Arrange) -> None:
     assert await arrange.counts(mailout) == {"unknown": 10}
 
 
+@pytest.mark.short
 async def test_a_process_that_hangs_is_seen_and_killed_at_the_stop(world: World) -> None:
     os.kill(world.service.pids["work"], signal.SIGSTOP)
 
@@ -204,6 +208,7 @@ async def counted(world: World, mails: int) -> dict[tuple[str, ...], float]:
     )
 
 
+@pytest.mark.short
 async def test_no_counter_falls_when_a_process_is_started_again(
     world: World, arrange: Arrange
 ) -> None:

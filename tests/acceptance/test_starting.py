@@ -97,6 +97,7 @@ async def test_the_service_comes_up_with_its_database(
         assert service.child.returncode == 0
 
 
+@pytest.mark.short
 async def test_a_worker_goes_on_when_its_database_comes(
     dsn: str,
     direct_store: Store,

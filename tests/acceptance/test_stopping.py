@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from app.store import Store
@@ -35,6 +37,7 @@ async def test_while_ses_does_not_answer_for_the_account(dsn: str, tmp_path: Pat
         assert "sender_stopped" in worker.log
 
 
+@pytest.mark.short
 async def test_while_a_call_to_ses_and_the_database_hang(
     dsn: str,
     direct_store: Store,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from app.services.sending.send_batch import BULK_CALLS
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, command, process
@@ -46,6 +48,7 @@ async def test_events_come_back_signed_and_everybody_is_accounted_for(
     )
 
 
+@pytest.mark.short
 async def test_a_killed_sender_leaves_unknown_rows_that_events_settle(
     world: World, arrange: Arrange
 ) -> None:

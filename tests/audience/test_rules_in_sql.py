@@ -106,7 +106,7 @@ PEOPLE = st.lists(
 
 # Not made smaller when one fails, which takes minutes with a database; the rule is named.
 @settings(
-    max_examples=25,
+    max_examples=12,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import httpx
+import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
 
@@ -29,6 +30,17 @@ LOOKS: dict[str, dict[str, Any]] = {
         "has_touch": True,
     },
 }
+
+# The other half of each goes with `make soak SHORT=1`: it is a minute of Chromium in every run.
+DESKTOP_OR_PHONE = pytest.mark.parametrize(
+    "look", ["desktop", pytest.param("phone", marks=pytest.mark.short)]
+)
+PHONE_OR_DESKTOP = pytest.mark.parametrize(
+    "look", ["phone", pytest.param("desktop", marks=pytest.mark.short)]
+)
+SCRIPT_OR_NOT = pytest.mark.parametrize(
+    "javascript", [True, pytest.param(False, marks=pytest.mark.short)], ids=["script", "no script"]
+)
 
 _CHECKS = (Path(__file__).parent / "checks.js").read_text("utf-8")
 

@@ -30,7 +30,14 @@ from tests.browser.stage_people import stage_people
 from tests.browser.stage_schedules import stage_schedules
 from tests.browser.stage_segments import hurry, put_together, stage_segments
 from tests.browser.stage_templates import stage_templates
-from tests.browser.support import LOOKS, SCHEMES, Visit, judge_by_axe
+from tests.browser.support import (
+    DESKTOP_OR_PHONE,
+    LOOKS,
+    SCHEMES,
+    SCRIPT_OR_NOT,
+    Visit,
+    judge_by_axe,
+)
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
 from tests.support.ports import free_port
@@ -126,11 +133,26 @@ async def judge(tab: Visit, staged: Staged, *, axe: bool = True) -> None:
     assert tab.foreign(staged.url) == [], where
 
 
+SUBJECTS = (
+    "mailouts", "writing", "schedules", "access", "imports", "people", "templates", "segments",
+)  # fmt: skip
+PHONES_IN_EVERY_RUN = {"mailouts", "imports"}
+
+
 @pytest.mark.parametrize(
-    "subject",
-    ["mailouts", "writing", "schedules", "access", "imports", "people", "templates", "segments"],
+    ("look", "subject"),
+    [
+        pytest.param(
+            look,
+            subject,
+            marks=pytest.mark.short
+            if look == "phone" and subject not in PHONES_IN_EVERY_RUN
+            else [],
+        )
+        for look in LOOKS
+        for subject in SUBJECTS
+    ],
 )
-@pytest.mark.parametrize("look", LOOKS)
 async def test_every_page_is_good_in_every_look(
     staged: Staged, signed_in: Any, look: str, subject: str
 ) -> None:
@@ -146,7 +168,7 @@ async def test_every_page_is_good_in_every_look(
             await picture(tab.page, f"{name}-{look}-{scheme}")
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@DESKTOP_OR_PHONE
 async def test_the_check_before_sending_is_good_too(
     staged: Staged, signed_in: Any, look: str
 ) -> None:
@@ -226,7 +248,7 @@ async def test_a_lost_connection_is_said(staged: Staged, signed_in: Any) -> None
     await expect(tab.page.locator("#lost")).to_be_hidden()
 
 
-@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
+@SCRIPT_OR_NOT
 async def test_a_mailout_is_paused_and_resumed(
     staged: Staged, signed_in: Any, *, javascript: bool
 ) -> None:
@@ -250,7 +272,7 @@ async def test_a_mailout_is_paused_and_resumed(
     assert tab.complaints == []
 
 
-@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
+@SCRIPT_OR_NOT
 async def test_a_key_is_made_used_and_revoked(
     staged: Staged, signed_in: Any, *, javascript: bool
 ) -> None:
@@ -297,7 +319,7 @@ async def test_a_key_is_made_used_and_revoked(
     assert tab.complaints == []
 
 
-@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
+@SCRIPT_OR_NOT
 async def test_a_file_is_imported_in_three_steps(
     staged: Staged, signed_in: Any, *, javascript: bool
 ) -> None:
@@ -346,6 +368,7 @@ async def test_a_file_is_imported_in_three_steps(
     await database.close()
 
 
+@pytest.mark.short
 async def test_without_a_script_the_page_reloads_itself(staged: Staged, signed_in: Any) -> None:
     tab = await signed_in("/dashboard", java_script_enabled=False)
     loaded = len([url for url in tab.requests if url.endswith("/dashboard")])
@@ -427,7 +450,7 @@ async def test_people_are_found_changed_and_changed_in_numbers(
     assert tags == ["zoo", "animals"]
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@DESKTOP_OR_PHONE
 async def test_a_time_is_chosen_and_taken_back(staged: Staged, signed_in: Any, look: str) -> None:
     """Each at their own time: what comes of it is shown before it is done."""
     mailout = await staged.arrange.mailout(subject="Good morning")
@@ -453,7 +476,7 @@ async def test_a_time_is_chosen_and_taken_back(staged: Staged, signed_in: Any, l
     await staged.arrange.sql.execute("delete from mailouts where id = %s", [mailout])
 
 
-@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
+@SCRIPT_OR_NOT
 async def test_a_template_is_seen_before_it_is_saved(
     staged: Staged, signed_in: Any, *, javascript: bool
 ) -> None:
@@ -480,7 +503,7 @@ async def test_a_template_is_seen_before_it_is_saved(
     assert all("sandboxed" in line or "Security Policy" in line for line in tab.complaints)
 
 
-@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
+@SCRIPT_OR_NOT
 async def test_an_audience_is_put_together(
     staged: Staged, signed_in: Any, *, javascript: bool
 ) -> None:

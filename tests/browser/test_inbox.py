@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import OpenVisit
-from tests.browser.support import LOOKS, SCHEMES, Site
+from tests.browser.support import LOOKS, PHONE_OR_DESKTOP, SCHEMES, Site
 from tests.sandbox.support import bulk, template
 from tests.support.factories import Arrange
 from tests.support.service import BEARER
@@ -63,6 +63,7 @@ async def test_a_mail_is_found_and_opened(visit: OpenVisit, site: Site, ses: SES
     await expect(rows.nth(1)).to_contain_text("Another")
 
 
+@pytest.mark.short
 async def test_a_search_without_a_result_says_so(visit: OpenVisit, site: Site) -> None:
     page = (await visit()).page
     await page.goto(f"{site.sandbox.url}/?to=nobody-at-all")
@@ -71,6 +72,7 @@ async def test_a_search_without_a_result_says_so(visit: OpenVisit, site: Site) -
     await expect(page).to_have_url(f"{site.sandbox.url}/")
 
 
+@pytest.mark.short
 async def test_older_mail_is_pages_away(visit: OpenVisit, site: Site, ses: SESV2Client) -> None:
     """50 on a page, the search kept, to the end and back to the newest."""
     tag = uuid4().hex
@@ -261,7 +263,7 @@ async def test_a_hostile_mail_does_nothing(
 LONG = f"{'a-long-word-' * 5}@{'long-' * 10}domain.example.com"
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@PHONE_OR_DESKTOP
 async def test_every_page_is_legible_and_keeps_to_itself(
     visit: OpenVisit, site: Site, ses: SESV2Client, letter: Letter, look: str
 ) -> None:
@@ -284,7 +286,7 @@ async def test_every_page_is_legible_and_keeps_to_itself(
     assert [text for text in seen.complaints if "status of 404" not in text] == []
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@PHONE_OR_DESKTOP
 async def test_the_newsletter_is_legible(visit: OpenVisit, letter: Letter, look: str) -> None:
     """The mail itself, which is a fragment of no page: structure isn't asked for."""
     seen = await visit(**LOOKS[look])

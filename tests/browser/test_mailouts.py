@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import OpenVisit
-from tests.browser.support import Site
+from tests.browser.support import SCRIPT_OR_NOT, Site
 from tests.support.service import BEARER, SECRET
 from tests.support.waiting import eventually
 
@@ -40,7 +40,7 @@ async def got(site: Site, subject: str) -> list[str]:
     return sorted(address for mail in mails for address in mail["to"])
 
 
-@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
+@SCRIPT_OR_NOT
 async def test_a_mailout_is_made_seen_tested_scheduled_and_sent(
     site: Site, visit: OpenVisit, *, javascript: bool
 ) -> None:

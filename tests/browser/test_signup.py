@@ -14,7 +14,7 @@ from playwright.async_api import Page, expect
 
 from app.domain.tokens import UnsubscribeTokens
 from tests.browser.conftest import OpenVisit
-from tests.browser.support import LOOKS, SCHEMES, Site, Visit
+from tests.browser.support import LOOKS, PHONE_OR_DESKTOP, SCHEMES, Site, Visit
 from tests.support.factories import Arrange
 from tests.support.service import UNSUBSCRIBE_SECRET
 from tests.support.signup import confirmation_mail, link_to
@@ -139,7 +139,7 @@ async def judge(seen: Visit, site: Site, name: str, look: str) -> None:
     assert [text for text in seen.complaints if "the server responded" not in text] == []
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@PHONE_OR_DESKTOP
 async def test_every_page_is_legible_and_keeps_to_itself(
     visit: OpenVisit, site: Site, arrange: Arrange, look: str
 ) -> None:

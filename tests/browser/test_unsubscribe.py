@@ -11,7 +11,7 @@ from playwright.async_api import expect
 
 from app.domain.tokens import UnsubscribeTokens
 from tests.browser.conftest import OpenVisit
-from tests.browser.support import LOOKS, SCHEMES, Site
+from tests.browser.support import LOOKS, PHONE_OR_DESKTOP, SCHEMES, Site
 from tests.support.factories import Arrange
 from tests.support.service import UNSUBSCRIBE_SECRET
 
@@ -111,7 +111,7 @@ async def test_a_damaged_link_says_what_to_do(visit: OpenVisit, reader: Reader) 
     await expect(page.get_by_role("button")).to_have_count(0)
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@PHONE_OR_DESKTOP
 @pytest.mark.parametrize("kind", ["asks", "done", "done before", "test", "damaged"])
 async def test_every_page_is_legible_and_keeps_to_itself(
     visit: OpenVisit, site: Site, reader: Reader, kind: str, look: str

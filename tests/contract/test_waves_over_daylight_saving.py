@@ -29,7 +29,9 @@ ZONES = [*CHANGES, "America/Sao_Paulo", "Asia/Kathmandu", "Pacific/Kiritimati", 
 STEP = timedelta(minutes=30)
 
 
-@pytest.mark.parametrize("change", [0, 1], ids=["spring", "autumn"])
+@pytest.mark.parametrize(
+    "change", [0, pytest.param(1, marks=pytest.mark.short)], ids=["spring", "autumn"]
+)
 @given(
     place=st.sampled_from(sorted(CHANGES)),
     minutes=st.integers(-100, 100),

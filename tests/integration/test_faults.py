@@ -101,6 +101,7 @@ async def test_one_poisonous_recipient_does_not_spoil_the_call(
     assert sandbox.stats()["duplicates"] == 0
 
 
+@pytest.mark.short
 async def test_auto_mode_fills_up_with_single_calls_when_bulk_is_held_at_one_a_second(
     dsn: str, sandbox: SandboxServer, arrange: Arrange
 ) -> None:
@@ -119,6 +120,7 @@ async def test_auto_mode_fills_up_with_single_calls_when_bulk_is_held_at_one_a_s
     assert len(sandbox.accepted()) == 900
 
 
+@pytest.mark.short
 async def test_content_too_large_for_a_bulk_call_goes_singly(
     dsn: str, sandbox: SandboxServer, arrange: Arrange
 ) -> None:

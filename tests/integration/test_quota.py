@@ -84,7 +84,11 @@ async def test_what_we_used_ourselves_frees_a_day_later(
     )
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["before the claim", "when SES refuses"])
+@pytest.mark.parametrize(
+    "known",
+    [True, pytest.param(False, marks=pytest.mark.short)],
+    ids=["before the claim", "when SES refuses"],
+)
 async def test_what_others_used(
     dsn: str, arrange: Arrange, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
@@ -111,6 +115,7 @@ async def test_what_others_used(
     assert len(sandbox.accepted()) == QUOTA + READERS
 
 
+@pytest.mark.short
 async def test_the_reason_follows_what_is_known(service: Service, arrange: Arrange) -> None:
     """The time has come and others took what freed: it doesn't go on telling of the past."""
     await arrange.subscribers(READERS)

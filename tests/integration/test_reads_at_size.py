@@ -302,12 +302,12 @@ async def life(dsn: str, arrange: Arrange) -> AsyncIterator[Life]:
 @pytest.mark.parametrize(
     ("known", "at_first"),
     [
-        ("nothing", "nothing"),
+        pytest.param("nothing", "nothing", marks=pytest.mark.short),
         ("empty tables", "nothing"),
-        ("old rows", "nothing"),
-        ("nothing", "test mails"),
+        pytest.param("old rows", "nothing", marks=pytest.mark.short),
+        pytest.param("nothing", "test mails", marks=pytest.mark.short),
         ("nothing", "small mailouts"),
-        ("small mailouts, queued", "small mailouts"),
+        pytest.param("small mailouts, queued", "small mailouts", marks=pytest.mark.short),
         ("old rows", "small mailouts"),
     ],
 )

@@ -86,6 +86,7 @@ async def test_scene(stage: Stage, scene: Callable[[Stage], Awaitable[None]]) ->
     await scene(stage)
 
 
+@pytest.mark.short
 async def test_mail_by_mail(postgres_server: DatabaseServer, tmp_path: Path) -> None:
     """By SendEmail, events find their rows just the same."""
     with postgres_server.database() as name:

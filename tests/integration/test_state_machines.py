@@ -417,8 +417,12 @@ def message_id(attempt: UUID, send_log_id: int) -> str:
 
 @pytest.mark.parametrize(
     "examples",
-    [40, pytest.param(1_000, marks=[pytest.mark.soak, pytest.mark.timeout(3_600)])],
-    ids=["some", "many"],
+    [
+        15,
+        pytest.param(40, marks=pytest.mark.short),
+        pytest.param(1_000, marks=[pytest.mark.soak, pytest.mark.timeout(3_600)]),
+    ],
+    ids=["few", "some", "many"],
 )
 def test_both_state_machines_follow_the_model(dsn: str, examples: int) -> None:
     bench = Bench(dsn)

@@ -67,7 +67,7 @@ def counts(shown: dict[str, Any]) -> dict[str, int]:
 
 @pytest.mark.parametrize(
     ("late", "outage"),
-    [(False, 0), (True, 0), (True, 0.6)],
+    [(False, 0), (True, 0), pytest.param(True, 0.6, marks=pytest.mark.short)],
     ids=["committed", "committed later", "committed after an outage"],
 )
 async def test_a_claim_whose_answer_is_lost_is_given_back(
@@ -212,7 +212,13 @@ async def test_results_that_are_always_refused_become_unknown(
 
 @pytest.mark.parametrize(
     "error",
-    [DatabaseUnavailable("gone"), DatabaseError("no", sqlstate="XX000"), RuntimeError("a bug")],
+    [
+        DatabaseUnavailable("gone"),
+        *(
+            pytest.param(error, marks=pytest.mark.short, id=type(error).__name__)
+            for error in (DatabaseError("no", sqlstate="XX000"), RuntimeError("a bug"))
+        ),
+    ],
     ids=lambda error: type(error).__name__,
 )
 async def test_content_that_cannot_be_had_delays_and_loses_nobody(

@@ -67,19 +67,19 @@ async def send_to(
 @pytest.mark.parametrize(
     "result",
     [
-        {"Status": "MESSAGE_REJECTED", "Error": ODD},
+        pytest.param({"Status": "MESSAGE_REJECTED", "Error": ODD}, marks=pytest.mark.short),
         {"Status": "MESSAGE_REJECTED", "Error": {"not": ["a", "text"]}},
-        {"Status": "TRANSIENT_FAILURE", "Error": ODD},
+        pytest.param({"Status": "TRANSIENT_FAILURE", "Error": ODD}, marks=pytest.mark.short),
         {"Status": ODD, "Error": ODD},
-        {"Status": 7},
-        {"Status": ["SUCCESS"]},
-        {"Status": "SUCCESS", "MessageId": ODD},
-        {"Status": "SUCCESS", "MessageId": 7},
-        {"Status": "SUCCESS", "MessageId": {}},
+        pytest.param({"Status": 7}, marks=pytest.mark.short),
+        pytest.param({"Status": ["SUCCESS"]}, marks=pytest.mark.short),
+        pytest.param({"Status": "SUCCESS", "MessageId": ODD}, marks=pytest.mark.short),
+        pytest.param({"Status": "SUCCESS", "MessageId": 7}, marks=pytest.mark.short),
+        pytest.param({"Status": "SUCCESS", "MessageId": {}}, marks=pytest.mark.short),
         {"Status": "SUCCESS"},
-        {},
+        pytest.param({}, marks=pytest.mark.short),
         None,
-        "SUCCESS",
+        pytest.param("SUCCESS", marks=pytest.mark.short),
     ],
     ids=lambda result: str(result)[:40],
 )
@@ -104,21 +104,29 @@ async def test_an_entry_of_any_form_is_recorded(
     ("reply", "outcome"),
     [
         (Reply(200, HTML), "unknown"),
-        (Reply(200, b"[1, 2]"), "unknown"),
-        (Reply(200, b"\xff\xfe"), "unknown"),
-        (Reply(200, b""), "unknown"),
-        (Reply(200, b'"SUCCESS"'), "unknown"),
+        pytest.param(Reply(200, b"[1, 2]"), "unknown", marks=pytest.mark.short),
+        pytest.param(Reply(200, b"\xff\xfe"), "unknown", marks=pytest.mark.short),
+        pytest.param(Reply(200, b""), "unknown", marks=pytest.mark.short),
+        pytest.param(Reply(200, b'"SUCCESS"'), "unknown", marks=pytest.mark.short),
         (Reply(404, HTML), "queued"),
-        (Reply(405, "<html>Méthode".encode("latin-1")), "queued"),
-        (Reply(403, b"[1, 2]"), "queued"),
+        pytest.param(
+            Reply(405, "<html>Méthode".encode("latin-1")), "queued", marks=pytest.mark.short
+        ),
+        pytest.param(Reply(403, b"[1, 2]"), "queued", marks=pytest.mark.short),
         (Reply(302, b"", {"Location": "https://login.example"}), "queued"),
-        (Reply(413, HTML), "queued"),
-        (Reply(407, b"\x00\x01"), "queued"),
+        pytest.param(Reply(413, HTML), "queued", marks=pytest.mark.short),
+        pytest.param(Reply(407, b"\x00\x01"), "queued", marks=pytest.mark.short),
         (Reply(400, odd_json({"message": ODD, "__type": ODD})), "queued"),
-        (Reply(400, odd_json({"message": ODD}), {"x-amzn-errortype": "BadRequest"}), "queued"),
-        (Reply(400, odd_json({"message": {}, "code": 400})), "queued"),
+        pytest.param(
+            Reply(400, odd_json({"message": ODD}), {"x-amzn-errortype": "BadRequest"}),
+            "queued",
+            marks=pytest.mark.short,
+        ),
+        pytest.param(
+            Reply(400, odd_json({"message": {}, "code": 400})), "queued", marks=pytest.mark.short
+        ),
         (Reply(502, HTML), "unknown"),
-        (Reply(503, b"[]"), "unknown"),
+        pytest.param(Reply(503, b"[]"), "unknown", marks=pytest.mark.short),
     ],
     ids=lambda value: f"{value.status} {value.body[:12]!r}" if isinstance(value, Reply) else value,
 )
@@ -181,18 +189,33 @@ async def test_an_account_that_makes_no_sense_is_told_in_one_line(
 # The database
 
 
+ANSWERS_OF_PROXIES = {
+    "page": (Reply(200, HTML, {"Content-Type": "text/html"}), False),
+    "nothing, but done": (Reply(200, b"", {"Content-Type": "text/plain"}), True),
+    "list, but done": (Reply.json([]), True),
+    "other JSON": (Reply.json({"message": "maintenance"}), False),
+    "redirect, but done": (Reply(302, b"", {"Location": "https://login.example"}), True),
+}
+IN_EVERY_RUN = {
+    ("record_results", "page"),
+    ("record_results", "nothing, but done"),
+    ("claim_batches", "list, but done"),
+}
+
+
 @pytest.mark.parametrize(
-    ("reply", "after"),
+    ("function", "reply", "after"),
     [
-        (Reply(200, HTML, {"Content-Type": "text/html"}), False),
-        (Reply(200, b"", {"Content-Type": "text/plain"}), True),
-        (Reply.json([]), True),
-        (Reply.json({"message": "maintenance"}), False),
-        (Reply(302, b"", {"Location": "https://login.example"}), True),
+        pytest.param(
+            function,
+            *answer,
+            id=f"{function}-{name}",
+            marks=[] if (function, name) in IN_EVERY_RUN else pytest.mark.short,
+        )
+        for function in ("record_results", "claim_batches")
+        for name, answer in ANSWERS_OF_PROXIES.items()
     ],
-    ids=["page", "nothing, but done", "list, but done", "other JSON", "redirect, but done"],
 )
-@pytest.mark.parametrize("function", ["record_results", "claim_batches"])
 async def test_a_proxy_that_answers_in_place_of_supabase_loses_nobody(
     supabase_url: str,
     supabase_key: str,

@@ -258,7 +258,7 @@ def run_test(edits: tuple[Edit, ...], test: str, seed: int) -> tuple[int, str]:
         if any(edit.file.startswith("migrations/") for edit in edits):
             stamp = [sys.executable, "-m", "app.adapters.database.migrations", "stamp"]
             subprocess.run(stamp, cwd=folder, env=environment, check=True, capture_output=True)
-        options = ["-q", "-p", "no:cacheprovider", f"--basetemp={folder / 'tmp'}"]
+        options = ["-q", "-m", "not soak", "-p", "no:cacheprovider", f"--basetemp={folder / 'tmp'}"]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", test, *options],
             cwd=folder,

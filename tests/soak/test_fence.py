@@ -21,7 +21,9 @@ LEASE = 2.0
 READERS = 10
 
 
-@pytest.mark.parametrize("point", ["in the claim", "in the call"])
+@pytest.mark.parametrize(
+    "point", ["in the claim", pytest.param("in the call", marks=pytest.mark.short)]
+)
 async def test_a_sender_stopped_beyond_its_lease_sends_nothing_with_it(
     dsn: str, direct_store: Store, arrange: Arrange, tmp_path: Path, point: str
 ) -> None:

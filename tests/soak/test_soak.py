@@ -47,6 +47,7 @@ def seed(outer_environment: dict[str, str]) -> int:
     return int(given) if given else random.SystemRandom().randrange(10**6)
 
 
+@pytest.mark.short
 async def test_kills_short(tmp_path: Path, seed: int) -> None:
     """kill -9 at random moments: nobody twice, nobody lost. With far more faults than the long
     run, so that a broken rule shows in so few calls (controls.py)."""

@@ -24,7 +24,7 @@ from app.errors import TemplateInvalid
 
 FOOTER = Footer("Org {{h0}} \\", "1 Street {", html="{{h1}}{%", text="}}{{{")
 quick = settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.filter_too_much]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much]
 )
 
 # fmt: off

@@ -106,6 +106,7 @@ async def test_others_are_served_meanwhile_and_after() -> None:
     await check("<p>Hello {{ name }}</p>")
 
 
+@pytest.mark.short
 async def test_a_mail_of_a_megabyte_is_no_bomb() -> None:
     await check("<p>{{ name }}</p>" * 200 + "<p>A paragraph of some words.</p>" * 30_000)
 
@@ -141,6 +142,7 @@ async def test_whatever_ends_the_process_is_an_answer() -> None:
         await RENDERER.run(limits_for(0), _ended_by, signal.SIGABRT)
 
 
+@pytest.mark.short
 async def test_a_server_that_ended_is_started_again() -> None:
     renderer = Renderer(__name__)
     try:

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.service import command, environment
 
 
+def test_a_template_is_made_from_its_file_listed_and_deleted(dsn: str, tmp_path: Path) -> None:
+    letter = tmp_path / "letter.md"
+    letter.write_text("# Dear {{ name }}\n\n{{ title }}\n")
+    made = command(tmp_path, environment(dsn, None), "templates", "create", str(letter))
+    assert made.returncode == 0, made.stderr
+    assert "warning: template “letter”, line 3: unknown variable “title”" in (
+        made.stdout + made.stderr
+    )
+    deleted = command(tmp_path, environment(dsn, None), "templates", "delete", "Letter")
+    assert "letter is deleted." in deleted.stdout + deleted.stderr
+
+
+@pytest.mark.short
 def test_a_template_from_its_file_to_its_end(dsn: str, tmp_path: Path) -> None:
     def run(*arguments: str, expect: int = 0) -> str:
         done = command(tmp_path, environment(dsn, None), "templates", *arguments)
