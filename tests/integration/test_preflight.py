@@ -88,6 +88,10 @@ async def test_a_tested_mailout_with_fitting_readers_has_nothing_against_it(
         ({"body_html": "<p>Dear {first_name}</p>"}, "“{first_name}” (body_html)"),
         ({"body_html": "<p>{{ fields.city }}</p>"}, "3 recipients of all lack fields.city"),
         (
+            {"body_html": "<p>{{ fields.N | default: 'many' }}</p>"},
+            "has the field “N”; there is “n”",
+        ),
+        (
             {"body_html": "<p>{{ 1 | divided_by: fields.n }}</p>"},
             "2 recipients of all would get",
         ),

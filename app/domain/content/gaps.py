@@ -26,7 +26,7 @@ PERSONAL = ("name", "fields")
 
 _LONG = 1_000
 """Characters: a longer output takes a step for each so many."""
-_LIQUID_MEMBERS = ("size", "first", "last")  # of any object, beside its own keys
+LIQUID_MEMBERS = ("size", "first", "last")  # of any object, beside its own keys
 
 
 class Shown(OutputNode):
@@ -66,7 +66,7 @@ class Shown(OutputNode):
         match expression.path if isinstance(expression, Path) else None:
             case [str(root)]:
                 return lambda variables: to_liquid_string(variables[root], escaped)
-            case ["fields", str(key)] if key not in _LIQUID_MEMBERS:
+            case ["fields", str(key)] if key not in LIQUID_MEMBERS:
                 return lambda variables: to_liquid_string(variables["fields"].get(key), escaped)
         return None
 

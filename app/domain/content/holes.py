@@ -21,7 +21,7 @@ from liquid.builtin.tags.doc_tag import DocNode
 from liquid.exceptions import LiquidError
 
 from app.domain.content import liquid
-from app.domain.content.gaps import Shown
+from app.domain.content.gaps import LIQUID_MEMBERS, Shown
 from app.domain.limits.at_work import working_on
 
 _HOLE = re.compile(r"\{\{(h\d+)\}\}")
@@ -58,7 +58,8 @@ class _Step:
 class Part:
     """One template as static text with holes.
 
-    template: the text for SES. constant: holes for static text that looks like a tag.
+    template: the text for SES. constant: holes for static text that looks like a tag. fields: the
+    names of those it asks for, shown or not.
     """
 
     def __init__(
@@ -74,7 +75,13 @@ class Part:
         self._source = source
         self._field = field
         self._one_line = one_line
-        self._assigned = source.analyze().locals.keys()  # by `assign`, `capture` and loops
+        usage = source.analyze()
+        self._assigned = usage.locals.keys()  # by `assign`, `capture` and loops
+        self.fields = {
+            path[1]
+            for path in (use.segments for use in usage.globals.get("fields", ()))
+            if len(path) > 1 and isinstance(path[1], str) and path[1] not in LIQUID_MEMBERS
+        }
         self._names = names
         self._known: dict[tuple[str, str, str], str] = {}
         self.constant: dict[str, str] = {}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
+from app.domain.content.field_names import under_other_names, variable
 from app.domain.content.links import lead_nowhere, links_of
 from app.domain.content.render import Rendered
 from app.domain.mailouts import Mailout, MailoutContent
@@ -22,6 +23,7 @@ SAMPLE = 500
 """Subscribers that are rendered when no dry run of this content has rendered all."""
 SLICES = 40
 """How many slices of the list are read at most to find them, each of SAMPLE subscribers."""
+MOST_FIELDS = 10_000
 SUBJECT_LENGTH = 70
 """Characters: about what a wide screen shows; a phone shows 40."""
 
@@ -151,6 +153,25 @@ def _reader_findings(report: dict[str, Any], whom: str) -> Iterator[Finding]:
         yield too_large_for_gmail(sizes["largest_html_bytes"])
     elif report["recipients"]:
         yield Finding("ok", f"{sizes['largest_html_bytes'] / 1000:,.0f} KB of HTML at most.")
+
+
+async def check_fields(
+    store: Store, settings: Settings, mailout: Mailout, renderer: Renderer
+) -> list[Finding]:
+    """Whether it asks for fields that the list has under another name: with a `default`, all would
+    get that, and nobody would notice."""
+    there = await store.some_field_names(most=MOST_FIELDS)
+    if not there:
+        return []
+    used = await renderer(tasks.fields_used, settings, mailout.content, mailout.id)
+    return [
+        Finding(
+            "warn",
+            f"Nobody of the first 2,000 subscribers has the field “{name}”; there is “{meant}”.",
+            f"write {variable(meant)}, if that is meant: capitals count.",
+        )
+        for name, meant in under_other_names(used, there)
+    ]
 
 
 def too_large_for_gmail(html_bytes: int) -> Finding:

@@ -16,6 +16,7 @@ from app.errors import MailoutNotFound, TemplateInvalid
 from app.services.checks.asking import Outside
 from app.services.checks.audience import check_audience
 from app.services.checks.content import (
+    check_fields,
     check_mail,
     check_outlook,
     check_people,
@@ -133,6 +134,7 @@ class Preflight:
             return [*findings, Finding("fail", exc.detail, "correct it in the mailout.")]
         findings.append(Finding("ok", "Subject and bodies can be rendered."))
         findings += await check_readers(self._store, settings, mailout, RENDERER)
+        findings += await check_fields(self._store, settings, mailout, RENDERER)
         mail = await sample_mail(self._store, settings, mailout, RENDERER)
         if mail is None:
             return findings

@@ -79,6 +79,12 @@ def _shared_failure(
     return first
 
 
+def fields_used(settings: Settings, content: MailoutContent, mailout_id: UUID) -> list[str]:
+    """The names of the fields that subject or bodies ask for."""
+    parts = prepare(settings, mailout_id, content).compiled.parts
+    return sorted({name for part in parts for name in part.fields})
+
+
 def rehearse_some(
     settings: Settings, content: MailoutContent, mailout_id: UUID, rows: list[dict[str, Any]]
 ) -> dict[str, Any]:
