@@ -121,6 +121,7 @@ async def test_the_last_release_sends_on_this_schema(
     assert [event for event in events if event["level"] == "error"] == []
 
 
+@pytest.mark.short
 async def test_the_last_release_starts_on_this_schema(old: World, theirs: Arrange) -> None:
     """Such as one that is started again in the middle of an upgrade; its commands work, too."""
     await theirs.subscriber("not an address")

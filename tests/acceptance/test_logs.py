@@ -38,6 +38,7 @@ def assert_clean(log: str, world: World, *more: str) -> None:
         assert text not in log
 
 
+@pytest.mark.short
 async def test_a_mailout_with_every_library_asked_for_details(
     world: World, arrange: Arrange
 ) -> None:

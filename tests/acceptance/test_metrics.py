@@ -14,6 +14,7 @@ from tests.support.waiting import eventually
 from tests.support.world import World
 
 
+@pytest.mark.short
 async def test_a_worker_shows_what_it_sent_itself(world: World, arrange: Arrange) -> None:
     """The service without a sender counts events; the worker counts mails, on METRICS_PORT."""
     world.service.stop()

@@ -162,6 +162,7 @@ async def test_a_service_that_cannot_send_yet_runs_and_says_so_once(world: World
         assert service.log.count("sending_not_configured") == 1
 
 
+@pytest.mark.short
 async def test_both_in_one_process(world: World, arrange: Arrange) -> None:
     world.service.stop()
     await arrange.subscribers(60)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, process
 from tests.support.waiting import eventually
@@ -15,6 +17,7 @@ SAMPLE = 100
 """Recipients with an outcome from which on a mailout is judged."""
 
 
+@pytest.mark.short
 async def test_a_mailout_stops_by_its_own_bounces_and_goes_on_by_a_person(
     world: World, arrange: Arrange
 ) -> None:

@@ -143,6 +143,7 @@ async def test_it_follows_what_is_typed(visit: OpenVisit, site: Site, arrange: A
     assert "preview" not in page.url
 
 
+@pytest.mark.short
 async def test_without_script_its_button_shows_what_is_typed(
     visit: OpenVisit, site: Site, arrange: Arrange
 ) -> None:

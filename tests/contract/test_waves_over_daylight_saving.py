@@ -40,7 +40,7 @@ STEP = timedelta(minutes=30)
     ahead=st.integers(1, 30),
 )
 @settings(
-    max_examples=10,
+    max_examples=6,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # each example takes a second or two
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -258,6 +258,7 @@ async def test_the_service_sends_share_and_rest_once(
     assert sandbox.stats()["duplicates"] == 0
 
 
+@pytest.mark.short
 async def test_the_command_line_takes_a_canary(dsn: str, tmp_path: Path, arrange: Arrange) -> None:
     (tmp_path / "letter.md").write_text("Hi")
 

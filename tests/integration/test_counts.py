@@ -260,6 +260,7 @@ async def one_of(sql: psycopg.AsyncConnection[Any], query: str) -> Any:
 # How many will get it
 
 
+@pytest.mark.short
 async def test_a_large_audience_by_tags_is_told_as_an_estimate(
     direct_store: Store, arrange: Arrange
 ) -> None:

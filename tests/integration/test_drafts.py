@@ -30,10 +30,13 @@ def create(tmp_path: Path, dsn: str) -> Create:
 @pytest.mark.parametrize(
     ("letter", "options", "said"),
     [("<p>\n{{ nmae }}</p>", (), "body_html, line 2: unknown variable “nmae”"),
-     ("<p>{% if name %}</p>", (), "body_html"),
-     ("<p>\n<a href='https://e.example/?u=%7B%7B email'>x</a>", (), "body_html, line 2: the link"),
-     ("<p>{% if fields.n > true %}x{% endif %}</p>", (), "body_html, line 1"),
-     ("<p>Hi</p>", ("--subject", "{{ mailout.subject }}"), "The subject"),
+     pytest.param("<p>{% if name %}</p>", (), "body_html", marks=pytest.mark.short),
+     pytest.param("<p>\n<a href='https://e.example/?u=%7B%7B email'>x</a>", (),
+                  "body_html, line 2: the link", marks=pytest.mark.short),
+     pytest.param("<p>{% if fields.n > true %}x{% endif %}</p>", (), "body_html, line 1",
+                  marks=pytest.mark.short),
+     pytest.param("<p>Hi</p>", ("--subject", "{{ mailout.subject }}"), "The subject",
+                  marks=pytest.mark.short),
      ("<p>Hi</p>", ("--preheader", "{{ nmae }}"), "preheader")],
 )  # fmt: skip
 async def test_a_template_with_an_error_is_not_stored(
@@ -47,7 +50,14 @@ async def test_a_template_with_an_error_is_not_stored(
     assert await arrange.one("select count(*) from mailouts") == 0
 
 
-@pytest.mark.parametrize("page", ["https://www.notion.so/June-{}?pvs=4", " June-{} ", "{}"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "https://www.notion.so/June-{}?pvs=4",
+        pytest.param(" June-{} ", marks=pytest.mark.short),
+        pytest.param("{}", marks=pytest.mark.short),
+    ],
+)
 async def test_a_notion_page_is_named_by_link_or_id(
     create: Create, arrange: Arrange, page: str
 ) -> None:

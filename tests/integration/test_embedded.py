@@ -27,6 +27,9 @@ from tests.support.databases import FAST_SETTINGS
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="another account is used for root alone")
 
 
+pytestmark = pytest.mark.xdist_group("embedded")  # one worker makes the data, which takes seconds
+
+
 @pytest.fixture
 def new_dir() -> Iterator[Path]:
     """A DATA_DIR that every account can reach (pytest's own folders are closed)."""
@@ -154,6 +157,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.short
 def test_a_server_whose_users_were_killed_is_adopted(data_dir: Path) -> None:
     """kill -9 leaves the server running; the next user takes it over and stops it."""
     holder = subprocess.Popen(
@@ -186,6 +190,7 @@ def test_a_killed_server_is_started_again(data_dir: Path) -> None:
             assert ask(bereft.dsn(), "select n from kept") == 1
 
 
+@pytest.mark.short
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs /proc")
 def test_a_number_reused_by_another_program_is_no_server(data_dir: Path) -> None:
     """After a container's restart the old number is often somebody's: not to be trusted."""
@@ -206,6 +211,7 @@ def test_a_number_reused_by_another_program_is_no_server(data_dir: Path) -> None
         impostor.wait()
 
 
+@pytest.mark.short
 def test_another_port_is_taken_when_the_old_one_is_in_use(data_dir: Path) -> None:
     """Some other program listens there now."""
     with server_for(data_dir) as server:
@@ -215,6 +221,7 @@ def test_another_port_is_taken_when_the_old_one_is_in_use(data_dir: Path) -> Non
         assert ask(server.dsn(), "select 1") == 1
 
 
+@pytest.mark.short
 def test_half_made_data_are_made_again(new_dir: Path) -> None:
     """The first start was killed while initdb ran."""
     draft = new_dir / "postgres.new"
@@ -224,6 +231,7 @@ def test_half_made_data_are_made_again(new_dir: Path) -> None:
         assert ask(server.dsn(), "select 1") == 1
 
 
+@pytest.mark.short
 def test_data_of_another_version_are_refused(data_dir: Path) -> None:
     """PostgreSQL doesn't read another major version's files: say how to go on."""
     with server_for(data_dir):
@@ -242,6 +250,7 @@ def test_without_the_wheel_the_remedies_are_named(
         EmbeddedPostgres(new_dir).start()
 
 
+@pytest.mark.short
 def test_a_server_that_does_not_start_says_why(data_dir: Path) -> None:
     """The server's own last words are in the message."""
     with server_for(data_dir):
@@ -250,6 +259,7 @@ def test_a_server_that_does_not_start_says_why(data_dir: Path) -> None:
         server_for(data_dir, shared_buffers="much").start()
 
 
+@pytest.mark.short
 @AS_ROOT
 def test_root_finds_room_where_the_account_can_reach_it(
     new_dir: Path, monkeypatch: pytest.MonkeyPatch

@@ -84,11 +84,8 @@ async def test_what_we_used_ourselves_frees_a_day_later(
     )
 
 
-@pytest.mark.parametrize(
-    "known",
-    [True, pytest.param(False, marks=pytest.mark.short)],
-    ids=["before the claim", "when SES refuses"],
-)
+@pytest.mark.short
+@pytest.mark.parametrize("known", [True, False], ids=["before the claim", "when SES refuses"])
 async def test_what_others_used(
     dsn: str, arrange: Arrange, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:

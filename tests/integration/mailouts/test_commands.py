@@ -85,10 +85,14 @@ async def test_a_mailout_is_readied_copied_listed_and_deleted(cli: Cli, arrange:
     ("options", "says"),
     [
         ((), "name what is to be changed"),
-        (("--html", "june.html", "--markdown", "july.md"), "one body"),
-        (("--clear", "subject"), "--clear"),
-        (("--clear", "preheader", "--preheader", "x"), "given, too"),
-        (("--audience", "{"), "no JSON"),
+        pytest.param(
+            ("--html", "june.html", "--markdown", "july.md"), "one body", marks=pytest.mark.short
+        ),
+        pytest.param(("--clear", "subject"), "--clear", marks=pytest.mark.short),
+        pytest.param(
+            ("--clear", "preheader", "--preheader", "x"), "given, too", marks=pytest.mark.short
+        ),
+        pytest.param(("--audience", "{"), "no JSON", marks=pytest.mark.short),
         (("--html", "missing.html"), "missing.html"),
     ],
 )

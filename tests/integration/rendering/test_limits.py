@@ -83,6 +83,7 @@ async def test_what_takes_too_long_is_ended_and_told() -> None:
     assert "0.5 seconds" in refused.value.detail
 
 
+@pytest.mark.short
 async def test_what_takes_too_much_memory_is_ended_and_told() -> None:
     little = Limits(cpu_seconds=20, wall_seconds=60, memory_bytes=10_000_000)
     with pytest.raises(TemplateInvalid, match="memory"):
