@@ -83,7 +83,7 @@ def test_a_body_needs_a_place_and_a_place_a_body() -> None:
         "template “t” has no content block"
     )
     assert refusal(content(None, row("t", "<p>\n{{ content }}</p>"), template="t")).startswith(
-        "template “t”, line 2: nothing fills the content block"
+        "The mailout has no body: template “t” has a content block (line 2)"
     )
     two = row("t", "{{ content }}\n\n{{content}}")
     assert "line 3: there is a second content block" in refusal(content("x", two, template="t"))

@@ -288,8 +288,16 @@ class _Assembler:
         source = repaired(unit.text.source, field=label)
         for piece, line in _lines(source):
             if piece.kind == "output" and expression(piece) == CONTENT and unit.text.is_template:
-                if content is None or unit.slots:
-                    raise _invalid(label, line, _SECOND if unit.slots else _UNFILLED)
+                if unit.slots:
+                    raise _invalid(label, line, _SECOND)
+                if content is None and unit.around is None:
+                    raise TemplateInvalid(
+                        f"The mailout has no body: {label} has a content block (line {line}), "
+                        "which it fills. Give HTML or Markdown.",
+                        field="body_html",
+                    )
+                if content is None:
+                    raise _invalid(label, line, _IN_PARTIAL)
                 unit.slots["slot_0"] = content
                 unit.made.add("slot_0")
                 written.append(_slot("slot_0", piece))
@@ -361,10 +369,7 @@ class _Assembler:
             self._report(_invalid(unit.text.label, line, problem))
 
 
-_UNFILLED = (
-    "nothing fills the content block: a partial can't have one, and a mailout whose template has "
-    "one needs a body."
-)
+_IN_PARTIAL = "nothing fills the content block: a partial can't have one."
 _CONTENT_ALONE = "{{ content }} stands by itself, once: no filter and no tag can use it."
 _NO_CONTENT = "only a template has a content block; this is the text that fills it."
 _SECOND = "there is a second content block; keep one."
