@@ -8,13 +8,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn, own_form
 from app.api.dashboard.pages import page
-from app.api.dashboard.session import Session
+from app.api.dashboard.session import Session, log_action
 from app.api.http.deps import Services, ServicesDep
 from app.api.mail_templates import MAX_BODY_CHARS, MAX_SUBJECT_CHARS, SANDBOXED
 from app.domain.access import DASHBOARD
@@ -31,7 +30,6 @@ from app.errors import (
 )
 from app.services.templates.starters import Starter, find_starter, starters
 
-log = structlog.get_logger(__name__)
 router = APIRouter(prefix=f"{HOME}/templates", route_class=Page, include_in_schema=False)
 
 MAX_FORM_BYTES = 8_000_000
@@ -99,7 +97,7 @@ async def make(services: ServicesDep, session: SignedIn, form: OwnForm) -> Respo
             )
         except TemplateExists:
             continue
-        log.info("dashboard_action", action="template_create", session=session.id[:8])
+        log_action(session, "template_create")
         return RedirectResponse(f"{HOME}/templates/{made.template['id']}?notice=made", 303)
     raise InvalidRequest("There are too many templates of this name: rename some.")
 
@@ -150,7 +148,7 @@ async def save(
     ) as refusal:
         template = await services.templates.show(template_id)
         return await _editor(services, session, template, written, refusal)
-    log.info("dashboard_action", action="template_save", session=session.id[:8])
+    log_action(session, "template_save")
     notice = "same" if saved.template["version"] == version else "saved"
     return RedirectResponse(f"{HOME}/templates/{template_id}?notice={notice}", 303)
 
@@ -217,7 +215,7 @@ async def restore(
     template_id: UUID, version: int, services: ServicesDep, session: SignedIn, _form: OwnForm
 ) -> Response:
     await services.templates.restore(template_id, version, None, by=DASHBOARD.by)
-    log.info("dashboard_action", action="template_restore", session=session.id[:8])
+    log_action(session, "template_restore")
     return RedirectResponse(f"{HOME}/templates/{template_id}?notice=restored", 303)
 
 
@@ -238,7 +236,7 @@ async def delete(
         return _page(
             services, session, "delete.html", refusal.status, design=template, refusal=refusal
         )
-    log.info("dashboard_action", action="template_delete", session=session.id[:8])
+    log_action(session, "template_delete")
     return RedirectResponse(f"{HOME}/templates?notice=deleted", 303)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
@@ -18,7 +17,7 @@ from app.api.dashboard.access import (
     require_own_page,
 )
 from app.api.dashboard.pages import page
-from app.api.dashboard.session import Session
+from app.api.dashboard.session import Session, log_action
 from app.api.http.deps import Services, ServicesDep
 from app.api.http.paging import created_before
 from app.api.http.paging import page as in_pages
@@ -26,8 +25,6 @@ from app.api.imports.form import FileForm
 from app.domain.reports.words import plural
 from app.errors import InvalidRequest, TransitionNotAllowed
 from app.services.imports.imports import EMPTY, MODES, Mode, Options, checked_tags
-
-log = structlog.get_logger(__name__)
 
 BY = "dashboard"
 PAGE_SIZE = 20
@@ -151,7 +148,7 @@ async def upload(request: Request, services: ServicesDep, session: SignedIn) -> 
         empty = refused.detail == EMPTY
         problem = "This file is empty: choose another one." if empty else refused.detail
         return _step_one(services, session, form.fields, problem)
-    log.info("dashboard_action", action="import", session=session.id[:8])
+    log_action(session, "import")
     return RedirectResponse(f"{LISTED}/{started['id']}", 303)
 
 
@@ -211,7 +208,7 @@ async def undo(
         await services.imports.undo(import_id, by=BY)
     except TransitionNotAllowed:
         return RedirectResponse(f"{LISTED}/{import_id}?notice=late", 303)
-    log.info("dashboard_action", action="undo_import", session=session.id[:8])
+    log_action(session, "undo_import")
     return RedirectResponse(f"{LISTED}/{import_id}?notice=undo", 303)
 
 
@@ -233,12 +230,7 @@ async def answer(
         )
     except TransitionNotAllowed:
         return RedirectResponse(f"{LISTED}/{import_id}?notice=late", 303)
-    log.info(
-        "dashboard_action",
-        action="import" if for_good else "try_import",
-        import_id=str(import_id),
-        session=session.id[:8],
-    )
+    log_action(session, "import" if for_good else "try_import", import_id=import_id)
     return RedirectResponse(f"{LISTED}/{import_id}", 303)
 
 

@@ -6,20 +6,18 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 
 from app.api import jobs as api
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
 from app.api.dashboard.pages import page
+from app.api.dashboard.session import log_action
 from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD, Caller
 from app.domain.jobs import JOB_STATES, JobState
 from app.domain.reports.words import plural
 from app.errors import NotFound, TransitionNotAllowed
-
-log = structlog.get_logger(__name__)
 
 LIVE_SECONDS, IDLE_SECONDS = 2, 10
 """How often the page asks for news: while a job is open, and otherwise."""
@@ -85,5 +83,5 @@ async def act(
     except TransitionNotAllowed:
         name = "late"
     else:
-        log.info("dashboard_action", action=name, job_id=str(job_id), session=session.id[:8])
+        log_action(session, name, job_id=job_id)
     return RedirectResponse(f"{HOME}/jobs?notice={name}", 303)

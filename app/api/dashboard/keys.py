@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
 from app.api.dashboard.pages import page
-from app.api.dashboard.session import Session
+from app.api.dashboard.session import Session, log_action
 from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD, MAX_NAME_CHARS, SCOPES, Scope, check_name
 from app.errors import AppError, InvalidRequest, KeyExists, KeyNotFound
 
-log = structlog.get_logger(__name__)
 router = APIRouter(prefix=f"{HOME}/keys", route_class=Page, include_in_schema=False)
 
 ALLOWS: dict[Scope, str] = {
@@ -44,7 +42,7 @@ async def make_key(services: ServicesDep, session: SignedIn, form: OwnForm) -> R
         made = await services.keys.create(_checked(name), _chosen(scopes), DASHBOARD)
     except (InvalidRequest, KeyExists) as refusal:
         return await _page(services, session, refusal, name=name, chosen=scopes)
-    log.info("dashboard_action", action="key_create", key_id=made["id"], session=session.id[:8])
+    log_action(session, "key_create", key_id=made["id"])
     return await _page(services, session, made=made)
 
 
@@ -83,7 +81,7 @@ async def revoke(
         await services.keys.revoke(key_id, DASHBOARD)
     except KeyNotFound:
         return RedirectResponse(f"{HOME}/keys?notice=late", 303)
-    log.info("dashboard_action", action="key_revoke", key_id=str(key_id), session=session.id[:8])
+    log_action(session, "key_revoke", key_id=key_id)
     return RedirectResponse(f"{HOME}/keys?notice=revoked", 303)
 
 

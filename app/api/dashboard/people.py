@@ -10,7 +10,6 @@ from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ValidationError
@@ -18,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from app.api import subscribers as api
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
 from app.api.dashboard.pages import page
-from app.api.dashboard.session import Session
+from app.api.dashboard.session import Session, log_action
 from app.api.export import csv_of
 from app.api.http.deps import Services, ServicesDep
 from app.api.http.problems import invalid_request
@@ -27,8 +26,6 @@ from app.domain.people import Change, Filter
 from app.domain.reports import people as words
 from app.domain.states import SUBSCRIBER_STATUSES, SubscriberStatus
 from app.errors import AppError, CountDiffers, InvalidRequest, NotFound, StatusProtected
-
-log = structlog.get_logger(__name__)
 
 BY = "dashboard"
 LIST = f"{HOME}/subscribers"
@@ -321,7 +318,7 @@ async def change_many(services: ServicesDep, session: SignedIn, form: OwnForm) -
         return await _many(services, session, wanted | {"segment": segment}, form, differs)
     except AppError as error:
         return await _many(services, session, wanted | {"segment": segment}, form, error)
-    log.info("dashboard_action", action="change_people", session=session.id[:8])
+    log_action(session, "change_people")
     if "job_id" in done:
         return RedirectResponse(f"{HOME}/jobs", 303)
     notice = f"many-{done['changed']}-{done['asked']}-{done['force']}"
@@ -443,7 +440,7 @@ async def change_status(
         await api.change(services, person["email"], _read(api.ChangedSubscriber, given), BY)
     except AppError as error:
         return _status(services, session, person, form, error)
-    log.info("dashboard_action", action="status", session=session.id[:8])
+    log_action(session, "status")
     return _back(subscriber_id, "status")
 
 
@@ -459,7 +456,7 @@ async def erase(
 ) -> Response:
     person = await _person(services, subscriber_id)
     await services.store.erase_subscriber(person["email"], BY)
-    log.info("dashboard_action", action="erase", session=session.id[:8])
+    log_action(session, "erase")
     return RedirectResponse(f"{LIST}?notice=erased", 303)
 
 

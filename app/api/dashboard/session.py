@@ -14,14 +14,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import structlog
 from itsdangerous import BadSignature, Signer
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.attempts import Attempts
+
+log = structlog.get_logger(__name__)
 
 COOKIE = "amazonsender_dashboard"
 PATH = "/dashboard"
@@ -49,6 +52,12 @@ class Session:
 
     def owns_form(self, token: str) -> bool:
         return hmac.compare_digest(token.encode(), self.form_token.encode())
+
+
+def log_action(session: Session, action: str, **about: Any) -> None:
+    """Somebody who is signed in did something. about: what to, such as a mailout_id."""
+    names = {name: str(value) for name, value in about.items()}
+    log.info("dashboard_action", action=action, session=session.id[:8], **names)
 
 
 class Sessions:

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Response
-from pydantic import BaseModel, ConfigDict
 
 from app.api.http.deps import CallerDep, Protected, Services, ServicesDep, needs
 from app.api.http.problems import problems
+from app.api.mailouts.content import Content
 from app.api.mailouts.lists import shown
 from app.errors import (
     AudienceEmpty,
@@ -31,23 +31,10 @@ from app.services.drafts.drafts import Versions
 router = APIRouter(tags=["mailouts"], route_class=Protected)
 
 
-class MailoutChange(BaseModel):
+class MailoutChange(Content):
     """Only what is there is changed; null clears it. What each may be: docs/mailouts.md."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    subject: str | None = None
-    preheader: str | None = None
-    body_html: str | None = None
-    body_markdown: str | None = None
-    body_text: str | None = None
-    template_id: UUID | None = None
     audience: dict[str, Any] | None = None
-    from_name: str | None = None
-    from_email: str | None = None
-    reply_to: str | None = None
-    configuration_set: str | None = None
-    tracking: bool | None = None
     canary: dict[str, Any] | None = None
     schedule: dict[str, Any] | None = None
     notion_page_id: str | None = None

@@ -12,6 +12,7 @@ from app.api.http.deps import Protected, ServicesDep, Text, needs
 from app.api.http.mail_page import mail_page
 from app.api.http.problems import problems
 from app.api.http.responses import JsonAnswer
+from app.api.mailouts.content import Content
 from app.errors import (
     InvalidRequest,
     MailoutNotFound,
@@ -26,24 +27,6 @@ from app.services.preview.preview import Who
 router = APIRouter(tags=["mailouts"], route_class=Protected)
 
 
-class UnsavedContent(BaseModel):
-    """Takes the place of what is stored; null clears it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    subject: str | None = None
-    preheader: str | None = None
-    body_html: str | None = None
-    body_markdown: str | None = None
-    body_text: str | None = None
-    template_id: UUID | None = None
-    from_name: str | None = None
-    from_email: str | None = None
-    reply_to: str | None = None
-    configuration_set: str | None = None
-    tracking: bool | None = None
-
-
 class PreviewBody(BaseModel):
     """email: whose mail it is, a subscriber's. Without it: who of the audience, `sample` or
     `awkward`, who lacks most of what the mail shows, or has the longest name."""
@@ -52,7 +35,7 @@ class PreviewBody(BaseModel):
 
     email: Annotated[Text, Field(max_length=320)] | None = None
     who: Who = "sample"
-    content: UnsavedContent | None = None
+    content: Content | None = None
 
 
 @router.post(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 from pydantic import TypeAdapter, ValidationError
@@ -14,13 +13,12 @@ from app.api.audience.segments import SegmentName
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
 from app.api.dashboard.audience.builder import Builder, Choices, Line, reach
 from app.api.dashboard.pages import page
-from app.api.dashboard.session import Session
+from app.api.dashboard.session import Session, log_action
 from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD
 from app.domain.audience.words import in_words
 from app.errors import AppError, InvalidRequest, SegmentInUse, SegmentNotFound
 
-log = structlog.get_logger(__name__)
 router = APIRouter(prefix=HOME, route_class=Page, include_in_schema=False)
 
 LIST = f"{HOME}/segments"
@@ -99,8 +97,7 @@ async def _save(
             saved = await services.segments.change(UUID(segment["id"]), name, rule, by=DASHBOARD.by)
     except AppError as refusal:
         return await _edit(services, session, segment, name, builder, refusal)
-    log.info("dashboard_action", action="segment_save", segment_id=saved["id"],
-             session=session.id[:8])  # fmt: skip
+    log_action(session, "segment_save", segment_id=saved["id"])
     return RedirectResponse(f"{LIST}?notice=saved", 303)
 
 
@@ -157,8 +154,7 @@ async def delete_segment(
     except SegmentInUse as refusal:
         found = await services.segments.show(segment_id)
         return _page(services, session, "delete", refusal, segment=found)
-    log.info("dashboard_action", action="segment_delete", segment_id=str(segment_id),
-             session=session.id[:8])  # fmt: skip
+    log_action(session, "segment_delete", segment_id=segment_id)
     return RedirectResponse(f"{LIST}?notice=deleted", 303)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
@@ -13,13 +12,11 @@ from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
 from app.api.dashboard.audience.builder import Builder, Choices, reach
 from app.api.dashboard.mailouts.fields import one, version_of
 from app.api.dashboard.mailouts.steps import EDITABLE, back, find, show
-from app.api.dashboard.session import Session
+from app.api.dashboard.session import Session, log_action
 from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD
 from app.domain.audience.words import in_words
 from app.errors import InvalidRequest, MailoutNotEditable, PreconditionFailed
-
-log = structlog.get_logger(__name__)
 
 router = APIRouter(prefix=f"{HOME}/mailouts", route_class=Page, include_in_schema=False)
 
@@ -66,9 +63,7 @@ async def save(
         )
     except MailoutNotEditable:
         return back(mailout_id, "late")
-    log.info(
-        "dashboard_action", action="audience", mailout_id=str(mailout_id), session=session.id[:8]
-    )
+    log_action(session, "audience", mailout_id=mailout_id)
     page = "test" if one(form, "next") else "audience"
     return RedirectResponse(f"{HOME}/mailouts/{mailout_id}/{page}?notice=saved", 303)
 

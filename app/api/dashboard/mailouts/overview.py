@@ -8,20 +8,17 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
 from app.api.dashboard.mailouts.findings import Shown, shown_findings
 from app.api.dashboard.mailouts.steps import back, find, show
-from app.api.dashboard.session import Session
+from app.api.dashboard.session import Session, log_action
 from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD
 from app.domain.reports.words import duration, plural
 from app.errors import AudienceEmpty, NotSendable, TransitionNotAllowed
-
-log = structlog.get_logger(__name__)
 
 router = APIRouter(prefix=f"{HOME}/mailouts", route_class=Page, include_in_schema=False)
 
@@ -104,7 +101,7 @@ async def duplicate(
     mailout_id: UUID, services: ServicesDep, session: SignedIn, _form: OwnForm
 ) -> Response:
     copy = await services.drafts.duplicate(mailout_id, by=DASHBOARD.by)
-    _log("duplicate", mailout_id, session)
+    log_action(session, "duplicate", mailout_id=mailout_id)
     return RedirectResponse(f"{HOME}/mailouts/{copy}?notice=duplicated", 303)
 
 
@@ -119,7 +116,7 @@ async def ready(
         return back(mailout_id, "late")
     except (NotSendable, AudienceEmpty):
         return back(mailout_id, "stopped")
-    _log("ready", mailout_id, session)
+    log_action(session, "ready", mailout_id=mailout_id)
     return back(mailout_id, "ready")
 
 
@@ -131,7 +128,7 @@ async def unready(
         await services.drafts.take_back(mailout_id, by=DASHBOARD.by)
     except TransitionNotAllowed:
         return back(mailout_id, "late")
-    _log("unready", mailout_id, session)
+    log_action(session, "unready", mailout_id=mailout_id)
     return back(mailout_id, "unready")
 
 
@@ -151,9 +148,5 @@ async def delete(
         await services.drafts.delete(mailout_id, by=DASHBOARD.by)
     except TransitionNotAllowed:
         return back(mailout_id, "late")
-    _log("delete", mailout_id, session)
+    log_action(session, "delete", mailout_id=mailout_id)
     return RedirectResponse(f"{HOME}?notice=deleted", 303)
-
-
-def _log(action: str, mailout_id: UUID, session: Session) -> None:
-    log.info("dashboard_action", action=action, mailout_id=str(mailout_id), session=session.id[:8])

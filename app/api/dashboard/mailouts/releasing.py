@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Response
 
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
@@ -15,15 +14,13 @@ from app.api.dashboard.mailouts.fields import one
 from app.api.dashboard.mailouts.findings import shown_findings
 from app.api.dashboard.mailouts.overview import tested_words
 from app.api.dashboard.mailouts.steps import EDITABLE, back, find, show
-from app.api.dashboard.session import Session
+from app.api.dashboard.session import Session, log_action
 from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD
 from app.domain.reports.cost import dollars
 from app.errors import AppError, AudienceChanged, MailoutNotReady, TransitionNotAllowed
 from app.services.audience.changes import QUICK_REACH, audience_diff, require_confirmed
 from app.services.starting.start_mailout import SendRequest
-
-log = structlog.get_logger(__name__)
 
 router = APIRouter(prefix=f"{HOME}/mailouts", route_class=Page, include_in_schema=False)
 
@@ -70,9 +67,7 @@ async def release(
             raise
         mailout = await find(services, mailout_id)
         return await _page(services, session, mailout, refusal.detail, refusal.status)
-    log.info(
-        "dashboard_action", action="release", mailout_id=str(mailout_id), session=session.id[:8]
-    )
+    log_action(session, "release", mailout_id=mailout_id)
     return back(mailout_id, "started")
 
 

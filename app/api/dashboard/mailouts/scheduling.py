@@ -6,21 +6,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Response
 
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
 from app.api.dashboard.around import AROUND
 from app.api.dashboard.mailouts.fields import Form, one
 from app.api.dashboard.mailouts.steps import EDITABLE, back, find, show
-from app.api.dashboard.session import Session
+from app.api.dashboard.session import Session, log_action
 from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD
 from app.domain.schedules.plan import RECIPIENT
 from app.domain.schedules.zones import zone_names
 from app.errors import AppError, MailoutNotReady, TransitionNotAllowed
-
-log = structlog.get_logger(__name__)
 
 router = APIRouter(prefix=f"{HOME}/mailouts", route_class=Page, include_in_schema=False)
 
@@ -90,9 +87,7 @@ async def schedule(
             raise
         return _page(services, session, mailout, form, refusal=refusal)
     services.wake()
-    log.info(
-        "dashboard_action", action="schedule", mailout_id=str(mailout_id), session=session.id[:8]
-    )
+    log_action(session, "schedule", mailout_id=mailout_id)
     return back(mailout_id, "scheduled")
 
 
@@ -104,9 +99,7 @@ async def unschedule(
         await services.schedules.take_back(mailout_id, by=DASHBOARD.by)
     except TransitionNotAllowed:
         return back(mailout_id, "late")
-    log.info(
-        "dashboard_action", action="unschedule", mailout_id=str(mailout_id), session=session.id[:8]
-    )
+    log_action(session, "unschedule", mailout_id=mailout_id)
     return back(mailout_id, "unscheduled")
 
 

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
@@ -19,14 +18,12 @@ from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
 from app.api.dashboard.mailouts.overview import show_overview
 from app.api.dashboard.mailouts.steps import BEFORE
 from app.api.dashboard.pages import page
-from app.api.dashboard.session import Session
+from app.api.dashboard.session import Session, log_action
 from app.api.http.deps import Services, ServicesDep
 from app.api.mailouts import steering as api
 from app.domain.access import DASHBOARD, Caller
 from app.errors import InvalidRequest, NotFound, TransitionNotAllowed
 from app.services.dashboard.views import ACTIVE, MailoutView
-
-log = structlog.get_logger(__name__)
 
 LIVE_SECONDS, IDLE_SECONDS = 2, 10
 """How often a page asks for news: while a mailout is being sent, and otherwise."""
@@ -222,7 +219,7 @@ async def act(
             name = await _resend(mailout_id, services, form)
     except TransitionNotAllowed:
         return _back(mailout_id, "late")
-    log.info("dashboard_action", action=name, mailout_id=str(mailout_id), session=session.id[:8])
+    log_action(session, name, mailout_id=mailout_id)
     return _back(mailout_id, name)
 
 

@@ -6,7 +6,6 @@ import re
 from typing import Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
@@ -15,14 +14,12 @@ from app.api.dashboard.mailouts.fields import one
 from app.api.dashboard.mailouts.findings import shown_findings
 from app.api.dashboard.mailouts.overview import tested_words
 from app.api.dashboard.mailouts.steps import BEFORE, back, find, show
-from app.api.dashboard.session import Session
+from app.api.dashboard.session import Session, log_action
 from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD
 from app.domain.addresses import InvalidAddress, typed_address
 from app.errors import AppError
 from app.services.starting.start_mailout import MAX_TEST_EMAILS, SendRequest
-
-log = structlog.get_logger(__name__)
 
 router = APIRouter(prefix=f"{HOME}/mailouts", route_class=Page, include_in_schema=False)
 
@@ -65,7 +62,7 @@ async def send(
         return await _page(
             services, session, mailout, typed, refusal=refusal.detail, status=refusal.status
         )
-    log.info("dashboard_action", action="test", mailout_id=str(mailout_id), session=session.id[:8])
+    log_action(session, "test", mailout_id=mailout_id)
     return RedirectResponse(f"{HOME}/mailouts/{mailout_id}/test?notice=sent", 303)
 
 

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
@@ -17,7 +16,7 @@ from app.api.dashboard.mailouts.fields import FORMATS, LABELS, Form, Written, on
 from app.api.dashboard.mailouts.findings import Shown, shown_findings
 from app.api.dashboard.mailouts.steps import EDITABLE, back, find, show
 from app.api.dashboard.pages import rendered
-from app.api.dashboard.session import Session
+from app.api.dashboard.session import Session, log_action
 from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD
 from app.domain.writing.merging import both, pieces
@@ -29,8 +28,6 @@ from app.errors import (
 )
 from app.services.templates.starters import Starter, find_starter, starters
 from app.services.templates.templates import COLUMNS
-
-log = structlog.get_logger(__name__)
 
 MAX_FORM_BYTES = 8_000_000
 """As sent, in which a character takes up to twelve bytes (http/body_limit.py lets it through)."""
@@ -63,7 +60,7 @@ async def make_one(services: ServicesDep, session: SignedIn, form: LargeForm) ->
     if not problems:
         columns = written.columns() | {"template_id": await _template_of(services, chosen)}
         created = await services.drafts.create(columns, by=DASHBOARD.by)
-        log.info("dashboard_action", action="new", session=session.id[:8])
+        log_action(session, "new")
         return RedirectResponse(f"{HOME}/mailouts/{created.id}/edit", 303)
     return await _new(services, session, form, problems)
 
