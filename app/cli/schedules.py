@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 
 from app.cli.mailouts import app
-from app.cli.shared import open_store, quiet_settings, run
+from app.cli.shared import ConfirmAudience, open_store, quiet_settings, run
 from app.domain.access import CLI
 
 if TYPE_CHECKING:
@@ -32,14 +32,7 @@ def schedule(
         str | None,
         typer.Option(help="With recipient: now, next_day or skip, where the hour has passed."),
     ] = None,
-    confirm_audience: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            metavar="COUNT",
-            help="The number of recipients, where it was refused because that changed a lot.",
-        ),
-    ] = None,
+    confirm_audience: ConfirmAudience = None,
 ) -> None:
     """Have a mailout that is ready start at a time, by TIMEZONE unless a zone is named."""
     given = {"at": at, "zone": zone, "fallback": fallback, "passed": passed}

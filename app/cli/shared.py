@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
 
 if TYPE_CHECKING:
     from app.settings import Settings
     from app.store import Store
 
 T = TypeVar("T")
+
+ConfirmAudience = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        metavar="COUNT",
+        help="The number of recipients, where it was refused because that changed a lot.",
+    ),
+]
+OutputFile = Annotated[
+    Path | None, typer.Option("--output", "-o", help="A file; else standard output.")
+]
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

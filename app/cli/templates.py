@@ -9,7 +9,7 @@ from uuid import UUID
 
 import typer
 
-from app.cli.shared import open_store, quiet_settings, run
+from app.cli.shared import OutputFile, open_store, quiet_settings, run
 from app.domain.access import CLI
 from app.domain.templates.names import check_name
 from app.errors import ConfigurationError
@@ -80,9 +80,7 @@ def list_(limit: Annotated[int, typer.Option(min=1, max=1000)] = 200) -> None:
 def show(
     template: Which,
     version: Annotated[int | None, typer.Option(min=1, help="An earlier one.")] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A file; else standard output.")
-    ] = None,
+    output: OutputFile = None,
 ) -> None:
     """Write a template's text; name, version and versions go to stderr."""
     settings = quiet_settings()
@@ -168,9 +166,7 @@ def delete(template: Which) -> None:
 @app.command("preview")
 def preview(
     template: Which,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A file; else standard output.")
-    ] = None,
+    output: OutputFile = None,
     email: Annotated[
         str | None, typer.Option("--as", help="The subscriber to show it for.")
     ] = None,

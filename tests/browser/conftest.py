@@ -8,12 +8,28 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import httpx
+import psycopg
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
+from psycopg.rows import dict_row
 
+from app.sandbox.config import SandboxConfig
+from app.sandbox.server import SandboxServer
+from tests.browser.places import Staged
+from tests.browser.stage import stage_access, stage_every_state, stage_jobs, stage_senders
+from tests.browser.stage_imports import stage_imports
+from tests.browser.stage_people import stage_people
+from tests.browser.stage_schedules import stage_schedules
+from tests.browser.stage_segments import stage_segments
+from tests.browser.stage_templates import stage_templates
 from tests.browser.support import Site, Visit, elsewhere
 from tests.sandbox.support import ses_client
 from tests.support.databases import DatabaseServer
+from tests.support.factories import Arrange
+from tests.support.ports import free_port
+from tests.support.service import SECRET, client, environment, process
+from tests.support.waiting import eventually
 from tests.support.world import run_world
 
 if TYPE_CHECKING:
@@ -137,3 +153,71 @@ def other_origin() -> Iterator[tuple[str, list[str]]]:
     """A server that no page of ours has anything to do with, and what it was asked for."""
     with elsewhere() as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+async def staged(
+    chromium: Browser,  # first, so that nothing is started where it is absent
+    postgres_server: DatabaseServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Staged]:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    config = SandboxConfig(max_send_rate=14, max_24h_send=50_000)
+    with postgres_server.database() as name, SandboxServer(config) as sandbox:
+        dsn = postgres_server.dsn(name)
+        variables = environment(
+            dsn, sandbox.url, PORT=str(port), APP_BASE_URL=url, RATE_LIMIT_PER_SEC="14"
+        )
+        connection = await psycopg.AsyncConnection.connect(
+            dsn, autocommit=True, row_factory=dict_row
+        )
+        folder = tmp_path_factory.mktemp("service")
+        with process(folder, variables, "serve", "--no-sender") as service:
+            async with connection, client(url) as http:
+
+                async def answers() -> bool:
+                    assert service.child.poll() is None, service.log
+                    try:
+                        return (await http.get("/health")).status_code == 200
+                    except httpx.TransportError:
+                        return False
+
+                await eventually(answers, until=bool)
+                arrange = Arrange(connection)
+                await stage_senders(arrange)
+                await stage_jobs(arrange)
+                mailouts = await stage_every_state(arrange)
+                await stage_access(arrange, mailouts["sending"])
+                imports = await stage_imports(arrange)
+                person = await stage_people(arrange, mailouts["sent"])
+                schedules = await stage_schedules(arrange)
+                template = await stage_templates(arrange)
+                segments = await stage_segments(arrange)
+                yield Staged(
+                    url, dsn, arrange, mailouts, imports, person, schedules, template, segments
+                )
+
+
+@pytest.fixture(scope="module")
+def session() -> list[Any]:
+    """The cookie of somebody who signed in, once a test has."""
+    return []
+
+
+@pytest.fixture
+async def signed_in(staged: Staged, visit: OpenVisit, session: list[Any]) -> Any:
+    """Open a page in a tab of somebody who signed in."""
+
+    async def opened(path: str = "/dashboard", **settings: Any) -> Visit:
+        tab = await visit(base_url=staged.url, **settings)
+        await tab.page.context.add_cookies(session)
+        await tab.page.goto(path)
+        if "/dashboard/login" in tab.page.url:
+            await tab.page.fill("#secret", SECRET)
+            await tab.page.click("button")
+            await tab.page.wait_for_url(f"**{path}")
+            session[:] = await tab.page.context.cookies()
+        return tab
+
+    return opened

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
 
 from app.cli.mailouts.group import outside
-from app.cli.shared import open_store, quiet_settings, run
+from app.cli.shared import ConfirmAudience, OutputFile, open_store, quiet_settings, run
 from app.cli.words import accepted_lines, dry_run_lines
 from app.domain.access import CLI
 from app.errors import Unavailable
@@ -39,14 +38,7 @@ def send(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Render everything, send nothing.")
     ] = False,
-    confirm_audience: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            metavar="COUNT",
-            help="The number of recipients, where it was refused because that changed a lot.",
-        ),
-    ] = None,
+    confirm_audience: ConfirmAudience = None,
 ) -> None:
     """Start a mailout, as POST /send-mailout does; running senders take it from there."""
     if to and not test:
@@ -119,9 +111,7 @@ async def _rehearse(
 @outside.command()
 def statement(
     mailout_id: UUID,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A file; else standard output.")
-    ] = None,
+    output: OutputFile = None,
 ) -> None:
     """Write the closing statement as CSV: every recipient, outcome and reason."""
 
