@@ -70,11 +70,12 @@ class Visit:
             return False
         for event, listener in self._listeners.items():
             self.page.remove_listener(event, listener)
-        await context.clear_cookies()
+        # First, so that the page's script can't ask without cookies and lead the next visitor away.
         await context.set_offline(False)
         await self.page.unroute_all()
-        await self.page.emulate_media(media="null", color_scheme="light")
         await self.page.goto("about:blank")
+        await context.clear_cookies()
+        await self.page.emulate_media(media="null", color_scheme="light")
         return True
 
     async def problems(self) -> list[str]:
