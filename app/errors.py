@@ -250,6 +250,18 @@ class Unavailable(AppError):
     status, code, title = 503, "unavailable", "Temporarily unavailable"
 
 
+class NotionAway(Unavailable):
+    """Notion can't be reached, or asks to be left alone for a while. May carry `retry_after`, in
+    seconds."""
+
+
+class NotionRefused(AppError):
+    """Notion refuses a request. Carries `notion_code` and `notion_status` (Notion's API, "Status
+    codes")."""
+
+    status, code, title = 502, "notion_refused", "Notion refused a request"
+
+
 class SesRefused(Unavailable):
     """SES, or something in its place, refuses to answer: so it can be reached."""
 

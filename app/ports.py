@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+from uuid import UUID
 
 from app.domain.content.render import Compiled
 from app.domain.sending.batches import Account, Suppressed
@@ -130,3 +131,35 @@ class SnsConfirmer(Protocol):
         Raises Unavailable, and ConfirmationRefused when SNS doesn't take the token.
         """
         ...
+
+
+class Notion(Protocol):
+    """One integration's view of Notion (adapters/notion/client.py). Every method raises NotionAway
+    when Notion can't be reached or asks to wait, and NotionRefused when it refuses."""
+
+    async def me(self) -> dict[str, Any]: ...
+
+    async def page(self, page_id: UUID) -> dict[str, Any]: ...
+
+    async def block(self, block_id: UUID) -> dict[str, Any]: ...
+
+    async def children(self, block_id: UUID) -> list[dict[str, Any]]: ...
+
+    async def database(self, database_id: UUID) -> dict[str, Any]: ...
+
+    async def data_source(self, data_source_id: UUID) -> dict[str, Any]: ...
+
+    def rows(
+        self,
+        data_source_id: UUID,
+        where: Mapping[str, Any] | None = None,
+        sorts: Sequence[Mapping[str, Any]] = (),
+    ) -> AsyncIterator[dict[str, Any]]: ...
+
+    async def update_page(self, page_id: UUID, properties: Mapping[str, Any]) -> dict[str, Any]: ...
+
+    async def comments(self, block_id: UUID) -> list[dict[str, Any]]: ...
+
+    async def comment(self, parent: Mapping[str, str], text: str) -> dict[str, Any]: ...
+
+    async def upload(self, filename: str, content_type: str, content: bytes) -> str: ...

@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.adapters.database.connection_string import read_connection_string
 from app.domain.addresses import InvalidAddress, ascii_address
+from app.domain.notion.properties import PROPERTIES
 from app.domain.schedules.zones import UnknownZone, find_zone
 from app.errors import ConfigurationError
 
@@ -107,7 +108,34 @@ class Settings(BaseSettings):
     """Of mails whose HTML doesn't say its own: a tag of BCP 47, such as de-CH."""
 
     notion_api_token: SecretStr | None = None
+    notion_database_id: str | None = None  # of a database or data source, or a link to it
+    notion_api_url: str = "https://api.notion.com"
+    notion_poll_seconds: float = Field(30, ge=1, allow_inf_nan=False)
     notion_webhook_verification_token: SecretStr | None = None
+    notion_property_name: str = "Name"
+    notion_property_preheader: str = "Preheader"
+    notion_property_status: str = "Status"
+    notion_property_audience: str = "Audience"
+    notion_property_send_at: str = "Send at"
+    notion_property_time_zone: str = "Time zone"
+    notion_property_delivery: str = "Delivery"
+    notion_property_progress: str = "Progress"
+    notion_property_problem: str = "Problem"
+    notion_property_recipients: str = "Recipients"
+    notion_property_accepted: str = "Accepted"
+    notion_property_delivered: str = "Delivered"
+    notion_property_bounced: str = "Bounced"
+    notion_property_complained: str = "Complained"
+    notion_property_unsubscribed: str = "Unsubscribed"
+    notion_property_failed: str = "Failed"
+    notion_property_unknown: str = "Unknown"
+    notion_property_mailout: str = "Mailout"
+    notion_property_statement: str = "Statement"
+
+    assets_store: str = Field(
+        "database", pattern=r"^(database|s3://[^/\s]+.*|supabase://[^/\s]+.*)$"
+    )
+    assets_base_url: str | None = None  # None: APP_BASE_URL/assets
     owner_email: str | None = None
 
     bounce_rate_pause: float = Field(0.05, gt=0, le=1)  # share of mails with an outcome
@@ -161,7 +189,12 @@ class Settings(BaseSettings):
         return secrets
 
     @field_validator(
-        "app_base_url", "supabase_url", "aws_endpoint_url_sesv2", "aws_endpoint_url_sns"
+        "app_base_url",
+        "supabase_url",
+        "aws_endpoint_url_sesv2",
+        "aws_endpoint_url_sns",
+        "notion_api_url",
+        "assets_base_url",
     )
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
@@ -252,6 +285,16 @@ class Settings(BaseSettings):
         holds; a process that doesn't know it sends all the same, unwatched."""
         watched = self.ses_tracking_configuration_set if tracking else None
         return watched or own or self.ses_configuration_set
+
+    @property
+    def notion_names(self) -> dict[str, str]:
+        """What each property of a row is called in the owner's database, by our own name for it."""
+        return {each.name: getattr(self, each.setting) for each in PROPERTIES}
+
+    @property
+    def uses_notion(self) -> bool:
+        """Whether rows of a Notion database are mailouts here."""
+        return bool(self.notion_api_token and self.notion_database_id)
 
     def missing_to_send(self) -> list[str]:
         """What must be set before a mail may leave, each with why, in plain words."""

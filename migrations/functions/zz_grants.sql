@@ -21,7 +21,8 @@ begin
             'tag_counts', 'mailout_zones', 'mailout_waves',
             'imports', 'import_chunks', 'import_refusals',
             'jobs', 'subscriber_changes', 'audit_log', 'erased', 'erased_key', 'signups',
-            'signup_clients', 'segments', 'service_settings']) t
+            'signup_clients', 'segments', 'service_settings',
+            'notion_rows']) t
     loop
         execute format('revoke all on table %s from public', v_table);
         foreach v_role in array v_roles loop

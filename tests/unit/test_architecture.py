@@ -33,6 +33,8 @@ FOREIGN = {
     "psycopg_pool": {"adapters/database"},
     "supabase": {"adapters/database"},
     "postgrest": {"adapters/database"},
+    "notion_client": {"adapters/notion"},
+    "PIL": {"domain/assets"},
     "fastapi": {"api", "main", "sandbox"},
     "starlette": {"api", "processes", "sandbox"},
     "uvicorn": {"api/http", "processes", "sandbox"},

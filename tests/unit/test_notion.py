@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.notion import NotAPage, is_integration_webhook, page_id
+from app.domain.notion.pages import NotAPage, is_integration_webhook, page_id
 
 PAGE = UUID("1f0d0000-0000-4000-8000-00000000abcd")
 ID, OTHER = PAGE.hex, "e" * 32

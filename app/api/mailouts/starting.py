@@ -28,7 +28,7 @@ from app.api.http.deps import (
 from app.api.http.problems import invalid_request, problems
 from app.api.http.responses import JsonAnswer
 from app.domain.access import Caller
-from app.domain.notion import is_integration_webhook, page_id
+from app.domain.notion.pages import is_integration_webhook, page_id
 from app.errors import (
     AppError,
     AudienceChanged,

@@ -11,7 +11,7 @@ import typer
 
 from app.cli.mailouts.group import app, with_drafts
 from app.domain.access import CLI
-from app.domain.notion import NotAPage, page_id
+from app.domain.notion.pages import NotAPage, page_id
 from app.errors import ConfigurationError, PreconditionFailed, TemplateInvalid
 
 if TYPE_CHECKING:

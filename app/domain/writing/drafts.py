@@ -15,7 +15,7 @@ from app.domain.addresses import InvalidAddress, format_mailbox, trimmed, typed_
 from app.domain.audience.rule import parse_rule
 from app.domain.content.holes import CONTROL
 from app.domain.content.render import MAX_BODY_BYTES
-from app.domain.notion import page_id
+from app.domain.notion.pages import page_id
 from app.domain.schedules.plan import ScheduleInvalid, read_schedule
 from app.domain.untrusted import plain
 from app.errors import InvalidRequest
