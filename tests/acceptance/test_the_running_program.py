@@ -13,6 +13,8 @@ from tests.support.service import BEARER, command, process
 from tests.support.waiting import eventually, within
 from tests.support.world import World
 
+SENDING = ("SendEmail", "SendBulkEmail")
+
 
 async def test_events_come_back_signed_and_everybody_is_accounted_for(
     world: World, arrange: Arrange
@@ -93,18 +95,19 @@ async def test_a_killed_sender_leaves_unknown_rows_that_events_settle(
 async def test_sigterm_lets_the_call_in_flight_finish(world: World, arrange: Arrange) -> None:
     await arrange.subscribers(200)
     mailout = await arrange.mailout()
+    world.sandbox.control.post("/sandbox/events/hold")  # they would make `delivered` of some
     world.sandbox.faults(latency={"min": 0.5, "max": 0.6})
     await world.http.post("/send-mailout", json={"mailout_id": str(mailout)}, headers=BEARER)
 
-    async def sending() -> int:
-        return (await arrange.counts(mailout)).get("sending", 0)
+    async def calls() -> int:
+        return sum(world.sandbox.stats()["requests"].get(name, 0) for name in SENDING)
 
-    await eventually(sending, until=lambda n: n > 0)
+    # Not before the call has reached SES: what is marked and hasn't left yet is given back.
+    await eventually(calls, until=lambda n: n > 0)
     assert world.service.stop() < within(10)
     counts = await arrange.counts(mailout)
-    assert "unknown" not in counts
-    assert "sending" not in counts
-    assert counts["sent"] == len(world.sandbox.accepted())
+    assert counts["sent"] == len(world.sandbox.accepted()) > 0
+    assert counts.keys() <= {"sent", "queued"}
 
 
 async def test_a_call_that_never_answers_is_unknown_at_the_stop(
