@@ -13,6 +13,7 @@ from app.store.dry_runs import DryRunCalls
 from app.store.events import EventCalls
 from app.store.imports import ImportCalls
 from app.store.mailouts import MailoutCalls
+from app.store.notion.writes import NotionWriteCalls
 from app.store.people import PeopleCalls
 from app.store.reports import ReportCalls
 from app.store.sending import SendingCalls
@@ -37,5 +38,6 @@ class Store(
     AccessCalls,
     TemplateCalls,
     AudienceCalls,
+    NotionWriteCalls,
 ):
     """All parts of the store, over one `Database`."""

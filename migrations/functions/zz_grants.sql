@@ -22,6 +22,7 @@ begin
             'imports', 'import_chunks', 'import_refusals',
             'jobs', 'subscriber_changes', 'audit_log', 'erased', 'erased_key', 'signups',
             'signup_clients', 'segments', 'service_settings',
+            'notion_writes', 'notion_write_asks',
             'notion_rows']) t
     loop
         execute format('revoke all on table %s from public', v_table);
@@ -110,6 +111,8 @@ begin
             'compile_audience', 'compile_condition', 'compile_instant', 'compile_engagement', 'needed_tags',
             'count_rule', 'unusable_actives', 'affordable', 'early_addresses', 'count_tagged', 'preview_audience', 'unknown_tags',
             'segments_check', 'mailouts_check_segments', 'save_segment', 'delete_segment', 'list_segments', 'show_segment',
+            'notion_write_due', 'mailouts_tell_notion', 'take_up_notion_asks', 'claim_notion_writes', 'notion_write_facts',
+            'settle_notion_write', 'notion_write_trouble',
             'segment_json', 'segment_users', 'audience_diff', 'id_at'])
     loop
         execute format('revoke all on function %s from public', v_function);

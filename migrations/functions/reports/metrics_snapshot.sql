@@ -16,6 +16,9 @@ language sql volatile set search_path = public, pg_temp as $$
                      from (select coalesce(pause_code, 'person') as because, count(*) as n
                              from mailouts where status = 'paused' group by 1) p),
         'senders', (select count(*) from executors e where is_alive(e)),
+        'notion_oldest_due_seconds', (select coalesce(extract(epoch from clock_timestamp() - min(due_at)), 0)
+                                        from (select due_at from notion_writes where due_at <= clock_timestamp()
+                                               union all select asked_at from notion_write_asks) due),
         'regions', (select coalesce(jsonb_agg(jsonb_build_object(
             'region', region,
             'rate', rate,
