@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from botocore.exceptions import BotoCoreError
 
 from app.adapters.aws.ses import SesSender, sns_client
 from app.adapters.aws.topics import SnsTopics
+from app.adapters.notion.client import NotionApi
+from app.adapters.notion.pace import PER_SECOND
+from app.domain.content.links import is_local
 from app.domain.reports.findings import Finding
 from app.errors import Unavailable
 from app.runtime import open_database
@@ -30,6 +34,22 @@ def ses_account(settings: Settings) -> SesSender:
 
 def sns_topics(settings: Settings) -> SnsTopics:
     return SnsTopics(partial(sns_client, settings))
+
+
+STAND_IN_PER_SECOND = 50.0
+"""Requests, where NOTION_API_URL names a stand-in on this machine."""
+
+
+def notion_api(settings: Settings) -> NotionApi:
+    """To be opened once for a process, so that all its requests keep one pace; NOTION_API_TOKEN is
+    set."""
+    assert settings.notion_api_token is not None
+    at_home = is_local(urlsplit(settings.notion_api_url).hostname or "")
+    return NotionApi(
+        settings.notion_api_token.get_secret_value(),
+        settings.notion_api_url,
+        per_second=STAND_IN_PER_SECOND if at_home else PER_SECOND,
+    )
 
 
 OUTSIDE = Outside(ses_account, sns_topics)

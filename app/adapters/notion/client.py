@@ -2,46 +2,66 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
+import json
+import logging
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
 import httpx
 from notion_client import AsyncClient
-from notion_client.errors import (
-    APIResponseError,
-    HTTPResponseError,
-    RequestTimeoutError,
-)
+from notion_client.errors import HTTPResponseError, RequestTimeoutError
 
+from app.adapters.notion.pace import PER_SECOND, Pace, slow
+from app.adapters.notion.refusals import refusal
 from app.errors import NotionAway, NotionRefused
 
 VERSION = "2026-03-11"
-PER_SECOND = 2.5
-"""Requests; Notion allows three a second on average."""
 PAGE_SIZE = 100
 TIMEOUT_SECONDS = 30.0
-AWAY_SECONDS = 10.0
-"""How long to leave Notion alone where it doesn't say."""
+TRIES = 4
+AWAY_SECONDS = 2.0
+"""How long Notion is left alone where it doesn't say; twice as long for each further try."""
+TOO_SOON = (429, 529)
+"""Status codes of the rate limit and of an overload ("Request limits")."""
+
+# The library would write refusals to the console by a handler of its own; whoever made the call
+# says what came of it.
+_SILENT = logging.getLogger("notion_client")
 
 
 class NotionApi:
-    """One integration's view of Notion. Every method raises NotionAway when Notion can't be reached
-    or asks to wait, and NotionRefused when it refuses."""
+    """One integration's view of Notion; one for the whole process, so that all keep one pace.
 
-    def __init__(self, token: str, base_url: str, *, per_second: float = PER_SECOND) -> None:
+    Every method raises NotionAway when Notion can't be reached or asks to wait, and NotionRefused
+    when it refuses, each with what to do.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        base_url: str,
+        *,
+        per_second: float = PER_SECOND,
+        pace: Pace | None = None,
+        http: httpx.AsyncClient | None = None,
+    ) -> None:
+        """http: closed by this."""
         self._client = AsyncClient(
             auth=token,
             base_url=base_url,
             notion_version=VERSION,
             timeout_ms=round(TIMEOUT_SECONDS * 1000),
             retry=False,
+            logger=_SILENT,
+            log_level=logging.CRITICAL + 1,
+            client=http,
         )
-        self._pause = 1 / per_second
-        self._next = 0.0  # when the next request may leave (monotonic)
+        self._pace = pace or Pace(per_second)
 
     async def __aenter__(self) -> Self:
         return self
@@ -57,6 +77,11 @@ class NotionApi:
     async def me(self) -> dict[str, Any]:
         """The integration itself: a user of type bot."""
         return await self._call("GET", "users/me")
+
+    async def users(self) -> list[dict[str, Any]]:
+        """The people and integrations of the workspace."""
+        found = self._pages("GET", "users", {})
+        return [user async for part in found for user in part["results"]]
 
     async def page(self, page_id: UUID) -> dict[str, Any]:
         return await self._call("GET", f"pages/{page_id}")
@@ -111,7 +136,8 @@ class NotionApi:
         return [comment async for part in found for comment in part["results"]]
 
     async def comment(self, parent: Mapping[str, str], text: str) -> dict[str, Any]:
-        """parent: {"page_id": …}, or {"discussion_id": …} to answer in its thread."""
+        """parent: {"page_id": …} or {"block_id": …}, or {"discussion_id": …} to answer in its
+        thread."""
         pieces = [text[start : start + 2000] for start in range(0, len(text), 2000)]
         to = parent if "discussion_id" in parent else {"parent": dict(parent)}
         rich_text = [{"type": "text", "text": {"content": piece}} for piece in pieces]
@@ -150,7 +176,31 @@ class NotionApi:
         body: dict[str, Any] | None = None,
         form: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        await self._turn()
+        """What Notion answers; asked again where that is worth it and can do no harm."""
+        harmless = method in ("GET", "PATCH") or path.endswith("/query")
+        attempt = 0
+        while True:
+            await self._pace.turn()
+            try:
+                return await self._ask(method, path, body, form)
+            except NotionAway as exc:
+                attempt += 1
+                rest: float | None = exc.extra.get("retry_after")
+                if rest is None:
+                    rest = exc.extra["retry_after"] = AWAY_SECONDS * 2 ** (attempt - 1)
+                self._pace.rest(rest)
+                # What was asked for too soon wasn't done, whatever it was.
+                again = harmless or exc.extra.get("notion_status") in TOO_SOON
+                if attempt == TRIES or not again or not self._pace.is_patient(rest):
+                    raise
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None,
+        form: dict[str, Any] | None,
+    ) -> dict[str, Any]:
         try:
             answer = await self._client.request(
                 path=path,
@@ -159,36 +209,70 @@ class NotionApi:
                 body=None if method == "GET" else body,
                 form_data=form,
             )
-        except APIResponseError as exc:
-            raise self._refusal(exc) from None
-        except (HTTPResponseError, RequestTimeoutError, httpx.TransportError, ValueError) as exc:
-            self._leave_alone(AWAY_SECONDS)
-            raise NotionAway(f"Notion can't be reached ({type(exc).__name__}).") from None
+        except HTTPResponseError as exc:
+            raise _error(exc, method, path) from None
+        except RequestTimeoutError:
+            raise NotionAway(
+                f"Notion doesn't answer within {TIMEOUT_SECONDS:.0f} s; this is tried again."
+            ) from None
+        except httpx.RequestError as exc:
+            raise NotionAway(
+                f"Notion can't be reached ({type(exc).__name__}); this is tried again."
+            ) from None
+        except ValueError:  # no JSON, or no text
+            raise _not_notion("that can't be read") from None
         if not isinstance(answer, dict):
-            raise NotionAway("Notion's answer can't be read.")
+            raise _not_notion("that can't be read")
         return answer
 
-    def _refusal(self, exc: APIResponseError) -> NotionAway | NotionRefused:
-        code = str(getattr(exc.code, "value", exc.code))
-        if exc.status == 429 or exc.status >= 500 or code == "conflict_error":
-            seconds = _seconds(exc.headers.get("retry-after"))
-            self._leave_alone(seconds)
-            return NotionAway("Notion is slow now; this follows by itself.", retry_after=seconds)
-        return NotionRefused(str(exc), notion_code=code, notion_status=exc.status)
 
-    async def _turn(self) -> None:
-        """Wait until the next request may leave."""
-        now = time.monotonic()
-        mine = max(self._next, now)
-        self._next = mine + self._pause
-        await asyncio.sleep(mine - now)
+def _error(exc: HTTPResponseError, method: str, path: str) -> NotionAway | NotionRefused:
+    code, message = _said(exc.body)
+    if exc.status in TOO_SOON:
+        seconds = _seconds(exc.headers.get("retry-after"))
+        away = slow(AWAY_SECONDS if seconds is None else seconds)
+        return NotionAway(away.detail, retry_after=seconds, notion_status=exc.status)
+    if exc.status >= 500 or code == "conflict_error":
+        return NotionAway(
+            f"Notion can't do it now (status {exc.status}); this is tried again.",
+            retry_after=_seconds(exc.headers.get("retry-after")),
+            notion_status=exc.status,
+        )
+    if 300 <= exc.status < 400:
+        return _not_notion("with a redirect, which isn't followed")
+    if code is None:  # such as Cloudflare's pages, which stand before the API
+        return _not_notion(f"with status {exc.status}, but not as Notion does")
+    return refusal(exc.status, code, message, method, path)
 
-    def _leave_alone(self, seconds: float) -> None:
-        self._next = max(self._next, time.monotonic() + seconds)
+
+def _not_notion(how: str) -> NotionAway:
+    return NotionAway(
+        f"Notion's address answers {how}; this is tried again. If it lasts, check NOTION_API_URL "
+        "and what stands between this machine and Notion."
+    )
 
 
-def _seconds(retry_after: str | None) -> float:
+def _said(body: str) -> tuple[str | None, str]:
+    """Code and message of an error as Notion writes it, also where the library knows no such code;
+    None: it isn't Notion's."""
     try:
-        return max(0.0, float(retry_after or ""))
+        said = json.loads(body)
     except ValueError:
-        return AWAY_SECONDS
+        return None, ""
+    if not isinstance(said, dict) or not isinstance(said.get("code"), str):
+        return None, ""
+    return said["code"], str(said.get("message") or "")
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Of the header, in seconds or as a date (RFC 9110, 10.2.3)."""
+    if not retry_after:
+        return None
+    try:
+        seconds = float(retry_after)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds()
+        except (TypeError, ValueError):
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None

@@ -29,9 +29,19 @@ def page_id(text: str) -> UUID:
 
     Of a link to a database, the page that is open beside it (`p=`). Raises NotAPage.
     """
+    return _id(text, of_view=False)
+
+
+def database_id(text: str) -> UUID:
+    """The id of a database or data source, given as itself, as `Title-ID`, or as a link, also to
+    one of its views. Raises NotAPage."""
+    return _id(text, of_view=True)
+
+
+def _id(text: str, *, of_view: bool) -> UUID:
     text = text.strip()
     if "://" in text or text.lower().startswith(("www.", *_HOSTS)):
-        text = _id_in_link(text)
+        text = _id_in_link(text, of_view=of_view)
     elif "/" in text:
         raise NotAPage(f"is no page of Notion: {_REMEDY}")
     found = _AT_THE_END.fullmatch(text)
@@ -40,8 +50,9 @@ def page_id(text: str) -> UUID:
     return UUID(found[1])
 
 
-def _id_in_link(link: str) -> str:
-    """The part of a link that ends in the page's id."""
+def _id_in_link(link: str, *, of_view: bool) -> str:
+    """The part of a link that ends in the id: of a link to a view, the page that is open in it, or
+    (of_view) the database."""
     try:
         parts = urlsplit(link if "://" in link else f"https://{link}")
         host = (parts.hostname or "").rstrip(".")
@@ -50,9 +61,9 @@ def _id_in_link(link: str) -> str:
         raise NotAPage(f"is no link: {_REMEDY}") from None
     if not any(host == notion or host.endswith(f".{notion}") for notion in _HOSTS):
         raise NotAPage(f"is no link to Notion: {_REMEDY}")
-    if "p" in query:
+    if "p" in query and not of_view:
         return query["p"][0]
-    if "v" in query:
+    if "v" in query and not of_view:
         raise NotAPage("is the link of a database's view: open the page itself and copy its link")
     return unquote(parts.path).rstrip("/").rpartition("/")[2]
 
