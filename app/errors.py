@@ -262,6 +262,20 @@ class NotionRefused(AppError):
     status, code, title = 502, "notion_refused", "Notion refused a request"
 
 
+class NotionNotConfigured(AppError):
+    """Carries `missing`, the names of settings. Notion tries again for about a day."""
+
+    status, code, title = 503, "notion_not_configured", "Notion's webhook is not configured"
+
+
+class NotionSignatureWrong(Unauthorized):
+    code, title = "notion_signature_wrong", "The signature is missing or wrong"
+
+
+class NotionWebhookSet(AppError):
+    status, code, title = 409, "notion_webhook_set", "Another webhook of Notion is in use"
+
+
 class SesRefused(Unavailable):
     """SES, or something in its place, refuses to answer: so it can be reached."""
 

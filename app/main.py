@@ -24,6 +24,7 @@ from app.api import (
     jobs,
     mail_templates,
     metrics,
+    notion_events,
     ses_events,
     subscribers,
     unsubscribe,
@@ -83,6 +84,7 @@ from app.services.drafts.subjects import Subjects
 from app.services.imports.imports import Imports
 from app.services.imports.run_import import RunImport, import_kinds
 from app.services.jobs.runner import JobRunner, Kind
+from app.services.notion.webhook import NotionWebhook
 from app.services.people.many import ChangeMany, ManyPeople
 from app.services.preview.preview import Preview
 from app.services.rendering.renderer import RENDERER
@@ -148,6 +150,7 @@ def create_app(services: Services) -> FastAPI:
         mail_templates.router,
         access.router,
         ses_events.router,
+        notion_events.router,
         unsubscribe.router,
         subscribe.router,
         confirm.router,
@@ -240,6 +243,7 @@ async def running(
                 sandbox_endpoint=settings.aws_endpoint_url_sns,
                 http=http,
             ),
+            notion_webhook=NotionWebhook(store, settings),
             confirmer=SnsConfirmer(partial(sns_client, settings)),
             tokens=(
                 UnsubscribeTokens(settings.unsubscribe_secrets)

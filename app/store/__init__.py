@@ -13,6 +13,7 @@ from app.store.dry_runs import DryRunCalls
 from app.store.events import EventCalls
 from app.store.imports import ImportCalls
 from app.store.mailouts import MailoutCalls
+from app.store.notion.talk import NotionTalkCalls
 from app.store.notion.writes import NotionWriteCalls
 from app.store.people import PeopleCalls
 from app.store.reports import ReportCalls
@@ -39,5 +40,6 @@ class Store(
     TemplateCalls,
     AudienceCalls,
     NotionWriteCalls,
+    NotionTalkCalls,
 ):
     """All parts of the store, over one `Database`."""

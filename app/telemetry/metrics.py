@@ -49,6 +49,22 @@ REFUSED_MESSAGES = (
     "raw_message_delivery",
     "payload_too_large",
 )
+NOTION_EVENTS = (
+    "look",
+    "talk",
+    "schema",
+    "own",
+    "elsewhere",
+    "copy",
+    "ignored",
+    "verification",
+    "notion_signature_wrong",
+    "notion_not_configured",
+    "notion_webhook_set",
+    "malformed_notion_event",
+    "payload_too_large",
+    "database_unavailable",
+)
 BREAKER_STATES = ("closed", "half_open", "open")
 
 # Bounces that SES reports without having tried: its own lists, not a fault of this mailout.
@@ -134,6 +150,12 @@ class Metrics:
             ("reason",),
             product(REFUSED_MESSAGES),
         )
+        self._notion_events = self._counter(
+            "notion_events_total",
+            "Requests to /notion-events by what was done about them, or why nothing was.",
+            ("outcome",),
+            product(NOTION_EVENTS),
+        )
 
     def totals(self) -> dict[tuple[str, tuple[str, ...]], float]:
         """Every sample of this moment by its name and label values."""
@@ -196,6 +218,10 @@ class Metrics:
     def message_refused(self, code: str) -> None:
         """code: of the AppError that said why."""
         self._refused.labels(code).inc()
+
+    def notion_event(self, outcome: str) -> None:
+        """outcome: as NotionWebhook gives it, or the code of the AppError that refused it."""
+        self._notion_events.labels(outcome).inc()
 
     def _counter(
         self,

@@ -23,6 +23,7 @@ begin
             'jobs', 'subscriber_changes', 'audit_log', 'erased', 'erased_key', 'signups',
             'signup_clients', 'segments', 'service_settings',
             'notion_writes', 'notion_write_asks',
+            'notion_events', 'notion_verifications', 'notion_comments', 'notion_talks', 'notion_integration',
             'notion_rows']) t
     loop
         execute format('revoke all on table %s from public', v_table);
@@ -106,6 +107,10 @@ begin
             'create_template', 'change_template', 'add_template_version', 'layout_problem', 'template_depth',
             'audited_template', 'listed_template', 'show_template', 'find_template', 'list_templates', 'list_template_versions',
             'delete_template', 'naming_templates', 'naming_mailouts',
+            'take_notion_event', 'keep_notion_verification', 'notion_webhook', 'forget_notion_verifications',
+            'tell_notion_integration', 'tidy_notion', 'claim_notion_talks', 'open_notion_comments',
+            'begin_notion_comment', 'act_on_notion_comment', 'note_notion_answer', 'settle_notion_comment',
+            'note_notion_comments', 'notion_why',
             'audience_problem', 'resolved_audience', 'audience_segments', 'service_timezone', 'tell_timezone',
             'frozen_audience', 'freeze_audience', 'mailout_audience', 'folded', 'number_in', 'day_in', 'is_day', 'first_day', 'instant_in',
             'compile_audience', 'compile_condition', 'compile_instant', 'compile_engagement', 'needed_tags',

@@ -29,6 +29,7 @@ from app.services.dashboard.views import Dashboard
 from app.services.drafts.drafts import Drafts
 from app.services.drafts.subjects import Subjects
 from app.services.imports.imports import Imports
+from app.services.notion.webhook import NotionWebhook
 from app.services.people.many import ManyPeople
 from app.services.preview.preview import Preview
 from app.services.sending.sender import Sender
@@ -63,6 +64,7 @@ class Services:
     record_events: RecordEvents
     verifier: SnsVerifier
     confirmer: SnsConfirmer
+    notion_webhook: NotionWebhook
     tokens: UnsubscribeTokens | None
     health: Health
     dry_runs: DryRuns

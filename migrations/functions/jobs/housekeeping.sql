@@ -14,7 +14,7 @@ begin
     perform apply_parked(v_old);
     update ses_events set parked = null where id = any (v_old) and parked is not null;
     perform take_up_notion_asks(c_slice, 10);   -- where nobody writes into Notion, its lines don't pile up
-    return to_jsonb(greatest(cardinality(v_old), merge_counts(c_slice), tidy_signups(c_slice)) >= c_slice);
+    return to_jsonb(greatest(cardinality(v_old), merge_counts(c_slice), tidy_signups(c_slice), tidy_notion(c_slice)) >= c_slice);
 end $$;
 
 create or replace function old_parked_events(p_limit integer) returns bigint[]
