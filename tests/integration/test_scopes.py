@@ -20,7 +20,8 @@ PUBLIC = {
     ("GET", "/unsubscribe"), ("HEAD", "/unsubscribe"), ("POST", "/unsubscribe"),
     ("POST", "/resubscribe"), ("GET", "/subscribe"), ("POST", "/subscribe"),
     ("GET", "/confirm"), ("HEAD", "/confirm"), ("POST", "/confirm"),
-    ("POST", "/ses-events"), ("POST", "/notion-events"), ("GET", "/health"), ("GET", "/health/live"), ("GET", "/metrics"),
+    ("POST", "/ses-events"), ("POST", "/notion-events"),
+    ("GET", "/health"), ("GET", "/health/live"), ("GET", "/metrics"),
 }  # fmt: skip
 # The credential may be in its body, so it looks itself.
 IN_THE_BODY = {("POST", "/send-mailout")}
