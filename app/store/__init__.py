@@ -13,6 +13,7 @@ from app.store.dry_runs import DryRunCalls
 from app.store.events import EventCalls
 from app.store.imports import ImportCalls
 from app.store.mailouts import MailoutCalls
+from app.store.notion.rows import NotionRowCalls
 from app.store.notion.talk import NotionTalkCalls
 from app.store.notion.writes import NotionWriteCalls
 from app.store.people import PeopleCalls
@@ -41,5 +42,6 @@ class Store(
     AudienceCalls,
     NotionWriteCalls,
     NotionTalkCalls,
+    NotionRowCalls,
 ):
     """All parts of the store, over one `Database`."""

@@ -18,7 +18,8 @@ declare
 begin
     foreach v_table in array array[
         'subscribers', 'mailouts', 'send_logs', 'send_batches', 'send_requests', 'mailout_tests', 'ses_events',
-        'owner_notices', 'ended_sessions', 'jobs', 'audit_log', 'signups']
+        'owner_notices', 'ended_sessions', 'jobs', 'audit_log', 'signups',
+        'notion_rows']
     loop
         -- Only when it is missing, since creating it waits for all transactions that write the table.
         if not exists (select from pg_trigger where tgrelid = v_table::regclass and tgname = 'commit_durably') then

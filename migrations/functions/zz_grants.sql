@@ -24,6 +24,7 @@ begin
             'signup_clients', 'segments', 'service_settings',
             'notion_writes', 'notion_write_asks',
             'notion_events', 'notion_verifications', 'notion_comments', 'notion_talks', 'notion_integration',
+            'notion_source',
             'notion_rows']) t
     loop
         execute format('revoke all on table %s from public', v_table);
@@ -118,6 +119,9 @@ begin
             'segments_check', 'mailouts_check_segments', 'save_segment', 'delete_segment', 'list_segments', 'show_segment',
             'notion_write_due', 'mailouts_tell_notion', 'take_up_notion_asks', 'claim_notion_writes', 'notion_write_facts',
             'settle_notion_write', 'notion_write_trouble',
+            'notion_news', 'notion_key', 'ask_notion_row', 'notion_mailout', 'make_notion_mailout', 'notion_row', 'save_notion_row',
+            'freeze_notion_row', 'end_notion_look', 'forget_notion_row', 'known_notion_rows', 'answer_forsaken_notion_rows',
+            'begin_notion_poll', 'tell_notion_source', 'notion_source',
             'segment_json', 'segment_users', 'audience_diff', 'id_at'])
     loop
         execute format('revoke all on function %s from public', v_function);

@@ -1,0 +1,29 @@
+-- The database in Notion, and who looks through its rows.
+
+-- Whether it is time to look through them: true for one of all who ask within p_seconds.
+create or replace function begin_notion_poll(p_seconds double precision) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+begin
+    insert into notion_source as s (polled_at) values (clock_timestamp())
+    on conflict (only_one) do update set polled_at = excluded.polled_at
+     where s.polled_at is null or s.polled_at <= excluded.polled_at - make_interval(secs => p_seconds);
+    return to_jsonb(found);
+end $$;
+
+-- Note which database and data source NOTION_DATABASE_ID names, for those who may not ask Notion.
+create or replace function tell_notion_source(p_configured text, p_database uuid, p_data_source uuid) returns jsonb
+language sql set search_path = public, pg_temp as $$
+    insert into notion_source as s (configured, database_id, data_source_id)
+    values (p_configured, p_database, p_data_source)
+    on conflict (only_one) do update
+       set configured = excluded.configured, database_id = excluded.database_id,
+           data_source_id = excluded.data_source_id;
+    select to_jsonb(true);
+$$;
+
+-- {"database_id", "data_source_id"} as they were last found for p_configured; null: never.
+create or replace function notion_source(p_configured text) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select jsonb_build_object('database_id', database_id, 'data_source_id', data_source_id)
+      from notion_source where configured = p_configured;
+$$;
