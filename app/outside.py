@@ -52,7 +52,7 @@ def notion_api(settings: Settings) -> NotionApi:
     )
 
 
-OUTSIDE = Outside(ses_account, sns_topics)
+OUTSIDE = Outside(ses_account, sns_topics, notion=notion_api)
 
 
 async def examine(

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from app import __version__
-from app.cli import keys, mailouts, previews, schedules, service, subscribers, templates
+from app.cli import keys, mailouts, notion, previews, schedules, service, subscribers, templates
 from app.cli.mailouts import lists, sending, steering, writing
 from app.errors import AppError
 from app.running.leaving import leave
@@ -31,6 +31,7 @@ app.add_typer(mailouts.app, name="mailouts")
 _ = (lists, previews, schedules, sending, steering, writing)
 app.add_typer(templates.app, name="templates")
 app.add_typer(keys.app, name="keys")
+app.add_typer(notion.app, name="notion")
 
 
 EXIT_SECONDS = 9.5

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import typer
 
-from app.cli.shared import loud_settings, quiet_settings, run
+from app.cli.shared import loud_settings, quiet_settings, run, show_findings
 from app.errors import ConfigurationError
 from app.listening import listen
 
@@ -154,9 +154,5 @@ def doctor(
 
     if links and mailout_id is None:
         raise typer.BadParameter("needs a MAILOUT_ID", param_hint="--links")
-    findings = run(examine(quiet_settings(), mailout_id, links=links))
-    for finding in findings:
-        remedy = f" → {finding.remedy}" if finding.remedy else ""
-        typer.echo(f"{finding.level:5}{finding.what}{remedy}")
-    if any(finding.level == "fail" for finding in findings):
+    if show_findings(run(examine(quiet_settings(), mailout_id, links=links))):
         raise typer.Exit(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 if TYPE_CHECKING:
+    from app.domain.reports.findings import Finding
     from app.settings import Settings
     from app.store import Store
 
@@ -42,6 +43,14 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
 
     async with open_database(settings) as database:
         yield Store(database)
+
+
+def show_findings(findings: Sequence[Finding]) -> bool:
+    """Print a line each; whether one of them fails."""
+    for finding in findings:
+        remedy = f" → {finding.remedy}" if finding.remedy else ""
+        typer.echo(f"{finding.level:5}{finding.what}{remedy}")
+    return any(finding.level == "fail" for finding in findings)
 
 
 def loud_settings() -> Settings:

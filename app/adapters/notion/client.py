@@ -78,10 +78,9 @@ class NotionApi:
         """The integration itself: a user of type bot."""
         return await self._call("GET", "users/me")
 
-    async def users(self) -> list[dict[str, Any]]:
-        """The people and integrations of the workspace."""
-        found = self._pages("GET", "users", {})
-        return [user async for part in found for user in part["results"]]
+    async def users(self, most: int) -> list[dict[str, Any]]:
+        """Some people and connections of the workspace. most: 100 at most."""
+        return list((await self._call("GET", "users", {"page_size": most}))["results"])
 
     async def page(self, page_id: UUID) -> dict[str, Any]:
         return await self._call("GET", f"pages/{page_id}")

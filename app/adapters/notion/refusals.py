@@ -9,8 +9,8 @@ import re
 
 from app.errors import NotionRefused
 
-INTEGRATIONS = "notion.so/profile/integrations"
-SHARE = "in Notion open it, then ••• → Connections, and add the integration there"
+CONNECTIONS = "notion.so/profile/integrations"
+SHARE = "in Notion open it, then ••• → Connections, and add the connection there"
 _LONGEST_QUOTE = 400  # characters of Notion's own words
 
 # The property's name is all that stands before; or in quotes behind.
@@ -33,17 +33,17 @@ def _explain(status: int, code: str, message: str, method: str, path: str) -> st
     if status == 401:
         return (
             "Notion doesn't accept NOTION_API_TOKEN: it was revoked, or mistyped. Copy the "
-            f"integration's secret from {INTEGRATIONS} again and restart the service."
+            f"connection's secret from {CONNECTIONS} again and restart the service."
         )
     if status == 403:
         return (
-            f"The Notion integration lacks the capability “{capability(method, path)}”: open it at "
-            f"{INTEGRATIONS}, tick that under Capabilities, and save."
+            f"The Notion connection lacks the capability “{capability(method, path)}”: open it at "
+            f"{CONNECTIONS}, tick that under Capabilities, and save."
         )
     if status == 404:
         return (
-            f"Notion shows the integration no such {_thing(path)}: it was deleted, or isn't shared "
-            f"with the integration ({SHARE})."
+            f"Notion shows us no such {_thing(path)}: it was deleted, or isn't shared "
+            f"with the connection ({SHARE})."
         )
     return _explain_invalid(message)
 

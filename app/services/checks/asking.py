@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import httpx
 
 from app.errors import Unavailable
-from app.ports import SesAccount, Topics
+from app.ports import NotionBuilder, SesAccount, Topics
 from app.services.checks.web import Web, web_client
 from app.settings import Settings
 
@@ -25,13 +26,15 @@ T = TypeVar("T")
 class Outside:
     """What makes the clients for SES, SNS and the web; tests give others.
 
-    http: for our own public address. web: for what an author links to.
+    http: for our own public address. web: for what an author links to. notion: None: it isn't
+    asked.
     """
 
     ses: Callable[[Settings], SesAccount]
     sns: Callable[[Settings], Topics]
     http: Callable[[], httpx.AsyncClient] = web_client
     web: Callable[[httpx.AsyncClient], Web] = Web
+    notion: Callable[[Settings], AbstractAsyncContextManager[NotionBuilder]] | None = None
 
 
 async def ask(question: Callable[..., T], *arguments: Any) -> T:

@@ -14,6 +14,7 @@ from app.services.checks.asking import Outside
 from app.services.checks.database import check_database
 from app.services.checks.preflight import Preflight, check_around
 from app.services.checks.settings import check_settings, check_signup, check_unsubscribing
+from app.services.notion.check import check_notion, check_notion_settings
 from app.settings import Settings
 from app.store import Store
 
@@ -43,12 +44,21 @@ async def examine(
         *check_signup(settings),
         *database,
         *await check_around(settings, outside),
+        *await _check_notion(settings, outside),
     ]
     if mailout_id is None or any(finding.level == "fail" for finding in database):
         return findings
     async with open_db(settings) as opened:
         preflight = Preflight(Store(opened), settings, outside)
         return [*findings, *await preflight.of_mailout(mailout_id, links=links)]
+
+
+async def _check_notion(settings: Settings, outside: Outside) -> list[Finding]:
+    """Nothing where Notion isn't used."""
+    if not settings.uses_notion or outside.notion is None:
+        return list(check_notion_settings(settings))
+    async with outside.notion(settings) as notion:
+        return await check_notion(notion, settings)
 
 
 async def _check_database(settings: Settings, open_db: OpenDatabase) -> list[Finding]:

@@ -1,0 +1,100 @@
+"""Commands about the Notion database whose rows are newsletters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.shared import quiet_settings, run, show_findings
+from app.domain.notion.pages import NotAPage, page_id
+from app.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from app.domain.reports.findings import Finding
+    from app.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True, help="Make and check the Notion database whose rows are newsletters."
+)
+
+
+@app.command("init")
+def init(
+    parent: Annotated[
+        str, typer.Option(metavar="PAGE", help="The page it is made on: its link or id.")
+    ],
+    another: Annotated[
+        bool, typer.Option("--another", help="Also where one is there already; don't ask.")
+    ] = False,
+) -> None:
+    """Make the database for newsletters on a page of Notion, with a sample that explains itself."""
+    try:
+        page = page_id(parent)
+    except NotAPage as exc:
+        raise typer.BadParameter(str(exc), param_hint="--parent") from exc
+    settings = _settings()
+    run(_init(settings, page, another=another))
+
+
+async def _init(settings: Settings, page: UUID, *, another: bool) -> None:
+    from app.outside import notion_api
+    from app.services.notion.set_up import SetUp
+
+    async with notion_api(settings) as notion:
+        set_up = SetUp(notion, settings)
+        if not another:
+            _ask_about(await set_up.there_already(page))
+        made = await set_up.make(page)
+        typer.echo(f"ok   The database is made: {made.url}")
+        async for finding in set_up.furnish(made):
+            show_findings([finding])
+    typer.echo(f"\nPut this line into .env:\n\nNOTION_DATABASE_ID={made.database_id}\n")
+    if settings.notion_database_id:
+        typer.echo("It names another database now, whose rows are left alone from then on.")
+    typer.echo(
+        "Then restart the service and run `amazonsender notion check`. In Notion open the sample, "
+        "and set its Status to “Send test”. docs/notion.md says the rest."
+    )
+
+
+def _ask_about(there: list[UUID]) -> None:
+    """Raises typer.Abort when the owner doesn't want another database."""
+    if not there:
+        return
+    typer.echo("Such a database is on that page already. To use it, put this line into .env:\n")
+    for one in there:
+        typer.echo(f"NOTION_DATABASE_ID={one}")
+    typer.confirm("\nMake another one all the same?", abort=True)
+
+
+@app.command("check")
+def check() -> None:
+    """Say what is missing in Notion: properties, options, permissions, the way in; a line each."""
+    settings = _settings()
+    if not settings.notion_database_id:
+        raise ConfigurationError(
+            "NOTION_DATABASE_ID is not set: run `amazonsender notion init --parent PAGE`, which "
+            "makes the database, or set it to the link of one that you have."
+        )
+    if show_findings(run(_check(settings))):
+        raise typer.Exit(1)
+
+
+async def _check(settings: Settings) -> list[Finding]:
+    from app.outside import notion_api
+    from app.services.notion.check import check_notion
+
+    async with notion_api(settings) as notion:
+        return await check_notion(notion, settings)
+
+
+def _settings() -> Settings:
+    from app.services.notion.check import HOW_TO_CONNECT
+
+    settings = quiet_settings()
+    if not settings.notion_api_token:
+        raise ConfigurationError(f"NOTION_API_TOKEN is not set: {HOW_TO_CONNECT}")
+    return settings
