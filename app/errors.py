@@ -274,6 +274,16 @@ class NotionSignatureWrong(Unauthorized):
 
 class NotionWebhookSet(AppError):
     status, code, title = 409, "notion_webhook_set", "Another webhook of Notion is in use"
+class PictureRefused(AppError):
+    """A picture that no mail can have. Its words follow the picture's name: what is wrong with it,
+    and what to do. Carries `problem`, the same in one word."""
+
+    status, code, title = 422, "picture_refused", "The picture can't be used in a mail"
+
+
+class PictureExpired(PictureRefused):
+    """Its address has ended, as those of Notion's files do after an hour: a new one, read anew from
+    Notion, works."""
 
 
 class SesRefused(Unavailable):
