@@ -274,6 +274,8 @@ class NotionSignatureWrong(Unauthorized):
 
 class NotionWebhookSet(AppError):
     status, code, title = 409, "notion_webhook_set", "Another webhook of Notion is in use"
+
+
 class PictureRefused(AppError):
     """A picture that no mail can have. Its words follow the picture's name: what is wrong with it,
     and what to do. Carries `problem`, the same in one word."""
@@ -284,6 +286,12 @@ class PictureRefused(AppError):
 class PictureExpired(PictureRefused):
     """Its address has ended, as those of Notion's files do after an hour: a new one, read anew from
     Notion, works."""
+
+
+class ShelfRefused(AppError):
+    """The place that ASSETS_STORE names refuses us, or isn't there."""
+
+    status, code, title = 502, "assets_store_refused", "Pictures can't be kept"
 
 
 class SesRefused(Unavailable):

@@ -19,6 +19,7 @@ from app.adapters.aws.sns import SnsConfirmer, SnsVerifier
 from app.adapters.database.migrations import check_schema
 from app.api import (
     access,
+    assets,
     export,
     health,
     jobs,
@@ -69,6 +70,7 @@ from app.api.mailouts import (
 from app.api.signup import confirm, subscribe
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
+from app.keeping import shelf_at
 from app.outside import OUTSIDE
 from app.ports import Database
 from app.processes.member import Member
@@ -76,6 +78,7 @@ from app.running.loops import Loops
 from app.runtime import open_database
 from app.services.access.keys import Keys
 from app.services.access.sign_ins import SignIns
+from app.services.assets.serve import ServePictures
 from app.services.audience.segments import Segments
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
@@ -151,6 +154,7 @@ def create_app(services: Services) -> FastAPI:
         access.router,
         ses_events.router,
         notion_events.router,
+        assets.router,
         unsubscribe.router,
         subscribe.router,
         confirm.router,
@@ -268,6 +272,7 @@ async def running(
             sign_ins=SignIns(store),
             sign_up=SignUp(store, settings),
             templates=Templates(store, settings),
+            pictures=ServePictures(store, partial(shelf_at, settings)),
         )
 
 

@@ -133,6 +133,38 @@ class SnsConfirmer(Protocol):
         ...
 
 
+class PictureSource(Protocol):
+    async def fetch(self, url: str) -> bytes:
+        """A file of at most MAX_SOURCE_BYTES (domain/assets/pictures.py).
+
+        Raises PictureRefused, PictureExpired when its address has ended, and Unavailable when it
+        can't be reached now.
+        """
+        ...
+
+
+class PictureShelf(Protocol):
+    """Where pictures are kept other than in the database. Each method raises Unavailable, and
+    ShelfRefused with the remedy."""
+
+    @property
+    def place(self) -> str:
+        """As ASSETS_STORE has it."""
+        ...
+
+    async def put(self, name: str, content: bytes, media_type: str) -> None:
+        """Again with the same name, which is the hash of the content, changes nothing."""
+        ...
+
+    async def get(self, name: str) -> bytes | None:
+        """None: it isn't there."""
+        ...
+
+    async def check(self) -> None:
+        """Whether it is there and lets us in."""
+        ...
+
+
 class Notion(Protocol):
     """One integration's view of Notion (adapters/notion/client.py). Every method raises NotionAway
     when Notion can't be reached or asks to wait, and NotionRefused when it refuses."""

@@ -292,6 +292,11 @@ class Settings(BaseSettings):
         return {each.name: getattr(self, each.setting) for each in PROPERTIES}
 
     @property
+    def assets_url(self) -> str:
+        """Public address below which the pictures of mails are found by their names."""
+        return self.assets_base_url or f"{self.app_base_url}/assets"
+
+    @property
     def uses_notion(self) -> bool:
         """Whether rows of a Notion database are mailouts here."""
         return bool(self.notion_api_token and self.notion_database_id)

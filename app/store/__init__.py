@@ -7,6 +7,7 @@ per subject.
 from __future__ import annotations
 
 from app.store.access import AccessCalls
+from app.store.assets import AssetCalls
 from app.store.audience import AudienceCalls
 from app.store.drafts import DraftCalls
 from app.store.dry_runs import DryRunCalls
@@ -43,5 +44,6 @@ class Store(
     NotionWriteCalls,
     NotionTalkCalls,
     NotionRowCalls,
+    AssetCalls,
 ):
     """All parts of the store, over one `Database`."""

@@ -25,6 +25,7 @@ begin
             'notion_writes', 'notion_write_asks',
             'notion_events', 'notion_verifications', 'notion_comments', 'notion_talks', 'notion_integration',
             'notion_source',
+            'assets', 'asset_sources',
             'notion_rows']) t
     loop
         execute format('revoke all on table %s from public', v_table);
@@ -122,6 +123,7 @@ begin
             'notion_news', 'notion_key', 'ask_notion_row', 'notion_mailout', 'make_notion_mailout', 'notion_row', 'save_notion_row',
             'freeze_notion_row', 'end_notion_look', 'forget_notion_row', 'known_notion_rows', 'answer_forsaken_notion_rows',
             'begin_notion_poll', 'tell_notion_source', 'notion_source',
+            'keep_asset', 'find_asset', 'read_asset',
             'segment_json', 'segment_users', 'audience_diff', 'id_at'])
     loop
         execute format('revoke all on function %s from public', v_function);

@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any
 
-from PIL import Image, ImageCms
+from PIL import Image, ImageFile
 
 RED, BLUE = (220, 30, 40), (20, 60, 200)
 
@@ -49,13 +49,20 @@ def with_place(**how: Any) -> bytes:
     return picture("JPEG", exif=exif, comment=b"secret comment", **how)
 
 
-def other_colours() -> bytes:
-    """A JPEG whose numbers mean other colours than those of sRGB."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-    return picture("TIFF", icc_profile=profile)
-
-
-def opened(content: bytes) -> Image.Image:
+def opened(content: bytes) -> ImageFile.ImageFile:
     image = Image.open(BytesIO(content))
     image.load()
     return image
+
+
+def colour(content: bytes, at: tuple[int, int]) -> tuple[int, ...]:
+    """Red, green, blue and how opaque it is."""
+    found = opened(content).convert("RGBA").getpixel(at)
+    assert isinstance(found, tuple)
+    return found
+
+
+def least(image: Image.Image, channel: str) -> float:
+    low = image.getchannel(channel).getextrema()[0]
+    assert isinstance(low, int | float)
+    return low

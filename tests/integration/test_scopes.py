@@ -22,6 +22,7 @@ PUBLIC = {
     ("GET", "/confirm"), ("HEAD", "/confirm"), ("POST", "/confirm"),
     ("POST", "/ses-events"), ("POST", "/notion-events"),
     ("GET", "/health"), ("GET", "/health/live"), ("GET", "/metrics"),
+    ("GET", "/assets/{name}"), ("HEAD", "/assets/{name}"),
 }  # fmt: skip
 # The credential may be in its body, so it looks itself.
 IN_THE_BODY = {("POST", "/send-mailout")}

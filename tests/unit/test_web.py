@@ -11,9 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.domain.networks import is_public
 from app.services.checks import links as link_checks
 from app.services.checks.links import check_links
-from app.services.checks.web import MAX_REDIRECTS, Web, WebAnswer, is_public, web_client
+from app.services.checks.web import MAX_REDIRECTS, Web, WebAnswer, web_client
 from tests.support.certificates import self_signed, server_context
 
 Answer = Callable[[str, str], tuple[int, dict[str, str]]]

@@ -69,7 +69,7 @@ def aws_client(settings: Settings, service: str, *, region: str | None, **config
     endpoint = {
         "sesv2": settings.aws_endpoint_url_sesv2,
         "sns": settings.aws_endpoint_url_sns,
-    }[service]
+    }.get(service)
     session = boto3.session.Session(
         aws_access_key_id=settings.aws_access_key_id,
         aws_secret_access_key=_reveal(settings.aws_secret_access_key),

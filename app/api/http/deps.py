@@ -23,6 +23,7 @@ from app.errors import InvalidRequest, PayloadTooLarge, ScopeMissing, Unauthoriz
 from app.ports import SnsConfirmer, SnsVerifier
 from app.services.access.keys import Keys, require_scope
 from app.services.access.sign_ins import SignIns
+from app.services.assets.serve import ServePictures
 from app.services.audience.segments import Segments
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
@@ -84,6 +85,7 @@ class Services:
     sign_up: SignUp
     templates: Templates
     many_people: ManyPeople
+    pictures: ServePictures
 
     def wake(self) -> None:
         """Tell the sender of this process that there is work."""

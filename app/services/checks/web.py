@@ -12,16 +12,14 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 import httpx
 
 from app import __version__
+from app.domain.networks import is_public
 
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 10.0
 MAX_REDIRECTS = 5
-# RFC 6052: IPv6 addresses that stand for an IPv4 address in their last 32 bits.
-_NAT64 = IPv6Network("64:ff9b::/96")
 # Answers to HEAD after which GET is tried: some servers treat the two differently.
 _TRY_GET_AFTER = frozenset({400, 403, 404, 405, 406, 409, 500, 501, 503})
 
@@ -129,16 +127,6 @@ def explain(error: httpx.HTTPError) -> str:
     if isinstance(error, httpx.ConnectError):
         return "can't be reached"
     return f"does not answer properly ({type(error).__name__})"
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet: not private, link-local, loopback,
-    multicast or reserved, also where an IPv6 address stands for an IPv4 one."""
-    ip: IPv4Address | IPv6Address = ip_address(address)
-    if isinstance(ip, IPv6Address):
-        nat64 = IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None
-        ip = ip.ipv4_mapped or ip.sixtofour or nat64 or ip
-    return ip.is_global and not ip.is_multicast
 
 
 async def resolve_name(host: str, port: int) -> list[str]:

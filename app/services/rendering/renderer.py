@@ -289,5 +289,6 @@ RENDERER = Renderer(
     "app.services.rendering.tasks",
     "app.services.preview.mail",
     "app.domain.templates.checking",
+    "app.services.assets.tasks",
 )
 """This program's."""
