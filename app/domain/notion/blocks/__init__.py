@@ -1,0 +1,11 @@
+"""A page's blocks as the body of a mail.
+
+`read_page(notion, page_id)` (services/notion/reading.py) gives a tree; `pictures_of(tree)` the
+addresses that KeepPictures (services/assets) keeps; `document(tree, pictures)` the text for a
+mailout's `body_markdown` and what is to be said about it. All but the first are pure.
+"""
+
+from app.domain.notion.blocks.document import Document, document
+from app.domain.notion.blocks.tree import Block, Tree, pictures_of
+
+__all__ = ["Block", "Document", "Tree", "document", "pictures_of"]

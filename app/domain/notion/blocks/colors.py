@@ -1,0 +1,101 @@
+"""Notion's colours, and the rules of style that a page's mail needs.
+
+The rules travel with the page's content (`<style>` goes into the head, content/frame.py), so that
+other mails don't carry them, and only those for what the page uses. Twice a class outranks the
+frame's rules for elements. Dark ones hold in our own frame only: a template may be light always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+# Text on white, and a tint behind dark text; text on #16181d, and a tint behind light text. Each
+# text has a contrast of 4.5 at least (WCAG 2.2, 1.4.3), also on a tint of its own colour.
+_COLORS = {
+    "gray": ("#63666b", "#f1f1ef", "#a8adb5", "#2b2e35"),
+    "brown": ("#865843", "#f4eeee", "#d3ab98", "#3a2e29"),
+    "orange": ("#a85200", "#fbecdd", "#f0a868", "#43301e"),
+    "yellow": ("#83600a", "#fbf3db", "#e0bd6b", "#3d351f"),
+    "green": ("#36704f", "#e9f3ec", "#7fc79d", "#21372b"),
+    "blue": ("#24678c", "#e5f2f9", "#84c1e6", "#1d3343"),
+    "purple": ("#7b509c", "#f4f0f8", "#c3a1e0", "#35293f"),
+    "pink": ("#a83672", "#faeff5", "#eb95c2", "#412736"),
+    "red": ("#b93a30", "#fdebec", "#f59a94", "#452827"),
+}
+_BACKGROUND = "_background"
+
+_RULES = {
+    "inset": (".n-inset { margin: 0 0 0 24px; }", "", ""),
+    "tint": (".n-tint.n-tint { padding: 4px 8px; border-radius: 4px; }", "", ""),
+    "box": (
+        ".n-box.n-box { margin: 0 0 16px; border-collapse: separate; }\n"
+        ".n-box .n-icon.n-icon, .n-box .n-body.n-body { border: 0; padding: 16px 16px 0; "
+        "background: #f3f4f6; color: #1f2328; border-radius: 6px; }\n"
+        ".n-box .n-icon.n-icon { width: 24px; padding-right: 0; border-radius: 6px 0 0 6px; }\n"
+        ".n-box .n-icon + .n-body.n-body { padding-left: 12px; border-radius: 0 6px 6px 0; }",
+        "",
+        ".mail .n-box .n-icon.n-icon, .mail .n-box .n-body.n-body "
+        "{ background: #24272e !important; color: #e6e8eb !important; }",
+    ),
+    "card": (
+        ".n-card.n-card { margin: 0 0 16px; border-collapse: separate; }\n"
+        ".n-card td.n-body { border: 1px solid #d0d7de; border-radius: 6px; padding: 12px 16px; }\n"
+        ".n-card a { text-decoration: none; font-weight: bold; }\n"
+        ".n-card span { font-size: 14px; color: #57606a; }",
+        "",
+        ".mail .n-card td.n-body { border-color: #444c56 !important; }\n"
+        "  .mail .n-card span { color: #a8adb5 !important; }",
+    ),
+    "columns": (
+        ".n-columns.n-columns { table-layout: fixed; margin: 0; }\n"
+        ".n-columns .n-column.n-column { border: 0; vertical-align: top; }",
+        ".n-columns .n-column.n-column { display: block !important; width: auto !important; "
+        "padding: 0 !important; }",
+        "",
+    ),
+    "math": (
+        ".n-math { text-align: center; font-family: Cambria, Georgia, 'Times New Roman', serif; "
+        "font-size: 18px; }",
+        "",
+        "",
+    ),
+    "emoji": (".n-emoji.n-emoji { width: 20px; height: 20px; vertical-align: middle; }", "", ""),
+    "heading_4": (".mail h4 { font-size: 16px; line-height: 1.5; margin: 24px 0 8px; }", "", ""),
+}
+
+
+def class_of(color: str) -> str:
+    """The class of a colour of Notion; empty: it has none."""
+    name = color.removesuffix(_BACKGROUND)
+    if name not in _COLORS:
+        return ""
+    return f"n-{name}" if name == color else f"n-{name}-tint"
+
+
+def is_background(color: str) -> bool:
+    return color.endswith(_BACKGROUND) and bool(class_of(color))
+
+
+def style(colors: Collection[str], features: Collection[str]) -> str:
+    """A style element for the colours and features that a page uses; empty: it uses none."""
+    always = [_RULES[name][0] for name in _RULES if name in features]
+    narrow = [_RULES[name][1] for name in _RULES if name in features and _RULES[name][1]]
+    dark = [_RULES[name][2] for name in _RULES if name in features and _RULES[name][2]]
+    for name, (text, tint, dark_text, dark_tint) in _COLORS.items():
+        if name in colors:
+            always.append(f".n-{name}.n-{name} {{ color: {text}; }}")
+            dark.append(f".mail .n-{name}.n-{name}.n-{name} {{ color: {dark_text} !important; }}")
+        if name + _BACKGROUND in colors:
+            at = f".n-{name}-tint"
+            boxes = (at + at, f"{at} .n-icon.n-icon.n-icon", f"{at} .n-body.n-body.n-body")
+            always.append(f"{', '.join(boxes)} {{ background: {tint}; color: #1f2328; }}")
+            dark.append(
+                f"{', '.join(f'.mail {box}' for box in boxes)} "
+                f"{{ background: {dark_tint} !important; color: #e6e8eb !important; }}"
+            )
+    if not always:
+        return ""
+    parts = ["<style>", *always]
+    parts += ["@media (max-width: 480px) {", *(f"  {rule}" for rule in narrow), "}"] * bool(narrow)
+    parts += ["@media (prefers-color-scheme: dark) {", *(f"  {x}" for x in dark), "}"] * bool(dark)
+    return "\n".join([*parts, "</style>"])

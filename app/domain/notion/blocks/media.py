@@ -1,0 +1,137 @@
+"""Pictures, files and links that stand by themselves."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import Any
+
+from app.domain.assets.kept import Kept, NotKept
+from app.domain.assets.notion_hosts import is_at_notion
+from app.domain.notion.blocks import links
+from app.domain.notion.blocks.places import Notes, quote
+from app.domain.notion.blocks.richtext import RichText, escaped
+from app.domain.notion.blocks.tree import Block, address, is_hosted, kind, value
+from app.domain.notion.properties import plain_text
+
+LAYOUT = 'role="presentation" width="100%" border="0" cellpadding="0" cellspacing="0"'
+_SIGNS = {"video": "▶", "audio": "🎧", "pdf": "📄", "file": "📎"}
+_AGAIN = "Upload it again, or take it away."
+
+
+class Media:
+    """Each method gives the lines of one block. width: pixels it may take."""
+
+    def __init__(
+        self,
+        pictures: Mapping[str, Kept | NotKept],
+        notes: Notes,
+        rich: RichText,
+        features: set[str],
+    ) -> None:
+        self._pictures = pictures
+        self._notes = notes
+        self._rich = rich
+        self._features = features
+
+    def picture(self, block: Block, width: int) -> list[str]:
+        content = value(block)
+        url, size = self._source(content, width)
+        caption = self._rich.html(content.get("caption"))
+        below = f"<figcaption>{caption}</figcaption>" if caption else ""
+        if not url:
+            return [f"<p>{caption}</p>"] if caption else []
+        alt = html.escape(" ".join(plain_text(content.get("caption")).split()))
+        alt = escaped(alt) if "{" in alt else alt
+        source = links.attribute(url)
+        return [f'<figure><div><img src="{source}" alt="{alt}"{size}></div>{below}</figure>']
+
+    def _source(self, content: Mapping[str, Any], width: int) -> tuple[str, str]:
+        """Where a picture is for readers, and its attributes of size; without an address: why there
+        is none is noted."""
+        url = address(content)
+        kept = self._pictures.get(url)
+        if not url:
+            self._notes.fail("the picture has no file.", _AGAIN)
+        elif isinstance(kept, NotKept):
+            self._notes.fail(f"the picture can't be shown: {kept.detail}.", _AGAIN)
+        elif kept is not None:
+            if kept.note:
+                self._notes.warn(f"the picture: {kept.note}.")
+            return kept.url, f' width="{min(kept.width, width)}"'
+        elif is_hosted(content) or is_at_notion(url):
+            self._notes.fail("the picture wasn't copied from Notion, where it ends soon.", _AGAIN)
+        elif not url.lower().startswith(("https://", "http://")):
+            self._notes.fail(f"the picture's address is none of the web ({quote(url)}).", _AGAIN)
+        else:
+            return url, ""
+        return "", ""
+
+    def icon(self, block: Block) -> str:
+        """What stands before a callout's text or a tab's name: HTML, may be empty."""
+        icon = value(block).get("icon")
+        if not isinstance(icon, Mapping):
+            return ""
+        if icon.get("type") == "emoji":
+            return escaped(str(icon.get("emoji") or ""))
+        if icon.get("type") == "icon":  # one of Notion's own drawings
+            return ""
+        return self._rich.emoji(icon, "")
+
+    # Links
+
+    def link(self, block: Block, width: int) -> list[str]:
+        content = value(block)
+        url = str(content.get("url") or "").strip()
+        caption = content.get("caption")
+        return self._card(url, caption, "", plain_text(caption) or links.readable(url))
+
+    def video(self, block: Block, width: int) -> list[str]:
+        """A card: no mail program plays films, and their pictures aren't to be had without asking
+        YouTube or Vimeo."""
+        return self.file(block, width)
+
+    def file(self, block: Block, width: int) -> list[str]:
+        content = value(block)
+        url = address(content)
+        what = {"pdf": "PDF"}.get(kind(block), kind(block))
+        name = str(content.get("name") or "") or _name(url)
+        caption = content.get("caption")
+        if not url:
+            self._notes.fail(f"the {what} has no address.", _AGAIN)
+        elif is_hosted(content) or is_at_notion(url):
+            self._notes.fail(
+                f"the {what} {quote(name)} lies with Notion, where its address ends within the "
+                "hour.",
+                "Put it where everybody can open it (a website, a shared folder), and link to it.",
+            )
+        else:
+            return self._card(url, caption, _SIGNS[kind(block)], name or links.readable(url))
+        words = self._rich.html(caption) or escaped(name)
+        return [f"<p>{words}</p>"] if words else []
+
+    def _card(self, url: str, caption: Any, sign: str, shown: str) -> list[str]:
+        if not url:
+            self._notes.fail("the link has no address.", "Enter one, or take the block away.")
+        link = self._rich.link(url, shown)
+        words = self._rich.html(caption, links=not link)
+        if not link:
+            return [f"<p>{words or escaped(shown)}</p>"] if words or shown else []
+        return self.card(link, words or escaped(shown), sign)
+
+    def card(self, url: str, words: str, sign: str = "") -> list[str]:
+        """A box with a link in it. words: HTML."""
+        self._features.add("card")
+        sign = f"{sign}\xa0 " if sign else ""
+        where = escaped(links.host(url))
+        below = f"<br><span>{where}</span>" if where and where not in words else ""
+        return [
+            f'<table class="n-card" {LAYOUT}><tr><td class="n-body">'
+            f'{sign}<a href="{links.attribute(url)}">{words}</a>{below}</td></tr></table>'
+        ]
+
+
+def _name(url: str) -> str:
+    """The last part of a path that looks like a file's name."""
+    last = links.readable(url.partition("?")[0]).rpartition("/")[2]
+    return last if "." in last and "/" in links.readable(url) else ""

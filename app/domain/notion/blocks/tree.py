@@ -1,0 +1,94 @@
+"""Blocks of a page as Notion gives them, each with its own `children` beside it.
+
+A tree is a list of such blocks: `{"object": "block", "id", "type": T, T: {…}, "children": […]}`
+(services/notion/reading.py makes it). Shapes: Notion's API, "Block" and "Rich text", 2026-03-11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from app.domain.notion.properties import plain_text
+
+Block = Mapping[str, Any]
+Tree = Sequence[Block]
+
+VANISHED = "vanished"
+"""The key of a block whose children were gone when they were asked for."""
+
+
+def kind(block: Block) -> str:
+    return str(block.get("type") or "")
+
+
+def value(block: Block) -> Mapping[str, Any]:
+    """What the block says, by its type."""
+    content = block.get(kind(block))
+    return content if isinstance(content, Mapping) else {}
+
+
+def children(block: Block) -> list[Block]:
+    return shown(block.get("children") or ())
+
+
+def shown(tree: Tree) -> list[Block]:
+    """The blocks that aren't in the trash."""
+    return [each for each in tree if not (each.get("in_trash") or each.get("archived"))]
+
+
+def rich_text(block: Block) -> Sequence[Mapping[str, Any]]:
+    return value(block).get("rich_text") or ()
+
+
+def text(block: Block) -> str:
+    """The block's own words, in one line: of its text, else of its caption, cells or title."""
+    content = value(block)
+    found = (
+        plain_text(content.get("rich_text"))
+        or plain_text(content.get("caption"))
+        or " ".join(plain_text(cell) for cell in content.get("cells") or ())
+        or str(content.get("expression") or content.get("name") or "")
+    )
+    title = content.get("title")
+    if not found and title:
+        found = title if isinstance(title, str) else plain_text(title)
+    return " ".join(found.split())
+
+
+def walk(tree: Tree) -> Iterator[Block]:
+    """Every block, as it is read: each before its children."""
+    for block in shown(tree):
+        yield block
+        yield from walk(children(block))
+
+
+def address(media: Mapping[str, Any] | None) -> str:
+    """Where a file, a picture or an icon is; empty: nowhere."""
+    media = media or {}
+    place = media.get(str(media.get("type"))) or media.get("external") or media.get("file") or {}
+    return str(place.get("url") or "").strip() if isinstance(place, Mapping) else ""
+
+
+def is_hosted(media: Mapping[str, Any]) -> bool:
+    """Whether Notion holds it: its address works for an hour."""
+    return media.get("type") in ("file", "custom_emoji", "file_upload")
+
+
+def pictures_of(tree: Tree) -> list[str]:
+    """The address of every picture of a page, once, in order: icons and emoji of the workspace
+    too."""
+    return list(dict.fromkeys(url for block in walk(tree) for url in _pictures(block) if url))
+
+
+def _pictures(block: Block) -> Iterator[str]:
+    content = value(block)
+    if kind(block) == "image":
+        yield address(content)
+    if isinstance(icon := content.get("icon"), Mapping):
+        yield address(icon)
+    for items in (content.get("rich_text"), content.get("caption"), *(content.get("cells") or ())):
+        for item in items or ():
+            mention = item.get("mention") or {}
+            if mention.get("type") == "custom_emoji":
+                yield address(mention)
