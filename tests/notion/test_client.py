@@ -61,6 +61,8 @@ def done(**content: Any) -> httpx.Response:
          ["“Gone”", "missing"]),
         (refused(400, "validation_error", "Progress is expected to be number."), "update_page",
          ["“Progress”", "another type than number"]),
+        (refused(400, "validation_error", "Can't edit block that is archived."), "update_page",
+         ["trash", "Restore"]),
         (refused(400, "missing_version", "Notion-Version is missing."), "page", ["Notion-Version"]),
     ],
 )  # fmt: skip

@@ -78,9 +78,9 @@ class NotionApi:
         """The integration itself: a user of type bot."""
         return await self._call("GET", "users/me")
 
-    async def users(self, most: int) -> list[dict[str, Any]]:
-        """Some people and connections of the workspace. most: 100 at most."""
-        return list((await self._call("GET", "users", {"page_size": most}))["results"])
+    async def user(self, user_id: UUID) -> dict[str, Any]:
+        """A person or a connection of the workspace."""
+        return await self._call("GET", f"users/{user_id}")
 
     async def page(self, page_id: UUID) -> dict[str, Any]:
         return await self._call("GET", f"pages/{page_id}")

@@ -19,6 +19,7 @@ _NO_PROPERTY = (
     re.compile(r"Could not find property with name or id:? \W?(?P<property>[^\"“”]{1,100})"),
 )
 _WRONG_TYPE = re.compile(r"(?P<property>.{1,100}) is expected to be (?P<kind>[a-z_]+)")
+_IN_TRASH = re.compile(r"(?i)\barchived\b|\bin (?:the )?trash\b")
 _NO_OPTION = re.compile(r"(?i)option \W?(?P<option>[^\"“”]{1,100}?)\W? does not exist")
 
 
@@ -84,4 +85,6 @@ def _explain_invalid(message: str) -> str:
             f"The option “{found['option']}” is missing in the Notion database ({message[:200]}): "
             f"{check}."
         )
+    if _IN_TRASH.search(message):
+        return "It lies in Notion's trash: open Trash in the sidebar, find it there, and Restore."
     return f"Notion refuses a request: {message[:_LONGEST_QUOTE]}"

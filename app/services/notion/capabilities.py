@@ -67,7 +67,7 @@ _ALL = (
         "Read user information",
         "people who are mentioned on a page appear without their names",
         False,
-        lambda notion: notion.users(1),
+        lambda notion: notion.user(_NOWHERE),
     ),
 )
 
