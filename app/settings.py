@@ -7,6 +7,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections import Counter
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -266,6 +267,13 @@ class Settings(BaseSettings):
             raise ValueError("SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY must be set together")
         if set(self.executor_secrets) & set(self.unsubscribe_secrets):
             raise ValueError("UNSUBSCRIBE_SECRET must differ from EXECUTOR_SHARED_SECRET")
+        names = Counter(self.notion_names.values())
+        if doubled := [
+            one.setting.upper() for one in PROPERTIES if names[self.notion_names[one.name]] > 1
+        ]:
+            raise ValueError(
+                f"{' and '.join(doubled)} must differ: each is a property of its own in Notion"
+            )
         return self
 
     @property

@@ -97,6 +97,11 @@ def _gauges(snapshot: dict[str, Any], watched: Mapping[Any, int]) -> Iterator[Ga
     yield _gauge(
         "senders", "Senders with a fresh heartbeat, in all processes.", snapshot["senders"]
     )
+    yield _gauge(
+        "notion_oldest_due_seconds",
+        "How long the row of the Notion database that waits longest has been due.",
+        snapshot["notion_oldest_due_seconds"],
+    )
     yield _by("mailouts", "Mailouts by status.", "status", MAILOUT_STATUSES, snapshot["mailouts"])
     yield _by(
         "mailouts_paused",

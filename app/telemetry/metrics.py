@@ -22,6 +22,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from app import __version__
+from app.domain.notion.writes import NotionWrite
 from app.domain.sending.batches import Outcome, Result
 from app.domain.ses.answers import Answer
 from app.domain.ses.events import EVENT_TYPES
@@ -156,6 +157,12 @@ class Metrics:
             ("outcome",),
             product(NOTION_EVENTS),
         )
+        self._notion_writes = self._counter(
+            "notion_writes_total",
+            "Rows of the Notion database that were due, by what came of it.",
+            ("result",),
+            product(get_args(NotionWrite)),
+        )
 
     def totals(self) -> dict[tuple[str, tuple[str, ...]], float]:
         """Every sample of this moment by its name and label values."""
@@ -214,6 +221,9 @@ class Metrics:
             self._bounces.labels(kind).inc(count)
         self._copies.inc(len(stored["copies"]))
         self._unmatched.inc(stored["new"] - stored["matched"])
+
+    def notion_written(self, result: NotionWrite) -> None:
+        self._notion_writes.labels(result).inc()
 
     def message_refused(self, code: str) -> None:
         """code: of the AppError that said why."""

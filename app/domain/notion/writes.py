@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
+
+NotionWrite = Literal["written", "unchanged", "refused", "away"]
+"""What came of a row that was due."""
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,31 @@ def remedy(
     return next((_REMEDIES[key] for key in keys if key in _REMEDIES), "")
 
 
+_MAILOUT_REMEDIES = {
+    "person": "Resume or cancel it in the dashboard when you like.",
+    "account": "Nothing else is to do: it goes on by itself as soon as SES lets the account send.",
+    "quota": (
+        "Nothing is to do: it goes on by itself as the quota frees. Ask for a higher one in the "
+        "SES console if this happens often."
+    ),
+    "guard": "It waits for you: nothing more is sent until a person resumes it in the dashboard.",
+    "held": "Correct what the reason names, then resume it in the dashboard.",
+    "sent": (
+        "Deliveries, bounces and complaints keep coming in for some days; the dashboard has the "
+        "present figures."
+    ),
+    "failed": (
+        "Correct what the reason names, then resend to those who failed. `amazonsender statement` "
+        "lists every recipient with their reason."
+    ),
+}
+
+
+def mailout_remedy(status: str, pause_code: str | None) -> str | None:
+    """What a person may do about a mailout that is paused, failed or sent."""
+    return _MAILOUT_REMEDIES.get(str(pause_code) if status == "paused" else status)
+
+
 # Mail servers quote the address in their answers, with or without angle brackets.
 _ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:=]+@[^\s<>()\[\]\"',;:=]+")
 

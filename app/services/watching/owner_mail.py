@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from app.domain.addresses import ascii_address, format_mailbox
-from app.domain.reports.remedies import without_addresses
+from app.domain.reports.remedies import mailout_remedy, without_addresses
 from app.domain.ses.answers import Answer
 from app.domain.ses.mail import Notice
 from app.ports import NoticeSender
@@ -93,24 +93,6 @@ _HEADLINES = {
     "paused": "is paused",
     "failed": "has failed",
 }
-_REMEDIES = {
-    "person": "Resume or cancel it in the dashboard when you like.",
-    "account": "Nothing else is to do: it goes on by itself as soon as SES lets the account send.",
-    "quota": (
-        "Nothing is to do: it goes on by itself as the quota frees. Ask for a higher one in the "
-        "SES console if this happens often."
-    ),
-    "guard": "It waits for you: nothing more is sent until a person resumes it in the dashboard.",
-    "held": "Correct what the reason names, then resume it in the dashboard.",
-    "sent": (
-        "Deliveries, bounces and complaints keep coming in for some days; the dashboard has the "
-        "present figures."
-    ),
-    "failed": (
-        "Correct what the reason names, then resend to those who failed. `amazonsender statement` "
-        "lists every recipient with their reason."
-    ),
-}
 
 
 def write_notice(facts: dict[str, Any], base_url: str) -> Notice:
@@ -122,7 +104,7 @@ def write_notice(facts: dict[str, Any], base_url: str) -> Notice:
     paragraphs = [f"The mailout “{subject}” {_HEADLINES[status]}."]
     if facts["reason"]:
         paragraphs.append(without_addresses(facts["reason"]))
-    if remedy := _REMEDIES.get(facts["pause_code"] if status == "paused" else status):
+    if remedy := mailout_remedy(status, facts["pause_code"]):
         paragraphs.append(remedy)
     figures = _figures(facts)
     link = f"{base_url}/dashboard/mailouts/{facts['mailout_id']}"
