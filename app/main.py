@@ -71,7 +71,7 @@ from app.api.signup import confirm, subscribe
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
 from app.keeping import shelf_at
-from app.outside import OUTSIDE
+from app.outside import OUTSIDE, notion_api
 from app.ports import Database
 from app.processes.member import Member
 from app.running.loops import Loops
@@ -88,6 +88,8 @@ from app.services.imports.imports import Imports
 from app.services.imports.run_import import RunImport, import_kinds
 from app.services.jobs.runner import JobRunner, Kind
 from app.services.notion.webhook import NotionWebhook
+from app.services.notion.workspace import Workspace
+from app.services.notion.writing import Writing
 from app.services.people.many import ChangeMany, ManyPeople
 from app.services.preview.preview import Preview
 from app.services.rendering.renderer import RENDERER
@@ -331,12 +333,17 @@ async def working(
         SuppressionWatch(store, metered, settings.aws_region).start(loops)
         SenderReport(store, sender, account, meters, service_id, loops).start(loops)
         sender.start()
-    try:
-        yield Work(sender, jobs)
-    finally:
-        if sender:
-            sender.stop()
-        await loops.close()
-        await jobs.close()
-        if sender:
-            await sender.close()
+    async with AsyncExitStack() as stack:
+        if settings.uses_notion:
+            notion = await stack.enter_async_context(notion_api(settings))
+            workspace = Workspace(notion, settings)
+            Writing(store, notion, workspace, settings, meters).start(loops)
+        try:
+            yield Work(sender, jobs)
+        finally:
+            if sender:
+                sender.stop()
+            await loops.close()
+            await jobs.close()
+            if sender:
+                await sender.close()

@@ -119,7 +119,7 @@ begin
             'count_rule', 'unusable_actives', 'affordable', 'early_addresses', 'count_tagged', 'preview_audience', 'unknown_tags',
             'segments_check', 'mailouts_check_segments', 'save_segment', 'delete_segment', 'list_segments', 'show_segment',
             'notion_write_due', 'mailouts_tell_notion', 'take_up_notion_asks', 'claim_notion_writes', 'notion_write_facts',
-            'settle_notion_write', 'notion_write_trouble',
+            'settle_notion_write', 'notion_write_trouble', 'notion_writes_trouble',
             'notion_news', 'notion_key', 'ask_notion_row', 'notion_mailout', 'make_notion_mailout', 'notion_row', 'save_notion_row',
             'freeze_notion_row', 'end_notion_look', 'forget_notion_row', 'known_notion_rows', 'answer_forsaken_notion_rows',
             'begin_notion_poll', 'tell_notion_source', 'notion_source',

@@ -31,6 +31,7 @@ SNAPSHOT = {
     "queued": 1,
     "unknown": 0,
     "senders": 1,
+    "notion_oldest_due_seconds": 0,
     "mailouts": {"sending": 1},
     "paused": {},
     "regions": [

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from app import __version__
+from app.domain.reports.words import plural
 from app.domain.sending.batches import Account
 from app.errors import AppError, ConfigurationError, Unavailable
 from app.running.loops import Loops
@@ -49,6 +50,7 @@ class Health:
         self._store = store
         self._region = settings.aws_region
         self._missing = settings.missing_to_send()
+        self._uses_notion = settings.uses_notion
         self._watchdog = watchdog
         self._service_id = service_id
         self._board = board
@@ -77,6 +79,8 @@ class Health:
             found = None
             checks |= {"ses": _UNKNOWN, "sender": _UNKNOWN, "events": _UNKNOWN}
         checks["loops"] = self._check_loops(found)
+        if self._uses_notion:
+            checks["notion"] = await self._check_notion()
         if self._board.is_supervised:
             checks["processes"] = self._check_processes()
         failed = {name for name, check in checks.items() if check["status"] == "fail"}
@@ -119,6 +123,17 @@ class Health:
                 for f in findings
             ],
         }
+
+    async def _check_notion(self) -> dict[str, Any]:
+        """Whether the rows say the latest. Only a note: nothing that is sent waits for Notion."""
+        try:
+            found = await asyncio.wait_for(self._store.notion_writes_trouble(), CHECK_SECONDS)
+        except (TimeoutError, AppError):
+            return _UNKNOWN
+        if found is None:
+            return {"status": "ok"}
+        rows = plural(found["rows"], "row")
+        return {"status": "warn", "detail": f"{rows} couldn't be written: {found['error']}"}
 
     def _check_processes(self) -> dict[str, Any]:
         """Those of the supervisor: which run, and how often each was started again."""

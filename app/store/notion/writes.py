@@ -62,6 +62,14 @@ class NotionWriteCalls(Calls):
         )
         return ours
 
+    async def notion_writes_trouble(self) -> dict[str, Any] | None:
+        """`rows`: how many Notion couldn't be told of, `since` when, and the latest `error`; None:
+        every row says what it should, or waits for its turn."""
+        row: dict[str, Any] | None = await self._call("notion_writes_trouble")
+        if row is not None:
+            require(row, "rows", "since", "error")
+        return row
+
     async def notion_write_trouble(self, mailout_id: UUID) -> dict[str, Any] | None:
         """`error` and `since` of the mailout's row; None: it could be told, or there is none."""
         row: dict[str, Any] | None = await self._call(

@@ -122,6 +122,14 @@ begin
     return to_jsonb(found);
 end $$;
 
+-- How many rows Notion couldn't be told of, and why the latest of them. null: none.
+create or replace function notion_writes_trouble() returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select jsonb_build_object('rows', count(*), 'since', min(error_since),
+                              'error', (array_agg(error order by error_since desc))[1])
+      from notion_writes where error is not null having count(*) > 0;
+$$;
+
 -- Why the row of a mailout couldn't be told, and since when; null: it could.
 create or replace function notion_write_trouble(p_mailout uuid) returns jsonb
 language sql stable set search_path = public, pg_temp as $$

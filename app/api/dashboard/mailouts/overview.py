@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse
 
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
 from app.api.dashboard.mailouts.findings import Shown, shown_findings
-from app.api.dashboard.mailouts.steps import back, find, show
+from app.api.dashboard.mailouts.steps import back, find, notion_trouble, show
 from app.api.dashboard.session import Session, log_action
 from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD
@@ -50,6 +50,7 @@ async def show_overview(
         todo=list(_todo(mailout, findings, recipients)),
         findings=findings,
         **await services.schedules.waves(mailout),
+        notion_trouble=await notion_trouble(services, mailout_id),
         sendable=not any(one.level == "fail" for one in findings),
         notice=notice,
         # While it waits for its start, the page shows when that comes.

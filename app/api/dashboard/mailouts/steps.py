@@ -32,6 +32,14 @@ async def find(services: Services, mailout_id: UUID) -> dict[str, Any]:
     return mailout
 
 
+async def notion_trouble(services: Services, mailout_id: UUID) -> dict[str, Any] | None:
+    """Why the mailout's row in Notion doesn't say the latest, and `since` when; None: it does, or
+    there is none."""
+    if not services.settings.uses_notion:
+        return None
+    return await services.store.notion_write_trouble(mailout_id)
+
+
 def show(
     services: Services, session: Session, template: str, status: int = 200, **context: Any
 ) -> Response:
