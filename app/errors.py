@@ -207,6 +207,10 @@ class TemplateInvalid(AppError):
         self.field, self.line = field, line
 
 
+class NotionFileLeft(TemplateInvalid):
+    """A text has the address of a file at Notion, which ends within the hour."""
+
+
 class TemplateBroken(AppError):
     """A template that no mailout could be sent with. Carries `field` and, where known, `line`."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -12,11 +13,11 @@ from app.domain.css.surroundings import Look, surroundings
 from tests.support.mails import mail, styles
 
 
-def compiled(html: str, subject: str = "News & more", **options: str) -> Compiled:
+def compiled(html: str, subject: str = "News & more", **options: Any) -> Compiled:
     return compile_content(Content(subject, html, None, None), Footer("Org", "Street"), **options)
 
 
-def html_of(html: str, subject: str = "News & more", name: str = "Ann", **options: str) -> str:
+def html_of(html: str, subject: str = "News & more", name: str = "Ann", **options: Any) -> str:
     made = compiled(html, subject, **options)
     variables = template_variables(
         email="a@example.com", name=name, fields={}, mailout_id="m", unsubscribe_url="https://e.com"

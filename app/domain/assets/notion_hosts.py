@@ -53,15 +53,22 @@ def is_at_notion(url: str) -> bool:
     return _is_below(host, PAGE_HOSTS) or _is_file(host, match["path"] or "")
 
 
+def may_have_files(text: str) -> bool:
+    """Whether any of Notion's names is in it: a quick look before a thorough one."""
+    return _HINT.search(text) is not None
+
+
 def notion_files(text: str) -> Iterator[tuple[int, str]]:
     """Each address of a file at Notion in a text of any kind (HTML, CSS, Markdown, Liquid), with
     the number of its line: also where it is percent-encoded in another address, or written with
     HTML's entities."""
+    if not may_have_files(text):
+        return
     for number, line in enumerate(text.split("\n"), start=1):
+        if not may_have_files(line):
+            continue
         seen: set[str] = set()
         for written in (line, unescape(line), unquote(unescape(line))):
-            if not _HINT.search(written):
-                continue
             for match in _ADDRESS.finditer(written):
                 if _is_file(match["host"], match["path"] or ""):
                     host = _plain(match["host"])

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 from liquid import BoundTemplate
 
-from app.domain.content import frame, liquid, markup
+from app.domain.content import frame, liquid, markup, notion_files
 from app.domain.content.holes import Part, RenderError
 from app.domain.content.markup import Footer
 from app.domain.content.masking import Masks, pieces
 from app.domain.content.trials import (
     MAX_BODY_BYTES,
+    TRIALS,
     check,
     check_rendering,
     check_size,
@@ -112,12 +113,18 @@ class Compiled:
 
 
 def compile_content(
-    content: Content, footer: Footer, *, subject_mark: str = "", language: str = "en"
+    content: Content,
+    footer: Footer,
+    *,
+    subject_mark: str = "",
+    language: str = "en",
+    begun: bool = False,
 ) -> Compiled:
     """Compile one mailout's subject, HTML and text.
 
     subject_mark: text before the subject, without braces. language: of a mail that doesn't tell its
-    own, a tag of BCP 47.
+    own, a tag of BCP 47. begun: of a mailout that people are getting already: what was let through
+    at its start isn't looked for again.
     Raises TemplateInvalid, naming the field and where possible the line, for whatever would go
     wrong with every recipient.
     """
@@ -135,6 +142,16 @@ def compile_content(
         check_size(text, field="body_text")
         text = repaired(text, field="body_text")
     check(text or "", field="body_text")
+    written = [
+        ("subject", content.subject),
+        *((unit.text.label, unit.text.source) for unit in assembly.units),
+        ("preheader", preheader or ""),
+        ("body_text", text or ""),
+        ("FOOTER_HTML", footer.html),
+        ("FOOTER_TEXT", footer.text),
+    ]
+    if not begun:
+        notion_files.refuse_written(written)
 
     masks = Masks(
         content.subject,
@@ -175,7 +192,7 @@ def compile_content(
     html = Part(html_template, names, field=field)
     text_template = _parse_text(text_source, derived=text is None)
     plain = Part(text_template, names, field="body_text")
-    return Compiled(
+    compiled = Compiled(
         subject=subject_mark + subject.template,
         html=html.template,
         text=plain.template,
@@ -184,6 +201,16 @@ def compile_content(
         subject_mark=subject_mark,
         shows_subject=shows_subject(html_template) or shows_subject(text_template),
     )
+    if not begun:
+        notion_files.refuse_shown(written, field, _mails(compiled))
+    return compiled
+
+
+def _mails(compiled: Compiled) -> Iterator[tuple[str, str]]:
+    """What two readers would get, who have nothing and everything. Raises RenderError."""
+    for reader in TRIALS:
+        mail = compiled.paste(compiled.values(reader))
+        yield mail.html, mail.text
 
 
 def render_subject(subject: str, variables: Mapping[str, Any]) -> str:

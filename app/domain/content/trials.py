@@ -116,7 +116,7 @@ def _common_failure(template: BoundTemplate, field: str) -> RenderError | None:
         _failure(
             template, field, dict.fromkeys(others, None if trial["name"] is None else "1") | trial
         )
-        for trial in _TRIALS
+        for trial in TRIALS
     ]
     alike = len({failure and failure.detail for failure in failures}) == 1
     for failure in failures:
@@ -132,7 +132,7 @@ class _AnyField(dict[str, str]):
         return "1"
 
 
-_TRIALS = [
+TRIALS = [
     template_variables(
         email="ann@example.com",
         name=name,

@@ -13,6 +13,7 @@ from app.domain.reports.findings import Finding
 from app.domain.reports.rehearsal import GMAIL_CLIP_BYTES
 from app.domain.sending.batches import Batch, Recipient, Result
 from app.domain.ses.wire import wire_headers, wire_message
+from app.errors import NotionFileLeft
 from app.services.checks.content import check_mail, links_by_author, too_large_for_gmail
 from app.services.checks.writing import check_writing
 from app.services.sending.prepare import MailBuilder, prepare, require_fitting
@@ -27,13 +28,18 @@ def preview_mail(
     The link to unsubscribe is a test's: it shows its page and changes nobody. Raises
     TemplateInvalid for what would fail with everybody.
     """
-    prepared = prepare(settings, mailout_id, content)
+    left: list[Finding] = []
+    try:
+        prepared = prepare(settings, mailout_id, content)
+    except NotionFileLeft as exc:  # to be looked at all the same
+        left = [Finding("fail", exc.detail)]
+        prepared = prepare(settings, mailout_id, content, begun=True)
     require_fitting(settings, prepared.bulk_head)
     batch = Batch(UUID(int=0), mailout_id, (), 0.0, is_test=True)
     recipient = Recipient(0, reader["email"], 1, None, reader["name"], reader["fields"] or {})
     gaps: set[str] = set()
     built = MailBuilder(settings).build(prepared, batch, recipient, gaps=gaps)
-    written = list(check_writing(content))
+    written = [*left, *check_writing(content)]
     if isinstance(built, Result):
         failure = Finding("fail", built.message or "", "correct the template, or their data.")
         return _answer(Rendered("", "", ""), {}, 0, [failure, *written])

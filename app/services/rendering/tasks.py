@@ -37,10 +37,15 @@ def check_text(settings: Settings, content: MailoutContent) -> list[dict[str, st
 
 
 def check_mailout(
-    settings: Settings, content: MailoutContent, mailout_id: UUID, test: bool = False
+    settings: Settings,
+    content: MailoutContent,
+    mailout_id: UUID,
+    test: bool = False,
+    begun: bool = False,
 ) -> None:
-    """Raises TemplateInvalid for what could not be sent."""
-    require_fitting(settings, prepare(settings, mailout_id, content, test=test).bulk_head)
+    """Raises TemplateInvalid for what could not be sent. begun: as of `compile_content`."""
+    prepared = prepare(settings, mailout_id, content, test=test, begun=begun)
+    require_fitting(settings, prepared.bulk_head)
 
 
 def check_start(

@@ -43,13 +43,20 @@ class Prepared:
 
 
 def prepare(
-    settings: Settings, mailout_id: UUID, content: MailoutContent, *, test: bool = False
+    settings: Settings,
+    mailout_id: UUID,
+    content: MailoutContent,
+    *,
+    test: bool = False,
+    begun: bool = False,
 ) -> Prepared:
     """Compile content and envelope. CPU work of some milliseconds: call it in a thread.
 
+    begun: as of `compile_content`.
+
     Raises TemplateInvalid naming the field; nothing about a single recipient is checked here.
     """
-    compiled = _compile(settings, content, test=test)
+    compiled = _compile(settings, content, test=test, begun=begun)
     envelope = _envelope(settings, content)
     return Prepared(
         mailout_id=mailout_id,
@@ -79,7 +86,9 @@ def require_fitting(settings: Settings, head: bytes) -> None:
         )
 
 
-def _compile(settings: Settings, content: MailoutContent, *, test: bool = False) -> Compiled:
+def _compile(
+    settings: Settings, content: MailoutContent, *, test: bool = False, begun: bool = False
+) -> Compiled:
     return compile_content(
         Content(
             subject=content.subject,
@@ -97,6 +106,7 @@ def _compile(settings: Settings, content: MailoutContent, *, test: bool = False)
         ),
         subject_mark=TEST_SUBJECT_MARK if test else "",
         language=settings.mail_language,
+        begun=begun,
     )
 
 

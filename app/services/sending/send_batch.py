@@ -175,11 +175,22 @@ class SendBatch:
             key = (batch.mailout_id, content_hash)
         if key not in self._prepared:
             # Whatever got past the checks at the start ends a process of its own, not this one.
+            begun = not batch.is_test
             await self._renderer(
-                tasks.check_mailout, self._settings, content, batch.mailout_id, batch.is_test
+                tasks.check_mailout,
+                self._settings,
+                content,
+                batch.mailout_id,
+                batch.is_test,
+                begun,
             )
             prepared = await asyncio.to_thread(
-                prepare, self._settings, batch.mailout_id, content, test=batch.is_test
+                prepare,
+                self._settings,
+                batch.mailout_id,
+                content,
+                test=batch.is_test,
+                begun=begun,
             )
             while len(self._prepared) >= KEPT_CONTENTS:
                 self._prepared.pop(next(iter(self._prepared)))
