@@ -1,0 +1,1 @@
+"""What a workspace holds, and what Notion takes and answers of it. No HTTP."""
