@@ -71,7 +71,8 @@ from app.api.signup import confirm, subscribe
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
 from app.keeping import shelf_at
-from app.outside import OUTSIDE, notion_api
+from app.notion import notion_work
+from app.outside import OUTSIDE
 from app.ports import Database
 from app.processes.member import Member
 from app.running.loops import Loops
@@ -88,8 +89,6 @@ from app.services.imports.imports import Imports
 from app.services.imports.run_import import RunImport, import_kinds
 from app.services.jobs.runner import JobRunner, Kind
 from app.services.notion.webhook import NotionWebhook
-from app.services.notion.workspace import Workspace
-from app.services.notion.writing import Writing
 from app.services.people.many import ChangeMany, ManyPeople
 from app.services.preview.preview import Preview
 from app.services.rendering.renderer import RENDERER
@@ -317,27 +316,28 @@ async def working(
     the results of calls under way.
     """
     store = Store(database)
-    jobs = JobRunner(JobStore(database), job_kinds(store, settings))
-    jobs.start(loops)
-    sender: Sender | None = None
-    if missing := settings.missing_to_send():
-        log.warning("sending_not_configured", missing=missing)
-    else:
-        assert settings.aws_region is not None
-        connections = BULK_CALLS + SINGLE_CALLS
-        ses = await asyncio.to_thread(SesSender, settings, max_connections=connections)
-        sender = Sender(store, ses, settings, meters)
-        metered = MeteredSes(ses, meters)
-        account = AccountMonitor(store, metered, settings.aws_region, sender.wake, sender.breaker)
-        account.start(loops)
-        SuppressionWatch(store, metered, settings.aws_region).start(loops)
-        SenderReport(store, sender, account, meters, service_id, loops).start(loops)
-        sender.start()
-    async with AsyncExitStack() as stack:
-        if settings.uses_notion:
-            notion = await stack.enter_async_context(notion_api(settings))
-            workspace = Workspace(notion, settings)
-            Writing(store, notion, workspace, settings, meters).start(loops)
+    async with notion_work(store, settings, meters) as notion:
+        kinds = [*job_kinds(store, settings), *(notion.kinds if notion else ())]
+        jobs = JobRunner(JobStore(database), kinds)
+        jobs.start(loops)
+        if notion:
+            notion.start(loops)
+        sender: Sender | None = None
+        if missing := settings.missing_to_send():
+            log.warning("sending_not_configured", missing=missing)
+        else:
+            assert settings.aws_region is not None
+            connections = BULK_CALLS + SINGLE_CALLS
+            ses = await asyncio.to_thread(SesSender, settings, max_connections=connections)
+            sender = Sender(store, ses, settings, meters)
+            metered = MeteredSes(ses, meters)
+            account = AccountMonitor(
+                store, metered, settings.aws_region, sender.wake, sender.breaker
+            )
+            account.start(loops)
+            SuppressionWatch(store, metered, settings.aws_region).start(loops)
+            SenderReport(store, sender, account, meters, service_id, loops).start(loops)
+            sender.start()
         try:
             yield Work(sender, jobs)
         finally:

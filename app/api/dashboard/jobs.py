@@ -28,6 +28,8 @@ KINDS = {
     "import": "Import",
     "undo_import": "Import taken back",
     "change_people": "Change of subscribers",
+    "notion_talk": "Comment in Notion",
+    "notion_schema": "Changed properties in Notion",
 }
 """What people call each kind of job."""
 

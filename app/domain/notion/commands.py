@@ -26,7 +26,7 @@ ACTS_WITHIN = timedelta(hours=1)
 MAX_NAME_CHARS = 60
 
 _COMMAND = re.compile(r"/([a-z]{1,20})(?![\w/-])[.!?,:]*\s*(.*)", re.IGNORECASE | re.DOTALL)
-# What shows nothing but comes with copied text; then what people and programs put around an address.
+# What shows nothing but comes with copied text; then what people put around an address.
 _UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"))
 _AROUND = "\"'`<>()[]{},;:.!?\u00ab\u00bb\u2018\u2019\u201a\u201c\u201d\u201e\u2039\u203a"
 
@@ -47,9 +47,7 @@ class Command:
         return self.name in ACTING and now - self.written_at > ACTS_WITHIN
 
 
-def commands(
-    comments: Iterable[Mapping[str, Any]], me: UUID, now: datetime
-) -> list[Command]:
+def commands(comments: Iterable[Mapping[str, Any]], me: UUID, now: datetime) -> list[Command]:
     """Those among comments, as Notion lists them, that people wrote of late. me: our own user."""
     found = (_command(comment) for comment in comments if _is_by_a_person(comment, me))
     return [each for each in found if each is not None and now - each.written_at <= MAX_AGE]
@@ -128,9 +126,7 @@ def answer_hash(text: str) -> str:
     return hashlib.sha256(" ".join(text.split()).encode()).hexdigest()
 
 
-def stands(
-    comments: Iterable[Mapping[str, Any]], command: Command, me: UUID, answer: str
-) -> bool:
+def stands(comments: Iterable[Mapping[str, Any]], command: Command, me: UUID, answer: str) -> bool:
     """Whether an answer of ours, by its hash, is in the command's thread."""
     return any(
         str((comment.get("created_by") or {}).get("id", "")).replace("-", "") == me.hex

@@ -38,8 +38,7 @@ AT_ONCE = 10
 LEASE_SECONDS = 60.0
 AWAY_SECONDS = 30.0
 REFUSED_SECONDS = 600.0
-"""How long no round is made where Notion doesn't let us; a command that an event tells of is tried all
-the same."""
+"""How long no round is made where Notion doesn't let us. Events are followed at once."""
 
 Comments = Sequence[Mapping[str, Any]]
 
@@ -134,9 +133,7 @@ class Talk:
     ) -> bool:
         """False: another process has it."""
         known = command.name if command.name in COMMANDS else "unknown"
-        begun = await self._store.begin_notion_comment(
-            command.comment, page, known, LEASE_SECONDS
-        )
+        begun = await self._store.begin_notion_comment(command.comment, page, known, LEASE_SECONDS)
         if begun is None:
             return False
         try:
@@ -176,7 +173,7 @@ class Talk:
             return await self._why(mailout_id, command.address, now)
         if command.is_too_late_to_act(now):
             return too_late_words(command, mailout["status"])
-        act = "pause" if command.name == "pause" else "resume"
+        act: Literal["pause", "resume"] = "pause" if command.name == "pause" else "resume"
         moved = await self._store.act_on_notion_comment(
             command.comment, act, mailout_id, command.by
         )

@@ -1,7 +1,7 @@
 -- Commands in comments on a row's page: each is answered once, by one process.
 
--- The rows whose comments are to be looked at now, p_limit at most: those that somebody has to do with, each every
--- p_seconds while much happens, else ten times as seldom; so, too, where events of Notion come.
+-- The rows whose comments are to be looked at now, p_limit at most: those that somebody has to do with. Each every p_seconds
+-- while it is being sent or was just changed, else ten times as seldom; so, too, where events of Notion come.
 create or replace function claim_notion_talks(p_limit integer, p_seconds double precision) returns jsonb
 language sql set search_path = public, pg_temp as $$
     with told as (
@@ -18,7 +18,7 @@ language sql set search_path = public, pg_temp as $$
                 or t.looked_at < now() - make_interval(secs => p_seconds * slower * case
                        when m.status in ('sending', 'paused') or r.changed_at > now() - interval '10 minutes' then 1
                        else 10 end))
-         order by t.looked_at nulls first limit p_limit
+         order by m.status in ('sending', 'paused') is true desc, t.looked_at nulls first limit p_limit
            for update of r skip locked
     ), marked as (
         insert into notion_talks as t select page_id, now() from due order by page_id
