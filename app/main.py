@@ -38,6 +38,7 @@ from app.api.dashboard import designs as dashboard_designs
 from app.api.dashboard import imports as dashboard_imports
 from app.api.dashboard import jobs as dashboard_jobs
 from app.api.dashboard import keys as dashboard_keys
+from app.api.dashboard import notion as dashboard_notion
 from app.api.dashboard import people as dashboard_people
 from app.api.dashboard.audience import pages as dashboard_audience
 from app.api.dashboard.mailouts import audience as dashboard_audience_of
@@ -177,6 +178,7 @@ def create_app(services: Services) -> FastAPI:
         dashboard_jobs.router,
         dashboard_keys.router,
         dashboard_audit.router,
+        dashboard_notion.router,
         dashboard_audience.router,
         dashboard_people.router,
         metrics.router,

@@ -92,6 +92,7 @@ async def pages_of(staged: Staged, subject: str) -> dict[str, str]:
                 "keys": "/dashboard/keys",
                 "revoke": f"/dashboard/keys/{await staged.arrange.one(A_KEY)}/revoke",
                 "audit": "/dashboard/audit",
+                "notion": "/dashboard/notion",
                 "no-audit": "/dashboard/audit?by=nobody&action=mailout.pause",
             }
         case "templates":
