@@ -11,9 +11,11 @@ import httpx
 import orjson
 import psycopg
 import pytest
+import structlog
 from psycopg.rows import DictRow, dict_row
 
 from app.domain.notion.events import MAX_EVENT_BYTES, read_event, signature
+from tests.support.dashboard import Visitor
 from tests.support.databases import DatabaseServer
 from tests.support.service import Service, in_process, settings_for
 
@@ -244,6 +246,43 @@ async def test_the_token_is_kept_for_its_owner(unset: Webhook) -> None:
     await unset.sql.execute("select tidy_notion(1)")
     done = await unset.sql.execute("select count(*) as n from notion_verifications")
     assert await done.fetchone() == {"n": 0}
+
+
+async def test_the_owner_reads_the_token_on_the_dashboard(unset: Webhook) -> None:
+    """With what to do next; a stranger is sent to the sign-in, and no log has it."""
+    await unset.sql.execute("delete from notion_verifications")
+    visitor = Visitor(unset.service)
+    await visitor.sign_in()
+    waiting = (await visitor.get("/notion")).text
+    assert "http://localhost:8000/notion-events" in waiting
+    assert "None in the last hour" in waiting
+    with structlog.testing.capture_logs() as lines:
+        await unset.post({"verification_token": TOKEN}, token=None)
+    assert [line["event"] for line in lines if line["event"].startswith("notion")] == [
+        "notion_verification_received"
+    ]
+    assert TOKEN not in str(lines)
+    shown = await visitor.get("/notion")
+    assert TOKEN in shown.text
+    assert "a stranger posted this one" in shown.text
+    assert "no-store" in shown.headers["cache-control"]
+    stranger = await unset.service.http.get("/dashboard/notion")
+    assert stranger.headers["location"].startswith("/dashboard/login")
+    await visitor.post("/notion/forget")
+    assert TOKEN not in (await visitor.get("/notion")).text
+
+
+async def test_the_owner_sees_whether_it_works(hook: Webhook) -> None:
+    visitor = Visitor(hook.service)
+    await visitor.sign_in()
+    await hook.sql.execute("delete from notion_events")
+    assert "No event has come yet" in (await visitor.get("/notion")).text
+    await hook.outcome(event())
+    await hook.service.services.store.note_notion_comments("Tick “Read comments”.")
+    page = (await visitor.get("/notion")).text
+    assert "It works" in page
+    assert "Tick “Read comments”." in page
+    assert TOKEN not in page
 
 
 async def test_before_it_is_set_up_events_are_sent_away(unset: Webhook) -> None:
