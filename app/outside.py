@@ -16,6 +16,7 @@ from app.adapters.notion.pace import PER_SECOND
 from app.domain.content.links import is_local
 from app.domain.reports.findings import Finding
 from app.errors import Unavailable
+from app.keeping import shelf_at
 from app.runtime import open_database
 from app.services.checks import doctor
 from app.services.checks.asking import Outside
@@ -52,7 +53,7 @@ def notion_api(settings: Settings) -> NotionApi:
     )
 
 
-OUTSIDE = Outside(ses_account, sns_topics, notion=notion_api)
+OUTSIDE = Outside(ses_account, sns_topics, notion=notion_api, shelf=shelf_at)
 
 
 async def examine(
