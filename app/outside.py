@@ -37,7 +37,7 @@ def sns_topics(settings: Settings) -> SnsTopics:
     return SnsTopics(partial(sns_client, settings))
 
 
-STAND_IN_PER_SECOND = 50.0
+STAND_IN_PER_SECOND = 500.0
 """Requests, where NOTION_API_URL names a stand-in on this machine."""
 
 

@@ -45,7 +45,7 @@ async def examine(
         *check_signup(settings),
         *database,
         *await check_around(settings, outside),
-        *await _check_notion(settings, outside),
+        *await check_notion_part(settings, outside),
     ]
     asked = mailout_id is not None or keeps_pictures(settings)
     if not asked or any(finding.level == "fail" for finding in database):
@@ -58,7 +58,7 @@ async def examine(
     return findings
 
 
-async def _check_notion(settings: Settings, outside: Outside) -> list[Finding]:
+async def check_notion_part(settings: Settings, outside: Outside) -> list[Finding]:
     """Nothing where Notion isn't used."""
     if not settings.uses_notion or outside.notion is None:
         return list(check_notion_settings(settings))
