@@ -89,6 +89,7 @@ from app.services.drafts.subjects import Subjects
 from app.services.imports.imports import Imports
 from app.services.imports.run_import import RunImport, import_kinds
 from app.services.jobs.runner import JobRunner, Kind
+from app.services.notion.rows.asking import AskRow
 from app.services.notion.webhook import NotionWebhook
 from app.services.people.many import ChangeMany, ManyPeople
 from app.services.preview.preview import Preview
@@ -244,6 +245,7 @@ async def running(
             jobs=JobStore(database),
             imports=Imports(store, work.jobs.wake if work else nobody_to_wake),
             start_mailout=start,
+            ask_row=AskRow(store, settings, work.jobs.wake if work else nobody_to_wake),
             record_events=RecordEvents(store, Guards(store, guard_limits(settings)), meters),
             verifier=SnsVerifier(
                 allowed_topic_arns=frozenset(settings.sns_allowed_topic_arns),

@@ -6,13 +6,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from app.outside import notion_api
+from app.keeping import keep_pictures
+from app.outside import OUTSIDE, notion_api
+from app.ports import Notion
 from app.running.loops import Loops
+from app.services.checks.preflight import Preflight
+from app.services.drafts.drafts import Drafts
 from app.services.jobs.runner import Kind
+from app.services.notion.rows.answers import Answers
+from app.services.notion.rows.looks import Looks
+from app.services.notion.rows.page_reader import PageReader
+from app.services.notion.rows.polling import Polling
 from app.services.notion.schema_news import SchemaNews
 from app.services.notion.talk import Talk
 from app.services.notion.workspace import Workspace
 from app.services.notion.writing import Writing
+from app.services.starting.dry_run import DryRuns
+from app.services.starting.schedule_mailout import ScheduleMailout
+from app.services.starting.start_mailout import StartMailout
 from app.settings import Settings
 from app.store import Store
 from app.telemetry.metrics import Metrics
@@ -20,6 +31,8 @@ from app.telemetry.metrics import Metrics
 
 @dataclass(frozen=True)
 class NotionWork:
+    looks: Looks
+    polling: Polling
     talk: Talk
     schema_news: SchemaNews
     writing: Writing
@@ -28,11 +41,14 @@ class NotionWork:
     def kinds(self) -> list[Kind]:
         """Jobs that ask Notion."""
         return [
+            # Two, so that a `Pause` doesn't wait for a long page to be read.
+            Kind("notion_row", self.looks.as_job, at_once=2),
             Kind("notion_talk", self.talk.as_job),
             Kind("notion_schema", self.schema_news.as_job),
         ]
 
     def start(self, loops: Loops) -> None:
+        self.polling.start(loops)
         self.talk.start(loops)
         self.writing.start(loops)
 
@@ -49,7 +65,26 @@ async def notion_work(
     async with notion_api(settings) as notion:
         workspace = Workspace(notion, settings)
         yield NotionWork(
+            looks=notion_looks(store, settings, notion, workspace),
+            polling=Polling(store, notion, workspace, settings),
             talk=Talk(store, notion, workspace, settings),
             schema_news=SchemaNews(workspace),
             writing=Writing(store, notion, workspace, settings, meters),
         )
+
+
+def notion_looks(store: Store, settings: Settings, notion: Notion, workspace: Workspace) -> Looks:
+    start = StartMailout(store, settings)
+    schedules = ScheduleMailout(store, settings, start)
+    preflight = Preflight(store, settings, OUTSIDE)
+    answers = Answers(
+        store=store,
+        settings=settings,
+        read=PageReader(notion, keep_pictures(store, settings)),
+        start=start,
+        schedules=schedules,
+        drafts=Drafts(store, settings, preflight, schedules),
+        preflight=preflight,
+        dry_runs=DryRuns(store, settings, start),
+    )
+    return Looks(store, notion, workspace, settings, answers)

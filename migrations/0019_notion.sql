@@ -11,9 +11,9 @@ create table notion_rows (
     -- Counts the events that ask without naming a Status (a button's), and up to where a look has considered them.
     calls       bigint not null default 0,
     called      bigint not null default 0,
-    -- When the page was first read, when the latest look was, and the page's own `last_edited_time` then.
+    -- When the page was first read; its `last_edited_time`, as Notion gives it, at the latest look.
     seen_at     timestamptz,
-    edited_at   timestamptz,
+    edited_at   text,
     -- The row's Status (for people) when it was last looked at; null: empty.
     status      text,
     -- Counts each time that a person was seen to ask for something. Only a change of Status that was seen, or an event that
@@ -51,6 +51,9 @@ create table notion_source (
     configured     text,                  -- NOTION_DATABASE_ID, when the two below were found by it
     database_id    uuid,
     data_source_id uuid,
-    polled_at      timestamptz
+    polled_at      timestamptz,
+    -- Why the rows couldn't be looked through the last time, in plain words, and since when; null: they could.
+    trouble        text,
+    trouble_since  timestamptz
 );
 alter table notion_source enable row level security;

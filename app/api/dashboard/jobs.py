@@ -28,6 +28,7 @@ KINDS = {
     "import": "Import",
     "undo_import": "Import taken back",
     "change_people": "Change of subscribers",
+    "notion_row": "Look at a row in Notion",
     "notion_talk": "Comment in Notion",
     "notion_schema": "Changed properties in Notion",
 }

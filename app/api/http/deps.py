@@ -30,6 +30,7 @@ from app.services.dashboard.views import Dashboard
 from app.services.drafts.drafts import Drafts
 from app.services.drafts.subjects import Subjects
 from app.services.imports.imports import Imports
+from app.services.notion.rows.asking import AskRow
 from app.services.notion.webhook import NotionWebhook
 from app.services.people.many import ManyPeople
 from app.services.preview.preview import Preview
@@ -62,6 +63,7 @@ class Services:
     jobs: JobStore
     imports: Imports
     start_mailout: StartMailout
+    ask_row: AskRow
     record_events: RecordEvents
     verifier: SnsVerifier
     confirmer: SnsConfirmer

@@ -111,6 +111,13 @@ class SendAccepted(BaseModel):
     days: int | None = None
 
 
+class Reading(BaseModel):
+    """A row of the Notion database is read now; what it asks for is done then, and said there."""
+
+    mailout_id: UUID
+    status: Literal["reading"]
+
+
 class NotStarted(BaseModel):
     """A refusal in Notion's form: Notion pauses an automation whose call fails."""
 
@@ -129,7 +136,7 @@ IdempotencyKey = Annotated[
 @router.post(
     "/send-mailout",
     status_code=202,
-    response_model=SendAccepted | NotStarted,
+    response_model=SendAccepted | Reading | NotStarted,
     responses=problems(
         Unauthorized,
         ScopeMissing,
@@ -170,7 +177,10 @@ async def send_mailout(
     if "source" in body and "data" in body:
         try:
             _check_outside(request, idempotency_key)
-            return await _start(services, _notion_request(body, caller))
+            send = _notion_request(body, caller)
+            if reading := await _ask_row(services, body, send):
+                return reading
+            return await _start(services, send)
         except AppError as refusal:
             if refusal.status in {401, 404, 503} or refusal.status == 500:
                 raise
@@ -246,6 +256,18 @@ def _notion_request(body: dict[str, Any], caller: Caller) -> SendRequest:
         fingerprint=page,  # a repeat differs in `attempt` and times, so the page alone counts
         by=caller.by,
     )
+
+
+async def _ask_row(
+    services: Services, body: dict[str, Any], send: SendRequest
+) -> JsonAnswer | None:
+    """None: it is about a mailout that was made by hand."""
+    assert send.notion_page is not None
+    event = _parse(NotionBody, body).source.event_id
+    asked = await services.ask_row(UUID(send.notion_page), body["data"], event=event)
+    if asked is None:
+        return None
+    return JsonAnswer(asked, 202, headers={"Location": f"/mailouts/{asked['mailout_id']}"})
 
 
 async def _start(services: ServicesDep, send: SendRequest) -> JsonAnswer:

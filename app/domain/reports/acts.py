@@ -51,6 +51,7 @@ _CALLERS = {
     "owner": "the shared secret",
     "dashboard": "the dashboard",
     "cli": "the command line",
+    "notion": "Notion",
     "stranger": "a stranger",
 }
 

@@ -27,17 +27,19 @@ MOST_FIELDS = 10_000
 SUBJECT_LENGTH = 70
 """Characters: about what a wide screen shows; a phone shows 40."""
 
+DRAFT = Finding(
+    "warn",
+    "The mailout is a draft: a request to send it is refused.",
+    "release it when it is finished: amazonsender mailouts ready.",
+)
+
 
 def check_state(mailout: Mailout) -> Finding:
     """Whether a request to send would be taken."""
     if mailout.status == "ready":
         return Finding("ok", "The mailout is ready: the next request sends it.")
     if mailout.status == "draft":
-        return Finding(
-            "warn",
-            "The mailout is a draft: a request to send it is refused.",
-            "release it when it is finished: amazonsender mailouts ready.",
-        )
+        return DRAFT
     if mailout.status == "scheduled":
         return Finding("ok", "The mailout is scheduled: it starts by itself at its time.")
     return Finding(

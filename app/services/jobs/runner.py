@@ -36,7 +36,9 @@ RETRY_SECONDS, RETRY_CAP_SECONDS = 10.0, 900.0
 up to the cap."""
 AWAY_SECONDS = 5.0
 """How long a job waits whose handler raised Unavailable: the database, or a service that it calls,
-was away."""
+was away, and didn't say for how long."""
+AWAY_CAP_SECONDS = 300.0
+"""Whatever it says."""
 
 
 class JobFailed(Exception):
@@ -163,7 +165,8 @@ class JobRunner:
             await asyncio.shield(self._store.settle_job(job, "later"))
             raise
         except Unavailable as exc:
-            outcome, error, delay = "later", exc.detail, AWAY_SECONDS
+            outcome, error = "later", exc.detail
+            delay = min(float(exc.extra.get("retry_after") or AWAY_SECONDS), AWAY_CAP_SECONDS)
         except JobFailed as exc:
             outcome, error = "failed", str(exc)
         except Exception as exc:

@@ -87,7 +87,6 @@ class Writing:
         self._metrics = metrics
         self._monotonic = monotonic
         self._now = now
-        self._asking = asyncio.Lock()
         self._rests_until = float("-inf")
         self._mute_until = float("-inf")
 
@@ -166,10 +165,9 @@ class Writing:
         self._note_missing(attempt, schema)
 
     async def _schema(self) -> Schema:
-        """Asked once, also by rows that are written at once. Raises _DatabaseGone."""
+        """Raises _DatabaseGone."""
         try:
-            async with self._asking:
-                return await self._workspace.schema()
+            return await self._workspace.schema()
         except (NotionRefused, ConfigurationError) as exc:
             raise _DatabaseGone(exc.detail) from None
 

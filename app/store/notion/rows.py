@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from app.domain.notion.row import Row
-from app.store.calls import Calls, text
+from app.store.calls import Calls, require, text
 
 
 class NotionRowCalls(Calls):
@@ -122,3 +122,15 @@ class NotionRowCalls(Calls):
         if row is None:
             return None
         return frozenset(UUID(row[n]) for n in ("database_id", "data_source_id") if row[n])
+
+    async def note_notion_trouble(self, trouble: str | None) -> bool:
+        """Why the rows can't be looked through; None: they can be. Gives whether that is new."""
+        new: bool = await self._call("note_notion_trouble", p_trouble=trouble)
+        return new
+
+    async def notion_trouble(self) -> dict[str, Any] | None:
+        """`trouble` and `since`; None: the rows can be looked through."""
+        row: dict[str, Any] | None = await self._call("notion_trouble")
+        if row is not None:
+            require(row, "trouble", "since")
+        return row

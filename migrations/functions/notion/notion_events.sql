@@ -29,7 +29,7 @@ begin
         return jsonb_build_object('outcome', 'copy');
     end if;
     perform case c_act
-        when 'look' then add_job('notion_row', jsonb_build_object('page', c_page), 'notion:' || c_page)
+        when 'look' then notion_news(jsonb_build_array(c_page))
         when 'talk' then add_job('notion_talk', jsonb_build_object('page', c_page, 'block', p_event ->> 'block'),
                                  'notion-talk:' || (p_event ->> 'comment'))
         else add_job('notion_schema', '{}', 'notion-schema') end;

@@ -21,6 +21,24 @@ language sql set search_path = public, pg_temp as $$
     select to_jsonb(true);
 $$;
 
+-- Note why the rows can't be looked through; null: they could be. Answers whether that is new.
+create or replace function note_notion_trouble(p_trouble text) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+begin
+    update notion_source
+       set trouble = p_trouble,
+           trouble_since = case when p_trouble is not null then coalesce(trouble_since, clock_timestamp()) end
+     where trouble is distinct from p_trouble;
+    return to_jsonb(found);
+end $$;
+
+-- {"trouble", "since"}; null: none.
+create or replace function notion_trouble() returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select jsonb_build_object('trouble', trouble, 'since', trouble_since)
+      from notion_source where trouble is not null;
+$$;
+
 -- {"database_id", "data_source_id"} as they were last found for p_configured; null: never.
 create or replace function notion_source(p_configured text) returns jsonb
 language sql stable set search_path = public, pg_temp as $$

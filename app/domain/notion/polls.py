@@ -1,0 +1,68 @@
+"""Which rows a look through the database asks for, and which of them are to be looked at. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from app.domain.notion.presses import Sight
+from app.domain.notion.row import ASKS
+from app.domain.notion.schema import Schema
+
+OVER = ("Sent", "Failed", "Cancelled")
+"""In Delivery: nothing more comes of such a row, and there may be thousands."""
+LATELY = "past_week"
+
+
+def poll_filter(schema: Schema) -> dict[str, Any] | None:
+    """For Notion's query: rows whose Status asks for something and that aren't over, and of those
+    that are the ones that were edited lately. None: no row can ask for anything.
+
+    Source: Notion's API, "Filter database entries": compound filters nest two levels deep.
+    """
+    status, delivery = schema.column("Status"), schema.column("Delivery")
+    if status is None:
+        return None
+    not_over: list[dict[str, Any]] = []
+    if delivery is not None:
+        not_over = [
+            {"property": delivery.name, delivery.type: {"does_not_equal": name}}
+            for name in OVER
+            if name in delivery.options
+        ]
+    asking = [
+        {"property": status.name, status.type: {"equals": name}}
+        for name in ASKS
+        if name in status.options
+    ]
+    if not asking:
+        return None
+    return {
+        "or": [
+            *({"and": [asks, *not_over]} for asks in asking),
+            *(
+                {"and": [asks, {"timestamp": "last_edited_time", "last_edited_time": {LATELY: {}}}]}
+                for asks in asking
+            ),
+        ]
+    }
+
+
+def due_pages(found: Mapping[UUID, Sight], known: Iterable[Mapping[str, Any]]) -> list[UUID]:
+    """Of the rows that a query found and those that are known (`known_notion_rows`): whose Status
+    isn't the one that was seen last, or that something may happen to and that weren't found, as
+    they are Draft now, or gone; and what is scheduled and was edited."""
+    rows = {UUID(row["page_id"]): row for row in known}
+    return [
+        *(page for page, sight in found.items() if _is_news(sight, rows.get(page))),
+        *(page for page, row in rows.items() if row["open"] and page not in found),
+    ]
+
+
+def _is_news(sight: Sight, row: Mapping[str, Any] | None) -> bool:
+    if row is None or not row["seen"] or row["gone"]:
+        return True
+    if row["status"] != sight.status:
+        return True
+    return bool(row["mailout_status"] == "scheduled" and row["edited_at"] != sight.edited_at)

@@ -1,0 +1,234 @@
+"""What people ask for by a row's Status, and what is done about it. Pure.
+
+Only a change of Status that was seen is a press, and an event that names no Status (a button's)
+while the row's Status asks for nothing: so a webhook that comes doubled, late or out of order asks
+for nothing new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from app.domain.notion.properties import PROPERTIES, read
+from app.domain.notion.row import ASKS, Asked, Row
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a page's properties say, by people and (filled) by the program or whoever copied it.
+
+    audience: tags. send_at: `start`, `end` as Notion's API gives them. mailout_url: in the row's
+    property Mailout. edited_at: of the whole page.
+    """
+
+    title: str = ""
+    preheader: str | None = None
+    status: str | None = None
+    audience: tuple[str, ...] = ()
+    send_at: Mapping[str, Any] | None = None
+    time_zone: str | None = None
+    delivery: str | None = None
+    mailout_url: str | None = None
+    filled: bool = False
+    edited_at: str | None = None
+
+    @classmethod
+    def of_page(cls, page: Mapping[str, Any], names: Mapping[str, str]) -> Sight:
+        """names: what each property is called there, by our own name."""
+        said = page.get("properties") or {}
+        values = {each.name: read(said.get(names[each.name])) for each in PROPERTIES}
+        return cls(
+            title=" ".join((values["Name"] or "").split()),
+            preheader=" ".join((values["Preheader"] or "").split()) or None,
+            status=values["Status"],
+            audience=tuple(values["Audience"] or ()),
+            send_at=values["Send at"],
+            time_zone=values["Time zone"],
+            delivery=values["Delivery"],
+            mailout_url=values["Mailout"],
+            filled=any(values[each.name] for each in PROPERTIES if not each.by_people),
+            edited_at=page.get("last_edited_time"),
+        )
+
+    @property
+    def asks(self) -> Asked | None:
+        return ASKS.get(self.status)
+
+
+def is_copy(row: Row, sight: Sight) -> bool:
+    """Whether a page that is seen for the first time was filled by the program: a row that was
+    duplicated, figures and all, or one of a database that we no longer have."""
+    if row.seen_at is not None or not sight.filled:
+        return False
+    mailout = str(row.mailout_id)
+    return not (row.mailout_id and sight.mailout_url and mailout in sight.mailout_url)
+
+
+def seen(row: Row, sight: Sight, now: str) -> dict[str, Any]:
+    """What a look changes in the row, by column. now: ISO 8601."""
+    change: dict[str, Any] = {
+        "title": sight.title,
+        "status": sight.status,
+        "called": row.calls,
+        "seen_at": row.seen_at or now,
+        "edited_at": sight.edited_at,
+    }
+    if row.gone_at is not None:
+        change["gone_at"] = None
+    changed = row.seen_at is None or sight.status != row.status
+    if sight.asks and is_copy(row, sight):
+        return change | refused(row, copied(sight))
+    if sight.asks and changed:
+        return change | _pressed(row, sight.asks)
+    if not sight.asks and row.called < row.calls:
+        return change | _pressed(row, "send")
+    if not sight.asks and changed and row.seen_at is not None:
+        return change | _withdrawn(row)
+    return change
+
+
+def gone(row: Row, now: str) -> dict[str, Any]:
+    """The page lies in the bin, was moved out of the database, or isn't shared any more. What is
+    being sent goes on; what would be sent later doesn't go."""
+    if row.gone_at is not None:
+        return {"called": row.calls}
+    why = (
+        "The row was moved, deleted, or isn't shared with the integration any more: it isn't sent "
+        "by itself. Once it is back, set Status to Draft and then to Send."
+    )
+    change = {"called": row.calls, "gone_at": now, "seen_at": row.seen_at or now}
+    if row.mailout_status in _TO_COME:
+        return change | _pressed(row, "pause") | {"problem": why}
+    if row.is_open:
+        return change | refused(row, why)
+    return change
+
+
+_TO_COME = ("scheduled", "ready")
+"""States in which the mailout would be sent although nobody asks again."""
+
+
+def _pressed(row: Row, asked: Asked) -> dict[str, Any]:
+    return {"press": row.press + 1, "asked": asked}
+
+
+def _withdrawn(row: Row) -> dict[str, Any]:
+    """Status is Draft again: nothing is asked any more, and what stood there was read."""
+    change: dict[str, Any] = {"problem": None, "note": None}
+    if row.delivery != "Test sent":
+        change["delivery"] = None
+    if row.mailout_status in _TO_COME:
+        return change | _pressed(row, "pause")
+    return change | {"answered": row.press}
+
+
+def refused(row: Row, problem: str, **confirm: Any) -> dict[str, Any]:
+    """The answer to a press, or to what was seen: no."""
+    return {
+        "answered": row.press,
+        "problem": problem,
+        "delivery": "Problem",
+        "note": None,
+        "confirm": confirm or None,
+    }
+
+
+def answered(row: Row, *, delivery: str | None = None, note: str | None = None) -> dict[str, Any]:
+    """The answer to a press: done."""
+    return {
+        "answered": row.press,
+        "problem": None,
+        "delivery": delivery,
+        "note": note,
+        "confirm": None,
+    }
+
+
+Act = Literal["test", "send", "resume", "pause", "take_back", "cancel", "nothing"]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do about a press. refusal: why it isn't done; then act is `nothing`. delivery: what
+    the row says when it is done."""
+
+    act: Act
+    refusal: str | None = None
+    delivery: str | None = None
+
+
+def decide(row: Row) -> Decision:
+    """What the latest press leads to, by the state that the mailout is in.
+
+    A process may have been killed after it did what was asked: then it is found done.
+    """
+    assert row.asked is not None
+    status = row.mailout_status or "draft"
+    if was_started_by(row):
+        return Decision("nothing")
+    if row.asked == "cancel" and status == "cancelled":
+        return Decision("nothing")
+    if status in ("sent", "failed", "cancelled"):
+        return Decision("nothing", refusal=_over(row, status))
+    return _DECISIONS[row.asked](row, status)
+
+
+def was_started_by(row: Row) -> bool:
+    """Whether what is sent or scheduled is what the latest press asked for."""
+    started = row.mailout_status not in (None, "draft", "ready")
+    return started and row.asked == "send" and (row.frozen or {}).get("press") == row.press
+
+
+def _test(_row: Row, status: str) -> Decision:
+    if status in ("draft", "ready"):
+        return Decision("test")
+    now = {"scheduled": "is scheduled", "sending": "is being sent", "paused": "is paused"}[status]
+    return Decision("nothing", refusal=f"No test was sent: the newsletter {now}, as it was then.")
+
+
+def _send(_row: Row, status: str) -> Decision:
+    if status == "paused":
+        return Decision("resume")
+    return Decision("nothing" if status == "sending" else "send")
+
+
+def _pause(row: Row, status: str) -> Decision:
+    if status in ("sending", "paused"):  # one for the account's sake would end by itself
+        return Decision("pause")
+    if status in _TO_COME:
+        return Decision("take_back", delivery="Paused")
+    if (row.frozen or {}).get("scheduled"):  # taken back before that could be noted
+        return Decision("nothing", delivery="Paused")
+    return Decision("nothing", refusal="There is nothing to pause: it isn't being sent.")
+
+
+def _cancel(_row: Row, status: str) -> Decision:
+    return Decision("nothing" if status == "draft" else "cancel", delivery="Cancelled")
+
+
+_DECISIONS = {"test": _test, "send": _send, "pause": _pause, "cancel": _cancel}
+
+
+def _over(row: Row, status: str) -> str:
+    when = str((row.mailout or {}).get("sent_at") or "")[:10]
+    what = {
+        "sent": f"It was already sent{f' on {when}' if when else ''}",
+        "failed": "It was already sent, and failed",
+        "cancelled": "It was cancelled",
+    }[status]
+    if row.asked in ("pause", "cancel"):
+        return f"{what}: there is nothing to {row.asked} any more."
+    return f"{what}, and no newsletter goes twice. Duplicate the row to send another."
+
+
+def copied(sight: Sight) -> str:
+    return (
+        f"This row came with what another one says of its sending{_like(sight)}: a copy. Nothing "
+        "was sent. To send it as a newsletter of its own, set Status to Draft and then to Send."
+    )
+
+
+def _like(sight: Sight) -> str:
+    return f" ({sight.delivery})" if sight.delivery else ""

@@ -1,0 +1,1 @@
+"""The life of a row: looked at, asked, answered."""

@@ -1,0 +1,356 @@
+"""Does what a person asks for by a row's Status, and says in the row what came of it.
+
+Every way ends in an answer: done, or refused with words. The process may be killed at any moment;
+whoever begins again finds what was done by the number of the press: a test mail and a start are
+requests with that number as their key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+from uuid import UUID
+
+import structlog
+
+from app.domain.notion.presses import Decision, Sight, answered, decide, refused
+from app.domain.notion.row import Row
+from app.domain.notion.send_at import SendAtInvalid, schedule_of
+from app.domain.reports.findings import Finding
+from app.errors import (
+    AppError,
+    AudienceChanged,
+    DatabaseError,
+    NotionRefused,
+    SesNotConfigured,
+    Unavailable,
+)
+from app.services.checks.content import DRAFT
+from app.services.checks.preflight import Preflight
+from app.services.drafts.drafts import Drafts
+from app.services.notion.rows.content import PageContent, ReadContent, changes, snapshot
+from app.services.starting.dry_run import DryRuns
+from app.services.starting.schedule_mailout import ScheduleMailout
+from app.services.starting.send_warnings import CHANGED_SINCE_TEST, NEVER_TESTED
+from app.services.starting.start_mailout import SendRequest, StartMailout
+from app.settings import Settings
+from app.store import Store
+
+log = structlog.get_logger(__name__)
+
+BY = "notion"
+"""Who asks, for the audit log."""
+ANYWAY = "To send it as it is now, set Status to Draft and then to Send again."
+
+_NOT_SAID = {NEVER_TESTED.what, CHANGED_SINCE_TEST.what, DRAFT.what}
+"""Findings that hold for every row while it is tested."""
+
+
+class LookAgain(Exception):
+    """The row, its page or its mailout isn't any more what it was at the beginning of this look."""
+
+
+class Refusal(Exception):
+    """Why something asked for isn't done, in words with the remedy. confirm: what a second `Send`
+    confirms."""
+
+    def __init__(self, problem: str, **confirm: Any) -> None:
+        super().__init__(problem)
+        self.problem, self.confirm = problem, confirm
+
+
+@dataclass
+class Press:
+    """What is dealt with. row: as it was saved last. still_asked: looks at the page once more;
+    raises LookAgain when something else is asked by now."""
+
+    row: Row
+    sight: Sight
+    still_asked: Callable[[], Awaitable[None]]
+
+    @property
+    def mailout_id(self) -> UUID:
+        assert self.row.mailout_id is not None
+        return self.row.mailout_id
+
+    @property
+    def key(self) -> str:
+        """Of the request that a press is."""
+        return f"notion:{self.row.page_id.hex}:{self.row.press}"
+
+    @property
+    def again(self) -> str:
+        return f"Then set Status to Draft and to {self.sight.status or 'Send'} again."
+
+
+@dataclass(frozen=True)
+class Answers:
+    store: Store
+    settings: Settings
+    read: ReadContent
+    start: StartMailout
+    schedules: ScheduleMailout
+    drafts: Drafts
+    preflight: Preflight
+    dry_runs: DryRuns
+
+    async def __call__(self, press: Press) -> Row:
+        """Do what the row's latest press asks for, or refuse it, and say so in the row.
+
+        Raises LookAgain, Unavailable, NotionRefused; then nothing is answered yet, and it is to be
+        done again.
+        """
+        row = press.row
+        told = log.bind(page_id=str(row.page_id), press=row.press)
+        decision = decide(row)
+        told.info("notion_press", asked=row.asked, act=decision.act)
+        try:
+            change = await self._act(press, decision)
+        except Refusal as refusal:
+            told.info("notion_press_refused")
+            change = refused(row, refusal.problem, **refusal.confirm)
+        except (Unavailable, NotionRefused, DatabaseError):
+            raise
+        except AppError as exc:
+            told.warning("notion_press_failed", error=exc.detail)
+            change = refused(row, f"{exc.detail} {press.again}")
+        await self._save(press, change)
+        return press.row
+
+    async def _act(self, press: Press, decision: Decision) -> dict[str, Any]:
+        if decision.refusal:
+            raise Refusal(decision.refusal)
+        match decision.act:
+            case "test":
+                return await self._test(press)
+            case "send":
+                return await self._send(press)
+            case "pause":
+                moved = await self.store.pause_mailout(
+                    press.mailout_id, "person", "Paused by a person.", by=BY
+                )
+                _require(moved.status == "paused")
+            case "resume":
+                moved = await self.store.resume_mailout(press.mailout_id, by=BY)
+                _require(moved.status == "sending")
+            case "cancel":
+                moved = await self.store.cancel_mailout(press.mailout_id, by=BY)
+                _require(moved.status == "cancelled")
+            case "take_back":
+                await self._take_back(press)
+            case "nothing":
+                pass
+        change = answered(press.row, delivery=decision.delivery)
+        return change | {"problem": press.row.problem} if press.row.gone_at else change
+
+    async def _take_back(self, press: Press) -> None:
+        """Make it a draft again, which nothing sends."""
+        if press.row.mailout_status == "scheduled":
+            moved = await self.store.unschedule_mailout(press.mailout_id, by=BY)
+            _require(moved.status == "ready")
+        await self.store.unready_mailout(press.mailout_id, by=BY)
+
+    async def _test(self, press: Press) -> dict[str, Any]:
+        before = press.row.tested
+        if before and await self.store.find_send_request(press.key):  # before we were killed
+            found = [Finding.from_row(finding) for finding in before["findings"]]
+            return await self._tested(press, press.mailout_id, found)
+        mailout, content = await self._write(press)
+        if content.failures:
+            raise Refusal(_words("No test was sent:", content.failures, press.again))
+        if self.settings.dry_run_send:
+            await self._rehearse(press, mailout)
+        findings = [finding.to_row() for finding in content.findings]
+        tested = snapshot(press.row.press, press.sight, content) | {"findings": findings}
+        await self._save(press, {"tested": tested})
+        try:
+            with _plainly("No test was sent.", press.again):
+                await self.start.test(
+                    SendRequest(mailout_id=mailout, key=press.key, fingerprint="test", by=BY)
+                )
+        except Refusal:
+            await self._save(press, {"tested": before})
+            raise
+        return await self._tested(press, mailout, content.findings)
+
+    async def _tested(
+        self, press: Press, mailout: UUID, findings: Iterable[Finding]
+    ) -> dict[str, Any]:
+        """The test mails are on their way; what speaks against sending it stands in the row."""
+        report = await self.preflight(mailout)
+        found = [*findings, *(Finding.from_row(one) for one in report["findings"])]
+        problem = _said(finding for finding in found if finding.what not in _NOT_SAID)
+        return answered(press.row, delivery="Test sent") | {"problem": problem}
+
+    async def _send(self, press: Press) -> dict[str, Any]:
+        schedule = self._schedule(press)
+        if press.row.mailout_status == "scheduled":
+            await self._take_back(press)
+        mailout, content = await self._write(press)
+        if failures := content.failures or await self.preflight.blocking(mailout):
+            raise Refusal(_words("It was not sent:", failures, press.again))
+        now = snapshot(press.row.press, press.sight, content)
+        confirmed, tested = _confirmed(press.row, now["hash"]), press.row.tested
+        if tested and not confirmed and (changed := changes(self.read, tested, now)):
+            raise Refusal(_since_test(changed), hash=now["hash"])
+        if self.settings.dry_run_send:
+            await self._rehearse(press, mailout)
+        await self._freeze(press, now | {"scheduled": schedule is not None}, bool(confirmed))
+        await press.still_asked()
+        notes = await self._start(press, mailout, schedule, confirmed.get("count"))
+        if not tested:
+            notes.insert(0, "No test mail of it was sent before.")
+        notes += [finding.sentences for finding in content.findings if finding.level == "warn"]
+        return answered(press.row, note="\n".join(notes) or None)
+
+    def _schedule(self, press: Press) -> dict[str, str] | None:
+        sight = press.sight
+        try:
+            return schedule_of(sight.send_at, sight.time_zone, self.settings.timezone)
+        except SendAtInvalid as exc:
+            raise Refusal(f"It was not sent. {exc} {press.again}") from None
+
+    async def _write(self, press: Press) -> tuple[UUID, PageContent]:
+        """Make what the page says now the content of the row's draft."""
+        row, sight = press.row, press.sight
+        if not sight.title:
+            raise Refusal(
+                f"The row has no Name, which is the subject of the mail: write one. {press.again}"
+            )
+        mailout = row.mailout_id or await self.store.make_notion_mailout(row.page_id, sight.title)
+        if mailout is None:
+            raise Refusal(
+                "A mailout that was made by hand has this page (notion_page_id): start that one, "
+                "or take the page away from it."
+            )
+        if row.mailout_status == "ready":
+            await self.store.unready_mailout(mailout, by=BY)
+        content = await self.read(row.page_id)
+        with _plainly("The row can't be a mail like this.", press.again):
+            await self.drafts.edit(
+                mailout,
+                {
+                    "subject": sight.title,
+                    "preheader": sight.preheader,
+                    "audience": {"tags": list(sight.audience)} if sight.audience else None,
+                    "body_markdown": content.markdown,
+                    "body_html": None,
+                },
+                None,
+                by=BY,
+            )
+        return mailout, content
+
+    async def _freeze(self, press: Press, frozen: dict[str, Any], twice: bool) -> None:
+        kept, twin = await self.store.freeze_notion_row(press.row, frozen, twice=twice)
+        if twin is not None:
+            state = "was sent already" if twin["status"] == "sent" else "is being sent"
+            raise Refusal(
+                f"It was not sent: another row, “{(twin['title'] or 'Untitled')[:60]}”, has the "
+                f"very same text and {state}. Is this a copy? {ANYWAY}",
+                hash=frozen["hash"],
+            )
+        if kept is None:
+            raise LookAgain
+        press.row = kept
+
+    async def _start(
+        self, press: Press, mailout: UUID, schedule: dict[str, str] | None, count: int | None
+    ) -> list[str]:
+        """Release it, and have it sent at its time. Gives what the person should know.
+
+        count: of recipients, as confirmed. Raises Refusal; then it is a draft again.
+        """
+        released = await self.store.release_mailout(mailout, by=BY)
+        _require(released.status == "ready")
+        send = SendRequest(
+            mailout_id=mailout, key=press.key, fingerprint="send", by=BY, confirm_audience=count
+        )
+        try:
+            with _plainly("It was not sent.", press.again):
+                if schedule is None:
+                    await self.start(send)
+                    return []
+                done = await self.schedules(mailout, schedule, confirm_audience=count, by=BY)
+                return list(done["notes"])
+        except AudienceChanged as exc:
+            await self.store.unready_mailout(mailout, by=BY)
+            assert press.row.frozen
+            confirm = {"hash": press.row.frozen["hash"], "count": exc.extra["count"]}
+            raise Refusal(_audience(exc), **confirm) from None
+        except Refusal:
+            await self.store.unready_mailout(mailout, by=BY)
+            raise
+
+    async def _rehearse(self, press: Press, mailout: UUID) -> NoReturn:
+        """Raises Refusal."""
+        with _plainly("Nothing was sent.", press.again):
+            await self.dry_runs.start(SendRequest(mailout_id=mailout, by=BY))
+        raise Refusal(
+            "Nothing was sent, because DRY_RUN_SEND is set: its dry run is on the mailout's page."
+        )
+
+    async def _save(self, press: Press, change: dict[str, Any]) -> None:
+        saved = await self.store.save_notion_row(press.row, change)
+        if saved is None:
+            raise LookAgain
+        press.row = saved
+
+
+class _plainly:  # noqa: N801  reads as a verb
+    """Turns a refusal of the service into one of the row, between a sentence before and after."""
+
+    def __init__(self, before: str, after: str) -> None:
+        self._before, self._after = before, after
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, AudienceChanged | Unavailable) or not isinstance(error, AppError):
+            return
+        if error.status < 500 or isinstance(error, SesNotConfigured):
+            log.info("notion_row_refused", code=error.code)
+            raise Refusal(f"{self._before} {error.detail} {self._after}") from error
+
+
+def _require(is_so: bool) -> None:
+    """Somebody else moved the mailout meanwhile: decide anew."""
+    if not is_so:
+        raise LookAgain
+
+
+def _confirmed(row: Row, content: str) -> Mapping[str, Any]:
+    """What this `Send` confirms, as the one before was refused with the same content."""
+    return row.confirm if row.confirm and row.confirm.get("hash") == content else {}
+
+
+def _said(findings: Iterable[Finding]) -> str | None:
+    told = [finding for finding in findings if finding.level != "ok"]
+    order = sorted(told, key=lambda finding: finding.level != "fail")
+    lines = dict.fromkeys(f"• {finding.sentences}" for finding in order)
+    return "\n".join(lines) or None
+
+
+def _words(before: str, failures: Iterable[Finding], after: str) -> str:
+    lines = dict.fromkeys(f"• {finding.sentences}" for finding in failures)
+    return "\n".join([before, *lines, after])
+
+
+def _since_test(changed: Iterable[str]) -> str:
+    lines = [
+        "It was not sent, because it was changed since the last test:",
+        *(f"• {sentence}" for sentence in changed),
+        f"Send another test (Status: Send test). {ANYWAY}",
+    ]
+    return "\n".join(lines)
+
+
+def _audience(exc: AudienceChanged) -> str:
+    previous = exc.extra["previous"]["subject"][:60]
+    return (
+        f"It was not sent, because the audience has changed by more than a third since "
+        f"“{previous}”: {exc.extra['count']:,} people instead of {exc.extra['before']:,}. "
+        "Check the property Audience. If that is right, set Status to Draft and then to Send again."
+    )
