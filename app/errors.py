@@ -266,6 +266,12 @@ class NotionRefused(AppError):
     status, code, title = 502, "notion_refused", "Notion refused a request"
 
 
+class NotionPageTooLarge(AppError):
+    """A page that is no newsletter any more."""
+
+    status, code, title = 422, "notion_page_too_large", "The page in Notion is too large"
+
+
 class NotionNotConfigured(AppError):
     """Carries `missing`, the names of settings. Notion tries again for about a day."""
 

@@ -16,6 +16,7 @@ from app.adapters.notion.pace import PER_SECOND
 from app.domain.content.links import is_local
 from app.domain.reports.findings import Finding
 from app.errors import Unavailable
+from app.keeping import shelf_at
 from app.runtime import open_database
 from app.services.checks import doctor
 from app.services.checks.asking import Outside
@@ -36,7 +37,7 @@ def sns_topics(settings: Settings) -> SnsTopics:
     return SnsTopics(partial(sns_client, settings))
 
 
-STAND_IN_PER_SECOND = 50.0
+STAND_IN_PER_SECOND = 500.0
 """Requests, where NOTION_API_URL names a stand-in on this machine."""
 
 
@@ -52,7 +53,7 @@ def notion_api(settings: Settings) -> NotionApi:
     )
 
 
-OUTSIDE = Outside(ses_account, sns_topics, notion=notion_api)
+OUTSIDE = Outside(ses_account, sns_topics, notion=notion_api, shelf=shelf_at)
 
 
 async def examine(

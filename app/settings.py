@@ -205,6 +205,12 @@ class Settings(BaseSettings):
             raise ValueError("must be an address like https://mail.example.com")
         return value.rstrip("/")
 
+    @field_validator("assets_store")
+    @classmethod
+    def _place(cls, value: str) -> str:
+        """Spelt in one way: pictures are remembered with it."""
+        return value.rstrip("/")
+
     @field_validator("database_url")
     @classmethod
     def _postgres_url(cls, value: SecretStr | None) -> SecretStr | None:

@@ -15,8 +15,10 @@ import structlog
 from psycopg.rows import DictRow, dict_row
 
 from app.domain.notion.events import MAX_EVENT_BYTES, read_event, signature
+from app.sandbox.notion.server import NotionServer
 from tests.support.dashboard import Visitor
 from tests.support.databases import DatabaseServer
+from tests.support.local_server import LocalServer, Reply
 from tests.support.service import Service, in_process, settings_for
 
 TOKEN = "secret_notionverificationtoken0123456789"
@@ -132,6 +134,62 @@ async def test_an_event_of_a_row_has_it_looked_at(hook: Webhook) -> None:
 )
 async def test_whatever_happens_to_a_row_it_is_looked_at(hook: Webhook, kind: str) -> None:
     assert await hook.outcome(event(f"page.{kind}")) == "look"
+
+
+class Listener(LocalServer):
+    """Takes what is posted, and says yes."""
+
+    def __init__(self) -> None:
+        self.posts: list[tuple[bytes, str | None]] = []
+
+    def respond(self, path: str, body: bytes, headers: dict[str, str]) -> Reply:
+        self.posts.append((body, headers.get("X-Notion-Signature")))
+        return Reply()
+
+
+async def test_events_as_notion_posts_them(hook: Webhook, notion: NotionServer) -> None:
+    """What a person does in the database, and what the connection does itself."""
+    page = notion.make_page({"Name": "May", "Status": "Draft"}, ["Dear readers"])
+    about = notion.act("about")
+    places = [UUID(notion.database_id), UUID(notion.data_source_id)]
+    await hook.service.services.store.tell_notion_integration(UUID(about["bot_id"]), places)
+    with Listener() as listener:
+        notion.subscribe(listener.url, TOKEN)
+        notion.set(page, Status="Send")
+        notion.comment(page, "/status")
+        notion.rename_property("Progress", "How far")
+        notion.trash(page)
+        notion.restore(page)
+        notion.move(page)
+        async with httpx.AsyncClient(base_url=notion.url, trust_env=False) as api:
+            connection = {
+                "Authorization": f"Bearer {notion.token}",
+                "Notion-Version": "2026-03-11",
+            }
+            own = await api.patch(f"/v1/pages/{page}", headers=connection, json={"is_locked": True})
+            assert own.status_code == 200, own.text
+        notion.settle_webhooks()
+    first, *posts = listener.posts
+    assert orjson.loads(first[0]) == {"verification_token": TOKEN}
+    assert first[1] is None
+    await hook.sql.execute("insert into notion_rows (page_id) values (%s)", [page])
+    outcomes = {}
+    for body, signed in posts:
+        answer = await hook.post(body, **{"X-Notion-Signature": signed or ""})
+        outcomes[orjson.loads(body)["type"]] = answer.json().get("outcome", answer.text)
+    await hook.service.services.store.tell_notion_integration(BOT, [DATABASE, SOURCE])
+    assert (
+        outcomes.items()
+        >= {
+            "page.properties_updated": "look",
+            "comment.created": "talk",
+            "data_source.schema_updated": "schema",
+            "page.deleted": "look",
+            "page.undeleted": "look",
+            "page.moved": "look",
+            "page.locked": "own",
+        }.items()
+    )
 
 
 async def test_an_event_that_comes_again_causes_nothing(hook: Webhook) -> None:

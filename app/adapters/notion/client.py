@@ -88,10 +88,14 @@ class NotionApi:
     async def block(self, block_id: UUID) -> dict[str, Any]:
         return await self._call("GET", f"blocks/{block_id}")
 
-    async def children(self, block_id: UUID) -> list[dict[str, Any]]:
-        """One level of a page or block, whole."""
-        found = self._pages("GET", f"blocks/{block_id}/children", {})
-        return [block async for part in found for block in part["results"]]
+    async def children(self, block_id: UUID, most: int | None = None) -> list[dict[str, Any]]:
+        """One level of a page or block, whole; or not much more than `most` of it."""
+        blocks: list[dict[str, Any]] = []
+        async for part in self._pages("GET", f"blocks/{block_id}/children", {}):
+            blocks += part["results"]
+            if most is not None and len(blocks) > most:
+                break
+        return blocks
 
     async def database(self, database_id: UUID) -> dict[str, Any]:
         """With its `data_sources`: id and name."""

@@ -12,6 +12,7 @@ from app.errors import AppError, ConfigurationError
 from app.ports import Database
 from app.services.checks.asking import Outside
 from app.services.checks.database import check_database
+from app.services.checks.pictures import keeps_pictures
 from app.services.checks.preflight import Preflight, check_around
 from app.services.checks.settings import check_settings, check_signup, check_unsubscribing
 from app.services.notion.check import check_notion, check_notion_settings
@@ -44,16 +45,20 @@ async def examine(
         *check_signup(settings),
         *database,
         *await check_around(settings, outside),
-        *await _check_notion(settings, outside),
+        *await check_notion_part(settings, outside),
     ]
-    if mailout_id is None or any(finding.level == "fail" for finding in database):
+    asked = mailout_id is not None or keeps_pictures(settings)
+    if not asked or any(finding.level == "fail" for finding in database):
         return findings
     async with open_db(settings) as opened:
         preflight = Preflight(Store(opened), settings, outside)
-        return [*findings, *await preflight.of_mailout(mailout_id, links=links)]
+        findings += await preflight.of_pictures()
+        if mailout_id is not None:
+            findings += await preflight.of_mailout(mailout_id, links=links)
+    return findings
 
 
-async def _check_notion(settings: Settings, outside: Outside) -> list[Finding]:
+async def check_notion_part(settings: Settings, outside: Outside) -> list[Finding]:
     """Nothing where Notion isn't used."""
     if not settings.uses_notion or outside.notion is None:
         return list(check_notion_settings(settings))

@@ -26,6 +26,7 @@ from app.services.checks.content import (
     sample_mail,
 )
 from app.services.checks.links import check_links
+from app.services.checks.pictures import check_pictures, keeps_pictures
 from app.services.checks.public import check_public
 from app.services.checks.ses import check_ses
 from app.services.checks.settings import (
@@ -58,8 +59,9 @@ class Preflight:
         mailout = await self._find(mailout_id)
         settings = _as_sent(self._settings, mailout)
         recipients = await self._store.count_audience(mailout_id)
-        around, within, outlook = await asyncio.gather(
+        around, pictures, within, outlook = await asyncio.gather(
             check_around(settings, self._outside),
+            self.of_pictures(),
             self._check_mailout(settings, mailout, links=links),
             self._outlook(recipients),
         )
@@ -69,6 +71,7 @@ class Preflight:
             *check_unsubscribing(settings),
             *check_signup(settings),
             *around,
+            *pictures,
             *within,
             *check_outlook(recipients, outlook),
             *await check_audience(self._store, mailout_id),
@@ -93,6 +96,13 @@ class Preflight:
             *check_outlook(recipients, await self._outlook(recipients)),
             *await check_audience(self._store, mailout_id),
         ]
+
+    async def of_pictures(self) -> list[Finding]:
+        """Whether readers will see the pictures that are kept; nothing where none are."""
+        if not keeps_pictures(self._settings):
+            return []
+        known = await self._store.latest_asset(self._settings.assets_store)
+        return await check_pictures(self._settings, self._outside, known)
 
     async def blocking(self, mailout_id: UUID) -> list[Finding]:
         """Why the mailout couldn't be sent as it is, whatever SES would say; asks the database

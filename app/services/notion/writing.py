@@ -87,6 +87,7 @@ class Writing:
         self._metrics = metrics
         self._monotonic = monotonic
         self._now = now
+        self._asking = asyncio.Lock()
         self._rests_until = float("-inf")
         self._mute_until = float("-inf")
 
@@ -165,9 +166,10 @@ class Writing:
         self._note_missing(attempt, schema)
 
     async def _schema(self) -> Schema:
-        """Raises _DatabaseGone."""
+        """Asked once, also by rows that are written at once. Raises _DatabaseGone."""
         try:
-            return await self._workspace.schema()
+            async with self._asking:
+                return await self._workspace.schema()
         except (NotionRefused, ConfigurationError) as exc:
             raise _DatabaseGone(exc.detail) from None
 

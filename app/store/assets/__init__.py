@@ -49,6 +49,11 @@ class AssetCalls(Calls):
         )
         return None if row is None else Asset(**row)
 
+    async def latest_asset(self, store: str) -> Asset | None:
+        """The newest that lies in a store."""
+        row: dict[str, Any] | None = await self._call("latest_asset", p_store=store)
+        return None if row is None else Asset(**row)
+
     async def read_asset(self, sha256: str, extension: str) -> Stored | None:
         """None: there is no picture of this name."""
         row: dict[str, Any] | None = await self._call(

@@ -39,3 +39,14 @@ create or replace function read_asset(p_sha256 text, p_extension text) returns j
       from assets
      where sha256 = p_sha256 and extension = p_extension
 $$;
+
+-- The newest picture that lies in a store; null: none.
+create or replace function latest_asset(p_store text) returns jsonb
+    language sql stable set search_path = public, pg_temp as $$
+    select jsonb_build_object('sha256', sha256, 'media_type', media_type, 'extension', extension,
+                              'width', width, 'height', height, 'size', size)
+      from assets
+     where store = p_store
+     order by created_at desc
+     limit 1
+$$;

@@ -2,10 +2,23 @@
 
 `read_page(notion, page_id)` (services/notion/reading.py) gives a tree; `pictures_of(tree)` the
 addresses that KeepPictures (services/assets) keeps; `document(tree, pictures)` the text for a
-mailout's `body_markdown` and what is to be said about it. All but the first are pure.
+mailout's `body_markdown` and what is to be said about it; `canonical(tree, pictures)` JSON by which
+two readings are compared (`content_hash`, `differences`). All but the first are pure.
 """
 
+from app.domain.notion.blocks.canonical import Canonical, canonical, content_hash
+from app.domain.notion.blocks.differences import differences
 from app.domain.notion.blocks.document import Document, document
 from app.domain.notion.blocks.tree import Block, Tree, pictures_of
 
-__all__ = ["Block", "Document", "Tree", "document", "pictures_of"]
+__all__ = [
+    "Block",
+    "Canonical",
+    "Document",
+    "Tree",
+    "canonical",
+    "content_hash",
+    "differences",
+    "document",
+    "pictures_of",
+]

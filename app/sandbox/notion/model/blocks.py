@@ -93,7 +93,7 @@ def parse(value: Any, path: str, attach: Attach) -> list[New]:
 
 def _several(value: Any, path: str, attach: Attach, depth: int) -> list[New]:
     items = check.array(value, path)
-    if depth > MAX_DEPTH:
+    if items and depth > MAX_DEPTH:
         raise misshapen(path, "not present", "…")
     return [_one(item, f"{path}[{place}]", attach, depth) for place, item in enumerate(items)]
 
