@@ -115,10 +115,14 @@ def sandbox(
         Path | None, typer.Option(help="Append a line per accepted recipient.")
     ] = None,
     signature_version: Annotated[str, typer.Option(help="SNS signature version, 1 or 2.")] = "1",
+    notion: Annotated[
+        bool, typer.Option("--notion", help="Play Notion, too: its API and its webhooks.")
+    ] = False,
 ) -> None:
     """Run a local Amazon SES and SNS: accepts, judges and shows mail, posts signed events."""
     from app.sandbox.config import SandboxConfig
     from app.sandbox.main import run as run_sandbox
+    from app.sandbox.notion.config import NotionConfig
 
     if signature_version not in {"1", "2"}:
         raise typer.BadParameter("must be 1 or 2", param_hint="--signature-version")
@@ -136,6 +140,7 @@ def sandbox(
             public_url=public_url or None,
             accept_log=accept_log,
             signature_version="1" if signature_version == "1" else "2",
+            notion=NotionConfig() if notion else None,
         ),
     )
 

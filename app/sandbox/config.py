@@ -9,6 +9,8 @@ from typing import Any, Literal, Self
 
 import orjson
 
+from app.sandbox.notion.config import NotionConfig
+
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:8025"
 
 
@@ -30,6 +32,7 @@ class SandboxConfig:
     accept_log: a file for that log; it is appended to, never truncated.
     public_url: this sandbox's address in messages; None: the address it listens on.
     seed: of every random choice, so that a run can be repeated.
+    notion: a stand-in for Notion at the same address; None: none.
     credentials: secret by access key; when given, signatures are verified. Empty: any will do.
     """
 
@@ -53,6 +56,7 @@ class SandboxConfig:
     accept_log: Path | None = None
     public_url: str | None = None
     seed: int = 0
+    notion: NotionConfig | None = None
     credentials: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -82,6 +86,11 @@ class SandboxConfig:
         for name in ("event_delay", "event_retry_delay"):
             if name in values:
                 values[name] = tuple(values[name])
+        if values.get("notion") is not None:
+            notion = values["notion"]
+            values["notion"] = NotionConfig(
+                **notion | {"retry_delay": tuple(notion["retry_delay"])}
+            )
         if values.get("accept_log") is not None:
             values["accept_log"] = Path(values["accept_log"])
         return cls(**values)

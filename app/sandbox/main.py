@@ -17,6 +17,8 @@ from starlette.routing import Route
 from app.running import event_loop
 from app.sandbox.config import SandboxConfig
 from app.sandbox.control import ControlApi
+from app.sandbox.notion.pages import NotionPages
+from app.sandbox.notion.standin import NotionStandIn
 from app.sandbox.pages import Pages
 from app.sandbox.ses.api import SesApi
 from app.sandbox.ses.wire import SandboxProtocol
@@ -29,17 +31,22 @@ SHUTDOWN_SECONDS = 1
 
 
 def create_sandbox(config: SandboxConfig) -> Starlette:
-    """SES v2, SNS, the certificate, the inbox and the control API as one application.
+    """SES v2, SNS, the certificate, the inbox and the control API as one application; with
+    `config.notion` Notion, too.
 
     `app.state.sandbox` is its Sandbox. Faults of the connection need the server of `run`.
     Raises OSError when the accept log can't be opened.
     """
     sandbox = Sandbox(config)
     sns = SnsApi(sandbox)
+    notion = NotionStandIn(config.notion, config.base_url) if config.notion else None
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with sandbox.publisher.running():
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(sandbox.publisher.running())
+            if notion:
+                await stack.enter_async_context(notion.running())
             yield
         sandbox.store.accept_log.close()
 
@@ -52,6 +59,7 @@ def create_sandbox(config: SandboxConfig) -> Starlette:
         Route(sandbox.identity.certificate_path, certificate),
         *ControlApi(sandbox).routes(),
         *Pages(sandbox, sns).routes(),
+        *([*notion.routes(), *NotionPages(notion, config).routes()] if notion else []),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.state.sandbox = sandbox

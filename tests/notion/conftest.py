@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.sandbox.notion.config import NotionConfig
 from app.sandbox.notion.server import NotionServer
 
 
 @pytest.fixture(scope="session")
 def notion_server() -> Iterator[NotionServer]:
-    with NotionServer() as server:
+    with NotionServer(NotionConfig(retry_delay=(0.0, 0.0))) as server:
         yield server
 
 

@@ -24,6 +24,7 @@ class NotionRemote:
 
     url: str
     control: httpx.Client
+    token: str
     database_id: str
     data_source_id: str
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from notion_client import Client
 
+from app.sandbox.notion.config import NotionConfig
 from app.sandbox.notion.server import NotionServer
 
 VERSION = "2026-03-11"
@@ -15,7 +16,7 @@ VERSION = "2026-03-11"
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[NotionServer]:
-    with NotionServer() as running:
+    with NotionServer(NotionConfig(retry_delay=(0.0, 0.0))) as running:
         yield running
 
 

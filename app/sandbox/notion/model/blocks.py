@@ -130,7 +130,11 @@ def content(kind: str, value: Any, path: str, attach: Attach, depth: int = 0) ->
             kept[name] = _DEFAULTS[what]
         elif what == "language":
             kept[name] = "plain text"
-    children = _several(body.get("children", []), f"{path}.children", attach, depth + 1)
+    children = (
+        _several(body["children"], f"{path}.children", attach, depth + 1)
+        if "children" in body
+        else []
+    )
     _needed_children(kind, body, path, children)
     return New(kind, kept, children)
 
