@@ -8,15 +8,18 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from app.cli.notion import app
+from app.domain.notion.blocks.document import document
 from app.domain.notion.database import sample
 from app.domain.notion.properties import PROPERTIES
 from app.errors import AppError
-from app.outside import OUTSIDE
+from app.outside import OUTSIDE, notion_api
 from app.sandbox.notion.server import NotionServer
 from app.services.checks.doctor import check_notion_part as check_part
+from app.services.notion.reading import read_page
 from app.settings import Settings
 
 DATABASE = re.compile(r"^NOTION_DATABASE_ID=(\S+)$", re.MULTILINE)
@@ -213,6 +216,17 @@ def test_the_link_of_the_database_will_do(owner: Owner) -> None:
     plain = UUID(owner.notion.database_id).hex
     assert owner.check(f"https://www.notion.so/acme/Newsletters-{plain}?v={uuid4().hex}") == []
     assert owner.check(owner.notion.data_source_id) == []
+
+
+async def test_the_sample_is_a_mail_that_nothing_speaks_against(notion: NotionServer) -> None:
+    page = notion.make_page({"Name": sample.NAME}, blocks=sample.blocks())
+    settings = Settings(
+        _env_file=None, notion_api_url=notion.url, notion_api_token=SecretStr(notion.token)
+    )
+    async with notion_api(settings) as api:
+        made = document(await read_page(api, UUID(page)))
+    assert made.findings == ()
+    assert '{{ name | default: "there" }}' in made.markdown
 
 
 async def test_doctor_says_it_too(notion: NotionServer) -> None:

@@ -47,7 +47,7 @@ _ALL = (
     ),
     _Capability(
         "Insert content",
-        "`notion init` can't make a database, and the closing statement isn't laid on the row",
+        "`notion init` can't make a database, and a row has a link to its closing statement, not the file",
         False,
         _insert,
     ),
