@@ -47,7 +47,7 @@ _ALL = (
     ),
     _Capability(
         "Insert content",
-        "`notion init` can't make a database, and a row has a link to its closing statement, not the file",
+        "`notion init` can't make a database, and rows have their closing statement as a link only",
         False,
         _insert,
     ),
