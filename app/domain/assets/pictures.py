@@ -176,8 +176,9 @@ def _made(data: bytes, kind: str) -> Picture:
         image.load()
         return Picture(gif.without_metadata(data), "image/gif", "gif", *image.size)
     note = "it moves in Notion and stands still in the mail: use a GIF" if moves else None
-    if kind == "jpeg":
-        image.draft("RGB", (MAIL_WIDTH * 2, MAIL_WIDTH * 2))  # decodes a large one at a part of it
+    if kind == "jpeg":  # a large one is decoded at a half, a quarter or an eighth of its size
+        wide = MAIL_WIDTH * 3 // 2
+        image.draft("RGB", (1, wide) if image.getexif().get(0x0112, 1) >= 5 else (wide, 1))
     image.load()
     if kind == "jpeg" and len(data) <= SMALL_BYTES and _fits_as_it_is(image):
         image.info.clear()
