@@ -117,6 +117,14 @@ def test_before_it_is_sent_the_row_itself_says() -> None:
     assert found["Recipients"] is None
 
 
+def test_what_a_person_should_know_stands_behind_the_progress() -> None:
+    """Such as that the page was changed since. At the end it is no news any more."""
+    note = "Changed since: it goes as it was."
+    one = mailout("sending", {"queued": 1}, pace=0)
+    assert said(one, note=note)["Progress"] == f"0 of 1 handed to SES (0%). {note}"
+    assert note not in said(mailout("sent", {"sent": 1}), note=note)["Progress"]
+
+
 def test_a_press_that_was_refused_doesnt_hide_what_was_sent() -> None:
     found = said(mailout("sent", {"delivered": 2}), delivery="Problem", problem="It was sent.")
     assert (found["Delivery"], found["Problem"]) == ("Sent", "It was sent.")
@@ -249,7 +257,7 @@ def test_a_pause_says_why_and_what_to_do() -> None:
     one = mailout("paused", {"queued": 1}, pause_code="guard", status_reason="Too many bounces.")
     assert problem(row(), one) == (
         "Too many bounces. It waits for you: nothing more is sent until a person resumes it in "
-        "the dashboard."
+        "the dashboard. Or set Status to Draft and then to Send."
     )
     waits = mailout("paused", {"queued": 1}, pause_code="quota", status_reason="50,000 were sent.")
     assert words(waits) == ("Paused: 0 of 1 handed to SES (0%). Waiting: quota. 50,000 were sent.")

@@ -115,7 +115,8 @@ def test_a_pause_calls_a_person_once_for_each_time() -> None:
     assert call(one) == (
         "notice:5",
         "“June letter” is paused. Too many bounced, such as a•••@e•••.com! It waits for you: "
-        "nothing more is sent until a person resumes it in the dashboard.\n"
+        "nothing more is sent until a person resumes it in the dashboard. Or set Status to Draft "
+        "and then to Send.\n"
         f"{BASE}/dashboard/mailouts/7c1e",
     )
     again = call(one | {"notice": {"id": 6, "status": "paused"}})
@@ -146,10 +147,11 @@ def test_unknown_rows_call_a_person_when_events_had_their_time() -> None:
 
 
 def test_a_problem_after_a_press_is_told_once_for_each_press() -> None:
-    assert call(None, problem="No tag: ann@example.com", press=3) == (
+    assert call(None, delivery="Problem", problem="No tag: ann@example.com", press=3) == (
         "press:3",
         "No tag: a•••@e•••.com",
     )
-    found = call(mailout("draft"), problem="No.", press=4)
+    assert call(None, delivery="Test sent", problem="No preheader.") is None
+    found = call(mailout("draft"), delivery="Problem", problem="No.", press=4)
     assert found is not None
     assert found[1].endswith(f"{BASE}/dashboard/mailouts/7c1e")

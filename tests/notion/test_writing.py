@@ -265,7 +265,7 @@ async def test_who_dies_between_writing_and_recording_is_followed_by_another(
     """The heir reads what the row says; what the dead one wrote last never stays over newer
     figures. A comment that was made isn't made again."""
     mailout = await desk.mailout("sending", queued=2)
-    page = await desk.row(mailout, problem="Choose another tag.")
+    page = await desk.row(mailout, delivery="Problem", problem="Choose another tag.")
     dead = Desk(Dying(postgres_database), notion, arrange, settings)
     async with dead.api:
         await dead.write()
@@ -360,15 +360,15 @@ async def test_a_pause_by_the_guards_is_commented_with_the_link(
 
 async def test_who_may_not_comment_doesnt_try_each_time(desk: Desk, notion: NotionServer) -> None:
     notion.capabilities(without=["insert_comments"])
-    page = await desk.row(problem="No.")
+    page = await desk.row(delivery="Problem", problem="No.")
     await desk.write()
-    await desk.row(problem="No.")
+    await desk.row(delivery="Problem", problem="No.")
     await desk.write()
     assert len(notion.requests("POST", "comments")) == 1
     assert ours(notion, page)["Problem"] == "No."
     assert await desk.trouble() is None
     notion.heal()
     desk.time.passed += MUTE_SECONDS
-    third = await desk.row(problem="No.")
+    third = await desk.row(delivery="Problem", problem="No.")
     await desk.write()
     assert len(notion.comments(third)) == 1

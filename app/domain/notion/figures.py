@@ -27,6 +27,7 @@ _DELIVERIES = {
     "failed": "Failed",
     "cancelled": "Cancelled",
 }
+_OVER = ("sent", "failed", "cancelled")
 PROGRAMS = tuple(each.name for each in PROPERTIES if not each.by_people)
 NUMBERS = tuple(each.name for each in PROPERTIES if each.kind == "number")
 
@@ -46,12 +47,14 @@ def values(
     status = mailout["status"] if mailout else None
     found["Delivery"] = _DELIVERIES.get(str(status), row.get("delivery"))
     found["Problem"] = problem(row, mailout)
-    found["Progress"] = _cut(row.get("note") or "")
+    note = without_addresses(row.get("note") or "")
+    found["Progress"] = _cut(note)
     if mailout is None:
         return found
     found["Mailout"] = link(mailout, base_url)
     if status in _DELIVERIES:
-        found["Progress"] = _cut(progress_words(mailout, zone, now))
+        words = progress_words(mailout, zone, now)
+        found["Progress"] = _cut(f"{words} {note}" if status not in _OVER else words)
     if has_begun(mailout):
         found |= numbers(mailout)
     elif status == "scheduled":
@@ -98,7 +101,8 @@ def mailout_problem(mailout: Mailout) -> str | None:
     """A person's own pause is none. Its addresses aren't masked yet."""
     status, code, reason = mailout["status"], mailout["pause_code"], mailout["status_reason"]
     if (status == "paused" and code != "person") or status == "failed":
-        return " ".join(filter(None, (reason, mailout_remedy(status, code))))
+        here = "Or set Status to Draft and then to Send." if code in ("guard", "held") else None
+        return " ".join(filter(None, (reason, mailout_remedy(status, code), here)))
     return _left_over(progress_of(mailout)) if status == "sent" else None
 
 

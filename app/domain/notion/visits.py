@@ -101,10 +101,11 @@ def call_for_person(
 ) -> Call | None:
     """What is to be commented on the page; None: nothing.
 
-    A problem of the row is one for each press; one of the mailout is the notice that its owner gets
-    (owner_notices.sql), a new one each time that it is paused, failed or sent.
+    A press that was refused is one problem (what a test has found is none); one of the mailout is
+    the notice that its owner gets (owner_notices.sql), a new one each time that it is paused,
+    failed or sent.
     """
-    if row.get("problem"):
+    if row.get("problem") and row.get("delivery") == "Problem":
         text = without_addresses(row["problem"])
         where = f"\n{link(mailout, base_url)}" if mailout else ""
         return Call(f"press:{row['press']}", f"{text}{where}")

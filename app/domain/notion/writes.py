@@ -15,7 +15,8 @@ NotionWrite = Literal["written", "unchanged", "refused", "away"]
 class Write:
     """A row that is due, held by a lease.
 
-    claim: names its present holder. row: `delivery`, `problem`, `press`, `gone_at` of notion_rows.
+    claim: names its present holder. row: `delivery`, `problem`, `note`, `press`, `gone_at` of
+    notion_rows.
     mailout: as notion_write_facts gives it; None: the row has none. written: values by our names
     of the properties, as last written; sure: the row is known to say that. told: keys of problems
     that were commented. statement_for: which closing statement hangs on the row.
