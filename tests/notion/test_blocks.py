@@ -131,7 +131,7 @@ def test_lists_count_on() -> None:
     ]
     assert said(*tree).split("\n") == [
         "1. one",
-        "   1. inner",
+        "   a. inner",
         "2. two",
         "",
         "between",

@@ -13,6 +13,7 @@ from markdownify import MarkdownConverter
 from app.domain.content.markup import MARKUP, is_start_tag, loosened
 from app.domain.content.masking import Masks
 from app.domain.textpart.columns import CELL, RIGHT, aligned
+from app.domain.textpart.numbering import marker
 from app.domain.textpart.spacing import EDGE, apart, edged, without_edges
 
 _NOT_SHOWN = {"head", "title", "style", "script", "template", "noscript"}
@@ -25,6 +26,10 @@ _BOX = re.compile(
     r"|(?:padding|margin|border)(?:-left|-right)?:[^;]*[1-9])"
 )
 _AT_RIGHT = re.compile(r"^right;|;text-align:(?:right|end)|^None;text-align:(?:right|end)")
+# Of pages from Notion (notion/blocks): the cell of a callout's icon, a column, and below a link the
+# host that its address has already.
+_ICON, _COLUMN, _HOST = "n-icon", "n-column", "n-host"
+_ICON_END = "\ufdd4"
 _LINE_START = "\ufdd1"  # behind a line break; what blanks follow it aren't shown
 # An attribute by which the converter learns what styles make of the element (inlining.Styled).
 _VISIBILITY = "data-visibility"
@@ -115,7 +120,17 @@ class _Converter(MarkdownConverter):
         return edged(text.replace(label, link, 1) if label else link)
 
     def convert_img(self, el: Any, text: str, parent_tags: Any) -> str:
-        return "" if self._is_invisible(el) else edged(el.get("alt") or "")
+        alt = el.get("alt") or ""
+        figure = el.find_parent("figure")
+        caption = figure.find("figcaption") if figure else None
+        if self._is_invisible(el) or (
+            caption and self._says(caption.get_text()) == self._says(alt)
+        ):
+            return ""
+        return edged(alt)
+
+    def _says(self, text: str) -> str:
+        return "".join(self.masks.unmask(text).split())
 
     def convert_button(self, el: Any, text: str, parent_tags: Any) -> str:
         return edged(text)
@@ -144,18 +159,34 @@ class _Converter(MarkdownConverter):
 
     convert_ol = convert_ul
 
+    def convert_li(self, el: Any, text: str, parent_tags: Any) -> str:
+        kind = str(el.parent.get("type") or "") if el.parent is not None else ""
+        if not text.strip() or el.parent.name != "ol" or kind not in ("a", "A", "i", "I"):
+            # markdownify's types leave this method out.
+            item: str = super().convert_li(el, text, parent_tags)  # type: ignore[misc]
+            return item
+        start = str(el.parent.get("start") or "1")
+        first = int(start) if start.isdecimal() else 1
+        number = marker(first + len(el.find_previous_siblings("li")), kind)
+        lines = text.strip().replace("\n", "\n" + " " * (len(number) + 1))
+        return f"{number} {lines}\n"
+
     def convert_hN(  # noqa: N802  # markdownify's name
         self, n: int, el: Any, text: str, parent_tags: Any
     ) -> str:
         return self.convert_block(el, text, parent_tags)
 
     def convert_tr(self, el: Any, text: str, parent_tags: Any) -> str:
-        return f"\n{text.strip()}\n"
+        text = re.sub(rf"{_ICON_END}\s*", " ", text.strip())
+        return f"\n{text}\n"
 
     def convert_td(self, el: Any, text: str, parent_tags: Any) -> str:
         """Cells of one line stand side by side; longer ones, as in layout tables, are blocks."""
         text = text.strip()
-        if "\n" in text:
+        classes = el.get("class") or ()
+        if _ICON in classes:
+            return f"{text}{_ICON_END}"
+        if "\n" in text or _COLUMN in classes:
             return f"\n\n{text}\n\n"
         span = str(el.get("colspan") or "1")
         right = RIGHT if text and _AT_RIGHT.search(f"{el.get('align')};{_own_style(el)}") else ""
@@ -174,6 +205,9 @@ class _Converter(MarkdownConverter):
         return f"~{text.strip()}~" if text.strip() else text
 
     convert_s = convert_strike = convert_del
+
+    def convert_span(self, el: Any, text: str, parent_tags: Any) -> str:
+        return self.masks.silent(text) if _HOST in (el.get("class") or ()) else text
 
     convert_b = convert_strong = convert_em = convert_i = convert_text
     convert_code = convert_kbd = convert_samp = convert_sub = convert_sup = convert_text

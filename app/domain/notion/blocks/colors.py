@@ -24,35 +24,44 @@ _COLORS = {
 }
 _BACKGROUND = "_background"
 
+# Of each feature: what holds always, on a narrow screen, and in the dark.
 _RULES = {
     "inset": (".n-inset { margin: 0 0 0 24px; }", "", ""),
     "tint": (".n-tint.n-tint { padding: 4px 8px; border-radius: 4px; }", "", ""),
+    "todo": (
+        ".n-todo.n-todo li { margin: 0 0 0 24px; text-indent: -24px; }\n"
+        ".n-todo.n-todo.n-todo { padding: 0; }\n"
+        ".n-todo.n-todo li > * { text-indent: 0; }",
+        "",
+        "",
+    ),
     "box": (
         ".n-box.n-box { margin: 0 0 16px; border-collapse: separate; }\n"
         ".n-box .n-icon.n-icon, .n-box .n-body.n-body { border: 0; padding: 16px 16px 0; "
-        "background: #f3f4f6; color: #1f2328; border-radius: 6px; }\n"
+        "border-radius: 6px; }\n"
         ".n-box .n-icon.n-icon { width: 24px; padding-right: 0; border-radius: 6px 0 0 6px; }\n"
         ".n-box .n-icon + .n-body.n-body { padding-left: 12px; border-radius: 0 6px 6px 0; }",
         "",
-        ".mail .n-box .n-icon.n-icon, .mail .n-box .n-body.n-body "
-        "{ background: #24272e !important; color: #e6e8eb !important; }",
+        "",
     ),
     "card": (
         ".n-card.n-card { margin: 0 0 16px; border-collapse: separate; }\n"
         ".n-card td.n-body { border: 1px solid #d0d7de; border-radius: 6px; padding: 12px 16px; }\n"
         ".n-card a { text-decoration: none; font-weight: bold; }\n"
-        ".n-card span { font-size: 14px; color: #57606a; }",
+        ".n-host { font-size: 14px; color: #57606a; }",
         "",
         ".mail .n-card td.n-body { border-color: #444c56 !important; }\n"
-        "  .mail .n-card span { color: #a8adb5 !important; }",
+        "  .mail .n-host { color: #a8adb5 !important; }",
     ),
     "columns": (
         ".n-columns.n-columns { table-layout: fixed; margin: 0; }\n"
         ".n-columns .n-column.n-column { border: 0; vertical-align: top; }",
         ".n-columns .n-column.n-column { display: block !important; width: auto !important; "
-        "padding: 0 !important; }",
+        "padding: 0 !important; }\n"
+        "  .n-column .n-wide { width: 100% !important; }",
         "",
     ),
+    "code": (".n-code.n-code pre { margin: 0 0 8px; }", "", ""),
     "math": (
         ".n-math { text-align: center; font-family: Cambria, Georgia, 'Times New Roman', serif; "
         "font-size: 18px; }",
@@ -81,18 +90,18 @@ def style(colors: Collection[str], features: Collection[str]) -> str:
     always = [_RULES[name][0] for name in _RULES if name in features]
     narrow = [_RULES[name][1] for name in _RULES if name in features and _RULES[name][1]]
     dark = [_RULES[name][2] for name in _RULES if name in features and _RULES[name][2]]
-    for name, (text, tint, dark_text, dark_tint) in _COLORS.items():
+    used = {name: look for name, look in _COLORS.items() if name + _BACKGROUND in colors}
+    for name, (_, tint, _, dark_tint) in used.items():
+        always.append(f".n-{name}-tint.n-{name}-tint {{ background: {tint}; color: #1f2328; }}")
+        dark.append(
+            f".mail .n-{name}-tint.n-{name}-tint {{ background: {dark_tint} !important; "
+            "color: #e6e8eb !important; }"
+        )
+    # Behind those of tints, to outrank them: coloured words in a box.
+    for name, (text, _, dark_text, _) in _COLORS.items():
         if name in colors:
             always.append(f".n-{name}.n-{name} {{ color: {text}; }}")
-            dark.append(f".mail .n-{name}.n-{name}.n-{name} {{ color: {dark_text} !important; }}")
-        if name + _BACKGROUND in colors:
-            at = f".n-{name}-tint"
-            boxes = (at + at, f"{at} .n-icon.n-icon.n-icon", f"{at} .n-body.n-body.n-body")
-            always.append(f"{', '.join(boxes)} {{ background: {tint}; color: #1f2328; }}")
-            dark.append(
-                f"{', '.join(f'.mail {box}' for box in boxes)} "
-                f"{{ background: {dark_tint} !important; color: #e6e8eb !important; }}"
-            )
+            dark.append(f".mail .n-{name}.n-{name} {{ color: {dark_text} !important; }}")
     if not always:
         return ""
     parts = ["<style>", *always]

@@ -24,7 +24,7 @@ from app.domain.notion.blocks.tree import (
 )
 from app.domain.reports.findings import Finding
 
-WIDTH = 552
+WIDTH = 600
 """Pixels of the frame's text (`.mail` in content/markup.py)."""
 _INSET = 24
 _LISTS = {"bulleted_list_item": "ul", "numbered_list_item": "ol", "to_do": "ul"}
@@ -87,7 +87,7 @@ class _Writer:
             "column_list": self._columns,
             "column": self._children,
             "synced_block": self._synced,
-            "tab": self._children,
+            "tab": self._tabs,
             "image": self.media.picture,
             "video": self.media.video,
             "audio": self.media.file,
@@ -134,7 +134,7 @@ class _Writer:
 
     def _paragraph(self, block: Block, width: int) -> list[str]:
         icon = self.media.icon(block)
-        return [*self._text("p", block, icon), *self._inset(block, width)]
+        return [*self._text("p", block, f"{icon}\xa0" * bool(icon)), *self._inset(block, width)]
 
     def _heading(self, block: Block, width: int) -> list[str]:
         if kind(block) == "heading_4":
@@ -180,9 +180,13 @@ class _Writer:
         return [part for part in (whole.before, box, whole.after) if part]
 
     def _class(self, block: Block, *names: str) -> str:
-        """The class attribute of a block with a colour."""
+        """The class attribute of a block with a colour. names: of a cell of a box, which always has
+        a background."""
         color = str(value(block).get("color") or "default")
         classes = list(names)
+        if names and not colors.is_background(color):
+            self.colors.add("gray_background")
+            classes.append(colors.class_of("gray_background"))
         if of_color := colors.class_of(color):
             self.colors.add(color)
             classes.append(of_color)
@@ -194,15 +198,33 @@ class _Writer:
     def _code(self, block: Block, width: int) -> list[str]:
         runs = self.rich.runs(rich_text(block))
         words = self.rich.inline(runs).replace("<br>", "&#10;")
+        shown = f"<pre><code>{words}</code></pre>" if words else ""
         caption = self.rich.html(value(block).get("caption"))
-        below = [f"<p>{caption}</p>"] if caption else []
-        return [f"<pre><code>{words}</code></pre>", *below]
+        if not caption:
+            return [shown] if shown else []
+        self.features.add("code")
+        return [f'<figure class="n-code">{shown}<figcaption>{caption}</figcaption></figure>']
 
     def _equation(self, block: Block, width: int) -> list[str]:
         expression = str(value(block).get("expression") or "")
         self.features.add("math")
         words = escaped(equations.readable(expression))
         return [f'<p class="n-math">{words}</p>'] if words else []
+
+    def _tabs(self, block: Block, width: int) -> list[str]:
+        """Below each other, as a mail has no other page to turn to: their names, in bold."""
+        parts: list[str] = []
+        for tab in children(block):
+            if kind(tab) != "paragraph":
+                parts += self._block(tab, width)
+                continue
+            self.places.enter(tab)
+            icon, words = self.media.icon(tab), self.rich.html(rich_text(tab))
+            name_of = f"{icon}\xa0{words}" if icon and words else icon or words
+            parts += [f"<p><strong>{name_of}</strong></p>"] if name_of else []
+            parts += self.blocks(children(tab), width)
+            self.places.leave()
+        return parts
 
     # Lists
 
@@ -215,7 +237,8 @@ class _Writer:
 
     def _numbering(self, first: Block, depth: int) -> str:
         if kind(first) == "to_do":
-            return ' class="contains-task-list"'
+            self.features.add("todo")
+            return ' class="contains-task-list n-todo"'
         if kind(first) != "numbered_list_item":
             return ""
         content = value(first)
@@ -251,9 +274,9 @@ class _Writer:
         within += self.blocks(children(block), width - 3 * _INSET)
         if not (within or icon or whole.before):
             return []
-        cell = f'<td class="n-icon">{icon}</td>' if icon else ""
-        table = f"<table{self._class(block, 'n-box')} {LAYOUT}>"
-        start = f'{table}<tr>{cell}<td class="n-body">'
+        cell = f"<td{self._class(block, 'n-icon')}>{icon}</td>" if icon else ""
+        body = f"<td{self._class(block, 'n-body')}>"
+        start = f'<table class="n-box" {LAYOUT}><tr>{cell}{body}'
         return self._around(whole, start, within or ["<br>"], "</td></tr></table>")
 
     def _columns(self, block: Block, width: int) -> list[str]:

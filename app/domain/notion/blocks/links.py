@@ -46,7 +46,7 @@ def readable(url: str) -> str:
     """An address as a person would say it: without its scheme, and not too long."""
     shown = re.sub(r"^(?:https?://(?:www\.)?|mailto:|tel:)", "", url.strip(), flags=re.IGNORECASE)
     shown = unquote(shown).rstrip("/")
-    return shown if len(shown) <= 60 else shown[:59] + "…"
+    return shown if len(shown) <= 50 else shown[:49] + "…"
 
 
 def host(url: str) -> str:

@@ -58,7 +58,8 @@ class Media:
         elif kept is not None:
             if kept.note:
                 self._notes.warn(f"the picture: {kept.note}.")
-            return kept.url, f' width="{min(kept.width, width)}"'
+            wide = ' class="n-wide"' * (kept.width > width)
+            return kept.url, f' width="{min(kept.width, width)}"{wide}'
         elif is_hosted(content) or is_at_notion(url):
             self._notes.fail("the picture wasn't copied from Notion, where it ends soon.", _AGAIN)
         elif not url.lower().startswith(("https://", "http://")):
@@ -84,7 +85,7 @@ class Media:
         content = value(block)
         url = str(content.get("url") or "").strip()
         caption = content.get("caption")
-        return self._card(url, caption, "", plain_text(caption) or links.readable(url))
+        return self._card(url, caption, "", links.host(url) or links.readable(url))
 
     def video(self, block: Block, width: int) -> list[str]:
         """A card: no mail program plays films, and their pictures aren't to be had without asking
@@ -106,14 +107,15 @@ class Media:
                 "Put it where everybody can open it (a website, a shared folder), and link to it.",
             )
         else:
-            return self._card(url, caption, _SIGNS[kind(block)], name or links.readable(url))
+            shown = name or links.host(url) or links.readable(url)
+            return self._card(url, caption, _SIGNS[kind(block)], shown)
         words = self._rich.html(caption) or escaped(name)
         return [f"<p>{words}</p>"] if words else []
 
     def _card(self, url: str, caption: Any, sign: str, shown: str) -> list[str]:
         if not url:
             self._notes.fail("the link has no address.", "Enter one, or take the block away.")
-        link = self._rich.link(url, shown)
+        link = self._rich.link(url, plain_text(caption) or shown)
         words = self._rich.html(caption, links=not link)
         if not link:
             return [f"<p>{words or escaped(shown)}</p>"] if words or shown else []
@@ -123,8 +125,9 @@ class Media:
         """A box with a link in it. words: HTML."""
         self._features.add("card")
         sign = f"{sign}\xa0 " if sign else ""
-        where = escaped(links.host(url))
-        below = f"<br><span>{where}</span>" if where and where not in words else ""
+        where, whole = escaped(links.host(url)), escaped(links.readable(url))
+        where = whole if words == where else where
+        below = f'<br><span class="n-host">{where}</span>' if where and where != words else ""
         return [
             f'<table class="n-card" {LAYOUT}><tr><td class="n-body">'
             f'{sign}<a href="{links.attribute(url)}">{words}</a>{below}</td></tr></table>'
