@@ -41,7 +41,8 @@ _RULES = {
         "border-radius: 6px; }\n"
         ".n-box .n-icon.n-icon { width: 24px; padding-right: 0; border-radius: 6px 0 0 6px; }\n"
         ".n-box .n-icon + .n-body.n-body { padding-left: 12px; border-radius: 0 6px 6px 0; }",
-        "",
+        ".n-box .n-body.n-body { padding-right: 16px !important; font-size: 16px !important; }\n"
+        "  .n-box .n-icon.n-icon { padding-right: 0 !important; font-size: 16px !important; }",
         "",
     ),
     "card": (
@@ -49,15 +50,16 @@ _RULES = {
         ".n-card td.n-body { border: 1px solid #d0d7de; border-radius: 6px; padding: 12px 16px; }\n"
         ".n-card a { text-decoration: none; font-weight: bold; }\n"
         ".n-host { font-size: 14px; color: #57606a; }",
-        "",
+        ".n-card td.n-body { padding-right: 16px !important; font-size: 16px !important; }",
         ".mail .n-card td.n-body { border-color: #444c56 !important; }\n"
         "  .mail .n-host { color: #a8adb5 !important; }",
     ),
     "columns": (
         ".n-columns.n-columns { table-layout: fixed; margin: 0; }\n"
-        ".n-columns .n-column.n-column { border: 0; vertical-align: top; }",
+        ".n-columns .n-column.n-column { border: 0; vertical-align: top; }\n"
+        ".n-columns .n-column > :first-child { margin-top: 0; }",
         ".n-columns .n-column.n-column { display: block !important; width: auto !important; "
-        "padding: 0 !important; }\n"
+        "padding: 0 !important; font-size: 16px !important; }\n"
         "  .n-column .n-wide { width: 100% !important; }",
         "",
     ),
