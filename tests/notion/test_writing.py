@@ -18,6 +18,7 @@ from app.store import Store
 from tests.notion.desk import Desk, ours, peoples, settings_with
 from tests.notion.test_writes_store import end_leases
 from tests.support.factories import Arrange
+from tests.support.waiting import eventually
 
 NOTHING: dict[str, Any] = {
     "Delivery": None,
@@ -276,6 +277,23 @@ async def test_who_dies_between_writing_and_recording_is_followed_by_another(
     await desk.write()
     assert ours(notion, page)["Accepted"] == 2
     assert len(notion.comments(page)) == 1
+
+
+async def test_a_process_that_is_stopped_gives_its_row_back(
+    desk: Desk, notion: NotionServer
+) -> None:
+    """In the middle of a request, which may have been done: another reads the row first, at
+    once."""
+    page = await desk.row(await desk.mailout("sending", queued=1))
+    notion.fail(0, slow=30, method="PATCH")
+    step = asyncio.create_task(desk.write())
+    held = "select count(lease_until) from notion_writes"
+    await eventually(lambda: desk.arrange.one(held), until=lambda count: count == 1)
+    step.cancel()
+    await asyncio.gather(step, return_exceptions=True)
+    notion.heal()
+    assert await desk.write() == 1
+    assert ours(notion, page)["Delivery"] == "Sending"
 
 
 # -- the closing statement

@@ -158,6 +158,12 @@ def test_the_two_secrets_must_differ() -> None:
                      EXECUTOR_SHARED_SECRET="s" * 40)  # fmt: skip
 
 
+def test_two_of_notions_properties_cant_have_one_name() -> None:
+    """What is the program's would be written over what people write."""
+    with pytest.raises(ConfigurationError, match=r"NOTION_PROPERTY_STATUS and .*_DELIVERY must"):
+        load_settings(None, notion_property_delivery="Status")
+
+
 def test_defaults_of_the_contract() -> None:
     read = load_settings(None)
     assert (read.host, read.port) == ("127.0.0.1", 8000)

@@ -44,8 +44,8 @@ AT_ONCE = 4
 POLL_SECONDS = 1.0
 GAP_SECONDS = 10.0
 """Between two writes of one row."""
-LEASE_SECONDS = 120.0
-BUDGET_SECONDS = 100.0
+LEASE_SECONDS = 60.0
+BUDGET_SECONDS = 45.0
 """For all requests of one row: the rest of the lease is for recording it."""
 AWAY_SECONDS = 30.0
 """How long Notion is left alone that is away and doesn't say for how long."""
@@ -92,7 +92,7 @@ class Writing:
         self._mute_until = float("-inf")
 
     def start(self, loops: Loops) -> None:
-        loops.start("notion_writing", self.step, POLL_SECONDS, to_the_end=True)
+        loops.start("notion_writing", self.step, POLL_SECONDS)
 
     async def step(self) -> int:
         """Write the rows that are due, AT_ONCE at most; give how many there were. None are taken
@@ -121,6 +121,10 @@ class Writing:
             done = self._failed(attempt, str(exc), is_lost=True)
         except _DatabaseGone as exc:
             done = self._nobody_fares_better(attempt, str(exc))
+        except asyncio.CancelledError:  # this process ends
+            done = attempt.as_written(sure=False, error=due.error, next_seconds=0)
+            await asyncio.shield(self._store.settle_notion_write(due, done, GAP_SECONDS))
+            raise
         except Unavailable:
             raise  # the database: the lease ends by itself
         except Exception:
