@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
@@ -9,6 +11,7 @@ from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
 from app.api.dashboard.pages import page
 from app.api.dashboard.session import log_action
 from app.api.http.deps import ServicesDep
+from app.domain.content.links import is_local
 
 router = APIRouter(prefix=f"{HOME}/notion", route_class=Page, include_in_schema=False)
 
@@ -26,6 +29,7 @@ async def show_notion(services: ServicesDep, session: SignedIn, notice: str = ""
         session=session,
         section="access",
         url=f"{settings.app_base_url}/notion-events",
+        is_local=is_local(urlsplit(settings.app_base_url).hostname or ""),
         is_set=settings.notion_webhook_verification_token is not None,
         webhook=await services.store.notion_webhook(),
         notice=_NOTICES.get(notice),
