@@ -18,6 +18,7 @@ from app.services.notion.rows.looks import Looks
 from app.services.notion.rows.page_reader import PageReader
 from app.services.notion.rows.polling import Polling
 from app.services.notion.schema_news import SchemaNews
+from app.services.notion.sync import Sync
 from app.services.notion.talk import Talk
 from app.services.notion.workspace import Workspace
 from app.services.notion.writing import Writing
@@ -26,11 +27,15 @@ from app.services.starting.schedule_mailout import ScheduleMailout
 from app.services.starting.start_mailout import StartMailout
 from app.settings import Settings
 from app.store import Store
+from app.store.jobs import JobStore
 from app.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True)
 class NotionWork:
+    store: Store
+    settings: Settings
+    workspace: Workspace
     looks: Looks
     polling: Polling
     talk: Talk
@@ -46,6 +51,18 @@ class NotionWork:
             Kind("notion_talk", self.talk.as_job),
             Kind("notion_schema", self.schema_news.as_job),
         ]
+
+    def sync(self, jobs: JobStore) -> Sync:
+        return Sync(
+            self.store,
+            jobs,
+            self.kinds,
+            self.workspace,
+            self.polling,
+            self.talk,
+            self.writing,
+            self.settings,
+        )
 
     def start(self, loops: Loops) -> None:
         self.polling.start(loops)
@@ -65,6 +82,9 @@ async def notion_work(
     async with notion_api(settings) as notion:
         workspace = Workspace(notion, settings)
         yield NotionWork(
+            store=store,
+            settings=settings,
+            workspace=workspace,
             looks=notion_looks(store, settings, notion, workspace),
             polling=Polling(store, notion, workspace, settings),
             talk=Talk(store, notion, workspace, settings),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.shared import quiet_settings, run, show_findings
+from app.cli.shared import open_store, quiet_settings, run, show_findings
 from app.domain.notion.pages import NotAPage, page_id
+from app.domain.reports.words import plural
 from app.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -73,12 +74,7 @@ def _ask_about(there: list[UUID]) -> None:
 @app.command("check")
 def check() -> None:
     """Say what is missing in Notion: properties, options, permissions, the way in; a line each."""
-    settings = _settings()
-    if not settings.notion_database_id:
-        raise ConfigurationError(
-            "NOTION_DATABASE_ID is not set: run `amazonsender notion init --parent PAGE`, which "
-            "makes the database, or set it to the link of one that you have."
-        )
+    settings = _settings_with_database()
     if show_findings(run(_check(settings))):
         raise typer.Exit(1)
 
@@ -91,10 +87,79 @@ async def _check(settings: Settings) -> list[Finding]:
         return await check_notion(notion, settings)
 
 
+@app.command("sync")
+def sync() -> None:
+    """Look at every row, answer comments, and write the figures back: once, a line for each row.
+
+    The service does the same all the time; this is to see at once what comes of it.
+    """
+    run(_sync(_settings_with_database()))
+
+
+async def _sync(settings: Settings) -> None:
+    from app.notion import notion_work
+    from app.runtime import open_database
+    from app.store import Store
+    from app.store.jobs import JobStore
+    from app.telemetry.metrics import Metrics
+
+    async with (
+        open_database(settings) as database,
+        notion_work(Store(database), settings, Metrics()) as work,
+    ):
+        assert work is not None
+        done = await work.sync(JobStore(database))()
+    for row in done.rows:
+        typer.echo(row.line)
+    typer.echo(
+        f"{plural(done.looked, 'row')} looked at, {plural(done.answered, 'command')} answered, "
+        f"{plural(done.written, 'row')} written."
+    )
+
+
+@app.command("webhook")
+def webhook() -> None:
+    """Show the token that Notion sent for its webhook, and what to do with it."""
+    settings = quiet_settings()
+    known = run(_webhook(settings))
+    url = f"{settings.app_base_url}/notion-events"
+    if settings.notion_webhook_verification_token:
+        typer.echo(f"The webhook is set up; its address is {url}")
+        typer.echo(f"The last event came {known['last_event'] or 'never'}.")
+        return
+    for each in known["tokens"]:
+        typer.echo(f"{each['token']}  (came {each['received_at']})")
+    if known["tokens"]:
+        typer.echo(
+            "\nPaste it into Notion's window (Verify subscription). The one that Notion takes goes "
+            "into .env as NOTION_WEBHOOK_VERIFICATION_TOKEN; then restart the service."
+        )
+    else:
+        typer.echo(
+            "No token came in the last hour. In Notion, open the settings of your connection, then "
+            f"Webhooks, Create a subscription, and give this address: {url}"
+        )
+
+
+async def _webhook(settings: Settings) -> dict[str, Any]:
+    async with open_store(settings) as store:
+        return await store.notion_webhook()
+
+
 def _settings() -> Settings:
     from app.services.notion.check import HOW_TO_CONNECT
 
     settings = quiet_settings()
     if not settings.notion_api_token:
         raise ConfigurationError(f"NOTION_API_TOKEN is not set: {HOW_TO_CONNECT}")
+    return settings
+
+
+def _settings_with_database() -> Settings:
+    settings = _settings()
+    if not settings.notion_database_id:
+        raise ConfigurationError(
+            "NOTION_DATABASE_ID is not set: run `amazonsender notion init --parent PAGE`, which "
+            "makes the database, or set it to the link of one that you have."
+        )
     return settings

@@ -112,7 +112,7 @@ begin
             'take_notion_event', 'keep_notion_verification', 'notion_webhook', 'forget_notion_verifications',
             'tell_notion_integration', 'tidy_notion', 'claim_notion_talks', 'open_notion_comments',
             'begin_notion_comment', 'act_on_notion_comment', 'note_notion_answer', 'settle_notion_comment',
-            'note_notion_comments', 'notion_why',
+            'note_notion_comments', 'notion_why', 'recent_notion_rows',
             'audience_problem', 'resolved_audience', 'audience_segments', 'service_timezone', 'tell_timezone',
             'frozen_audience', 'freeze_audience', 'mailout_audience', 'folded', 'number_in', 'day_in', 'is_day', 'first_day', 'instant_in',
             'compile_audience', 'compile_condition', 'compile_instant', 'compile_engagement', 'needed_tags',

@@ -32,3 +32,5 @@ def test_what_nobody_has_words_for_speaks_for_itself() -> None:
     assert act_words("odd") == "Odd"
     assert caller_words("key Zapier") == "key Zapier"
     assert caller_words("cli") == "the command line"
+    assert caller_words("notion Ann") == "Ann in Notion"
+    assert caller_words("notion") == "Notion"

@@ -56,6 +56,9 @@ _CALLERS = {
 }
 
 
+_IN_NOTION = "notion "  # then a person's name: by a command in a comment
+
+
 def act_words(action: str) -> str:
     """Another part's action in its own words: `subscriber.erase` is “Subscriber: erase”."""
     if action in ACTS:
@@ -65,6 +68,8 @@ def act_words(action: str) -> str:
 
 
 def caller_words(by: str) -> str:
+    if by.startswith(_IN_NOTION):
+        return f"{by.removeprefix(_IN_NOTION)} in Notion"
     return _CALLERS.get(by, by)
 
 

@@ -85,15 +85,15 @@ class Talk:
             raise Unavailable("Another process answers this comment just now.")
         return {"answered": answered}
 
-    async def round(self, seconds: float | None = None) -> int:
+    async def round(self, seconds: float | None = None, most: int = AT_ONCE) -> int:
         """Look at the comments of the rows whose turn it is, and give how many were answered. For
         what no event tells us of; comments on a block alone are only told by events.
 
-        seconds: between two looks at one; None: NOTION_POLL_SECONDS.
+        seconds: between two looks at one; None: NOTION_POLL_SECONDS. most: rows.
         """
         await self._introduce()
         between = self._settings.notion_poll_seconds if seconds is None else seconds
-        pages = await self._store.claim_notion_talks(AT_ONCE, between)
+        pages = await self._store.claim_notion_talks(most, between)
         return sum([(await self._look(page, page))[0] for page in pages])
 
     async def _introduce(self) -> None:

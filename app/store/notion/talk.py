@@ -128,3 +128,9 @@ class NotionTalkCalls(Calls):
         )
         require(row, "subscriber", "erased", "mail", "fits", "status", "started_at", "queued")
         return row
+
+    async def recent_notion_rows(self, limit: int) -> list[dict[str, Any]]:
+        """Those that something was asked of or that changed lately: `page_id`, `title`, `status`,
+        `row`, `mailout` (None: none yet)."""
+        rows: list[dict[str, Any]] = await self._call("recent_notion_rows", p_limit=limit)
+        return rows

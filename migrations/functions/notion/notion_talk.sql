@@ -131,3 +131,14 @@ begin
         'queued', v_mailout.started_at is not null
                   and not exists (select from mailout_queues where mailout_id = p_mailout and done_at is null));
 end $$;
+
+-- Rows that something was asked of, or that changed within a day, the latest first: {"page_id", "title", "status", and what
+-- notion_write_facts says}.
+create or replace function recent_notion_rows(p_limit integer) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select coalesce(jsonb_agg(jsonb_build_object('page_id', page_id, 'title', title, 'status', status)
+                              || notion_write_facts(page_id) order by changed_at desc, page_id), '[]')
+      from (select * from notion_rows
+             where gone_at is null and (press > 0 or changed_at > now() - interval '1 day')
+             order by changed_at desc, page_id limit p_limit) r;
+$$;
