@@ -184,7 +184,9 @@ def create_app(services: Services) -> FastAPI:
         dashboard_people.router,
         metrics.router,
     ):
-        app.include_router(router)
+        # Not include_router, which analyses each route's signature a second time, for a prefix or
+        # dependencies of its own (there are none), when the first request comes.
+        app.router.routes.extend(router.routes)
     return app
 
 
