@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -12,21 +12,23 @@ from app.domain.notion.row import Row
 from app.notion import notion_looks
 from app.outside import notion_api
 from app.ports import Database
-from app.sandbox.notion.remote import NotionRemote
+from app.sandbox.notion.server import NotionServer
 from app.services.jobs.runner import JobRunner, Kind
+from app.services.notion.rows.content import ReadContent
 from app.services.notion.rows.looks import Looks
 from app.services.notion.rows.polling import Polling
 from app.services.notion.workspace import Workspace
 from app.settings import Settings
 from app.store import Store
 from app.store.jobs import JobStore
+from tests.support.factories import Arrange
 from tests.support.service import settings_for
 
 
-def notion_settings(dsn: str, notion: NotionRemote, token: str, **changes: str | None) -> Settings:
+def notion_settings(dsn: str, notion: NotionServer, **changes: str | None) -> Settings:
     changes = {
         "NOTION_API_URL": notion.url,
-        "NOTION_API_TOKEN": token,
+        "NOTION_API_TOKEN": notion.token,
         "NOTION_DATABASE_ID": notion.database_id,
         "AWS_ENDPOINT_URL_SESV2": "http://127.0.0.1:9",
         "AWS_ENDPOINT_URL_SNS": "http://127.0.0.1:9",
@@ -45,10 +47,9 @@ class Looker:
     polling: Polling
     job: dict[str, Any] | None = None
 
-    async def look(self, page: str, *, news: bool = True) -> Row:
-        """As after a webhook. news: False: only if somebody told of any already."""
-        if news:
-            await self.store.notion_news([UUID(page)])
+    async def look(self, page: str) -> Row:
+        """As after a webhook."""
+        await self.store.notion_news([UUID(page)])
         await self.work()
         return await self.row(page)
 
@@ -58,6 +59,14 @@ class Looker:
         for job in reversed(await self.jobs.list_jobs(100, state="waiting")):
             if await runner.do(UUID(job["id"])):
                 self.job = await self.jobs.show_job(UUID(job["id"]))
+
+    async def hurry(self, arrange: Arrange) -> None:
+        """Do what waits for a time."""
+        await arrange.sql.execute("update jobs set due_at = now() where state = 'waiting'")
+        await self.work()
+
+    def slow_down(self, read: ReadContent) -> None:
+        self.looks = replace(self.looks, answers=replace(self.looks.answers, read=read))
 
     async def row(self, page: str) -> Row:
         found = await self.store.notion_row(UUID(page))

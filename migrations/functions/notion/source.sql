@@ -25,10 +25,12 @@ $$;
 create or replace function note_notion_trouble(p_trouble text) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 begin
-    update notion_source
-       set trouble = p_trouble,
-           trouble_since = case when p_trouble is not null then coalesce(trouble_since, clock_timestamp()) end
-     where trouble is distinct from p_trouble;
+    insert into notion_source as s (trouble, trouble_since)
+    values (p_trouble, case when p_trouble is not null then clock_timestamp() end)
+    on conflict (only_one) do update
+       set trouble = excluded.trouble,
+           trouble_since = case when p_trouble is not null then coalesce(s.trouble_since, clock_timestamp()) end
+     where s.trouble is distinct from excluded.trouble;
     return to_jsonb(found);
 end $$;
 

@@ -192,7 +192,7 @@ class Answers:
             raise Refusal(_words("It was not sent:", failures, press.again))
         now = snapshot(press.row.press, press.sight, content)
         confirmed, tested = _confirmed(press.row, now["hash"]), press.row.tested
-        if tested and not confirmed and (changed := changes(self.read, tested, now)):
+        if tested and not confirmed and (changed := changes(tested, now)):
             raise Refusal(_since_test(changed), hash=now["hash"])
         if self.settings.dry_run_send:
             await self._rehearse(press, mailout)

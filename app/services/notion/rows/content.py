@@ -10,6 +10,7 @@ from uuid import UUID
 
 import orjson
 
+from app.domain.notion.blocks import Canonical, differences
 from app.domain.notion.presses import Sight
 from app.domain.reports.findings import Finding
 
@@ -20,7 +21,7 @@ class PageContent:
     are the same. findings: what can't be shown as in Notion; one of level fail stops the send."""
 
     markdown: str
-    page: Any
+    page: Canonical
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -31,10 +32,6 @@ class PageContent:
 class ReadContent(Protocol):
     async def __call__(self, page_id: UUID) -> PageContent:
         """Raises NotionAway, NotionRefused, Unavailable."""
-        ...
-
-    def differences(self, before: Any, after: Any) -> list[str]:
-        """Between two `page`s: sentences that name the blocks."""
         ...
 
 
@@ -50,13 +47,13 @@ def snapshot(press: int, sight: Sight, content: PageContent) -> dict[str, Any]:
     return {"press": press, "hash": digest, **said}
 
 
-def changes(read: ReadContent, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """What a reader would see otherwise than in `before`, in sentences."""
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """What a reader would see otherwise than in `before`, in sentences. Both: of `snapshot`."""
     found = [
         f"{name} was changed."
         for name, key in (("The subject (Name)", "subject"), ("The preheader", "preheader"))
         if before.get(key) != after[key]
     ]
     if before.get("page") != after["page"]:
-        found += read.differences(before.get("page"), after["page"]) or ["The text was changed."]
+        found += differences(before.get("page"), after["page"])
     return found

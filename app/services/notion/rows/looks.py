@@ -117,7 +117,7 @@ class Looks:
             except NotionRefused as exc:
                 _raise_if_later(exc)
                 return row
-            changed += changes(self.answers.read, frozen, snapshot(row.press, sight, content))
+            changed += changes(frozen, snapshot(row.press, sight, content))
         elif row.note and row.note.startswith(_CHANGED):
             return row
         if not changed:
