@@ -17,7 +17,10 @@ from tests.notion.support_rows import Looker, looking, notion_settings
 from tests.support.factories import Arrange
 
 TEXT = ["Dear {{ name }},", "it is June."]
-NO_PICTURE = {"type": "image", "image": {"type": "external", "external": {"url": ""}}}
+NO_PICTURE = {
+    "type": "image",
+    "image": {"type": "external", "external": {"url": "http://127.0.0.1/x.png"}},
+}
 NEXT_YEAR = datetime.now(UTC).year + 1
 MORNING = f"{NEXT_YEAR}-02-01T09:00:00.000+02:00"
 
@@ -302,7 +305,7 @@ async def test_a_look_outlives_what_notion_refuses_for_a_time(
     assert looker.job is not None and looker.job["state"] == "waiting"
     assert "NOTION_API_TOKEN" in looker.job["error"]
     notion.heal()
-    notion.fail(503)
+    notion.fail(429, retry_after=0)
     await looker.hurry(arrange)
     assert looker.job["state"] == "waiting" and looker.job["failures"] == 0
     notion.heal()

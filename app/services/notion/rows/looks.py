@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -111,7 +111,7 @@ class Looks:
         kept = row.mailout["schedule"]
         if schedule is None or any(schedule.get(name) != kept.get(name) for name in ("at", "zone")):
             changed.append("Send at was changed.")
-        if sight.edited_at != before.edited_at:
+        if _may_differ(sight, before):
             try:
                 content = await self.answers.read(row.page_id)
             except NotionRefused as exc:
@@ -157,6 +157,14 @@ _AS_IT_WAS = "It goes as it was. To take the changes over, set Status to Pause a
 
 def _is_change(note: str | None) -> bool:
     return bool(note and note.startswith(_CHANGED))
+
+
+def _may_differ(sight: Sight, before: Row) -> bool:
+    """Whether the text may have been changed since the look before: Notion's `last_edited_time`
+    knows minutes only."""
+    lately = datetime.now(UTC) - timedelta(minutes=2)
+    edited = sight.edited_at
+    return edited != before.edited_at or edited is None or datetime.fromisoformat(edited) > lately
 
 
 def _raise_if_later(exc: NotionRefused) -> None:
