@@ -25,7 +25,7 @@ def shelf_at(settings: Settings, place: str) -> PictureShelf | None:
 
 
 def keep_pictures(store: Store, settings: Settings) -> KeepPictures:
-    """What keeps the pictures of mails. Raises ShelfRefused."""
+    """What keeps the pictures of mails."""
     return KeepPictures(
         store,
         settings,

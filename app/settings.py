@@ -271,6 +271,11 @@ class Settings(BaseSettings):
     def _fits_together(self) -> Settings:
         if bool(self.supabase_url) != bool(self.supabase_service_role_key):
             raise ValueError("SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY must be set together")
+        if self.assets_store.startswith("supabase://") and not self.supabase_url:
+            raise ValueError(
+                "ASSETS_STORE is a bucket at Supabase, so SUPABASE_URL and "
+                "SUPABASE_SERVICE_ROLE_KEY must be set, too"
+            )
         if set(self.executor_secrets) & set(self.unsubscribe_secrets):
             raise ValueError("UNSUBSCRIBE_SECRET must differ from EXECUTOR_SHARED_SECRET")
         names = Counter(self.notion_names.values())

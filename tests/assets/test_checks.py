@@ -72,11 +72,6 @@ async def test_a_bucket_that_isnt_there_fails_with_the_remedy(bucket: None) -> N
     assert "bucket elsewhere" in finding.what and "correct ASSETS_STORE" in finding.what
 
 
-async def test_settings_that_are_missing_fail() -> None:
-    [finding] = await check_pictures(settings("supabase://pictures"), answering(), KNOWN)
-    assert finding.level == "fail" and "SUPABASE_URL" in finding.what
-
-
 @pytest.mark.parametrize(
     ("status", "content", "words"),
     [(403, b"<Error/>", "answers 403"), (404, b"", "answers 404"), (200, b"other", "else")],

@@ -124,21 +124,23 @@ async def test_the_api_itself_is_no_way_into_our_network() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "problem"),
+    ("status", "query", "error", "problem"),
     [
-        (403, PictureExpired, "expired"),
-        (401, PictureExpired, "expired"),
-        (404, PictureRefused, "gone"),
-        (400, PictureRefused, "refused"),
-        (204, PictureRefused, "refused"),
+        (403, "?X-Amz-Signature=x", PictureExpired, "expired"),
+        (401, "?expirationTimestamp=1&signature=x", PictureExpired, "expired"),
+        (403, "", PictureRefused, "private"),
+        (401, "?table=block", PictureRefused, "private"),
+        (404, "", PictureRefused, "gone"),
+        (400, "", PictureRefused, "refused"),
+        (204, "", PictureRefused, "refused"),
     ],
 )
 async def test_what_the_server_answers_is_told_apart(
-    files: Files, status: int, error: type[PictureRefused], problem: str
+    files: Files, status: int, query: str, error: type[PictureRefused], problem: str
 ) -> None:
     url = files.has("/cat.png", Reply(status, b""))
     with pytest.raises(error) as refused:
-        await PictureFetcher(files.url).fetch(url)
+        await PictureFetcher(files.url).fetch(url + query)
     assert type(refused.value) is error
     assert refused.value.extra["problem"] == problem
 

@@ -82,5 +82,5 @@ def test_it_is_found_in_disguise() -> None:
 
 def test_a_long_text_is_read_in_no_time() -> None:
     """Neither rows of slashes nor of addresses cost more than their length."""
-    for text in ("/" * 300_000, "//a" * 100_000, "https:" * 50_000, "notion " + "\\" * 300_000):
+    for text in ("/" * 300_000, "//a.example" * 9_000, "https:" * 50_000, "\\" * 300_000):
         assert list(notion_files(text + " notion")) == []

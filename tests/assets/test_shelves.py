@@ -10,7 +10,7 @@ from moto import mock_aws
 
 from app.adapters.assets.supabase_storage import SupabaseShelf
 from app.adapters.aws.s3 import S3Shelf
-from app.errors import ShelfRefused, Unavailable
+from app.errors import ConfigurationError, ShelfRefused, Unavailable
 from app.keeping import shelf_at
 from app.ports import PictureShelf
 from app.settings import Settings
@@ -108,6 +108,8 @@ async def test_a_place_that_is_away_is_asked_again_later(storage: StorageStandIn
 
 
 def test_supabase_needs_its_settings() -> None:
-    with pytest.raises(ShelfRefused, match="SUPABASE_URL"):
+    with pytest.raises(ConfigurationError, match=r"ASSETS_STORE.*SUPABASE_URL"):
+        settings_for(DSN, None, ASSETS_STORE="supabase://pictures")
+    with pytest.raises(ShelfRefused, match="SUPABASE_URL"):  # where pictures lay once
         shelf_at(settings_for(DSN, None), "supabase://pictures")
     assert shelf_at(settings_for(DSN, None), "database") is None

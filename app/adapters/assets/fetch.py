@@ -86,7 +86,7 @@ class PictureFetcher:
             for _ in range(MAX_REDIRECTS + 1):
                 async with self._answer(http, target) as answer:
                     if not answer.is_redirect:
-                        return await _content(answer)
+                        return await _content(answer, is_signed="signature" in url.lower())
                     target = target.join(answer.headers.get("location", ""))
         raise _refused("address", f"it redirects more than {MAX_REDIRECTS} times")
 
@@ -143,12 +143,15 @@ def _request(http: httpx.AsyncClient, target: httpx.URL, address: str) -> httpx.
     )
 
 
-async def _content(answer: httpx.Response) -> bytes:
+async def _content(answer: httpx.Response, *, is_signed: bool) -> bytes:
     """All of it, or as little as shows that it is too large. As it came: an answer that was packed
-    unasked is no picture."""
+    unasked is no picture. is_signed: its address works for a time."""
     status = answer.status_code
-    if status in (401, 403, 410):  # what Amazon S3 answers for an address whose time is over
+    if status in (401, 403, 410) and is_signed:  # what Amazon S3 answers when it is over
         raise PictureExpired("its address at Notion has ended: send it again", problem="expired")
+    if status in (401, 403):
+        words = "Notion shows it to people of the workspace alone: upload it to this page"
+        raise _refused("private", words)
     if status == 404:
         raise _refused("gone", "it isn't there any more: put it in again")
     if status in _COME_AGAIN or status >= 500:

@@ -31,7 +31,7 @@ _AMAZON = re.compile(r"(?:(?P<bucket>.+)\.)?s3(?:[.-][a-z0-9.-]+)?\.amazonaws\.c
 # found, too, as what follows a host isn't taken.
 _ADDRESS = re.compile(
     r"(?:https?:[/\\]*+|(?<![/\\:])[/\\]{2,}+)"
-    r"(?P<host>[^\s\"'<>()\\/?#]{1,255}+)(?=(?P<path>[\\/?#][^\s\"'<>]{0,200})?)",
+    r"(?P<host>[^\s\"'<>()\\/?#]{4,255}+)(?=(?P<path>[\\/?#][^\s\"'<>]{0,100})?)",
     re.IGNORECASE,
 )
 _HINT = re.compile("notion|prod-files-secure", re.IGNORECASE)

@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 4
 """Pictures of one mail."""
+MAX_PICTURES = 200
+"""Of one mail: far more than a reader waits for."""
 TRIES = 2
 PAUSE_SECONDS = 1.0
 ORIGIN_CHARS = 200
@@ -35,6 +37,9 @@ _TOO_MUCH = NotKept(
     "too_much",
     "it takes more time or memory to read than a picture may: make it smaller, or save it as "
     "JPEG or PNG",
+)
+_TOO_MANY = NotKept(
+    "too_many", f"a mail may have {MAX_PICTURES} pictures, and this is one more: take some away"
 )
 
 
@@ -63,13 +68,17 @@ class KeepPictures:
             async with turns:
                 return await self._keep(given)
 
-        distinct = dict.fromkeys(pictures.values())
+        distinct = list(dict.fromkeys(pictures.values()))
+        few, too_many = distinct[:MAX_PICTURES], distinct[MAX_PICTURES:]
         async with asyncio.TaskGroup() as group:
-            tasks = {given: group.create_task(_told(one(given))) for given in distinct}
+            tasks = {
+                given: group.create_task(_told(one(given))) for given in distinct[:MAX_PICTURES]
+            }
         found = {given: task.result() for given, task in tasks.items()}
         for each in found.values():
             if isinstance(each, Exception):
                 raise each
+        found |= dict.fromkeys(too_many, _TOO_MANY)
         kept = {name: found[given] for name, given in pictures.items()}
         return {name: each for name, each in kept.items() if not isinstance(each, Exception)}
 
