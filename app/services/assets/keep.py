@@ -71,9 +71,7 @@ class KeepPictures:
         distinct = list(dict.fromkeys(pictures.values()))
         few, too_many = distinct[:MAX_PICTURES], distinct[MAX_PICTURES:]
         async with asyncio.TaskGroup() as group:
-            tasks = {
-                given: group.create_task(_told(one(given))) for given in distinct[:MAX_PICTURES]
-            }
+            tasks = {given: group.create_task(_told(one(given))) for given in few}
         found = {given: task.result() for given, task in tasks.items()}
         for each in found.values():
             if isinstance(each, Exception):
