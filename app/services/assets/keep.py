@@ -6,8 +6,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -52,6 +52,8 @@ class KeepPictures:
     source: PictureSource
     shelf: PictureShelf | None = None
     renderer: Renderer = RENDERER
+    _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    """To read a file: one of the few processes at a time, as mails are rendered by them, too."""
 
     async def __call__(self, pictures: Mapping[str, str | bytes]) -> dict[str, Kept | NotKept]:
         """What became of each picture, by the caller's names for them. pictures: the address of
@@ -70,15 +72,14 @@ class KeepPictures:
 
         distinct = list(dict.fromkeys(pictures.values()))
         few, too_many = distinct[:MAX_PICTURES], distinct[MAX_PICTURES:]
-        async with asyncio.TaskGroup() as group:
-            tasks = {given: group.create_task(_told(one(given))) for given in few}
-        found = {given: task.result() for given, task in tasks.items()}
-        for each in found.values():
-            if isinstance(each, Exception):
-                raise each
-        found |= dict.fromkeys(too_many, _TOO_MANY)
-        kept = {name: found[given] for name, given in pictures.items()}
-        return {name: each for name, each in kept.items() if not isinstance(each, Exception)}
+        # One that fails doesn't cut the others off: what they keep is found the next time.
+        results = await asyncio.gather(*map(one, few), return_exceptions=True)
+        found: dict[str | bytes, Kept | NotKept] = dict.fromkeys(too_many, _TOO_MANY)
+        for given, result in zip(few, results, strict=True):
+            if isinstance(result, BaseException):
+                raise result
+            found[given] = result
+        return {name: found[given] for name, given in pictures.items()}
 
     async def _keep(self, given: str | bytes) -> Kept | NotKept:
         try:
@@ -122,7 +123,8 @@ class KeepPictures:
 
     async def _made(self, data: bytes) -> tuple[Asset, bytes] | NotKept:
         try:
-            made: dict[str, Any] = await self.renderer.run(LIMITS, make_picture, data)
+            async with self._turn:
+                made: dict[str, Any] = await self.renderer.run(LIMITS, make_picture, data)
         except TemplateInvalid:  # the process was ended
             return _TOO_MUCH
         if "problem" in made:
@@ -130,14 +132,6 @@ class KeepPictures:
         content = base64.b64decode(made.pop("content"))
         sha256 = hashlib.sha256(content).hexdigest()
         return Asset(sha256=sha256, size=len(content), **made), content
-
-
-async def _told(work: Awaitable[Kept | NotKept]) -> Kept | NotKept | Exception:
-    """So that one that fails doesn't cut the others off."""
-    try:
-        return await work
-    except Exception as exc:  # noqa: BLE001  raised again by the caller
-        return exc
 
 
 def _origin(given: str | bytes) -> str | None:
