@@ -67,9 +67,9 @@ class Desk:
     async def know(self, page: str, mailout: UUID | None = None, **columns: Any) -> None:
         given = {"delivery": None, "problem": None, "press": 1} | columns
         await self.arrange.sql.execute(
-            "insert into notion_rows (page_id, mailout_id, delivery, problem, press) "
-            "values (%s, %s, %s, %s, %s)",
-            [page, mailout, given["delivery"], given["problem"], given["press"]],
+            "insert into notion_rows (page_id, mailout_id, delivery, problem, press, answered) "
+            "values (%s, %s, %s, %s, %s, %s)",
+            [page, mailout, given["delivery"], given["problem"], given["press"], given["press"]],
         )
         await self.store.notion_write_due(UUID(page))
 

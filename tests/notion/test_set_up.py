@@ -19,6 +19,7 @@ from app.errors import AppError
 from app.outside import OUTSIDE, notion_api
 from app.sandbox.notion.server import NotionServer
 from app.services.checks.doctor import check_notion_part as check_part
+from app.services.notion.check import check_ways_in
 from app.services.notion.reading import read_page
 from app.settings import Settings
 
@@ -62,7 +63,8 @@ class Owner:
         self.set("NOTION_DATABASE_ID", database or self.notion.database_id)
         done = self.run("check")
         assert done.exit_code == int(fails), (done.output, done.exception)
-        return [line for line in done.output.splitlines() if not line.startswith("ok ")]
+        told = [line for line in done.output.splitlines() if not line.startswith("ok ")]
+        return [line for line in told if "NOTION_API_URL" not in line]  # which a test sets
 
 
 @pytest.fixture
@@ -206,10 +208,20 @@ def test_how_a_press_is_learned_of_is_told(owner: Owner) -> None:
     assert "looked at every 30 s" in owner.run("check").output
     owner.set("NOTION_WEBHOOK_VERIFICATION_TOKEN", "secret_of_the_webhook")
     assert "https://mail.example.com/notion-events" in owner.run("check").output
-    owner.set("APP_BASE_URL", "http://localhost:8000")
-    [line] = owner.check()
-    assert line.startswith("warn")
-    assert "can't reach APP_BASE_URL" in line
+    assert f"read from {owner.notion.url}, not from Notion" in owner.run("check").output
+
+
+@pytest.mark.parametrize(("token", "level"), [(None, "ok"), ("secret_of_the_webhook", "warn")])
+def test_notion_does_not_reach_a_service_at_home(token: str | None, level: str) -> None:
+    settings = Settings(
+        _env_file=None,
+        app_base_url="http://localhost:8000",
+        notion_webhook_verification_token=SecretStr(token) if token else None,
+    )
+    [found] = check_ways_in(settings)
+    assert found.level == level
+    assert "can't reach APP_BASE_URL" in found.what
+    assert "looked at every 30 s" in found.what
 
 
 def test_the_link_of_the_database_will_do(owner: Owner) -> None:
@@ -234,7 +246,8 @@ async def test_doctor_says_it_too(notion: NotionServer) -> None:
 
     async def of_notion(**settings: str) -> list[str]:
         found = await check_part(Settings(_env_file=None, **settings), OUTSIDE)  # type: ignore[arg-type]
-        return [each.sentences for each in found if each.level != "ok"]
+        bad = [each.sentences for each in found if each.level != "ok"]
+        return [words for words in bad if "not from Notion" not in words]
 
     here = {"notion_api_url": notion.url, "notion_api_token": notion.token}
     [line] = await of_notion(**here, notion_database_id=notion.database_id)

@@ -355,7 +355,11 @@ async def test_a_problem_is_commented_once_for_each_press(desk: Desk, notion: No
     [said] = [one["rich_text"][0]["plain_text"] for one in notion.comments(page)]
     assert said == "There is no tag a•••@e•••.com, spring."
     assert ours(notion, page)["Problem"] == said
-    await desk.arrange.sql.execute("update notion_rows set press = 2")
+    await desk.arrange.sql.execute("update notion_rows set press = 2")  # it is being looked at
+    await desk.store.notion_write_due(UUID(page))
+    await desk.write()
+    assert len(notion.comments(page)) == 1
+    await desk.arrange.sql.execute("update notion_rows set answered = 2")
     await desk.store.notion_write_due(UUID(page))
     await desk.write()
     assert len(notion.comments(page)) == 2

@@ -105,7 +105,8 @@ def call_for_person(
     the notice that its owner gets (owner_notices.sql), a new one each time that it is paused,
     failed or sent.
     """
-    if row.get("problem") and row.get("delivery") == "Problem":
+    # While a press is being dealt with, the problem is still that of the one before.
+    if row.get("problem") and row.get("delivery") == "Problem" and not row.get("open"):
         text = without_addresses(row["problem"])
         where = f"\n{link(mailout, base_url)}" if mailout else ""
         return Call(f"press:{row['press']}", f"{text}{where}")

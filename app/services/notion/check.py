@@ -41,7 +41,7 @@ async def check_notion(notion: NotionBuilder, settings: Settings) -> list[Findin
     """settings: both of NOTION_API_TOKEN and NOTION_DATABASE_ID are set. Changes nothing."""
     findings: list[Finding] = []
     try:
-        findings.append(_who_we_are(await notion.me()))
+        findings += _where(await notion.me(), settings)
         findings += await _check_database(notion, settings)
         findings += await check_capabilities(notion)
     except NotionAway as exc:
@@ -51,11 +51,21 @@ async def check_notion(notion: NotionBuilder, settings: Settings) -> list[Findin
     return [*findings, *check_ways_in(settings)]
 
 
-def _who_we_are(me: dict[str, object]) -> Finding:
+def _where(me: dict[str, object], settings: Settings) -> Iterator[Finding]:
+    if _is_stand_in(settings):
+        yield Finding(
+            "warn",
+            f"Rows are read from {settings.notion_api_url}, not from Notion.",
+            "remove NOTION_API_URL to use your Notion.",
+        )
     bot = me.get("bot")
     workspace = bot.get("workspace_name") if isinstance(bot, dict) else None
     there = f" of the workspace “{workspace}”" if workspace else ""
-    return Finding("ok", f"Notion answers. We are the connection “{me.get('name')}”{there}.")
+    yield Finding("ok", f"Notion answers. We are the connection “{me.get('name')}”{there}.")
+
+
+def _is_stand_in(settings: Settings) -> bool:
+    return is_local(urlsplit(settings.notion_api_url).hostname or "")
 
 
 async def _check_database(notion: NotionBuilder, settings: Settings) -> list[Finding]:
@@ -83,7 +93,8 @@ async def _is_in_trash(notion: NotionBuilder, database_id: UUID | None) -> bool:
 def check_ways_in(settings: Settings) -> Iterator[Finding]:
     """How we learn that somebody set a Status."""
     pace = f"{settings.notion_poll_seconds:g} s"
-    if is_local(urlsplit(settings.app_base_url).hostname or ""):
+    local = is_local(urlsplit(settings.app_base_url).hostname or "")
+    if local and not _is_stand_in(settings):
         yield Finding(
             "warn" if settings.notion_webhook_verification_token else "ok",
             f"Notion can't reach APP_BASE_URL ({settings.app_base_url}), so no webhook of it "

@@ -82,7 +82,7 @@ create or replace function notion_write_facts(p_page uuid) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object(
         'row', jsonb_build_object('delivery', r.delivery, 'problem', r.problem, 'note', r.note, 'press', r.press,
-                                  'gone_at', r.gone_at),
+                                  'open', r.answered < r.press, 'gone_at', r.gone_at),
         'mailout', (select mailout_summary(m) || jsonb_build_object(
             'pause_code', m.pause_code, 'canary_phase', m.canary_phase, 'canary_until', m.canary_until,
             'counts', mailout_counts(m.id), 'unsubscribed', unsubscribed_count(m.id),
