@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import cached_property
 from uuid import UUID
@@ -21,10 +22,14 @@ from app.store import Store
 
 log = structlog.get_logger(__name__)
 
+AT_ONCE = 4
+"""Events that are stored at one time in a process: many at once leave the database to others."""
+
 
 class NotionWebhook:
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store, self._settings = store, settings
+        self._room = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(self, body: bytes, signatures: Sequence[str]) -> str:
         """Take one request, and say what came of it: `verification`, `ignored` (nothing depends on
@@ -52,7 +57,8 @@ class NotionWebhook:
         event = read_event(content)
         if event is None:
             return "ignored"
-        return await self._store.take_notion_event(event, self._database)
+        async with self._room:
+            return await self._store.take_notion_event(event, self._database)
 
     async def _before_it_is_set(self, body: bytes) -> str:
         token = verification_token(read_body(body))
