@@ -9,6 +9,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import DictRow
 
+from app.adapters.database.postgres import PostgresDatabase
 from app.adapters.notion.client import NotionApi
 from app.domain.assets.kept import Kept, NotKept
 from app.domain.assets.notion_hosts import notion_files
@@ -19,6 +20,8 @@ from app.sandbox.notion.server import NotionServer
 from app.services.notion.reading import read_page
 from app.store import Store
 from tests.assets.samples import photo, with_place
+from tests.notion.support_rows import looking, notion_settings
+from tests.support.factories import Arrange
 from tests.support.service import settings_for
 
 
@@ -61,3 +64,37 @@ async def test_the_pictures_of_a_page_are_kept_and_read_anew_when_their_time_is_
     rows = await (await sql.execute("select sha256 from assets")).fetchall()
     assert {row["sha256"] for row in rows} == {cat.sha256, large.sha256}
     assert canonical(tree) == canonical(again), "new addresses are no change"
+
+
+async def test_a_row_with_pictures_is_tested_and_sent_after_their_addresses_ended(
+    notion: NotionServer, postgres_database: PostgresDatabase, dsn: str, arrange: Arrange
+) -> None:
+    """New addresses aren't taken for a change since the test; a picture that no mail shows stops
+    the row and is named."""
+    await arrange.subscriber("ann@example.com")
+    cat = image(notion.upload("cat.jpg", with_place(), "image/jpeg"), "A cat")
+    drawing = image(notion.upload("plan.svg", b"<svg/>", "image/svg+xml"), "The plan")
+    page = notion.make_page({"Name": "News", "Status": "Draft"}, ["Hello", cat, drawing])
+    async with looking(postgres_database, notion_settings(dsn, notion)) as looker:
+        await looker.look(page)
+        notion.set(page, {"Status": "Send test"})
+        refused = await looker.look(page)
+        assert refused.delivery == "Problem"
+        assert "SVG" in (refused.problem or "") and "export it as PNG" in (refused.problem or "")
+
+        notion.delete_block(notion.blocks(page)[-1]["id"])
+        for status in ("Draft", "Send test"):
+            notion.set(page, {"Status": status})
+            row = await looker.look(page)
+        assert row.delivery == "Test sent"
+        notion.expire_files()
+        notion.set(page, {"Status": "Send"})
+        row = await looker.look(page)
+        assert row.problem is None
+    query = "select status, body_markdown from mailouts"
+    found = await (await arrange.sql.execute(query)).fetchone()
+    kept = await (await arrange.sql.execute("select sha256 from assets")).fetchone()
+    assert found is not None and kept is not None
+    assert found["status"] == "sending"
+    assert f"http://localhost:8000/assets/{kept['sha256']}.jpg" in found["body_markdown"]
+    assert notion.url not in found["body_markdown"]
