@@ -65,6 +65,13 @@ class Looker:
         await arrange.sql.execute("update jobs set due_at = now() where state = 'waiting'")
         await self.work()
 
+    async def recover(self) -> None:
+        """Do what a process that ended had begun, and what it left."""
+        runner = JobRunner(self.jobs, [Kind("notion_row", self.looks.as_job)])
+        for state in ("running", "waiting"):
+            for job in await self.jobs.list_jobs(100, state=state):
+                await runner.do(UUID(job["id"]))
+
     def slow_down(self, read: ReadContent) -> None:
         self.looks = replace(self.looks, answers=replace(self.looks.answers, read=read))
 

@@ -220,9 +220,11 @@ class Answers:
             )
         mailout = row.mailout_id or await self.store.make_notion_mailout(row.page_id, sight.title)
         if mailout is None:
+            other = await self.store.find_mailout(notion_page=row.page_id.hex)
             raise Refusal(
-                "A mailout that was made by hand has this page (notion_page_id): start that one, "
-                "or take the page away from it."
+                "A mailout that was made by hand has this page (notion_page_id)"
+                f"{f'; it is {other.status}' if other else ''}. Start that one, or take the page "
+                "away from it."
             )
         if row.mailout_status == "ready":
             await self.store.unready_mailout(mailout, by=BY)
