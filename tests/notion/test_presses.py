@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.notion.presses import Sight, decide, gone, seen
-from app.domain.notion.properties import STATUSES
+from app.domain.notion.properties import PROPERTIES, STATUSES
 from app.domain.notion.row import Row
 from app.domain.states import MAILOUT_STATUSES
 
@@ -181,3 +181,18 @@ def test_however_it_comes_a_newsletter_goes_once_and_each_press_is_answered(
             now = replace(now, answered=now.press, problem=decision.refusal)
         assert starts <= 1
     assert mailout != "sending" or starts == 1
+
+
+def test_liquid_in_the_subject_survives_notions_quotes() -> None:
+    def text(kind: str, said: str) -> dict[str, Any]:
+        return {"type": kind, kind: [{"plain_text": said}]}
+
+    page = {
+        "properties": {
+            "Name": text("title", "“News” for {{ name |\n default: “you” }}"),
+            "Preheader": text("rich_text", "{% if name == ‘Ann’ %}It’s you{% endif %}"),
+        }
+    }
+    sight = Sight.of_page(page, {each.name: each.name for each in PROPERTIES})
+    assert sight.title == '“News” for {{ name | default: "you" }}'
+    assert sight.preheader == "{% if name == 'Ann' %}It’s you{% endif %}"

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from app.domain.notion.blocks.liquid import plain_within
 from app.domain.notion.properties import PROPERTIES, read
 from app.domain.notion.row import ASKS, Asked, Row
 
@@ -40,8 +41,8 @@ class Sight:
         said = page.get("properties") or {}
         values = {each.name: read(said.get(names[each.name])) for each in PROPERTIES}
         return cls(
-            title=" ".join((values["Name"] or "").split()),
-            preheader=" ".join((values["Preheader"] or "").split()) or None,
+            title=_line(values["Name"]),
+            preheader=_line(values["Preheader"]) or None,
             status=values["Status"],
             audience=tuple(values["Audience"] or ()),
             send_at=values["Send at"],
@@ -55,6 +56,11 @@ class Sight:
     @property
     def asks(self) -> Asked | None:
         return ASKS.get(self.status)
+
+
+def _line(text: str | None) -> str:
+    """One line, its Liquid with the quotes that Liquid knows."""
+    return plain_within(" ".join((text or "").split()))
 
 
 def is_copy(row: Row, sight: Sight) -> bool:

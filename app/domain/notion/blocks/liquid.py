@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from app.domain.content.masking import Mask
+from app.domain.content.masking import Mask, pieces
 
 _STRING = re.compile(
     r"[“”„‟\"](?P<double>[^“”„‟\"]*)[“”„‟\"]"
@@ -40,6 +40,14 @@ def plain(liquid: str) -> str:
         end = match.end()
     parts.append(liquid[end:].translate(_PLAIN))
     return "".join(parts).replace("\xa0", " ")
+
+
+def plain_within(text: str) -> str:
+    """A text with its Liquid made plain; the words between keep their typographic quotes."""
+    return "".join(
+        piece.text if piece.kind in ("static", "raw") else plain(piece.text)
+        for piece in pieces(text)
+    )
 
 
 def is_whole(tags: list[str]) -> bool:
