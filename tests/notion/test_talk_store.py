@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from app.domain.mailouts import Transition
+from app.domain.notion.events import Event
 from app.store import Store
 from tests.support.factories import Arrange, claim_mailout, start, started_mailout
 
@@ -63,6 +65,22 @@ async def test_a_comment_acts_once_though_it_is_read_twice(store: Store, arrange
     assert (await arrange.one("select by from audit_log where action = 'mailout.pause'")) == (
         "notion Ann"
     )
+
+
+async def test_an_event_is_taken_once(store: Store, arrange: Arrange) -> None:
+    page, comment, database, bot = (uuid4() for _ in range(4))
+    await store.tell_notion_integration(bot, [database])
+    told = Event("e1", "page.created", "look", page, None, None, frozenset({database}), None)
+    assert await store.take_notion_event(told, None) == "look"
+    assert await store.take_notion_event(told, None) == "copy"
+    talk = Event("e2", "comment.created", "talk", page, page, comment, frozenset(), None)
+    assert await store.take_notion_event(talk, None) == "talk"
+    assert await store.take_notion_event(replace(talk, id="e3", bots=(bot,)), None) == "own"
+    away = replace(told, id="e4", page=uuid4(), places=frozenset({uuid4()}))
+    assert await store.take_notion_event(away, database) == "elsewhere"
+    assert await store.take_notion_event(away, next(iter(away.places))) == "look"
+    kinds = await arrange.one("select array_agg(kind order by kind) from jobs")
+    assert kinds == ["notion_row", "notion_row", "notion_talk"]
 
 
 async def test_rows_take_turns(direct_store: Store, arrange: Arrange) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,10 +12,19 @@ import orjson
 import psycopg
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 from psycopg.rows import DictRow, dict_row
 
-from app.domain.notion.events import MAX_EVENT_BYTES, read_event, signature
+from app.domain.notion.events import (
+    MAX_EVENT_BYTES,
+    MalformedNotionEvent,
+    read_event,
+    signature,
+)
+from app.errors import NotionNotConfigured
 from app.sandbox.notion.server import NotionServer
+from app.services.notion.webhook import NotionWebhook
 from tests.support.dashboard import Visitor
 from tests.support.databases import DatabaseServer
 from tests.support.local_server import LocalServer, Reply
@@ -351,6 +360,16 @@ async def test_before_it_is_set_up_events_are_sent_away(unset: Webhook) -> None:
     assert answer.status_code == 503
 
 
+async def test_where_notion_is_not_used_nothing_is_kept(unset: Webhook) -> None:
+    services = unset.service.services
+    unused = services.settings.model_copy(update={"notion_api_token": None})
+    body = orjson.dumps({"verification_token": "secret_of_a_stranger"})
+    with pytest.raises(NotionNotConfigured):
+        await NotionWebhook(services.store, unused)(body, [])
+    tokens = (await services.store.notion_webhook())["tokens"]
+    assert "secret_of_a_stranger" not in [each["token"] for each in tokens]
+
+
 async def test_events_are_forgotten_when_notion_no_longer_repeats_them(hook: Webhook) -> None:
     again = event()
     assert await hook.outcome(again) == "look"
@@ -374,3 +393,18 @@ def test_a_strange_event_is_read_as_far_as_it_goes(odd: dict[str, Any]) -> None:
     assert read.page == UUID(told["entity"]["id"])
     if "authors" in odd:
         assert read.bots is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.uuids().map(str),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=6,
+)
+
+
+@given(change=st.dictionaries(st.sampled_from(["id", "type", "authors", "entity", "data"]), JSON))
+def test_whatever_is_signed_is_read_or_refused(change: dict[str, Any]) -> None:
+    for kind in ("page.moved", "comment.created", "data_source.schema_updated"):
+        with suppress(MalformedNotionEvent):
+            read = read_event({**event(kind), **change})
+            assert read is None or read.page or read.act == "schema"

@@ -61,11 +61,13 @@ class NotionWebhook:
             return await self._store.take_notion_event(event, self._database)
 
     async def _before_it_is_set(self, body: bytes) -> str:
+        """Where Notion isn't used at all, a stranger's token isn't kept."""
         token = verification_token(read_body(body))
-        if token is None:
+        if token is None or self._settings.notion_api_token is None:
             missing = ["NOTION_WEBHOOK_VERIFICATION_TOKEN", *self._missing()]
             raise NotionNotConfigured(f"Set {', '.join(missing)} and restart.", missing=missing)
-        await self._store.keep_notion_verification(token)
+        async with self._room:
+            await self._store.keep_notion_verification(token)
         log.info("notion_verification_received", remedy=_HOW_TO_READ)
         return "verification"
 
