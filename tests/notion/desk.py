@@ -103,12 +103,13 @@ class Desk:
             [after, mailout, before, count],
         )
 
-    async def write(self) -> int:
-        """All that will be due has become due: write it."""
+    async def write(self, *, after: float = 3600) -> int:
+        """All that will be due has become due, `after` seconds since the last write: write it."""
         await self.arrange.sql.execute(
-            "update notion_writes set patched_at = null, "
+            "update notion_writes set patched_at = patched_at - make_interval(secs => %s), "
             "due_at = case when lease_until is null then now() else due_at end "
-            "where due_at is not null"
+            "where due_at is not null",
+            [after],
         )
         return await self.writing.step()
 

@@ -69,6 +69,25 @@ async def test_a_row_follows_its_mailout_and_peoples_words_stay(
     assert peoples(notion, page) == before
 
 
+async def test_figures_wait_ten_seconds_and_an_answer_doesnt(
+    desk: Desk, notion: NotionServer
+) -> None:
+    mailout = await desk.mailout("sending", queued=60)
+    page = await desk.row(mailout)
+    await desk.write()
+    await desk.move(mailout, "queued", "sent", 10)
+    await desk.write(after=5)
+    assert ours(notion, page)["Accepted"] == 0
+    await desk.arrange.sql.execute("update notion_rows set problem = 'It is being sent.'")
+    await desk.store.notion_write_due(UUID(page))
+    await desk.write(after=0)
+    found = ours(notion, page)
+    assert (found["Problem"], found["Accepted"]) == ("It is being sent.", 10)
+    await desk.move(mailout, "queued", "sent", 10)
+    await desk.write(after=11)
+    assert ours(notion, page)["Accepted"] == 20
+
+
 async def test_a_duplicated_row_loses_the_others_figures(desk: Desk, notion: NotionServer) -> None:
     """Notion copies everything, the closing statement too."""
     page = await desk.row(await desk.mailout("sent", delivered=2))

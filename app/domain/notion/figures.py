@@ -30,6 +30,8 @@ _DELIVERIES = {
 _OVER = ("sent", "failed", "cancelled")
 PROGRAMS = tuple(each.name for each in PROPERTIES if not each.by_people)
 NUMBERS = tuple(each.name for each in PROPERTIES if each.kind == "number")
+FIGURES = frozenset({"Progress", *NUMBERS})
+"""What moves with every mail; the others answer a person, or tell of something."""
 
 Values = dict[str, Any]
 Mailout = Mapping[str, Any]

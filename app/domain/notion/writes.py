@@ -19,7 +19,8 @@ class Write:
     notion_rows.
     mailout: as notion_write_facts gives it; None: the row has none. written: values by our names
     of the properties, as last written; sure: the row is known to say that. told: keys of problems
-    that were commented. statement_for: which closing statement hangs on the row.
+    that were commented. statement_for: which closing statement hangs on the row. patched_ago:
+    seconds since something was written into it.
     """
 
     page_id: UUID
@@ -32,6 +33,7 @@ class Write:
     statement_for: Mapping[str, Any] | None
     failures: int
     error: str | None
+    patched_ago: float | None = None
 
 
 @dataclass(frozen=True)

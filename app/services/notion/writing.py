@@ -22,10 +22,10 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from app.domain.notion.figures import Values, values
+from app.domain.notion.figures import FIGURES, Values, values
 from app.domain.notion.properties import PROPERTIES, plain_text, read, write
 from app.domain.notion.schema import Schema
-from app.domain.notion.visits import Call, call_for_person, statement_due, visit
+from app.domain.notion.visits import LIVE_SECONDS, Call, call_for_person, statement_due, visit
 from app.domain.notion.writes import Write, Written
 from app.domain.sending.backoff import backoff_seconds
 from app.errors import ConfigurationError, NotionAway, NotionRefused, Unavailable
@@ -42,8 +42,8 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 4
 """Rows; the client's pace is the limit."""
 POLL_SECONDS = 1.0
-GAP_SECONDS = 10.0
-"""Between two writes of one row."""
+GAP_SECONDS = 2.0
+"""Between two writes of one row. Mere figures wait for longer (LIVE_SECONDS)."""
 LEASE_SECONDS = 60.0
 BUDGET_SECONDS = 45.0
 """For all requests of one row: the rest of the lease is for recording it."""
@@ -141,6 +141,9 @@ class Writing:
         wanted = values(due.row, due.mailout, base_url=self._base_url, zone=self._zone, now=now)
         if due.statement_for is None:
             wanted[STATEMENT] = None  # a duplicated row has that of the other's mailout
+        attempt.postponed = _too_soon(due, wanted)
+        if attempt.postponed:
+            return
         statement = statement_due(due, now)
         is_settling = wanted["Delivery"] != due.written.get("Delivery") and _has_ended(due)
         attempt.must_read = (
@@ -277,6 +280,10 @@ class Writing:
         if attempt.due.row.get("gone_at"):
             return attempt.as_written(next_seconds=None)
         next_visit = visit(attempt.due.mailout, self._now())
+        if attempt.postponed:
+            return attempt.as_written(
+                error=attempt.due.error, next_seconds=attempt.postponed, live=next_visit.live
+            )
         self._metrics.notion_written("written" if attempt.patched else "unchanged")
         return attempt.as_written(
             error=attempt.trouble, next_seconds=next_visit.next_seconds, live=next_visit.live
@@ -345,8 +352,8 @@ class _AlreadySaid(Exception):
 
 @dataclass
 class _Attempt:
-    """What one try has come to so far. trouble: what isn't as it should be although the row was
-    written."""
+    """What one try has come to so far. postponed: seconds until the row's turn. trouble: what isn't
+    as it should be although the row was written."""
 
     due: Write
     written: Values
@@ -354,6 +361,7 @@ class _Attempt:
     statement_for: Mapping[str, Any] | None = None
     must_read: bool = False
     patched: bool = False
+    postponed: float | None = None
     trouble: str | None = None
 
     def note_written(self, changes: Values) -> None:
@@ -392,6 +400,15 @@ def _differences(wanted: Values, written: Values, schema: Schema) -> Values:
         and value != written.get(name)
         and not (value is None and not _is_said(written.get(name)))
     }
+
+
+def _too_soon(due: Write, wanted: Values) -> float | None:
+    """Seconds until mere figures are written again; None: at once. A person who pressed something
+    sees the answer soon."""
+    if due.patched_ago is None or due.patched_ago >= LIVE_SECONDS or not due.sure:
+        return None
+    news = {name for name, value in wanted.items() if value != due.written.get(name)}
+    return LIVE_SECONDS - due.patched_ago if news and news <= FIGURES else None
 
 
 def _is_said(value: Any) -> bool:

@@ -37,6 +37,7 @@ class NotionWriteCalls(Calls):
                 statement_for=row["statement_for"],
                 failures=row["failures"],
                 error=row["error"],
+                patched_ago=row["patched_ago"],
             )
             for row in rows
         ]

@@ -70,7 +70,8 @@ begin
     )
     select jsonb_agg(jsonb_build_object(
                'page_id', page_id, 'claim', claims, 'written', written, 'sure', was_sure, 'told', told,
-               'statement_for', statement_for, 'failures', failures, 'error', error))
+               'statement_for', statement_for, 'failures', failures, 'error', error,
+               'patched_ago', extract(epoch from clock_timestamp() - patched_at)))
       into v_taken from taken;
     -- Read after the claim: a change that commits later adds a line of its own.
     return coalesce((select jsonb_agg(t || notion_write_facts((t ->> 'page_id')::uuid))
