@@ -9,7 +9,7 @@ import typer
 from app.cli.shared import open_store, quiet_settings, run, show_findings
 from app.domain.notion.pages import NotAPage, page_id
 from app.domain.reports.words import plural
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, NotionAway
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -46,9 +46,13 @@ async def _init(settings: Settings, page: UUID, *, another: bool) -> None:
 
     async with notion_api(settings) as notion:
         set_up = SetUp(notion, settings)
-        if not another:
-            _ask_about(await set_up.there_already(page))
-        made = await set_up.make(page)
+        try:
+            if not another:
+                _ask_about(await set_up.there_already(page))
+            made = await set_up.make(page)
+        except NotionAway as exc:
+            again = "Run this again later: it looks first what is there."
+            raise NotionAway(f"{exc.detail} {again}") from None
         typer.echo(f"ok   The database is made: {made.url}")
         async for finding in set_up.furnish(made):
             show_findings([finding])

@@ -142,6 +142,8 @@ def test_a_connection_that_may_not_make_it_is_told_what_to_tick(
 
 
 def test_where_it_cannot_be_made(owner: Owner) -> None:
+    owner.notion.fail(429, times=1, retry_after=600)
+    assert "Run this again later" in owner.fails("init", "--parent", owner.page)
     assert "••• → Connections" in owner.fails("init", "--parent", str(uuid4()))
     assert "names no page" in owner.run("init", "--parent", "Marketing").output
     owner.set("NOTION_API_TOKEN", "ntn_another")

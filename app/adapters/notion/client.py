@@ -215,13 +215,9 @@ class NotionApi:
         except HTTPResponseError as exc:
             raise _error(exc, method, path) from None
         except RequestTimeoutError:
-            raise NotionAway(
-                f"Notion doesn't answer within {TIMEOUT_SECONDS:.0f} s; this is tried again."
-            ) from None
+            raise NotionAway(f"Notion doesn't answer within {TIMEOUT_SECONDS:.0f} s.") from None
         except httpx.RequestError as exc:
-            raise NotionAway(
-                f"Notion can't be reached ({type(exc).__name__}); this is tried again."
-            ) from None
+            raise NotionAway(f"Notion can't be reached ({type(exc).__name__}).") from None
         except ValueError:  # no JSON, or no text
             raise _not_notion("that can't be read") from None
         if not isinstance(answer, dict):
@@ -237,7 +233,7 @@ def _error(exc: HTTPResponseError, method: str, path: str) -> NotionAway | Notio
         return NotionAway(away.detail, retry_after=seconds, notion_status=exc.status)
     if exc.status >= 500 or code == "conflict_error":
         return NotionAway(
-            f"Notion can't do it now (status {exc.status}); this is tried again.",
+            f"Notion can't do it now (status {exc.status}).",
             retry_after=_seconds(exc.headers.get("retry-after")),
             notion_status=exc.status,
         )
@@ -250,7 +246,7 @@ def _error(exc: HTTPResponseError, method: str, path: str) -> NotionAway | Notio
 
 def _not_notion(how: str) -> NotionAway:
     return NotionAway(
-        f"Notion's address answers {how}; this is tried again. If it lasts, check NOTION_API_URL "
+        f"Notion's address answers {how}. If it lasts, check NOTION_API_URL "
         "and what stands between this machine and Notion."
     )
 

@@ -57,6 +57,6 @@ class Pace:
 
 def slow(seconds: float) -> NotionAway:
     return NotionAway(
-        f"Notion is slow and asks to wait {seconds:.0f} s; this follows by itself.",
+        f"Notion is slow and asks to wait {seconds:.0f} s.",
         retry_after=seconds,
     )

@@ -101,7 +101,7 @@ def gone(row: Row, now: str) -> dict[str, Any]:
     if row.gone_at is not None:
         return {"called": row.calls}
     why = (
-        "The row was moved, deleted, or isn't shared with the integration any more: it isn't sent "
+        "The row was moved, deleted, or isn't shared with the connection any more: it isn't sent "
         "by itself. Once it is back, set Status to Draft and then to Send."
     )
     change = {"called": row.calls, "gone_at": now, "seen_at": row.seen_at or now}

@@ -116,7 +116,7 @@ def _which(sources: list[dict[str, Any]]) -> str:
     if not sources:
         return (
             "The Notion database of NOTION_DATABASE_ID shows no data source: it is a linked view. "
-            "Open the original database, share it with the integration, and take its link."
+            "Open the original database, share it with the connection, and take its link."
         )
     listed = "; ".join(f"{source.get('name') or 'Untitled'}: {source['id']}" for source in sources)
     return (

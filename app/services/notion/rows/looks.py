@@ -34,7 +34,7 @@ REFUSED_SECONDS = 60.0
 
 NOT_OURS = (
     "The page is no row of the database of NOTION_DATABASE_ID, or isn't shared with the "
-    "integration. Nothing was sent."
+    "connection. Nothing was sent."
 )
 
 
