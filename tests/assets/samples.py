@@ -31,9 +31,9 @@ def photo(kind: str = "JPEG", size: tuple[int, int] = (1600, 1200), **how: Any) 
     return out.getvalue()
 
 
-def animation(frames: int = 3, **how: Any) -> bytes:
+def animation(frames: int = 3, size: tuple[int, int] = (60, 30), **how: Any) -> bytes:
     out = BytesIO()
-    images = [Image.new("RGB", (60, 30), (number * 40, 90, 30)) for number in range(frames)]
+    images = [Image.new("RGB", size, (number * 40, 90, 30)) for number in range(frames)]
     images[0].save(
         out, format="GIF", save_all=True, append_images=images[1:], duration=100, loop=0, **how
     )

@@ -156,6 +156,15 @@ async def test_a_picture_in_a_bucket_is_served_from_there(
         async with in_process(settings_for(dsn, None), with_sender=False) as service:
             path = httpx.URL(kept.url).path
             assert (await service.http.get(path)).content == for_mail(picture()).content
+            boto3.client("s3", "us-east-1").delete_object(
+                Bucket="pictures", Key=f"mails/{kept.sha256}.png"
+            )
+            assert (await service.http.get(path)).status_code == 200, "it is remembered"
+        async with in_process(settings_for(dsn, None), with_sender=False) as service:
+            assert (await service.http.get(path)).status_code == 404
+            boto3.client("s3", "us-east-1").delete_bucket(Bucket="pictures")
+            away = await service.http.get(path)
+            assert away.status_code == 503 and "pictures" not in away.text, "nobody's business"
         moved = await keeping(direct_store, dsn, files)({"a": picture()})
         assert moved["a"] == kept
         row = await (await sql.execute("select content, store from assets")).fetchone()

@@ -148,6 +148,7 @@ def test_what_moves_otherwise_stands_still_and_says_so() -> None:
         (picture("PNG")[:60], "broken", "damaged"),
         (photo("JPEG", (300, 300))[:5000], "broken", "damaged"),
         (animation()[:-20], "broken", "damaged"),
+        (animation(2, (2401, 8)), "too_many_pixels", "1,200 px wide"),
         (b"\x89PNG\r\n\x1a\n" + bytes(20_000_001), "too_large", "20 MB"),
     ],
 )

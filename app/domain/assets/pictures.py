@@ -163,6 +163,15 @@ def _too_many_pixels() -> PictureRefused:
     )
 
 
+def _too_large_animation() -> PictureRefused:
+    """It would stay as it is, and every reader's program would have to hold its frames."""
+    return PictureRefused(
+        f"it moves and has more than {MAIL_WIDTH * 2:,} × {MAIL_WIDTH * 4:,} px: make it at most "
+        f"{MAIL_WIDTH:,} px wide",
+        problem="too_many_pixels",
+    )
+
+
 def _megabytes(size: int) -> str:
     return f"{size / 1_000_000:.1f} MB".replace(".0 MB", " MB")
 
@@ -173,6 +182,8 @@ def _made(data: bytes, kind: str) -> Picture:
         raise _too_many_pixels()
     moves = kind in ("gif", "png", "webp", "avif") and getattr(image, "is_animated", False)
     if kind == "gif" and moves:
+        if image.width > MAIL_WIDTH * 2 or image.height > MAIL_WIDTH * 4:
+            raise _too_large_animation()
         image.load()
         return Picture(gif.without_metadata(data), "image/gif", "gif", *image.size)
     note = "it moves in Notion and stands still in the mail: use a GIF" if moves else None

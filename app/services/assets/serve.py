@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from app.domain.assets.kept import parse_name
+from app.errors import ShelfRefused, Unavailable
 from app.ports import PictureShelf
 from app.store import Store
 
@@ -39,7 +40,7 @@ class ServePictures:
         self._turns = asyncio.Semaphore(READS_AT_ONCE)
 
     async def __call__(self, name: str) -> Served | None:
-        """None: there is no such picture. Raises Unavailable, ShelfRefused."""
+        """None: there is no such picture. Raises Unavailable."""
         parsed = parse_name(name)
         if parsed is None:
             return None
@@ -58,8 +59,8 @@ class ServePictures:
         if stored is None:
             return None
         content = stored.content
-        if content is None and (shelf := self._shelf_at(stored.store)):
-            content = await shelf.get(name)
+        if content is None:
+            content = await self._from_shelf(stored.store, name)
         if content is None:
             log.warning(
                 "picture_missing",
@@ -68,6 +69,15 @@ class ServePictures:
             )
             return None
         return Served(sha256, stored.media_type, content)
+
+    async def _from_shelf(self, place: str, name: str) -> bytes | None:
+        """Raises Unavailable, which tells strangers nothing of the place."""
+        try:
+            shelf = self._shelf_at(place)
+            return await shelf.get(name) if shelf else None
+        except (ShelfRefused, Unavailable) as exc:
+            log.warning("picture_not_read", name=name, store=place, error=exc.detail)
+            raise Unavailable("The picture can't be read at the moment.") from exc
 
     def _remembered(self, name: str) -> Served | None:
         if found := self._cache.get(name):
