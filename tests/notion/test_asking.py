@@ -12,6 +12,7 @@ import pytest
 from app.adapters.database.postgres import PostgresDatabase
 from app.sandbox.notion.server import NotionServer
 from tests.notion.support_rows import Looker, looking, notion_settings
+from tests.support.dashboard import Visitor
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, Service, in_process
 
@@ -142,3 +143,20 @@ async def test_a_payload_in_another_form_does_no_harm(front: Service, notion: No
     ]
     answers = [await ask(front, notion, page, **data) for data in odd]
     assert [answer.status_code for answer in answers] == [202] * 4 + [200] * 2
+
+
+async def test_the_dashboard_leads_to_the_page_and_says_where_it_is_written(
+    front: Service, notion: NotionServer
+) -> None:
+    page = letter(notion, "Send")
+    made = (await ask(front, notion, page)).json()["mailout_id"]
+    person = Visitor(front)
+    await person.sign_in()
+    link = f"https://www.notion.so/{page.replace('-', '')}"
+    try:
+        shown = (await person.http.get(f"/dashboard/mailouts/{made}")).text
+        written = (await person.http.get(f"/dashboard/mailouts/{made}/edit")).text
+    finally:
+        await person.http.aclose()
+    assert link in shown and link in written
+    assert "replaced when its row there is tested or sent" in written

@@ -50,6 +50,7 @@ def show(
         session=session,
         section="mailouts",
         steps=STEPS,
+        uses_notion=services.settings.uses_notion,
         **context,
     )
 
