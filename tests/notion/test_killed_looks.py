@@ -142,6 +142,7 @@ async def test_a_look_that_is_killed_somewhere(scene: Scene, steps: list[dict[st
 
 
 @pytest.mark.short
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", STEPS)
 async def test_a_look_that_is_killed_anywhere(scene: Scene, name: str) -> None:
     await check(scene, STEPS[name], None)

@@ -32,6 +32,7 @@ async def show_notion(services: ServicesDep, session: SignedIn, notice: str = ""
         is_local=is_local(urlsplit(settings.app_base_url).hostname or ""),
         is_set=settings.notion_webhook_verification_token is not None,
         webhook=await services.store.notion_webhook(),
+        trouble=await services.store.notion_trouble() if settings.uses_notion else None,
         notice=_NOTICES.get(notice),
     )
 
