@@ -51,7 +51,7 @@ async def test_each_picture_is_kept_or_refused_by_name(
     found = await keeping(store, dsn, files)(
         {
             "a": files.has("/ab/IMG%201.jpg", with_place()) + "?X-Amz-Signature=secret",
-            "b": files.has("/large.jpg", photo("JPEG", (1500, 900))),
+            "b": files.has("/large.jpg", photo("JPEG", (1500, 300))),
             "c": files.has("/moves.gif", animation()),
             "d": files.has("/drawing.svg", b"<svg/>"),
             "e": files.has("/broken.png", picture()[:50]),
@@ -66,7 +66,7 @@ async def test_each_picture_is_kept_or_refused_by_name(
     refused = {name: each for name, each in found.items() if isinstance(each, NotKept)}
     assert {name: (each.width, each.height) for name, each in kept.items()} == {
         "a": (80, 40),
-        "b": (1200, 720),
+        "b": (1200, 240),
         "c": (60, 30),
         "j": (30, 20),
     }
@@ -135,7 +135,7 @@ async def test_what_takes_too_much_costs_its_author_a_word(
     """The kernel ends the process that reads it, and no other."""
     monkeypatch.setattr(keep, "LIMITS", Limits(0.02, 30.0, tasks.LIMITS.memory_bytes))
     keep_them = keeping(direct_store, dsn, files)
-    found = await keep_them({"a": photo("PNG", (1500, 1000))})
+    found = await keep_them({"a": photo("PNG", (1200, 800))})
     assert isinstance(found["a"], NotKept)
     assert found["a"].problem == "too_much" and "make it smaller" in found["a"].detail
     monkeypatch.undo()

@@ -101,6 +101,19 @@ async def test_a_bucket_that_takes_no_pictures_is_named(storage: StorageStandIn)
         await SupabaseShelf(for_storage(storage.url), "papers").put(NAME, b"x", "image/png")
 
 
+async def test_s3_without_credentials_is_no_outage() -> None:
+    """Nobody waits for it: the row says what is missing."""
+    settings = settings_for(DSN, None, AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None)
+    with pytest.raises(ShelfRefused, match=r"credentials.*AWS_"):
+        await S3Shelf(settings, "pictures").put(NAME, b"x", "image/png")
+
+
+async def test_s3_that_is_away_is_asked_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    with pytest.raises(Unavailable, match="can't be reached"):
+        await S3Shelf(settings_for(DSN, None), "pictures").put(NAME, b"x", "image/png")
+
+
 async def test_a_place_that_is_away_is_asked_again_later(storage: StorageStandIn) -> None:
     for url in ("http://127.0.0.1:9", f"{storage.url}/in_trouble"):
         with pytest.raises(Unavailable):

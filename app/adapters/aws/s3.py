@@ -6,7 +6,8 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from app.adapters.aws.ses import aws_client
 from app.domain.untrusted import page_words
@@ -81,8 +82,13 @@ class S3Shelf:
 
     def _refusal(self, exc: Exception, permission: str) -> Unavailable | ShelfRefused:
         words = page_words(str(exc)) or type(exc).__name__
-        if not isinstance(exc, ClientError):  # not reached, or no credentials
-            return Unavailable(f"S3 can't be asked to keep pictures: {words}")
+        if isinstance(exc, HTTPClientError | BotoConnectionError):
+            return Unavailable(f"S3 can't be reached to keep pictures: {words}")
+        if not isinstance(exc, ClientError):
+            return ShelfRefused(
+                f"S3 can't be asked to keep pictures ({words}): correct the AWS_… settings, or "
+                "ASSETS_STORE."
+            )
         status = int(exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         code = _code(exc)
         if code in ("NoSuchBucket", "404"):
