@@ -9,7 +9,16 @@ from typing import Any
 
 from app.domain.assets.kept import Kept, NotKept
 from app.domain.assets.notion_hosts import is_at_notion
-from app.domain.notion.blocks.tree import Tree, address, children, is_hosted, kind, shown, value
+from app.domain.notion.blocks.tree import (
+    Tree,
+    address,
+    children,
+    is_hosted,
+    kind,
+    sendable,
+    shown,
+    value,
+)
 from app.domain.notion.properties import plain_text
 
 Canonical = list[dict[str, Any]]
@@ -110,7 +119,9 @@ def _rich_text(items: Sequence[Mapping[str, Any]], pictures: Pictures) -> list[d
 def _piece(item: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
     style = item.get("annotations") or {}
     given = item.get("text") or {}
-    piece: dict[str, Any] = {"text": str(item.get("plain_text") or given.get("content") or "")}
+    piece: dict[str, Any] = {
+        "text": sendable(str(item.get("plain_text") or given.get("content") or ""))
+    }
     piece |= {mark: True for mark in _MARKS if style.get(mark)}
     if (color := style.get("color") or "default") != "default":
         piece["color"] = color

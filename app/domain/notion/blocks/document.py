@@ -57,6 +57,9 @@ def document(tree: Tree, pictures: Mapping[str, Kept | NotKept] | None = None) -
     blocks = writer.blocks(shown(tree), WIDTH)
     style = colors.style(writer.colors, writer.features)
     markdown = "\n\n".join(part for part in (style, *blocks) if part)
+    if not blocks and not writer.notes.findings:
+        empty = Finding("fail", "The page is empty.", "Write the newsletter on it.")
+        return Document("", (empty,))
     return Document(markdown, writer.notes.findings)
 
 
@@ -216,7 +219,7 @@ class _Writer:
         parts: list[str] = []
         for tab in children(block):
             if kind(tab) != "paragraph":
-                parts += self._block(tab, width)
+                parts += self.blocks([tab], width)
                 continue
             self.places.enter(tab)
             icon, words = self.media.icon(tab), self.rich.html(rich_text(tab))

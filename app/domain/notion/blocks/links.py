@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from app.domain.content.masking import pieces
 from app.domain.notion.blocks.liquid import plain
+from app.domain.notion.blocks.tree import sendable
 
 _SCHEME = re.compile(r"(?:https?://|mailto:|tel:)", re.IGNORECASE)
 _NOTION = ("notion.so", "notion.com")
@@ -31,7 +32,7 @@ def is_in_notion(url: str) -> bool:
 
 def attribute(url: str) -> str:
     """An address between quotation marks in HTML, its Liquid as it is."""
-    url = re.sub(r"[\x00-\x20\x7f]+", lambda m: "%20" if " " in m[0] else "", url.strip())
+    url = re.sub(r"\s+", lambda m: "%20" if " " in m[0] else "", sendable(url).strip())
     return "".join(
         html.escape(piece.text) if piece.kind in ("static", "raw") else plain(piece.text)
         for piece in pieces(_with_blanks(url))

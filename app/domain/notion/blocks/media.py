@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,8 +40,7 @@ class Media:
         below = f"<figcaption>{caption}</figcaption>" if caption else ""
         if not url:
             return [f"<p>{caption}</p>"] if caption else []
-        alt = html.escape(" ".join(plain_text(content.get("caption")).split()))
-        alt = escaped(alt) if "{" in alt else alt
+        alt = self._rich.alternative(content.get("caption"))
         source = links.attribute(url)
         return [f'<figure><div><img src="{source}" alt="{alt}"{size}></div>{below}</figure>']
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.domain.notion.blocks.tree import Block, kind, text
+from app.domain.notion.blocks.tree import Block, kind, sendable, text
 from app.domain.reports.findings import Finding
 
 _QUOTED_CHARS = 40
@@ -35,7 +35,7 @@ def name(block: Block) -> str:
 
 def quote(words: str) -> str:
     """The beginning of a text, in quotation marks."""
-    words = " ".join(words.split())
+    words = " ".join(sendable(words).split())
     if len(words) > _QUOTED_CHARS:
         words = words[: _QUOTED_CHARS - 1].rstrip() + "…"
     return f"“{words}”"

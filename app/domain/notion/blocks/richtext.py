@@ -19,7 +19,7 @@ from app.domain.notion.blocks import dates, equations, links
 from app.domain.notion.blocks.colors import class_of
 from app.domain.notion.blocks.liquid import is_whole, plain
 from app.domain.notion.blocks.places import Notes, quote
-from app.domain.notion.blocks.tree import address
+from app.domain.notion.blocks.tree import address, sendable
 
 Item = Mapping[str, Any]
 
@@ -106,6 +106,11 @@ class RichText:
         if not links:
             runs = [replace(run, form=run.form._replace(link="")) for run in runs]
         return self.inline(runs)
+
+    def alternative(self, items: Sequence[Item] | None) -> str:
+        """Rich text as the value of an attribute: without its forms, in one line."""
+        parts = (escaped(run.text) if run.kind == "text" else run.text for run in self.runs(items))
+        return " ".join(re.sub(r"<(?:br|/?em|img)[^<>]*>", " ", "".join(parts)).split())
 
     def inline(self, runs: Sequence[Run]) -> str:
         shown = ""
@@ -253,9 +258,8 @@ def parted(runs: list[Run]) -> Parted:
 
 def escaped(text: str) -> str:
     """Text in HTML, its line breaks too; no Liquid, whatever is in it."""
-    # What neither HTML nor mail can carry: control characters, and halves of characters.
-    text = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]", "", text)
-    text = html.escape(text).replace("\r\n", "\n").replace("\r", "\n").replace("\n", "<br>")
+    text = html.escape(sendable(text)).replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\n", "<br>")
     return re.sub(r"\{(?=[{%]|\Z)", "&#123;", text)
 
 

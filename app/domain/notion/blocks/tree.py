@@ -6,6 +6,7 @@ A tree is a list of such blocks: `{"object": "block", "id", "type": T, T: {…},
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from app.domain.notion.properties import plain_text
 Block = Mapping[str, Any]
 Tree = Sequence[Block]
 
+_UNSENDABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 VANISHED = "vanished"
 """The key of a block whose children were gone when they were asked for."""
 
@@ -30,6 +32,12 @@ def value(block: Block) -> Mapping[str, Any]:
 
 def children(block: Block) -> list[Block]:
     return shown(block.get("children") or ())
+
+
+def sendable(text: str) -> str:
+    """Text without what neither mail nor database can hold: control characters, and halves of
+    characters."""
+    return _UNSENDABLE.sub("", text)
 
 
 def shown(tree: Tree) -> list[Block]:
@@ -67,7 +75,7 @@ def address(media: Mapping[str, Any] | None) -> str:
     """Where a file, a picture or an icon is; empty: nowhere."""
     media = media or {}
     place = media.get(str(media.get("type"))) or media.get("external") or media.get("file") or {}
-    return str(place.get("url") or "").strip() if isinstance(place, Mapping) else ""
+    return sendable(str(place.get("url") or "")).strip() if isinstance(place, Mapping) else ""
 
 
 def is_hosted(media: Mapping[str, Any]) -> bool:
