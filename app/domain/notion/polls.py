@@ -31,10 +31,12 @@ def poll_filter(schema: Schema) -> dict[str, Any] | None:
             for name in OVER
             if name in delivery.options
         ]
+    # A select takes any name, and its options may be told by halves; of a Status of Notion's own
+    # type an option that isn't there is a fault of the query.
     asking = [
         {"property": status.name, status.type: {"equals": name}}
         for name in ASKS
-        if name in status.options
+        if status.type == "select" or name in status.options
     ]
     if not asking:
         return None
