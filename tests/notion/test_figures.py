@@ -45,7 +45,7 @@ def mailout(status: str, counts: dict[str, int] | None = None, **given: Any) -> 
         "scheduled_at": None,
         "recipients": sum((counts or {}).values()) if begun else None,
         "started_at": "2026-11-26T08:50:00+00:00" if begun else None,
-        "updated_at": "2026-11-26T08:59:00+00:00",
+        "updated_at": "2026-11-26T08:58:00+00:00",
         "ended_at": "2026-11-26T08:59:00+00:00"
         if status in ("sent", "failed", "cancelled")
         else None,
@@ -194,6 +194,11 @@ def test_a_slow_one_counts_by_the_minute_and_one_that_stands_says_why() -> None:
     assert words(canary) == (
         "2 of 100 handed to SES (2%). Canary: waiting for events until 2026-11-26 10:00:00 UTC"
     )
+
+
+def test_the_speed_of_the_test_mails_is_not_that_of_the_send() -> None:
+    one = mailout("sending", {"queued": 600}, pace=0.2)
+    assert words(one) == "0 of 600 handed to SES (0%)."
 
 
 def test_who_left_in_time_is_not_waited_for_and_all_is_only_all() -> None:

@@ -44,6 +44,7 @@ def ended(age: timedelta, **counts: int) -> dict[str, Any]:
         (mailout("sending", pace=3.0), Visit(10, live=True)),
         (mailout("sending", pace=0), Visit(10, live=True)),
         (mailout("paused"), Visit(60)),
+        (ended(timedelta(seconds=59)), Visit(10, live=True)),
         (mailout("cancelled", started_at=None), Visit(None)),
         (ended(timedelta(minutes=59)), Visit(60)),
         (ended(timedelta(hours=1)), Visit(3600)),

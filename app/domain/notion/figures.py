@@ -165,6 +165,8 @@ def _goes_out(mailout: Mailout, zone: ZoneInfo, now: datetime) -> str:
 def _is_under_way(mailout: Mailout, zone: ZoneInfo, now: datetime) -> str:
     """How far, how fast, how long still; or what it waits for."""
     progress, pace = progress_of(mailout), float(mailout["pace"] or 0)
+    if not progress.accepted:
+        pace = 0.0  # it is that of the test mails before
     parts = [f"{_handed(mailout)}"]
     waves = mailout["waves"] or []
     ahead = [wave for wave in waves if datetime.fromisoformat(wave["at"]) > now]

@@ -13,10 +13,11 @@ from app.domain.notion.writes import Write
 from app.domain.reports.remedies import without_addresses
 
 LIVE_SECONDS = 10.0
-"""Between two writes of a row whose mailout is being sent."""
+"""Between two writes of a row whose mailout is being sent, or ended within a minute: that is when
+most of the events come."""
 SOON_SECONDS, LATE_SECONDS = 60.0, 3600.0
-"""Of one that is paused or has ended: in the first hour, and then."""
-_SOON, FOLLOWED = timedelta(hours=1), timedelta(days=7)
+"""Of one that is paused or has ended: in the first hour after that, and then."""
+_FRESH, _SOON, FOLLOWED = timedelta(minutes=1), timedelta(hours=1), timedelta(days=7)
 """So long deliveries, bounces, complaints and unsubscribes are followed after the end."""
 STATEMENTS_AFTER = (timedelta(0), timedelta(days=1), FOLLOWED)
 """When a closing statement is put on the row, since the end; again only when it would differ."""
@@ -63,8 +64,10 @@ def _while_waiting(mailout: Mailout, now: datetime) -> float:
 def _after(age: timedelta) -> Visit:
     if age >= FOLLOWED:
         return Visit(None, is_last=True)
+    if age < _FRESH:
+        return Visit(LIVE_SECONDS, live=True)
     wanted = SOON_SECONDS if age < _SOON else LATE_SECONDS
-    return Visit(min(wanted, (FOLLOWED - age).total_seconds()), live=False)
+    return Visit(min(wanted, (FOLLOWED - age).total_seconds()))
 
 
 def statement_due(write: Write, now: datetime) -> dict[str, Any] | None:
