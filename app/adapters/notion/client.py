@@ -18,6 +18,7 @@ from notion_client.errors import HTTPResponseError, RequestTimeoutError
 
 from app.adapters.notion.pace import PER_SECOND, Pace, slow
 from app.adapters.notion.refusals import refusal
+from app.domain.sending.backoff import backoff_seconds
 from app.errors import NotionAway, NotionRefused
 
 VERSION = "2026-03-11"
@@ -190,7 +191,8 @@ class NotionApi:
                 attempt += 1
                 rest: float | None = exc.extra.get("retry_after")
                 if rest is None:
-                    rest = exc.extra["retry_after"] = AWAY_SECONDS * 2 ** (attempt - 1)
+                    rest = backoff_seconds(attempt, 1.0, base=AWAY_SECONDS)
+                    exc.extra["retry_after"] = rest
                 self._pace.rest(rest)
                 # What was asked for too soon wasn't done, whatever it was.
                 again = harmless or exc.extra.get("notion_status") in TOO_SOON
