@@ -89,6 +89,28 @@ async def test_a_button_that_names_no_status_sends_once(
     assert await states(arrange) == ["sending"]
 
 
+async def test_an_automation_that_tells_of_every_status_sends_nothing_by_draft(
+    front: Service, looker: Looker, notion: NotionServer, arrange: Arrange
+) -> None:
+    page = letter(notion, "Send test")
+    await ask(front, notion, page)
+    await looker.work()
+    notion.set(page, Status="Draft")
+    await looker.poll()  # which was quicker
+    assert (await ask(front, notion, page)).status_code == 202
+    await looker.work()
+    assert (await looker.row(page)).press == 1
+
+    notion.set(page, Status="Pause")
+    await looker.poll()
+    notion.set(page, Status="Draft")
+    assert (await ask(front, notion, page, properties={})).status_code == 202
+    await looker.work()
+    row = await looker.row(page)
+    assert (row.asked, row.press) == ("pause", 2)
+    assert await states(arrange) == ["draft"]
+
+
 async def test_who_is_back_at_draft_when_it_is_read_sends_nothing(
     front: Service, looker: Looker, notion: NotionServer, arrange: Arrange
 ) -> None:

@@ -88,10 +88,12 @@ def seen(row: Row, sight: Sight, now: str) -> dict[str, Any]:
         return change | refused(row, copied(sight))
     if sight.asks and changed:
         return change | _pressed(row, sight.asks)
-    if not sight.asks and row.called < row.calls:
-        return change | _pressed(row, "send")
+    # Before the calls: an automation that tells of every change of Status, and doesn't send it
+    # along, calls for a Draft as well.
     if not sight.asks and changed and row.seen_at is not None:
         return change | _withdrawn(row)
+    if not sight.asks and row.called < row.calls:
+        return change | _pressed(row, "send")
     return change
 
 

@@ -13,7 +13,6 @@ from uuid import UUID
 from app.domain.content.holes import CONTROL
 from app.domain.notion.pages import NotAPage, database_id
 from app.domain.notion.properties import read
-from app.domain.notion.row import ASKS
 from app.domain.notion.schema import ids_of_parent
 from app.domain.writing.drafts import MAX_SUBJECT_CHARS
 from app.settings import Settings
@@ -44,7 +43,8 @@ class AskRow:
         answer = await self.store.ask_notion_row(
             page_id,
             self._value(properties, "Name"),
-            calls=self._value(properties, "Status") not in ASKS,
+            # With its Status the page says itself what is asked for, and by Draft nothing.
+            calls=self.settings.notion_names["Status"] not in properties,
             request_key=f"notion:{event}:{page_id.hex}" if event else None,
             request_hash=page_id.hex,
         )
