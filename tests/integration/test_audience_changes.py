@@ -73,6 +73,9 @@ async def test_who_came_and_who_left_and_why(store: Store, arrange: Arrange) -> 
     )
     other_rule = await arrange.mailout(audience={"tags": ["news", "x"]})
     assert await store.audience_diff(other_rule, 1_000_000) is None
+    await sent(arrange, {"tags": ["news", "x"]}, to="false")  # all had left when it was their turn
+    found = await store.audience_diff(other_rule, 1_000_000)
+    assert found is not None and not AudienceDiff(**found).is_large
 
 
 async def test_of_many_a_part_is_looked_at(store: Store, arrange: Arrange) -> None:

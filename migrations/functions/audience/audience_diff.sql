@@ -43,7 +43,7 @@ begin
                   from subscribers s where s.id <= $2) looked_at
         $query$, v_rule.condition) into v_listed using v_rule.bound, v_to, v_previous.started_at;
     execute format($query$
-        select jsonb_object_agg(reason, n), sum(n), coalesce(sum(n) filter (where reason = 'kept'), 0)
+        select jsonb_object_agg(reason, n), coalesce(sum(n), 0), coalesce(sum(n) filter (where reason = 'kept'), 0)
           from (select case when s.id is null then 'deleted' when s.status <> 'active' then s.status
                             when s.address is null then 'no_address' when %s then 'kept' else 'rule' end as reason,
                        count(*) as n
