@@ -13,7 +13,8 @@ import structlog
 from app.errors import NotionAway
 from app.outside import notion_api
 from app.sandbox.notion.server import NotionServer
-from app.services.jobs.runner import JobRunner, Kind
+from app.services.jobs.runner import Handler, JobRunner, Kind
+from app.services.notion.schema_news import SchemaNews
 from app.services.notion.talk import Talk
 from app.services.notion.workspace import Workspace
 from app.store import Store
@@ -68,13 +69,20 @@ class Page:
 
     async def follow(self, page: str, block: str) -> str:
         """Do the job that a comment's event makes; gives its state after that."""
-        database = self.store._call.__self__  # type: ignore[attr-defined]
-        jobs = JobStore(database)
-        job, _ = await jobs.add_job("notion_talk", {"page": page, "block": block})
-        await JobRunner(jobs, [Kind("notion_talk", self.talk.as_job)]).do(job)
+        done = await self._do("notion_talk", self.talk.as_job, {"page": page, "block": block})
+        return str(done["state"])
+
+    async def schema_changed(self) -> dict[str, Any]:
+        """The job that a change of the database makes, done."""
+        return await self._do("notion_schema", SchemaNews(self.talk._workspace).as_job, {})
+
+    async def _do(self, kind: str, handler: Handler, payload: dict[str, Any]) -> dict[str, Any]:
+        jobs = JobStore(self.store._call.__self__)  # type: ignore[attr-defined]
+        job, _ = await jobs.add_job(kind, payload)
+        await JobRunner(jobs, [Kind(kind, handler)]).do(job)
         shown = await jobs.show_job(job)
         assert shown is not None
-        return str(shown["state"])
+        return shown
 
     @property
     def posted(self) -> int:
@@ -243,6 +251,7 @@ async def test_what_notion_refuses_is_waited_out(page: Page) -> None:
         await page.talk.step()
         await page.talk.step()
     assert [line["event"] for line in lines].count("notion_talk_waits") == 1
+    assert await page.follow(page.id, page.id) == "failed"
     page.notion.heal()
 
 
@@ -271,3 +280,18 @@ async def test_events_of_comments(page: Page) -> None:
     await page.store.begin_notion_comment(UUID(taken["id"]), UUID(page.id), "status", 60)
     assert await page.follow(page.id, page.id) == "waiting"
     assert page.answers(taken["discussion_id"]) == []
+
+
+async def test_a_changed_property_is_named(page: Page) -> None:
+    """And known from then on, without waiting for what was read before to grow old."""
+    workspace = page.talk._workspace
+    assert "Progress" in (await workspace.schema()).columns
+    page.notion.rename_property("Progress", "How far")
+    done = await page.schema_changed()
+    assert done["state"] == "done"
+    assert "How far" in done["result"]["missing"][0]
+    assert "How far" in (await workspace.schema()).columns
+    page.notion.share(page.notion.database_id, False)
+    done = await page.schema_changed()
+    assert done["state"] == "failed"
+    assert "isn't shared" in done["error"]

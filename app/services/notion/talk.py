@@ -25,7 +25,7 @@ from app.domain.notion.figures import values
 from app.errors import ConfigurationError, NotionAway, NotionRefused, Unavailable
 from app.ports import Notion
 from app.running.loops import Loops
-from app.services.jobs.runner import Running
+from app.services.jobs.runner import JobFailed, Running
 from app.services.lists.statement import reason
 from app.services.notion.workspace import Workspace
 from app.settings import Settings
@@ -78,9 +78,13 @@ class Talk:
             log.warning("notion_talk_waits", remedy=refusal.detail)
 
     async def as_job(self, running: Running) -> dict[str, Any]:
-        """An event said that somebody commented."""
+        """An event said that somebody commented. Raises JobFailed where Notion refuses: a round
+        follows when it no longer does."""
         payload = running.job.payload
-        answered, left = await self._look(UUID(payload["page"]), UUID(payload["block"]))
+        try:
+            answered, left = await self._look(UUID(payload["page"]), UUID(payload["block"]))
+        except NotionRefused as refusal:
+            raise JobFailed(refusal.detail) from None
         if left:
             raise Unavailable("Another process answers this comment just now.")
         return {"answered": answered}
