@@ -342,9 +342,12 @@ async def test_a_statement_hangs_on_the_row_at_the_end_and_when_it_changed(
 
 
 async def test_without_its_property_there_is_no_statement(desk: Desk, notion: NotionServer) -> None:
-    """Its presence is the switch."""
+    """Its presence is the switch, also when it was removed a moment before the end."""
+    mailout = await desk.mailout("sending", delivered=2)
+    page = await desk.row(mailout)
+    await desk.write()
     notion.change_schema({"Statement": None})
-    page = await desk.row(await desk.mailout("sent", delivered=2))
+    await desk.arrange.sql.execute("update mailouts set status = 'sent', sent_at = now()")
     await desk.write()
     assert ours(notion, page)["Delivered"] == 2
     assert notion.requests("POST", "file_uploads") == []

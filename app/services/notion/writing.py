@@ -149,8 +149,8 @@ class Writing:
         attempt.must_read = (
             not due.sure or statement is not None or is_settling or visit(due.mailout, now).is_last
         )
-        await self._write_values(attempt, wanted)
-        if statement is not None:
+        schema = await self._write_values(attempt, wanted)
+        if statement is not None and STATEMENT in schema.writable:
             await self._write_statement(attempt, statement)
         call = call_for_person(due.row, due.mailout, base_url=self._base_url, now=now)
         if call is not None and call.key not in due.told:
@@ -158,9 +158,9 @@ class Writing:
 
     # -- figures and words
 
-    async def _write_values(self, attempt: _Attempt, wanted: Values) -> None:
+    async def _write_values(self, attempt: _Attempt, wanted: Values) -> Schema:
         """What differs, in one request. A property that isn't there any more, or is of another
-        type, is left out; the others are written all the same."""
+        type, is left out; the others are written all the same. Gives what is there."""
         schema = await self._schema()
         if attempt.must_read:
             schema = await self._read_row(attempt)
@@ -171,6 +171,7 @@ class Writing:
             if await self._patch(attempt, changes):
                 await self._patch_one_by_one(attempt, changes)
         self._note_missing(attempt, schema)
+        return schema
 
     async def _schema(self) -> Schema:
         """Asked once, also by rows that are written at once. Raises _DatabaseGone."""
@@ -231,10 +232,6 @@ class Writing:
     # -- the closing statement
 
     async def _write_statement(self, attempt: _Attempt, wanted: Mapping[str, Any]) -> None:
-        """Where the database has no property for it, there is none."""
-        schema = await self._schema()
-        if STATEMENT not in schema.writable:
-            return
         assert attempt.due.mailout is not None
         files = await self._statements.files(attempt.due.mailout)
         try:
@@ -261,8 +258,9 @@ class Writing:
         except _AlreadySaid:
             pass
         except NotionRefused as exc:
-            self._mute_until = self._monotonic() + MUTE_SECONDS
             log.warning("notion_comment_refused", error=exc.detail)
+            if exc.extra.get("notion_status") == 403:
+                self._mute_until = self._monotonic() + MUTE_SECONDS
         attempt.note_told(call)
 
     async def _require_unsaid(self, page_id: UUID, call: Call) -> None:
@@ -278,7 +276,8 @@ class Writing:
 
     def _went_well(self, attempt: _Attempt) -> Written:
         if attempt.due.row.get("gone_at"):
-            return attempt.as_written(next_seconds=None)
+            # Whatever it says when it is back: another database may have other properties.
+            return attempt.as_written(sure=False, next_seconds=None)
         next_visit = visit(attempt.due.mailout, self._now())
         if attempt.postponed:
             return attempt.as_written(
