@@ -177,7 +177,7 @@ def decide(row: Row) -> Decision:
     if was_started_by(row):
         return Decision("nothing")
     if row.asked == "cancel" and status == "cancelled":
-        return Decision("nothing")
+        return Decision("nothing", delivery="Cancelled")
     if status in ("sent", "failed", "cancelled"):
         return Decision("nothing", refusal=_over(row, status))
     return _DECISIONS[row.asked](row, status)
