@@ -189,6 +189,7 @@ def test_liquid_in_the_subject_survives_notions_quotes() -> None:
 
     page = {
         "properties": {
+            "Status": {"type": "select", "select": None},
             "Name": text("title", "“News” for {{ name |\n default: “you” }}"),
             "Preheader": text("rich_text", "{% if name == ‘Ann’ %}It’s you{% endif %}"),
         }

@@ -306,6 +306,32 @@ async def test_a_look_outlives_what_notion_refuses_for_a_time(
     assert (await mailout(arrange))["status"] == "sending"
 
 
+async def test_properties_that_are_renamed_send_nothing_astray(
+    looker: Looker, notion: NotionServer, arrange: Arrange
+) -> None:
+    """Without its Audience a row would go to everybody, without Send at it would go now; and a
+    Status that can't be read asks for nothing."""
+    planned = letter(notion, **{"Name": "Later", "Status": "Send", "Send at": MORNING})
+    await looker.look(planned)
+    page = letter(notion, Audience=["spring"])
+    await looker.look(page)
+    notion.rename_property("Audience", "Who")
+    row = await set_and_look(looker, notion, page, status="Send")
+    assert row.problem is not None and "“Who”" in row.problem and "everybody" in row.problem
+    assert (await mailout(arrange, page))["status"] == "draft"
+    await set_and_look(looker, notion, page, status="Draft")
+    await set_and_look(looker, notion, page, status="Send")  # a person says that it is right
+    assert (await mailout(arrange, page))["recipients"] == 2
+
+    notion.rename_property("Status", "Stage")
+    row = await looker.look(planned)
+    assert looker.job is not None and looker.job["state"] == "waiting"
+    assert "“Status” is missing" in looker.job["error"]
+    assert (row.press, (await mailout(arrange, planned))["status"]) == (1, "scheduled")
+    assert await looker.poll() == 0
+    assert await looker.store.notion_trouble() is not None
+
+
 async def test_two_executors_send_each_of_two_rows_once(
     looker: Looker, dsn: str, postgres_database: PostgresDatabase, notion: NotionServer,
     arrange: Arrange,

@@ -7,7 +7,7 @@ for nothing new.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,12 +16,17 @@ from app.domain.notion.properties import PROPERTIES, read
 from app.domain.notion.row import ASKS, Asked, Row
 
 
+class StatusMissing(Exception):
+    """Nobody can say what a row asks for. Carries a sentence with the remedy."""
+
+
 @dataclass(frozen=True)
 class Sight:
     """What a page's properties say, by people and (filled) by the program or whoever copied it.
 
     audience: tags. send_at: `start`, `end` as Notion's API gives them. mailout_url: in the row's
-    property Mailout. edited_at: of the whole page.
+    property Mailout. edited_at: of the whole page. doubts: sentences on properties that are missing
+    while something else in the row looks like them: they were renamed, perhaps.
     """
 
     title: str = ""
@@ -34,12 +39,20 @@ class Sight:
     mailout_url: str | None = None
     filled: bool = False
     edited_at: str | None = None
+    doubts: tuple[str, ...] = ()
 
     @classmethod
     def of_page(cls, page: Mapping[str, Any], names: Mapping[str, str]) -> Sight:
-        """names: what each property is called there, by our own name."""
+        """names: what each property is called there, by our own name. Raises StatusMissing."""
         said = page.get("properties") or {}
+        if names["Status"] not in said:
+            raise StatusMissing(
+                f"The property “{names['Status']}” is missing in the Notion database: rename it "
+                "back, or map its new name (`amazonsender notion check` says how)."
+            )
         values = {each.name: read(said.get(names[each.name])) for each in PROPERTIES}
+        if names["Name"] not in said:  # there is one title, whatever its name
+            values["Name"] = next((read(v) for v in said.values() if v["type"] == "title"), None)
         return cls(
             title=_line(values["Name"]),
             preheader=_line(values["Preheader"]) or None,
@@ -51,6 +64,7 @@ class Sight:
             mailout_url=values["Mailout"],
             filled=any(values[each.name] for each in PROPERTIES if not each.by_people),
             edited_at=page.get("last_edited_time"),
+            doubts=tuple(_doubts(said, names)),
         )
 
     @property
@@ -61,6 +75,21 @@ class Sight:
 def _line(text: str | None) -> str:
     """One line, its Liquid with the quotes that Liquid knows."""
     return plain_within(" ".join((text or "").split()))
+
+
+def _doubts(said: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
+    """Without its Audience a newsletter would go to everybody, without Send at it would go now."""
+    for name, kind, without in (
+        ("Audience", "multi_select", "everybody would get it"),
+        ("Send at", "date", "it would go at once"),
+    ):
+        like = [other for other, value in said.items() if value["type"] == kind and read(value)]
+        if names[name] not in said and like:
+            yield (
+                f"The database has no property “{names[name]}”, so {without}; but the row's "
+                f"“{like[0]}” isn't empty. If that is meant, set NOTION_PROPERTY_"
+                f"{name.upper().replace(' ', '_')} to its name and restart."
+            )
 
 
 def is_copy(row: Row, sight: Sight) -> bool:

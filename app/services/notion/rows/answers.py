@@ -194,6 +194,9 @@ class Answers:
         confirmed, tested = _confirmed(press.row, now["hash"]), press.row.tested
         if tested and not confirmed and (changed := changes(tested, now)):
             raise Refusal(_since_test(changed), hash=now["hash"])
+        if press.sight.doubts and not confirmed:
+            doubts = "\n".join(press.sight.doubts)
+            raise Refusal(f"It was not sent. {doubts} {ANYWAY}", hash=now["hash"])
         if self.settings.dry_run_send:
             await self._rehearse(press, mailout)
         await self._freeze(press, now | {"scheduled": schedule is not None}, bool(confirmed))

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 
-from app.domain.notion.presses import Sight, gone, refused, seen
+from app.domain.notion.presses import Sight, StatusMissing, gone, refused, seen
 from app.domain.notion.row import Row
 from app.domain.notion.send_at import SendAtInvalid, schedule_of
 from app.errors import ConfigurationError, NotionRefused, Unavailable
@@ -76,7 +76,7 @@ class Looks:
             row = await self._save(row, gone(row, _now()))
             sight = Sight()
         else:
-            sight = Sight.of_page(page, self.settings.notion_names)
+            sight = self._sight(page)
             before, row = row, await self._save(row, seen(row, sight, _now()))
             if not row.is_open:
                 return await self._keep_true(row, sight, before)
@@ -85,7 +85,7 @@ class Looks:
     async def _answer(self, row: Row, sight: Sight) -> Row:
         async def still_asked() -> None:
             page = await self._page(row.page_id)
-            now = page and Sight.of_page(page, self.settings.notion_names)
+            now = page and self._sight(page)
             if not now or now.status != sight.status:
                 raise LookAgain
 
@@ -123,6 +123,13 @@ class Looks:
         if not changed:
             return await self._save(row, {"note": None}) if _is_change(row.note) else row
         return await self._save(row, {"note": f"{_CHANGED} {' '.join(changed)} {_AS_IT_WAS}"})
+
+    def _sight(self, page: Mapping[str, Any]) -> Sight:
+        try:
+            return Sight.of_page(page, self.settings.notion_names)
+        except StatusMissing as exc:
+            log.warning("notion_status_missing", error=str(exc))
+            raise Unavailable(str(exc), retry_after=REFUSED_SECONDS) from None
 
     async def _page(self, page_id: UUID) -> Mapping[str, Any] | None:
         """None: it is no row of the database, or not any more."""

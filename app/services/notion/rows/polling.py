@@ -10,7 +10,7 @@ import structlog
 
 from app.domain.notion.polls import due_pages, poll_filter
 from app.domain.notion.presses import Sight
-from app.errors import AppError, DatabaseError, DatabaseUnavailable
+from app.errors import AppError, DatabaseError, DatabaseUnavailable, NotionRefused
 from app.ports import Notion
 from app.running.loops import Loops
 from app.services.notion.workspace import Workspace
@@ -68,8 +68,13 @@ class Polling:
         )
         schema = await self._workspace.schema()
         where = poll_filter(schema)
+        if where is None:
+            name = self._settings.notion_names["Status"]
+            raise NotionRefused(
+                f"The property “{name}” is missing in the Notion database, or has none of the "
+                "options that ask for something: `amazonsender notion check` says what to do."
+            )
         found: dict[UUID, Sight] = {}
-        if where is not None:
-            async for page in self._notion.rows(place.data_source_id, where):
-                found[UUID(page["id"])] = Sight.of_page(page, self._settings.notion_names)
+        async for page in self._notion.rows(place.data_source_id, where):
+            found[UUID(page["id"])] = Sight.of_page(page, self._settings.notion_names)
         return due_pages(found, await self._store.known_notion_rows(list(found)))
