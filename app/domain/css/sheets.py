@@ -10,6 +10,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -29,6 +30,9 @@ _NO_RULES = {
 _RANKED = {"layer", "scope"}
 
 _BLANK = ("whitespace", "comment")
+
+_KEPT_LENGTH = 16_384
+"""What was read of a longer sheet isn't kept."""
 
 
 @dataclass(eq=False)
@@ -74,6 +78,27 @@ def read_sheet(
     source: masked, without Liquid blocks that begin or end outside of it. always: whether the sheet
     itself holds without a condition. offset: what to add to places. conditions: the sheet's.
     """
+    if len(source) > _KEPT_LENGTH or masks.token.search(source):
+        return _read(source, masks, always, offset, conditions)
+    return [
+        Rule(
+            list(rule.selectors),
+            [replace(d, place=d.place + offset, end=d.end + offset) for d in rule.declarations],
+            rule.conditions,
+        )
+        for rule in _plain(source, always, conditions)
+    ]
+
+
+@lru_cache(maxsize=32)
+def _plain(source: str, always: bool, conditions: tuple[str, ...]) -> list[Rule]:
+    """Of a sheet without Liquid: ours is in every mail, and each mail's are read several times."""
+    return _read(source, Masks(source), always, 0, conditions)
+
+
+def _read(
+    source: str, masks: Masks, always: bool, offset: int, conditions: tuple[str, ...]
+) -> list[Rule]:
     reader = _Reader(source, masks, offset)
     reader.read(_Around(None, always=always, conditions=conditions))
     return reader.rules

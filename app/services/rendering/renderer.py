@@ -290,5 +290,6 @@ RENDERER = Renderer(
     "app.services.preview.mail",
     "app.domain.templates.checking",
     "app.services.assets.tasks",
+    "app.services.rendering.beforehand",
 )
 """This program's."""
