@@ -47,10 +47,10 @@ def ended(age: timedelta, **counts: int) -> dict[str, Any]:
         (ended(timedelta(seconds=59)), Visit(10, live=True)),
         (mailout("cancelled", started_at=None), Visit(None)),
         (ended(timedelta(minutes=59)), Visit(60)),
-        (ended(timedelta(hours=1)), Visit(3600)),
-        (ended(WEEK - timedelta(minutes=10)), Visit(600)),
-        (ended(WEEK), Visit(None, is_last=True)),
-        (ended(3 * WEEK), Visit(None, is_last=True)),
+        (ended(timedelta(hours=1)), Visit(3600, reads=True)),
+        (ended(WEEK - timedelta(minutes=10)), Visit(600, reads=True)),
+        (ended(WEEK), Visit(None, reads=True)),
+        (ended(3 * WEEK), Visit(None, reads=True)),
     ],
 )
 def test_a_row_is_followed_as_long_as_its_figures_move(

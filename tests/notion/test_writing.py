@@ -253,6 +253,20 @@ async def test_a_conflict_is_tried_again(desk: Desk, notion: NotionServer) -> No
     assert ours(notion, page)["Delivery"] == "Sending"
 
 
+async def test_whatever_overwrote_the_figures_doesnt_last(desk: Desk, notion: NotionServer) -> None:
+    """A person, or a request of a process that is long dead; as long as it is followed."""
+    page = await desk.row(await desk.mailout("sent", delivered=7))
+    await desk.write()
+    notion.set(page, Delivered=3, Problem="Mine.")
+    desk.late = timedelta(hours=2)
+    await desk.write()
+    found = ours(notion, page)
+    assert (found["Delivered"], found["Problem"]) == (7, "")
+    desk.late = timedelta(days=8)  # once at the end, and then no more
+    assert await desk.write() == 1
+    assert await desk.write() == 0
+
+
 # -- two processes, and one that dies
 
 

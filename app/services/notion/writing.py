@@ -147,7 +147,7 @@ class Writing:
         statement = statement_due(due, now)
         is_settling = wanted["Delivery"] != due.written.get("Delivery") and _has_ended(due)
         attempt.must_read = (
-            not due.sure or statement is not None or is_settling or visit(due.mailout, now).is_last
+            not due.sure or statement is not None or is_settling or visit(due.mailout, now).reads
         )
         schema = await self._write_values(attempt, wanted)
         if statement is not None and STATEMENT in schema.writable:
