@@ -57,3 +57,6 @@ create table notion_source (
     trouble_since  timestamptz
 );
 alter table notion_source enable row level security;
+
+-- Looks that found nothing new: there are thousands in a day, and nobody wants to see them.
+create index jobs_idle_looks on jobs (finished_at) where kind = 'notion_row' and state = 'done' and result is null;

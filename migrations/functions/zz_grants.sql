@@ -121,7 +121,7 @@ begin
             'notion_write_due', 'mailouts_tell_notion', 'take_up_notion_asks', 'claim_notion_writes', 'notion_write_facts',
             'settle_notion_write', 'notion_write_trouble', 'notion_writes_trouble',
             'notion_news', 'notion_key', 'ask_notion_row', 'notion_mailout', 'make_notion_mailout', 'notion_row', 'save_notion_row',
-            'freeze_notion_row', 'end_notion_look', 'forget_notion_row', 'known_notion_rows', 'answer_forsaken_notion_rows',
+            'freeze_notion_row', 'end_notion_look', 'forget_notion_row', 'known_notion_rows', 'answer_forsaken_notion_rows', 'forget_idle_looks',
             'keep_asset', 'find_asset', 'read_asset', 'latest_asset',
             'begin_notion_poll', 'tell_notion_source', 'notion_source', 'note_notion_trouble', 'notion_trouble',
             'segment_json', 'segment_users', 'audience_diff', 'id_at'])

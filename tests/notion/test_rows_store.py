@@ -138,6 +138,21 @@ async def test_a_row_whose_job_ended_without_an_answer_gets_one(
     assert await store.answer_forsaken_notion_rows("It failed.") == 0
 
 
+async def test_looks_that_found_nothing_to_do_are_forgotten(
+    database: Database, store: Store, arrange: Arrange
+) -> None:
+    jobs = JobStore(database)
+    for result, kind in ((None, "notion_row"), ({"press": 1}, "notion_row"), (None, "import")):
+        await jobs.add_job(kind, {})
+        job = await jobs.claim_job([kind], 60)
+        assert job is not None
+        await jobs.settle_job(job, "done", result=result)
+    assert await store.forget_idle_looks() == 0
+    await arrange.sql.execute("update jobs set finished_at = now() - interval '1 hour'")
+    assert await store.forget_idle_looks() == 1
+    assert len(await jobs.list_jobs(10)) == 2
+
+
 async def test_rows_that_something_may_happen_to_are_known(store: Store, arrange: Arrange) -> None:
     async def known(*pages: UUID) -> dict[str, bool]:
         return {r["page_id"]: r["open"] for r in await store.known_notion_rows(pages)}

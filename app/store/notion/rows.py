@@ -100,6 +100,11 @@ class NotionRowCalls(Calls):
         count: int = await self._call("answer_forsaken_notion_rows", p_problem=problem)
         return count
 
+    async def forget_idle_looks(self) -> int:
+        """Jobs of looks that found nothing to do, once they are old; gives how many."""
+        count: int = await self._call("forget_idle_looks")
+        return count
+
     async def begin_notion_poll(self, seconds: float) -> bool:
         """Whether it is our turn: of all who ask within `seconds`, one's."""
         ours: bool = await self._call("begin_notion_poll", p_seconds=seconds)

@@ -180,3 +180,16 @@ begin
     end loop;
     return to_jsonb(v_count);
 end $$;
+
+-- Forget looks that found nothing to do, some at a time, once nobody waits for them any more. Answers how many.
+create or replace function forget_idle_looks() returns jsonb
+language sql set search_path = public, pg_temp as $$
+    with old as (
+        delete from jobs
+         where id in (select id from jobs
+                       where kind = 'notion_row' and state = 'done' and result is null
+                         and finished_at < clock_timestamp() - interval '10 minutes'
+                       order by finished_at limit 1000 for update skip locked)
+        returning 1)
+    select to_jsonb(count(*)) from old;
+$$;

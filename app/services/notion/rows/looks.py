@@ -49,7 +49,8 @@ class Looks:
     answers: Answers
 
     async def as_job(self, running: Running) -> dict[str, Any] | None:
-        page_id = UUID(running.job.payload["page"])
+        """Gives `asked`, `press` and `problem` of the latest answer; None: nothing was asked."""
+        page_id, done = UUID(running.job.payload["page"]), None
         for _ in range(MAX_TURNS):
             row = await self.store.notion_row(page_id)
             if row is None:
@@ -61,8 +62,10 @@ class Looks:
                 continue
             if found is None:
                 return {"outcome": "none of ours"}
+            if found.answered != row.answered:
+                done = {"asked": found.asked, "press": found.press, "problem": found.problem}
             if not await self.store.end_notion_look(page_id, row.news, running.job.id):
-                return {"asked": found.asked, "press": found.press, "problem": found.problem}
+                return done
         raise Unavailable("The row is being changed right now.")
 
     async def _look(self, row: Row) -> Row | None:

@@ -46,6 +46,7 @@ class Polling:
         """Have every row looked at whose Status isn't the one that we know; give how many. What
         Notion says against it is noted, and told once."""
         await self._store.answer_forsaken_notion_rows(FORSAKEN)
+        await self._store.forget_idle_looks()
         try:
             pages = await self._pages()
         except (DatabaseError, DatabaseUnavailable):
