@@ -1,14 +1,16 @@
 """`make demo`: a mailout on one machine, from the import to the last event.
 
-An embedded PostgreSQL, the local SES/SNS sandbox and the service run as real processes; a CSV is
-imported, a mailout created and triggered exactly as a Notion automation would; the sandbox's signed
-events come back; at the end every recipient is accounted for.
+An embedded PostgreSQL, a sandbox that plays Amazon SES, SNS and Notion, and the service run as
+real processes. A CSV is imported; a person writes a newsletter in Notion, sets its Status and reads
+in the row what became of it; the sandbox's signed events come back; at the end every recipient is
+accounted for.
 """
 
 from __future__ import annotations
 
 import csv
 import os
+import re
 import secrets
 import signal
 import socket
@@ -19,9 +21,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
+
+from app.sandbox.notion.config import NotionConfig
+from app.sandbox.notion.remote import NotionRemote
+from examples import letter
 
 SUBSCRIBERS = 3_000
 RATE = 500
@@ -30,7 +35,6 @@ SIMULATOR = "simulator.amazonses.com"
 DEADLINE_SECONDS = 75.0
 """Without any progress. How long all of it takes depends on the machine."""
 CITIES = ("Lisbon", "Kraków", "Århus", "Zürich", "")
-EXAMPLES = Path(__file__).resolve().parent
 
 
 class DemoFailed(Exception):
@@ -60,37 +64,20 @@ def run_demo(stack: ExitStack, *, keep: bool) -> None:
     service, sandbox = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}"
     environment = demo_environment(folder, port, service, sandbox)
 
-    step("Starting PostgreSQL (embedded), the SES/SNS sandbox and the service")
+    step("Starting PostgreSQL (embedded), the sandbox of SES, SNS and Notion, and the service")
     stack.enter_context(
-        process(
-            "sandbox",
-            folder,
-            environment,
-            [
-                "sandbox",
-                "--port",
-                str(sandbox_port),
-                "--rate",
-                str(RATE),
-                "--quota",
-                "-1",
-                "--events",
-                f"{service}/ses-events",
-                "--topic",
-                TOPIC,
-                "--bounce-share",
-                "0.01",
-                "--complaint-share",
-                "0.001",
-            ],
-        )
+        process("sandbox", folder, environment, sandbox_arguments(sandbox, service))
     )
-    command(environment, "migrate")
-    stack.enter_context(process("service", folder, environment, ["serve"]))
     http = stack.enter_context(httpx.Client(timeout=10))
+    command(environment, "migrate")
+    wait_until(lambda: answers(http, f"{sandbox}/"), f"the sandbox (see {folder})")
+    notion = NotionRemote()
+    notion.connect(sandbox)
+    stack.callback(notion.control.close)
+    environment |= connect_notion(notion, environment)
+    stack.enter_context(process("service", folder, environment, ["serve"]))
     wait_until(
-        lambda: answers(http, f"{sandbox}/") and answers(http, f"{service}/health"),
-        f"the service to be healthy (see {folder})",
+        lambda: answers(http, f"{service}/health"), f"the service to be healthy (see {folder})"
     )
 
     csv_file = folder / "subscribers.csv"
@@ -98,44 +85,38 @@ def run_demo(stack: ExitStack, *, keep: bool) -> None:
     step(f"Importing {csv_file.name} with {SUBSCRIBERS} subscribers")
     say(command(environment, "subscribers", "import", str(csv_file)))
 
-    page = str(uuid4())
-    mailout = command(
-        environment,
-        "mailouts",
-        "create",
-        str(EXAMPLES / "newsletter.md"),
-        "--subject",
-        'The autumn letter, {{ name | default: "dear reader" }}',
-        "--preheader",
-        "Two dates and a thank you",
-        "--notion-page-id",
-        page,
-    ).strip()
-    command(environment, "mailouts", "ready", mailout)
+    step("A person writes a newsletter in Notion, with a picture, and asks for a test")
+    page = write_newsletter(notion)
+    send_webhooks(notion, service, environment)
+    notion.set(page, Status="Send test")
+    await_delivery(notion, page, "Test sent")
+    test = inbox(http, sandbox, environment["TEST_EMAILS"])[0]
+    say(f"test mail: {test['subject']}")
 
-    step("POST /send-mailout, as a Notion automation does it")
+    step("The person sets Status to “Send”; the row says how it goes")
+    notion.set(page, Status="Send")
+    await_delivery(notion, page, "Sent")
+    mailout = str(notion.values(page)["Mailout"]).rpartition("/")[2]
     secret = environment["EXECUTOR_SHARED_SECRET"]
-    response = http.post(
-        f"{service}/send-mailout", json=notion_payload(page), headers={"X-Auth-Token": secret}
-    )
-    say(f"{response.status_code} {response.text}")
-    if response.status_code != 202:
-        raise DemoFailed("the service did not accept the mailout")
-    repeat = http.post(
-        f"{service}/send-mailout", json={"mailout_id": mailout}, headers={"X-Auth-Token": secret}
-    )
-    say(f"a second call: {repeat.status_code} {repeat.json()['code']}")
-
     headers = {"Authorization": f"Bearer {secret}"}
-    report = follow(http, f"{service}/mailouts/{mailout}", headers)
+    repeat = http.post(f"{service}/send-mailout", json={"mailout_id": mailout}, headers=headers)
+    say(f"a second start: {repeat.status_code} {repeat.json()['code']}")
+
     step("One recipient clicks unsubscribe in the mail client (RFC 8058)")
     say(unsubscribe_one(http, sandbox))
     report = await_events(http, f"{service}/mailouts/{mailout}", headers)
-    summarise(report, http.get(f"{sandbox}/sandbox/stats").json(), time.monotonic() - started)
+    await_figures(notion, page, report)
+    summarise(
+        report,
+        notion.values(page),
+        http.get(f"{sandbox}/sandbox/stats").json(),
+        time.monotonic() - started,
+    )
     if keep:
         print(
             f"\nStill running; Ctrl-C ends it.\n   dashboard      {service}/dashboard"
             f"\n   shared secret  {secret}\n   inbox          {sandbox}/"
+            f"\n   Notion         {sandbox}/notion/{page}"
             f"\n   API            {service}/docs",
             flush=True,
         )
@@ -165,12 +146,28 @@ def demo_environment(folder: Path, port: int, service: str, sandbox: str) -> dic
         "SES_CONFIGURATION_SET": "sandbox",
         "SNS_ALLOWED_TOPIC_ARNS": TOPIC,
         "TEST_EMAILS": f"success@{SIMULATOR}",
+        "NOTION_API_URL": sandbox,
+        "NOTION_API_TOKEN": NotionConfig().token,
+        "NOTION_WEBHOOK_VERIFICATION_TOKEN": f"secret_{secrets.token_urlsafe(32)}",
         "ORG_NAME": "Studio Ærø",
         "ORG_ADDRESS": "1 Harbour Street, 5970 Ærøskøbing, Denmark",
         # Some addresses bounce or complain on purpose; they must not pause the mailout.
         "BOUNCE_RATE_PAUSE": "0.5",
         "COMPLAINT_RATE_PAUSE": "0.5",
     }
+
+
+def sandbox_arguments(sandbox: str, service: str) -> list[str]:
+    options = {
+        "--port": sandbox.rpartition(":")[2],
+        "--rate": str(RATE),
+        "--quota": "-1",
+        "--events": f"{service}/ses-events",
+        "--topic": TOPIC,
+        "--bounce-share": "0.01",
+        "--complaint-share": "0.001",
+    }
+    return ["sandbox", "--notion", *(part for option in options.items() for part in option)]
 
 
 def kept_secret(file: Path) -> str:
@@ -207,17 +204,64 @@ def write_subscribers(file: Path) -> None:
         rows.writerow(("two@example.org, three@example.org", "Nobody", "", ""))
 
 
-def notion_payload(page: str) -> dict[str, Any]:
-    return {
-        "source": {
-            "type": "automation",
-            "automation_id": str(uuid4()),
-            "action_id": str(uuid4()),
-            "event_id": str(uuid4()),
-            "attempt": 1,
-        },
-        "data": {"object": "page", "id": page, "properties": {}, "url": "https://www.notion.so/x"},
+def connect_notion(notion: NotionRemote, environment: dict[str, str]) -> dict[str, str]:
+    """Make the database in Notion, as its owner does; give what stands in `.env` then."""
+    home = notion.act("about")["home_page_id"]
+    made = command(environment, "notion", "init", "--parent", home)
+    found = re.search(r"^NOTION_DATABASE_ID=(\S+)", made, re.MULTILINE)
+    if found is None:
+        raise DemoFailed(f"notion init names no database: {made}")
+    return {"NOTION_DATABASE_ID": found[1]}
+
+
+def write_newsletter(notion: NotionRemote) -> str:
+    """The id of its row."""
+    picture = notion.upload("harbour.png", letter.picture(), "image/png")
+    return notion.make_page(letter.properties(), letter.blocks(picture))
+
+
+def send_webhooks(notion: NotionRemote, service: str, environment: dict[str, str]) -> None:
+    """Both that Notion has: an automation's, and the events of the connection. Neither is needed,
+    together they do no harm."""
+    token = {"X-Auth-Token": environment["EXECUTOR_SHARED_SECRET"]}
+    notion.automation(f"{service}/send-mailout", token, values=["Send test", "Send"])
+    notion.subscribe(f"{service}/notion-events", environment["NOTION_WEBHOOK_VERIFICATION_TOKEN"])
+
+
+def await_delivery(notion: NotionRemote, page: str, delivery: str) -> None:
+    """Wait until the row says so, and show what it says until then."""
+
+    def is_so() -> bool | str:
+        row = notion.values(page)
+        if row["Delivery"] in {"Failed", "Problem"}:
+            raise DemoFailed(f"Notion says {row['Delivery']}: {row['Problem']}")
+        so_far = f"Delivery {row['Delivery'] or '–'}  {row['Progress']}"
+        progress(so_far)
+        return row["Delivery"] == delivery or so_far
+
+    wait_until(is_so, f"Delivery to be “{delivery}”")
+    row = notion.values(page)
+    print()
+    say(f"Delivery {row['Delivery']}  {row['Progress']}")
+    say(f"Problem  {row['Problem']}" if row["Problem"] else "")
+
+
+def await_figures(notion: NotionRemote, page: str, report: dict[str, Any]) -> None:
+    """Wait until the row has the figures of the report."""
+    counts = report["counts"]
+    figures = {
+        "Recipients": report["recipients"],
+        "Delivered": counts["delivered"] + counts["complained"],
+        "Bounced": counts["bounced"],
+        "Complained": counts["complained"],
+        "Unsubscribed": report["unsubscribed"],
     }
+
+    def is_so() -> bool | str:
+        row = notion.values(page)
+        return {name: row[name] or 0 for name in figures} == figures or str(row)
+
+    wait_until(is_so, f"these figures in Notion: {figures}")
 
 
 @contextmanager
@@ -275,32 +319,21 @@ def wait_until(look: Callable[[], bool | str], what: str) -> None:
         if now != seen:
             seen, deadline = now, time.monotonic() + DEADLINE_SECONDS
         if time.monotonic() > deadline:
-            raise DemoFailed(f"waited {DEADLINE_SECONDS:.0f} s in vain for {what}")
+            raise DemoFailed(f"waited {DEADLINE_SECONDS:.0f} s in vain for {what}; now: {seen}")
         time.sleep(0.1)
 
 
-def follow(http: httpx.Client, url: str, headers: dict[str, str]) -> dict[str, Any]:
-    """Show the progress until the mailout is sent or failed; give its report."""
-    report: dict[str, Any] = {}
-
-    def is_over() -> bool | str:
-        nonlocal report
-        report = http.get(url, headers=headers).json()
-        counts = report["counts"]
-        total = sum(counts.values())
-        open_ = counts["queued"] + counts["sending"]
-        so_far = f"{total - open_} of {report['recipients']} handed to SES"
-        progress(so_far)
-        return report["status"] in {"sent", "failed"} or so_far
-
-    wait_until(is_over, "the mailout to finish")
-    print()
-    return report
+def inbox(http: httpx.Client, sandbox: str, to: str) -> list[dict[str, Any]]:
+    """The newest mails to an address, or to those that contain it."""
+    mails = http.get(f"{sandbox}/sandbox/mails", params={"to": to, "limit": 1}).json()["mails"]
+    if not mails:
+        raise DemoFailed(f"no mail to {to}")
+    found: list[dict[str, Any]] = mails
+    return found
 
 
 def unsubscribe_one(http: httpx.Client, sandbox: str) -> str:
-    mails = http.get(f"{sandbox}/sandbox/mails", params={"to": "reader", "limit": 1}).json()
-    mail = (mails["mails"] if isinstance(mails, dict) else mails)[0]
+    mail = inbox(http, sandbox, "reader")[0]
     done = http.post(f"{sandbox}/sandbox/mails/{mail['message_id']}/unsubscribe")
     if done.status_code != 200:
         raise DemoFailed(f"the one-click unsubscribe failed: {done.text}")
@@ -324,7 +357,9 @@ def await_events(http: httpx.Client, url: str, headers: dict[str, str]) -> dict[
     return report
 
 
-def summarise(report: dict[str, Any], stats: dict[str, Any], seconds: float) -> None:
+def summarise(
+    report: dict[str, Any], row: dict[str, Any], stats: dict[str, Any], seconds: float
+) -> None:
     counts = report["counts"]
     total = sum(counts.values())
     step("Every recipient accounted for")
@@ -339,6 +374,11 @@ def summarise(report: dict[str, Any], stats: dict[str, Any], seconds: float) -> 
     print(
         f"   the sandbox accepted nobody twice: {'yes' if not duplicates else f'NO, {duplicates}'}"
     )
+    print(
+        f"   the row in Notion: {row['Delivery']}, {row['Recipients']} recipients, "
+        f"{row['Delivered']} delivered, {row['Bounced']} bounced, {row['Complained']} complained, "
+        f"{row['Unsubscribed']} unsubscribed"
+    )
     print(f"   {seconds:.0f} s in all")
     problems = [
         f"{total} rows for {report['recipients']} recipients" * (total != report["recipients"]),
@@ -347,6 +387,8 @@ def summarise(report: dict[str, Any], stats: dict[str, Any], seconds: float) -> 
         "nobody bounced" * (not counts["bounced"]),
         "nobody complained" * (not counts["complained"]),
         "nobody unsubscribed" * (not report["unsubscribed"]),
+        f"the row says {row['Delivery']}" * (row["Delivery"] != "Sent"),
+        f"the row has a problem: {row['Problem']}" * bool(row["Problem"]),
     ]
     if any(problems):
         raise DemoFailed("; ".join(filter(None, problems)))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-NEWSLETTER = Path(__file__).parents[2] / "examples" / "newsletter.md"
+NEWSLETTER = Path(__file__).parent / "newsletter.md"
 HOSTILE = (Path(__file__).parent / "hostile.html").read_text("utf-8")
 
 
