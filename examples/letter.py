@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime
 from typing import Any
 
 from PIL import Image, ImageDraw
@@ -27,7 +28,8 @@ def link(content: str, url: str) -> dict[str, Any]:
 
 
 def blocks(picture: dict[str, Any]) -> list[Block]:
-    """picture: a file that Notion keeps."""
+    """picture: a file that Notion keeps. Says when it was written: the very same letter again would
+    be taken for a copy of the first, and not sent."""
     return [
         block("heading_1", "Hello {{ name | default: “dear reader” }}!"),
         block(
@@ -67,6 +69,7 @@ def blocks(picture: dict[str, Any]) -> list[Block]:
         block("to_do", "Tell us how many you are", checked=False),
         block("quote", "“The best evening of the year.”"),
         {"divider": {}},
+        block("paragraph", f"Ærøskøbing, {datetime.now(UTC):%d %B %Y, %H:%M:%S}"),
         block(
             "paragraph",
             [link("Read it in the browser", "https://example.com/letters/autumn?utm_source=mail")],
