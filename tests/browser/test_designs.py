@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from playwright.async_api import Page
 
+from app.domain.notion.blocks import document
 from tests.browser.conftest import OpenVisit
 from tests.browser.test_inlining import Pair, differences, mails, pairs
 from tests.support.mails import mail
+from tests.support.notion_page import PICTURES, newsletter
 
 pytestmark = pytest.mark.browser
 
@@ -110,3 +112,20 @@ async def test_markdown_fits_a_phone_with_long_words(visit: OpenVisit) -> None:
         found = await measured(page, mail(body_markdown=MARKDOWN).html, scheme, width)
         assert found["beyond"] == 0, (scheme, width)
         assert min(found["legible"], found["contrast"]) >= 4.5, (scheme, width)
+
+
+async def test_a_page_of_notion_is_legible_everywhere(visit: OpenVisit) -> None:
+    """Every block and colour; columns stand side by side, and below each other on a phone."""
+    page = (await visit(viewport={"width": 900, "height": 900})).page
+    html = mail(body_markdown=document(newsletter(), PICTURES).markdown).html
+    for scheme, width in LOOKS:
+        found = await measured(page, html, scheme, width)
+        assert found["beyond"] == 0, (scheme, width)
+        assert min(found["legible"], found["contrast"]) >= 4.5, (scheme, width)
+        left, right, wide = await page.evaluate(
+            """() => [...document.querySelectorAll(".n-column")].slice(0, 2)
+                .map((each) => each.getBoundingClientRect().top)
+                .concat(document.querySelector(".n-column img").getBoundingClientRect().width)"""
+        )
+        assert (left == right) == (width == 900), (scheme, width)
+        assert wide > 250, (scheme, width)

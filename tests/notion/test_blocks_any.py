@@ -128,7 +128,8 @@ class _Tags(HTMLParser):
             self.open.append(tag)
         self.wrong += [f"<{tag}>"] * (tag in ("script", "iframe", "object", "form"))
         for name, value in attrs:
-            runs = name.startswith("on") or (value or "").strip().lower().startswith("javascript:")
+            address = (value or "").strip().lower() if name in ("href", "src") else ""
+            runs = name.startswith("on") or address.startswith("javascript:")
             self.wrong += [f"{name}={value}"] * runs
 
     def handle_endtag(self, tag: str) -> None:
