@@ -18,6 +18,7 @@ from notion_client.errors import HTTPResponseError, RequestTimeoutError
 
 from app.adapters.notion.pace import PER_SECOND, Pace, slow
 from app.adapters.notion.refusals import refusal
+from app.domain.notion.properties import as_rich_text
 from app.domain.sending.backoff import backoff_seconds
 from app.errors import NotionAway, NotionRefused
 
@@ -142,10 +143,8 @@ class NotionApi:
     async def comment(self, parent: Mapping[str, str], text: str) -> dict[str, Any]:
         """parent: {"page_id": …} or {"block_id": …}, or {"discussion_id": …} to answer in its
         thread."""
-        pieces = [text[start : start + 2000] for start in range(0, len(text), 2000)]
         to = parent if "discussion_id" in parent else {"parent": dict(parent)}
-        rich_text = [{"type": "text", "text": {"content": piece}} for piece in pieces]
-        return await self._call("POST", "comments", {**to, "rich_text": rich_text})
+        return await self._call("POST", "comments", {**to, "rich_text": as_rich_text(text)})
 
     async def upload(self, filename: str, content_type: str, content: bytes) -> str:
         """The id of a file upload, to be attached within an hour: 20 MB at most."""

@@ -5,7 +5,7 @@ Shapes: Notion's API, "Page properties" and "Property values", version 2026-03-1
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -97,7 +97,7 @@ def write(kind: Kind, value: Any) -> dict[str, Any]:
     """A property value to be sent to Notion; None empties it."""
     match kind:
         case "title" | "rich_text":
-            return {kind: _pieces(value or "")}
+            return {kind: as_rich_text(value or "")}
         case "select":
             return {kind: {"name": value} if value else None}
         case "multi_select":
@@ -108,8 +108,18 @@ def write(kind: Kind, value: Any) -> dict[str, Any]:
             return {kind: value}
 
 
-def _pieces(text: str) -> list[dict[str, Any]]:
-    return [
-        {"type": "text", "text": {"content": text[start : start + MAX_TEXT_CHARS]}}
-        for start in range(0, len(text), MAX_TEXT_CHARS)
-    ]
+def as_rich_text(text: str) -> list[dict[str, Any]]:
+    """A text without form, to be sent to Notion: in pieces of MAX_TEXT_CHARS, as Notion counts
+    (UTF-16 code units, of which most emoji are two)."""
+    return [{"type": "text", "text": {"content": piece}} for piece in _pieces(text)]
+
+
+def _pieces(text: str) -> Iterator[str]:
+    units = text.encode("utf-16-le", "surrogatepass")
+    start, size = 0, 2 * MAX_TEXT_CHARS
+    while start < len(units):
+        end = start + size
+        if end < len(units) and 0xDC <= units[end + 1] <= 0xDF:  # the second half of a character
+            end -= 2
+        yield units[start:end].decode("utf-16-le", "surrogatepass")
+        start = end
