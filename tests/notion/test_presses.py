@@ -47,6 +47,19 @@ class TestPresses:
         assert not look(Row(PAGE), "Draft").is_open
         assert not look(Row(PAGE), None).is_open
 
+    @pytest.mark.parametrize("status", ["Send", "Send test"])
+    def test_a_row_of_old_is_not_sent_when_the_database_is_connected(self, status: str) -> None:
+        old, new = "2026-10-31T08:59:00.000Z", "2026-10-31T09:00:00.000Z"
+        first = look(Row(PAGE), status, edited_at=old)
+        assert (first.press, first.delivery) == (0, "Problem")
+        assert f"set Status to Draft and then to {status}." in (first.problem or "")
+        assert look(first, status, edited_at=old) == first
+        again = look(look(first, "Draft", edited_at=NOW), status, edited_at=NOW)
+        assert (again.press, again.problem) == (1, None)
+        assert look(Row(PAGE), status, edited_at=new).press == 1
+        # An automation that called just now says that it is meant.
+        assert look(replace(row(None, "draft"), seen_at=None), status, edited_at=old).press == 1
+
     @pytest.mark.parametrize("status", ["Draft", None, "An idea"])
     def test_draft_withdraws_what_is_not_done_yet_and_clears_the_problem(
         self, status: str | None

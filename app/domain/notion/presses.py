@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from app.domain.notion.blocks.liquid import plain_within
@@ -101,6 +102,24 @@ def is_copy(row: Row, sight: Sight) -> bool:
     return not (row.mailout_id and sight.mailout_url and mailout in sight.mailout_url)
 
 
+MAX_AGE = timedelta(days=1)
+"""How long after its last change a row that nobody has looked at yet may still ask to be sent."""
+STALE = (
+    "This row stood at {status} for more than a day before AmazonSender first saw it, so nothing "
+    "was sent. If you want it now, set Status to Draft and then to {status}."
+)
+
+
+def is_stale(row: Row, sight: Sight, now: str) -> bool:
+    """Whether a page that is seen for the first time, and that no automation called for, has
+    asked for long: the database was written before it was connected, and such rows are of old."""
+    if row.seen_at is not None or row.mailout_id is not None or row.called < row.calls:
+        return False
+    if sight.edited_at is None:
+        return False
+    return datetime.fromisoformat(now) - datetime.fromisoformat(sight.edited_at) > MAX_AGE
+
+
 def seen(row: Row, sight: Sight, now: str) -> dict[str, Any]:
     """What a look changes in the row, by column. now: ISO 8601."""
     change: dict[str, Any] = {
@@ -115,6 +134,8 @@ def seen(row: Row, sight: Sight, now: str) -> dict[str, Any]:
     changed = row.seen_at is None or sight.status != row.status
     if sight.asks and is_copy(row, sight):
         return change | refused(row, copied(sight))
+    if sight.asks in ("send", "test") and is_stale(row, sight, now):
+        return change | refused(row, STALE.format(status=sight.status))
     if sight.asks and changed:
         return change | _pressed(row, sight.asks)
     # Before the calls: an automation that tells of every change of Status, and doesn't send it
