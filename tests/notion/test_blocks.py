@@ -117,6 +117,13 @@ def test_links_are_those_that_mail_programs_open() -> None:
     assert [level for level, _ in problems(tree)] == ["warn", "warn"]
 
 
+def test_a_link_to_a_file_at_notion_stops_the_send() -> None:
+    """In an hour it would lead nowhere."""
+    tree = [paragraph([text("The plan", link=hosted_url("plan.pdf"))])]
+    assert [level for level, _ in problems(tree)] == ["fail"]
+    assert "amazonaws" not in document(tree).markdown and said(*tree) == "The plan"
+
+
 # Blocks
 
 

@@ -51,6 +51,16 @@ def test_a_second_reading_is_the_same() -> None:
     assert told(before, after) == []
 
 
+def test_an_emoji_of_the_workspace_stays_the_same() -> None:
+    """Its address is signed anew each time, and stands in its link, too."""
+    one, other = (hosted_url("parrot.png", each) for each in ("a1", "b2"))
+    trees = [
+        [paragraph([mention("custom_emoji", ":parrot:", {"url": url}, href=url)])]
+        for url in (one, other)
+    ]
+    assert canonical(trees[0]) == canonical(trees[1])
+
+
 def test_a_picture_is_known_by_its_content() -> None:
     tree = [media("image", hosted_url("boat.png"), hosted=True)]
     url = tree[0]["image"]["file"]["url"]

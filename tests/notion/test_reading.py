@@ -8,11 +8,14 @@ from uuid import UUID
 
 import pytest
 
-from app.domain.notion.blocks import document
+from app.adapters.notion.client import NotionApi
+from app.domain.notion.blocks import canonical, document
 from app.errors import NotionPageTooLarge, NotionRefused
 from app.ports import Notion
+from app.sandbox.notion.server import NotionServer
 from app.services.notion.reading import MAX_BLOCKS, MAX_DEPTH, read_page
 from tests.support.notion_blocks import Block, block, paragraph, words
+from tests.support.notion_page import PICTURES, newsletter
 
 PAGE = UUID(int=1)
 
@@ -146,3 +149,14 @@ async def test_the_reader_tells_how_far_it_has_come() -> None:
     shelf = Shelf(words("toggle", "a", paragraph("b")), paragraph("c"))
     await read_page(cast("Notion", shelf), PAGE, tell)
     assert told == [2, 3]
+
+
+async def test_every_block_comes_through_the_api(notion: NotionServer) -> None:
+    """The stand-in answers in levels and pages; the mail is that of the tree that was written."""
+    tree = newsletter()
+    page = notion.make_page({"Name": "Every block"}, tree)
+    async with NotionApi(notion.token, notion.url, per_second=1000) as api:
+        found = await read_page(api, UUID(page))
+    made, expected = document(found, PICTURES), document(tree, PICTURES)
+    assert made.markdown == expected.markdown and made.findings == expected.findings
+    assert canonical(found, PICTURES) == canonical(tree, PICTURES)

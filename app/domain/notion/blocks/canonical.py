@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.domain.assets.kept import Kept, NotKept
-from app.domain.assets.notion_hosts import is_at_notion
+from app.domain.assets.notion_hosts import is_at_notion, is_notion_file
 from app.domain.notion.blocks.tree import (
     Tree,
     address,
@@ -125,7 +125,10 @@ def _piece(item: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
     piece |= {mark: True for mark in _MARKS if style.get(mark)}
     if (color := style.get("color") or "default") != "default":
         piece["color"] = color
-    if link := item.get("href") or (given.get("link") or {}).get("url"):
+    link = str(item.get("href") or (given.get("link") or {}).get("url") or "")
+    if is_notion_file(link):
+        link = link.partition("?")[0]  # as the address of a file, it is signed for an hour
+    if link and (item.get("mention") or {}).get("type") != "custom_emoji":
         piece["link"] = link
     if equation := item.get("equation"):
         piece["equation"] = equation.get("expression")

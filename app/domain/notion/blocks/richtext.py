@@ -14,6 +14,7 @@ from itertools import accumulate, groupby
 from typing import Any, Literal, NamedTuple
 
 from app.domain.assets.kept import Kept, NotKept
+from app.domain.assets.notion_hosts import is_notion_file
 from app.domain.content.masking import Mask, pieces
 from app.domain.notion.blocks import dates, equations, links
 from app.domain.notion.blocks.colors import class_of
@@ -177,6 +178,12 @@ class RichText:
 
     def link(self, url: str, shown: str) -> str:
         """The address if readers can open it, else none, and a note."""
+        if is_notion_file(url):
+            self._notes.fail(
+                f"{quote(shown)} links to a file at Notion, whose address ends within the hour.",
+                "Put the file where everybody can open it, and link to it there.",
+            )
+            return ""
         if not url or (links.is_open_to_all(url) and not links.is_in_notion(url)):
             return url
         if links.is_in_notion(url):
