@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 from app.domain.notion.blocks.canonical import Canonical
@@ -14,6 +14,7 @@ from app.domain.notion.blocks.places import name, quote
 
 MAX_SENTENCES = 12
 _ALIKE = 0.5  # of 1: two texts of which one was made of the other
+_NEAR = 20  # blocks that one is compared with, so that a page that was written anew takes no minute
 _LONGEST_COMPARED = 500  # characters
 _BEFORE_CHANGE = 12  # characters that are quoted before the first that differs
 
@@ -100,18 +101,19 @@ def _paired(
     """Blocks that became others, those that went, those that came."""
     pairs: list[tuple[_Line, _Line]] = []
     removed: list[_Line] = []
-    rest = list(new)
-    for before in old:
-        after = next((each for each in rest if _is_made_of(each, before)), None)
-        if after is None and len(old) == len(new) and rest:
-            beside = new[old.index(before)]
+    rest = dict.fromkeys(new)
+    for place, before in enumerate(old):
+        near = islice(rest, _NEAR)
+        after = next((each for each in near if _is_made_of(each, before)), None)
+        if after is None and len(old) == len(new):
+            beside = new[place]
             after = beside if beside in rest and beside.type == before.type else None
         if after is None:
             removed.append(before)
         else:
-            rest.remove(after)
+            del rest[after]
             pairs.append((before, after))
-    return pairs, removed, rest
+    return pairs, removed, list(rest)
 
 
 def _is_made_of(after: _Line, before: _Line) -> bool:
