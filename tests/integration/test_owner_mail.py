@@ -42,19 +42,6 @@ def mail_to_owner(sandbox: SandboxServer) -> dict[str, Any]:
     return sandbox.mail(mail["message_id"])
 
 
-async def being_sent(arrange: Arrange) -> UUID:
-    """A mailout whose only recipient is due tomorrow: the running sender can't finish it before
-    the test pauses it."""
-    async with arrange.sql.transaction():
-        mailout = await arrange.mailout(status="sending")
-        await arrange.sql.execute(
-            "insert into send_logs (mailout_id, subscriber_id, email, next_attempt_at) "
-            "values (%s, %s, 'tomorrow@example.com', now() + interval '1 day')",
-            [mailout, await arrange.subscriber("tomorrow@example.com")],
-        )
-    return mailout
-
-
 async def test_a_sent_mailout_is_told_with_its_closing_figures(
     service: Service, sandbox: SandboxServer, arrange: Arrange
 ) -> None:
@@ -116,7 +103,7 @@ async def test_several_senders_and_restarts_tell_once(
 async def test_each_pause_by_a_person_or_guard_is_told(
     service: Service, sandbox: SandboxServer, arrange: Arrange
 ) -> None:
-    mailout = await being_sent(arrange)
+    mailout = await arrange.being_sent()
     store = service.services.store
     await store.pause_mailout(mailout, "guard", "Too much of x@example.com's mail bounced.")
     await told(arrange)
@@ -188,7 +175,7 @@ async def test_of_several_who_look_one_gets_the_notice(store: Store, arrange: Ar
 async def test_an_unknown_outcome_is_not_repeated(
     service: Service, sandbox: SandboxServer, arrange: Arrange
 ) -> None:
-    mailout = await being_sent(arrange)
+    mailout = await arrange.being_sent()
     sandbox.faults(next=["accept_then_drop"])
     await service.services.store.pause_mailout(mailout, "person", "Paused by a person.")
     [notice] = await told(arrange)
@@ -200,7 +187,7 @@ async def test_an_unknown_outcome_is_not_repeated(
 async def test_a_refusal_that_passes_is_tried_again(
     service: Service, sandbox: SandboxServer, arrange: Arrange
 ) -> None:
-    mailout = await being_sent(arrange)
+    mailout = await arrange.being_sent()
     sandbox.faults(next=["throttle"])
     await service.services.store.pause_mailout(mailout, "person", "Paused by a person.")
 

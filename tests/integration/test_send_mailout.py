@@ -51,7 +51,8 @@ class TestSendMailout:
     async def test_only_a_ready_mailout_starts(
         self, service: Service, arrange: Arrange, status: str
     ) -> None:
-        mailout = await arrange.mailout(status)
+        being_sent = status == "sending"
+        mailout = await (arrange.being_sent() if being_sent else arrange.mailout(status))
         answer = await service.send(mailout)
         assert answer.status_code == 409
         assert answer.json()["mailout_status"] == status

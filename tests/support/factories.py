@@ -65,6 +65,18 @@ class Arrange:
             row["audience"] = Jsonb(row["audience"])
         return await self._insert("mailouts", row)
 
+    async def being_sent(self) -> UUID:
+        """A mailout whose only recipient is due tomorrow: a running sender, which would finish one
+        without anybody, can't finish it."""
+        async with self.sql.transaction():
+            mailout = await self.mailout("sending")
+            await self.sql.execute(
+                "insert into send_logs (mailout_id, subscriber_id, email, next_attempt_at) "
+                "values (%s, %s, 'tomorrow@example.com', now() + interval '1 day')",
+                [mailout, await self.subscriber("tomorrow@example.com")],
+            )
+        return mailout
+
     async def _insert(self, table: str, row: dict[str, Any]) -> UUID:
         names = psycopg.sql.SQL(", ").join(map(psycopg.sql.Identifier, row))
         values = psycopg.sql.SQL(", ").join(psycopg.sql.Placeholder() * len(row))
