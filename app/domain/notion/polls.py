@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from app.domain.notion.presses import Sight
+from app.domain.notion.presses import STATUS_TYPES, Sight
 from app.domain.notion.row import ASKS
 from app.domain.notion.schema import Schema
 
@@ -22,7 +22,7 @@ def poll_filter(schema: Schema) -> dict[str, Any] | None:
     Source: Notion's API, "Filter database entries": compound filters nest two levels deep.
     """
     status, delivery = schema.column("Status"), schema.column("Delivery")
-    if status is None:
+    if status is None or status.type not in STATUS_TYPES:
         return None
     not_over: list[dict[str, Any]] = []
     if delivery is not None:

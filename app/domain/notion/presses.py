@@ -13,8 +13,12 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from app.domain.notion.blocks.liquid import plain_within
-from app.domain.notion.properties import PROPERTIES, read
+from app.domain.notion.blocks.tree import sendable
+from app.domain.notion.properties import PROPERTIES, Property, read
 from app.domain.notion.row import ASKS, Asked, Row
+
+STATUS_TYPES = frozenset({"select", "status", "rich_text"})
+"""Of Notion's properties, that can say what a row asks for."""
 
 
 class StatusMissing(Exception):
@@ -26,8 +30,9 @@ class Sight:
     """What a page's properties say, by people and (filled) by the program or whoever copied it.
 
     audience: tags. send_at: `start`, `end` as Notion's API gives them. mailout_url: in the row's
-    property Mailout. edited_at: of the whole page. doubts: sentences on properties that are missing
-    while something else in the row looks like them: they were renamed, perhaps.
+    property Mailout. edited_at: of the whole page. doubts: sentences on properties that can't be
+    read: of another type, or missing while something else in the row looks like them, so that they
+    were renamed, perhaps.
     """
 
     title: str = ""
@@ -52,18 +57,25 @@ class Sight:
                 "back, or map its new name (`amazonsender notion check` says how)."
             )
         values = {each.name: read(said.get(names[each.name])) for each in PROPERTIES}
+        filled = any(values[each.name] for each in PROPERTIES if not each.by_people)
+        values |= {each.name: None for each in PROPERTIES if not _fits(each, values[each.name])}
+        if (kind := said[names["Status"]].get("type")) not in STATUS_TYPES:
+            raise StatusMissing(
+                f"The property “{names['Status']}” of the Notion database is of the type {kind}: "
+                "it has to be a select (`amazonsender notion check` says how)."
+            )
         if names["Name"] not in said:  # there is one title, whatever its name
             values["Name"] = next((read(v) for v in said.values() if v["type"] == "title"), None)
         return cls(
             title=_line(values["Name"]),
             preheader=_line(values["Preheader"]) or None,
-            status=values["Status"],
+            status=_line(values["Status"]) or None,
             audience=tuple(values["Audience"] or ()),
             send_at=values["Send at"],
             time_zone=values["Time zone"],
-            delivery=values["Delivery"],
+            delivery=_line(values["Delivery"]) or None,
             mailout_url=values["Mailout"],
-            filled=any(values[each.name] for each in PROPERTIES if not each.by_people),
+            filled=filled,
             edited_at=page.get("last_edited_time"),
             doubts=tuple(_doubts(said, names)),
         )
@@ -72,20 +84,55 @@ class Sight:
     def asks(self) -> Asked | None:
         return ASKS.get(self.status)
 
+    def says_the_same(self, other: Sight) -> bool:
+        """Whether people ask for the same here, to the same readers, at the same time."""
+        names = ("title", "preheader", "status", "audience", "send_at", "time_zone", "doubts")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
+    def may_be_edited_since(self, moment: datetime) -> bool:
+        """Notion's `last_edited_time` knows minutes only, and its clock may differ from ours."""
+        edited = self.edited_at
+        return edited is None or datetime.fromisoformat(edited) > moment - timedelta(minutes=2)
+
 
 def _line(text: str | None) -> str:
     """One line, its Liquid with the quotes that Liquid knows."""
-    return plain_within(" ".join((text or "").split()))
+    return plain_within(" ".join(sendable(text or "").split()))
+
+
+def _fits(prop: Property, value: Any) -> bool:
+    """Whether a value can be read as that of this property, whatever type it has in Notion."""
+    match prop.kind:
+        case "multi_select":
+            return isinstance(value, list) and all(isinstance(each, str) for each in value)
+        case "date":
+            return isinstance(value, Mapping)
+        case "number" | "files":
+            return True
+        case _:
+            return isinstance(value, str)
 
 
 def _doubts(said: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
     """Without its Audience a newsletter would go to everybody, without Send at it would go now."""
+    zone = read(said.get(names["Time zone"]))
+    if zone and not isinstance(zone, str):
+        yield (
+            f"The property “{names['Time zone']}” of the database can't be read, so the clocks of "
+            "TIMEZONE would count: give it the type select."
+        )
     for name, kind, without in (
         ("Audience", "multi_select", "everybody would get it"),
         ("Send at", "date", "it would go at once"),
     ):
         like = [other for other, value in said.items() if value["type"] == kind and read(value)]
-        if names[name] not in said and like:
+        is_of = said.get(names[name], {}).get("type", kind)
+        if is_of != kind:
+            yield (
+                f"The property “{names[name]}” of the database is of the type {is_of}, which can't "
+                f"be read, so {without}: give it the type {kind.replace('_', '-')}."
+            )
+        elif names[name] not in said and like:
             yield (
                 f"The database has no property “{names[name]}”, so {without}; but the row's "
                 f"“{like[0]}” isn't empty. If that is meant, set NOTION_PROPERTY_"

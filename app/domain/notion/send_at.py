@@ -8,7 +8,7 @@ from typing import Any
 
 from app.domain.notion.properties import RECIPIENTS_ZONE
 from app.domain.schedules.plan import RECIPIENT
-from app.domain.schedules.times import instant
+from app.domain.schedules.times import NoWallTime, instant, wall_time
 from app.domain.schedules.zones import UnknownZone, find_zone
 
 
@@ -35,9 +35,9 @@ def schedule_of(
         )
     try:
         time = datetime.fromisoformat(start).replace(microsecond=0)
-    except ValueError:
+        wall = wall_time(time.replace(tzinfo=None).isoformat())
+    except (ValueError, NoWallTime):  # the year 9999, too
         raise SendAtInvalid("Send at can't be read: choose day and time once more.") from None
-    wall = time.replace(tzinfo=None)
     if time_zone and time_zone.strip().casefold().replace("’", "'") == RECIPIENTS_ZONE.casefold():
         return {"at": wall.isoformat(), "zone": RECIPIENT, "fallback": default_zone}
     if time_zone:

@@ -85,9 +85,12 @@ begin
     update notion_rows r
        set (title, called, seen_at, edited_at, status, press, asked, answered, delivery, problem, note, tested, frozen,
             confirm, gone_at)
-         = (select n.title, n.called, n.seen_at, n.edited_at, n.status, n.press, n.asked, n.answered, n.delivery,
+         = (select n.title, c.called, n.seen_at, n.edited_at, n.status, n.press, n.asked, n.answered, n.delivery,
                    n.problem, n.note, n.tested, n.frozen, n.confirm, n.gone_at
-              from jsonb_populate_record(r, p_change) n),
+              from jsonb_populate_record(r, p_change) n
+              -- Whoever called until now hasn't read what is refused here, so it confirms nothing.
+              cross join lateral (select case when n.confirm is not null and n.answered > r.answered then r.calls
+                                         else n.called end as called) c),
            version = version + 1, changed_at = clock_timestamp()
      where page_id = p_page and version = p_version;
     if not found then

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -63,11 +64,11 @@ class Refusal(Exception):
 @dataclass
 class Press:
     """What is dealt with. row: as it was saved last. still_asked: looks at the page once more;
-    raises LookAgain when something else is asked by now."""
+    raises LookAgain when something else is asked by now, or of others, or at another time."""
 
     row: Row
     sight: Sight
-    still_asked: Callable[[], Awaitable[None]]
+    still_asked: Callable[[], Awaitable[Sight]]
 
     @property
     def mailout_id(self) -> UUID:
@@ -187,7 +188,9 @@ class Answers:
         schedule = self._schedule(press)
         if press.row.mailout_status == "scheduled":
             await self._take_back(press)
+        began = datetime.now(UTC)
         mailout, content = await self._write(press)
+        version = await self._version(mailout)
         if failures := content.failures or await self.preflight.blocking(mailout):
             raise Refusal(_words("It was not sent:", failures, press.again))
         now = snapshot(press.row.press, press.sight, content)
@@ -200,7 +203,9 @@ class Answers:
         if self.settings.dry_run_send:
             await self._rehearse(press, mailout)
         await self._freeze(press, now | {"scheduled": schedule is not None}, bool(confirmed))
-        await press.still_asked()
+        await self._require_unchanged(press, content, began)
+        released = await self.store.release_mailout(mailout, version, by=BY)
+        _require(released.status == "ready")  # else it was edited in the dashboard meanwhile
         notes = await self._start(press, mailout, schedule, confirmed.get("count"))
         if not tested:
             notes.insert(0, "No test mail of it was sent before.")
@@ -247,6 +252,20 @@ class Answers:
             )
         return mailout, content
 
+    async def _version(self, mailout: UUID) -> int:
+        found = await self.store.find_mailout(mailout)
+        if found is None:
+            raise LookAgain
+        return found.version
+
+    async def _require_unchanged(self, press: Press, content: PageContent, began: datetime) -> None:
+        """Reading takes a while: whoever took `Send` back, corrected something and pressed it again
+        meanwhile wants it sent as it is now. began: the reading. Raises LookAgain."""
+        now = await press.still_asked()
+        if now.may_be_edited_since(began):
+            _require((await self.read(press.row.page_id)).page == content.page)
+            await press.still_asked()
+
     async def _freeze(self, press: Press, frozen: dict[str, Any], twice: bool) -> None:
         kept, twin = await self.store.freeze_notion_row(press.row, frozen, twice=twice)
         if twin is not None:
@@ -263,12 +282,10 @@ class Answers:
     async def _start(
         self, press: Press, mailout: UUID, schedule: dict[str, str] | None, count: int | None
     ) -> list[str]:
-        """Release it, and have it sent at its time. Gives what the person should know.
+        """Have what is released sent at its time. Gives what the person should know.
 
         count: of recipients, as confirmed. Raises Refusal; then it is a draft again.
         """
-        released = await self.store.release_mailout(mailout, by=BY)
-        _require(released.status == "ready")
         send = SendRequest(
             mailout_id=mailout, key=press.key, fingerprint="send", by=BY, confirm_audience=count
         )

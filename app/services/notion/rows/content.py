@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -35,6 +36,9 @@ class ReadContent(Protocol):
         ...
 
 
+_COPY = re.compile(r"^Copy of | \(\d{1,3}\)$")
+
+
 def snapshot(press: int, sight: Sight, content: PageContent) -> dict[str, Any]:
     """What was tested or frozen, to be kept with the row."""
     said = {
@@ -43,7 +47,9 @@ def snapshot(press: int, sight: Sight, content: PageContent) -> dict[str, Any]:
         "audience": sorted(sight.audience),
         "page": content.page,
     }
-    digest = hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    # Notion names the copy of a row so.
+    same = said | {"subject": _COPY.sub("", sight.title)}
+    digest = hashlib.sha256(orjson.dumps(same, option=orjson.OPT_SORT_KEYS)).hexdigest()
     return {"press": press, "hash": digest, **said}
 
 

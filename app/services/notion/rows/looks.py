@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ import structlog
 from app.domain.notion.presses import Sight, StatusMissing, gone, refused, seen
 from app.domain.notion.row import Row
 from app.domain.notion.send_at import SendAtInvalid, schedule_of
+from app.domain.schedules.plan import ScheduleInvalid, read_schedule
 from app.errors import ConfigurationError, NotionRefused, Unavailable
 from app.ports import Notion
 from app.services.jobs.runner import JobFailed, Running
@@ -86,11 +87,12 @@ class Looks:
         return await self._answer(row, sight) if row.is_open else row
 
     async def _answer(self, row: Row, sight: Sight) -> Row:
-        async def still_asked() -> None:
+        async def still_asked() -> Sight:
             page = await self._page(row.page_id)
             now = page and self._sight(page)
-            if not now or now.status != sight.status:
+            if not now or not now.says_the_same(sight):
                 raise LookAgain
+            return now
 
         press = Press(row, sight, still_asked)
         try:
@@ -108,13 +110,13 @@ class Looks:
             return row
         changed = []
         try:
-            schedule = schedule_of(sight.send_at, sight.time_zone, self.settings.timezone)
-        except SendAtInvalid:
+            given = schedule_of(sight.send_at, sight.time_zone, self.settings.timezone)
+            schedule = given and read_schedule(given, self.settings.timezone).as_json()
+        except (SendAtInvalid, ScheduleInvalid):
             schedule = None
-        kept = row.mailout["schedule"]
-        if schedule is None or any(schedule.get(name) != kept.get(name) for name in ("at", "zone")):
+        if schedule != row.mailout["schedule"]:
             changed.append("Send at was changed.")
-        if _may_differ(sight, before):
+        if sight.edited_at != before.edited_at or sight.may_be_edited_since(datetime.now(UTC)):
             try:
                 content = await self.answers.read(row.page_id)
             except NotionRefused as exc:
@@ -167,14 +169,6 @@ _AS_IT_WAS = "It goes as it was. To take the changes over, set Status to Pause a
 
 def _is_change(note: str | None) -> bool:
     return bool(note and note.startswith(_CHANGED))
-
-
-def _may_differ(sight: Sight, before: Row) -> bool:
-    """Whether the text may have been changed since the look before: Notion's `last_edited_time`
-    knows minutes only."""
-    lately = datetime.now(UTC) - timedelta(minutes=2)
-    edited = sight.edited_at
-    return edited != before.edited_at or edited is None or datetime.fromisoformat(edited) > lately
 
 
 def _raise_if_later(exc: NotionRefused) -> None:

@@ -72,8 +72,9 @@ class Polling:
         if where is None:
             name = self._settings.notion_names["Status"]
             raise NotionRefused(
-                f"The property “{name}” is missing in the Notion database, or has none of the "
-                "options that ask for something: `amazonsender notion check` says what to do."
+                f"The property “{name}” is missing in the Notion database, is no select, or has "
+                "none of the options that ask for something: `amazonsender notion check` says "
+                "what to do."
             )
         found: dict[UUID, Sight] = {}
         async for page in self._notion.rows(place.data_source_id, where):
