@@ -227,6 +227,28 @@ async def test_a_row_in_the_bin_is_left_alone_until_it_is_back(
     assert await desk.trouble() is None
 
 
+async def test_where_a_row_was_moved_to_nothing_is_written(
+    desk: Desk, notion: NotionServer
+) -> None:
+    """After the end nobody looks at it any more, and the other database has properties of people
+    with the same names."""
+    mailout = await desk.mailout("sent", sent=2)
+    page = await desk.row(mailout)
+    await desk.write()
+    texts = {"Name": {"title": {}}, "Problem": {"rich_text": {}}, "Delivered": {"number": {}}}
+    archive = notion.make_database(texts)
+    notion.move(page, archive["database_id"])
+    notion.set(page, {"Problem": "The printer", "Delivered": 7})
+    await desk.move(mailout, "sent", "delivered", 2)
+    await desk.write()
+    assert notion.values(page) == {"Name": "June letter", "Problem": "The printer", "Delivered": 7}
+    assert "moved out of the database" in (await desk.trouble() or "")
+    notion.move(page, notion.database_id)
+    await desk.write()
+    assert ours(notion, page)["Delivered"] == 2
+    assert await desk.trouble() is None
+
+
 async def test_a_page_that_is_gone_doesnt_keep_others_waiting(
     desk: Desk, notion: NotionServer
 ) -> None:

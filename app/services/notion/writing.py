@@ -145,9 +145,13 @@ class Writing:
         if attempt.postponed:
             return
         statement = statement_due(due, now)
-        is_settling = wanted["Delivery"] != due.written.get("Delivery") and _has_ended(due)
+        # Nobody looks at a row any more whose mailout has ended: it may have been moved to where
+        # properties of the same name are other people's.
         attempt.must_read = (
-            not due.sure or statement is not None or is_settling or visit(due.mailout, now).reads
+            not due.sure
+            or statement is not None
+            or _has_ended(due)
+            or visit(due.mailout, now).reads
         )
         schema = await self._write_values(attempt, wanted)
         if statement is not None and STATEMENT in schema.writable:
@@ -189,6 +193,11 @@ class Writing:
             raise _PageGone(
                 "The row lies in Notion's bin: nothing can be written there. Restore it to have "
                 "the figures again."
+            )
+        if not await self._workspace.has_row(page):
+            raise _PageGone(
+                "The row was moved out of the database: nothing is written where it is now. Move "
+                "it back to have the figures again."
             )
         schema = Schema.from_api(page, self._names)
         said = page.get("properties") or {}
@@ -338,7 +347,8 @@ class Writing:
 
 
 class _PageGone(Exception):
-    """It lies in the bin: nothing can be written. Carries words for people."""
+    """It lies in the bin, or in another database: nothing can be written. Carries words for
+    people."""
 
 
 class _DatabaseGone(Exception):
