@@ -235,7 +235,11 @@ async def test_where_a_row_was_moved_to_nothing_is_written(
     mailout = await desk.mailout("sent", sent=2)
     page = await desk.row(mailout)
     await desk.write()
-    texts = {"Name": {"title": {}}, "Problem": {"rich_text": {}}, "Delivered": {"number": {}}}
+    texts: dict[str, Any] = {
+        "Name": {"title": {}},
+        "Problem": {"rich_text": {}},
+        "Delivered": {"number": {}},
+    }
     archive = notion.make_database(texts)
     notion.move(page, archive["database_id"])
     notion.set(page, {"Problem": "The printer", "Delivered": 7})
