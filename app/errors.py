@@ -282,10 +282,6 @@ class NotionSignatureWrong(Unauthorized):
     code, title = "notion_signature_wrong", "The signature is missing or wrong"
 
 
-class NotionWebhookSet(AppError):
-    status, code, title = 409, "notion_webhook_set", "Another webhook of Notion is in use"
-
-
 class PictureRefused(AppError):
     """A picture that no mail can have. Its words follow the picture's name: what is wrong with it,
     and what to do. Carries `problem`, the same in one word."""

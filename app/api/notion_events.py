@@ -12,7 +12,6 @@ from app.errors import (
     AppError,
     NotionNotConfigured,
     NotionSignatureWrong,
-    NotionWebhookSet,
     PayloadTooLarge,
     Unavailable,
 )
@@ -25,8 +24,7 @@ router = APIRouter(tags=["events"], route_class=ApiRoute)
     responses=problems(
         MalformedNotionEvent,
         NotionSignatureWrong,
-        NotionWebhookSet,
-        PayloadTooLarge,
+            PayloadTooLarge,
         NotionNotConfigured,
         Unavailable,
     ),

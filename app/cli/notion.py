@@ -124,21 +124,30 @@ async def _sync(settings: Settings) -> None:
 @app.command("webhook")
 def webhook() -> None:
     """Show the token that Notion sent for its webhook, and what to do with it."""
+    from app.services.notion.webhook import unused_tokens
+
     settings = quiet_settings()
     known = run(_webhook(settings))
     url = f"{settings.app_base_url}/notion-events"
-    if settings.notion_webhook_verification_token:
+    is_set = settings.notion_webhook_verification_token is not None
+    tokens = unused_tokens(known, settings)
+    if is_set:
         typer.echo(f"The webhook is set up; its address is {url}")
         typer.echo(f"The last event came {known['last_event'] or 'never'}.")
-        return
-    for each in known["tokens"]:
+    if is_set and tokens:
+        typer.echo(
+            "\nAnother webhook asks to be used. If you aren't replacing yours, a stranger posted "
+            "this, and there is nothing to do.\n"
+        )
+    for each in tokens:
         typer.echo(f"{each['token']}  (came {each['received_at']})")
-    if known["tokens"]:
+    if tokens:
+        place = ", in place of the one there" if is_set else ""
         typer.echo(
             "\nPaste it into Notion's window (Verify subscription). The one that Notion takes goes "
-            "into .env as NOTION_WEBHOOK_VERIFICATION_TOKEN; then restart the service."
+            f"into .env as NOTION_WEBHOOK_VERIFICATION_TOKEN{place}; then restart the service."
         )
-    else:
+    elif not is_set:
         typer.echo(
             "No token came in the last hour. In Notion, open the settings of your connection, then "
             f"Webhooks, Create a subscription, and give this address: {url}"

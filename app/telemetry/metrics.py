@@ -61,7 +61,6 @@ NOTION_EVENTS = (
     "verification",
     "notion_signature_wrong",
     "notion_not_configured",
-    "notion_webhook_set",
     "malformed_notion_event",
     "payload_too_large",
     "database_unavailable",

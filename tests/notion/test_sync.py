@@ -78,3 +78,8 @@ def test_the_token_of_the_webhook_is_shown_at_the_machine(run: Run, dsn: str) ->
     is_set = run("webhook", NOTION_WEBHOOK_VERIFICATION_TOKEN="secret_of_notion")
     assert "secret_of_notion" not in is_set
     assert "The last event came never" in is_set
+    assert "Another webhook" not in is_set
+    replacing = run("webhook", NOTION_WEBHOOK_VERIFICATION_TOKEN="secret_of_the_one_before")
+    assert "Another webhook asks to be used" in replacing
+    assert "secret_of_notion" in replacing
+    assert "secret_of_the_one_before" not in replacing

@@ -287,12 +287,39 @@ async def test_what_is_no_event_is_refused_though_signed(hook: Webhook) -> None:
     assert (await hook.post(b"x" * (MAX_EVENT_BYTES + 1))).status_code == 413
 
 
-async def test_a_webhook_in_use_is_not_replaced(hook: Webhook) -> None:
-    """Anybody may post a verification request."""
-    answer = await hook.post({"verification_token": "secret_strangers"}, token=None)
-    assert (answer.status_code, answer.json()["code"]) == (409, "notion_webhook_set")
-    assert "restart" in answer.json()["detail"]
+async def test_another_webhook_may_ask_while_one_is_in_use(hook: Webhook) -> None:
+    """Its token is shown to the owner, and signs nothing until it is set: anybody may post one."""
+    newer = "secret_newer_webhook"
+    for signed_with in (None, newer, TOKEN):
+        answer = await hook.post({"verification_token": newer}, token=signed_with)
+        assert (answer.status_code, answer.json()) == (200, {"outcome": "verification"})
+    assert (await hook.post(event(), token=newer)).status_code == 401
+    assert await hook.outcome(event()) == "look"
+    visitor = Visitor(hook.service)
+    await visitor.sign_in()
+    page = (await visitor.get("/notion")).text
+    assert "Another webhook asks to be used" in page
+    assert newer in page
+    assert TOKEN not in page
+    await visitor.post("/notion/forget")
+    assert "Another webhook" not in (await visitor.get("/notion")).text
+
+
+async def test_a_webhook_in_use_that_asks_again_is_no_other(hook: Webhook) -> None:
+    answer = await hook.post({"verification_token": TOKEN}, token=None)
+    assert (answer.status_code, answer.json()["outcome"]) == (200, "verification")
     assert (await hook.service.services.store.notion_webhook())["tokens"] == []
+
+
+async def test_a_token_that_was_set_is_no_longer_shown(hook: Webhook) -> None:
+    """The owner has restarted; within the hour the table still has it."""
+    await hook.service.services.store.keep_notion_verification(TOKEN)
+    visitor = Visitor(hook.service)
+    await visitor.sign_in()
+    page = (await visitor.get("/notion")).text
+    assert TOKEN not in page
+    assert "Another webhook" not in page
+    await hook.service.services.store.forget_notion_verifications()
 
 
 async def test_the_token_is_kept_for_its_owner(unset: Webhook) -> None:

@@ -71,9 +71,13 @@ def read_body(body: bytes) -> dict[str, Any]:
     return content
 
 
-def verification_token(content: Mapping[str, Any]) -> str | None:
-    """Of the one request by which a subscription is set up; None: it is none."""
-    token = content.get("verification_token")
+def asked_to_verify(body: bytes) -> str | None:
+    """The token of the one request by which a subscription is set up; it isn't signed with a token
+    that we know. None: the body is none."""
+    try:
+        token = read_body(body).get("verification_token")
+    except MalformedNotionEvent:
+        return None
     return token if isinstance(token, str) and _TOKEN.fullmatch(token) else None
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 from uuid import UUID
 
 import structlog
 
 from app.domain.notion.events import (
+    asked_to_verify,
     is_signed,
     read_body,
     read_event,
-    verification_token,
 )
 from app.domain.notion.pages import NotAPage, database_id
-from app.errors import NotionNotConfigured, NotionSignatureWrong, NotionWebhookSet
+from app.errors import NotionNotConfigured, NotionSignatureWrong
 from app.settings import Settings
 from app.store import Store
 
@@ -24,6 +25,14 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 4
 """Events that are stored at one time in a process: many at once leave the database to others."""
+
+
+def unused_tokens(webhook: Mapping[str, Any], settings: Settings) -> list[dict[str, Any]]:
+    """Those that came in the last hour, the newest first, without the one that is set by now.
+    webhook: as Store.notion_webhook gives it."""
+    token = settings.notion_webhook_verification_token
+    in_use = token.get_secret_value() if token else None
+    return [each for each in webhook["tokens"] if each["token"] != in_use]
 
 
 class NotionWebhook:
@@ -36,46 +45,37 @@ class NotionWebhook:
         this type of event), or as Store.take_notion_event. It is committed by then.
 
         signatures: what its `X-Notion-Signature` says. Raises MalformedNotionEvent,
-        NotionNotConfigured, NotionSignatureWrong, NotionWebhookSet, DatabaseUnavailable; then
-        nothing was changed.
+        NotionNotConfigured, NotionSignatureWrong, DatabaseUnavailable; then nothing was changed.
         """
         token = self._settings.notion_webhook_verification_token
+        if (asking := asked_to_verify(body)) and self._settings.notion_api_token:
+            return await self._keep(asking, token.get_secret_value() if token else None)
         if token is None:
-            return await self._before_it_is_set(body)
-        if not signatures:
-            self._refuse_unsigned(body)
+            raise self._not_configured("NOTION_WEBHOOK_VERIFICATION_TOKEN", *self._missing())
         if len(signatures) != 1 or not is_signed(token.get_secret_value(), body, signatures[0]):
             log.info("notion_event_refused", remedy=_WRONG_SIGNATURE)
             raise NotionSignatureWrong(
                 "X-Notion-Signature doesn't fit the body and NOTION_WEBHOOK_VERIFICATION_TOKEN."
             )
         if missing := self._missing():
-            raise NotionNotConfigured(f"Set {', '.join(missing)} and restart.", missing=missing)
-        content = read_body(body)
-        if verification_token(content) is not None:
-            return "ignored"  # Notion asks again for what we have
-        event = read_event(content)
+            raise self._not_configured(*missing)
+        event = read_event(read_body(body))
         if event is None:
             return "ignored"
         async with self._room:
             return await self._store.take_notion_event(event, self._database)
 
-    async def _before_it_is_set(self, body: bytes) -> str:
-        """Where Notion isn't used at all, a stranger's token isn't kept."""
-        token = verification_token(read_body(body))
-        if token is None or self._settings.notion_api_token is None:
-            missing = ["NOTION_WEBHOOK_VERIFICATION_TOKEN", *self._missing()]
-            raise NotionNotConfigured(f"Set {', '.join(missing)} and restart.", missing=missing)
-        async with self._room:
-            await self._store.keep_notion_verification(token)
-        log.info("notion_verification_received", remedy=_HOW_TO_READ)
+    async def _keep(self, asking: str, in_use: str | None) -> str:
+        """Show a webhook's token to the owner, also while another webhook is in use: nothing but
+        the owner's setting makes it count. Where Notion isn't used at all, none is kept."""
+        if asking != in_use:
+            async with self._room:
+                await self._store.keep_notion_verification(asking)
+            log.info("notion_verification_received", remedy=_HOW_TO_READ)
         return "verification"
 
-    def _refuse_unsigned(self, body: bytes) -> None:
-        """Say it plainly to who sets up a webhook while another one is in use."""
-        if verification_token(read_body(body)) is not None:
-            log.warning("notion_verification_refused", remedy=_SET_ALREADY)
-            raise NotionWebhookSet(_SET_ALREADY)
+    def _not_configured(self, *missing: str) -> NotionNotConfigured:
+        return NotionNotConfigured(f"Set {', '.join(missing)} and restart.", missing=list(missing))
 
     def _missing(self) -> list[str]:
         needed = {
@@ -92,11 +92,7 @@ class NotionWebhook:
             return None
 
 
-_HOW_TO_READ = "within the hour, open /dashboard/notion or run `amazonsender notion webhook`"
-_SET_ALREADY = (
-    "NOTION_WEBHOOK_VERIFICATION_TOKEN is set already. For a new webhook, take it out, restart, "
-    "and have Notion send its token again."
-)
+_HOW_TO_READ = "if you are setting up a webhook: within the hour, open /dashboard/notion or run `amazonsender notion webhook`"
 _WRONG_SIGNATURE = (
     "if it is Notion's, NOTION_WEBHOOK_VERIFICATION_TOKEN is another webhook's token: set up the "
     "webhook again (docs/notion-events.md); else a stranger posts, or a proxy changes the body"
