@@ -24,7 +24,7 @@ router = APIRouter(tags=["events"], route_class=ApiRoute)
     responses=problems(
         MalformedNotionEvent,
         NotionSignatureWrong,
-            PayloadTooLarge,
+        PayloadTooLarge,
         NotionNotConfigured,
         Unavailable,
     ),

@@ -262,7 +262,7 @@ def test_a_pause_says_why_and_what_to_do() -> None:
     one = mailout("paused", {"queued": 1}, pause_code="guard", status_reason="Too many bounces.")
     assert problem(row(), one) == (
         "Too many bounces. It waits for you: nothing more is sent until a person resumes it in "
-        "the dashboard. Or set Status to Draft and then to Send."
+        "the dashboard. Or set Status to Draft, and half a minute later to Send."
     )
     waits = mailout("paused", {"queued": 1}, pause_code="quota", status_reason="50,000 were sent.")
     assert words(waits) == ("Paused: 0 of 1 handed to SES (0%). Waiting: quota. 50,000 were sent.")

@@ -143,7 +143,7 @@ def test_what_a_press_has_started_before_a_crash_is_found_done(mailout: str) -> 
 
 def test_of_what_is_over_the_row_says_when() -> None:
     refusal = decide(row(mailout="sent", press=1, asked="send")).refusal
-    assert refusal is not None and "2026-10-01" in refusal and "Duplicate" in refusal
+    assert refusal is not None and "1 October 2026" in refusal and "duplicate" in refusal
 
 
 MOVES = {"pause": "paused", "resume": "sending", "cancel": "cancelled", "take_back": "draft"}

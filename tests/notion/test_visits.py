@@ -116,8 +116,8 @@ def test_a_pause_calls_a_person_once_for_each_time() -> None:
     assert call(one) == (
         "notice:5",
         "“June letter” is paused. Too many bounced, such as a•••@e•••.com! It waits for you: "
-        "nothing more is sent until a person resumes it in the dashboard. Or set Status to Draft "
-        "and then to Send.\n"
+        "nothing more is sent until a person resumes it in the dashboard. Or set Status to Draft, "
+        "and half a minute later to Send.\n"
         f"{BASE}/dashboard/mailouts/7c1e",
     )
     again = call(one | {"notice": {"id": 6, "status": "paused"}})

@@ -69,7 +69,7 @@ class PictureFetcher:
         except (TimeoutError, httpx.TimeoutException):
             raise Unavailable("it did not arrive in time: try again later") from None
         except httpx.InvalidURL:
-            raise _refused("address", "its address is none") from None
+            raise _refused("address", "its address is none: put it in again") from None
         except httpx.HTTPError as exc:
             # Not the error itself: its words may have the address, which opens the file.
             words = f"it can't be fetched now ({type(exc).__name__}): try again later"
@@ -77,7 +77,7 @@ class PictureFetcher:
 
     async def _follow(self, url: str) -> bytes:
         if not self.takes(url):
-            raise _refused("address", "it doesn't lie with Notion")
+            raise _refused("address", "it doesn't lie with Notion: put it in again")
         target = httpx.URL(url)
         limits = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
         async with httpx.AsyncClient(
@@ -88,7 +88,7 @@ class PictureFetcher:
                     if not answer.is_redirect:
                         return await _content(answer, is_signed="signature" in url.lower())
                     target = target.join(answer.headers.get("location", ""))
-        raise _refused("address", f"it redirects more than {MAX_REDIRECTS} times")
+        raise _refused("address", f"it redirects more than {MAX_REDIRECTS} times: upload it")
 
     @asynccontextmanager
     async def _answer(
@@ -113,15 +113,15 @@ class PictureFetcher:
         """Those that may be asked. Raises PictureRefused, Unavailable."""
         host = target.raw_host.decode("ascii")
         if target.scheme != "https" and not self._is_own(target):
-            raise _refused("address", "its address isn't https://")
+            raise _refused("address", "its address doesn't begin with https://: upload it")
         if not host:
-            raise _refused("address", "its address is none")
+            raise _refused("address", "its address is none: put it in again")
         try:
             found = await self._resolve(host, target.port or 443)
         except (OSError, UnicodeError):
             raise Unavailable("the name of its server isn't known now: try again later") from None
         if not found or not (self._is_own(target) or all(map(self._allowed, found))):
-            raise _refused("private_address", "its address leads into a private network")
+            raise _refused("private_address", "its address leads into a private network: upload it")
         return found
 
     def _is_own(self, target: httpx.URL) -> bool:

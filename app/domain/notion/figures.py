@@ -103,7 +103,11 @@ def mailout_problem(mailout: Mailout) -> str | None:
     """A person's own pause is none. Its addresses aren't masked yet."""
     status, code, reason = mailout["status"], mailout["pause_code"], mailout["status_reason"]
     if (status == "paused" and code != "person") or status == "failed":
-        here = "Or set Status to Draft and then to Send." if code in ("guard", "held") else None
+        here = (
+            "Or set Status to Draft, and half a minute later to Send."
+            if code in ("guard", "held")
+            else None
+        )
         return " ".join(filter(None, (reason, mailout_remedy(status, code), here)))
     return _left_over(progress_of(mailout)) if status == "sent" else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -51,20 +52,33 @@ def poll_filter(schema: Schema) -> dict[str, Any] | None:
     }
 
 
-def due_pages(found: Mapping[UUID, Sight], known: Iterable[Mapping[str, Any]]) -> list[UUID]:
+def due_pages(
+    found: Mapping[UUID, Sight], known: Iterable[Mapping[str, Any]], now: datetime
+) -> list[UUID]:
     """Of the rows that a query found and those that are known (`known_notion_rows`): whose Status
     isn't the one that was seen last, or that something may happen to and that weren't found, as
     they are Draft now, or gone; and what is scheduled and was edited."""
     rows = {UUID(row["page_id"]): row for row in known}
     return [
-        *(page for page, sight in found.items() if _is_news(sight, rows.get(page))),
+        *(page for page, sight in found.items() if _is_news(sight, rows.get(page), now)),
         *(page for page, row in rows.items() if row["open"] and page not in found),
     ]
 
 
-def _is_news(sight: Sight, row: Mapping[str, Any] | None) -> bool:
+def _is_news(sight: Sight, row: Mapping[str, Any] | None, now: datetime) -> bool:
     if row is None or not row["seen"] or row["gone"]:
         return True
     if row["status"] != sight.status:
         return True
-    return bool(row["mailout_status"] == "scheduled" and row["edited_at"] != sight.edited_at)
+    edited = sight.edited_at
+    return row["mailout_status"] == "scheduled" and (
+        row["edited_at"] != edited or _ended_lately(edited, now)
+    )
+
+
+def _ended_lately(edited_at: str | None, now: datetime) -> bool:
+    """Whether the minute of an edit is over, and not for long: within it more may have been written
+    than was read, since Notion's `last_edited_time` knows minutes only."""
+    if edited_at is None:
+        return True
+    return timedelta(minutes=1) <= now - datetime.fromisoformat(edited_at) < timedelta(minutes=2)

@@ -317,7 +317,7 @@ _DECISIONS = {"test": _test, "send": _send, "pause": _pause, "cancel": _cancel}
 
 
 def _over(row: Row, status: str) -> str:
-    when = str((row.mailout or {}).get("sent_at") or "")[:10]
+    when = _day((row.mailout or {}).get("sent_at"))
     what = {
         "sent": f"It was already sent{f' on {when}' if when else ''}",
         "failed": "It was already sent, and failed",
@@ -325,13 +325,21 @@ def _over(row: Row, status: str) -> str:
     }[status]
     if row.asked in ("pause", "cancel"):
         return f"{what}: there is nothing to {row.asked} any more."
-    return f"{what}, and no newsletter goes twice. Duplicate the row to send another."
+    if status == "cancelled":
+        return f"{what} for good. To send it after all, duplicate the row."
+    return f"{what}, and no newsletter goes twice. To send another one, duplicate the row."
+
+
+def _day(at: str | None) -> str:
+    """`3 December 2026`."""
+    day = at and datetime.fromisoformat(at)
+    return f"{day.day} {day:%B %Y}" if day else ""
 
 
 def copied(sight: Sight) -> str:
     return (
-        f"This row came with what another one says of its sending{_like(sight)}: a copy. Nothing "
-        "was sent. To send it as a newsletter of its own, set Status to Draft and then to Send."
+        f"This row is a copy: it came with the figures of another one{_like(sight)}. Nothing was "
+        "sent. To make it a newsletter of its own, set Status to Draft, write it, and set Send."
     )
 
 

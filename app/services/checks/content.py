@@ -73,6 +73,13 @@ NOBODY = Finding(
 )
 
 
+RATE_UNKNOWN = Finding(
+    "warn",
+    "Rate and daily quota of the SES account aren't known yet, so the time isn't either.",
+    "start the service: it asks SES once a minute.",
+)
+
+
 def check_outlook(recipients: int, outlook: dict[str, Any]) -> Iterator[Finding]:
     """Whether there are recipients, and how long it takes. outlook: of `Store.send_outlook`."""
     if not recipients:
@@ -80,11 +87,7 @@ def check_outlook(recipients: int, outlook: dict[str, Any]) -> Iterator[Finding]
         return
     yield Finding("ok", f"{plural(recipients, 'recipient')} would get it.")
     if "seconds" not in outlook or "days" not in outlook:
-        yield Finding(
-            "warn",
-            "Rate and daily quota of the SES account aren't known yet, so the time isn't either.",
-            "start the service: it asks SES once a minute.",
-        )
+        yield RATE_UNKNOWN
     elif outlook["days"] > 1:
         yield Finding(
             "warn",
@@ -196,8 +199,9 @@ async def sample_mail(
 
 
 def links_by_author(settings: Settings, content: MailoutContent, mail: Rendered) -> list[str]:
-    """All links but the one to unsubscribe. Those of a derived text are the HTML's again."""
-    ours = f"{settings.app_base_url}/unsubscribe"
+    """All but ours: the one to unsubscribe, and pictures that are kept. Those of a derived text are
+    the HTML's again."""
+    ours = (f"{settings.app_base_url}/unsubscribe", f"{settings.assets_url}/")
     text = mail.text if content.body_text else ""
     return [link for link in links_of(mail.html, text) if not link.startswith(ours)]
 

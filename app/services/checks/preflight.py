@@ -97,6 +97,17 @@ class Preflight:
             *await check_audience(self._store, mailout_id),
         ]
 
+    async def in_the_way(self) -> list[Finding]:
+        """What makes sending fail whatever the mailout: for who runs the service."""
+        settings = self._settings
+        found = [
+            *check_settings(settings),
+            *check_unsubscribing(settings),
+            *await check_around(settings, self._outside),
+            *await self.of_pictures(),
+        ]
+        return [finding for finding in found if finding.level == "fail"]
+
     async def of_pictures(self) -> list[Finding]:
         """Whether readers will see the pictures that are kept; nothing where none are."""
         if not keeps_pictures(self._settings):

@@ -92,7 +92,10 @@ class NotionWebhook:
             return None
 
 
-_HOW_TO_READ = "if you are setting up a webhook: within the hour, open /dashboard/notion or run `amazonsender notion webhook`"
+_HOW_TO_READ = (
+    "if you are setting up a webhook: within the hour, open /dashboard/notion or run "
+    "`amazonsender notion webhook`"
+)
 _WRONG_SIGNATURE = (
     "if it is Notion's, NOTION_WEBHOOK_VERIFICATION_TOKEN is another webhook's token: set up the "
     "webhook again (docs/notion-events.md); else a stranger posts, or a proxy changes the body"

@@ -155,7 +155,10 @@ language sql stable set search_path = public, pg_temp as $$
         select r.*, m.status as mailout_status,
                r.gone_at is null and r.seen_at is not null
                and (r.answered < r.press or m.status in ('scheduled', 'sending', 'paused')
-                    or m.status in ('draft', 'ready') and r.status in ('Send test', 'Send', 'Pause', 'Cancel')) as open
+                    or r.status in ('Send test', 'Send', 'Pause', 'Cancel')
+                       and (m.status in ('draft', 'ready')
+                            -- The query finds what was edited within a week.
+                            or r.edited_at::timestamptz > now() - interval '6 days')) as open
           from notion_rows r left join mailouts m on m.id = r.mailout_id)
     select coalesce(jsonb_agg(jsonb_build_object(
                'page_id', page_id, 'status', status, 'edited_at', edited_at, 'seen', seen_at is not null,

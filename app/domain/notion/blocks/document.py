@@ -356,10 +356,10 @@ class _Writer:
         of = kind(block)
         if of == "unsupported":
             of = str(value(block).get("block_type") or "")
-        what = f"a block of the type “{of}”" if of else "a block that the connection may not see"
+        what = f"a block of the type “{of}” is" if of else "here is a block that is"
         self.notes.fail(
-            f"{what} can't be read through Notion's API, so the mail would lack it.",
-            "Replace it by text, a picture or a link.",
+            f"{what} shown in Notion alone, so the mail would lack it.",
+            "Replace it by text, a picture or a link, or take it away.",
         )
         return []
 

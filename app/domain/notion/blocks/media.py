@@ -52,7 +52,7 @@ class Media:
         if not url:
             self._notes.fail("the picture has no file.", _AGAIN)
         elif isinstance(kept, NotKept):
-            self._notes.fail(f"the picture can't be shown: {kept.detail}.", _AGAIN)
+            self._notes.fail(f"the picture can't be shown: {kept.detail}.", "Or take it away.")
         elif kept is not None:
             if kept.note:
                 self._notes.warn(f"the picture: {kept.note}.")

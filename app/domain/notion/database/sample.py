@@ -71,7 +71,7 @@ def blocks() -> list[Block]:
         _block(
             "paragraph",
             "Delivery, Progress, Problem and the figures are written by AmazonSender. To press the "
-            "same button twice, set Status to Draft in between.",
+            "same again, set Status to Draft and wait until Problem is empty.",
         ),
         _block("heading_2", "What mails can show"),
         _block("numbered_list_item", "Lists, with their numbers"),

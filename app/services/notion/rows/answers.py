@@ -27,13 +27,12 @@ from app.errors import (
     SesNotConfigured,
     Unavailable,
 )
-from app.services.checks.content import DRAFT
 from app.services.checks.preflight import Preflight
 from app.services.drafts.drafts import Drafts
+from app.services.notion.rows import words
 from app.services.notion.rows.content import PageContent, ReadContent, changes, snapshot
 from app.services.starting.dry_run import DryRuns
 from app.services.starting.schedule_mailout import ScheduleMailout
-from app.services.starting.send_warnings import CHANGED_SINCE_TEST, NEVER_TESTED
 from app.services.starting.start_mailout import SendRequest, StartMailout
 from app.settings import Settings
 from app.store import Store
@@ -42,10 +41,6 @@ log = structlog.get_logger(__name__)
 
 BY = "notion"
 """Who asks, for the audit log."""
-ANYWAY = "To send it as it is now, set Status to Draft and then to Send again."
-
-_NOT_SAID = {NEVER_TESTED.what, CHANGED_SINCE_TEST.what, DRAFT.what}
-"""Findings that hold for every row while it is tested."""
 
 
 class LookAgain(Exception):
@@ -82,7 +77,8 @@ class Press:
 
     @property
     def again(self) -> str:
-        return f"Then set Status to Draft and to {self.sight.status or 'Send'} again."
+        wanted = self.sight.status or "Send"
+        return f"Then set Status to Draft, and to {wanted} when this text is gone."
 
 
 @dataclass(frozen=True)
@@ -159,29 +155,29 @@ class Answers:
             return await self._tested(press, press.mailout_id, found)
         mailout, content = await self._write(press)
         if content.failures:
-            raise Refusal(_words("No test was sent:", content.failures, press.again))
+            raise _refusal("No test was sent:", content.failures, press, content)
         if self.settings.dry_run_send:
             await self._rehearse(press, mailout)
         findings = [finding.to_row() for finding in content.findings]
         tested = snapshot(press.row.press, press.sight, content) | {"findings": findings}
         await self._save(press, {"tested": tested})
         try:
-            with _plainly("No test was sent.", press.again):
+            with _plainly("No test was sent.", press.again, content.markdown):
                 await self.start.test(
                     SendRequest(mailout_id=mailout, key=press.key, fingerprint="test", by=BY)
                 )
         except Refusal:
             await self._save(press, {"tested": before})
             raise
-        return await self._tested(press, mailout, content.findings)
+        return await self._tested(press, mailout, content.findings, content.markdown)
 
     async def _tested(
-        self, press: Press, mailout: UUID, findings: Iterable[Finding]
+        self, press: Press, mailout: UUID, findings: Iterable[Finding], markdown: str = ""
     ) -> dict[str, Any]:
         """The test mails are on their way; what speaks against sending it stands in the row."""
-        report = await self.preflight(mailout)
-        found = [*findings, *(Finding.from_row(one) for one in report["findings"])]
-        problem = _said(finding for finding in found if finding.what not in _NOT_SAID)
+        found = [*findings, *await self.preflight.of_mailout(mailout)]
+        around = await self.preflight.in_the_way()
+        problem = words.tested(found, around, markdown, press.sight.audience)
         return answered(press.row, delivery="Test sent") | {"problem": problem}
 
     async def _send(self, press: Press) -> dict[str, Any]:
@@ -192,14 +188,14 @@ class Answers:
         mailout, content = await self._write(press)
         version = await self._version(mailout)
         if failures := content.failures or await self.preflight.blocking(mailout):
-            raise Refusal(_words("It was not sent:", failures, press.again))
+            raise _refusal("It was not sent:", failures, press, content)
         now = snapshot(press.row.press, press.sight, content)
         confirmed, tested = _confirmed(press.row, now["hash"]), press.row.tested
         if tested and not confirmed and (changed := changes(tested, now)):
-            raise Refusal(_since_test(changed), hash=now["hash"])
+            raise Refusal(words.since_test(changed), hash=now["hash"])
         if press.sight.doubts and not confirmed:
             doubts = "\n".join(press.sight.doubts)
-            raise Refusal(f"It was not sent. {doubts} {ANYWAY}", hash=now["hash"])
+            raise Refusal(f"It was not sent. {doubts} {words.ANYWAY}", hash=now["hash"])
         if self.settings.dry_run_send:
             await self._rehearse(press, mailout)
         await self._freeze(press, now | {"scheduled": schedule is not None}, bool(confirmed))
@@ -272,7 +268,7 @@ class Answers:
             state = "was sent already" if twin["status"] == "sent" else "is being sent"
             raise Refusal(
                 f"It was not sent: another row, “{(twin['title'] or 'Untitled')[:60]}”, has the "
-                f"very same text and {state}. Is this a copy? {ANYWAY}",
+                f"very same text and {state}. Is this a copy? {words.ANYWAY}",
                 hash=frozen["hash"],
             )
         if kept is None:
@@ -300,7 +296,7 @@ class Answers:
             await self.store.unready_mailout(mailout, by=BY)
             assert press.row.frozen
             confirm = {"hash": press.row.frozen["hash"], "count": exc.extra["count"]}
-            raise Refusal(_audience(exc), **confirm) from None
+            raise Refusal(words.audience_changed(exc), **confirm) from None
         except Refusal:
             await self.store.unready_mailout(mailout, by=BY)
             raise
@@ -320,11 +316,17 @@ class Answers:
         press.row = saved
 
 
-class _plainly:  # noqa: N801  reads as a verb
-    """Turns a refusal of the service into one of the row, between a sentence before and after."""
+def _refusal(before: str, failures: Iterable[Finding], press: Press, page: PageContent) -> Refusal:
+    audience = press.sight.audience
+    return Refusal(words.refusal(before, failures, press.again, page.markdown, audience))
 
-    def __init__(self, before: str, after: str) -> None:
-        self._before, self._after = before, after
+
+class _plainly:  # noqa: N801  reads as a verb
+    """Turns a refusal of the service into one of the row, between a sentence before and after.
+    markdown: what the page was made into."""
+
+    def __init__(self, before: str, after: str, markdown: str = "") -> None:
+        self._before, self._after, self._markdown = before, after, markdown
 
     def __enter__(self) -> None:
         pass
@@ -334,7 +336,10 @@ class _plainly:  # noqa: N801  reads as a verb
             return
         if error.status < 500 or isinstance(error, SesNotConfigured):
             log.info("notion_row_refused", code=error.code)
-            raise Refusal(f"{self._before} {error.detail} {self._after}") from error
+            said = words.in_notion(error.detail, self._markdown)
+            if isinstance(error, SesNotConfigured):
+                said = words.not_set_up(error.extra["missing"])
+            raise Refusal(f"{self._before} {words.capital(said)} {self._after}") from error
 
 
 def _require(is_so: bool) -> None:
@@ -346,33 +351,3 @@ def _require(is_so: bool) -> None:
 def _confirmed(row: Row, content: str) -> Mapping[str, Any]:
     """What this `Send` confirms, as the one before was refused with the same content."""
     return row.confirm if row.confirm and row.confirm.get("hash") == content else {}
-
-
-def _said(findings: Iterable[Finding]) -> str | None:
-    told = [finding for finding in findings if finding.level != "ok"]
-    order = sorted(told, key=lambda finding: finding.level != "fail")
-    lines = dict.fromkeys(f"• {finding.sentences}" for finding in order)
-    return "\n".join(lines) or None
-
-
-def _words(before: str, failures: Iterable[Finding], after: str) -> str:
-    lines = dict.fromkeys(f"• {finding.sentences}" for finding in failures)
-    return "\n".join([before, *lines, after])
-
-
-def _since_test(changed: Iterable[str]) -> str:
-    lines = [
-        "It was not sent, because it was changed since the last test:",
-        *(f"• {sentence}" for sentence in changed),
-        f"Send another test (Status: Send test). {ANYWAY}",
-    ]
-    return "\n".join(lines)
-
-
-def _audience(exc: AudienceChanged) -> str:
-    previous = exc.extra["previous"]["subject"][:60]
-    return (
-        f"It was not sent, because the audience has changed by more than a third since "
-        f"“{previous}”: {exc.extra['count']:,} people instead of {exc.extra['before']:,}. "
-        "Check the property Audience. If that is right, set Status to Draft and then to Send again."
-    )

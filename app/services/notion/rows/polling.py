@@ -4,6 +4,7 @@ without webhooks, too, and when an event gets lost. Of several processes one doe
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
@@ -21,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 FORSAKEN = (
     "This wasn't done: the program failed at it, or somebody cancelled its job (page Jobs of the "
-    "dashboard). Set Status to Draft, then ask again."
+    "dashboard). Set Status to Draft, and ask again when this text is gone."
 )
 
 
@@ -79,4 +80,4 @@ class Polling:
         found: dict[UUID, Sight] = {}
         async for page in self._notion.rows(place.data_source_id, where):
             found[UUID(page["id"])] = Sight.of_page(page, self._settings.notion_names)
-        return due_pages(found, await self._store.known_notion_rows(list(found)))
+        return due_pages(found, await self._store.known_notion_rows(list(found)), datetime.now(UTC))
