@@ -11,7 +11,7 @@ from app.services.notion.rows import words
 PAGE = "<h2>June</h2>\n\n<p>Hello {{ nam }}, <b>the beans</b> &amp; peas are up.</p>"
 
 
-def tested(*findings: Finding, audience: tuple[str, ...] = ()) -> str | None:
+def problem(*findings: Finding, audience: tuple[str, ...] = ()) -> str | None:
     return words.tested(findings, (), PAGE, audience)
 
 
@@ -41,10 +41,10 @@ def test_a_sentence_about_a_mailout_as_one_about_the_page(ours: str, theirs: str
 def test_the_operators_warnings_are_no_problem_of_a_newsletter() -> None:
     """`doctor` and the dashboard have them; what makes sending fail is said, and to whom."""
     away = Finding("warn", "OWNER_EMAIL is missing: nobody is told.", "set it.")
-    assert tested(away, DRAFT, RATE_UNKNOWN) is None
+    assert problem(away, DRAFT, RATE_UNKNOWN) is None
     missing = Finding("fail", "ORG_NAME is missing.", "set it to your organisation's name.")
     mine = Finding("warn", "The subject has 90 characters.", "shorten it.")
-    assert tested(missing, mine) == (
+    assert problem(missing, mine) == (
         "• The subject has 90 characters. Shorten it.\n"
         "For whoever runs the service:\n"
         "• ORG_NAME is missing. Set it to your organisation's name."
@@ -57,9 +57,9 @@ def test_the_operators_warnings_are_no_problem_of_a_newsletter() -> None:
 
 def test_an_audience_of_nobody_names_its_tags() -> None:
     unknown = Finding("warn", "Nobody has the tag “roses”: it matches nobody.", "correct it.")
-    said = tested(NOBODY, unknown, audience=("roses",))
+    said = problem(NOBODY, unknown, audience=("roses",))
     assert said is not None
     assert said.count("•") == 1
     assert "no active subscriber has the tag “roses”" in said
     assert "empty it to send to everybody" in said
-    assert "Import subscribers" in str(tested(NOBODY))
+    assert "Import subscribers" in str(problem(NOBODY))
