@@ -212,3 +212,16 @@ async def test_a_schedule_that_nobody_changed_isnt_called_changed(
         row = await looker.look(page)
         assert "Changed" not in (row.note or "") and row.problem is None
     assert (await mailout(arrange))["status"] == "scheduled"
+
+
+async def test_a_status_that_was_just_set_is_seen_among_more_rows_than_a_query_gives(
+    looker: Looker, notion: NotionServer, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.sandbox.notion.model.query.MAX_ROWS", 3)
+    page = letter(notion, Name="The oldest row")
+    for number in range(4):
+        letter(notion, Name="", Status="Send", Preheader=str(number))
+    await looker.poll()
+    notion.set(page, Status="Send")
+    await looker.poll()
+    assert (await mailout(arrange, page))["status"] == "sending"

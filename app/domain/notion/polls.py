@@ -14,6 +14,8 @@ from app.domain.notion.schema import Schema
 OVER = ("Sent", "Failed", "Cancelled")
 """In Delivery: nothing more comes of such a row, and there may be thousands."""
 LATELY = "past_week"
+NEWEST_FIRST = ({"timestamp": "last_edited_time", "direction": "descending"},)
+"""A query ends at 10,000 rows without a word: what somebody has just set is among them."""
 
 
 def poll_filter(schema: Schema) -> dict[str, Any] | None:

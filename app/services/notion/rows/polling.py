@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from app.domain.notion.polls import due_pages, poll_filter
+from app.domain.notion.polls import NEWEST_FIRST, due_pages, poll_filter
 from app.domain.notion.presses import Sight
 from app.errors import AppError, DatabaseError, DatabaseUnavailable, NotionRefused
 from app.ports import Notion
@@ -78,6 +78,6 @@ class Polling:
                 "what to do."
             )
         found: dict[UUID, Sight] = {}
-        async for page in self._notion.rows(place.data_source_id, where):
+        async for page in self._notion.rows(place.data_source_id, where, NEWEST_FIRST):
             found[UUID(page["id"])] = Sight.of_page(page, self._settings.notion_names)
         return due_pages(found, await self._store.known_notion_rows(list(found)), datetime.now(UTC))
