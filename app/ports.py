@@ -134,6 +134,10 @@ class SnsConfirmer(Protocol):
 
 
 class PictureSource(Protocol):
+    def takes(self, url: str) -> bool:
+        """Whether this is one of the places that are asked."""
+        ...
+
     async def fetch(self, url: str) -> bytes:
         """A file of at most MAX_SOURCE_BYTES (domain/assets/pictures.py).
 
@@ -144,8 +148,8 @@ class PictureSource(Protocol):
 
 
 class PictureShelf(Protocol):
-    """Where pictures are kept other than in the database. Each method raises Unavailable, and
-    ShelfRefused with the remedy."""
+    """Where pictures and PDFs are kept other than in the database. Each method raises Unavailable,
+    and ShelfRefused with the remedy."""
 
     @property
     def place(self) -> str:

@@ -1,4 +1,4 @@
-"""`/assets/…`: the pictures of mails, for everybody, for ever."""
+"""`/assets/…`: the pictures and PDFs of mails, for everybody, for ever."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
+# Chrome and Safari show no PDF in a sandbox. Their viewers keep it apart from this service's pages.
+_PDF_POLICY = (
+    "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+)
 
 
 @router.head("/assets/{name}", include_in_schema=False)
@@ -25,19 +29,24 @@ _HEADERS = {
     "/assets/{name}",
     response_class=Response,
     responses={
-        200: {"content": {"image/png": {}, "image/jpeg": {}, "image/gif": {}}},
+        200: {
+            "content": {"image/png": {}, "image/jpeg": {}, "image/gif": {}, "application/pdf": {}}
+        },
         304: {"description": "As in `If-None-Match`"},
         **problems(NotFound, Unavailable),
     },
 )
 async def show(request: Request, services: ServicesDep, name: str) -> Response:
-    """A picture by the hash of its content. It never changes."""
+    """A picture or PDF by the hash of its content. It never changes."""
     picture = await services.pictures(name)
     if picture is None:
-        answer = problem(NotFound("There is no picture of this name."))
+        answer = problem(NotFound("There is no picture or file of this name."))
         answer.headers["Cache-Control"] = "no-store"  # it may come
         return answer
     headers = _HEADERS | {"ETag": f'"{picture.sha256}"'}
+    if picture.media_type == "application/pdf":
+        headers["Content-Security-Policy"] = _PDF_POLICY
+        headers["Content-Disposition"] = f'inline; filename="{name}"'
     known = request.headers.get("if-none-match", "")
     if known.strip() == "*" or picture.sha256 in known:
         return Response(status_code=304, headers=headers)

@@ -1,4 +1,5 @@
-"""Fetches pictures from Notion's file hosts, without being led into our own network.
+"""Fetches pictures and files from Notion's file hosts, and the pictures of videos from YouTube's,
+without being led into our own network.
 
 A name is resolved here, its address is checked, and the connection goes to that very address; each
 redirect is checked in the same way (as services/checks/web.py does for links).
@@ -18,6 +19,7 @@ import httpx
 from app import __version__
 from app.domain.assets.notion_hosts import is_at_notion
 from app.domain.assets.pictures import MAX_SOURCE_BYTES, too_large
+from app.domain.assets.videos import is_video_picture
 from app.domain.networks import is_public
 from app.errors import PictureExpired, PictureRefused, Unavailable
 
@@ -56,9 +58,10 @@ class PictureFetcher:
         self._allowed = allowed
 
     def takes(self, url: str) -> bool:
-        """Whether it is Notion's: other pictures stay where they are, as in Markdown."""
+        """Whether it is Notion's, or a video's picture: others stay where they are, as in
+        Markdown."""
         try:
-            return is_at_notion(url) or self._is_own(httpx.URL(url))
+            return is_at_notion(url) or is_video_picture(url) or self._is_own(httpx.URL(url))
         except httpx.InvalidURL:
             return False
 
@@ -135,7 +138,7 @@ def _request(http: httpx.AsyncClient, target: httpx.URL, address: str) -> httpx.
         target.copy_with(host=address, userinfo=b"", fragment=None),
         headers={
             "Host": target.netloc.rpartition(b"@")[2].decode("ascii"),
-            "Accept": "image/*",
+            "Accept": "image/*, application/pdf",
             "Accept-Encoding": "identity",
             "User-Agent": f"AmazonSender/{__version__} (pictures)",
         },

@@ -1,4 +1,4 @@
-"""Supabase Storage as a place for pictures: `ASSETS_STORE=supabase://BUCKET`.
+"""Supabase Storage as a place for pictures and PDFs: `ASSETS_STORE=supabase://BUCKET`.
 
 Its API over httpx, as Supabase documents it ("Storage", "Standard uploads") and storage-js calls
 it: an upload is the file's bytes with its type and cache headers; errors are JSON with a
@@ -98,7 +98,7 @@ class SupabaseShelf:
             return Unavailable(f"Supabase Storage can't keep pictures now: it answers {status}.")
         return ShelfRefused(
             f"Supabase Storage refuses a picture in the bucket {self._bucket} ({status}: {words}): "
-            "let the bucket take PNG, JPEG and GIF of 5 MB."
+            "let the bucket take PNG, JPEG and GIF of 5 MB, and PDF of 20 MB."
         )
 
 

@@ -1,4 +1,4 @@
-"""Amazon S3 as a place for pictures: `ASSETS_STORE=s3://BUCKET/PREFIX`."""
+"""Amazon S3 as a place for pictures and PDFs: `ASSETS_STORE=s3://BUCKET/PREFIX`."""
 
 from __future__ import annotations
 

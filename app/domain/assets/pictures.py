@@ -26,7 +26,16 @@ from PIL import (
 from app.domain.assets import gif
 from app.errors import PictureRefused
 
-__all__ = ["MAX_KEPT_BYTES", "MAX_SOURCE_BYTES", "RECIPE", "Picture", "for_mail", "kind_of"]
+__all__ = [
+    "MAX_KEPT_BYTES",
+    "MAX_SOURCE_BYTES",
+    "RECIPE",
+    "Picture",
+    "for_mail",
+    "in_words",
+    "kind_of",
+    "too_large",
+]
 
 RECIPE = 1
 """Counts what is done here: pictures made by an earlier recipe are made anew when they are read
@@ -139,8 +148,8 @@ def for_mail(data: bytes) -> Picture:
         ) from exc
     if len(picture.content) > MAX_KEPT_BYTES:
         raise PictureRefused(
-            f"it has {_megabytes(len(picture.content))} as a picture for a mail, and may have "
-            f"{_megabytes(MAX_KEPT_BYTES)}: make it smaller, or shorten the animation",
+            f"it has {in_words(len(picture.content))} as a picture for a mail, and may have "
+            f"{in_words(MAX_KEPT_BYTES)}: make it smaller, or shorten the animation",
             problem="too_large",
         )
     return picture
@@ -148,9 +157,9 @@ def for_mail(data: bytes) -> Picture:
 
 def too_large(size: int | None) -> PictureRefused:
     """size: bytes, where they are known."""
-    has = f"it has {_megabytes(size)}" if size else "it is larger than that"
+    has = f"it has {in_words(size)}" if size else "it is larger than that"
     return PictureRefused(
-        f"{has}; pictures up to {_megabytes(MAX_SOURCE_BYTES)} are taken: make it smaller",
+        f"{has}; up to {in_words(MAX_SOURCE_BYTES)} is taken: make it smaller",
         problem="too_large",
     )
 
@@ -172,7 +181,10 @@ def _too_large_animation() -> PictureRefused:
     )
 
 
-def _megabytes(size: int) -> str:
+def in_words(size: int) -> str:
+    """A number of bytes, as people say it."""
+    if size < 1_000_000:
+        return f"{max(1, round(size / 1000))} KB"
     return f"{size / 1_000_000:.1f} MB".replace(".0 MB", " MB")
 
 

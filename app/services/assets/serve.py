@@ -1,4 +1,4 @@
-"""Gives pictures to whoever asks for them by their names: at `/assets/…`."""
+"""Gives pictures and PDFs to whoever asks for them by their names: at `/assets/…`."""
 
 from __future__ import annotations
 

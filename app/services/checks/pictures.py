@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 import httpx
 
 from app.domain.assets.kept import Asset
-from app.domain.assets.pictures import MAX_KEPT_BYTES
 from app.domain.content.links import is_local
 from app.domain.reports.findings import Finding
 from app.errors import ShelfRefused, Unavailable
@@ -66,7 +65,7 @@ async def _check_address(settings: Settings, outside: Outside, known: Asset) -> 
             content = bytearray()
             async for part in answer.aiter_bytes():
                 content += part
-                if len(content) > MAX_KEPT_BYTES:
+                if len(content) > known.size:
                     break
     except httpx.HTTPError as exc:
         return [Finding("warn", f"{url} {explain(exc)}, seen from this machine.", remedy)]

@@ -1,4 +1,4 @@
-"""Pictures of mails, by the hash of their content."""
+"""Pictures and PDFs of mails, by the hash of their content."""
 
 from __future__ import annotations
 

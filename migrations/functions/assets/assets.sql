@@ -1,6 +1,6 @@
--- Pictures of mails.
+-- Pictures and PDFs of mails; `asset` below is either.
 
--- Keep a picture. p_asset: sha256, media_type, extension, width, height, size, store, origin, and `content` in base64 where
+-- Keep a picture. p_asset: sha256, media_type, extension, width and height (null for a PDF), size, store, origin, and `content` in base64 where
 -- the database is the store. p_source: sha256, recipe and note of the file that it was made of. Again changes nothing,
 -- unless the store is another one now.
 create or replace function keep_asset(p_asset jsonb, p_source jsonb) returns jsonb

@@ -7,14 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.domain.assets.kept import Kept, NotKept
-from app.domain.assets.notion_hosts import is_at_notion, is_notion_file
+from app.domain.assets.kept import Assets, Kept, KeptFile
+from app.domain.assets.notion_hosts import is_notion_file
 from app.domain.notion.blocks.tree import (
     Tree,
     address,
     children,
-    is_hosted,
     kind,
+    lies_with_notion,
     sendable,
     shown,
     value,
@@ -45,13 +45,11 @@ _CLOSED = {
 _FILES = ("image", "video", "audio", "pdf", "file")
 _MARKS = ("bold", "italic", "strikethrough", "underline", "code")
 
-Pictures = Mapping[str, Kept | NotKept]
 
-
-def canonical(tree: Tree, pictures: Pictures | None = None) -> Canonical:
+def canonical(tree: Tree, pictures: Assets | None = None) -> Canonical:
     """The blocks as JSON without what changes by itself: ids, times, signatures of addresses.
 
-    pictures: what KeepPictures made of the page's; a picture that was kept is known by its content,
+    pictures: what KeepPictures made of the page's; what was kept is known by its content,
     others by their address.
     """
     return [_block(block, pictures or {}) for block in shown(tree)]
@@ -63,7 +61,7 @@ def content_hash(page: Canonical) -> str:
     return hashlib.sha256(written.encode()).hexdigest()
 
 
-def _block(block: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
+def _block(block: Mapping[str, Any], pictures: Assets) -> dict[str, Any]:
     content = value(block)
     said: dict[str, Any] = {"type": kind(block)}
     if kind(block) in _CLOSED:
@@ -82,7 +80,7 @@ def _block(block: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
     return {**said, "children": within} if within else said
 
 
-def _value(name: str, given: Any, pictures: Pictures) -> Any:
+def _value(name: str, given: Any, pictures: Assets) -> Any:
     if name in ("rich_text", "caption", "title") and isinstance(given, list):
         return _rich_text(given, pictures)
     if name == "cells" and isinstance(given, list):
@@ -96,15 +94,15 @@ def _value(name: str, given: Any, pictures: Pictures) -> Any:
     return given
 
 
-def _file(media: Mapping[str, Any], pictures: Pictures) -> str:
+def _file(media: Mapping[str, Any], pictures: Assets) -> str:
     url = address(media)
     kept = pictures.get(url)
-    if isinstance(kept, Kept) and kept.sha256:
+    if isinstance(kept, Kept | KeptFile) and kept.sha256:
         return kept.sha256
-    return url.partition("?")[0] if is_hosted(media) or is_at_notion(url) else url
+    return url.partition("?")[0] if lies_with_notion(media) else url
 
 
-def _rich_text(items: Sequence[Mapping[str, Any]], pictures: Pictures) -> list[dict[str, Any]]:
+def _rich_text(items: Sequence[Mapping[str, Any]], pictures: Assets) -> list[dict[str, Any]]:
     """Pieces with what differs from plain text; those of one form are one."""
     made: list[dict[str, Any]] = []
     for item in items:
@@ -116,7 +114,7 @@ def _rich_text(items: Sequence[Mapping[str, Any]], pictures: Pictures) -> list[d
     return made
 
 
-def _piece(item: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
+def _piece(item: Mapping[str, Any], pictures: Assets) -> dict[str, Any]:
     style = item.get("annotations") or {}
     given = item.get("text") or {}
     piece: dict[str, Any] = {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from app.domain.assets.kept import Kept, NotKept
+from app.domain.assets.kept import Assets
 from app.domain.notion.blocks import colors, equations
 from app.domain.notion.blocks.media import LAYOUT, Media
 from app.domain.notion.blocks.places import Notes, Places, name
@@ -45,12 +45,12 @@ class Document:
         return all(finding.level != "fail" for finding in self.findings)
 
 
-def document(tree: Tree, pictures: Mapping[str, Kept | NotKept] | None = None) -> Document:
+def document(tree: Tree, pictures: Assets | None = None) -> Document:
     """A page's blocks, as `read_page` gives them, as HTML that Markdown lets through.
 
-    pictures: what KeepPictures made of those that `pictures_of` names, by their address in the
-    tree. One that wasn't kept stops the send; one that isn't named is used as it is, if it doesn't
-    lie with Notion.
+    pictures: what KeepPictures made of those that `pictures_of`, `files_of` and `video_pictures_of`
+    name, by their addresses. One that wasn't kept stops the send; one that isn't named is used as
+    it is, if it doesn't lie with Notion; a video without its picture is a card.
     """
     places = Places()
     writer = _Writer(pictures or {}, places)
@@ -66,7 +66,7 @@ def document(tree: Tree, pictures: Mapping[str, Kept | NotKept] | None = None) -
 class _Writer:
     """Writes blocks as HTML; each is one or more lines, none of them empty."""
 
-    def __init__(self, pictures: Mapping[str, Kept | NotKept], places: Places) -> None:
+    def __init__(self, pictures: Assets, places: Places) -> None:
         self.places = places
         self.notes = Notes(places)
         self.colors: set[str] = set()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from app.domain.assets.kept import Kept, NotKept
-from app.domain.assets.notion_hosts import is_at_notion
+from app.domain.assets.files import LINK_INSTEAD
+from app.domain.assets.kept import Assets, Kept, KeptFile, NotKept
+from app.domain.assets.pictures import in_words
+from app.domain.assets.videos import video_picture
 from app.domain.notion.blocks import links
 from app.domain.notion.blocks.places import Notes, quote
 from app.domain.notion.blocks.richtext import RichText, escaped
-from app.domain.notion.blocks.tree import Block, address, is_hosted, kind, value
+from app.domain.notion.blocks.tree import Block, address, kind, lies_with_notion, sendable, value
 from app.domain.notion.properties import plain_text
 
 LAYOUT = 'role="presentation" width="100%" border="0" cellpadding="0" cellspacing="0"'
@@ -23,7 +26,7 @@ class Media:
 
     def __init__(
         self,
-        pictures: Mapping[str, Kept | NotKept],
+        pictures: Assets,
         notes: Notes,
         rich: RichText,
         features: set[str],
@@ -53,12 +56,11 @@ class Media:
             self._notes.fail("the picture has no file.", _AGAIN)
         elif isinstance(kept, NotKept):
             self._notes.fail(f"the picture can't be shown: {kept.detail}.", "Or take it away.")
-        elif kept is not None:
+        elif isinstance(kept, Kept):
             if kept.note:
                 self._notes.warn(f"the picture: {kept.note}.")
-            wide = ' class="n-wide"' * (kept.width > width)
-            return kept.url, f' width="{min(kept.width, width)}"{wide}'
-        elif is_hosted(content) or is_at_notion(url):
+            return kept.url, _size(kept, width)
+        elif lies_with_notion(content):
             self._notes.fail("the picture wasn't copied from Notion, where it ends soon.", _AGAIN)
         elif not url.lower().startswith(("https://", "http://")):
             self._notes.fail(f"the picture's address is none of the web ({quote(url)}).", _AGAIN)
@@ -86,29 +88,50 @@ class Media:
         return self._card(url, caption, "", links.host(url) or links.readable(url))
 
     def video(self, block: Block, width: int) -> list[str]:
-        """A card: no mail program plays films, and their pictures aren't to be had without asking
-        YouTube or Vimeo."""
-        return self.file(block, width)
+        """Its picture, which leads to it, as no mail program plays films; a card where there is
+        none."""
+        content = value(block)
+        url, said = address(content), content.get("caption")
+        kept = self._pictures.get(video_picture(url))
+        link = self._rich.link(url, plain_text(said) or "Video") if isinstance(kept, Kept) else ""
+        if not isinstance(kept, Kept) or not link:
+            return self.file(block, width)
+        href, source = links.attribute(link), links.attribute(kept.url)
+        alt = self._rich.alternative(said) or "Video"
+        words = self._rich.html(said, links=False) or "Video"
+        return [
+            f'<figure><div><a href="{href}"><img src="{source}" alt="{alt}"{_size(kept, width)}>'
+            f'</a></div><figcaption>{_SIGNS["video"]}\xa0 <a href="{href}">{words}</a></figcaption>'
+            "</figure>"
+        ]
 
     def file(self, block: Block, width: int) -> list[str]:
         content = value(block)
         url = address(content)
-        what = {"pdf": "PDF"}.get(kind(block), kind(block))
+        kept = self._pictures.get(url)
         name = str(content.get("name") or "") or _name(url)
         caption = content.get("caption")
         if not url:
-            self._notes.fail(f"the {what} has no address.", _AGAIN)
-        elif is_hosted(content) or is_at_notion(url):
-            self._notes.fail(
-                f"the {what} {quote(name)} lies with Notion, where its address ends within the "
-                "hour.",
-                "Put it where everybody can open it (a website, a shared folder), and link to it.",
-            )
+            self._notes.fail(f"the {_what(block)} has no address.", _AGAIN)
+        elif isinstance(kept, KeptFile):
+            words, size = self._rich.html(caption, links=False), f"PDF, {in_words(kept.size)}"
+            below = f"{escaped(name)} · {size}" if words and name else size
+            return self.card(kept.url, words or escaped(name) or "PDF", _SIGNS["pdf"], below)
+        elif lies_with_notion(content):
+            self._notes.fail(*self._unkept(block, name, kept))
         else:
             shown = name or links.host(url) or links.readable(url)
             return self._card(url, caption, _SIGNS[kind(block)], shown)
         words = self._rich.html(caption) or escaped(name)
         return [f"<p>{words}</p>"] if words else []
+
+    def _unkept(self, block: Block, name: str, kept: object) -> tuple[str, str]:
+        """What is wrong with a file that lies with Notion, and the remedy."""
+        which = f"the {_what(block)} {quote(name)}" if name else f"the {_what(block)}"
+        if isinstance(kept, NotKept):
+            return f"{which} can't be kept for readers: {kept.detail}.", _AGAIN
+        ends = f"{which} lies with Notion, where its address ends within the hour."
+        return ends, f"{LINK_INSTEAD[0].upper()}{LINK_INSTEAD[1:]}."
 
     def _card(self, url: str, caption: Any, sign: str, shown: str) -> list[str]:
         if not url:
@@ -119,20 +142,33 @@ class Media:
             return [f"<p>{words or escaped(shown)}</p>"] if words or shown else []
         return self.card(link, words or escaped(shown), sign)
 
-    def card(self, url: str, words: str, sign: str = "") -> list[str]:
-        """A box with a link in it. words: HTML."""
+    def card(self, url: str, words: str, sign: str = "", below: str = "") -> list[str]:
+        """A box with a link in it. words, below: HTML; below them is where it leads, else."""
         self._features.add("card")
         sign = f"{sign}\xa0 " if sign else ""
         where, whole = escaped(links.host(url)), escaped(links.readable(url))
-        where = whole if words == where else where
-        below = f'<br><span class="n-host">{where}</span>' if where and where != words else ""
+        below = below or (whole if words == where else where)
+        below = f'<br><span class="n-host">{below}</span>' if below and below != words else ""
         return [
             f'<table class="n-card" {LAYOUT}><tr><td class="n-body">'
             f'{sign}<a href="{links.attribute(url)}">{words}</a>{below}</td></tr></table>'
         ]
 
 
+def _size(kept: Kept, width: int) -> str:
+    """The attributes of size: also for Outlook, which knows no others."""
+    wide = ' class="n-wide"' * (kept.width > width)
+    return f' width="{min(kept.width, width)}"{wide}'
+
+
+def _what(block: Block) -> str:
+    return {"pdf": "PDF"}.get(kind(block), kind(block))
+
+
 def _name(url: str) -> str:
     """The last part of a path that looks like a file's name."""
-    last = links.readable(url.partition("?")[0]).rpartition("/")[2]
-    return last if "." in last and "/" in links.readable(url) else ""
+    try:
+        last = unquote(urlsplit(url).path).rpartition("/")[2]
+    except ValueError:
+        return ""
+    return sendable(last) if "." in last else ""

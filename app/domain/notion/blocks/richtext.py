@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 from typing import Any, Literal, NamedTuple
 
-from app.domain.assets.kept import Kept, NotKept
+from app.domain.assets.kept import Assets, Kept
 from app.domain.assets.notion_hosts import is_notion_file
 from app.domain.content.masking import Mask, pieces
 from app.domain.notion.blocks import dates, equations, links
@@ -81,7 +81,7 @@ class RichText:
 
     def __init__(
         self,
-        pictures: Mapping[str, Kept | NotKept],
+        pictures: Assets,
         notes: Notes,
         colors: set[str],
         features: set[str],

@@ -7,9 +7,11 @@ A tree is a list of such blocks: `{"object": "block", "id", "type": T, T: {…},
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from app.domain.assets.notion_hosts import is_at_notion
+from app.domain.assets.videos import video_picture
 from app.domain.notion.properties import plain_text
 
 Block = Mapping[str, Any]
@@ -83,10 +85,31 @@ def is_hosted(media: Mapping[str, Any]) -> bool:
     return media.get("type") in ("file", "custom_emoji", "file_upload")
 
 
+def lies_with_notion(media: Mapping[str, Any]) -> bool:
+    """Whether its address ends, however it came onto the page."""
+    return is_hosted(media) or is_at_notion(address(media))
+
+
 def pictures_of(tree: Tree) -> list[str]:
     """The address of every picture of a page, once, in order: icons and emoji of the workspace
     too."""
     return list(dict.fromkeys(url for block in walk(tree) for url in _pictures(block) if url))
+
+
+def files_of(tree: Tree) -> list[str]:
+    """The address of every file and PDF that lies with Notion, once, in order."""
+    found = (value(block) for block in walk(tree) if kind(block) in ("file", "pdf"))
+    return _addresses(content for content in found if lies_with_notion(content))
+
+
+def video_pictures_of(tree: Tree) -> list[str]:
+    """The address of the picture of every video that has one, once, in order."""
+    videos = _addresses(value(block) for block in walk(tree) if kind(block) == "video")
+    return [picture for picture in dict.fromkeys(map(video_picture, videos)) if picture]
+
+
+def _addresses(media: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [url for url in dict.fromkeys(map(address, media)) if url]
 
 
 def _pictures(block: Block) -> Iterator[str]:
