@@ -86,6 +86,14 @@ async def test_a_bucket_that_readers_cant_read_fails(
     assert words in found[1].what and "ASSETS_BASE_URL" in found[1].remedy
 
 
+async def test_a_large_pdf_is_read_to_its_end(bucket: None) -> None:
+    """It may be the latest that was kept."""
+    paper = b"%PDF-".ljust(6_000_000)
+    known = Asset(sha256(paper).hexdigest(), "application/pdf", "pdf", None, None, len(paper))
+    found = await check_pictures(settings(ASSETS_BASE_URL=PUBLIC), answering(200, paper), known)
+    assert [finding.level for finding in found] == ["ok", "ok"]
+
+
 async def test_a_picture_is_asked_for_as_a_reader_does(bucket: None) -> None:
     asked: list[str] = []
 

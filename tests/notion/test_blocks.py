@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from app.domain.assets.kept import Kept, NotKept
-from app.domain.notion.blocks import Document, document, pictures_of
+from app.domain.assets.files import refusal
+from app.domain.assets.kept import Assets, Kept, KeptFile, NotKept
+from app.domain.notion.blocks import (
+    Document,
+    document,
+    files_of,
+    pictures_of,
+    video_pictures_of,
+)
 from tests.support.mails import mail
 from tests.support.notion_blocks import (
     Block,
@@ -198,6 +205,67 @@ def test_a_picture_that_cannot_be_shown_stops_the_send() -> None:
     ]
     assert refused.detail in problems(made)[0][1]
     assert "amazonaws" not in made.markdown
+
+
+PLAN = KeptFile("https://mail.example.com/assets/" + "b" * 64 + ".pdf", 1_240_000, "b" * 64)
+
+
+def test_a_pdf_that_was_uploaded_is_a_card_with_its_name_and_size() -> None:
+    url = hosted_url("Tide%20table.pdf")
+    elsewhere = media("pdf", "https://example.com/plan.pdf", name="plan.pdf")
+    trees = [
+        [media("pdf", url, hosted=True), elsewhere],
+        [media("file", url, "When to *sail*", hosted=True, name="Tide table.pdf"), elsewhere],
+    ]
+    for tree in trees:
+        assert files_of(tree) == [url] and pictures_of(tree) == []
+        made = document(tree, {url: PLAN})
+        assert made.findings == () and "amazonaws" not in made.markdown
+        both = mail(body_markdown=made.markdown)
+        assert f'href="{PLAN.url}"' in both.html and PLAN.url in both.text
+        for word in ("Tide table.pdf", "PDF, 1.2 MB", 'href="https://example.com/plan.pdf"'):
+            assert word in both.html
+        assert "Tide table.pdf" in both.text and "PDF, 1.2 MB" in both.text
+    assert ">When to *sail*</a>" in both.html
+
+
+def test_a_file_that_isnt_kept_stops_the_send_with_the_remedy() -> None:
+    url = hosted_url("Budget.xlsx")
+    refused = refusal(b"PK of an office file", 5_000_000)
+    assert refused is not None
+    kept: Assets
+    for kept in ({url: refused}, {}):
+        made = document([media("file", url, "Our budget", hosted=True)], kept)
+        assert [level for level, _ in problems(made)] == ["fail"]
+        said = made.findings[0].sentences
+        assert "“Budget.xlsx”" in said and "link to it" in said, said
+        assert "amazonaws" not in made.markdown + said
+
+
+def test_a_video_is_its_picture_and_leads_to_it() -> None:
+    url, frame = "https://youtu.be/dQw4w9WgXcQ", "https://i.ytimg.com/vi/dQw4w9WgXcQ/hqdefault.jpg"
+    kept = Kept(KEPT.url, 480, 360)
+    linked = [text("The "), text("regatta", link="https://example.com/"), text(' "2026"')]
+    tree = [media("video", url, linked), media("video", url)]
+    assert video_pictures_of(tree) == [frame]
+    made = document(tree, {frame: kept})
+    assert made.findings == () and "ytimg" not in made.markdown
+    both = mail(body_markdown=made.markdown)
+    for alt in ("The regatta &quot;2026&quot;", "Video"):
+        assert f'alt="{alt}" width="480"' in both.html
+    assert both.html.count(f'href="{url}"') == 4 and 'href="https://example.com/"' not in both.html
+    assert both.text.count(url) == 2 and both.text.count("regatta") == 1
+    narrow = document([columns(tree[:1], [paragraph("beside")])], {frame: kept}).markdown
+    assert 'width="288" class="n-wide"' in narrow
+
+
+def test_a_video_without_a_picture_is_a_card() -> None:
+    tree = [media("video", "https://vimeo.com/76979871", "The regatta")]
+    assert video_pictures_of(tree) == []
+    assert document(tree).is_sendable and "<img" not in document(tree).markdown
+    assert "▶" in said(*tree) and "The regatta" in said(*tree)
+    uploaded = [media("video", hosted_url("film.mp4"), hosted=True)]
+    assert [level for level, _ in problems(uploaded)] == ["fail"]
 
 
 def test_what_is_not_shown_is_named() -> None:

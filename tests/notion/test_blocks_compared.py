@@ -6,7 +6,7 @@ from copy import deepcopy
 
 import pytest
 
-from app.domain.assets.kept import Kept
+from app.domain.assets.kept import Kept, KeptFile
 from app.domain.notion.blocks import Tree, canonical, content_hash, differences
 from tests.support.notion_blocks import (
     Block,
@@ -69,6 +69,16 @@ def test_a_picture_is_known_by_its_content() -> None:
     assert differences(canonical(tree, {url: one}), canonical(tree, {url: other})) == [
         "The picture was replaced or changed."
     ]
+
+
+def test_a_pdf_is_known_by_its_content() -> None:
+    trees = [[media("pdf", hosted_url("a.pdf", each), hosted=True)] for each in ("a1", "b2")]
+    urls = [tree[0]["pdf"]["file"]["url"] for tree in trees]
+    one, other = (KeptFile("https://a.example/x.pdf", 1, each * 64) for each in "ab")
+    first = canonical(trees[0], {urls[0]: one})
+    assert canonical(trees[1], {urls[1]: one}) == first
+    changed = differences(first, canonical(trees[1], {urls[1]: other}))
+    assert changed == ["The PDF was replaced or changed."]
 
 
 @pytest.mark.parametrize(

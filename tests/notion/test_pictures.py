@@ -9,17 +9,21 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import DictRow
 
+from app.adapters.assets.fetch import PictureFetcher
 from app.adapters.database.postgres import PostgresDatabase
 from app.adapters.notion.client import NotionApi
 from app.domain.assets.kept import Kept, NotKept
 from app.domain.assets.notion_hosts import notion_files
+from app.domain.assets.videos import is_video_picture
 from app.domain.content.render import Content, Footer, compile_content
 from app.domain.notion.blocks import canonical, document, pictures_of
 from app.keeping import keep_pictures
 from app.sandbox.notion.server import NotionServer
+from app.services.assets.keep import KeepPictures
 from app.services.notion.reading import read_page
+from app.services.notion.rows.page_reader import PageReader
 from app.store import Store
-from tests.assets.samples import photo, with_place
+from tests.assets.samples import photo, picture, with_place
 from tests.notion.support_rows import looking, notion_settings
 from tests.support.factories import Arrange
 from tests.support.service import settings_for
@@ -98,3 +102,70 @@ async def test_a_row_with_pictures_is_tested_and_sent_after_their_addresses_ende
     assert found["status"] == "sending"
     assert f"http://localhost:8000/assets/{kept['sha256']}.jpg" in found["body_markdown"]
     assert notion.url not in found["body_markdown"]
+
+
+async def test_a_row_with_a_pdf_and_a_picture_of_the_web_is_sent(
+    notion: NotionServer, postgres_database: PostgresDatabase, dsn: str, arrange: Arrange
+) -> None:
+    """The PDF is copied, the picture stays where it is; another file stops the row and is named."""
+    await arrange.subscriber("ann@example.com")
+    plan = notion.upload("Tide table.pdf", b"%PDF-1.7 tides", "application/pdf")
+    sheet = notion.upload("Budget.xlsx", b"PK\x03\x04", "application/vnd.ms-excel")
+    cat = {"type": "image", "image": {"external": {"url": "https://example.com/cat.png"}}}
+    blocks = [
+        "Hello",
+        cat,
+        {"type": "pdf", "pdf": plan},
+        {"type": "file", "file": {**sheet, "name": "Budget.xlsx"}},
+    ]
+    page = notion.make_page({"Name": "News", "Status": "Draft"}, blocks)
+    async with looking(postgres_database, notion_settings(dsn, notion)) as looker:
+        await looker.look(page)
+        notion.set(page, {"Status": "Send test"})
+        refused = await looker.look(page)
+        assert refused.delivery == "Problem"
+        problem = refused.problem or ""
+        assert "Budget.xlsx" in problem and "only PDFs" in problem and "link to it" in problem
+
+        notion.delete_block(notion.blocks(page)[-1]["id"])
+        for status in ("Draft", "Send test"):
+            notion.set(page, {"Status": status})
+            row = await looker.look(page)
+        assert row.delivery == "Test sent"
+        notion.expire_files()
+        notion.set(page, {"Status": "Send"})
+        row = await looker.look(page)
+        assert row.problem is None
+    query = "select status, body_markdown from mailouts"
+    found = await (await arrange.sql.execute(query)).fetchone()
+    kept = await (await arrange.sql.execute("select sha256, content from assets")).fetchone()
+    assert found is not None and kept is not None
+    assert found["status"] == "sending" and kept["content"] == b"%PDF-1.7 tides"
+    assert f"http://localhost:8000/assets/{kept['sha256']}.pdf" in found["body_markdown"]
+    assert "Tide table.pdf" in found["body_markdown"]
+    assert "https://example.com/cat.png" in found["body_markdown"]
+    assert notion.url not in found["body_markdown"]
+
+
+class WithVideos(PictureFetcher):
+    """YouTube's pictures without YouTube."""
+
+    async def fetch(self, url: str) -> bytes:
+        if is_video_picture(url):
+            return picture("JPEG", (480, 360))
+        return await super().fetch(url)
+
+
+async def test_a_page_with_a_video_has_its_picture(
+    notion: NotionServer, direct_store: Store, dsn: str
+) -> None:
+    url = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
+    video = {"type": "video", "video": {"external": {"url": url}}}
+    page = UUID(notion.make_page({"Name": "News"}, [video]))
+    settings = settings_for(dsn, None, NOTION_API_URL=notion.url)
+    keep = KeepPictures(direct_store, settings, WithVideos(notion.url))
+    async with NotionApi(notion.token, notion.url, per_second=1000) as api:
+        content = await PageReader(api, keep)(page)
+    assert (
+        not content.findings and f'<a href="{url}"><img src="http://localhost' in content.markdown
+    )

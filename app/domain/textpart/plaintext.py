@@ -116,6 +116,8 @@ class _Converter(MarkdownConverter):
             return text
         if _bare(shown) == _bare(target):
             return edged(text)
+        if self._is_said_below(el):
+            return self.masks.silent(f"{url} {text}")
         link = f"{label} ({url})" if label else url
         return edged(text.replace(label, link, 1) if label else link)
 
@@ -128,6 +130,16 @@ class _Converter(MarkdownConverter):
         ):
             return ""
         return edged(alt)
+
+    def _is_said_below(self, link: Any) -> bool:
+        """Whether the caption of a linked picture is the same link with the same words."""
+        figure = link.find_parent("figure")
+        caption = figure.find("figcaption") if figure else None
+        if caption is None or link in caption.descendants:
+            return False
+        again = caption.find("a", href=link.get("href"))
+        said = "".join(str(picture.get("alt") or "") for picture in link.find_all("img"))
+        return again is not None and self._says(again.get_text()) == self._says(said)
 
     def _says(self, text: str) -> str:
         return "".join(self.masks.unmask(text).split())

@@ -54,6 +54,11 @@ _RULES = {
         ".mail .n-card td.n-body { border-color: #444c56 !important; }\n"
         "  .mail .n-host { color: #a8adb5 !important; }",
     ),
+    "about": (
+        ".n-about { font-size: 14px; color: #57606a; }",
+        "",
+        ".mail .n-about { color: #a8adb5 !important; }",
+    ),
     "columns": (
         ".n-columns.n-columns { table-layout: fixed; margin: 0; }\n"
         ".n-columns .n-column.n-column { border: 0; vertical-align: top; }\n"

@@ -115,8 +115,8 @@ class Media:
             self._notes.fail(f"the {_what(block)} has no address.", _AGAIN)
         elif isinstance(kept, KeptFile):
             words, size = self._rich.html(caption, links=False), f"PDF, {in_words(kept.size)}"
-            below = f"{escaped(name)} · {size}" if words and name else size
-            return self.card(kept.url, words or escaped(name) or "PDF", _SIGNS["pdf"], below)
+            about = f"{escaped(name)} · {size}" if words and name else size
+            return self.card(kept.url, words or escaped(name) or "PDF", _SIGNS["pdf"], about)
         elif lies_with_notion(content):
             self._notes.fail(*self._unkept(block, name, kept))
         else:
@@ -142,13 +142,17 @@ class Media:
             return [f"<p>{words or escaped(shown)}</p>"] if words or shown else []
         return self.card(link, words or escaped(shown), sign)
 
-    def card(self, url: str, words: str, sign: str = "", below: str = "") -> list[str]:
-        """A box with a link in it. words, below: HTML; below them is where it leads, else."""
+    def card(self, url: str, words: str, sign: str = "", about: str = "") -> list[str]:
+        """A box with a link in it. words, about: HTML; about: of a file, in the text part, too.
+        Where a link leads to is in that anyway."""
         self._features.add("card")
         sign = f"{sign}\xa0 " if sign else ""
         where, whole = escaped(links.host(url)), escaped(links.readable(url))
-        below = below or (whole if words == where else where)
-        below = f'<br><span class="n-host">{below}</span>' if below and below != words else ""
+        where = whole if words == where else where
+        below = f'<br><span class="n-host">{where}</span>' if where and where != words else ""
+        if about:
+            self._features.add("about")
+            below = f'<br><span class="n-about">{about}</span>'
         return [
             f'<table class="n-card" {LAYOUT}><tr><td class="n-body">'
             f'{sign}<a href="{links.attribute(url)}">{words}</a>{below}</td></tr></table>'
