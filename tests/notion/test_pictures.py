@@ -125,7 +125,7 @@ async def test_a_row_with_a_pdf_and_a_picture_of_the_web_is_sent(
         refused = await looker.look(page)
         assert refused.delivery == "Problem"
         problem = refused.problem or ""
-        assert "Budget.xlsx" in problem and "only PDFs" in problem and "link to it" in problem
+        assert "Budget.xlsx" in problem and "it isn't a PDF" in problem and "link to it" in problem
 
         notion.delete_block(notion.blocks(page)[-1]["id"])
         for status in ("Draft", "Send test"):

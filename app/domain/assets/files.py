@@ -24,7 +24,7 @@ def is_pdf(data: bytes) -> bool:
 def refusal(data: bytes, most: int) -> NotKept | None:
     """Why a file isn't kept; None: it may be. most: bytes that its place takes."""
     if not is_pdf(data):
-        return NotKept("no_pdf", f"only PDFs are kept for readers: {LINK_INSTEAD}")
+        return NotKept("no_pdf", f"it isn't a PDF: {LINK_INSTEAD}")
     if len(data) > most:
         has, may = in_words(len(data)), in_words(most)
         return NotKept(

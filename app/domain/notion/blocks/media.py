@@ -129,7 +129,7 @@ class Media:
         """What is wrong with a file that lies with Notion, and the remedy."""
         which = f"the {_what(block)} {quote(name)}" if name else f"the {_what(block)}"
         if isinstance(kept, NotKept):
-            return f"{which} can't be kept for readers: {kept.detail}.", _AGAIN
+            return f"{which} can't be kept for readers: {kept.detail}.", "Or take it away."
         ends = f"{which} lies with Notion, where its address ends within the hour."
         return ends, f"{LINK_INSTEAD[0].upper()}{LINK_INSTEAD[1:]}."
 
