@@ -18,8 +18,8 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
-# In a sandbox Safari shows some PDFs as an empty window, and Chrome long showed none. A viewer keeps
-# a PDF apart from this service's pages anyway.
+# In a sandbox Safari shows some PDFs as an empty window, and Chrome long showed none. A viewer
+# keeps a PDF apart from this service's pages anyway.
 _PDF_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
