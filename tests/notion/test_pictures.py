@@ -112,7 +112,7 @@ async def test_a_row_with_a_pdf_and_a_picture_of_the_web_is_sent(
     plan = notion.upload("Tide table.pdf", b"%PDF-1.7 tides", "application/pdf")
     sheet = notion.upload("Budget.xlsx", b"PK\x03\x04", "application/vnd.ms-excel")
     cat = {"type": "image", "image": {"external": {"url": "https://example.com/cat.png"}}}
-    blocks = [
+    blocks: list[Mapping[str, Any] | str] = [
         "Hello",
         cat,
         {"type": "pdf", "pdf": plan},
