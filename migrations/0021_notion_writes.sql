@@ -21,6 +21,7 @@ create index notion_writes_due on notion_writes (live desc, due_at) where due_at
 -- Rows that are to be written because something changed. Whoever changes something only adds a line here, and so never
 -- waits for a writer, nor the writer for them.
 create table notion_write_asks (
+    id       bigint generated always as identity primary key,
     page_id  uuid not null,
     asked_at timestamptz not null default clock_timestamp()
 );

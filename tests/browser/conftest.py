@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import httpx
 import psycopg
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 from psycopg.rows import dict_row
 
 from app.sandbox.config import SandboxConfig
@@ -49,6 +49,10 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 
+PATIENCE = 30_000
+"""Milliseconds for what has to come some time: a machine that has much to do may take long."""
+expect.set_options(timeout=PATIENCE)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those of the dashboard in one worker, the others in another one: so each service is started
@@ -78,7 +82,7 @@ class Tabs:
 
     async def _opened(self, settings: dict[str, Any]) -> Page:
         context = await self._browser.new_context(**settings)
-        context.set_default_timeout(10_000)  # milliseconds
+        context.set_default_timeout(PATIENCE)
         return await context.new_page()
 
 

@@ -37,7 +37,7 @@ LIMITS = {
     "apply_parked_events": 1_100,
     "watchdog_figures": 1_100,
     "list_recipients": 3 * BATCH,
-    "recipients_page": 6 * BATCH,
+    "recipients_page": 10 * BATCH,  # 2 of rows, and the versions that no vacuum has taken yet
     "mailouts_page": 3 * BATCH,
     "sample_reader": 600,
     "list_subscribers": 3 * BATCH,

@@ -99,18 +99,18 @@ class Answers:
         done again.
         """
         row = press.row
-        told = log.bind(page_id=str(row.page_id), press=row.press)
+        row_log = log.bind(page_id=str(row.page_id), press=row.press)
         decision = decide(row)
-        told.info("notion_press", asked=row.asked, act=decision.act)
+        row_log.info("notion_press", asked=row.asked, act=decision.act)
         try:
             change = await self._act(press, decision)
         except Refusal as refusal:
-            told.info("notion_press_refused")
+            row_log.info("notion_press_refused")
             change = refused(row, refusal.problem, **refusal.confirm)
         except (Unavailable, NotionRefused, DatabaseError):
             raise
         except AppError as exc:
-            told.warning("notion_press_failed", error=exc.detail)
+            row_log.warning("notion_press_failed", error=exc.detail)
             change = refused(row, f"{exc.detail} {press.again}")
         await self._save(press, change)
         return press.row
