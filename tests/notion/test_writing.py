@@ -18,7 +18,6 @@ from app.store import Store
 from tests.notion.desk import Desk, ours, peoples, settings_with
 from tests.notion.test_writes_store import end_leases
 from tests.support.factories import Arrange
-from tests.support.waiting import eventually
 
 NOTHING: dict[str, Any] = {
     "Delivery": None,
