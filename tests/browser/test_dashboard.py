@@ -262,25 +262,23 @@ async def test_a_file_is_imported_in_three_steps(
     await page.get_by_role("button", name="Upload and check").click()
     await expect(page.get_by_role("heading", name="Checking the file")).to_be_visible()
     await job_done()
-    await expect(page.get_by_role("heading", name="One question")).to_be_visible(timeout=15_000)
+    await expect(page.get_by_role("heading", name="One question")).to_be_visible()
     await page.get_by_label("Newsletter").select_option("Yes: gets mail; no or blank: has left")
     await page.get_by_role("button", name="Go on").click()
     await job_done()
-    await expect(page.get_by_role("rowheader", name=email)).to_be_visible(timeout=15_000)
+    await expect(page.get_by_role("rowheader", name=email)).to_be_visible()
     if javascript:
         await judge(tab, staged)
     await page.get_by_role("button", name="Import 1 person").click()
     await job_done()
-    await expect(page.get_by_role("heading", name="What it did")).to_be_visible(timeout=15_000)
+    await expect(page.get_by_role("heading", name="What it did")).to_be_visible()
     assert await staged.arrange.one("select tags from subscribers where email = %s", email) == [
         "autumn"
     ]
     await page.get_by_role("link", name="Take it back").click()
     await page.get_by_role("button", name="Take it back").click()
     await job_done()
-    await expect(page.get_by_role("heading", name="It was taken back")).to_be_visible(
-        timeout=15_000
-    )
+    await expect(page.get_by_role("heading", name="It was taken back")).to_be_visible()
     assert tab.complaints == []
     await database.close()
 
@@ -289,9 +287,7 @@ async def test_a_file_is_imported_in_three_steps(
 async def test_without_a_script_the_page_reloads_itself(staged: Staged, signed_in: Any) -> None:
     tab = await signed_in("/dashboard", java_script_enabled=False)
     loaded = len([url for url in tab.requests if url.endswith("/dashboard")])
-    await tab.page.wait_for_event(
-        "request", lambda request: request.is_navigation_request(), timeout=15_000
-    )
+    await tab.page.wait_for_event("request", lambda request: request.is_navigation_request())
     assert len([url for url in tab.requests if url.endswith("/dashboard")]) > loaded
 
 
