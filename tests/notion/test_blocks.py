@@ -207,6 +207,13 @@ def test_a_picture_that_cannot_be_shown_stops_the_send() -> None:
     assert "amazonaws" not in made.markdown
 
 
+def test_a_picture_of_the_web_stays_there() -> None:
+    made = document([media("image", "https://example.com/cat.png", "A cat")])
+    assert made.is_sendable and 'src="https://example.com/cat.png"' in made.markdown
+    for url in ("http://127.0.0.1/cat.png", "http://localhost/cat.png", "ftp://example.com/cat"):
+        assert [level for level, _ in problems([media("image", url)])] == ["fail"], url
+
+
 PLAN = KeptFile("https://mail.example.com/assets/" + "b" * 64 + ".pdf", 1_240_000, "b" * 64)
 
 

@@ -10,6 +10,7 @@ from app.domain.assets.files import LINK_INSTEAD
 from app.domain.assets.kept import Assets, Kept, KeptFile, NotKept
 from app.domain.assets.pictures import in_words
 from app.domain.assets.videos import video_picture
+from app.domain.content.links import is_local
 from app.domain.notion.blocks import links
 from app.domain.notion.blocks.places import Notes, quote
 from app.domain.notion.blocks.richtext import RichText, escaped
@@ -62,7 +63,7 @@ class Media:
             return kept.url, _size(kept, width)
         elif lies_with_notion(content):
             self._notes.fail("the picture wasn't copied from Notion, where it ends soon.", _AGAIN)
-        elif not url.lower().startswith(("https://", "http://")):
+        elif not url.lower().startswith(("https://", "http://")) or is_local(links.host(url)):
             self._notes.fail(f"the picture's address is none of the web ({quote(url)}).", _AGAIN)
         else:
             return url, ""
