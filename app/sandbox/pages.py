@@ -30,11 +30,13 @@ _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; "
     "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 }
-# A mail is somebody's HTML: no script, no request to anywhere, an origin of its own.
+_THIS_MACHINE = "http://localhost:* http://127.0.0.1:*"
+# A mail is somebody's HTML: no script, an origin of its own, and no request but for pictures on this
+# machine, such as those that the service keeps.
 _MAIL_HEADERS = {
     **_COMMON_HEADERS,
     "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; "
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+    f"img-src data: {_THIS_MACHINE}; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
 }
 
 

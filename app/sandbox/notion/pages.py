@@ -26,7 +26,8 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' https:; "
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src https: "
+    "http://localhost:* http://127.0.0.1:*; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 }
 _SHOWN = ("Status", "Delivery", "Progress", "Accepted")
