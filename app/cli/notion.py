@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from app.cli.shared import open_store, quiet_settings, run, show_findings
 from app.domain.notion.pages import NotAPage, page_id
 from app.domain.reports.words import plural
-from app.errors import ConfigurationError, NotionAway
+from app.errors import ConfigurationError, NotionAway, NotionRefused
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -113,12 +114,15 @@ async def _sync(settings: Settings) -> None:
     ):
         assert work is not None
         done = await work.sync(JobStore(database))()
+        trouble = await Store(database).notion_trouble()
     for row in done.rows:
         typer.echo(row.line)
     typer.echo(
         f"{plural(done.looked, 'row')} looked at, {plural(done.answered, 'command')} answered, "
         f"{plural(done.written, 'row')} written."
     )
+    if trouble:
+        raise NotionRefused(trouble["trouble"])
 
 
 @app.command("webhook")
@@ -133,14 +137,15 @@ def webhook() -> None:
     tokens = unused_tokens(known, settings)
     if is_set:
         typer.echo(f"The webhook is set up; its address is {url}")
-        typer.echo(f"The last event came {known['last_event'] or 'never'}.")
+        last = known["last_event"]
+        typer.echo(f"The last event came on {_time(last)}." if last else "No event has come yet.")
     if is_set and tokens:
         typer.echo(
             "\nAnother webhook asks to be used. If you aren't replacing yours, a stranger posted "
             "this, and there is nothing to do.\n"
         )
     for each in tokens:
-        typer.echo(f"{each['token']}  (came {each['received_at']})")
+        typer.echo(f"{each['token']}  (came on {_time(each['received_at'])})")
     if tokens:
         place = ", in place of the one there" if is_set else ""
         typer.echo(
@@ -152,6 +157,11 @@ def webhook() -> None:
             "No token came in the last hour. In Notion, open the settings of your connection, then "
             f"Webhooks, Create a subscription, and give this address: {url}"
         )
+
+
+def _time(iso: str) -> str:
+    at = datetime.fromisoformat(iso).astimezone(UTC)
+    return f"{at.day} {at:%B, %H:%M:%S} UTC"
 
 
 async def _webhook(settings: Settings) -> dict[str, Any]:

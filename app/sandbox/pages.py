@@ -31,8 +31,8 @@ _PAGE_HEADERS = {
     "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 }
 _THIS_MACHINE = "http://localhost:* http://127.0.0.1:*"
-# A mail is somebody's HTML: no script, an origin of its own, and no request but for pictures on this
-# machine, such as those that the service keeps.
+# A mail is somebody's HTML: no script, an origin of its own, and no request but for pictures on
+# this machine, such as those that the service keeps.
 _MAIL_HEADERS = {
     **_COMMON_HEADERS,
     "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; "

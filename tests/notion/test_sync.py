@@ -63,6 +63,10 @@ def test_what_stands_in_the_way_is_said_in_a_line(run: Run, notion: NotionServer
     assert "notion init" in run("sync", expect=1, NOTION_DATABASE_ID="")
     notion.share(notion.database_id, False)
     assert "isn't shared" in run("sync", expect=1)
+    notion.share(notion.database_id)
+    notion.rename_property("Status", "Stage")
+    assert "“Status” is missing" in run("sync", expect=1)
+    notion.rename_property("Stage", "Status")
     notion.revoke_token()
     assert "NOTION_API_TOKEN" in run("sync", expect=1)
     notion.heal()
@@ -77,7 +81,7 @@ def test_the_token_of_the_webhook_is_shown_at_the_machine(run: Run, dsn: str) ->
     assert "NOTION_WEBHOOK_VERIFICATION_TOKEN" in shown
     is_set = run("webhook", NOTION_WEBHOOK_VERIFICATION_TOKEN="secret_of_notion")
     assert "secret_of_notion" not in is_set
-    assert "The last event came never" in is_set
+    assert "No event has come yet" in is_set
     assert "Another webhook" not in is_set
     replacing = run("webhook", NOTION_WEBHOOK_VERIFICATION_TOKEN="secret_of_the_one_before")
     assert "Another webhook asks to be used" in replacing

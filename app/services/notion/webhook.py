@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
@@ -28,11 +29,11 @@ AT_ONCE = 4
 
 
 def unused_tokens(webhook: Mapping[str, Any], settings: Settings) -> list[dict[str, Any]]:
-    """Those that came in the last hour, the newest first, without the one that is set by now.
-    webhook: as Store.notion_webhook gives it."""
+    """Those that came in the last hour, the newest first; where one of them is set by now, those
+    after it. webhook: as Store.notion_webhook gives it."""
     token = settings.notion_webhook_verification_token
     in_use = token.get_secret_value() if token else None
-    return [each for each in webhook["tokens"] if each["token"] != in_use]
+    return list(takewhile(lambda each: each["token"] != in_use, webhook["tokens"]))
 
 
 class NotionWebhook:

@@ -356,7 +356,7 @@ class _Writer:
         of = kind(block)
         if of == "unsupported":
             of = str(value(block).get("block_type") or "")
-        what = f"a block of the type “{of}” is" if of else "here is a block that is"
+        what = f"a block of the type “{of}” is" if of else "a block here is"
         self.notes.fail(
             f"{what} shown in Notion alone, so the mail would lack it.",
             "Replace it by text, a picture or a link, or take it away.",

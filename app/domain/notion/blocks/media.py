@@ -56,7 +56,7 @@ class Media:
         if not url:
             self._notes.fail("the picture has no file.", _AGAIN)
         elif isinstance(kept, NotKept):
-            self._notes.fail(f"the picture can't be shown: {kept.detail}.", "Or take it away.")
+            self._notes.fail(f"the picture can't be shown: {kept.detail}, or take it away.", "")
         elif isinstance(kept, Kept):
             if kept.note:
                 self._notes.warn(f"the picture: {kept.note}.")
