@@ -92,6 +92,42 @@ class TestWhileItIsRead:
         made = await mailout(arrange)
         assert made["status"] == "sending" and "it is June." in made["body_markdown"]
 
+    @pytest.mark.parametrize("at", ["reading", "start"])
+    async def test_who_starts_it_by_the_api_meanwhile_is_contradicted_by_nobody(
+        self, looker: Looker, notion: NotionServer, arrange: Arrange, at: str
+    ) -> None:
+        page = letter(notion, Status="Send")
+        release = looker.store.release_mailout
+
+        async def start() -> None:
+            await arrange.sql.execute("update mailouts set status = 'sending', started_at = now()")
+
+        async def released(*args: Any, **more: Any) -> Any:
+            moved = await release(*args, **more)
+            await start()
+            return moved
+
+        if at == "reading":
+            after_the_first_reading(looker, start)
+        else:
+            looker.store.release_mailout = released  # type: ignore[method-assign]
+        row = await looker.look(page)
+        assert (row.answered, row.problem, row.delivery) == (1, None, None)
+        assert (await mailout(arrange))["status"] == "sending"
+
+    async def test_a_draft_that_is_deleted_isnt_sent(
+        self, looker: Looker, notion: NotionServer, arrange: Arrange
+    ) -> None:
+        page = letter(notion, Status="Send")
+
+        async def delete() -> None:
+            await arrange.sql.execute("delete from mailouts")
+
+        after_the_first_reading(looker, delete)
+        row = await looker.look(page)
+        assert row.problem is not None and "was deleted" in row.problem
+        assert (row.answered, row.mailout) == (1, None)
+
     async def test_a_button_pressed_twice_confirms_nothing_that_nobody_has_read(
         self, looker: Looker, notion: NotionServer, arrange: Arrange
     ) -> None:

@@ -23,6 +23,8 @@ from app.errors import (
     AppError,
     AudienceChanged,
     DatabaseError,
+    MailoutNotEditable,
+    MailoutNotFound,
     NotionRefused,
     SesNotConfigured,
     Unavailable,
@@ -233,19 +235,24 @@ class Answers:
         if row.mailout_status == "ready":
             await self.store.unready_mailout(mailout, by=BY)
         content = await self.read(row.page_id)
-        with _plainly("The row can't be a mail like this.", press.again):
-            await self.drafts.edit(
-                mailout,
-                {
-                    "subject": sight.title,
-                    "preheader": sight.preheader,
-                    "audience": {"tags": list(sight.audience)} if sight.audience else None,
-                    "body_markdown": content.markdown,
-                    "body_html": None,
-                },
-                None,
-                by=BY,
-            )
+        said = {
+            "subject": sight.title,
+            "preheader": sight.preheader,
+            "audience": {"tags": list(sight.audience)} if sight.audience else None,
+            "body_markdown": content.markdown,
+            "body_html": None,
+        }
+        try:
+            with _plainly("The row can't be a mail like this.", press.again):
+                await self.drafts.edit(mailout, said, None, by=BY)
+        except Refusal as refusal:
+            match refusal.__cause__:
+                case MailoutNotEditable():  # somebody else started it while the page was read
+                    raise LookAgain from None
+                case MailoutNotFound():
+                    deleted = "The draft of this row was deleted while its page was read."
+                    raise Refusal(f"{deleted} {press.again}") from None
+            raise
         return mailout, content
 
     async def _version(self, mailout: UUID) -> int:
@@ -293,13 +300,19 @@ class Answers:
                 done = await self.schedules(mailout, schedule, confirm_audience=count, by=BY)
                 return list(done["notes"])
         except AudienceChanged as exc:
-            await self.store.unready_mailout(mailout, by=BY)
+            await self._recall(mailout)
             assert press.row.frozen
             confirm = {"hash": press.row.frozen["hash"], "count": exc.extra["count"]}
             raise Refusal(words.audience_changed(exc), **confirm) from None
         except Refusal:
-            await self.store.unready_mailout(mailout, by=BY)
+            await self._recall(mailout)
             raise
+
+    async def _recall(self, mailout: UUID) -> None:
+        """Make a draft again of what wasn't started; raises LookAgain when somebody else started it
+        meanwhile, or cancelled it."""
+        moved = await self.store.unready_mailout(mailout, by=BY)
+        _require(moved.status == "draft")
 
     async def _rehearse(self, press: Press, mailout: UUID) -> NoReturn:
         """Raises Refusal."""
