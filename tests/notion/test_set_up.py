@@ -36,6 +36,7 @@ class Owner:
         self.set("NOTION_API_URL", notion.url)
         self.set("NOTION_API_TOKEN", notion.token)
         self.set("APP_BASE_URL", "https://mail.example.com")
+        self.set("TEST_EMAILS", "owner@example.com")
 
     def set(self, name: str, value: str | None) -> None:
         if value is None:
@@ -203,6 +204,12 @@ def test_a_revoked_token_and_a_notion_that_is_away(owner: Owner) -> None:
     owner.notion.revoke_token()
     [line] = owner.check(fails=True)
     assert "NOTION_API_TOKEN" in line
+
+
+def test_without_test_addresses_a_test_has_nobody_to_go_to(owner: Owner) -> None:
+    owner.set("TEST_EMAILS", "")
+    [line] = owner.check()
+    assert line.startswith("warn TEST_EMAILS is empty")
 
 
 def test_how_a_press_is_learned_of_is_told(owner: Owner) -> None:

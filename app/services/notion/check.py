@@ -22,6 +22,13 @@ HOW_TO_CONNECT = (
 )
 
 
+NO_TEST_EMAILS = Finding(
+    "warn",
+    "TEST_EMAILS is empty, so “Send test” has nobody to send to.",
+    "set it to your own address in .env, and restart.",
+)
+
+
 def check_notion_settings(settings: Settings) -> Iterator[Finding]:
     """Nothing where Notion isn't used at all, or is set up."""
     if settings.notion_database_id and not settings.notion_api_token:
@@ -48,6 +55,8 @@ async def check_notion(notion: NotionBuilder, settings: Settings) -> list[Findin
         findings.append(Finding("warn", exc.detail, "check again in a while."))
     except (NotionRefused, ConfigurationError) as exc:
         findings.append(Finding("fail", exc.detail))  # it names its remedy
+    if not settings.test_emails:
+        findings.append(NO_TEST_EMAILS)
     return [*findings, *check_ways_in(settings)]
 
 

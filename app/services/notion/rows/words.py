@@ -84,7 +84,7 @@ def audience_changed(exc: AudienceChanged) -> str:
 
 def not_set_up(missing: Iterable[str]) -> str:
     """missing: names of settings."""
-    return f"{OPERATOR} set {', '.join(missing)} in .env and restart it."
+    return f"{OPERATOR} set {', '.join(missing)} in .env, and restart."
 
 
 def in_notion(text: str, markdown: str) -> str:
