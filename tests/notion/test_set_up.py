@@ -258,7 +258,7 @@ async def test_doctor_says_it_too(notion: NotionServer) -> None:
         bad = [each.sentences for each in found if each.level != "ok"]
         return [words for words in bad if "not from Notion" not in words]
 
-    here = {"notion_api_url": notion.url, "notion_api_token": notion.token}
+    here = {"notion_api_url": notion.url, "notion_api_token": notion.token, "test_emails": "a@b.ch"}
     [line] = await of_notion(**here, notion_database_id=notion.database_id)
     assert "NOTION_PROPERTY_PROBLEM=Trouble" in line
     [line] = await of_notion(**here)
