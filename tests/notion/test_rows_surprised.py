@@ -115,6 +115,31 @@ class TestWhileItIsRead:
         assert (row.answered, row.problem, row.delivery) == (1, None, None)
         assert (await mailout(arrange))["status"] == "sending"
 
+    async def test_who_goes_on_writing_doesnt_keep_it_from_being_sent(
+        self, looker: Looker, notion: NotionServer, arrange: Arrange
+    ) -> None:
+        page = letter(notion, Status="Send")
+        read, words = looker.looks.answers.read, iter(range(100))
+
+        async def slowly(page_id: UUID) -> Any:
+            content = await read(page_id)
+            notion.edit_block(notion.blocks(page)[1]["id"], f"it is day {next(words)}.")
+            return content
+
+        looker.slow_down(slowly)
+        row = await looker.look(page)
+        assert (row.answered, row.problem) == (1, None)
+        assert (await mailout(arrange))["status"] == "sending" and next(words) < 10
+
+    async def test_a_page_whose_blocks_notion_denies_is_refused(
+        self, looker: Looker, notion: NotionServer
+    ) -> None:
+        page = letter(notion, Status="Send")
+        notion.fail(404, path="children")
+        row = await looker.look(page)
+        assert row.problem is not None and "Notion" in row.problem
+        assert (row.answered, row.delivery) == (1, "Problem")
+
     async def test_a_draft_that_is_deleted_isnt_sent(
         self, looker: Looker, notion: NotionServer, arrange: Arrange
     ) -> None:

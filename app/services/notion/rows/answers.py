@@ -61,11 +61,13 @@ class Refusal(Exception):
 @dataclass
 class Press:
     """What is dealt with. row: as it was saved last. still_asked: looks at the page once more;
-    raises LookAgain when something else is asked by now, or of others, or at another time."""
+    raises LookAgain when something else is asked by now, or of others, or at another time.
+    is_patient: whether a page is read once more on which somebody writes just now."""
 
     row: Row
     sight: Sight
     still_asked: Callable[[], Awaitable[Sight]]
+    is_patient: bool = True
 
     @property
     def mailout_id(self) -> UUID:
@@ -265,7 +267,7 @@ class Answers:
         """Reading takes a while: whoever took `Send` back, corrected something and pressed it again
         meanwhile wants it sent as it is now. began: the reading. Raises LookAgain."""
         now = await press.still_asked()
-        if now.may_be_edited_since(began):
+        if press.is_patient and now.may_be_edited_since(began):
             _require((await self.read(press.row.page_id)).page == content.page)
             await press.still_asked()
 

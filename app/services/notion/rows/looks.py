@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 
 MAX_TURNS = 20
 """How often in a row others may write what we look at before the job is put off."""
+PATIENT_TURNS = 3
+"""How often it is waited for until nobody writes on the page or moves it; then it goes as it was
+read, or is refused: somebody may write there for hours."""
 REFUSED_SECONDS = 60.0
 """Until a look is tried again that Notion doesn't allow: a token is revoked, say."""
 
@@ -52,13 +55,13 @@ class Looks:
     async def as_job(self, running: Running) -> dict[str, Any] | None:
         """Gives `asked`, `press` and `problem` of the latest answer; None: nothing was asked."""
         page_id, done = UUID(running.job.payload["page"]), None
-        for _ in range(MAX_TURNS):
+        for turn in range(MAX_TURNS):
             row = await self.store.notion_row(page_id)
             if row is None:
                 return {"outcome": "forgotten"}
             structlog.contextvars.bind_contextvars(page_id=str(page_id))
             try:
-                found = await self._look(row)
+                found = await self._look(row, is_patient=turn < PATIENT_TURNS)
             except LookAgain:
                 continue
             if found is None:
@@ -69,7 +72,7 @@ class Looks:
                 return done
         raise Unavailable("The row is being changed right now.")
 
-    async def _look(self, row: Row) -> Row | None:
+    async def _look(self, row: Row, *, is_patient: bool) -> Row | None:
         """Gives the row as it is then; None: it is none of ours, and forgotten. Raises LookAgain,
         Unavailable, JobFailed."""
         page = await self._page(row.page_id)
@@ -84,9 +87,9 @@ class Looks:
             before, row = row, await self._save(row, seen(row, sight, _now()))
             if not row.is_open:
                 return await self._keep_true(row, sight, before)
-        return await self._answer(row, sight) if row.is_open else row
+        return await self._answer(row, sight, is_patient) if row.is_open else row
 
-    async def _answer(self, row: Row, sight: Sight) -> Row:
+    async def _answer(self, row: Row, sight: Sight, is_patient: bool) -> Row:
         async def still_asked() -> Sight:
             page = await self._page(row.page_id)
             now = page and self._sight(page)
@@ -94,11 +97,11 @@ class Looks:
                 raise LookAgain
             return now
 
-        press = Press(row, sight, still_asked)
+        press = Press(row, sight, still_asked, is_patient)
         try:
             return await self.answers(press)
         except NotionRefused as exc:
-            if exc.extra.get("notion_status") == 404:
+            if exc.extra.get("notion_status") == 404 and is_patient:
                 raise LookAgain from None
             _raise_if_later(exc)
             return await self._save(press.row, refused(row, f"{exc.detail} {press.again}"))
