@@ -30,13 +30,13 @@ _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; "
     "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 }
-_THIS_MACHINE = "http://localhost:* http://127.0.0.1:*"
-# A mail is somebody's HTML: no script, an origin of its own, and no request but for pictures on
-# this machine, such as those that the service keeps.
+_KEPT_PICTURES = "http://localhost:*/assets/ http://127.0.0.1:*/assets/"
+# A mail is somebody's HTML: no script, an origin of its own, and no request but for the pictures
+# that a service on this machine keeps.
 _MAIL_HEADERS = {
     **_COMMON_HEADERS,
     "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; "
-    f"img-src data: {_THIS_MACHINE}; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+    f"img-src data: {_KEPT_PICTURES}; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
 }
 
 
