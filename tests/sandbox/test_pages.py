@@ -61,7 +61,10 @@ def test_a_mail_is_shown_without_letting_it_act(ses: SESV2Client, sandbox: Sandb
     assert framed.text == EVIL
     policy = framed.headers["content-security-policy"]
     assert policy.startswith("sandbox; default-src 'none'")
-    assert re.findall(r"https?:\S+", policy) == ["http://localhost:*", "http://127.0.0.1:*;"]
+    assert re.findall(r"https?:\S+", policy) == [
+        "http://localhost:*/assets/",
+        "http://127.0.0.1:*/assets/;",
+    ]
 
 
 @pytest.mark.parametrize("path", ["/", "/mail/{id}", "/mail/none", "/style.css", "/mail/{id}/raw"])
