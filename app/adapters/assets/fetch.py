@@ -2,17 +2,15 @@
 without being led into our own network.
 
 A name is resolved here, its address is checked, and the connection goes to that very address; each
-redirect is checked in the same way (as services/checks/web.py does for links).
+redirect is checked in the same way (pinned.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
 import httpx
 
@@ -22,9 +20,15 @@ from app.domain.assets.pictures import MAX_SOURCE_BYTES, too_large
 from app.domain.assets.videos import is_video_picture
 from app.domain.networks import is_public
 from app.errors import PictureExpired, PictureRefused, Unavailable
+from app.pinned import asked, resolve_name
 
 CONNECT_SECONDS, READ_SECONDS, ALL_SECONDS = 5.0, 15.0, 60.0
 MAX_REDIRECTS = 5
+_HEADERS = {
+    "Accept": "image/*, application/pdf",
+    "Accept-Encoding": "identity",
+    "User-Agent": f"AmazonSender/{__version__} (pictures)",
+}
 _COME_AGAIN = frozenset({408, 425, 429})
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -34,12 +38,6 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 def tls() -> ssl.SSLContext:
     """Made once: reading the authorities' certificates takes a while."""
     return httpx.create_ssl_context(trust_env=False)
-
-
-async def resolve_name(host: str, port: int) -> list[str]:
-    """The addresses of a name. Raises OSError when it has none."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
 class PictureFetcher:
@@ -87,30 +85,12 @@ class PictureFetcher:
             timeout=limits, follow_redirects=False, trust_env=False, verify=tls()
         ) as http:
             for _ in range(MAX_REDIRECTS + 1):
-                async with self._answer(http, target) as answer:
+                addresses = await self._addresses(target)
+                async with asked(http, "GET", target, addresses, _HEADERS) as answer:
                     if not answer.is_redirect:
                         return await _content(answer, is_signed="signature" in url.lower())
                     target = target.join(answer.headers.get("location", ""))
         raise _refused("address", f"it redirects more than {MAX_REDIRECTS} times: upload it")
-
-    @asynccontextmanager
-    async def _answer(
-        self, http: httpx.AsyncClient, target: httpx.URL
-    ) -> AsyncIterator[httpx.Response]:
-        answer: httpx.Response | None = None
-        addresses = await self._addresses(target)
-        for address in addresses:
-            try:
-                answer = await http.send(_request(http, target, address), stream=True)
-                break
-            except httpx.ConnectError:  # IPv6 may not work here
-                if address == addresses[-1]:
-                    raise
-        assert answer is not None
-        try:
-            yield answer
-        finally:
-            await answer.aclose()
 
     async def _addresses(self, target: httpx.URL) -> list[str]:
         """Those that may be asked. Raises PictureRefused, Unavailable."""
@@ -129,21 +109,6 @@ class PictureFetcher:
 
     def _is_own(self, target: httpx.URL) -> bool:
         return (target.scheme, target.raw_host, target.port) == self._own
-
-
-def _request(http: httpx.AsyncClient, target: httpx.URL, address: str) -> httpx.Request:
-    """To this very address; the certificate is checked for the name."""
-    return http.build_request(
-        "GET",
-        target.copy_with(host=address, userinfo=b"", fragment=None),
-        headers={
-            "Host": target.netloc.rpartition(b"@")[2].decode("ascii"),
-            "Accept": "image/*, application/pdf",
-            "Accept-Encoding": "identity",
-            "User-Agent": f"AmazonSender/{__version__} (pictures)",
-        },
-        extensions={"sni_hostname": target.raw_host.decode("ascii")},
-    )
 
 
 async def _content(answer: httpx.Response, *, is_signed: bool) -> bytes:

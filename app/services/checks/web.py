@@ -7,8 +7,6 @@ checked in the same way.
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import httpx
 
 from app import __version__
 from app.domain.networks import is_public
+from app.pinned import asked, resolve_name
 
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 10.0
 MAX_REDIRECTS = 5
@@ -83,36 +82,12 @@ class Web:
                 return WebAnswer(None, "has a name that doesn't exist")
             if not addresses or not all(map(self._allowed, addresses)):
                 return WebAnswer(None, "leads to a private address, where readers can't follow")
-            status, location = await self._ask_any(method, target, addresses)
-            if location is None:
-                return WebAnswer(status)
+            async with asked(self._http, method, target, addresses) as answer:
+                if not answer.is_redirect or "location" not in answer.headers:
+                    return WebAnswer(answer.status_code)
+                location = answer.headers["location"]
             target = target.join(location)
         return WebAnswer(None, f"redirects more than {MAX_REDIRECTS} times")
-
-    async def _ask_any(
-        self, method: str, target: httpx.URL, addresses: list[str]
-    ) -> tuple[int, str | None]:
-        """As `_ask_one`, of the first address that takes a connection: IPv6 may not work here."""
-        for address in addresses[:-1]:
-            try:
-                return await self._ask_one(method, target, address)
-            except httpx.ConnectError:
-                continue
-        return await self._ask_one(method, target, addresses[-1])
-
-    async def _ask_one(
-        self, method: str, target: httpx.URL, address: str
-    ) -> tuple[int, str | None]:
-        """Status, and where it redirects to. The certificate is checked for the name."""
-        request = self._http.build_request(
-            method,
-            target.copy_with(host=address, userinfo=b""),
-            headers={"Host": target.netloc.decode("ascii")},
-            extensions={"sni_hostname": target.raw_host.decode("ascii")},
-        )
-        answer = await self._http.send(request, stream=True)
-        await answer.aclose()
-        return answer.status_code, answer.headers.get("location") if answer.is_redirect else None
 
 
 def explain(error: httpx.HTTPError) -> str:
@@ -127,9 +102,3 @@ def explain(error: httpx.HTTPError) -> str:
     if isinstance(error, httpx.ConnectError):
         return "can't be reached"
     return f"does not answer properly ({type(error).__name__})"
-
-
-async def resolve_name(host: str, port: int) -> list[str]:
-    """The addresses of a name. Raises OSError when it has none."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))

@@ -1,0 +1,58 @@
+"""Requests to an address that was checked. A name may lead elsewhere when it is asked for again, so
+whoever may not be led into a private network asks the address and says the name beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import httpx
+
+
+async def resolve_name(host: str, port: int) -> list[str]:
+    """The addresses of a name. Raises OSError when it has none."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+
+
+@asynccontextmanager
+async def asked(
+    http: httpx.AsyncClient,
+    method: str,
+    target: httpx.URL,
+    addresses: Sequence[str],
+    headers: Mapping[str, str] | None = None,
+) -> AsyncIterator[httpx.Response]:
+    """The answer of the first of the addresses that takes a connection (IPv6 may not work here),
+    its body not read yet. The certificate is checked for the name. Raises httpx.HTTPError."""
+    *others, last = addresses
+    for address in others:
+        try:
+            answer = await http.send(_request(http, method, target, address, headers), stream=True)
+            break
+        except httpx.ConnectError:
+            continue
+    else:
+        answer = await http.send(_request(http, method, target, last, headers), stream=True)
+    try:
+        yield answer
+    finally:
+        await answer.aclose()
+
+
+def _request(
+    http: httpx.AsyncClient,
+    method: str,
+    target: httpx.URL,
+    address: str,
+    headers: Mapping[str, str] | None,
+) -> httpx.Request:
+    return http.build_request(
+        method,
+        target.copy_with(host=address, userinfo=b"", fragment=None),
+        headers={"Host": target.netloc.decode("ascii"), **(headers or {})},
+        extensions={"sni_hostname": target.raw_host.decode("ascii")},
+    )
