@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,10 +12,8 @@ import httpx
 import orjson
 
 from app.sandbox.config import SandboxConfig
-from app.sandbox.main import SandboxUvicorn, listen, local_url, server_for
-
-START_SECONDS = 30.0
-STOP_SECONDS = 10.0
+from app.sandbox.main import listen, local_url, server_for
+from app.sandbox.threads import STOP_SECONDS, ServerThread
 
 
 class SandboxServer:
@@ -31,7 +27,7 @@ class SandboxServer:
         self.config = config or SandboxConfig()
         self._in_process = process
         self._process: subprocess.Popen[str] | None = None
-        self._server: SandboxUvicorn | None = None
+        self._running: ServerThread | None = None
 
     def __enter__(self) -> Self:
         self.url = self._start_process() if self._in_process else self._start_thread()
@@ -47,10 +43,8 @@ class SandboxServer:
         self.control.close()
         if self._process:
             self._stop_process(self._process)
-        if self._server:
-            self._server.should_exit = True
-            self._thread.join(STOP_SECONDS)
-            self._listener.close()
+        if self._running:
+            self._running.stop()
 
     # Shortcuts to the control API for tests
 
@@ -94,18 +88,9 @@ class SandboxServer:
     # Starting and stopping
 
     def _start_thread(self) -> str:
-        self._listener = listen("127.0.0.1", 0)
-        self._server = server_for(self._listener, self.config)
-        self._thread = threading.Thread(
-            target=self._server.run, args=([self._listener],), name="sandbox", daemon=True
-        )
-        self._thread.start()
-        deadline = time.monotonic() + START_SECONDS
-        while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > deadline:
-                raise RuntimeError("The sandbox did not start")
-            time.sleep(0.005)
-        return local_url(self._listener)
+        listener = listen("127.0.0.1", 0)
+        self._running = ServerThread(server_for(listener, self.config), listener, "the sandbox")
+        return local_url(listener)
 
     def _start_process(self) -> str:
         """The child finds its port and tells it in its ready line."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-import time
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
@@ -16,9 +14,7 @@ from app.sandbox.main import listen, local_url
 from app.sandbox.notion.config import NotionConfig
 from app.sandbox.notion.remote import NotionRemote
 from app.sandbox.notion.standin import NotionStandIn
-
-START_SECONDS = 30.0
-STOP_SECONDS = 10.0
+from app.sandbox.threads import ServerThread
 
 
 class NotionServer(NotionRemote):
@@ -33,8 +29,8 @@ class NotionServer(NotionRemote):
         self.token = self.config.token
 
     def __enter__(self) -> Self:
-        self._listener = listen("127.0.0.1", 0)
-        url = local_url(self._listener)
+        listener = listen("127.0.0.1", 0)
+        url = local_url(listener)
         standin = NotionStandIn(self.config, url)
 
         @contextlib.asynccontextmanager
@@ -51,16 +47,7 @@ class NotionServer(NotionRemote):
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )
-        self._server = uvicorn.Server(settings)
-        self._thread = threading.Thread(
-            target=self._server.run, args=([self._listener],), name="notion", daemon=True
-        )
-        self._thread.start()
-        deadline = time.monotonic() + START_SECONDS
-        while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > deadline:
-                raise RuntimeError("The stand-in for Notion did not start")
-            time.sleep(0.005)
+        self._running = ServerThread(uvicorn.Server(settings), listener, "Notion")
         self.connect(url)
         return self
 
@@ -71,6 +58,4 @@ class NotionServer(NotionRemote):
         trace: TracebackType | None,
     ) -> None:
         self.control.close()
-        self._server.should_exit = True
-        self._thread.join(STOP_SECONDS)
-        self._listener.close()
+        self._running.stop()
