@@ -24,7 +24,7 @@ from app.services.notion.reading import read_page
 from app.services.notion.rows.page_reader import PageReader
 from app.store import Store
 from tests.assets.samples import photo, picture, with_place
-from tests.notion.support_rows import looking, notion_settings
+from tests.notion.support_rows import Looker, looking, notion_settings
 from tests.support.factories import Arrange
 from tests.support.service import settings_for
 
@@ -70,6 +70,18 @@ async def test_the_pictures_of_a_page_are_kept_and_read_anew_when_their_time_is_
     assert canonical(tree) == canonical(again), "new addresses are no change"
 
 
+async def is_tested_and_sent(looker: Looker, notion: NotionServer, page: str) -> None:
+    """Between the two the addresses of its files end."""
+    for status in ("Draft", "Send test"):
+        notion.set(page, {"Status": status})
+        row = await looker.look(page)
+    assert row.delivery == "Test sent"
+    notion.expire_files()
+    notion.set(page, {"Status": "Send"})
+    row = await looker.look(page)
+    assert row.problem is None
+
+
 async def test_a_row_with_pictures_is_tested_and_sent_after_their_addresses_ended(
     notion: NotionServer, postgres_database: PostgresDatabase, dsn: str, arrange: Arrange
 ) -> None:
@@ -87,14 +99,7 @@ async def test_a_row_with_pictures_is_tested_and_sent_after_their_addresses_ende
         assert "SVG" in (refused.problem or "") and "export it as PNG" in (refused.problem or "")
 
         notion.delete_block(notion.blocks(page)[-1]["id"])
-        for status in ("Draft", "Send test"):
-            notion.set(page, {"Status": status})
-            row = await looker.look(page)
-        assert row.delivery == "Test sent"
-        notion.expire_files()
-        notion.set(page, {"Status": "Send"})
-        row = await looker.look(page)
-        assert row.problem is None
+        await is_tested_and_sent(looker, notion, page)
     query = "select status, body_markdown from mailouts"
     found = await (await arrange.sql.execute(query)).fetchone()
     kept = await (await arrange.sql.execute("select sha256 from assets")).fetchone()
@@ -128,14 +133,7 @@ async def test_a_row_with_a_pdf_and_a_picture_of_the_web_is_sent(
         assert "Budget.xlsx" in problem and "it isn't a PDF" in problem and "link to it" in problem
 
         notion.delete_block(notion.blocks(page)[-1]["id"])
-        for status in ("Draft", "Send test"):
-            notion.set(page, {"Status": status})
-            row = await looker.look(page)
-        assert row.delivery == "Test sent"
-        notion.expire_files()
-        notion.set(page, {"Status": "Send"})
-        row = await looker.look(page)
-        assert row.problem is None
+        await is_tested_and_sent(looker, notion, page)
     query = "select status, body_markdown from mailouts"
     found = await (await arrange.sql.execute(query)).fetchone()
     kept = await (await arrange.sql.execute("select sha256, content from assets")).fetchone()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -15,6 +14,8 @@ from app.domain.notion.row import Row
 from app.sandbox.notion.server import NotionServer
 from tests.notion.support_rows import Looker, looking, notion_settings
 from tests.support.factories import Arrange
+
+pytestmark = pytest.mark.usefixtures("readers")
 
 TEXT = ["Dear {{ name }},", "it is June."]
 NO_PICTURE = {
@@ -32,21 +33,6 @@ REFUSED: list[tuple[dict[str, Any], list[Any], str]] = [
     ({"Send at": f"{NEXT_YEAR}-01-01"}, TEXT, "no time"),
     ({"Send at": MORNING, "Time zone": "Berlin"}, TEXT, "Europe/Berlin"),
 ]
-
-
-@pytest.fixture
-async def looker(
-    dsn: str, postgres_database: PostgresDatabase, notion: NotionServer
-) -> AsyncIterator[Looker]:
-    settings = notion_settings(dsn, notion, TIMEZONE="Europe/Berlin")
-    async with looking(postgres_database, settings) as looker:
-        yield looker
-
-
-@pytest.fixture(autouse=True)
-async def _readers(arrange: Arrange) -> None:
-    await arrange.subscriber("ann@example.com", name="Ann", tags=["spring"])
-    await arrange.subscriber("ben@example.com", name="Ben")
 
 
 def letter(notion: NotionServer, *blocks: Any, **properties: Any) -> str:

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from app.adapters.database.postgres import PostgresDatabase
 from app.sandbox.notion.server import NotionServer
-from tests.notion.support_rows import Looker, looking, notion_settings
+from tests.notion.support_rows import Looker
 from tests.notion.test_rows import MORNING, finish, letter, mailout, set_and_look
 from tests.support.factories import Arrange
 
-
-@pytest.fixture
-async def looker(
-    dsn: str, postgres_database: PostgresDatabase, notion: NotionServer
-) -> AsyncIterator[Looker]:
-    settings = notion_settings(dsn, notion, TIMEZONE="Europe/Berlin")
-    async with looking(postgres_database, settings) as looker:
-        yield looker
-
-
-@pytest.fixture(autouse=True)
-async def _readers(arrange: Arrange) -> None:
-    await arrange.subscriber("ann@example.com", name="Ann", tags=["spring"])
-    await arrange.subscriber("ben@example.com", name="Ben")
+pytestmark = pytest.mark.usefixtures("readers")
 
 
 def after_the_first_reading(looker: Looker, act: Callable[[], Awaitable[Any]]) -> None:
