@@ -80,6 +80,7 @@ class Visit:
 
     async def problems(self) -> list[str]:
         """What is wrong with the page as it stands, for eyes, fingers and screen readers."""
+        await self.page.wait_for_selector("body")  # not between two documents
         found: list[str] = await self.page.evaluate(_CHECKS)
         return found
 
