@@ -139,6 +139,11 @@ class Settings(BaseSettings):
     assets_base_url: str | None = None  # None: APP_BASE_URL/assets
     owner_email: str | None = None
 
+    hooks_allow_private: bool = False
+    slack_webhook_url: SecretStr | None = None
+    slack_bot_token: SecretStr | None = None
+    slack_channel: str | None = None
+
     bounce_rate_pause: float = Field(0.05, gt=0, le=1)  # share of mails with an outcome
     complaint_rate_pause: float = Field(0.001, gt=0, le=1)
     lease_seconds: float = Field(60, ge=2, allow_inf_nan=False)

@@ -26,6 +26,7 @@ begin
             'notion_events', 'notion_verifications', 'notion_comments', 'notion_talks', 'notion_integration',
             'notion_source',
             'assets', 'asset_sources',
+            'mailout_links', 'engagement_signals', 'engagement_recipients',
             'notion_rows']) t
     loop
         execute format('revoke all on table %s from public', v_table);
@@ -42,7 +43,7 @@ begin
         execute format('grant usage on all sequences in schema public to service_role');
     end if;
     foreach v_role in array v_roles loop
-        execute format('revoke all on sequence public.send_logs_id_seq, public.ses_events_id_seq, public.owner_notices_id_seq, public.subscriber_changes_id_seq, public.audit_log_id_seq, public.notion_write_asks_id_seq from %I', v_role);
+        execute format('revoke all on sequence public.send_logs_id_seq, public.ses_events_id_seq, public.owner_notices_id_seq, public.subscriber_changes_id_seq, public.audit_log_id_seq, public.notion_write_asks_id_seq, public.mailout_links_id_seq, public.engagement_signals_id_seq from %I', v_role);
     end loop;
 
     for v_function in select p.oid::regprocedure from pg_proc p where p.pronamespace = 'public'::regnamespace

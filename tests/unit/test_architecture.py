@@ -44,6 +44,8 @@ FOREIGN = {
     "postgrest": {"adapters/database"},
     "notion_client": {"adapters/notion"},
     "PIL": {"domain/assets"},
+    "standardwebhooks": {"domain/hooks"},
+    "slack_sdk": {"adapters/slack"},
     "fastapi": {"api", "main", "sandbox"},
     "starlette": {"api", "processes", "sandbox"},
     "uvicorn": {"api/http", "processes", "sandbox"},
