@@ -108,6 +108,18 @@ def sandbox(
         float, typer.Option(help="Share of ordinary addresses that bounce.")
     ] = 0.0,
     complaint_share: Annotated[float, typer.Option(help="Share that complains.")] = 0.0,
+    readers: Annotated[
+        str,
+        typer.Option(
+            help="Who opens and clicks tracked mail, as shares of ordinary addresses, such as "
+            "person=0.2,apple=0.1; or mix. Kinds: person, phone, gmail, apple, microsoft, "
+            "proofpoint, scanner, forwarded."
+        ),
+    ] = "",
+    reader_seconds: Annotated[
+        tuple[float, float],
+        typer.Option(help="Least and most seconds until a person opens a mail."),
+    ] = (30.0, 600.0),
     public_url: Annotated[
         str, typer.Option(help="This sandbox's address as others reach it.")
     ] = "",
@@ -123,7 +135,12 @@ def sandbox(
     from app.sandbox.config import SandboxConfig
     from app.sandbox.main import run as run_sandbox
     from app.sandbox.notion.config import NotionConfig
+    from app.sandbox.tracking.readers import parse_shares
 
+    try:
+        shares = parse_shares(readers)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--readers") from exc
     if signature_version not in {"1", "2"}:
         raise typer.BadParameter("must be 1 or 2", param_hint="--signature-version")
     run_sandbox(
@@ -137,6 +154,8 @@ def sandbox(
             event_endpoint=events or None,
             bounce_share=bounce_share,
             complaint_share=complaint_share,
+            readers=shares,
+            reader_seconds=reader_seconds,
             public_url=public_url or None,
             accept_log=accept_log,
             signature_version="1" if signature_version == "1" else "2",

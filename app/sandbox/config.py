@@ -27,7 +27,11 @@ class SandboxConfig:
     event_delay: least and most time between two events of a mail.
     event_retries, event_retry_delay: how often a post that met a 5xx answer, a timeout or no
         connection is repeated, and the first and the longest wait between two tries.
+    tracking_sets: configuration sets, besides those, whose event destination takes opens and
+        clicks, so that SES changes their mails to see them.
     bounce_share, complaint_share: of ordinary addresses, chosen by a hash of the address.
+    readers: shares of ordinary addresses by kind (tracking/readers.py), for mails of such sets.
+    reader_seconds: least and most time after the delivery until a person opens a mail.
     keep: how many mails stay viewable; the accept log keeps a line for every recipient.
     accept_log: a file for that log; it is appended to, never truncated.
     public_url: this sandbox's address in messages; None: the address it listens on.
@@ -41,6 +45,7 @@ class SandboxConfig:
     verified: frozenset[str] = frozenset()
     production_access: bool = True
     configuration_sets: frozenset[str] = frozenset({"sandbox"})
+    tracking_sets: frozenset[str] = frozenset({"sandbox-tracking"})
     topic_arn: str = "arn:aws:sns:us-east-1:123456789012:amazonsender"
     signature_version: Literal["1", "2"] = "1"
     event_endpoint: str | None = None
@@ -52,6 +57,8 @@ class SandboxConfig:
     event_retry_delay: tuple[float, float] = (0.1, 2.0)
     bounce_share: float = 0.0
     complaint_share: float = 0.0
+    readers: Mapping[str, float] = field(default_factory=dict)
+    reader_seconds: tuple[float, float] = (30.0, 600.0)
     keep: int = 5000
     accept_log: Path | None = None
     public_url: str | None = None
@@ -80,10 +87,10 @@ class SandboxConfig:
     def from_json(cls, text: str) -> Self:
         """The settings `to_json` wrote. Raises TypeError for an unknown name."""
         values: dict[str, Any] = orjson.loads(text)
-        for name in ("verified", "configuration_sets"):
+        for name in ("verified", "configuration_sets", "tracking_sets"):
             if name in values:
                 values[name] = frozenset(values[name])
-        for name in ("event_delay", "event_retry_delay"):
+        for name in ("event_delay", "event_retry_delay", "reader_seconds"):
             if name in values:
                 values[name] = tuple(values[name])
         if values.get("notion") is not None:

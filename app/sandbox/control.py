@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
@@ -16,6 +17,7 @@ from starlette.routing import Route
 from app.sandbox.faults import FaultPlan, Probability
 from app.sandbox.ses.mime import build_message, wire_headers
 from app.sandbox.ses.quota import Enforcement
+from app.sandbox.ses.sets import HttpsPolicy, Switch
 from app.sandbox.ses.wire import open_connections
 from app.sandbox.state import Sandbox
 from app.sandbox.store import Mail, iso
@@ -36,6 +38,20 @@ class AccountChange(BaseModel):
     production_access: bool | None = None
     sending_enabled: bool | None = None
     enforcement_status: Enforcement | None = None
+    engagement_metrics: Switch | None = None
+    """Of the account's Virtual Deliverability Manager."""
+
+
+class SetChange(BaseModel):
+    """The body of `PUT /sandbox/configuration-sets/{name}`; what isn't named stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    events: list[str] | None = None
+    enabled: bool | None = None
+    custom_redirect_domain: str | None = None
+    https_policy: HttpsPolicy | None = None
+    engagement_metrics: Switch | None = None
 
 
 class Release(BaseModel):
@@ -50,12 +66,30 @@ class Release(BaseModel):
     seed: int = 0
 
 
-class Click(BaseModel):
-    """The body of `POST /sandbox/mails/{id}/click`."""
+class Open(BaseModel):
+    """The body of `POST /sandbox/mails/{id}/open`. What isn't named is as of nobody in particular.
+
+    The event is published whether or not the mail is tracked: events do come that nobody asked for.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
+    ip: str | None = None
+    user_agent: str | None = None
+
+    def details(self) -> dict[str, Any]:
+        named = {"ipAddress": self.ip, "userAgent": self.user_agent}
+        return {name: value for name, value in named.items() if value is not None}
+
+
+class Click(Open):
+    """The body of `POST /sandbox/mails/{id}/click`."""
+
     link: str = "https://example.com/"
+    tags: dict[str, list[str]] | None = None
+
+    def details(self) -> dict[str, Any]:
+        return {**super().details(), "link": self.link, "linkTags": self.tags}
 
 
 class ControlApi:
@@ -79,6 +113,7 @@ class ControlApi:
             _route("PUT", "/sandbox/faults", self._put_faults),
             _route("DELETE", "/sandbox/faults", self._delete_faults),
             _route("PUT", "/sandbox/account", self._put_account),
+            _route("PUT", "/sandbox/configuration-sets/{name}", self._put_set),
             _route("POST", "/sandbox/events/hold", self._hold),
             _route("POST", "/sandbox/events/release", self._release),
         ]
@@ -102,16 +137,25 @@ class ControlApi:
     async def _mail(self, request: Request) -> Any:
         mail = self._found(request)
         region = self._sandbox.config.region
+        delivered = self._sandbox.tracker.delivered(mail)
+        html = delivered.html if delivered else None
         return {
             **summary(mail),
-            "html": mail.render(mail.call.html),
+            "html": html,
             "text": mail.render(mail.call.text),
+            "pixel": delivered.pixel if delivered else None,
+            "links": [
+                {"url": link.url, "tracked": link.tracked, "tags": link.tags}
+                for link in delivered.links
+            ]
+            if delivered
+            else [],
             "headers": [
                 {"name": name, "value": value} for name, value in wire_headers(mail, region)
             ],
             "failure": mail.failure,
             "events": mail.events,
-            "raw": build_message(mail, region).as_bytes().decode("ascii", "replace"),
+            "raw": build_message(mail, region, html).as_bytes().decode("ascii", "replace"),
         }
 
     def _found(self, request: Request) -> Mail:
@@ -121,14 +165,16 @@ class ControlApi:
         return mail
 
     async def _open(self, request: Request) -> Any:
-        mail = self._found(request)
-        self._sandbox.publisher.publish("Open", mail, next(iter(mail.fates)))
+        mail, opened = self._found(request), await _parsed(request, Open)
+        self._sandbox.publisher.publish(
+            "Open", mail, next(iter(mail.fates)), details=opened.details(), forced=True
+        )
         return {"published": "Open"}
 
     async def _click(self, request: Request) -> Any:
         mail, click = self._found(request), await _parsed(request, Click)
         self._sandbox.publisher.publish(
-            "Click", mail, next(iter(mail.fates)), details={"link": click.link, "linkTags": None}
+            "Click", mail, next(iter(mail.fates)), details=click.details(), forced=True
         )
         return {"published": "Click"}
 
@@ -159,9 +205,23 @@ class ControlApi:
 
     async def _put_account(self, request: Request) -> Any:
         account, change = self._sandbox.account, await _parsed(request, AccountChange)
-        for name, value in change.model_dump(exclude_none=True).items():
+        changed = change.model_dump(exclude_none=True)
+        sets = self._sandbox.sets
+        sets.account_metrics = changed.pop("engagement_metrics", sets.account_metrics)
+        for name, value in changed.items():
             setattr(account, name, value)
-        return {name: getattr(account, name) for name in AccountChange.model_fields}
+        own = AccountChange.model_fields.keys() - {"engagement_metrics"}
+        shown = {name: getattr(account, name) for name in own}
+        return {**shown, "engagement_metrics": sets.account_metrics}
+
+    async def _put_set(self, request: Request) -> Any:
+        found = self._sandbox.sets.get(request.path_params["name"])
+        if found is None:
+            raise Refused("There is no such configuration set", 404)
+        change = await _parsed(request, SetChange)
+        for name, value in change.model_dump(exclude_none=True).items():
+            setattr(found, name, tuple(value) if name == "events" else value)
+        return dataclasses.asdict(found)
 
     async def _hold(self, _request: Request) -> Any:
         self._sandbox.publisher.hold()

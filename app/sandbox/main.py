@@ -24,6 +24,7 @@ from app.sandbox.ses.api import SesApi
 from app.sandbox.ses.wire import SandboxProtocol
 from app.sandbox.sns.api import SnsApi
 from app.sandbox.state import Sandbox
+from app.sandbox.tracking.routes import TrackingRoutes
 
 # A pool's idle connection must not be closed under a request: AWS keeps them for about a minute.
 KEEP_ALIVE_SECONDS = 75
@@ -57,6 +58,7 @@ def create_sandbox(config: SandboxConfig) -> Starlette:
         *SesApi(sandbox).routes(),
         Route("/", sns.post, methods=["POST"]),
         Route(sandbox.identity.certificate_path, certificate),
+        *TrackingRoutes(sandbox.store, sandbox.publisher, sandbox.tracker).routes(),
         *ControlApi(sandbox).routes(),
         *Pages(sandbox, sns).routes(),
         *([*notion.routes(), *NotionPages(notion, config).routes()] if notion else []),

@@ -99,6 +99,7 @@ class Pages:
             "mail.html",
             mail=mail,
             text=mail.render(mail.call.text),
+            delivered=self._sandbox.tracker.delivered(mail),
             has_html=mail.call.html is not None and not mail.failure,
             headers=wire_headers(mail, self._sandbox.config.region),
             can_unsubscribe=mail.header("List-Unsubscribe-Post") is not None,
@@ -109,12 +110,15 @@ class Pages:
     async def _html(self, request: Request) -> Response:
         if (mail := self._found(request)) is None:
             return self._gone()
-        return HTMLResponse(mail.render(mail.call.html) or "", headers=_MAIL_HEADERS)
+        delivered = self._sandbox.tracker.delivered(mail)
+        return HTMLResponse(delivered.html if delivered else "", headers=_MAIL_HEADERS)
 
     async def _raw(self, request: Request) -> Response:
         if (mail := self._found(request)) is None:
             return self._gone()
-        raw = build_message(mail, self._sandbox.config.region).as_bytes()
+        delivered = self._sandbox.tracker.delivered(mail)
+        html = delivered.html if delivered else None
+        raw = build_message(mail, self._sandbox.config.region, html).as_bytes()
         return PlainTextResponse(raw, headers=_PAGE_HEADERS)
 
     async def _act(self, request: Request) -> Response:
@@ -135,10 +139,18 @@ class Pages:
             except Refused as refused:
                 return str(refused)
             return f"The unsubscribe address answered {done['status']}."
-        link = {"link": "https://example.com/", "linkTags": None} if action == "click" else {}
-        recipient = next(iter(mail.fates))
-        self._sandbox.publisher.publish(action.capitalize(), mail, recipient, details=link)
+        details = self._first_link(mail) if action == "click" else {}
+        self._sandbox.publisher.publish(
+            action.capitalize(), mail, next(iter(mail.fates)), details=details, forced=True
+        )
         return f"{action.capitalize()} event published."
+
+    def _first_link(self, mail: Mail) -> dict[str, Any]:
+        delivered = self._sandbox.tracker.delivered(mail)
+        first = next(iter(delivered.tracked_links), None) if delivered else None
+        if first is None:
+            return {"link": "https://example.com/", "linkTags": None}
+        return {"link": first.url, "linkTags": first.tags}
 
 
 def _clock(seconds: float) -> str:

@@ -75,6 +75,10 @@ class SandboxServer:
         """Change rate, quota or status (`PUT /sandbox/account`)."""
         self._json("PUT", "/sandbox/account", change)
 
+    def configuration_set(self, name: str, **change: Any) -> None:
+        """Change a set and its event destination (`PUT /sandbox/configuration-sets/{name}`)."""
+        self._json("PUT", f"/sandbox/configuration-sets/{name}", change)
+
     def reset(self) -> None:
         self._json("POST", "/sandbox/reset")
 

@@ -9,10 +9,13 @@ from app.sandbox.config import SandboxConfig
 from app.sandbox.faults import FaultInjector, FaultPlan
 from app.sandbox.ses.quota import Account
 from app.sandbox.ses.send import Sender
+from app.sandbox.ses.sets import ConfigurationSets
 from app.sandbox.ses.suppression import SuppressionList
 from app.sandbox.sns.publish import Publisher
 from app.sandbox.sns.signing import signing_identity
 from app.sandbox.store import AcceptLog, Store
+from app.sandbox.tracking.audience import Audience
+from app.sandbox.tracking.rewriting import Tracker
 
 
 class Sandbox:
@@ -24,10 +27,20 @@ class Sandbox:
         self.injector = FaultInjector(config.seed)
         self.suppression = SuppressionList()
         self.identity = signing_identity()
-        self.publisher = Publisher(config, self.identity, self.injector)
+        self.sets = ConfigurationSets(config)
+        self.publisher = Publisher(config, self.identity, self.injector, self.sets)
         self.store = Store(keep=config.keep, accept_log=AcceptLog(config.accept_log))
+        self.tracker = Tracker(config.base_url)
+        self.readers = Audience(config, self.store, self.publisher, self.tracker)
         self.sender = Sender(
-            config, self.account, self.store, self.suppression, self.injector, self.publisher
+            config,
+            self.account,
+            self.sets,
+            self.store,
+            self.suppression,
+            self.injector,
+            self.publisher,
+            self.readers,
         )
         self.requests: Counter[str] = Counter()  # by operation
         self.answers: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by operation, code
@@ -59,10 +72,12 @@ class Sandbox:
     def reset(self) -> None:
         """Forget mail, figures, faults, waiting events and the suppression list.
 
-        Subscriptions stay, the account returns to its configuration, an accept log's file keeps
-        what is in it.
+        Subscriptions stay, the account and its sets return to their configuration, an accept log's
+        file keeps what is in it.
         """
         self.account.reset()
+        self.sets.reset()
+        self.readers.forget()
         self.injector.set(FaultPlan())
         self.suppression.clear()
         self.publisher.forget()

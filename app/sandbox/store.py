@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from app.sandbox.ses.render import Template
+from app.sandbox.ses.sets import Tracked
 from app.sandbox.ses.simulator import Fate
 
 CHUNK_BYTES = 1 << 16
@@ -43,6 +44,7 @@ class Call:
     attachments: tuple[dict[str, Any], ...]
     source_ip: str
     names: frozenset[str]  # those that need a value, of all parts
+    tracked: Tracked  # what SES does to the HTML of its mails
 
 
 @dataclass(slots=True)

@@ -19,8 +19,8 @@ from app.sandbox.errors import throttled as rate_exceeded
 from app.sandbox.faults import Decision, ServerError
 from app.sandbox.model import MAX_TEMPLATED_BODY_BYTES, parse_body
 from app.sandbox.ses.quota import Bucket
+from app.sandbox.ses.sets import ConfigurationSet, set_json
 from app.sandbox.ses.wire import Cut, Dropped, Hanging
-from app.sandbox.sns.events import PUBLISHED_TYPES
 from app.sandbox.state import Sandbox
 
 # "40 MB per message after base64 encoding" (SES quotas, API v2).
@@ -177,6 +177,12 @@ class SesApi:
     async def _get_account(self, _request: Request, _body: bytes) -> dict[str, Any]:
         account = self._sandbox.account
         shut_down = account.enforcement_status == "SHUTDOWN"
+        metrics = self._sandbox.sets.account_metrics
+        vdm = {
+            "VdmEnabled": "ENABLED",
+            "DashboardAttributes": {"EngagementMetrics": metrics},
+            "GuardianAttributes": {"OptimizedSharedDelivery": "DISABLED"},
+        }
         return {
             "SendQuota": {
                 "Max24HourSend": account.max_24h_send,
@@ -189,6 +195,7 @@ class SesApi:
             "DedicatedIpAutoWarmupEnabled": False,
             "SuppressionAttributes": {"SuppressedReasons": ["BOUNCE", "COMPLAINT"]},
             "Details": {"MailType": "MARKETING"},
+            **({"VdmAttributes": vdm} if metrics else {}),
         }
 
     async def _get_identity(self, request: Request, _body: bytes) -> dict[str, Any]:
@@ -211,29 +218,24 @@ class SesApi:
             "Tags": [],
         }
 
-    def _known_set(self, request: Request) -> str:
+    def _known_set(self, request: Request) -> ConfigurationSet:
         name: str = request.path_params["name"]
-        if name not in self._sandbox.config.configuration_sets:
+        found = self._sandbox.sets.get(name)
+        if found is None:
             raise not_found(f"Configuration set <{name}> does not exist.")
-        return name
+        return found
 
     async def _get_set(self, request: Request, _body: bytes) -> dict[str, Any]:
-        return {
-            "ConfigurationSetName": self._known_set(request),
-            "ReputationOptions": {"ReputationMetricsEnabled": True},
-            "SendingOptions": {"SendingEnabled": True},
-            "SuppressionOptions": {"SuppressedReasons": ["BOUNCE", "COMPLAINT"]},
-            "Tags": [],
-        }
+        return set_json(self._known_set(request))
 
     async def _get_destinations(self, request: Request, _body: bytes) -> dict[str, Any]:
-        self._known_set(request)
+        found = self._known_set(request)
         if not self._sandbox.publisher.subscriptions:
             return {"EventDestinations": []}
         destination = {
             "Name": "sandbox",
-            "Enabled": True,
-            "MatchingEventTypes": PUBLISHED_TYPES,
+            "Enabled": found.enabled,
+            "MatchingEventTypes": list(found.events),
             "SnsDestination": {"TopicArn": self._sandbox.config.topic_arn},
         }
         return {"EventDestinations": [destination]}

@@ -24,9 +24,12 @@ def wire_headers(mail: Mail, region: str) -> list[tuple[str, str]]:
     return [(name, value) for name, value in headers if value]
 
 
-def build_message(mail: Mail, region: str) -> EmailMessage:
-    """The whole message; of a mail that couldn't be rendered only the headers."""
-    text, html = mail.render(mail.call.text), mail.render(mail.call.html)
+def build_message(mail: Mail, region: str, html: str | None) -> EmailMessage:
+    """The whole message; of a mail that couldn't be rendered only the headers.
+
+    html: its HTML part as it is delivered (tracking/rewriting.py).
+    """
+    text = mail.render(mail.call.text)
     message = wire_message(wire_headers(mail, region), text, html)
     for attachment in mail.call.attachments:
         maintype, _, subtype = attachment.get("ContentType", "").partition("/")

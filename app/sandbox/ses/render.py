@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+OPEN_TRACKER = "{{ses:openTracker}}"
 _NAME = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*)\s*")
 
 
@@ -65,6 +66,9 @@ def compile_template(text: str) -> Template:
         if before.endswith("\\") and not before.endswith("\\\\"):
             literal += before[:-1]  # `\{{x}}`: literal up to the next tag
             position, search_from = start, start + 2
+            continue
+        if text.startswith(OPEN_TRACKER, start):  # no value: SES puts its pixel there
+            search_from = start + len(OPEN_TRACKER)
             continue
         end = text.find("}}", start + 2)
         tag = _NAME.fullmatch(text, start + 2, end) if end >= 0 else None

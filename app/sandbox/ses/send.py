@@ -18,10 +18,12 @@ from app.sandbox.ses import limits
 from app.sandbox.ses.addresses import Mailbox, parse_mailbox
 from app.sandbox.ses.quota import Account, daily_quota_exceeded
 from app.sandbox.ses.render import Template, UnsupportedTemplate, compile_template, missing_value
+from app.sandbox.ses.sets import ConfigurationSets, check_trackers
 from app.sandbox.ses.simulator import EVENTS_AFTER_SEND, Fate, fate_of, is_simulator
 from app.sandbox.ses.suppression import SuppressionList
 from app.sandbox.sns.publish import Publisher
 from app.sandbox.store import Call, Mail, Store
+from app.sandbox.tracking.audience import Audience
 
 # SES's standard test of a virus scanner (SES developer guide, mailbox simulator).
 EICAR = b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE"
@@ -43,13 +45,16 @@ class Sender:
         self,
         config: SandboxConfig,
         account: Account,
+        sets: ConfigurationSets,
         store: Store,
         suppression: SuppressionList,
         injector: FaultInjector,
         publisher: Publisher,
+        readers: Audience,
     ) -> None:
-        self._config, self._account, self._store = config, account, store
+        self._config, self._account, self._sets, self._store = config, account, sets, store
         self._suppression, self._injector, self._publisher = suppression, injector, publisher
+        self._readers = readers
 
     def bulk(self, body: Mapping[str, Any], source_ip: str, faults: Faults) -> list[dict[str, Any]]:
         """SendBulkEmail: one BulkEmailEntryResult for each entry, in their order.
@@ -103,6 +108,7 @@ class Sender:
         content = template["TemplateContent"]
         if not content.get("Subject") or not (content.get("Html") or content.get("Text")):
             raise bad_request("TemplateContent needs a Subject, and Html or Text.")
+        check_trackers(content.get("Html") or "")
         try:
             parts = {key.lower(): compile_template(text) for key, text in content.items() if text}
             data = _json_object(template.get("TemplateData"))
@@ -133,7 +139,8 @@ class Sender:
     ) -> Call:
         if unknown := [name for name in NOT_IMITATED if name in body]:
             raise bad_request(f"This sandbox does not imitate {unknown[0]}.")
-        self._check_configuration_set(body.get("ConfigurationSetName"))
+        set_name = body.get("ConfigurationSetName")
+        self._check_configuration_set(set_name)
         try:
             source = parse_mailbox(body.get("FromEmailAddress", ""))
             reply_to = tuple(
@@ -152,7 +159,7 @@ class Sender:
             source=source.header,
             source_address=source.address,
             reply_to=reply_to,
-            configuration_set=body.get("ConfigurationSetName"),
+            configuration_set=set_name,
             subject=parts["subject"],
             html=parts.get("html"),
             text=parts.get("text"),
@@ -162,10 +169,11 @@ class Sender:
             attachments=_attachments(content.get("Attachments", ())),
             source_ip=source_ip,
             names=frozenset(name for part in parts.values() for name in part.names),
+            tracked=self._sets.tracked(set_name, body.get("ConfigurationOverrides")),
         )
 
     def _check_configuration_set(self, name: str | None) -> None:
-        if name is not None and name not in self._config.configuration_sets:
+        if name is not None and self._sets.get(name) is None:
             raise not_found(f"Configuration set <{name}> does not exist.")
 
     def _not_verified(self, address: str) -> str:
@@ -312,6 +320,8 @@ class Sender:
             for kind in kinds:
                 delay += publisher.pause()
                 publisher.publish(kind, mail, address, delay=delay)
+            if fate is Fate.DELIVERED:
+                self._readers.delivered(mail, address, delay=delay)
 
 
 _DESTINATIONS = ("To", "Cc", "Bcc")

@@ -18,17 +18,6 @@ REPORTING_MTA = "a8-1.smtp-out.amazonses.com"
 MAX_HEADERS_BYTES = 10_240
 OBJECT_KEYS = {"Rendering Failure": "failure", "DeliveryDelay": "deliveryDelay"}
 FEEDBACK_KINDS = frozenset({"Bounce", "Complaint", "Delivery"})
-PUBLISHED_TYPES = [
-    "SEND",
-    "REJECT",
-    "BOUNCE",
-    "COMPLAINT",
-    "DELIVERY",
-    "OPEN",
-    "CLICK",
-    "RENDERING_FAILURE",
-    "DELIVERY_DELAY",
-]
 
 
 def event_payload(

@@ -21,6 +21,7 @@ import orjson
 from app.domain.sending.backoff import backoff_seconds
 from app.sandbox.config import SandboxConfig
 from app.sandbox.faults import FaultInjector
+from app.sandbox.ses.sets import ConfigurationSets
 from app.sandbox.sns.events import FEEDBACK_KINDS, event_payload
 from app.sandbox.sns.signing import SigningIdentity, new_message_id
 from app.sandbox.store import Mail, PostedEvent, iso
@@ -65,9 +66,14 @@ class Publisher:
     """
 
     def __init__(
-        self, config: SandboxConfig, identity: SigningIdentity, injector: FaultInjector
+        self,
+        config: SandboxConfig,
+        identity: SigningIdentity,
+        injector: FaultInjector,
+        sets: ConfigurationSets,
     ) -> None:
         self._config, self._identity, self._injector = config, identity, injector
+        self._sets = sets
         self._dice = random.Random(config.seed)  # noqa: S311 - delays, not secrets
         self.subscriptions: dict[str, Subscription] = {}
         self.figures: Counter[str] = Counter()
@@ -194,9 +200,13 @@ class Publisher:
         *,
         delay: float = 0.0,
         details: Mapping[str, Any] | None = None,
+        forced: bool = False,
     ) -> None:
-        """Post an event of `mail` in `delay` seconds; nothing when nobody ever subscribed."""
+        """Post an event of `mail` in `delay` seconds; nothing when nobody ever subscribed, or when
+        its configuration set doesn't publish such events (unless forced)."""
         if not self.subscriptions:
+            return
+        if not forced and not self._sets.publishes(mail.call.configuration_set, kind):
             return
         if self._config.event_format == "feedback" and kind not in FEEDBACK_KINDS:
             return
