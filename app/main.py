@@ -51,6 +51,7 @@ from app.api.dashboard.mailouts import scheduling as dashboard_scheduling
 from app.api.dashboard.mailouts import steer as dashboard_steer
 from app.api.dashboard.mailouts import testing as dashboard_testing
 from app.api.dashboard.mailouts import writing as dashboard_writing
+from app.api.dashboard.readership import why as dashboard_why
 from app.api.dashboard.session import Sessions
 from app.api.http import problems
 from app.api.http.body_limit import BodyLimit
@@ -68,6 +69,7 @@ from app.api.mailouts import (
     steering,
     testing,
 )
+from app.api.readership import why
 from app.api.signup import confirm, subscribe
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
@@ -140,6 +142,7 @@ def create_app(services: Services) -> FastAPI:
     for router in (
         starting.router,
         lists.router,
+        why.router,
         drafts.router,
         steering.router,
         testing.router,
@@ -173,6 +176,7 @@ def create_app(services: Services) -> FastAPI:
         dashboard_releasing.router,
         dashboard_scheduling.router,
         dashboard_recipients.router,
+        dashboard_why.router,
         dashboard_steer.router,
         dashboard_designs.router,
         dashboard_imports.router,

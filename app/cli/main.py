@@ -13,6 +13,7 @@ import typer
 from app import __version__
 from app.cli import keys, mailouts, notion, previews, schedules, service, subscribers, templates
 from app.cli.mailouts import lists, sending, steering, writing
+from app.cli.readership import why
 from app.errors import AppError
 from app.running.leaving import leave
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(service.app)
 app.add_typer(mailouts.outside)
+app.add_typer(why.app)
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(mailouts.app, name="mailouts")
 # Each adds its commands to those of mailouts/group.py.

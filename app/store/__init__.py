@@ -18,6 +18,7 @@ from app.store.notion.rows import NotionRowCalls
 from app.store.notion.talk import NotionTalkCalls
 from app.store.notion.writes import NotionWriteCalls
 from app.store.people import PeopleCalls
+from app.store.readership.calls import ReadershipCalls
 from app.store.reports import ReportCalls
 from app.store.sending import SendingCalls
 from app.store.signup import SignupCalls
@@ -37,6 +38,7 @@ class Store(
     ImportCalls,
     SignupCalls,
     PeopleCalls,
+    ReadershipCalls,
     ReportCalls,
     AccessCalls,
     TemplateCalls,

@@ -125,6 +125,7 @@ begin
             'freeze_notion_row', 'end_notion_look', 'forget_notion_row', 'known_notion_rows', 'answer_forsaken_notion_rows', 'forget_idle_looks',
             'keep_asset', 'find_asset', 'read_asset', 'latest_asset',
             'begin_notion_poll', 'tell_notion_source', 'notion_source', 'note_notion_trouble', 'notion_trouble',
+            'person_at', 'audience_holds', 'explain_audience', 'asked_value', 'explain_engagement', 'why_mailed', 'why_mail', 'person_consent', 'why_claim', 'why_content', 'why_schedule', 'why_events', 'mail_signals',
             'segment_json', 'segment_users', 'audience_diff', 'id_at'])
     loop
         execute format('revoke all on function %s from public', v_function);

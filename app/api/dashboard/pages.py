@@ -29,6 +29,7 @@ _ASSET_TYPES = {
     "designs.css": "text/css",
     "write.js": "text/javascript",
     "preview.css": "text/css",
+    "readership.css": "text/css",
     "preview.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }

@@ -62,7 +62,7 @@ class Line:
 
 def line(item: Mapping[str, Any]) -> Line:
     detail = item["detail"]
-    by = _who(item["by"])
+    by = who(item["by"])
     match item["kind"]:
         case "mail":
             tone = {"delivered": "good", "bounced": "bad", "complained": "bad", "failed": "bad"}
@@ -195,7 +195,8 @@ def _reason(detail: Mapping[str, Any]) -> tuple[str, ...]:
     return (f"Reason: {detail['reason']}",) if detail.get("reason") else ()
 
 
-def _who(by: str) -> str:
+def who(by: str) -> str:
+    """Such as `in the dashboard`."""
     if by.startswith("key "):
         return f"by the API key {by.removeprefix('key ')}"
     return BY.get(by, by)
