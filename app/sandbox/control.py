@@ -246,6 +246,7 @@ def summary(mail: Mail) -> dict[str, Any]:
         "message_id": mail.message_id,
         "time": iso(mail.time),
         "operation": mail.call.operation,
+        "configuration_set": mail.call.configuration_set,
         "from": mail.call.source,
         "to": list(mail.fates),
         "subject": mail.subject,

@@ -200,24 +200,6 @@ def loosened(source: str, masks: Masks) -> str:
     return re.sub(rf"(</?[a-z][a-z0-9]*?)(?={masks.token.pattern})", r"\1 ", source, flags=re.I)
 
 
-def untrack_unsubscribe(document: str, masks: Masks) -> str:
-    """Keep SES's click tracking off links that use `unsubscribe_url`.
-
-    Source: `ses:no-track`, Amazon SES developer guide, "Disabling click tracking".
-    """
-
-    def untracked(match: re.Match[str]) -> str:
-        if (match["tag"] or "").lower() != "a" or match["close"]:
-            return match[0]
-        attributes = match["attributes"]
-        liquid = (masks[token].liquid for token in masks.token.findall(attributes))
-        if "ses:no-track" in attributes or not any("unsubscribe_url" in each for each in liquid):
-            return match[0]
-        return f"<{match['tag']} ses:no-track{attributes}>"
-
-    return MARKUP.sub(untracked, document)
-
-
 def preheader(masked: str) -> str:
     """The hidden element that shows it in a list of mails. masked: text, not HTML."""
     return _PREHEADER.replace("{text}", html.escape(masked))

@@ -24,6 +24,7 @@ from app.domain.content.trials import (
     shows_subject,
     template_variables,
 )
+from app.domain.content.untracked import untrack
 from app.domain.css import inlining
 from app.domain.limits.at_work import working_on
 from app.domain.templates.assembly import Text, assemble, repaired
@@ -176,7 +177,7 @@ def compile_content(
     )
     document = framed.document
     styled = inlining.inline_styles(document, masks, framed.ours)
-    masked_html = markup.untrack_unsubscribe(styled.html, masks)
+    masked_html = untrack(styled.html, masks)
     html_source = masks.unmask(masked_html)
     text_source = _derived_text(document, styled, masks) if text is None else text
     text_source = (

@@ -9,6 +9,7 @@ from uuid import UUID
 from app.domain.content.field_names import under_other_names, variable
 from app.domain.content.links import lead_nowhere, links_of
 from app.domain.content.render import Rendered
+from app.domain.content.untracked import MAX_TRACKED_LINKS, tracked_links
 from app.domain.mailouts import Mailout, MailoutContent
 from app.domain.reports.findings import Finding
 from app.domain.reports.rehearsal import GMAIL_CLIP_BYTES
@@ -226,6 +227,12 @@ def check_mail(content: MailoutContent, mail: Rendered, links: Sequence[str]) ->
         )
     elif not (content.body_text or "").strip():
         yield Finding("ok", "The text part is derived from the body.")
+    if content.tracking and (count := tracked_links(mail.html)) > MAX_TRACKED_LINKS:
+        yield Finding(
+            "warn",
+            f"The mail has {count} links; SES sees clicks on the first {MAX_TRACKED_LINKS} alone.",
+            "put those that matter first, or link fewer.",
+        )
     for link in lead_nowhere(links):
         yield Finding(
             "warn",
