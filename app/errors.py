@@ -266,6 +266,22 @@ class NotionRefused(AppError):
     status, code, title = 502, "notion_refused", "Notion refused a request"
 
 
+class HookNotFound(NotFound):
+    code, title = "hook_not_found", "There is no such hook"
+
+
+class HookRefused(AppError):
+    """Carries `field`."""
+
+    status, code, title = 422, "hook_refused", "The hook can't be made like this"
+
+
+class HookNotActive(AppError):
+    """Carries `state`."""
+
+    status, code, title = 409, "hook_not_active", "The hook isn't active"
+
+
 class NotionPageTooLarge(AppError):
     """A page that is no newsletter any more."""
 

@@ -1,18 +1,61 @@
-"""Which network addresses are the public internet's. Pure."""
+"""Which network addresses are the public internet's, and which of a private network. Pure."""
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-# RFC 6052: IPv6 addresses that stand for an IPv4 address in their last 32 bits.
-_NAT64 = IPv6Network("64:ff9b::/96")
+# IPv6 addresses that stand for an IPv4 address in their last 32 bits: RFC 6052, 8215 (NAT64),
+# 4291 (IPv4-compatible), 2765 (translated).
+_LAST_32_BITS = tuple(
+    map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96"))
+)
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+"""All that IANA has given out for the internet; the rest is for other uses, or for none yet."""
+_METADATA = tuple(
+    map(
+        ip_address,
+        # Who asks these of a machine in a cloud may get its credentials: Azure, Alibaba, Amazon,
+        # Google. Those that are link-local, as most, aren't named.
+        ("168.63.129.16", "100.100.100.200", "fd00:ec2::254", "fd20:ce::254"),
+    )
+)
+_THIS_NETWORK = IPv4Network("0.0.0.0/8")
 
 
 def is_public(address: str) -> bool:
     """Whether an IP address is one of the public internet: not private, link-local, loopback,
     multicast or reserved, also where an IPv6 address stands for an IPv4 one."""
-    ip: IPv4Address | IPv6Address = ip_address(address)
-    if isinstance(ip, IPv6Address):
-        nat64 = IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None
-        ip = ip.ipv4_mapped or ip.sixtofour or nat64 or ip
+    ip = _meant(address)
+    if ip in _METADATA or (isinstance(ip, IPv6Address) and ip not in _GLOBAL_UNICAST):
+        return False
     return ip.is_global and not ip.is_multicast
+
+
+def is_reachable_privately(address: str) -> bool:
+    """Whether an IP address that isn't public may be one of a private network that somebody means:
+    not link-local, where clouds keep credentials, and not one that no machine has."""
+    ip = _meant(address)
+    return not (
+        ip in _METADATA
+        or ip.is_link_local
+        or ip.is_multicast
+        or ip.is_unspecified
+        or (
+            ip in _THIS_NETWORK
+            if isinstance(ip, IPv4Address)
+            else ip.is_site_local or ip.teredo is not None
+        )
+        or (ip.is_reserved and not ip.is_loopback)
+    )
+
+
+def _meant(address: str) -> IPv4Address | IPv6Address:
+    """The IPv4 address that an IPv6 address stands for, else itself. Raises ValueError."""
+    ip = ip_address(address)
+    if isinstance(ip, IPv4Address):
+        return ip
+    if ip.ipv4_mapped or ip.sixtofour:
+        return ip.ipv4_mapped or ip.sixtofour or ip
+    if not ip.is_loopback and any(ip in network for network in _LAST_32_BITS):
+        return IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip

@@ -12,6 +12,8 @@ from app.store.audience import AudienceCalls
 from app.store.drafts import DraftCalls
 from app.store.dry_runs import DryRunCalls
 from app.store.events import EventCalls
+from app.store.hooks.deliveries import HookDeliveryCalls
+from app.store.hooks.hooks import HookCalls
 from app.store.imports import ImportCalls
 from app.store.mailouts import MailoutCalls
 from app.store.notion.rows import NotionRowCalls
@@ -47,5 +49,7 @@ class Store(
     NotionTalkCalls,
     NotionRowCalls,
     AssetCalls,
+    HookCalls,
+    HookDeliveryCalls,
 ):
     """All parts of the store, over one `Database`."""

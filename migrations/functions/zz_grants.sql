@@ -27,6 +27,7 @@ begin
             'notion_source',
             'assets', 'asset_sources',
             'mailout_links', 'engagement_signals', 'engagement_recipients',
+            'hooks', 'hook_deliveries',
             'notion_rows']) t
     loop
         execute format('revoke all on table %s from public', v_table);
@@ -43,7 +44,7 @@ begin
         execute format('grant usage on all sequences in schema public to service_role');
     end if;
     foreach v_role in array v_roles loop
-        execute format('revoke all on sequence public.send_logs_id_seq, public.ses_events_id_seq, public.owner_notices_id_seq, public.subscriber_changes_id_seq, public.audit_log_id_seq, public.notion_write_asks_id_seq, public.mailout_links_id_seq, public.engagement_signals_id_seq from %I', v_role);
+        execute format('revoke all on sequence public.send_logs_id_seq, public.ses_events_id_seq, public.owner_notices_id_seq, public.subscriber_changes_id_seq, public.audit_log_id_seq, public.notion_write_asks_id_seq, public.mailout_links_id_seq, public.engagement_signals_id_seq, public.hook_deliveries_id_seq from %I', v_role);
     end loop;
 
     for v_function in select p.oid::regprocedure from pg_proc p where p.pronamespace = 'public'::regnamespace
@@ -126,6 +127,11 @@ begin
             'keep_asset', 'find_asset', 'read_asset', 'latest_asset',
             'begin_notion_poll', 'tell_notion_source', 'notion_source', 'note_notion_trouble', 'notion_trouble',
             'person_at', 'audience_holds', 'explain_audience', 'asked_value', 'explain_engagement', 'why_mailed', 'why_mail', 'person_consent', 'why_claim', 'why_content', 'why_schedule', 'why_events', 'mail_signals',
+            'create_hook', 'audited_hook', 'listed_hook', 'list_hooks', 'show_hook', 'change_hook', 'delete_hook', 'rotate_hook', 'switch_hook',
+            'wanted_events', 'new_event_id', 'small_enough', 'hook_mailout', 'mailouts_tell_hooks', 'hook_recipient', 'recipients_tell_hooks',
+            'hook_subscriber', 'added_subscribers_tell_hooks', 'changed_subscribers_tell_hooks', 'deleted_subscribers_tell_hooks',
+            'forget_in_hooks', 'claim_hook_deliveries', 'settle_hook_deliveries', 'list_hook_deliveries', 'replay_hook_deliveries',
+            'test_hook', 'tidy_hooks', 'hooks_overview',
             'segment_json', 'segment_users', 'audience_diff', 'id_at'])
     loop
         execute format('revoke all on function %s from public', v_function);

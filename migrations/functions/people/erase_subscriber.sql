@@ -53,6 +53,7 @@ begin
 
     perform acting(p_by);
     delete from subscribers where id = v_person.id;   -- with the rows merged into theirs
+    perform forget_in_hooks(v_ids);
     update subscriber_changes set before = null, after = null, reason = null where subscriber_id = any (v_ids);
     get diagnostics v_changes = row_count;
     update audit_log set before = null, after = null
@@ -71,6 +72,8 @@ begin
     update owner_notices set reason = replace(reason, p_address, 'erased'), detail = replace(detail, p_address, 'erased')
      where mailout_id = any (p_mailouts)
        and (position(p_address in reason) > 0 or position(p_address in detail) > 0);
+    update hook_deliveries set data = jsonb_set(data, '{reason}', to_jsonb(replace(data ->> 'reason', p_address, 'erased')))
+     where subject = any (p_mailouts) and position(p_address in data ->> 'reason') > 0;
     delete from dry_runs where position(p_address in lower(report::text)) > 0;
     update jobs set payload = '{}', error = null, result = null
      where finished_at is not null
