@@ -61,6 +61,7 @@ from app.api.http.single_headers import SingleHeaders
 from app.api.imports import routes as imports
 from app.api.mailouts import (
     drafts,
+    engagement,
     lists,
     preflight,
     previews,
@@ -88,6 +89,7 @@ from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
 from app.services.drafts.drafts import Drafts
 from app.services.drafts.subjects import Subjects
+from app.services.engagement.reports import EngagementReports
 from app.services.imports.imports import Imports
 from app.services.imports.run_import import RunImport, import_kinds
 from app.services.jobs.runner import JobRunner, Kind
@@ -149,6 +151,7 @@ def create_app(services: Services) -> FastAPI:
         schedules.router,
         previews.router,
         preflight.router,
+        engagement.router,
         imports.router,
         export.router,
         subscribers.filtered,
@@ -244,6 +247,8 @@ async def running(
         subjects = Subjects(store)
         pages = Dashboard(store, settings, checks, subjects)
         stack.push_async_callback(pages.close)
+        engagement_reports = EngagementReports(store, subjects)
+        stack.push_async_callback(engagement_reports.close)
         yield Services(
             settings=settings,
             store=store,
@@ -272,6 +277,7 @@ async def running(
             preflight=preflights,
             drafts=Drafts(store, settings, preflights, schedules),
             subjects=subjects,
+            engagement_reports=engagement_reports,
             metrics=meters,
             database_gauges=DatabaseGauges(store, meters),
             sender=sender,

@@ -43,7 +43,7 @@ def export(
     async def work() -> int:
         async with open_store(settings) as store:
             export = Export(store, wanted)
-            with _output(file, force=force) as out:
+            with output(file, force=force) as out:
                 async for part in export.parts():
                     out.write(part)
             return export.count
@@ -57,7 +57,7 @@ def export(
 
 
 @contextmanager
-def _output(file: Path, *, force: bool) -> Iterator[TextIO]:
+def output(file: Path, *, force: bool) -> Iterator[TextIO]:
     """Where to write. The file takes its place when all of it was written: an export that fails
     leaves what was there."""
     if str(file) == "-":

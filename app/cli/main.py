@@ -12,7 +12,7 @@ import typer
 
 from app import __version__
 from app.cli import keys, mailouts, notion, previews, schedules, service, subscribers, templates
-from app.cli.mailouts import lists, sending, steering, writing
+from app.cli.mailouts import engagement, lists, sending, steering, writing
 from app.cli.readership import why
 from app.errors import AppError
 from app.running.leaving import leave
@@ -30,7 +30,7 @@ app.add_typer(why.app)
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(mailouts.app, name="mailouts")
 # Each adds its commands to those of mailouts/group.py.
-_ = (lists, previews, schedules, sending, steering, writing)
+_ = (engagement, lists, previews, schedules, sending, steering, writing)
 app.add_typer(templates.app, name="templates")
 app.add_typer(keys.app, name="keys")
 app.add_typer(notion.app, name="notion")

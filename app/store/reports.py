@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from app.errors import MailoutNotFound
-from app.store.calls import Calls, text
+from app.store.calls import Calls, require, text
 
 
 class ReportCalls(Calls):
@@ -50,6 +50,66 @@ class ReportCalls(Calls):
         `month`."""
         row: dict[str, Any] = await self._call("account_overview", p_region=region)
         return row
+
+    async def engagement_totals(self, mailout_id: UUID) -> dict[str, Any] | None:
+        """Gives `tracking`, `status`, `started_at`, `tracked`, `opens` and `clicks` (people per
+        class), `judged`, `waiting`; None: there is no such mailout."""
+        row: dict[str, Any] | None = await self._call(
+            "engagement_totals", p_mailout=str(mailout_id)
+        )
+        return row
+
+    async def engagement_links(self, mailout_id: UUID, limit: int) -> list[dict[str, Any]]:
+        """Gives `url`, `place`, `position`, `events`, and people per class of each."""
+        rows: list[dict[str, Any]] = await self._call(
+            "engagement_links", p_mailout=str(mailout_id), p_limit=limit
+        )
+        return rows
+
+    async def engagement_reasons(self, mailout_id: UUID) -> list[dict[str, Any]]:
+        """Gives `kind`, `class`, `reason`, `people`, `events`."""
+        rows: list[dict[str, Any]] = await self._call(
+            "engagement_reasons", p_mailout=str(mailout_id)
+        )
+        return rows
+
+    async def engagement_series(self, mailout_id: UUID) -> dict[str, Any] | None:
+        """Gives `start` and `points`; None when the mailout was never started."""
+        row: dict[str, Any] | None = await self._call(
+            "engagement_series", p_mailout=str(mailout_id)
+        )
+        return row
+
+    async def engagement_groups(
+        self, mailout_id: UUID, by: str, limit: int, reach: int, *, segment: UUID | None = None
+    ) -> dict[str, Any]:
+        """Gives `groups` by `domain`, `tag` or `segment`, of so many `people`; `whole`: of all."""
+        row: dict[str, Any] = await self._call(
+            "engagement_groups",
+            p_mailout=str(mailout_id),
+            p_by=by,
+            p_limit=limit,
+            p_reach=reach,
+            p_segment=text(segment),
+        )
+        require(row, "groups", "people", "whole")
+        return row
+
+    async def engagement_earlier(self, mailout_id: UUID, limit: int) -> list[dict[str, Any]]:
+        """Gives `mailout`, as listed, and its `totals`; the latest first."""
+        rows: list[dict[str, Any]] = await self._call(
+            "engagement_earlier", p_mailout=str(mailout_id), p_limit=limit
+        )
+        return rows
+
+    async def engagement_page(
+        self, mailout_id: UUID, after: UUID, limit: int
+    ) -> list[dict[str, Any]]:
+        """What each recipient did, in the order of their subscribers' ids, after this one."""
+        rows: list[dict[str, Any]] = await self._call(
+            "engagement_page", p_mailout=str(mailout_id), p_after=str(after), p_limit=limit
+        )
+        return rows
 
     async def end_session(self, session: str, expires_at: datetime) -> None:
         await self._call("end_session", p_session=session, p_expires_at=expires_at.isoformat())

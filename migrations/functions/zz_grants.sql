@@ -132,6 +132,8 @@ begin
             'hook_subscriber', 'added_subscribers_tell_hooks', 'changed_subscribers_tell_hooks', 'deleted_subscribers_tell_hooks',
             'forget_in_hooks', 'claim_hook_deliveries', 'settle_hook_deliveries', 'list_hook_deliveries', 'replay_hook_deliveries',
             'test_hook', 'tidy_hooks', 'hooks_overview',
+            'tracked_mails', 'by_class', 'engagement_totals', 'engagement_links', 'engagement_reasons', 'engagement_series',
+            'engagement_groups', 'engagement_earlier', 'engagement_page',
             'segment_json', 'segment_users', 'audience_diff', 'id_at'])
     loop
         execute format('revoke all on function %s from public', v_function);

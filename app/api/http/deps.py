@@ -29,6 +29,7 @@ from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
 from app.services.drafts.drafts import Drafts
 from app.services.drafts.subjects import Subjects
+from app.services.engagement.reports import EngagementReports
 from app.services.imports.imports import Imports
 from app.services.notion.rows.asking import AskRow
 from app.services.notion.webhook import NotionWebhook
@@ -74,6 +75,7 @@ class Services:
     schedules: ScheduleMailout
     drafts: Drafts
     subjects: Subjects
+    engagement_reports: EngagementReports
     preflight: Preflight
     preview: Preview
     metrics: Metrics

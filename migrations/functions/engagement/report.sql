@@ -1,0 +1,191 @@
+-- What came of one mailout's mails (docs/engagement.md, "Reports"). People are counted once, by the best class of what
+-- they did; who isn't judged yet is in no class. Each function looks at the rows of one mailout alone.
+
+-- Mails of a mailout that were delivered, as far as they are watched; whoever did something got theirs, whatever became
+-- of the report of its delivery.
+create or replace function tracked_mails(m mailouts, p_engaged bigint) returns bigint
+language sql stable set search_path = public, pg_temp as $$
+    select case when m.tracking then greatest(recipients_in(m.id, '{delivered,complained}'), p_engaged) else 0 end;
+$$;
+
+-- People per class, of the rows that an aggregate is about: {"human", "machine", "unknown"}.
+create or replace function by_class(p_human bigint, p_machine bigint, p_unknown bigint) returns jsonb
+language sql immutable set search_path = public, pg_temp as $$
+    select jsonb_build_object('human', p_human, 'machine', p_machine, 'unknown', p_unknown);
+$$;
+
+-- One mailout's totals: {"tracking", "status", "started_at", "tracked", "opens", "clicks", "judged": [{"rules", "people"}],
+-- "waiting": people with something that isn't judged yet}. null: there is no such mailout.
+create or replace function engagement_totals(p_mailout uuid) returns jsonb
+language plpgsql stable set search_path = public, pg_temp set jit = off as $$
+declare
+    v_mailout mailouts;
+    v         record;
+begin
+    select * into v_mailout from mailouts where id = p_mailout;
+    if not found then
+        return null;
+    end if;
+    with grouped as materialized (
+        select open_class, click_class, rules, due_at is not null or rules is null as waits, count(*) as n
+          from engagement_recipients where mailout_id = p_mailout
+         group by 1, 2, 3, 4
+    )
+    select coalesce(sum(n), 0)::bigint as engaged,
+           by_class(coalesce(sum(n) filter (where open_class = 'human'), 0)::bigint,
+                    coalesce(sum(n) filter (where open_class = 'machine'), 0)::bigint,
+                    coalesce(sum(n) filter (where open_class = 'unknown'), 0)::bigint) as opens,
+           by_class(coalesce(sum(n) filter (where click_class = 'human'), 0)::bigint,
+                    coalesce(sum(n) filter (where click_class = 'machine'), 0)::bigint,
+                    coalesce(sum(n) filter (where click_class = 'unknown'), 0)::bigint) as clicks,
+           coalesce(sum(n) filter (where waits), 0)::bigint as waiting,
+           (select coalesce(jsonb_agg(jsonb_build_object('rules', rules, 'people', people) order by rules), '[]')
+              from (select rules, sum(n)::bigint as people from grouped where rules is not null group by rules) r) as judged
+      into v from grouped;
+    return jsonb_build_object(
+        'tracking', v_mailout.tracking, 'status', v_mailout.status, 'started_at', v_mailout.started_at,
+        'tracked', tracked_mails(v_mailout, v.engaged), 'opens', v.opens, 'clicks', v.clicks,
+        'judged', v.judged, 'waiting', v.waiting);
+end $$;
+
+-- Per link: people per class and clicks; those of the document first, in its order. Links of the document that nobody
+-- clicked are there.
+create or replace function engagement_links(p_mailout uuid, p_limit integer) returns jsonb
+language sql stable set search_path = public, pg_temp set jit = off set work_mem = '64MB' as $$
+    with people as (
+        select link_id, send_log_id, bool_or(class = 'human') as human, bool_or(class = 'unknown') as maybe,
+               bool_or(class = 'machine') as machine, sum(events) as events
+          from engagement_signals where mailout_id = p_mailout and kind = 'click'
+         group by link_id, send_log_id
+    ), links as (
+        select link_id, count(*) filter (where human) as human,
+               count(*) filter (where maybe and not human) as maybe,
+               count(*) filter (where machine and not human and not maybe) as machine, sum(events)::bigint as events
+          from people group by link_id
+    )
+    select coalesce(jsonb_agg(jsonb_build_object('url', url, 'place', place, 'position', position, 'events', events)
+               || by_class(human, machine, maybe) order by position nulls last, human + maybe desc, url), '[]')
+      from (select l.url, l.place, l.position, coalesce(k.events, 0) as events, coalesce(k.human, 0) as human,
+                   coalesce(k.maybe, 0) as maybe, coalesce(k.machine, 0) as machine
+              from mailout_links l left join links k on k.link_id = l.id
+             where l.mailout_id = p_mailout
+             order by l.position nulls last, human + maybe desc, l.url limit p_limit) shown;
+$$;
+
+-- Why what was done has its class: [{"kind", "class", "reason", "people", "events"}].
+create or replace function engagement_reasons(p_mailout uuid) returns jsonb
+language sql stable set search_path = public, pg_temp set jit = off set work_mem = '64MB' as $$
+    select coalesce(jsonb_agg(to_jsonb(r) order by people desc, kind, class, reason), '[]')
+      from (select kind, class, reason, count(*) as people, sum(events)::bigint as events
+              from (select kind, class, reason, send_log_id, sum(events) as events
+                      from engagement_signals where mailout_id = p_mailout and class is not null
+                     group by kind, class, reason, send_log_id) each
+             group by kind, class, reason) r;
+$$;
+
+-- Over time: {"start": the hour in which the mailout was started, "points": [{"kind", "class", "at", "events", "people"}]}:
+-- `at` begins an hour, after two days a day. people: who did it for the first time, by their class. null: never started.
+create or replace function engagement_series(p_mailout uuid) returns jsonb
+language plpgsql stable set search_path = public, pg_temp set jit = off set work_mem = '64MB' as $$
+declare
+    v_start timestamptz := (select date_bin('1 hour', started_at, 'epoch') from mailouts where id = p_mailout);
+begin
+    if v_start is null then
+        return null;
+    end if;
+    return jsonb_build_object('start', v_start, 'points', (
+        select coalesce(jsonb_agg(to_jsonb(p) order by at, kind, class), '[]') from (
+            select kind, class, sum(events)::bigint as events, sum(people)::bigint as people,
+                   case when at < v_start + interval '48 hours' then at else date_bin('1 day', at, v_start) end as at
+              from (
+                select kind, class, date_bin('1 hour', first_at, 'epoch') as at, sum(events) as events, 0 as people
+                  from engagement_signals where mailout_id = p_mailout and class is not null group by 1, 2, 3
+                union all
+                select 'open', open_class, date_bin('1 hour', opened_at, 'epoch'), 0, count(*)
+                  from engagement_recipients where mailout_id = p_mailout and open_class is not null group by 1, 2, 3
+                union all
+                select 'click', click_class, date_bin('1 hour', clicked_at, 'epoch'), 0, count(*)
+                  from engagement_recipients where mailout_id = p_mailout and click_class is not null group by 1, 2, 3) each
+             where at is not null
+             group by 1, 2, 5) p));
+end $$;
+
+-- Those who got it, in groups: {"whole", "people" (looked at), "groups": [{"name", "tracked", "opens", "clicks"}]}, the
+-- largest first; those beyond p_limit are summed up as ''. p_by: `domain` of the address; `tag`, as people are tagged now
+-- (one with two tags is in two groups); `segment`: one group, of those who fit p_segment now.
+-- Of a long ledger (whole: false) the first p_reach rows by subscriber are looked at: their ids are random, so these are
+-- a sample of all.
+create or replace function engagement_groups(
+    p_mailout uuid, p_by text, p_limit integer, p_reach bigint, p_segment uuid default null) returns jsonb
+language plpgsql stable set search_path = public, pg_temp set jit = off set work_mem = '64MB' as $$
+declare
+    v_name   text := $t$lower(split_part(p.email, '@', 2))$t$;
+    v_from   text := '';
+    v_rule   record;
+    v_bound  text[] := '{}';
+    v_people bigint;
+    v_groups jsonb;
+begin
+    if p_by = 'tag' then
+        v_name := 'tag';
+        v_from := 'join subscribers s on s.id = p.subscriber_id, lateral unnest(s.tags) tag';
+    elsif p_by = 'segment' then
+        select c.* into v_rule
+          from segments g, compile_audience(resolved_audience(g.audience), '$1', now(), service_timezone()) c
+         where g.id = p_segment;
+        v_name := $t$'segment'$t$;
+        v_from := format('join subscribers s on s.id = p.subscriber_id where (%s)', coalesce(v_rule.condition, 'false'));
+        v_bound := v_rule.bound;
+    end if;
+    execute format($query$
+        with people as materialized (
+            select l.subscriber_id, l.email, e.open_class as o, e.click_class as c
+              from (select id, subscriber_id, email, status from send_logs
+                     where (mailout_id, subscriber_id) > ($2, '00000000-0000-0000-0000-000000000000')
+                       and mailout_id <= $2 and not is_test
+                     order by mailout_id, subscriber_id limit $3) l
+              left join engagement_recipients e on e.send_log_id = l.id
+             where l.status in ('delivered', 'complained') or e.send_log_id is not null
+        ), groups as (
+            select %s as name, count(*) as n,
+                   count(*) filter (where o = 'human') as oh, count(*) filter (where o = 'machine') as om,
+                   count(*) filter (where o = 'unknown') as ou, count(*) filter (where c = 'human') as ch,
+                   count(*) filter (where c = 'machine') as cm, count(*) filter (where c = 'unknown') as cu
+              from people p %s group by 1
+        ), ranked as (select *, row_number() over (order by n desc, name) as nth from groups)
+        select (select count(*) from people),
+               coalesce(jsonb_agg(jsonb_build_object('name', name, 'tracked', n, 'opens', by_class(oh, om, ou),
+                                                     'clicks', by_class(ch, cm, cu))
+                                  order by name = '', n desc, name), '[]')
+          from (select case when nth <= $4 then name else '' end as name, sum(n)::bigint as n, sum(oh)::bigint as oh,
+                       sum(om)::bigint as om, sum(ou)::bigint as ou, sum(ch)::bigint as ch, sum(cm)::bigint as cm,
+                       sum(cu)::bigint as cu from ranked group by 1) shown
+        $query$, v_name, v_from) into v_people, v_groups using v_bound, p_mailout, p_reach, p_limit;
+    return jsonb_build_object('whole', recipients_in(p_mailout, null) <= p_reach, 'people', v_people, 'groups', v_groups);
+end $$;
+
+-- The watched mailouts that were started before this one, the latest first, as `mailout_summary` and `engagement_totals`
+-- give them: [{"mailout", "totals"}].
+create or replace function engagement_earlier(p_mailout uuid, p_limit integer) returns jsonb
+language sql stable set search_path = public, pg_temp set jit = off as $$
+    select coalesce(jsonb_agg(jsonb_build_object('mailout', mailout_summary(m), 'totals', engagement_totals(m.id))
+               order by m.started_at desc), '[]')
+      from (select o.* from mailouts o, mailouts this
+             where this.id = p_mailout and o.id <> p_mailout and o.tracking
+               and o.started_at < coalesce(this.started_at, now())
+             order by o.started_at desc limit p_limit) m;
+$$;
+
+-- A page of those who got it, after subscriber p_after: what each did.
+create or replace function engagement_page(p_mailout uuid, p_after uuid, p_limit integer) returns jsonb
+language sql stable set search_path = public, pg_temp
+set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
+    select coalesce(jsonb_agg(jsonb_build_object(
+               'subscriber_id', l.subscriber_id, 'email', l.email, 'status', l.status,
+               'opened', e.open_class, 'opened_at', e.opened_at, 'clicked', e.click_class, 'clicked_at', e.clicked_at)
+               order by l.subscriber_id), '[]')
+      from (select * from send_logs
+             where (mailout_id, subscriber_id) > (p_mailout, p_after) and mailout_id <= p_mailout and not is_test
+             order by mailout_id, subscriber_id limit p_limit) l
+      left join engagement_recipients e on e.send_log_id = l.id;
+$$;
