@@ -1,20 +1,28 @@
 -- What became of mails after their delivery, where a mailout asks for it (`tracking`): opens and clicks, what they
 -- were derived from, and what was judged of them (docs/engagement.md). Neither an IP address nor a user agent is kept.
 
--- Links that were clicked, and those of the document once they are known. `url` is the link as the document has it,
--- with its holes; `place`: where it stands there; null: it isn't in the document.
+-- Links that were clicked, and those of the document once they are known (`mailout_snapshots.links_read`). `url` is the
+-- link as the document has it, with its holes, in one spelling (app/domain/engagement/links.py); `place`: where it stands
+-- there; null, as `position` is: it isn't in the document. `other`: the name for all that are clicked beyond a thousand
+-- of these.
 create table mailout_links (
     id         bigint generated always as identity primary key,
     mailout_id uuid not null,
     url        text not null check (length(url) <= 2000),
     position   integer,                  -- among the document's links, from 0
-    place      text check (place in ('body', 'footer'))
+    place      text check (place in ('body', 'footer')),
+    pattern    text                      -- where it has holes: what `like` finds the links by that people clicked
 );
 create unique index mailout_links_once on mailout_links (mailout_id, md5(url));
+create index mailout_links_patterns on mailout_links (mailout_id) where pattern is not null;
+create index mailout_links_strangers on mailout_links (mailout_id) where position is null;
+
+alter table mailout_snapshots add column links_read boolean not null default false;
+create index mailout_snapshots_unread on mailout_snapshots (mailout_id) where not links_read and content ? 'tracking';
 
 -- Signals: what one recipient did with one link (0: opened the mail), seen from one network with one kind of
 -- program, within ten minutes; what repeats meanwhile only counts up. All that a verdict may rest on is here, so that
--- it can be given anew when the rules change.
+-- it can be given anew when the rules change. Of one recipient there are at most some hundred (fold_engagement.sql).
 create table engagement_signals (
     id          bigint generated always as identity primary key,
     send_log_id bigint not null,
@@ -30,12 +38,13 @@ create table engagement_signals (
     class       text check (class in ('human', 'machine', 'unknown')),    -- null: not judged yet
     reason      text,                           -- code of the rule that decided
     rules       integer                         -- version of the rules that judged
-);
+) with (fillfactor = 85);
 create unique index engagement_signals_once
     on engagement_signals (send_log_id, kind, link_id, network, agent, slot);
 create index engagement_signals_mailout on engagement_signals (mailout_id, kind, link_id);
 
--- One row for each recipient who did anything: the best of what was judged (human before unknown before machine).
+-- One row for each recipient who did anything: the best of what was judged (human before unknown before machine). A
+-- click by a person is an open by a person, too: whoever clicked has read.
 create table engagement_recipients (
     send_log_id   bigint primary key,
     mailout_id    uuid not null,
@@ -45,11 +54,14 @@ create table engagement_recipients (
     click_class   text check (click_class in ('human', 'machine', 'unknown')),
     opened_at     timestamptz,                  -- the first of that class
     clicked_at    timestamptz,
+    last_opened_at  timestamptz,                -- the latest that wasn't a machine's
+    last_clicked_at timestamptz,
     rules         integer,                      -- version of the rules that judged; null: never yet
-    due_at        timestamptz                   -- to be judged (again); null: nothing new
-);
+    due_at        timestamptz                   -- to be judged (again) then; null: nothing new
+) with (fillfactor = 85);
 create index engagement_recipients_mailout on engagement_recipients (mailout_id);
-create index engagement_recipients_subscriber on engagement_recipients (subscriber_id) where subscriber_id is not null;
+create index engagement_recipients_subscriber on engagement_recipients (subscriber_id, mailout_id)
+    where subscriber_id is not null;
 create index engagement_recipients_due on engagement_recipients (due_at) where due_at is not null;
 
 alter table mailout_links enable row level security;

@@ -28,6 +28,7 @@ begin
             'assets', 'asset_sources',
             'mailout_links', 'engagement_signals', 'engagement_recipients',
             'hooks', 'hook_deliveries',
+            'mailout_links', 'engagement_signals', 'engagement_recipients', 'untracked_events',
             'notion_rows']) t
     loop
         execute format('revoke all on table %s from public', v_table);
@@ -134,6 +135,7 @@ begin
             'test_hook', 'tidy_hooks', 'hooks_overview',
             'tracked_mails', 'by_class', 'engagement_totals', 'engagement_links', 'engagement_reasons', 'engagement_series',
             'engagement_groups', 'engagement_earlier', 'engagement_page',
+            'fold_engagement', 'engagement_in', 'forget_untracked', 'note_deliveries', 'clicked_links', 'known_links', 'link_of', 'unread_links', 'read_mailout_links', 'move_clicks', 'claim_engagement', 'settle_engagement', 'mark_engagement', 'forget_engagement', 'export_engagement',
             'segment_json', 'segment_users', 'audience_diff', 'id_at'])
     loop
         execute format('revoke all on function %s from public', v_function);

@@ -43,13 +43,14 @@ begin
           left join stored s on s.sns_message_id = g.sns_id and g.copy = 1
     )
     select count(id), coalesce(jsonb_agg(sns_id) filter (where id is null), '[]'),
-           array_agg(id) filter (where id is not null and log is not null),
+           array_agg(id order by n) filter (where id is not null and log is not null),
            array_agg(log order by n) filter (where id is not null and log is not null),
            array_agg(event - 'payload' order by n) filter (where id is not null and log is not null)
       into v_new, v_copies, v_matched, v_logs, v_events from told;
     if v_matched is not null then
         v_changes := move_recipients(v_logs, v_events);
         perform count_events(v_matched);
+        perform fold_engagement(v_matched, v_logs, v_events);
         perform forget_erased_events(v_matched, v_logs);
         perform refresh_reasons(v_unsure);
         -- A statement of its own, so that the judgement sees these figures.
@@ -235,6 +236,7 @@ begin
     end if;
     v_changes := move_recipients(v_logs, v_events);
     perform count_events(v_matched);
+    perform fold_engagement(v_matched, v_logs, v_events);
     perform forget_erased_events(v_matched, v_logs);
     perform count_outcomes(v_changes);
     return cardinality(v_matched);

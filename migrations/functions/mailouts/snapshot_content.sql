@@ -14,6 +14,6 @@ begin
     insert into mailout_snapshots (mailout_id, content, content_hash)
     select m.id, mailout_content(m), p_content_hash where mailout_content_hash(m) = p_content_hash
     on conflict (mailout_id) do update
-       set content = excluded.content, content_hash = excluded.content_hash, taken_at = now();
+       set content = excluded.content, content_hash = excluded.content_hash, taken_at = now(), links_read = false;
     return found;
 end $$;

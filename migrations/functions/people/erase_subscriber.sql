@@ -49,6 +49,7 @@ begin
                          order by message_id) e);
     update ses_events set payload = '{}', parked = parked - 'detail' where id = any (v_told);
     get diagnostics v_events = row_count;
+    perform forget_engagement(coalesce(v_logs, '{}'));
     perform scrub_address(a, v_mailouts) from unnest(v_addresses) a;
 
     perform acting(p_by);

@@ -78,5 +78,6 @@ begin
                              order by m.created_at), '[]')
                     from person_mails(person_ids(v_id)) m
                     join lateral (select * from mailouts where id = m.mailout_id) o on true),
+        'engagement', export_engagement(person_ids(v_id)),
         'history', subscriber_history(v_id, 100000)) end;
 end $$;

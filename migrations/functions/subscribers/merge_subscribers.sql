@@ -54,6 +54,8 @@ declare
     v_from    send_logs;
     v_into    send_logs;
 begin
+    -- What either did, p_into did: also with the mail whose row keeps the id of p_from.
+    update engagement_recipients set subscriber_id = p_into where subscriber_id = p_from;
     for v_mailout in select id from mailouts where started_at is not null loop
         select * into v_from from send_logs
          where mailout_id = v_mailout and subscriber_id = p_from and not is_test for update;

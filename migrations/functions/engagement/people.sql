@@ -1,0 +1,40 @@
+-- What is kept of a person's opens and clicks.
+
+-- Forget it, of these rows of the ledger. Links that only they clicked go, too: they may be about them.
+create or replace function forget_engagement(p_logs bigint[]) returns void
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
+declare
+    v_strange bigint[];
+begin
+    if not exists (select from engagement_recipients where send_log_id = any (p_logs)) then
+        return;
+    end if;
+    v_strange := array(select id from mailout_links
+                        where position is null and id = any (array(select link_id from engagement_signals
+                                                                    where send_log_id = any (p_logs)))
+                        order by id for update);
+    perform from engagement_recipients where send_log_id = any (p_logs) order by send_log_id for update;
+    delete from engagement_signals where send_log_id = any (p_logs);
+    delete from engagement_recipients where send_log_id = any (p_logs);
+    if v_strange <> '{}' then
+        delete from mailout_links l where id = any (v_strange) and url <> 'other'
+           and not exists (select from engagement_signals
+                            where mailout_id = l.mailout_id and kind = 'click' and link_id = l.id);
+    end if;
+end $$;
+
+-- All that is kept, for the person themselves: of each mail, what they did and what was made of it.
+create or replace function export_engagement(p_ids uuid[]) returns jsonb
+language sql stable set search_path = public, pg_temp set enable_seqscan = off as $$
+    select coalesce(jsonb_agg(jsonb_build_object(
+               'mailout_id', r.mailout_id, 'opened', r.open_class, 'opened_at', r.opened_at,
+               'clicked', r.click_class, 'clicked_at', r.clicked_at, 'signals', s.signals)
+               order by r.send_log_id), '[]')
+      from engagement_recipients r, lateral (
+           select jsonb_agg(jsonb_build_object(
+                      'kind', s.kind, 'link', (select url from mailout_links where id = s.link_id),
+                      'network', s.network, 'program', s.agent, 'first_at', s.first_at, 'last_at', s.last_at,
+                      'events', s.events, 'class', s.class, 'reason', s.reason) order by s.first_at, s.id) as signals
+             from engagement_signals s where s.send_log_id = r.send_log_id) s
+     where r.subscriber_id = any (p_ids);
+$$;
