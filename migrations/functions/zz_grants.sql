@@ -26,7 +26,6 @@ begin
             'notion_events', 'notion_verifications', 'notion_comments', 'notion_talks', 'notion_integration',
             'notion_source',
             'assets', 'asset_sources',
-            'mailout_links', 'engagement_signals', 'engagement_recipients',
             'hooks', 'hook_deliveries',
             'mailout_links', 'engagement_signals', 'engagement_recipients', 'untracked_events',
             'notion_rows']) t
