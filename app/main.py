@@ -89,6 +89,7 @@ from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
 from app.services.drafts.drafts import Drafts
 from app.services.drafts.subjects import Subjects
+from app.services.engagement.judge_recipients import JudgeRecipients
 from app.services.engagement.reports import EngagementReports
 from app.services.imports.imports import Imports
 from app.services.imports.run_import import RunImport, import_kinds
@@ -336,6 +337,7 @@ async def working(
         kinds = [*job_kinds(store, settings), *(notion.kinds if notion else ())]
         jobs = JobRunner(JobStore(database), kinds)
         jobs.start(loops)
+        JudgeRecipients(store, settings).start(loops)
         if notion:
             notion.start(loops)
         sender: Sender | None = None

@@ -11,6 +11,7 @@ from app.store.assets import AssetCalls
 from app.store.audience import AudienceCalls
 from app.store.drafts import DraftCalls
 from app.store.dry_runs import DryRunCalls
+from app.store.engagement.judging import EngagementCalls
 from app.store.events import EventCalls
 from app.store.hooks.deliveries import HookDeliveryCalls
 from app.store.hooks.hooks import HookCalls
@@ -36,6 +37,7 @@ class Store(
     DryRunCalls,
     SendingCalls,
     EventCalls,
+    EngagementCalls,
     SubscriberCalls,
     ImportCalls,
     SignupCalls,

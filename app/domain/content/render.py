@@ -27,7 +27,7 @@ from app.domain.content.trials import (
 from app.domain.content.untracked import untrack
 from app.domain.css import inlining
 from app.domain.limits.at_work import working_on
-from app.domain.templates.assembly import Text, assemble, repaired
+from app.domain.templates.assembly import Assembly, Text, assemble, repaired
 from app.domain.textpart import plaintext
 from app.errors import TemplateInvalid
 
@@ -154,27 +154,8 @@ def compile_content(
     if not begun:
         notion_files.refuse_written(written)
 
-    masks = Masks(
-        content.subject,
-        *assembly.sources,
-        preheader or "",
-        footer.html,
-        footer.org_name,
-        footer.org_address,
-    )
-    fragment = assembly.fragment(masks)
-    make = markup.markdown_document if assembly.root.text.markdown else markup.as_document
-    document = frame.with_language_and_title(
-        make(fragment), masks, language=language, title=_title(content.subject, masks)
-    )
-    document = frame.with_styles_in_head(document, masks)
-    framed = frame.framed(
-        document,
-        masks,
-        preheader=markup.preheader(masks.mask(preheader)) if preheader else "",
-        footer=footer,
-        unsubscribe_url=masks.add("{{ unsubscribe_url }}"),
-    )
+    masks = _masks(content, assembly, footer)
+    framed = _framed(content, assembly, footer, masks, language)
     document = framed.document
     styled = inlining.inline_styles(document, masks, framed.ours)
     masked_html = untrack(styled.html, masks)
@@ -205,6 +186,45 @@ def compile_content(
     if not begun:
         notion_files.refuse_shown(written, field, _mails(compiled))
     return compiled
+
+
+def tracked_document(content: Content, footer: Footer) -> tuple[str, Masks]:
+    """The HTML part, masked, without what styles do to it: for who looks for its links. Of content
+    that compiles."""
+    assembly = assemble(_body(content), content.sources)
+    masks = _masks(content, assembly, footer)
+    framed = _framed(content, assembly, footer, masks, "en")
+    return untrack(framed.document, masks), masks
+
+
+def _masks(content: Content, assembly: Assembly, footer: Footer) -> Masks:
+    return Masks(
+        content.subject,
+        *assembly.sources,
+        content.preheader or "",
+        footer.html,
+        footer.org_name,
+        footer.org_address,
+    )
+
+
+def _framed(
+    content: Content, assembly: Assembly, footer: Footer, masks: Masks, language: str
+) -> frame.Framed:
+    """The whole document, masked: the author's content with what is ours around it."""
+    fragment = assembly.fragment(masks)
+    make = markup.markdown_document if assembly.root.text.markdown else markup.as_document
+    document = frame.with_language_and_title(
+        make(fragment), masks, language=language, title=_title(content.subject, masks)
+    )
+    preheader = content.preheader or ""
+    return frame.framed(
+        frame.with_styles_in_head(document, masks),
+        masks,
+        preheader=markup.preheader(masks.mask(preheader)) if preheader.strip() else "",
+        footer=footer,
+        unsubscribe_url=masks.add("{{ unsubscribe_url }}"),
+    )
 
 
 def _mails(compiled: Compiled) -> Iterator[tuple[str, str]]:

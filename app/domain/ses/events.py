@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import orjson
 
+from app.domain.engagement.agents import agent_of
+from app.domain.engagement.links import MAX_CHARS, tidy_link
+from app.domain.engagement.networks import network_of
 from app.domain.untrusted import plain, read_json
 from app.errors import AppError
 
@@ -62,6 +65,18 @@ _NO_WORD_OF_THE_READER = frozenset({"auth-failure", "fraud", "not-spam", "other"
 Suppression = Literal["bounced", "complained", "unsubscribed"]
 
 
+@dataclass(frozen=True)
+class Engagement:
+    """An open or a click, as far as it is kept: nothing in it is about the person."""
+
+    kind: Literal["open", "click"]
+    link: str | None
+    """Of a click: in one spelling, tokens of ours masked."""
+    network: str
+    agent: str
+    """Our names of whose network and what kind of program it came from (domain/engagement)."""
+
+
 class MalformedEvent(AppError):
     """The message is signed and ours, but isn't an SES event. Sending it again won't help."""
 
@@ -96,7 +111,11 @@ class SesEvent:
     """A subscription event of SES's own contact lists, by which the reader left every topic."""
     detail: str | None
     """What the other side said, in at most `DETAIL_MAX_CHARS` characters."""
+    engagement: Engagement | None
+    """Of opens and clicks."""
     payload: Mapping[str, Any]
+    """As SES wrote it; of an open or click only type, time and link, without IP address, user agent
+    and headers."""
 
     @property
     def suppresses(self) -> Suppression | None:
@@ -139,6 +158,7 @@ def parse_ses_event(message: str, *, published_at: datetime) -> SesEvent | None:
         raise MalformedEvent(f"The {ses_type} event has no `{member}` object.")
     tags = _object(mail, "tags")
     bounce = about if kind == "bounce" else {}
+    engagement = _engagement(kind, about)
     complaint = about if kind == "complaint" else {}
     return SesEvent(
         type=kind,
@@ -156,7 +176,8 @@ def parse_ses_event(message: str, *, published_at: datetime) -> SesEvent | None:
         complaint_subtype=_text(complaint, "complaintSubType"),
         unsubscribes_from_all=kind == "subscription" and _unsubscribes_from_all(about),
         detail=_detail(kind, about),
-        payload=payload,
+        engagement=engagement,
+        payload=payload if engagement is None else _impersonal(payload, about, engagement),
     )
 
 
@@ -178,6 +199,7 @@ def to_row(event: SesEvent, sns_message_id: str) -> dict[str, Any]:
         "complaint_subtype": event.complaint_subtype,
         "suppresses": event.suppresses,
         "detail": event.detail,
+        "engagement": asdict(event.engagement) if event.engagement else None,
         "payload": dict(event.payload),
     }
 
@@ -193,8 +215,36 @@ def without_payload(row: Mapping[str, Any]) -> dict[str, Any]:
         "complaint_subtype": plain(row.get("complaint_subtype")) or None,
         "recipients": [],
         "detail": plain(row.get("detail")) or None,
+        "engagement": _plain_engagement(row.get("engagement")),
         "payload": {"dropped": "It could not be stored; the event's effect is."},
     }
+
+
+def _plain_engagement(engagement: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if engagement is None:
+        return None
+    return {name: value and plain(value, MAX_CHARS) for name, value in engagement.items()}
+
+
+def _engagement(kind: str, about: Mapping[str, Any]) -> Engagement | None:
+    """The labels are derived here, since the address and the user agent go no further."""
+    if kind not in ("open", "click"):
+        return None
+    link = _text(about, "link") if kind == "click" else None
+    return Engagement(
+        kind="open" if kind == "open" else "click",
+        link=tidy_link(link) if link else None,
+        network=network_of(_text(about, "ipAddress")),
+        agent=agent_of(_text(about, "userAgent")),
+    )
+
+
+def _impersonal(
+    payload: Mapping[str, Any], about: Mapping[str, Any], engagement: Engagement
+) -> dict[str, Any]:
+    said = {"timestamp": _text(about, "timestamp"), "link": engagement.link}
+    kept = {name: value for name, value in said.items() if value}
+    return {"eventType": payload.get("eventType"), engagement.kind: kept}
 
 
 def _message_id(mail: Mapping[str, Any]) -> str | None:
@@ -272,7 +322,9 @@ def _row_id_tag(tags: Mapping[str, Any], name: str) -> str | None:
 def _recipients(kind: str, about: Mapping[str, Any], mail: Mapping[str, Any]) -> tuple[str, ...]:
     """Those the event names; the mail's destination only where it names nobody."""
     reported: Iterable[Any] | None
-    if kind == "delivery":
+    if kind in ("open", "click"):
+        reported = []  # its row says whom
+    elif kind == "delivery":
         reported = _list(about, "recipients")
     else:
         reported = _reported(about, _REPORTED_BY.get(kind, ""))

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from app.domain.content.render import RenderError, render_subject, template_variables
+from app.domain.engagement.document import tracked_links
 from app.domain.mailouts import MailoutContent
 from app.domain.reports.rehearsal import Rehearsal
 from app.domain.sending.batches import Batch, Recipient, Result
@@ -22,6 +23,7 @@ from app.services.sending.prepare import (
     check_content,
     prepare,
     require_fitting,
+    sources_of,
 )
 from app.settings import Settings
 
@@ -132,3 +134,8 @@ def _subject(subject: str, mailout_id: str, name: str | None, fields: dict[str, 
         return render_subject(subject, variables).strip()
     except (TemplateInvalid, RenderError):
         return subject
+
+
+def links_tracked(settings: Settings, content: MailoutContent) -> list[dict[str, str | None]]:
+    """The links whose clicks SES tells of, as `tracked_links` gives them."""
+    return tracked_links(*sources_of(settings, content))

@@ -89,24 +89,30 @@ def require_fitting(settings: Settings, head: bytes) -> None:
 def _compile(
     settings: Settings, content: MailoutContent, *, test: bool = False, begun: bool = False
 ) -> Compiled:
+    authors, footer = sources_of(settings, content)
     return compile_content(
-        Content(
-            subject=content.subject,
-            body_html=content.body_html,
-            body_markdown=content.body_markdown,
-            body_text=content.body_text,
-            preheader=content.preheader,
-            sources=content.sources,
-        ),
-        Footer(
-            org_name=settings.org_name or "",
-            org_address=settings.org_address or "",
-            html=settings.footer_html,
-            text=settings.footer_text,
-        ),
+        authors,
+        footer,
         subject_mark=TEST_SUBJECT_MARK if test else "",
         language=settings.mail_language,
         begun=begun,
+    )
+
+
+def sources_of(settings: Settings, content: MailoutContent) -> tuple[Content, Footer]:
+    """What a mail is compiled from: what its author wrote, and what every mail ends with."""
+    return Content(
+        subject=content.subject,
+        body_html=content.body_html,
+        body_markdown=content.body_markdown,
+        body_text=content.body_text,
+        preheader=content.preheader,
+        sources=content.sources,
+    ), Footer(
+        org_name=settings.org_name or "",
+        org_address=settings.org_address or "",
+        html=settings.footer_html,
+        text=settings.footer_text,
     )
 
 

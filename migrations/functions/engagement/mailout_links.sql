@@ -23,7 +23,7 @@ begin
             select v_new.mailout, url from (
                 select url from unnest(v_new.urls) url
                  limit greatest(0, c_most - (select count(*) from mailout_links
-                                              where mailout_id = v_new.mailout and position is null))) some
+                                              where mailout_id = v_new.mailout and position is null))) room
              order by md5(url)
             on conflict (mailout_id, md5(url)) do nothing;
             insert into mailout_links (mailout_id, url)
