@@ -96,6 +96,8 @@ class SesAccount(Protocol):
 
     def event_destinations(self, configuration_set: str) -> list[dict[str, Any]] | None: ...
 
+    def configuration_set(self, name: str) -> dict[str, Any] | None: ...
+
 
 @dataclass(frozen=True)
 class Subscription:

@@ -71,6 +71,9 @@ class FakeSes:
             raise self.destinations
         return self.destinations
 
+    def configuration_set(self, name: str) -> dict[str, Any] | None:
+        raise AssertionError("only asked where something tracks")
+
 
 class DatabaseInOrder:
     """What `examine_database` gives of one, unless a test says otherwise."""

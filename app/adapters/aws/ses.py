@@ -253,6 +253,10 @@ class SesSender:
         )
         return None if found is None else list(found.get("EventDestinations", []))
 
+    def configuration_set(self, name: str) -> dict[str, Any] | None:
+        """GetConfigurationSet; None without such a set. Raises Unavailable."""
+        return self._look_up("get_configuration_set", ConfigurationSetName=name)
+
     def _look_up(self, operation: str, **arguments: str) -> dict[str, Any] | None:
         try:
             return dict(getattr(self._client, operation)(**arguments))
@@ -319,7 +323,14 @@ def _account(response: Mapping[str, Any]) -> Account:
         sending_enabled=bool(response.get("SendingEnabled", True)),
         enforcement_status=plain(response.get("EnforcementStatus", "HEALTHY")),
         production_access=bool(response.get("ProductionAccessEnabled", True)),
+        engagement_metrics=_engagement_metrics(response.get("VdmAttributes")),
     )
+
+
+def _engagement_metrics(vdm: Any) -> bool | None:
+    if not isinstance(vdm, dict) or vdm.get("VdmEnabled") != "ENABLED":
+        return None
+    return bool(vdm.get("DashboardAttributes", {}).get("EngagementMetrics") == "ENABLED")
 
 
 def _not_answered(operation: str, exc: Exception, *, refused: bool = False) -> Unavailable:

@@ -92,6 +92,8 @@ class Account:
     """What GetAccount says of the SES account in one region.
 
     max_send_rate: recipients per second. max_24h_send: recipients in 24 h, -1 for no limit.
+    engagement_metrics: whether its Virtual Deliverability Manager tracks opens and clicks; None:
+    the account has none, or it isn't known.
     """
 
     max_send_rate: float
@@ -100,6 +102,7 @@ class Account:
     sending_enabled: bool
     enforcement_status: str
     production_access: bool
+    engagement_metrics: bool | None = None
 
     @property
     def can_send(self) -> bool:

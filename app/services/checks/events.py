@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.domain.reports.findings import Finding
+from app.domain.sending.batches import Account
+from app.domain.ses.tracking import check_plain_set, check_tracking_set
 from app.errors import Unavailable
 from app.ports import SesAccount, Subscription
 from app.services.checks.asking import Outside, ask, remedy_for
@@ -32,41 +34,81 @@ _NO_EVENTS = (
 )
 
 
-async def check_events(settings: Settings, ses: SesAccount, outside: Outside) -> list[Finding]:
-    """Whether SES publishes all events that we need, and SNS sends them to this service."""
+async def check_events(
+    settings: Settings,
+    ses: SesAccount,
+    outside: Outside,
+    *,
+    account: Account,
+    tracking: bool | None,
+) -> list[Finding]:
+    """Whether SES publishes all events that we need, tracks what it should and nothing else, and
+    SNS sends the events to this service.
+
+    tracking: whether SES_CONFIGURATION_SET is that of a mailout with tracking; None: it is not, and
+    SES_TRACKING_CONFIGURATION_SET is looked at, too.
+    """
     name = settings.ses_configuration_set
+    findings: list[Finding] = []
     if name is None:
-        return [
+        findings.append(
             Finding(
                 "warn",
                 f"SES_CONFIGURATION_SET is missing. {_NO_EVENTS}",
                 "make a configuration set with an SNS destination in the SES console, and set it.",
             )
-        ]
-    try:
-        destinations = await ask(ses.event_destinations, name)
-    except Unavailable as exc:
-        return [
+        )
+    sets = {name: bool(tracking)} if name else {}
+    other = settings.ses_tracking_configuration_set if tracking is None else None
+    if other is not None and other == name:
+        findings.append(
             Finding(
                 "warn",
-                f"The configuration set {name} can't be checked: {exc.detail}",
-                remedy_for(exc.detail),
+                f"{other} is SES_CONFIGURATION_SET and SES_TRACKING_CONFIGURATION_SET: all "
+                "mailouts are tracked, or none.",
+                "make a set of its own for mailouts with tracking.",
             )
-        ]
+        )
+    elif other is not None:
+        sets[other] = True
+    topics: set[str] = set()
+    for each, tracked in sets.items():
+        found, published = await _check_set(settings, ses, account, each, tracked=tracked)
+        findings += found
+        topics |= published.keys() & set(settings.sns_allowed_topic_arns)
+    return [*findings, *await _check_subscriptions(settings, sorted(topics), outside)]
+
+
+async def _check_set(
+    settings: Settings, ses: SesAccount, account: Account, name: str, *, tracked: bool
+) -> tuple[list[Finding], dict[str, set[str]]]:
+    """What is to be said of one configuration set, and its event types by topic."""
+    try:
+        destinations = await ask(ses.event_destinations, name)
+        # One that tracks by the account's manager may say no by itself.
+        asked = destinations is not None and (tracked or account.engagement_metrics is not None)
+        options = await ask(ses.configuration_set, name) if asked else None
+    except Unavailable as exc:
+        what = f"The configuration set {name} can't be checked: {exc.detail}"
+        return [Finding("warn", what, remedy_for(exc.detail))], {}
     if destinations is None:
+        variable = "SES_TRACKING_CONFIGURATION_SET" if tracked else "SES_CONFIGURATION_SET"
         return [
             Finding(
                 "fail",
                 f"There is no configuration set {name} in {settings.aws_region}: SES refuses mail.",
-                "make it in the SES console, or correct SES_CONFIGURATION_SET.",
+                f"make it in the SES console, or correct {variable}.",
             )
-        ]
+        ], {}
     published = _published(destinations)
-    topics = sorted(published.keys() & set(settings.sns_allowed_topic_arns))
-    return [
-        *_check_topics(settings, name, published),
-        *await _check_subscriptions(settings, topics, outside),
-    ]
+    findings = list(_check_topics(settings, name, published))
+    if tracked:
+        believed = published.keys() & set(settings.sns_allowed_topic_arns)
+        arriving = set().union(*(published[topic] for topic in believed))
+        findings += check_tracking_set(name, arriving, options)
+    else:
+        findings += check_plain_set(name, destinations, options, account.engagement_metrics)
+    return findings, published
 
 
 def _published(destinations: list[dict[str, Any]]) -> dict[str, set[str]]:

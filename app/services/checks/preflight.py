@@ -60,7 +60,7 @@ class Preflight:
         settings = _as_sent(self._settings, mailout)
         recipients = await self._store.count_audience(mailout_id)
         around, pictures, within, outlook = await asyncio.gather(
-            check_around(settings, self._outside),
+            check_around(settings, self._outside, tracking=mailout.content.tracking),
             self.of_pictures(),
             self._check_mailout(settings, mailout, links=links),
             self._outlook(recipients),
@@ -167,10 +167,12 @@ class Preflight:
         return findings
 
 
-async def check_around(settings: Settings, outside: Outside) -> list[Finding]:
-    """What is outside: SES and SNS, and our public address."""
+async def check_around(
+    settings: Settings, outside: Outside, *, tracking: bool | None = None
+) -> list[Finding]:
+    """What is outside: SES and SNS, and our public address. tracking: as of `check_events`."""
     ses, public = await asyncio.gather(
-        check_ses(settings, outside), _check_public(settings, outside)
+        check_ses(settings, outside, tracking=tracking), _check_public(settings, outside)
     )
     return [*ses, *public]
 

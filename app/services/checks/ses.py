@@ -17,8 +17,13 @@ from app.services.checks.events import check_events
 from app.settings import Settings
 
 
-async def check_ses(settings: Settings, outside: Outside) -> list[Finding]:
-    """Checks the account, the sender's address and the way of the events to us."""
+async def check_ses(
+    settings: Settings, outside: Outside, *, tracking: bool | None = None
+) -> list[Finding]:
+    """Checks the account, the sender's address and the way of the events to us.
+
+    tracking: as of `check_events`.
+    """
     if settings.aws_region is None:
         return []  # that is a finding already
     try:
@@ -29,7 +34,7 @@ async def check_ses(settings: Settings, outside: Outside) -> list[Finding]:
     return [
         *check_account(settings, account),
         *await _check_sender(settings, ses),
-        *await check_events(settings, ses, outside),
+        *await check_events(settings, ses, outside, account=account, tracking=tracking),
     ]
 
 
