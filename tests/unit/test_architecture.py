@@ -45,7 +45,6 @@ FOREIGN = {
     "notion_client": {"adapters/notion"},
     "PIL": {"domain/assets"},
     "standardwebhooks": {"domain/hooks"},
-    "slack_sdk": {"adapters/slack"},
     "fastapi": {"api", "main", "sandbox"},
     "starlette": {"api", "processes", "sandbox"},
     "uvicorn": {"api/http", "processes", "sandbox"},
