@@ -282,6 +282,22 @@ class HookNotActive(AppError):
     status, code, title = 409, "hook_not_active", "The hook isn't active"
 
 
+class SlackAway(Unavailable):
+    """Slack can't be reached, or asks to be left alone for a while. May carry `retry_after`, in
+    seconds."""
+
+
+class SlackRefused(AppError):
+    """Slack refuses a request. Carries `slack_error`, its word for why, `concerns_all`: any other
+    message would be refused, too, and `is_of_channel`: where else it might be taken."""
+
+    status, code, title = 502, "slack_refused", "Slack refused a request"
+
+
+class SlackMessageGone(SlackRefused):
+    """The message to be changed isn't there any more, or can't be changed by us."""
+
+
 class NotionPageTooLarge(AppError):
     """A page that is no newsletter any more."""
 

@@ -76,7 +76,7 @@ from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
 from app.keeping import shelf_at
 from app.notion import notion_work
-from app.outside import OUTSIDE
+from app.outside import OUTSIDE, slack_way
 from app.ports import Database
 from app.processes.member import Member
 from app.running.loops import Loops
@@ -108,6 +108,7 @@ from app.services.signup.sign_up import SignUp
 from app.services.starting.dry_run import DryRuns, RunDryRun
 from app.services.starting.schedule_mailout import ScheduleMailout
 from app.services.starting.start_mailout import StartMailout, nobody_to_wake
+from app.services.telling.slack import TellSlack
 from app.services.templates.templates import Templates
 from app.services.watching.health import Health
 from app.services.watching.record_events import RecordEvents
@@ -324,6 +325,17 @@ def job_kinds(store: Store, settings: Settings) -> list[Kind]:
 
 
 @asynccontextmanager
+async def telling_slack(store: Store, settings: Settings, loops: Loops) -> AsyncIterator[None]:
+    """Nothing where no Slack is to be told."""
+    if not settings.uses_slack:
+        yield
+        return
+    async with slack_way(settings) as slack:
+        TellSlack(store, slack, settings).start(loops)
+        yield
+
+
+@asynccontextmanager
 async def working(
     database: Database, settings: Settings, meters: Metrics, service_id: UUID, loops: Loops
 ) -> AsyncIterator[Work]:
@@ -333,7 +345,10 @@ async def working(
     the results of calls under way.
     """
     store = Store(database)
-    async with notion_work(store, settings, meters) as notion:
+    async with (
+        notion_work(store, settings, meters) as notion,
+        telling_slack(store, settings, loops),
+    ):
         kinds = [*job_kinds(store, settings), *(notion.kinds if notion else ())]
         jobs = JobRunner(JobStore(database), kinds)
         jobs.start(loops)

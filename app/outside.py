@@ -13,6 +13,7 @@ from app.adapters.aws.ses import SesSender, sns_client
 from app.adapters.aws.topics import SnsTopics
 from app.adapters.notion.client import NotionApi
 from app.adapters.notion.pace import PER_SECOND
+from app.adapters.slack.client import SlackBot, SlackWebhook
 from app.domain.content.links import is_local
 from app.domain.reports.findings import Finding
 from app.errors import Unavailable
@@ -53,7 +54,16 @@ def notion_api(settings: Settings) -> NotionApi:
     )
 
 
-OUTSIDE = Outside(ses_account, sns_topics, notion=notion_api, shelf=shelf_at)
+def slack_way(settings: Settings) -> SlackBot | SlackWebhook:
+    """To be opened once for a process; SLACK_BOT_TOKEN or SLACK_WEBHOOK_URL is set. A bot goes
+    before a webhook, since it can do more."""
+    if settings.slack_bot_token and settings.slack_channel:
+        return SlackBot(settings.slack_bot_token, settings.slack_channel, settings.slack_api_url)
+    assert settings.slack_webhook_url is not None
+    return SlackWebhook(settings.slack_webhook_url)
+
+
+OUTSIDE = Outside(ses_account, sns_topics, notion=notion_api, slack=slack_way, shelf=shelf_at)
 
 
 async def examine(

@@ -13,6 +13,8 @@ from app.domain.sending.fence import Fence
 from app.domain.ses.answers import Answer
 from app.domain.ses.mail import BulkEntry, Envelope, Mail, Notice
 from app.domain.ses.sns_message import SnsMessage
+from app.domain.slack.message import Message
+from app.domain.slack.news import Place
 
 
 class Database(Protocol):
@@ -201,6 +203,31 @@ class Notion(Protocol):
     async def comment(self, parent: Mapping[str, str], text: str) -> dict[str, Any]: ...
 
     async def upload(self, filename: str, content_type: str, content: bytes) -> str: ...
+
+
+class Slack(Protocol):
+    """A way into one channel of the owner's Slack (adapters/slack/). Every method raises SlackAway
+    when Slack can't be reached or asks to wait, and SlackRefused when it refuses."""
+
+    @property
+    def channel(self) -> str | None:
+        """A bot's, as SLACK_CHANNEL has it. None: an incoming webhook's, whose messages can't be
+        changed or replied to."""
+        ...
+
+    async def post(self, message: Message, *, under: Place | None = None) -> Place | None:
+        """Where it stands; None where that isn't known. under: as a reply to that one, shown in the
+        channel, too."""
+        ...
+
+    async def update(self, place: Place, message: Message) -> None:
+        """Raises SlackMessageGone, too."""
+        ...
+
+    async def check(self) -> str | None:
+        """Ask whether we are let in, and tell nobody anything: the names of the bot and of its
+        workspace; None: that can't be asked without a message."""
+        ...
 
 
 class NotionBuilder(Notion, Protocol):

@@ -142,7 +142,8 @@ class Settings(BaseSettings):
     hooks_allow_private: bool = False
     slack_webhook_url: SecretStr | None = None
     slack_bot_token: SecretStr | None = None
-    slack_channel: str | None = None
+    slack_channel: str | None = Field(None, pattern=r"^[#\w.-]{1,100}$")  # an ID, or a name
+    slack_api_url: str = "https://slack.com/api"
 
     bounce_rate_pause: float = Field(0.05, gt=0, le=1)  # share of mails with an outcome
     complaint_rate_pause: float = Field(0.001, gt=0, le=1)
@@ -171,6 +172,7 @@ class Settings(BaseSettings):
         "aws_session_token",
         "notion_api_token",
         "notion_webhook_verification_token",
+        "slack_bot_token",
         mode="before",
     )
     @classmethod
@@ -201,6 +203,7 @@ class Settings(BaseSettings):
         "aws_endpoint_url_sns",
         "notion_api_url",
         "assets_base_url",
+        "slack_api_url",
     )
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
@@ -209,6 +212,24 @@ class Settings(BaseSettings):
         if not _is_web_address(value):
             raise ValueError("must be an address like https://mail.example.com")
         return value.rstrip("/")
+
+    @field_validator("slack_webhook_url", mode="before")
+    @classmethod
+    def _webhook_url(cls, value: object) -> object:
+        """Its path is a secret."""
+        if not isinstance(value, str):
+            return value
+        if not _is_web_address(url := value.strip()) or not _is_safe(url):
+            raise ValueError("must be an address like https://hooks.slack.com/services/T…/B…/…")
+        return url
+
+    @field_validator("slack_api_url")
+    @classmethod
+    def _safe_url(cls, value: str) -> str:
+        """The bot's token is sent there."""
+        if not _is_safe(value):
+            raise ValueError("must be https://, or a stand-in on this machine")
+        return value
 
     @field_validator("assets_store")
     @classmethod
@@ -283,6 +304,11 @@ class Settings(BaseSettings):
             )
         if set(self.executor_secrets) & set(self.unsubscribe_secrets):
             raise ValueError("UNSUBSCRIBE_SECRET must differ from EXECUTOR_SHARED_SECRET")
+        if bool(self.slack_bot_token) != bool(self.slack_channel):
+            raise ValueError(
+                "SLACK_BOT_TOKEN and SLACK_CHANNEL must be set together (an incoming webhook, "
+                "SLACK_WEBHOOK_URL, needs neither: docs/slack.md)"
+            )
         names = Counter(self.notion_names.values())
         if doubled := [
             one.setting.upper() for one in PROPERTIES if names[self.notion_names[one.name]] > 1
@@ -325,6 +351,11 @@ class Settings(BaseSettings):
         """Whether rows of a Notion database are mailouts here."""
         return bool(self.notion_api_token and self.notion_database_id)
 
+    @property
+    def uses_slack(self) -> bool:
+        """Whether somebody's Slack is told of mailouts."""
+        return bool(self.slack_bot_token or self.slack_webhook_url)
+
     def missing_to_send(self) -> list[str]:
         """What must be set before a mail may leave, each with why, in plain words."""
         required = {
@@ -358,6 +389,12 @@ def _is_web_address(value: str) -> bool:
         and not re.search(r"[\s?#]", value)
         and value.isprintable()
     )
+
+
+def _is_safe(url: str) -> bool:
+    """Whether nobody reads on the way what is sent there."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in LOCAL_HOSTS
 
 
 def _valid_address(value: str) -> str:

@@ -26,6 +26,7 @@ from app.store.reports import ReportCalls
 from app.store.sending import SendingCalls
 from app.store.signup import SignupCalls
 from app.store.subscribers import SubscriberCalls
+from app.store.telling.slack import SlackCalls
 from app.store.templates import TemplateCalls
 
 __all__ = ["Store"]
@@ -53,5 +54,6 @@ class Store(
     AssetCalls,
     HookCalls,
     HookDeliveryCalls,
+    SlackCalls,
 ):
     """All parts of the store, over one `Database`."""

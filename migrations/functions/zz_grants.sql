@@ -28,6 +28,7 @@ begin
             'assets', 'asset_sources',
             'hooks', 'hook_deliveries',
             'mailout_links', 'engagement_signals', 'engagement_recipients', 'untracked_events',
+            'slack_messages', 'slack_pace',
             'notion_rows']) t
     loop
         execute format('revoke all on table %s from public', v_table);
@@ -135,6 +136,7 @@ begin
             'tracked_mails', 'by_class', 'engagement_totals', 'engagement_links', 'engagement_reasons', 'engagement_series',
             'engagement_groups', 'engagement_earlier', 'engagement_page',
             'fold_engagement', 'engagement_in', 'forget_untracked', 'note_deliveries', 'clicked_links', 'known_links', 'link_of', 'unread_links', 'read_mailout_links', 'move_clicks', 'claim_engagement', 'settle_engagement', 'mark_engagement', 'forget_engagement', 'export_engagement',
+            'mailout_so_far', 'mailouts_tell_slack', 'claim_slack_message', 'slack_facts', 'settle_slack_message', 'slack_trouble',
             'segment_json', 'segment_users', 'audience_diff', 'id_at'])
     loop
         execute format('revoke all on function %s from public', v_function);

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.domain.notion.figures import PROGRAMS, has_begun, numbers, problem, progress_words, values
+from app.domain.notion.figures import PROGRAMS, numbers, problem, values
 from app.domain.notion.properties import MAX_TEXT_CHARS, PROPERTIES
+from app.domain.reports.so_far import has_begun, progress_words
 
 NOW = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")

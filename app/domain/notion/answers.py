@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from app.domain.mailouts import Transition
 from app.domain.notion.commands import Command
-from app.domain.notion.figures import NUMBERS, Values, at_words
+from app.domain.notion.figures import NUMBERS, Values
+from app.domain.reports.so_far import at_words
 
 HELP = """\
 /status: how far this mailout is, its figures, and its problem if it has one

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 from app.domain.notion.properties import PROPERTIES
 from app.domain.reports.progress import Progress
 from app.domain.reports.remedies import mailout_remedy, without_addresses
-from app.domain.reports.words import duration, plural
-from app.domain.schedules.plan import RECIPIENT
+from app.domain.reports.so_far import Mailout, has_begun, link, progress_of, progress_words
+from app.domain.reports.words import plural
 
 MAX_TEXT = 1_900
 """Characters of Progress and Problem: more nobody reads in a table."""
@@ -34,8 +34,6 @@ FIGURES = frozenset({"Progress", *NUMBERS})
 """What moves with every mail; the others answer a person, or tell of something."""
 
 Values = dict[str, Any]
-Mailout = Mapping[str, Any]
-"""As `notion_write_facts` gives it."""
 
 
 def values(
@@ -64,14 +62,6 @@ def values(
     return found
 
 
-def has_begun(mailout: Mailout) -> bool:
-    return mailout["status"] in _DELIVERIES and mailout["started_at"] is not None
-
-
-def progress_of(mailout: Mailout) -> Progress:
-    return Progress(mailout["counts"], mailout["unsubscribed"], mailout["recipients"] or 0)
-
-
 def numbers(mailout: Mailout) -> Values:
     """Recipients by the state of their row in the ledger (docs/states.md)."""
     progress = progress_of(mailout)
@@ -85,10 +75,6 @@ def numbers(mailout: Mailout) -> Values:
         "Failed": progress["failed"],
         "Unknown": progress["unknown"],
     }
-
-
-def link(mailout: Mailout, base_url: str) -> str:
-    return f"{base_url}/dashboard/mailouts/{mailout['id']}"
 
 
 def problem(row: Mapping[str, Any], mailout: Mailout | None) -> str | None:
@@ -125,111 +111,6 @@ def _left_over(progress: Progress) -> str | None:
     if failed := progress["failed"]:
         parts.append(f"{failed:,} of {of} were refused: the dashboard says why, and what to do.")
     return " ".join(parts) or None
-
-
-def progress_words(mailout: Mailout, zone: ZoneInfo, now: datetime) -> str:
-    """Of a mailout that is scheduled or was started."""
-    match mailout["status"]:
-        case "scheduled":
-            return _goes_out(mailout, zone, now)
-        case "sending":
-            return _is_under_way(mailout, zone, now)
-        case "paused":
-            reason = without_addresses(mailout["status_reason"] or "")
-            if mailout["pause_code"] == "quota":
-                reason = f"waiting: quota. {reason}" if reason else "waiting: quota."
-            return _sentences(f"Paused: {_handed(mailout)}", reason)
-        case "sent":
-            return _was_sent(mailout, zone, now)
-        case "failed":
-            everybody = plural(progress_of(mailout).audience, "recipient")
-            return f"Failed: SES accepted none of {everybody}."
-        case _:
-            if has_begun(mailout):
-                return f"Cancelled: {_handed(mailout)}."
-            return "Cancelled before it began."
-
-
-def _goes_out(mailout: Mailout, zone: ZoneInfo, now: datetime) -> str:
-    schedule = mailout["schedule"] or {}
-    to = f", to {plural(mailout['recipients'], 'recipient')}" if mailout["recipients"] else ""
-    if schedule.get("zone") == RECIPIENT:
-        wall = datetime.fromisoformat(schedule["at"])
-        waves = mailout["waves"] or []
-        first = at_words(datetime.fromisoformat(mailout["scheduled_at"]), zone, now)
-        return (
-            f"Goes out on {_day(wall, now)}, {wall:%H:%M} by each recipient's own clock{to}: "
-            f"{plural(len(waves), 'wave')}, the first on {first}."
-        )
-    named = ZoneInfo(schedule["zone"]) if schedule.get("zone") else zone
-    at = at_words(datetime.fromisoformat(mailout["scheduled_at"]), named, now)
-    return f"Goes out on {at}{to}."
-
-
-def _is_under_way(mailout: Mailout, zone: ZoneInfo, now: datetime) -> str:
-    """How far, how fast, how long still; or what it waits for."""
-    progress, pace = progress_of(mailout), float(mailout["pace"] or 0)
-    if not progress.accepted:
-        pace = 0.0  # it is that of the test mails before
-    parts = [f"{_handed(mailout)}"]
-    waves = mailout["waves"] or []
-    ahead = [wave for wave in waves if datetime.fromisoformat(wave["at"]) > now]
-    if pace > 0:
-        parts.append(_speed(pace))
-    if len(waves) > 1 and ahead:
-        when = at_words(datetime.fromisoformat(ahead[0]["at"]), zone, now)
-        parts.append(f"wave {len(waves) - len(ahead) + 1} of {len(waves)} on {when}")
-    elif left := progress.seconds_left(pace):
-        parts.append(f"{duration(left)} left")
-    return _sentences(", ".join(parts), without_addresses(mailout["status_reason"] or ""))
-
-
-def _was_sent(mailout: Mailout, zone: ZoneInfo, now: datetime) -> str:
-    progress = progress_of(mailout)
-    ended = datetime.fromisoformat(mailout["ended_at"])
-    started = datetime.fromisoformat(mailout["started_at"])
-    took = duration((ended - started).total_seconds()).removeprefix("about ")
-    return (
-        f"Sent on {at_words(ended, zone, now)}, in {took}. "
-        f"{progress.delivered:,} of {plural(progress.audience, 'recipient')} delivered so far "
-        f"({_percent(progress.delivered, progress.audience)})."
-    )
-
-
-def _handed(mailout: Mailout) -> str:
-    """Those who left the list in time, or whose turn was taken away, are not waited for."""
-    progress = progress_of(mailout)
-    of = progress.audience - progress["skipped"] - progress["cancelled"]
-    done = progress.accepted + progress.missed
-    if mailout["status"] == "cancelled":
-        of = progress.audience
-    return f"{done:,} of {of:,} handed to SES ({_percent(done, of)})"
-
-
-def _percent(part: int, whole: int) -> str:
-    """Rounded down: 100% is everybody."""
-    return f"{100 * part // whole if whole else 0}%"
-
-
-def _speed(per_second: float) -> str:
-    if per_second >= 1:
-        return f"{per_second:,.0f} a second"
-    return f"{max(1, round(per_second * 60))} a minute"
-
-
-def at_words(at: datetime, zone: ZoneInfo, now: datetime) -> str:
-    """`3 December, 09:00 Europe/Berlin`, with the year where it isn't this one's."""
-    local = at.astimezone(zone)
-    return f"{_day(local, now.astimezone(zone))}, {local:%H:%M} {zone.key}"
-
-
-def _day(day: datetime, now: datetime) -> str:
-    year = "" if day.year == now.year else f" {day.year}"
-    return f"{day.day} {day:%B}{year}"
-
-
-def _sentences(first: str, second: str) -> str:
-    return f"{first}. {second[:1].upper()}{second[1:]}".strip() if second else f"{first}."
 
 
 def _cut(text: str) -> str | None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.domain.notion.figures import Mailout, link, mailout_problem
+from app.domain.notion.figures import mailout_problem
 from app.domain.notion.writes import Write
 from app.domain.reports.remedies import without_addresses
+from app.domain.reports.so_far import Mailout, link
 
 LIVE_SECONDS = 10.0
 """Between two writes of a row whose mailout is being sent, or ended within a minute: that is when

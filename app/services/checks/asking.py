@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import httpx
 
 from app.errors import Unavailable
-from app.ports import NotionBuilder, PictureShelf, SesAccount, Topics
+from app.ports import NotionBuilder, PictureShelf, SesAccount, Slack, Topics
 from app.services.checks.web import Web, web_client
 from app.settings import Settings
 
@@ -26,8 +26,8 @@ T = TypeVar("T")
 class Outside:
     """What makes the clients for SES, SNS and the web; tests give others.
 
-    http: for our own public address. web: for what an author links to. notion: None: it isn't
-    asked. shelf: for pictures, in a place as ASSETS_STORE has it.
+    http: for our own public address. web: for what an author links to. notion, slack: None:
+    it isn't asked. shelf: for pictures, in a place as ASSETS_STORE has it.
     """
 
     ses: Callable[[Settings], SesAccount]
@@ -35,6 +35,7 @@ class Outside:
     http: Callable[[], httpx.AsyncClient] = web_client
     web: Callable[[httpx.AsyncClient], Web] = Web
     notion: Callable[[Settings], AbstractAsyncContextManager[NotionBuilder]] | None = None
+    slack: Callable[[Settings], AbstractAsyncContextManager[Slack]] | None = None
     shelf: Callable[[Settings, str], PictureShelf | None] = lambda *_: None
 
 

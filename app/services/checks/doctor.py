@@ -16,6 +16,7 @@ from app.services.checks.pictures import keeps_pictures
 from app.services.checks.preflight import Preflight, check_around
 from app.services.checks.settings import check_settings, check_signup, check_unsubscribing
 from app.services.notion.check import check_notion, check_notion_settings
+from app.services.telling.check import check_slack
 from app.settings import Settings
 from app.store import Store
 
@@ -46,6 +47,7 @@ async def examine(
         *database,
         *await check_around(settings, outside),
         *await check_notion_part(settings, outside),
+        *await _check_slack_part(settings, outside),
     ]
     asked = mailout_id is not None or keeps_pictures(settings)
     if not asked or any(finding.level == "fail" for finding in database):
@@ -64,6 +66,14 @@ async def check_notion_part(settings: Settings, outside: Outside) -> list[Findin
         return list(check_notion_settings(settings))
     async with outside.notion(settings) as notion:
         return await check_notion(notion, settings)
+
+
+async def _check_slack_part(settings: Settings, outside: Outside) -> list[Finding]:
+    """Nothing where no Slack is to be told."""
+    if not settings.uses_slack or outside.slack is None:
+        return []
+    async with outside.slack(settings) as slack:
+        return await check_slack(slack, settings)
 
 
 async def _check_database(settings: Settings, open_db: OpenDatabase) -> list[Finding]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 
-from app.domain.notion.figures import Mailout, link
+from app.domain.reports.so_far import Mailout, link
 from app.errors import NotionRefused
 from app.ports import Notion
 from app.services.lists.statement import Statement

@@ -51,6 +51,7 @@ class Health:
         self._region = settings.aws_region
         self._missing = settings.missing_to_send()
         self._uses_notion = settings.uses_notion
+        self._uses_slack = settings.uses_slack
         self._watchdog = watchdog
         self._service_id = service_id
         self._board = board
@@ -81,6 +82,8 @@ class Health:
         checks["loops"] = self._check_loops(found)
         if self._uses_notion:
             checks["notion"] = await self._check_notion()
+        if self._uses_slack:
+            checks["slack"] = await self._check_slack()
         if self._board.is_supervised:
             checks["processes"] = self._check_processes()
         failed = {name for name, check in checks.items() if check["status"] == "fail"}
@@ -134,6 +137,17 @@ class Health:
             return {"status": "ok"}
         rows = plural(found["rows"], "row")
         return {"status": "warn", "detail": f"{rows} couldn't be written: {found['error']}"}
+
+    async def _check_slack(self) -> dict[str, Any]:
+        """Whether the owner's Slack was told all. Only a note, as for Notion."""
+        try:
+            found = await asyncio.wait_for(self._store.slack_trouble(), CHECK_SECONDS)
+        except (TimeoutError, AppError):
+            return _UNKNOWN
+        if found is None:
+            return {"status": "ok"}
+        mailouts = plural(found["mailouts"], "mailout")
+        return {"status": "warn", "detail": f"not told of {mailouts}: {found['error']}"}
 
     def _check_processes(self) -> dict[str, Any]:
         """Those of the supervisor: which run, and how often each was started again."""

@@ -13,6 +13,8 @@ from typing import Any
 import structlog
 
 from app.domain.addresses import ascii_address, format_mailbox
+from app.domain.reports.notices import figures, headline, one_line
+from app.domain.reports.progress import Progress
 from app.domain.reports.remedies import mailout_remedy, without_addresses
 from app.domain.ses.answers import Answer
 from app.domain.ses.mail import Notice
@@ -88,58 +90,33 @@ class OwnerMail:
             )
 
 
-_HEADLINES = {
-    "sent": "is sent",
-    "paused": "is paused",
-    "failed": "has failed",
-}
-
-
 def write_notice(facts: dict[str, Any], base_url: str) -> Notice:
     """What is told, in plain words; no recipient is named.
 
     facts: what `claim_owner_notice` gives. base_url: APP_BASE_URL.
     """
-    status, subject = facts["status"], " ".join(facts["subject"].split())
-    paragraphs = [f"The mailout “{subject}” {_HEADLINES[status]}."]
+    status, subject = facts["status"], one_line(facts["subject"])
+    paragraphs = [headline(subject, status)]
     if facts["reason"]:
         paragraphs.append(without_addresses(facts["reason"]))
     if remedy := mailout_remedy(status, facts["pause_code"]):
         paragraphs.append(remedy)
-    figures = _figures(facts)
+    told = figures(Progress(facts["counts"], expected=facts["recipients"] or 0))
     link = f"{base_url}/dashboard/mailouts/{facts['mailout_id']}"
     return Notice(
         subject=f"{status.capitalize()}: {subject}"[:200],
         text="\n\n".join(
-            [*paragraphs, "\n".join(f"{name}: {count:,}" for name, count in figures), link]
+            [*paragraphs, "\n".join(f"{name}: {count:,}" for name, count in told), link]
         ),
-        html=_html(paragraphs, figures, link),
+        html=_html(paragraphs, told, link),
     )
 
 
-def _figures(facts: dict[str, Any]) -> list[tuple[str, int]]:
-    counts: dict[str, int] = facts["counts"]
-    accepted = ("sent", "delivered", "bounced", "complained")
-    lines = {
-        "Recipients": facts["recipients"] or 0,
-        "Accepted by Amazon SES": sum(counts[status] for status in accepted),
-        "Delivered so far": counts["delivered"],
-        "Bounced": counts["bounced"],
-        "Reported as spam": counts["complained"],
-        "Refused": counts["failed"],
-        "Not known whether accepted": counts["unknown"],
-        "Skipped, because they left the list": counts["skipped"],
-        "Still to be mailed": counts["queued"] + counts["sending"],
-    }
-    always = ("Recipients", "Accepted by Amazon SES", "Delivered so far")
-    return [(name, count) for name, count in lines.items() if count or name in always]
-
-
-def _html(paragraphs: list[str], figures: list[tuple[str, int]], link: str) -> str:
+def _html(paragraphs: list[str], told: list[tuple[str, int]], link: str) -> str:
     rows = "".join(
         f'<tr><td style="padding:2px 16px 2px 0">{escape(name)}</td>'
         f'<td style="text-align:right">{count:,}</td></tr>'
-        for name, count in figures
+        for name, count in told
     )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>AmazonSender</title>'

@@ -84,15 +84,7 @@ language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object(
         'row', jsonb_build_object('delivery', r.delivery, 'problem', r.problem, 'note', r.note, 'press', r.press,
                                   'open', r.answered < r.press, 'gone_at', r.gone_at),
-        'mailout', (select mailout_summary(m) || jsonb_build_object(
-            'pause_code', m.pause_code, 'canary_phase', m.canary_phase, 'canary_until', m.canary_until,
-            'counts', mailout_counts(m.id), 'unsubscribed', unsubscribed_count(m.id),
-            'waves', case when m.status in ('scheduled', 'sending', 'paused') then mailout_waves(m.id) end,
-            'pace', case when m.status = 'sending' then sending_pace(m.id) end,
-            'ended_at', case when m.status in ('sent', 'failed', 'cancelled') then coalesce(m.sent_at, m.updated_at) end,
-            'notice', (select jsonb_build_object('id', n.id, 'status', n.status) from owner_notices n
-                        where n.mailout_id = m.id order by n.id desc limit 1))
-            from mailouts m where m.id = r.mailout_id))
+        'mailout', (select mailout_so_far(m) from mailouts m where m.id = r.mailout_id))
       from notion_rows r where r.page_id = p_page;
 $$;
 

@@ -1,0 +1,197 @@
+"""Two ways into a channel of Slack: a bot with a token, and an incoming webhook.
+
+Token and address are secrets: no error names them, nor has a cause that does. A redirect isn't
+followed, since it would lead them elsewhere; no proxy of the environment is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from pydantic import SecretStr
+
+from app.adapters.slack.refusals import PASSING, refusal
+from app.domain.slack.message import Message
+from app.domain.slack.news import Place
+from app.errors import SlackAway
+
+STEP_SECONDS = 10.0
+"""To connect, and between two parts of an answer."""
+CALL_SECONDS = 20.0
+"""One request, from its beginning to its end."""
+MAX_ANSWER_BYTES = 256 * 1024
+"""Slack answers with the whole message."""
+SCOPE = "chat:write"
+
+# A preview of the page that a message links to would be of its sign-in.
+_NO_PREVIEWS = {"unfurl_links": False, "unfurl_media": False}
+# Unlike chat.postMessage, chat.update by default makes links of what looks like names.
+_NOTHING_PARSED = {"parse": "none", "link_names": False}
+_WORD = re.compile(r"[a-z][a-z0-9_]{2,79}")
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode(errors="replace").strip()
+
+
+class _Way:
+    """An async context manager that closes its connections."""
+
+    def __init__(self) -> None:
+        self._http = httpx.AsyncClient(
+            follow_redirects=False, trust_env=False, timeout=STEP_SECONDS
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._http.aclose()
+
+    async def _ask(self, url: str, body: dict[str, Any], **headers: str) -> _Answer:
+        """Raises SlackAway, also for answers that aren't Slack's."""
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                answer = await self._read(url, body, headers)
+        except TimeoutError:
+            raise SlackAway(f"Slack doesn't answer within {CALL_SECONDS:.0f} s.") from None
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
+            raise SlackAway(f"Slack can't be reached ({type(exc).__name__}).") from None
+        if answer.status == 429:
+            seconds = _seconds(answer.headers.get("retry-after"))
+            wait = "a while" if seconds is None else f"{seconds:.0f} s"
+            raise SlackAway(f"Slack asks to wait {wait}.", retry_after=seconds)
+        if answer.status >= 500:
+            raise SlackAway(f"Slack can't do it now (status {answer.status}).")
+        if 300 <= answer.status < 400:
+            raise _not_slack("with a redirect, which isn't followed")
+        return answer
+
+    async def _read(self, url: str, body: dict[str, Any], headers: dict[str, str]) -> _Answer:
+        async with self._http.stream("POST", url, json=body, headers=headers) as answer:
+            parts, size = [], 0
+            async for part in answer.aiter_bytes():
+                parts.append(part)
+                size += len(part)
+                if size > MAX_ANSWER_BYTES:
+                    raise _not_slack("with far too much")
+            return _Answer(answer.status_code, answer.headers, b"".join(parts))
+
+
+class SlackWebhook(_Way):
+    """Posts to where the webhook was made for."""
+
+    channel: str | None = None
+
+    def __init__(self, url: SecretStr) -> None:
+        super().__init__()
+        self._url = url
+
+    async def post(self, message: Message, *, under: Place | None = None) -> None:
+        answer = await self._ask(
+            self._url.get_secret_value(),
+            {"text": message.text, "blocks": list(message.blocks), **_NO_PREVIEWS},
+        )
+        if answer.status == 200 and answer.text == "ok":
+            return
+        code = answer.text if _WORD.fullmatch(answer.text) else ""
+        if code in PASSING:
+            raise SlackAway(f"Slack can't do it now ({code}).")
+        if answer.status == 200 and not code:
+            raise _not_slack("but not as Slack does")
+        raise refusal(code or f"status_{answer.status}", "webhook")
+
+    async def update(self, place: Place, message: Message) -> None:
+        raise NotImplementedError("what a webhook posted can't be changed")
+
+    async def check(self) -> None:
+        """It can't be tried without posting."""
+
+
+class SlackBot(_Way):
+    """Posts into one channel, and changes what it has posted."""
+
+    def __init__(self, token: SecretStr, channel: str, api_url: str) -> None:
+        super().__init__()
+        self._token, self._api_url, self.channel = token, api_url, channel
+
+    async def post(self, message: Message, *, under: Place | None = None) -> Place:
+        where: dict[str, Any] = {"channel": self.channel}
+        if under is not None:
+            where = {"channel": under.channel, "thread_ts": under.ts, "reply_broadcast": True}
+        said, _ = await self._call(
+            "chat.postMessage", {**where, **_written(message), **_NO_PREVIEWS}
+        )
+        if "channel" not in said or "ts" not in said:
+            raise _not_slack("but not as Slack does")
+        return Place(str(said["channel"]), str(said["ts"]), asked_for=self.channel)
+
+    async def update(self, place: Place, message: Message) -> None:
+        where = {"channel": place.channel, "ts": place.ts}
+        await self._call("chat.update", {**where, **_written(message)})
+
+    async def check(self) -> str:
+        said, headers = await self._call("auth.test", {})
+        scopes = headers.get("x-oauth-scopes")
+        if scopes is not None and SCOPE not in [one.strip() for one in scopes.split(",")]:
+            raise refusal("missing_scope", "bot")
+        return f"{said.get('user', 'the bot')} in {said.get('team', 'its workspace')}"
+
+    async def _call(
+        self, method: str, arguments: dict[str, Any]
+    ) -> tuple[dict[str, Any], httpx.Headers]:
+        """What a method of the Web API answers, and the headers of that. It refuses with status
+        200."""
+        bearer = f"Bearer {self._token.get_secret_value()}"
+        answer = await self._ask(f"{self._api_url}/{method}", arguments, Authorization=bearer)
+        try:
+            said = json.loads(answer.body)
+        except ValueError:
+            said = None
+        if not isinstance(said, dict) or not isinstance(said.get("ok"), bool):
+            raise _not_slack("but not as Slack does")
+        if said["ok"]:
+            return said, answer.headers
+        code = str(said.get("error"))
+        if code in PASSING:
+            seconds = _seconds(answer.headers.get("retry-after"))
+            raise SlackAway(f"Slack can't do it now ({code}).", retry_after=seconds)
+        raise refusal(code if _WORD.fullmatch(code) else "without a reason", "bot")
+
+
+def _written(message: Message) -> dict[str, Any]:
+    return {"text": message.text, "blocks": list(message.blocks), **_NOTHING_PARSED}
+
+
+def _not_slack(how: str) -> SlackAway:
+    return SlackAway(
+        f"Slack's address answers {how}. If it lasts, check the setting and what stands between "
+        "this machine and Slack."
+    )
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    try:
+        seconds = float(retry_after or "")
+    except ValueError:
+        return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None

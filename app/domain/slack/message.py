@@ -1,0 +1,143 @@
+"""What a message in Slack says of a mailout, within the limits of its Block Kit. Pure.
+
+Nobody is named, and nobody is pinged, whatever a subject or a reason holds: Slack's three control
+characters are escaped, and nothing else is looked for in the text (`verbatim`).
+Sources: docs.slack.dev, "Formatting message text", "Block Kit", "Text object".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from app.domain.reports.notices import figures, headline, one_line
+from app.domain.reports.progress import Progress
+from app.domain.reports.remedies import mailout_remedy, without_addresses
+from app.domain.reports.so_far import Mailout, link, progress_of, progress_words
+
+SECTION_CHARS, FIELD_CHARS, MOST_FIELDS = 3_000, 2_000, 10
+TEXT_CHARS = 3_000
+"""Of the text that stands for the blocks in a notification. Slack asks for less than 4,000."""
+SUBJECT_CHARS, REASON_CHARS = 300, 1_500
+BAR = 20
+
+Block = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Message:
+    """text: what a notification shows, and a program that knows no blocks."""
+
+    text: str
+    blocks: Sequence[Block]
+
+    @property
+    def digest(self) -> str:
+        """Differs when the message does."""
+        whole = json.dumps([self.text, list(self.blocks)], sort_keys=True)
+        return hashlib.sha256(whole.encode()).hexdigest()[:32]
+
+
+def write_message(mailout: Mailout, base_url: str, zone: ZoneInfo, now: datetime) -> Message:
+    """The whole state of a mailout that was started. base_url: APP_BASE_URL."""
+    progress = progress_of(mailout)
+    first = _headline(mailout)
+    words = [progress_words(mailout, zone, now), *_why(mailout)]
+    counts = figures(progress)
+    return Message(
+        text=_fallback([first, *words], mailout, base_url),
+        blocks=[
+            _section(f"*{_escaped(first, SECTION_CHARS - 2)}*"),
+            _section(f"{_bar(progress)}\n{_escaped(' '.join(words), SECTION_CHARS - 100)}"),
+            {"type": "section", "fields": [_field(*one) for one in counts[:MOST_FIELDS]]},
+            _open(mailout, base_url),
+        ],
+    )
+
+
+def write_call(mailout: Mailout, base_url: str) -> Message:
+    """What needs a person, without the figures: it hangs on the message that has them."""
+    first, words = _headline(mailout), list(_why(mailout, with_pause=True))
+    return Message(
+        text=_fallback([first, *words], mailout, base_url),
+        blocks=[
+            _section(f"*{_escaped(first, SECTION_CHARS - 2)}*"),
+            *([_section(_escaped(" ".join(words), SECTION_CHARS))] if words else ()),
+            _open(mailout, base_url),
+        ],
+    )
+
+
+def _headline(mailout: Mailout) -> str:
+    subject = one_line(mailout["subject"])
+    return headline(_cut(subject, SUBJECT_CHARS), mailout["status"])
+
+
+def _why(mailout: Mailout, *, with_pause: bool = False) -> Iterator[str]:
+    """The reason and what to do. with_pause: also where `progress_words` gives the reason."""
+    status = mailout["status"]
+    if mailout["status_reason"] and (with_pause or status not in ("sending", "paused")):
+        yield _cut(without_addresses(mailout["status_reason"]), REASON_CHARS)
+    if status != "sending" and (remedy := mailout_remedy(status, mailout["pause_code"])):
+        yield remedy
+
+
+def _bar(progress: Progress) -> str:
+    """How much is done, as text: `▰▰▰▰▱▱▱▱▱▱ 40%`. Full, and 100%, are everybody."""
+    share = progress.share(progress.settled)
+    full = int(share * BAR)
+    return f"{'▰' * full}{'▱' * (BAR - full)} {int(share * 100)}%"
+
+
+def _section(mrkdwn: str) -> Block:
+    return {"type": "section", "text": _text(mrkdwn)}
+
+
+def _field(name: str, count: int) -> Block:
+    return _text(f"*{name}*\n{count:,}")
+
+
+def _open(mailout: Mailout, base_url: str) -> Block:
+    where = _text(f"<{_link(mailout, base_url)}|Open it in the dashboard>")
+    return {"type": "context", "elements": [where]}
+
+
+def _text(mrkdwn: str) -> Block:
+    return {"type": "mrkdwn", "text": mrkdwn, "verbatim": True}
+
+
+def _fallback(parts: Sequence[str], mailout: Mailout, base_url: str) -> str:
+    where = f"<{_link(mailout, base_url)}>"
+    return f"{_escaped(' '.join(parts), TEXT_CHARS - len(where) - 1)} {where}"
+
+
+def _link(mailout: Mailout, base_url: str) -> str:
+    """Without what would end it in Slack's markup."""
+    return quote(link(mailout, base_url), safe=":/?#[]@!$'()*+,;=%~")
+
+
+def _escaped(text: str, most: int) -> str:
+    """At most so many characters of it as Slack gets it, cut between two of its own."""
+    parts: list[str] = []
+    left = most
+    for char in text:
+        part = _ENTITIES.get(char, char)
+        if left - len(part) < 1:
+            parts.append("…")
+            break
+        left -= len(part)
+        parts.append(part)
+    return "".join(parts)
+
+
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

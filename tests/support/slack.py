@@ -1,0 +1,322 @@
+"""A stand-in for Slack: one workspace with one bot and one incoming webhook.
+
+Made from Slack's documentation: docs.slack.dev, "Sending messages using incoming webhooks",
+chat.postMessage, chat.update, auth.test, "Rate limits", "Block Kit" and "Formatting message text".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from tests.support.local_server import LocalServer, Reply
+
+CHANNEL, NAME = "C0123456789", "newsletter"
+# Split, since they look like real ones.
+TOKEN = "xoxb-" + "1111111111-2222222222-AbCdEfGhIjKlMnOpQrStUvWx"
+SECRET_PATH = "/services/T00000001/B00000001/" + "aBcDeFgHiJkLmNoPqRsTuVwX"
+
+_CONTROL = re.compile(r"<([^<>]*)>")
+_BROADCAST = re.compile(r"(?<![\w.])@(here|channel|everyone)\b")
+_ENTITY = re.compile(r"&(?!amp;|lt;|gt;)")
+
+
+class Invalid(Exception):
+    """Carries Slack's word for it."""
+
+
+@dataclass
+class Posted:
+    """A message as it stands. history: its texts and blocks before it was changed."""
+
+    channel: str
+    ts: str
+    text: str
+    blocks: list[dict[str, Any]]
+    arguments: dict[str, Any]
+    thread_ts: str | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+    deleted: bool = False
+
+    @property
+    def shown(self) -> str:
+        """All that a reader sees, as text."""
+        texts = [one["text"] for one in text_objects(self.blocks)] or [self.text]
+        return unescaped("\n".join(_CONTROL.sub(_label, text) for text in texts))
+
+    @property
+    def fields(self) -> dict[str, str]:
+        found = [one for block in self.blocks for one in block.get("fields", [])]
+        return dict(unescaped(one["text"]).replace("*", "").split("\n") for one in found)
+
+    @property
+    def links(self) -> list[str]:
+        texts = [self.text, *(one["text"] for one in text_objects(self.blocks))]
+        controls = [inner for text in texts for inner in _CONTROL.findall(text)]
+        return [one.partition("|")[0] for one in controls if not one.startswith(("!", "@", "#"))]
+
+    @property
+    def pings(self) -> list[str]:
+        """Whom it notifies beside those who follow the channel."""
+        found = []
+        for one in [{"type": "mrkdwn", "text": self.text}, *text_objects(self.blocks)]:
+            if one["type"] != "mrkdwn":
+                continue
+            found += [c for c in _CONTROL.findall(one["text"]) if c.startswith(("!", "@"))]
+            is_fallback = one.get("text") is self.text
+            parsed = self.arguments.get("parse") in ("full", "client") or not (
+                is_fallback or one.get("verbatim")
+            )
+            if parsed:
+                found += _BROADCAST.findall(one["text"])
+        return found
+
+
+@dataclass
+class Fault:
+    """reply: instead of Slack's. after: what was asked for is done all the same. times: None:
+    until `heal`."""
+
+    reply: Reply
+    after: bool = False
+    times: int | None = None
+
+
+class SlackStandIn(LocalServer):
+    """url of the webhook: `webhook_url`; of the API: `api_url`."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        self.messages: list[Posted] = []
+        self.asked: list[str] = []
+        self.headers: list[dict[str, str]] = []
+        self.token_error: str | None = None
+        self.channel_error: str | None = None
+        self.webhook_error: tuple[int, str] | None = None
+        self.scopes = "chat:write,chat:write.public"
+        self.fault: Fault | None = None
+        self._clock = 1_760_000_000
+
+    @property
+    def webhook_url(self) -> str:
+        return f"{self.url}{SECRET_PATH}"
+
+    @property
+    def api_url(self) -> str:
+        return f"{self.url}/api"
+
+    @property
+    def there(self) -> list[Posted]:
+        """What stands in the channel, replies aside."""
+        return [one for one in self.messages if not one.deleted and one.thread_ts is None]
+
+    @property
+    def replies(self) -> list[Posted]:
+        return [one for one in self.messages if not one.deleted and one.thread_ts]
+
+    @property
+    def only(self) -> Posted:
+        [one] = self.there
+        return one
+
+    def throttle(self, seconds: int, times: int | None = None) -> None:
+        body = b'{"ok":false,"error":"ratelimited"}'
+        self.fault = Fault(Reply(429, body, {"Retry-After": str(seconds)}), times=times)
+
+    def fail(self, status: int, body: bytes = b"", *, after: bool = False, times: int = 0) -> None:
+        self.fault = Fault(Reply(status, body), after, times or None)
+
+    def heal(self) -> None:
+        self.fault = self.token_error = self.channel_error = self.webhook_error = None
+
+    # -- answers
+
+    def respond(self, path: str, body: bytes, headers: dict[str, str]) -> Reply:
+        with self.lock:
+            self.asked.append(path.rpartition("/")[2] if path.startswith("/api/") else "webhook")
+            self.headers.append(headers)
+            fault = self.fault
+            if fault is not None:
+                if fault.times is not None:
+                    fault.times -= 1
+                    if fault.times <= 0:
+                        self.fault = None
+                if fault.after:
+                    self._answer(path, body, headers)
+                return fault.reply
+            return self._answer(path, body, headers)
+
+    def _answer(self, path: str, body: bytes, headers: dict[str, str]) -> Reply:
+        if path.startswith("/services/"):
+            return self._webhook(path, body, headers)
+        if not path.startswith("/api/"):
+            return Reply(404, b"not found")
+        headers = {name.lower(): value for name, value in headers.items()}
+        try:
+            said = self._method(path.removeprefix("/api/"), body, headers)
+        except Invalid as exc:
+            return Reply.json({"ok": False, "error": str(exc)})
+        return Reply(200, orjson.dumps({"ok": True, **said}), {"x-oauth-scopes": self.scopes})
+
+    def _webhook(self, path: str, body: bytes, headers: dict[str, str]) -> Reply:
+        if path != SECRET_PATH:
+            return Reply(403, b"invalid_token")
+        if self.webhook_error is not None:
+            return Reply(self.webhook_error[0], self.webhook_error[1].encode())
+        try:
+            asked = json.loads(body)
+        except ValueError:
+            return Reply(400, b"invalid_payload")
+        if not isinstance(asked, dict):
+            return Reply(400, b"invalid_payload")
+        try:
+            self._post(CHANNEL, asked)
+        except Invalid as exc:
+            return Reply(400, str(exc).encode())
+        return Reply(200, b"ok")
+
+    def _method(self, method: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
+        bearer = headers.get("authorization", "")
+        if not bearer.startswith("Bearer "):
+            raise Invalid("not_authed")
+        if self.token_error or bearer != f"Bearer {TOKEN}":
+            raise Invalid(self.token_error or "invalid_auth")
+        if method == "auth.test":
+            return {"url": "https://example.slack.com/", "team": "Example", "user": "mailer"}
+        if not headers.get("content-type", "").startswith("application/json"):
+            raise Invalid("invalid_form_data")
+        try:
+            asked = json.loads(body)
+        except ValueError:
+            raise Invalid("invalid_json") from None
+        if "chat:write" not in self.scopes.split(","):
+            raise Invalid("missing_scope")
+        match method:
+            case "chat.postMessage":
+                if asked.get("channel") not in (CHANNEL, NAME, f"#{NAME}"):
+                    raise Invalid("channel_not_found")
+                return self._said(self._post(CHANNEL, asked))
+            case "chat.update":
+                return self._said(self._update(asked))
+            case _:
+                raise Invalid("unknown_method")
+
+    def _post(self, channel: str, asked: dict[str, Any]) -> Posted:
+        if self.channel_error:
+            raise Invalid(self.channel_error)
+        check(asked)
+        thread = asked.get("thread_ts")
+        if thread is not None and self._find(thread) is None:
+            raise Invalid("thread_not_found")
+        self._clock += 1
+        posted = Posted(
+            channel,
+            f"{self._clock}.000100",
+            asked.get("text", ""),
+            asked.get("blocks", []),
+            asked,
+            thread,
+        )
+        self.messages.append(posted)
+        return posted
+
+    def _update(self, asked: dict[str, Any]) -> Posted:
+        if asked.get("channel") != CHANNEL:  # an id alone
+            raise Invalid("channel_not_found")
+        if self.channel_error:
+            raise Invalid(self.channel_error)
+        found = self._find(str(asked.get("ts")))
+        if found is None:
+            raise Invalid("message_not_found")
+        check(asked)
+        found.history.append({"text": found.text, "blocks": found.blocks})
+        found.text, found.blocks = asked.get("text", ""), asked.get("blocks", [])
+        found.arguments = asked
+        return found
+
+    def _find(self, ts: str) -> Posted | None:
+        found = [one for one in self.messages if one.ts == ts and not one.deleted]
+        return found[0] if found else None
+
+    @staticmethod
+    def _said(posted: Posted) -> dict[str, Any]:
+        return {
+            "channel": posted.channel,
+            "ts": posted.ts,
+            "message": {"text": posted.text, "blocks": posted.blocks},
+        }
+
+
+# -- Block Kit
+
+
+def check(asked: dict[str, Any]) -> None:
+    """Raises Invalid."""
+    text, blocks = asked.get("text"), asked.get("blocks", [])
+    if not text and not blocks:
+        raise Invalid("no_text")
+    if text is not None and not isinstance(text, str):
+        raise Invalid("invalid_arguments")
+    if len(text or "") > 40_000:
+        raise Invalid("msg_too_long")
+    if not isinstance(blocks, list) or len(blocks) > 50:
+        raise Invalid("invalid_blocks")
+    if not all(_is_block(one) for one in blocks):
+        raise Invalid("invalid_blocks")
+
+
+def _is_block(block: dict[str, Any]) -> bool:
+    match block.get("type"):
+        case "section":
+            fields = block.get("fields", [])
+            has_text = "text" in block and _is_text(block["text"], 3_000)
+            return (
+                set(block) <= {"type", "text", "fields", "accessory", "block_id", "expand"}
+                and (has_text or ("text" not in block and bool(fields)))
+                and len(fields) <= 10
+                and all(_is_text(one, 2_000) for one in fields)
+            )
+        case "header":
+            return _is_text(block.get("text"), 150, kinds=("plain_text",))
+        case "context":
+            elements = block.get("elements", [])
+            return 0 < len(elements) <= 10 and all(_is_text(one, 2_000) for one in elements)
+        case "divider":
+            return True
+        case _:
+            return False
+
+
+def _is_text(one: Any, most: int, kinds: tuple[str, ...] = ("mrkdwn", "plain_text")) -> bool:
+    if not isinstance(one, dict) or one.get("type") not in kinds:
+        return False
+    own = {"mrkdwn": "verbatim", "plain_text": "emoji"}[one["type"]]
+    text = one.get("text")
+    return set(one) <= {"type", "text", own} and isinstance(text, str) and 0 < len(text) <= most
+
+
+def text_objects(blocks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for block in blocks:
+        if isinstance(block.get("text"), dict):
+            yield block["text"]
+        yield from block.get("fields", [])
+        yield from block.get("elements", [])
+
+
+def unescaped(text: str) -> str:
+    """As Slack shows it. Fails for an ampersand that isn't escaped."""
+    assert not _ENTITY.search(text), text
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _label(control: re.Match[str]) -> str:
+    return control[1].rpartition("|")[2]
