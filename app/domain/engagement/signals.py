@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from app.domain.engagement.reasons import Reason
+
 Kind = Literal["open", "click"]
 Place = Literal["body", "footer"]
 Class = Literal["human", "machine", "unknown"]
@@ -66,5 +68,5 @@ class Verdict:
     class_: Class
     """human: somebody read. machine: a program did it, and no person is seen in it. unknown: either
     may be."""
-    reason: str
-    """Code of the rule that decided; `reasons.words` has its words."""
+    reason: Reason
+    """The rule that decided; `reasons.words` has its words."""
