@@ -74,6 +74,7 @@ from app.api.readership import why
 from app.api.signup import confirm, subscribe
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
+from app.hooks import hook_work
 from app.keeping import shelf_at
 from app.notion import notion_work
 from app.outside import OUTSIDE, slack_way
@@ -348,7 +349,9 @@ async def working(
     async with (
         notion_work(store, settings, meters) as notion,
         telling_slack(store, settings, loops),
+        hook_work(store, settings, meters) as hooks,
     ):
+        hooks.start(loops)
         kinds = [*job_kinds(store, settings), *(notion.kinds if notion else ())]
         jobs = JobRunner(JobStore(database), kinds)
         jobs.start(loops)
@@ -378,5 +381,6 @@ async def working(
                 sender.stop()
             await loops.close()
             await jobs.close()
+            await hooks.close()
             if sender:
                 await sender.close()

@@ -7,14 +7,18 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager
+from functools import partial
 
 import httpx
 
 
-async def resolve_name(host: str, port: int) -> list[str]:
-    """The addresses of a name. Raises OSError when it has none."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+async def resolve_name(host: str, port: int, threads: Executor | None = None) -> list[str]:
+    """The addresses of a name. Raises OSError when it has none. threads: to wait in; None: those
+    of the loop."""
+    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(threads, ask)
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
@@ -25,18 +29,23 @@ async def asked(
     target: httpx.URL,
     addresses: Sequence[str],
     headers: Mapping[str, str] | None = None,
+    content: bytes | None = None,
 ) -> AsyncIterator[httpx.Response]:
     """The answer of the first of the addresses that takes a connection (IPv6 may not work here),
     its body not read yet. The certificate is checked for the name. Raises httpx.HTTPError."""
     *others, last = addresses
     for address in others:
         try:
-            answer = await http.send(_request(http, method, target, address, headers), stream=True)
+            answer = await http.send(
+                _request(http, method, target, address, headers, content), stream=True
+            )
             break
         except httpx.ConnectError:
             continue
     else:
-        answer = await http.send(_request(http, method, target, last, headers), stream=True)
+        answer = await http.send(
+            _request(http, method, target, last, headers, content), stream=True
+        )
     try:
         yield answer
     finally:
@@ -49,10 +58,12 @@ def _request(
     target: httpx.URL,
     address: str,
     headers: Mapping[str, str] | None,
+    content: bytes | None,
 ) -> httpx.Request:
     return http.build_request(
         method,
         target.copy_with(host=address, userinfo=b"", fragment=None),
+        content=content,
         headers={"Host": target.netloc.decode("ascii"), **(headers or {})},
         extensions={"sni_hostname": target.raw_host.decode("ascii")},
     )

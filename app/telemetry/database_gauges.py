@@ -102,6 +102,16 @@ def _gauges(snapshot: dict[str, Any], watched: Mapping[Any, int]) -> Iterator[Ga
         "How long the row of the Notion database that waits longest has been due.",
         snapshot["notion_oldest_due_seconds"],
     )
+    hooks = snapshot["hooks"]
+    yield _gauge("hooks_waiting", "Deliveries that wait, 100,001 at most.", hooks["waiting"])
+    yield _gauge("hooks_dead", "Deliveries that were given up, 100,001 at most.", hooks["dead"])
+    yield _gauge("hooks_failing", "Active hooks whose endpoint takes nothing.", hooks["failing"])
+    yield _gauge("hooks_ended", "Hooks that are switched off, or gone.", hooks["ended"])
+    yield _gauge(
+        "hooks_oldest_due_seconds",
+        "How long the delivery to an active hook that waits longest has been due.",
+        hooks["oldest_seconds"],
+    )
     yield _by("mailouts", "Mailouts by status.", "status", MAILOUT_STATUSES, snapshot["mailouts"])
     yield _by(
         "mailouts_paused",

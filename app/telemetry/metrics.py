@@ -22,6 +22,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from app import __version__
+from app.domain.hooks.deliveries import Outcome as HookOutcome
 from app.domain.notion.writes import NotionWrite
 from app.domain.sending.batches import Outcome, Result
 from app.domain.ses.answers import Answer
@@ -162,6 +163,12 @@ class Metrics:
             ("result",),
             product(get_args(NotionWrite)),
         )
+        self._hooks = self._counter(
+            "hook_deliveries_total",
+            "Tries to deliver to an outgoing webhook, by what came of them.",
+            ("outcome",),
+            product(get_args(HookOutcome)),
+        )
 
     def totals(self) -> dict[tuple[str, tuple[str, ...]], float]:
         """Every sample of this moment by its name and label values."""
@@ -223,6 +230,9 @@ class Metrics:
 
     def notion_written(self, result: NotionWrite) -> None:
         self._notion_writes.labels(result).inc()
+
+    def hook_delivered(self, outcome: HookOutcome) -> None:
+        self._hooks.labels(outcome).inc()
 
     def message_refused(self, code: str) -> None:
         """code: of the AppError that said why."""

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import orjson
 import pytest
+from standardwebhooks import Webhook
 
 from app.domain.hooks.events import EVENTS
 from app.domain.hooks.signing import new_secret
+from app.services.hooks.deliver import DeliverHooks
+from app.services.hooks.poster import Poster
 from app.store import Store
+from app.telemetry.metrics import Metrics
 from tests.support.factories import Arrange
+from tests.support.local_server import LocalServer, Reply
 
 
 @dataclass
@@ -54,3 +62,97 @@ async def a_hook(
         by="owner",
     )
     return UUID(made["id"])
+
+
+@dataclass(frozen=True)
+class Received:
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def event_id(self) -> str:
+        return self.headers["webhook-id"]
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        payload: dict[str, Any] = orjson.loads(self.body)
+        return payload
+
+    @property
+    def subject(self) -> str:
+        data = self.payload["data"]
+        return str(data.get("subscriber_id") or data["id"])
+
+    def verified(self, secret: str) -> dict[str, Any]:
+        """As a receiver reads it, with the library that Standard Webhooks gives it."""
+        payload: dict[str, Any] = Webhook(secret).verify(self.body, self.headers)
+        return payload
+
+
+class Receiver(LocalServer):
+    """Keeps what comes, in order. answer: what each gets."""
+
+    def __init__(self) -> None:
+        self.received: list[Received] = []
+        self.answer: Callable[[Received], Reply] = lambda _: Reply(204, b"")
+        self._one = threading.Lock()
+
+    def respond(self, path: str, body: bytes, headers: dict[str, str]) -> Reply:
+        names = {name.lower(): value for name, value in headers.items()}
+        with self._one:
+            self.received.append(Received(path, names, body))
+            return self.answer(self.received[-1])
+
+    @property
+    def hook_url(self) -> str:
+        return f"{self.url}/hook/s3cret-path"
+
+    @property
+    def types(self) -> list[str]:
+        return [one.payload["type"] for one in self.received]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
+        yield server
+
+
+@pytest.fixture
+async def poster() -> AsyncIterator[Poster]:
+    """One that may reach this machine."""
+    async with Poster(allow_private=True) as one:
+        yield one
+
+
+@pytest.fixture
+def deliverer(direct_store: Store, poster: Poster) -> DeliverHooks:
+    return DeliverHooks(direct_store, poster, Metrics())
+
+
+@dataclass
+class Later:
+    """Lets time pass for deliveries, by SQL."""
+
+    arrange: Arrange
+
+    async def all_due(self) -> None:
+        """Whatever waits is due, and no endpoint is left alone."""
+        await self.arrange.sql.execute(
+            "update hook_deliveries set due_at = clock_timestamp() where state = 'waiting'; "
+            "update hooks set held_until = null, next_token_at = '-infinity'"
+        )
+
+    async def hours(self, count: float) -> None:
+        await self.arrange.sql.execute(
+            "update hook_deliveries set due_at = due_at - {0}, settled_at = settled_at - {0}, "
+            "lease_until = lease_until - {0}, occurred_at = occurred_at - {0}; "
+            "update hooks set held_until = held_until - {0}, failing_since = failing_since - {0}, "
+            "failed_at = failed_at - {0}".format(f"interval '{count} hours'").encode()
+        )
+
+
+@pytest.fixture
+def later(arrange: Arrange) -> Later:
+    return Later(arrange)

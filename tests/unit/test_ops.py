@@ -32,6 +32,7 @@ SNAPSHOT = {
     "unknown": 0,
     "senders": 1,
     "notion_oldest_due_seconds": 0,
+    "hooks": {"waiting": 0, "dead": 0, "failing": 0, "ended": 0, "oldest_seconds": 0},
     "mailouts": {"sending": 1},
     "paused": {},
     "regions": [

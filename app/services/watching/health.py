@@ -76,6 +76,8 @@ class Health:
             found = await self._find_executor()
             checks["ses"], checks["sender"] = self._check_sending(found)
             checks["events"] = await self._check_events()
+            if (hooks := await self._check_hooks()) is not None:
+                checks["hooks"] = hooks
         else:
             found = None
             checks |= {"ses": _UNKNOWN, "sender": _UNKNOWN, "events": _UNKNOWN}
@@ -148,6 +150,30 @@ class Health:
             return {"status": "ok"}
         mailouts = plural(found["mailouts"], "mailout")
         return {"status": "warn", "detail": f"not told of {mailouts}: {found['error']}"}
+
+    async def _check_hooks(self) -> dict[str, Any] | None:
+        """Whether those who are to be told are; None: there are no hooks. Only a note."""
+        try:
+            found = await asyncio.wait_for(self._store.hooks_overview(), CHECK_SECONDS)
+        except (TimeoutError, AppError):
+            return _UNKNOWN
+        if not found["hooks"]:
+            return None
+        report = {
+            "status": "ok",
+            "waiting": found["waiting"],
+            "dead": found["dead"],
+            "oldest_seconds": round(found["oldest_seconds"]),
+        }
+        ill = [
+            f"{plural(found[key], 'hook')} {words}"
+            for key, words in (("ended", "ended"), ("failing", "can't be delivered to"))
+            if found[key]
+        ]
+        if ill:
+            detail = f"{', '.join(ill)}; see the page of hooks"
+            return report | {"status": "warn", "detail": detail}
+        return report
 
     def _check_processes(self) -> dict[str, Any]:
         """Those of the supervisor: which run, and how often each was started again."""

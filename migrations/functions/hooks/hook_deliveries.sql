@@ -251,13 +251,13 @@ end $$;
 create or replace function hooks_overview() returns jsonb
 language sql stable set search_path = public, pg_temp set enable_seqscan = off as $$
     select jsonb_build_object(
-        'waiting', (select count(*) from (select from hook_deliveries d where state = 'waiting' limit 100001) w),
+        'hooks', (select count(*) from hooks),
+        'waiting', (select count(*) from (select from hook_deliveries where state = 'waiting' limit 100001) w),
         'dead', (select count(*) from (select from hook_deliveries where state = 'dead' limit 100001) d),
         'oldest_seconds', (select coalesce(max(extract(epoch from clock_timestamp() - due)), 0)
                              from (select (select min(due_at) from hook_deliveries
                                             where hook_id = h.id and state = 'waiting') as due
                                      from hooks h where state = 'active') o where due <= clock_timestamp()),
-        'ended', (select coalesce(jsonb_agg(jsonb_build_object('id', id, 'reason', reason)), '[]')
-                    from hooks where state <> 'active' and reason is not null),
-        'failing', (select count(*) from hooks where state = 'active' and failures >= 5));
+        'ended', (select count(*) from hooks where state <> 'active'),
+        'failing', (select count(*) from hooks where state = 'active' and trips > 0));
 $$;

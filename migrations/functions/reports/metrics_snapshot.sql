@@ -19,6 +19,7 @@ language sql volatile set search_path = public, pg_temp as $$
         'notion_oldest_due_seconds', (select coalesce(extract(epoch from clock_timestamp() - min(due_at)), 0)
                                         from (select due_at from notion_writes where due_at <= clock_timestamp()
                                                union all select asked_at from notion_write_asks) due),
+        'hooks', hooks_overview(),
         'regions', (select coalesce(jsonb_agg(jsonb_build_object(
             'region', region,
             'rate', rate,
