@@ -270,6 +270,10 @@ class HookNotFound(NotFound):
     code, title = "hook_not_found", "There is no such hook"
 
 
+class HookEventNotFound(NotFound):
+    code, title = "hook_event_not_found", "There is no such event"
+
+
 class HookRefused(AppError):
     """Carries `field`."""
 

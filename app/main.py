@@ -41,6 +41,8 @@ from app.api.dashboard import keys as dashboard_keys
 from app.api.dashboard import notion as dashboard_notion
 from app.api.dashboard import people as dashboard_people
 from app.api.dashboard.audience import pages as dashboard_audience
+from app.api.dashboard.hooks import acts as dashboard_hook_acts
+from app.api.dashboard.hooks import pages as dashboard_hooks
 from app.api.dashboard.mailouts import audience as dashboard_audience_of
 from app.api.dashboard.mailouts import listing as dashboard_mailouts
 from app.api.dashboard.mailouts import overview as dashboard_overview
@@ -53,6 +55,7 @@ from app.api.dashboard.mailouts import testing as dashboard_testing
 from app.api.dashboard.mailouts import writing as dashboard_writing
 from app.api.dashboard.readership import why as dashboard_why
 from app.api.dashboard.session import Sessions
+from app.api.hooks import routes as hooks
 from app.api.http import problems
 from app.api.http.body_limit import BodyLimit
 from app.api.http.deps import Services
@@ -92,6 +95,7 @@ from app.services.drafts.drafts import Drafts
 from app.services.drafts.subjects import Subjects
 from app.services.engagement.judge_recipients import JudgeRecipients
 from app.services.engagement.reports import EngagementReports
+from app.services.hooks.hooks import Hooks
 from app.services.imports.imports import Imports
 from app.services.imports.run_import import RunImport, import_kinds
 from app.services.jobs.runner import JobRunner, Kind
@@ -164,6 +168,7 @@ def create_app(services: Services) -> FastAPI:
         jobs.router,
         mail_templates.router,
         access.router,
+        hooks.router,
         ses_events.router,
         notion_events.router,
         assets.router,
@@ -188,6 +193,9 @@ def create_app(services: Services) -> FastAPI:
         dashboard_imports.router,
         dashboard_jobs.router,
         dashboard_keys.router,
+        dashboard_hook_acts.new,
+        dashboard_hooks.router,
+        dashboard_hook_acts.router,
         dashboard_audit.router,
         dashboard_notion.router,
         dashboard_audience.router,
@@ -289,6 +297,7 @@ async def running(
             sessions=Sessions(settings.executor_secrets, store),
             many_people=ManyPeople(store, work.jobs.wake if work else nobody_to_wake),
             keys=Keys(store),
+            hooks=Hooks(store, settings),
             sign_ins=SignIns(store),
             sign_up=SignUp(store, settings),
             templates=Templates(store, settings),

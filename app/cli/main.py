@@ -12,6 +12,7 @@ import typer
 
 from app import __version__
 from app.cli import keys, mailouts, notion, previews, schedules, service, subscribers, templates
+from app.cli.hooks import commands as hooks
 from app.cli.mailouts import engagement, lists, sending, steering, writing
 from app.cli.readership import why
 from app.errors import AppError
@@ -34,6 +35,7 @@ _ = (engagement, lists, previews, schedules, sending, steering, writing)
 app.add_typer(templates.app, name="templates")
 app.add_typer(keys.app, name="keys")
 app.add_typer(notion.app, name="notion")
+app.add_typer(hooks.app, name="hooks")
 
 
 EXIT_SECONDS = 9.5

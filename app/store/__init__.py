@@ -15,6 +15,7 @@ from app.store.engagement.judging import EngagementCalls
 from app.store.events import EventCalls
 from app.store.hooks.deliveries import HookDeliveryCalls
 from app.store.hooks.hooks import HookCalls
+from app.store.hooks.subscribing import HookSubscribingCalls
 from app.store.imports import ImportCalls
 from app.store.mailouts import MailoutCalls
 from app.store.notion.rows import NotionRowCalls
@@ -55,5 +56,6 @@ class Store(
     HookCalls,
     HookDeliveryCalls,
     SlackCalls,
+    HookSubscribingCalls,
 ):
     """All parts of the store, over one `Database`."""

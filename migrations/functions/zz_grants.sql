@@ -137,6 +137,7 @@ begin
             'engagement_groups', 'engagement_earlier', 'engagement_page',
             'fold_engagement', 'engagement_in', 'forget_untracked', 'note_deliveries', 'clicked_links', 'known_links', 'link_of', 'unread_links', 'read_mailout_links', 'move_clicks', 'claim_engagement', 'settle_engagement', 'mark_engagement', 'forget_engagement', 'export_engagement',
             'mailout_so_far', 'mailouts_tell_slack', 'claim_slack_message', 'slack_facts', 'settle_slack_message', 'slack_trouble',
+            'subscribe_hook', 'hook_sample_facts',
             'segment_json', 'segment_users', 'audience_diff', 'id_at'])
     loop
         execute format('revoke all on function %s from public', v_function);

@@ -42,6 +42,10 @@ OTHERWISE: dict[tuple[str, str], Scope] = {
     ("DELETE", "/mailouts/{mailout_id}/schedule"): "send",
     ("GET", "/keys"): "manage",
     ("GET", "/audit"): "manage",
+    ("GET", "/hooks"): "manage",
+    ("GET", "/hooks/samples/{event}"): "manage",
+    ("GET", "/hooks/{hook_id}"): "manage",
+    ("GET", "/hooks/{hook_id}/deliveries"): "manage",
 }
 # Whoever changes people or imports them may look at what became of it, without `read`.
 ALSO_MANAGE = {

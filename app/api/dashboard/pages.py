@@ -27,6 +27,7 @@ _ASSET_TYPES = {
     "dashboard.js": "text/javascript",
     "mailouts.css": "text/css",
     "designs.css": "text/css",
+    "hooks.css": "text/css",
     "write.js": "text/javascript",
     "preview.css": "text/css",
     "readership.css": "text/css",

@@ -30,6 +30,7 @@ from app.services.dashboard.views import Dashboard
 from app.services.drafts.drafts import Drafts
 from app.services.drafts.subjects import Subjects
 from app.services.engagement.reports import EngagementReports
+from app.services.hooks.hooks import Hooks
 from app.services.imports.imports import Imports
 from app.services.notion.rows.asking import AskRow
 from app.services.notion.webhook import NotionWebhook
@@ -85,6 +86,7 @@ class Services:
     dashboard: Dashboard
     sessions: Sessions
     keys: Keys
+    hooks: Hooks
     sign_ins: SignIns
     sign_up: SignUp
     templates: Templates

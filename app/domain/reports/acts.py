@@ -32,6 +32,14 @@ ACTS = {
     "job.retry": "Job begun again",
     "key.create": "Key made",
     "key.revoke": "Key revoked",
+    "hook.create": "Webhook made",
+    "hook.renew": "Webhook asked for once more, and given a new secret",
+    "hook.change": "Webhook changed",
+    "hook.rotate": "Webhook given a new secret",
+    "hook.disable": "Webhook switched off",
+    "hook.enable": "Webhook switched on",
+    "hook.replay": "Webhook's deliveries sent again",
+    "hook.delete": "Webhook deleted",
     "dashboard.sign_in": "Signed in",
     "dashboard.sign_in_refused": "Sign-in refused",
 }
@@ -43,6 +51,7 @@ KINDS = {
     "import": "Imports",
     "job": "Jobs",
     "key": "Keys",
+    "hook": "Webhooks",
     "dashboard": "Sign-ins",
 }
 """What an action begins with, and what people call it."""

@@ -45,17 +45,19 @@ class Hooks:
         source: str | None = None,
         rate_per_second: float | None = None,
     ) -> dict[str, Any]:
-        """Make a hook; `secret` is in this answer and nowhere else. source: `zapier`, `make`,
+        """Make a hook, or give the one that has the same address and events a new secret; `secret`
+        is in this answer and nowhere else. source: `zapier`, `make`,
         `n8n`. rate_per_second: deliveries; None: 20. Raises HookRefused, which names the field."""
         await self._check_url(url)
         secret = new_secret()
-        made = await self.store.create_hook(
+        made = await self.store.subscribe_hook(
             url,
             check_events(events),
             secret=secret,
             description=description,
             source=source,
             rate_per_second=rate_per_second,
+            keep_seconds=KEEP_SECONDS,
             by=caller.by,
         )
         log.info("hook_created", hook_id=made["id"], events=made["events"])

@@ -1,0 +1,103 @@
+"""What callers send about webhooks; those of Zapier, Make and n8n by the names that they use."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from app.api.http.deps import Text
+
+URL_NAMES = (
+    "url",
+    "hookUrl",
+    "hook_url",
+    "targetUrl",
+    "target_url",
+    "subscription_url",
+    "webhookUrl",
+    "webhook_url",
+)
+"""What `url` is called elsewhere. Zapier's older integrations send `target_url` and, with the same
+value, `subscription_url`."""
+MAX_EVENTS = 100
+MAX_IDS = 1000
+
+Source = Literal["zapier", "make", "n8n"]
+
+
+def _several(events: Any) -> Any:
+    return [events] if isinstance(events, str) else events
+
+
+Events = Annotated[
+    list[Annotated[Text, Field(max_length=100)]],
+    BeforeValidator(_several),
+    Field(max_length=MAX_EVENTS),
+]
+Url = Annotated[Text, Field(min_length=1, max_length=2000)]
+Description = Annotated[Text, Field(max_length=500)]
+Rate = Annotated[float, Field(ge=0.01, le=1000)]
+
+
+class NewHook(BaseModel):
+    """url: where it is sent; also called hookUrl, targetUrl, target_url and the like. events: of
+    those that `GET /hooks/samples/{event}` knows; `event`: a single one. rate_per_second: so many
+    deliveries at most. source: who asked; known by itself for Zapier and Make."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: Url
+    events: Events
+    description: Description = ""
+    rate_per_second: Rate | None = None
+    source: Source | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_other_names(cls, body: Any) -> Any:
+        if not isinstance(body, dict):
+            return body
+        found = {name: body[name] for name in URL_NAMES if name in body}
+        if len({repr(value) for value in found.values()}) > 1:
+            raise ValueError(f"{', '.join(found)}: name one address, not several.")
+        rest = {name: value for name, value in body.items() if name not in found}
+        if found:
+            rest["url"] = next(iter(found.values()))
+        if "event" in rest and "events" not in rest:
+            rest["events"] = rest.pop("event")
+        return rest
+
+
+class HookChange(BaseModel):
+    """Only what is there is changed. state: `disabled` stops it, `active` has it tried again at
+    once, with what waits."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: Url | None = None
+    events: Events | None = None
+    description: Description | None = None
+    rate_per_second: Rate | None = None
+    state: Literal["active", "disabled"] | None = None
+
+
+class Trial(BaseModel):
+    """event: of which an example is sent; the hook's first, if none is named."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    event: Annotated[Text, Field(max_length=100)] | None = None
+
+
+class Replay(BaseModel):
+    """ids: of deliveries that are over; all dead ones, if none are named."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: (
+        Annotated[
+            list[Annotated[int, Field(ge=1, lt=2**63)]], Field(min_length=1, max_length=MAX_IDS)
+        ]
+        | None
+    ) = None
