@@ -98,6 +98,11 @@ PEOPLE = st.lists(
                 st.tuples(st.sampled_from(MAILOUTS),
                           st.sampled_from([NOW - timedelta(days=d) for d in (1, 2.6, 10, 50)])),
                 unique_by=lambda pair: pair[0], max_size=2),
+            "did": st.lists(
+                st.tuples(st.sampled_from(MAILOUTS), st.sampled_from(["opened", "clicked"]),
+                          st.sampled_from(["human", "machine", "unknown"]),
+                          st.sampled_from([NOW - timedelta(days=d) for d in (1, 2.6, 10)])),
+                unique_by=lambda did: did[:2], max_size=3),
         }
     ),
     min_size=8, max_size=16,
@@ -144,7 +149,10 @@ async def _compare(
 
 
 async def _arrange(sql: psycopg.AsyncConnection[Any], people: Sequence[Person]) -> None:
-    await sql.execute("delete from subscribers; delete from send_logs; delete from mailouts")
+    await sql.execute(
+        "delete from subscribers; delete from send_logs; delete from mailouts; "
+        "delete from engagement_recipients"
+    )
     for mailout in MAILOUTS:
         await sql.execute(
             "insert into mailouts (id, subject, body_html, status, started_at, sent_at) "
@@ -165,4 +173,13 @@ async def _arrange(sql: psycopg.AsyncConnection[Any], people: Sequence[Person]) 
                 "insert into send_logs (mailout_id, subscriber_id, email, status, sent_at) "
                 "values (%s, %s, %s, 'delivered', %s)",
                 [mailout, row["id"], person["email"], sent],
+            )
+        for mailout, kind, class_, last in person["did"]:
+            column = {"opened": "open", "clicked": "click"}[kind]
+            await sql.execute(
+                f"insert into engagement_recipients (send_log_id, mailout_id, subscriber_id, "
+                f"{column}_class, last_{kind}_at) "
+                "select coalesce(max(send_log_id), 0) + 1, %s, %s, %s, %s "
+                "from engagement_recipients".encode(),
+                [mailout, row["id"], class_, None if class_ == "machine" else last],
             )

@@ -65,8 +65,8 @@ async def test_who_is_reached_and_who_is_left_out(call: Api) -> None:
     assert (nobody["count"], nobody["sample"]) == (0, [])
     assert nobody["notes"] == [
         "Nobody has the tag “old”: it matches nobody.",
-        "Opens and clicks aren't recorded yet: for this rule nobody has opened or clicked "
-        "anything.",
+        "Opened: people, and who can't be told from people; programs that look into mails don't "
+        "count.",
     ]
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 Person = Mapping[str, Any]
-"""email, name, timezone, tags, fields, created_at; received: the mailouts they got, and when."""
+"""email, name, timezone, tags, fields, created_at; received: the mailouts they got, and when;
+did: mailout, `opened` or `clicked`, class, and when they last did."""
 
 
 def fits(rule: Mapping[str, Any] | None, person: Person, at: datetime, zone: str) -> bool:
@@ -29,10 +30,14 @@ def fits(rule: Mapping[str, Any] | None, person: Person, at: datetime, zone: str
     field, value = rule["field"], rule.get("value")
     if field == "tags":
         return _tags(op, value, person["tags"])
+    since = at - timedelta(days=rule.get("days", 0))
     if field in {"opened", "clicked"}:
-        return False
+        return any(
+            last >= since if value == "any" else mailout == value
+            for mailout, kind, class_, last in person["did"]
+            if kind == field and class_ != "machine"
+        )
     if field == "received":
-        since = at - timedelta(days=rule.get("days", 0))
         return any(
             sent >= since if value == "any" else mailout == value
             for mailout, sent in person["received"]

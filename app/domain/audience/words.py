@@ -76,11 +76,26 @@ def _condition(rule: Mapping[str, Any]) -> str:
 
 def engagement_note(rule: dict[str, Any] | None) -> Iterator[str]:
     """What a rule that asks for opens or clicks has to be told."""
-    asked = {part.get("field") for part in parts(rule)} & {"opened", "clicked"}
+    asked = {part["field"] for part in parts(rule) if "field" in part} & {"opened", "clicked"}
     if asked:
         yield (
-            "Opens and clicks aren't recorded yet: for this rule nobody has opened or clicked "
-            "anything."
+            f"{' and '.join(sorted(asked)).capitalize()}: people, and who can't be told from "
+            "people; programs that look into mails don't count."
+        )
+
+
+def asked_mailouts(rule: dict[str, Any] | None) -> list[str]:
+    """The ids of the mailouts of which a rule asks who opened them or clicked in them."""
+    asked = [part for part in parts(rule) if part.get("field") in {"opened", "clicked"}]
+    return sorted({part["value"] for part in asked} - {"any"})
+
+
+def untracked_note(mailouts: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """mailouts: `subject` of those asked for opens or clicks that weren't watched."""
+    for mailout in mailouts[:5]:
+        yield (
+            f"Opens and clicks of “{mailout['subject']}” weren't watched: for this rule nobody has "
+            "opened it or clicked in it."
         )
 
 

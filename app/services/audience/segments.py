@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,12 @@ from uuid import UUID
 
 from app.domain.addresses import mask_address
 from app.domain.audience.rule import segments_in
-from app.domain.audience.words import engagement_note, unknown_tags_note
+from app.domain.audience.words import (
+    asked_mailouts,
+    engagement_note,
+    unknown_tags_note,
+    untracked_note,
+)
 from app.errors import (
     DatabaseError,
     InvalidRequest,
@@ -41,6 +46,13 @@ def known_segments() -> Iterator[None]:
         raise
 
 
+async def asked_in_vain(store: Store, rule: Rule, unknown_tags: Sequence[str]) -> list[str]:
+    """What a rule without segments asks that nobody fits, in sentences."""
+    mailouts = asked_mailouts(rule)
+    untracked = await store.untracked_mailouts(mailouts) if mailouts else []
+    return [*unknown_tags_note(unknown_tags), *untracked_note(untracked)]
+
+
 @dataclass(frozen=True)
 class Segments:
     """by: who asks, for the audit log."""
@@ -56,7 +68,7 @@ class Segments:
         tags = found.pop("unknown_tags")
         return found | {
             "sample": [mask_address(address) for address in found["sample"]],
-            "notes": [*unknown_tags_note(tags), *engagement_note(rule)],
+            "notes": [*await asked_in_vain(self.store, rule, tags), *engagement_note(rule)],
         }
 
     async def resolved(self, rule: Rule) -> Rule:
@@ -73,7 +85,9 @@ class Segments:
             raise _no(segment_id)
         tags = found.pop("unknown_tags")
         rule = await self.resolved(found["audience"])
-        return found | {"notes": [*unknown_tags_note(tags), *engagement_note(rule)]}
+        return found | {
+            "notes": [*await asked_in_vain(self.store, rule, tags), *engagement_note(rule)]
+        }
 
     async def create(self, name: str, rule: Rule, *, by: str) -> dict[str, Any]:
         """Raises SegmentExists, SegmentRefused."""

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from app.domain.audience.words import engagement_note, unknown_tags_note
 from app.domain.reports.findings import Finding
 from app.services.audience.changes import audience_diff
+from app.services.audience.segments import asked_in_vain
 from app.store import Store
 
 
 async def check_audience(store: Store, mailout_id: UUID) -> list[Finding]:
     """What its rule asks in vain, and how it differs from the last mailout with this audience."""
     rule = (await store.show_mailout(mailout_id))["audience"]
-    notes = []
+    notes: list[str] = []
     if rule:
         rule = await store.resolved_audience(rule)
-        notes = [*unknown_tags_note(await store.unknown_tags(rule)), *engagement_note(rule)]
+        notes = await asked_in_vain(store, rule, await store.unknown_tags(rule))
     changes = await audience_diff(store, mailout_id)
     return [
         *(Finding("warn", note, "correct the audience, if that isn't meant.") for note in notes),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,13 @@ class AudienceCalls(Calls):
         """The tags in a rule and its segments that nobody has."""
         tags: list[str] = await self._call("unknown_tags", p_audience=rule)
         return tags
+
+    async def untracked_mailouts(self, mailouts: Sequence[str]) -> list[dict[str, str]]:
+        """`id` and `subject` of those of these whose opens and clicks weren't watched."""
+        rows: list[dict[str, str]] = await self._call(
+            "untracked_mailouts", p_mailouts=list(mailouts)
+        )
+        return rows
 
     async def audience_diff(self, mailout_id: UUID, reach: int) -> dict[str, Any] | None:
         """See app.domain.audience.diff; None: no mailout with this rule was sent yet."""

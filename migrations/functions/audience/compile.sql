@@ -168,43 +168,64 @@ begin
     condition := format(case p_op when 'is_not' then '(%s) is not true' else '(%s) is true' end, condition);
 end $$;
 
--- Who got, opened or clicked a mailout, or any of the last days. Got: SES accepted it, and it didn't bounce. Looked up in
--- the ledger by mailout and subscriber; which mailouts may be meant is known beforehand. Opens and clicks aren't
--- recorded yet: nobody has.
+-- Who got, opened or clicked a mailout, or any of the last days. Got: SES accepted it, and it didn't bounce; looked up in
+-- the ledger by mailout and subscriber, where which mailouts may be meant is known beforehand. Opened, clicked: people,
+-- and who can't be told from people (engagement_recipients), so that "not opened" never leaves out who may have read.
 create or replace function compile_engagement(
     p_rule jsonb, p_param text, p_at timestamptz, p_bound text[], out bound text[], out condition text, out cost integer)
 language plpgsql stable set search_path = public, pg_temp as $$
 declare
+    c_any      constant boolean := p_rule ->> 'value' = 'any';
     v_since    timestamptz := p_at - make_interval(secs => 86400 * (p_rule ->> 'days')::double precision);
     v_mailouts text[];
+    v_n        integer := cardinality(p_bound) + 1;
 begin
     bound := p_bound;
     if p_rule ->> 'field' = 'received' then
         v_mailouts := array(
             select id::text from mailouts
-             where case when p_rule ->> 'value' <> 'any' then id = (p_rule ->> 'value')::uuid
+             where case when not c_any then id = (p_rule ->> 'value')::uuid
                         -- It was changed when its last mail was sent, and while it is sent it may change at any time.
                         else started_at is not null and (updated_at >= v_since or status in ('sending', 'paused')) end
              order by started_at desc);
-    end if;
-    if coalesce(v_mailouts, '{}') = '{}' then
-        condition := 'false';
-        cost := 0;
+        if v_mailouts = '{}' then
+            condition := 'false';
+            cost := 0;
+        else
+            cost := 100 * cardinality(v_mailouts);
+            -- Counted, not asked for the first: so that no plan looks at all rows of a mailout.
+            condition := format('(select count(*) from send_logs l where l.mailout_id in (%s) and l.subscriber_id = s.id '
+                                'and not l.is_test and l.status in (''sent'', ''delivered'', ''complained'')%s) > 0',
+                (select string_agg(format('(%s)[%s]::uuid', p_param, v_n + n), ', ')
+                   from generate_series(0, cardinality(v_mailouts) - 1) n),
+                case when c_any then format(' and l.sent_at >= to_timestamp((%s)[%s]::double precision)',
+                    p_param, v_n + cardinality(v_mailouts)) end);
+            bound := bound || v_mailouts || extract(epoch from v_since)::text;
+        end if;
     else
-        cost := 100 * cardinality(v_mailouts);
-        -- Counted, not asked for the first: so that no plan looks at all rows of a mailout.
-        condition := format('(select count(*) from send_logs l where l.mailout_id in (%s) and l.subscriber_id = s.id '
-                            'and not l.is_test and l.status in (''sent'', ''delivered'', ''complained'')%s) > 0',
-            (select string_agg(format('(%s)[%s]::uuid', p_param, cardinality(bound) + n), ', ')
-               from generate_series(1, cardinality(v_mailouts)) n),
-            case when p_rule ->> 'value' = 'any' then format(' and l.sent_at >= to_timestamp((%s)[%s]::double precision)',
-                p_param, cardinality(bound) + cardinality(v_mailouts) + 1) end);
-        bound := bound || v_mailouts || extract(epoch from v_since)::text;
+        cost := 100;
+        condition := format('(select count(*) from engagement_recipients e where e.subscriber_id = s.id and %s) > 0',
+            format(case when c_any and p_rule ->> 'field' = 'opened'
+                            then 'e.last_opened_at >= to_timestamp((%s)[%s]::double precision)'
+                        when c_any then 'e.last_clicked_at >= to_timestamp((%s)[%s]::double precision)'
+                        when p_rule ->> 'field' = 'opened'
+                            then 'e.mailout_id = (%s)[%s]::uuid and e.open_class in (''human'', ''unknown'')'
+                        else 'e.mailout_id = (%s)[%s]::uuid and e.click_class in (''human'', ''unknown'')' end,
+                   p_param, v_n));
+        bound := bound || case when c_any then extract(epoch from v_since)::text else p_rule ->> 'value' end;
     end if;
     if p_rule ->> 'op' = 'is_not' then
         condition := format('not (%s)', condition);
     end if;
 end $$;
+
+-- Which of these mailouts opens and clicks weren't asked for: [{"id", "subject"}].
+create or replace function untracked_mailouts(p_mailouts jsonb) returns jsonb
+language sql stable set search_path = public, pg_temp set enable_seqscan = off as $$
+    select coalesce(jsonb_agg(jsonb_build_object('id', id, 'subject', subject) order by created_at desc), '[]')
+      from mailouts
+     where id = any (array(select jsonb_array_elements_text(p_mailouts)::uuid)) and not tracking;
+$$;
 
 -- Tags of which everybody in the audience has one, the rarest; null: none are known. So that the index of tags helps.
 create or replace function needed_tags(p_rule jsonb) returns text[]

@@ -124,8 +124,9 @@ begin
                   from (select g.mailout_id, g.class, min(g.first_at) as at
                           from unnest(v_mails) m, lateral (
                               select * from engagement_signals where send_log_id = m.id) g
-                         where g.kind = case c_field when 'opened' then 'open' else 'click' end
-                           and g.class is not null and g.first_at <= p_at and g.first_at >= v_since
+                         where (g.kind = case c_field when 'opened' then 'open' else 'click' end
+                                or c_field = 'opened' and g.class <> 'machine')   -- whoever clicked has read
+                           and g.class is not null and g.first_at <= p_at and g.last_at >= v_since
                          group by g.mailout_id, g.class) classes) seen;
     end if;
     return jsonb_build_object(
