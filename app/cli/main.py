@@ -14,7 +14,7 @@ from app import __version__
 from app.cli import keys, mailouts, notion, previews, schedules, service, subscribers, templates
 from app.cli.hooks import commands as hooks
 from app.cli.mailouts import engagement, lists, sending, steering, writing
-from app.cli.readership import why
+from app.cli.readership import judging, why
 from app.errors import AppError
 from app.running.leaving import leave
 
@@ -33,6 +33,7 @@ app.add_typer(mailouts.app, name="mailouts")
 # Each adds its commands to those of mailouts/group.py.
 _ = (engagement, lists, previews, schedules, sending, steering, writing)
 app.add_typer(templates.app, name="templates")
+app.add_typer(judging.app, name="engagement")
 app.add_typer(keys.app, name="keys")
 app.add_typer(notion.app, name="notion")
 app.add_typer(hooks.app, name="hooks")
