@@ -29,7 +29,7 @@ def newer_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     """For them every program that isn't ordinary is a person's."""
 
     def judge(mail: Mail, signals: list[Signal]) -> list[Verdict]:
-        return [Verdict("human" if s.agent else "machine", "newer") for s in signals]
+        return [Verdict("human" if s.agent else "machine", "folded") for s in signals]
 
     monkeypatch.setattr("app.domain.engagement.recipients.judge", judge)
     for module in ("judge_recipients", "recompute"):
@@ -62,7 +62,7 @@ async def test_newer_rules_judge_what_was_kept(
         ["machine", "machine", RULES + 1],
     ]
     kept = "select jsonb_agg(distinct jsonb_build_array(reason, rules)) from engagement_signals"
-    assert await arrange.one(kept) == [["newer", RULES + 1]]
+    assert await arrange.one(kept) == [["folded", RULES + 1]]
     assert await run(store) == (2, 0)
     assert await run(store, everybody=True) == (2, 2)
     assert await run(store, everybody=True, after=ann.log) == (1, 1)
