@@ -11,8 +11,9 @@ from app.domain.networks import is_public, is_reachable_privately
 
 MAX_CHARS = 2000
 _ENDS_IN_NUMBER = re.compile(r"(^|\.)(\d+|0[xX][0-9a-fA-F]*)\.?$")
-_LOWEST_PORT = 1024
-"""Below it only the ports of the web: others belong to services that aren't."""
+_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9._])?")
+_PORTS = range(1024, 65536)
+"""Below them only the ports of the web: others belong to services that aren't."""
 
 
 class AddressRefused(ValueError):
@@ -40,7 +41,7 @@ def check_address(url: str, *, allow_private: bool) -> httpx.URL:
     if target.scheme == "http" and not allow_private:
         raise AddressRefused("use https: what is told is about people.")
     port = target.port
-    if port is not None and port < _LOWEST_PORT and port not in (80, 443):
+    if port is not None and port not in _PORTS and port not in (80, 443):
         raise AddressRefused(f"port {port} isn't one of the web.")
     _check_host(host, allow_private=allow_private)
     return target
@@ -55,6 +56,8 @@ def _check_host(host: str, *, allow_private: bool) -> None:
     if literal:
         if problem := address_problem(literal, allow_private=allow_private):
             raise AddressRefused(problem)
+    elif _NAME.fullmatch(host) is None:
+        raise AddressRefused("its host is no name: use letters, digits, dots and hyphens.")
     elif _ENDS_IN_NUMBER.search(host):
         # Programs read 2130706433, 0x7f.1 or 0177.0.0.1 each in their own way.
         raise AddressRefused("write the network address with four plain numbers, or use a name.")

@@ -48,11 +48,12 @@ class Hooks:
         """Make a hook, or give the one that has the same address and events a new secret; `secret`
         is in this answer and nowhere else. source: `zapier`, `make`,
         `n8n`. rate_per_second: deliveries; None: 20. Raises HookRefused, which names the field."""
+        events = check_events(events)
         await self._check_url(url)
         secret = new_secret()
         made = await self.store.subscribe_hook(
             url,
-            check_events(events),
+            events,
             secret=secret,
             description=description,
             source=source,
