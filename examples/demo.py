@@ -2,8 +2,8 @@
 
 An embedded PostgreSQL, a sandbox that plays Amazon SES, SNS and Notion, and the service run as
 real processes. A CSV is imported; a person writes a newsletter in Notion, sets its Status and reads
-in the row what became of it; the sandbox's signed events come back; at the end every recipient is
-accounted for.
+in the row what became of it; the sandbox's signed events come back, and its invented readers and
+machines open and click; at the end every recipient is accounted for, and what is known of who read.
 """
 
 from __future__ import annotations
@@ -34,6 +34,12 @@ TOPIC = "arn:aws:sns:us-east-1:123456789012:amazonsender"
 SIMULATOR = "simulator.amazonses.com"
 DEADLINE_SECONDS = 75.0
 """Without any progress. How long all of it takes depends on the machine."""
+READERS = "mix"
+READER_SECONDS = ("6", "12")
+"""From the delivery until a person opens the mail: quicker than people are, but none is as quick as
+a machine."""
+LONGEST_READING_SECONDS = 12.0
+"""That the demo waits for them once all is delivered; who reads later isn't in its table."""
 CITIES = ("Lisbon", "Kraków", "Århus", "Zürich", "")
 
 
@@ -68,7 +74,9 @@ def run_demo(stack: ExitStack, *, keep: bool) -> None:
     stack.enter_context(
         process("sandbox", folder, environment, sandbox_arguments(sandbox, service))
     )
-    http = stack.enter_context(httpx.Client(timeout=10))
+    # No connection is kept: a server ends an idle one, perhaps just when it is used again.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    http = stack.enter_context(httpx.Client(timeout=10, limits=limits))
     command(environment, "migrate")
     wait_until(lambda: answers(http, f"{sandbox}/"), f"the sandbox (see {folder})")
     notion = NotionRemote()
@@ -92,13 +100,15 @@ def run_demo(stack: ExitStack, *, keep: bool) -> None:
     await_delivery(notion, page, "Test sent")
     test = inbox(http, sandbox, environment["TEST_EMAILS"])[0]
     say(f"test mail: {test['subject']}")
+    mailout = str(notion.values(page)["Mailout"]).rpartition("/")[2]
+    secret = environment["EXECUTOR_SHARED_SECRET"]
+    headers = {"Authorization": f"Bearer {secret}"}
+    track(http, f"{service}/mailouts/{mailout}", headers)
+    say("opens and clicks of this one are to be watched (off unless asked for)")
 
     step("The person sets Status to “Send”; the row says how it goes")
     notion.set(page, Status="Send")
     await_delivery(notion, page, "Sent")
-    mailout = str(notion.values(page)["Mailout"]).rpartition("/")[2]
-    secret = environment["EXECUTOR_SHARED_SECRET"]
-    headers = {"Authorization": f"Bearer {secret}"}
     repeat = http.post(f"{service}/send-mailout", json={"mailout_id": mailout}, headers=headers)
     say(f"a second start: {repeat.status_code} {repeat.json()['code']}")
 
@@ -106,12 +116,14 @@ def run_demo(stack: ExitStack, *, keep: bool) -> None:
     say(unsubscribe_one(http, sandbox))
     report = await_events(http, f"{service}/mailouts/{mailout}", headers)
     await_figures(notion, page, report)
+    engagement = await_readers(http, f"{service}/mailouts/{mailout}/engagement", headers)
     summarise(
         report,
         notion.values(page),
         http.get(f"{sandbox}/sandbox/stats").json(),
         time.monotonic() - started,
     )
+    show_engagement(engagement)
     if keep:
         print(
             f"\nStill running; Ctrl-C ends it.\n   dashboard      {service}/dashboard"
@@ -144,6 +156,7 @@ def demo_environment(folder: Path, port: int, service: str, sandbox: str) -> dic
         "SES_FROM_EMAIL": "letters@news.example.com",
         "FROM_NAME": "Studio Ærø, Letters",
         "SES_CONFIGURATION_SET": "sandbox",
+        "SES_TRACKING_CONFIGURATION_SET": "sandbox-tracking",
         "SNS_ALLOWED_TOPIC_ARNS": TOPIC,
         "TEST_EMAILS": f"success@{SIMULATOR}",
         "NOTION_API_URL": sandbox,
@@ -166,8 +179,10 @@ def sandbox_arguments(sandbox: str, service: str) -> list[str]:
         "--topic": TOPIC,
         "--bounce-share": "0.01",
         "--complaint-share": "0.001",
+        "--readers": READERS,
     }
-    return ["sandbox", "--notion", *(part for option in options.items() for part in option)]
+    times = ["--reader-seconds", *READER_SECONDS]
+    return ["sandbox", "--notion", *times, *(part for option in options.items() for part in option)]
 
 
 def kept_secret(file: Path) -> str:
@@ -355,6 +370,53 @@ def await_events(http: httpx.Client, url: str, headers: dict[str, str]) -> dict[
     wait_until(is_settled, "the events of the sandbox")
     print()
     return report
+
+
+def track(http: httpx.Client, url: str, headers: dict[str, str]) -> None:
+    """Switch tracking on; the mailout as it was read tells by its ETag that nobody else did."""
+    tag = http.get(url, headers=headers).headers["ETag"]
+    done = http.patch(url, json={"tracking": True}, headers={**headers, "If-Match": tag})
+    if done.status_code != 200:
+        raise DemoFailed(f"tracking can't be switched on: {done.text}")
+
+
+def await_readers(http: httpx.Client, url: str, headers: dict[str, str]) -> dict[str, Any]:
+    """The report on opens and clicks, once it grows no more, or when that takes too long: a demo
+    doesn't wait for everybody who reads."""
+    step("People read, and machines do as if")
+    report: dict[str, Any] = {}
+    seen, last = "", time.monotonic()
+    deadline = last + LONGEST_READING_SECONDS
+    while time.monotonic() < min(deadline, last + 3):
+        report = http.get(url, headers=headers).raise_for_status().json()
+        now = f"opened: {report['opens']}  clicked: {report['clicks']}"
+        if now != seen or report["waiting"]:
+            seen, last = now, time.monotonic()
+        progress(now)
+        time.sleep(0.3)
+    print()
+    return report
+
+
+def show_engagement(report: dict[str, Any]) -> None:
+    """Nobody is counted twice; a range, since more can't be known."""
+    step("Who read, as far as can be known")
+    print(f"   {'':10}{'people':>8}{'unknown':>9}{'machines':>10}")
+    for kind, name in (("opens", "opened"), ("clicks", "clicked")):
+        of, span = report[kind], report["range"][kind]
+        rates = (
+            f"   {span['low_rate']:.1%} to {span['high_rate']:.1%} of the delivered"
+            if span["low_rate"] is not None
+            else ""
+        )
+        print(f"   {name:10}{of['human']:8}{of['unknown']:9}{of['machine']:10}{rates}")
+    print(
+        "   unknown: Apple loads pictures whether or not somebody looks, some scanners look human"
+    )
+    for link in sorted(report["links"], key=lambda link: -int(link["human"]))[:3]:
+        print(f"   {link['human']:8} people clicked {link['url']}")
+    if not report["opens"]["human"] or not report["clicks"]["human"]:
+        raise DemoFailed(f"nobody read: {report['opens']}, {report['clicks']}")
 
 
 def summarise(

@@ -8,6 +8,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
+SITE = "https://example.com"
+
 Block = dict[str, Any] | str
 
 
@@ -70,9 +72,16 @@ def blocks(picture: dict[str, Any]) -> list[Block]:
         block("quote", "“The best evening of the year.”"),
         {"divider": {}},
         block("paragraph", f"Ærøskøbing, {datetime.now(UTC):%d %B %Y, %H:%M:%S}"),
+        block("paragraph", [link("Take a place", f"{SITE}/places?utm_source=mail")]),
         block(
             "paragraph",
-            [link("Read it in the browser", "https://example.com/letters/autumn?utm_source=mail")],
+            [
+                link("How to find us", f"{SITE}/map"),
+                text(" · "),
+                link("The letters of this year", f"{SITE}/letters"),
+                text(" · "),
+                link("Read it in the browser", f"{SITE}/letters/autumn"),
+            ],
         ),
     ]
 

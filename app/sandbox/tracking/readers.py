@@ -21,14 +21,14 @@ KINDS = (
     *("microsoft", "proofpoint", "scanner", "forwarded"),
 )
 MIX: Mapping[str, float] = {
-    "person": 0.12,
-    "phone": 0.08,
-    "gmail": 0.10,
-    "apple": 0.10,
-    "microsoft": 0.03,
-    "proofpoint": 0.01,
-    "scanner": 0.01,
-    "forwarded": 0.01,
+    "person": 0.06,
+    "phone": 0.04,
+    "gmail": 0.05,
+    "apple": 0.06,
+    "microsoft": 0.02,
+    "proofpoint": 0.005,
+    "scanner": 0.005,
+    "forwarded": 0.005,
 }
 """Shares of ordinary addresses, for a demo; the rest opens nothing. Invented."""
 
