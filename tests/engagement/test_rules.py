@@ -215,6 +215,38 @@ def test_pictures_loaded_in_the_middle_of_a_burst_are_the_scanners() -> None:
     assert verdict(opened(2.5)) == ("unknown", "soon")
 
 
+@pytest.mark.parametrize("before", [3, 29])
+def test_pictures_loaded_right_before_a_burst_are_perhaps_the_scanners(before: float) -> None:
+    """One that comes a quarter of an hour after the delivery, and looks first."""
+    scanner = [click(900 + i * 0.4, i) for i in range(3)]
+    assert verdict(opened(900 - before), *scanner) == ("unknown", "before_burst")
+    assert verdict(opened(900 - 31), *scanner) == ("human", "open")
+
+
+def test_pictures_loaded_while_all_links_are_followed_are_perhaps_a_scanners() -> None:
+    slowly = [click(3600 + 40 * i, i) for i in range(8)]
+    assert verdict(opened(3590), *slowly) == ("unknown", "all_slowly")
+    assert verdict(opened(9000), *slowly) == ("human", "open")
+
+
+def test_five_links_in_a_row_soon_after_the_delivery_are_a_scanners() -> None:
+    row = [click(25 + 4 * i, i) for i in range(5)]
+    assert set(classes(row)) == {"machine"}
+    assert judge(MAIL, row)[0].reason == "burst_near"
+    assert set(classes(row[:4])) == {"unknown"}
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [{"network": "microsoft-protection"}, {"network": "apple-relay"}, {"agent": "gmail-proxy"}],
+)
+def test_what_loads_pictures_for_readers_is_no_machine_for_what_was_clicked_through_it(
+    labels: dict[str, str],
+) -> None:
+    clicks = [click(20 + i * 0.4, i, **labels) for i in range(8)]
+    assert verdict(opened(21, **labels), *clicks)[0] != "machine"
+
+
 # A scanner and a person who can't be told apart by label
 
 

@@ -19,6 +19,10 @@ WITHIN = 30.0
 """Seconds in which they make one."""
 GAP = 5.0
 """Seconds between two clicks of one run, at most: what people do in between is reading."""
+MANY = 5
+"""Different links in a row that nobody follows within `WITHIN` seconds of the delivery."""
+FOOTER_WITHIN = 120.0
+"""Seconds after the delivery in which nobody goes through the whole footer in a row."""
 ALL_AT_LEAST = 5
 """Links that a mail must hold for "all of them" to tell anything."""
 AFTER = 600.0
@@ -29,7 +33,7 @@ FLOOD = 100
 """Clicks within an hour: no person makes more."""
 
 RunReason = Literal[
-    "burst_at_delivery", "burst_fast", "burst_all", "burst_footer", "instant"
+    "burst_at_delivery", "burst_fast", "burst_near", "burst_all", "burst_footer", "instant"
 ]  # fmt: skip
 
 
@@ -45,12 +49,15 @@ class Moment:
 
 @dataclass(slots=True)
 class Run:
-    """Clicks in a row that no person made, each at most `GAP` seconds after the one before; or a
-    single one, at the delivery."""
+    """Clicks in a row that no person made, each at most `GAP` seconds after the one before; or
+    fewer, at the delivery."""
 
     start: float
     end: float
     reason: RunReason
+
+    def holds(self, at: float) -> bool:
+        return self.start <= at <= self.end
 
 
 @dataclass
@@ -68,37 +75,44 @@ class Clicks:
     """Times of clicks that stand within a burst."""
     paired: set[float] = field(default_factory=set)
     """Times of clicks with another one on another link within a second."""
-    complete: set[float] = field(default_factory=set)
-    """Times of clicks within ten minutes in which each link was followed."""
 
     def __post_init__(self) -> None:
         self.moments.sort(key=lambda moment: moment.at)
         self.crowded = self._within(WITHIN, lambda links: len(links) >= AT_LEAST)
         self.paired = self._within(1.0, lambda links: len(links) >= 2)
-        if self.all_links is not None:
-            self.complete = self._within(AFTER, self._covers_all)
+        self._complete = sorted(self._within(AFTER, self._covers_all))
         fast = self._within(1.0, lambda links: len(links) >= AT_LEAST)
         for run in self._chains():
             reason = self._why(run, fast)
             if reason is not None:
                 self.runs.append(Run(run[0].at, run[-1].at, reason))
-        if self.delivery_known:
-            instant = {each.at for each in self.moments if 0 <= each.at < INSTANT}
-            taken = [run for run in self.runs if run.start < INSTANT and run.end >= 0]
-            alone = (at for at in instant if not any(r.start <= at <= r.end for r in taken))
-            self.runs += [Run(at, at, "instant") for at in alone]
+        instant = [each.at for each in self.moments if 0 <= each.at < INSTANT]
+        # Those at the delivery are one chain: a run that took one of them took all.
+        if self.delivery_known and instant and not any(run.holds(instant[0]) for run in self.runs):
+            self.runs.append(Run(instant[0], instant[-1], "instant"))
         self.runs.sort(key=lambda run: run.start)
         self._starts = [run.start for run in self.runs]
 
     def run_at(self, at: float) -> Run | None:
         """The program's run that a moment lies in."""
         nearest = bisect_right(self._starts, at) - 1
-        return self.runs[nearest] if nearest >= 0 and at <= self.runs[nearest].end else None
+        return self.runs[nearest] if nearest >= 0 and self.runs[nearest].holds(at) else None
 
     def after_run(self, at: float) -> bool:
         """Whether a program's run ended shortly before."""
         nearest = bisect_right(self._starts, at) - 1
         return nearest >= 0 and at - self.runs[nearest].end <= AFTER
+
+    def before_run(self, at: float) -> bool:
+        """Whether a program's run began right after."""
+        following = bisect_right(self._starts, at)
+        return following < len(self.runs) and self._starts[following] - at <= WITHIN
+
+    def around_all(self, at: float) -> bool:
+        """Whether each link was followed within ten minutes, before or after."""
+        following = bisect_left(self._complete, at)
+        beside = self._complete[max(0, following - 1) : following + 1]
+        return any(abs(each - at) <= AFTER for each in beside)
 
     def _chains(self) -> list[list[Moment]]:
         chains: list[list[Moment]] = []
@@ -111,18 +125,25 @@ class Clicks:
 
     def _why(self, run: Sequence[Moment], fast: set[float]) -> RunReason | None:
         """What shows that no person made it; None: a person may have."""
-        if self.delivery_known and any(0 <= moment.at < GAP for moment in run):
+        if self._any_within(run, GAP):
             return "burst_at_delivery"
         if any(moment.at in fast for moment in run):
             return "burst_fast"
+        links = {moment.link for moment in run}
+        if len(links) >= MANY and self._any_within(run, WITHIN):
+            return "burst_near"
         footer = {moment.link for moment in run if moment.footer}
         body = {moment.link for moment in run if moment.footer is False}
         if self.all_links is not None and len(footer) + len(body) >= self.all_links:
             return "burst_all"
-        near = self.delivery_known and any(0 <= moment.at < 120 for moment in run)
-        if near and body and 2 <= self.footer_links <= len(footer):
+        whole_footer = 2 <= self.footer_links <= len(footer)
+        if whole_footer and body and self._any_within(run, FOOTER_WITHIN):
             return "burst_footer"
         return None
+
+    def _any_within(self, run: Sequence[Moment], seconds: float) -> bool:
+        """Whether any of it was so soon after the delivery."""
+        return self.delivery_known and any(0 <= moment.at < seconds for moment in run)
 
     def _covers_all(self, links: Counter[tuple[int, bool | None]]) -> bool:
         known = sum(footer is not None for _, footer in links)

@@ -10,11 +10,11 @@ Reason = Literal[
     "open", "proxy_open", "click", "relay_click", "passed_on",
     # Either may be.
     "apple_privacy", "prefetch", "unnamed", "protection_open", "scanner_later", "no_delivery",
-    "before_delivery", "soon", "burst", "two_at_once", "all_slowly", "after_burst", "flood",
-    "folded",
+    "before_delivery", "soon", "burst", "two_at_once", "all_slowly", "after_burst",
+    "before_burst", "flood", "folded",
     # A program.
     "previewer", "checker", "proxy_click", "protection", "scanner_near", "scanner_burst", "instant",
-    "burst_at_delivery", "burst_fast", "burst_all", "burst_footer", "burst_open",
+    "burst_at_delivery", "burst_fast", "burst_near", "burst_all", "burst_footer", "burst_open",
 ]  # fmt: skip
 
 WORDS: Mapping[Reason, str] = {
@@ -38,9 +38,11 @@ WORDS: Mapping[Reason, str] = {
     "soon": "it was within ten seconds of the delivery: fast for a person, slow for a program",
     "burst": "three or more links were followed within half a minute: a quick reader or a program",
     "two_at_once": "two links were followed within one second",
-    "all_slowly": "each link of the mail was followed within ten minutes, the footer's too",
+    "all_slowly": "it was while each link of the mail was followed, the footer's too, within ten"
+    " minutes",
     "after_burst": "a program had followed many links shortly before, and nothing tells the two"
     " apart",
+    "before_burst": "a program followed many links right after, and nothing tells the two apart",
     "flood": "it was done more than a hundred times within an hour",
     "folded": "a program came first and last, and who came in between isn't known",
     "previewer": "a program that shows previews of links fetched it: somebody shared the link",
@@ -52,6 +54,7 @@ WORDS: Mapping[Reason, str] = {
     "instant": "it was within a second of the delivery, which no person manages",
     "burst_at_delivery": "three or more links were followed in a row, from the delivery on",
     "burst_fast": "three or more links were followed within one second",
+    "burst_near": "five or more links were followed in a row within half a minute of the delivery",
     "burst_all": "each link of the mail was followed in a row, the footer's too",
     "burst_footer": "all links of the footer were followed in a row with others, within two minutes"
     " of the delivery",

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Literal
 
 from app.domain.engagement.agents import PROXIES, SAY_SO
 from app.domain.engagement.bursts import ALL_AT_LEAST, Clicks, Flood, Moment, Run
@@ -32,16 +33,14 @@ _RANK = {name: rank for rank, name in enumerate(BEST_FIRST)}
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 _Labels = tuple[str, str]
-# Whether two moments are the same act of a program: then what lies between them is, too.
-_Act = Run | str | None
+# What a moment is part of: where two are part of the same, so is what lies between them.
+_Act = Run | Literal["scanner"] | None
 
 
 def judge(mail: Mail, signals: Sequence[Signal]) -> list[Verdict]:
     """The verdict of each signal, in their order. signals: all of one recipient's mail, since some
     rules look at several together. Never raises, whatever the times say."""
-    case = _Case(mail, signals)
-    verdicts = [case.verdict(signal) for signal in signals]
-    return _passed_on(signals, verdicts)
+    return _passed_on(signals, _Case(mail, signals).verdicts())
 
 
 def best(classes: Iterable[Class | None]) -> Class | None:
@@ -59,11 +58,12 @@ class _Case:
         self._zero = self._delivered or 0.0
         moments: dict[_Labels, list[Moment]] = defaultdict(list)
         done: dict[tuple[str, str, str], list[tuple[float, int]]] = defaultdict(list)
-        for signal in signals:
+        self._signals = [(signal, self._times(signal)) for signal in signals]
+        for signal, times in self._signals:
             labels = (signal.network, signal.agent)
-            done[signal.kind, *labels].append((self._times(signal)[0], max(1, signal.events)))
+            done[signal.kind, *labels].append((times[0], max(1, signal.events)))
             if signal.kind == "click":
-                moments[labels] += [_moment(signal, at) for at in self._times(signal)]
+                moments[labels] += [_moment(signal, at) for at in times]
         self._floods = {key: Flood(each) for key, each in done.items()}
         all_links = _all_links(mail)
         self._clicks: dict[_Labels, Clicks] = {
@@ -71,7 +71,10 @@ class _Case:
             for labels, each in moments.items()
         }
 
-    def verdict(self, signal: Signal) -> Verdict:
+    def verdicts(self) -> list[Verdict]:
+        return [self._verdict(signal, times) for signal, times in self._signals]
+
+    def _verdict(self, signal: Signal, times: list[float]) -> Verdict:
         if signal.agent in SAY_SO:
             return Verdict("machine", "previewer" if signal.agent == "previewer" else "checker")
         if signal.kind == "click":
@@ -79,37 +82,35 @@ class _Case:
                 return Verdict("machine", "proxy_click")
             if signal.network == "microsoft-protection":
                 return Verdict("machine", "protection")
-        times = self._times(signal)
         found = [self._at(signal, at) for at in times]
         verdict = min((each for each, _ in found), key=lambda each: _RANK[each.class_])
-        one_act = len({id(act) if isinstance(act, Run) else act for _, act in found}) == 1
+        one_act = found[0][1] is found[-1][1]
         if verdict.class_ == "machine" and signal.events > len(times) and not one_act:
             return Verdict("unknown", "folded")
         return verdict
 
     def _at(self, signal: Signal, at: float) -> tuple[Verdict, _Act]:
-        """The verdict on what was done at one moment, and the act of a program that it is part
-        of."""
+        """The verdict on what was done at one moment, and the act that it is part of."""
         clicks = self._clicks.get((signal.network, signal.agent))
-        run = clicks.run_at(at) if clicks is not None else None
-        if run is not None and signal.kind == "open":
-            return Verdict("machine", "burst_open"), run
+        run = clicks.run_at(at) if clicks is not None and not _for_a_reader(signal) else None
         if run is not None:
-            return Verdict("machine", run.reason), run
+            reason: Reason = "burst_open" if signal.kind == "open" else run.reason
+            act: _Act = "scanner" if signal.network in SCANNERS else run
+            return Verdict("machine", reason), act
         if signal.network in SCANNERS:
-            return self._of_scanner(signal, at, clicks)
+            return self._of_scanner(signal, at, clicks), "scanner"
         doubt = self._doubt(signal, at, clicks)
         if doubt is not None:
             return Verdict("unknown", doubt), None
         return Verdict("human", _as_person(signal)), None
 
-    def _of_scanner(self, signal: Signal, at: float, clicks: Clicks | None) -> tuple[Verdict, _Act]:
+    def _of_scanner(self, signal: Signal, at: float, clicks: Clicks | None) -> Verdict:
         since = self._since_delivery(at)
         if since is not None and 0 <= since <= NEAR:
-            return Verdict("machine", "scanner_near"), "scanner_near"
+            return Verdict("machine", "scanner_near")
         if signal.kind == "click" and clicks is not None and at in clicks.crowded:
-            return Verdict("machine", "scanner_burst"), None
-        return Verdict("unknown", "scanner_later"), None
+            return Verdict("machine", "scanner_burst")
+        return Verdict("unknown", "scanner_later")
 
     def _doubt(self, signal: Signal, at: float, clicks: Clicks | None) -> Reason | None:
         """Why it may be a program's and may be a person's; None: nothing speaks for a program."""
@@ -127,16 +128,19 @@ class _Case:
         flooded = self._floods[signal.kind, signal.network, signal.agent].at(at)
         if flooded and signal.agent not in PROXIES:  # which may load a picture hundreds of times
             return "flood"
-        if clicks is not None and clicks.after_run(at):
+        among = self._doubtful_among(signal, at, clicks) if clicks is not None else None
+        return among or self._doubtful_time(at)
+
+    def _doubtful_among(self, signal: Signal, at: float, clicks: Clicks) -> Reason | None:
+        if clicks.after_run(at):
             return "after_burst"
-        if signal.kind == "click" and clicks is not None:
-            if at in clicks.crowded:
-                return "burst"
-            if at in clicks.paired:
-                return "two_at_once"
-            if at in clicks.complete:
-                return "all_slowly"
-        return self._doubtful_time(at)
+        if clicks.before_run(at):
+            return "before_burst"
+        if signal.kind == "click" and at in clicks.crowded:
+            return "burst"
+        if signal.kind == "click" and at in clicks.paired:
+            return "two_at_once"
+        return "all_slowly" if clicks.around_all(at) else None
 
     def _doubtful_time(self, at: float) -> Reason | None:
         since = self._since_delivery(at)
@@ -153,8 +157,15 @@ class _Case:
     def _times(self, signal: Signal) -> list[float]:
         """When the first and the last of it happened, in seconds since the delivery; once where
         both are the same."""
-        both = {_seconds(signal.first_at) or 0.0, _seconds(signal.last_at) or 0.0}
-        return sorted(each - self._zero for each in both)
+        first, last = _of(signal.first_at) - self._zero, _of(signal.last_at) - self._zero
+        return [first] if first == last else sorted((first, last))
+
+
+def _for_a_reader(signal: Signal) -> bool:
+    """Whether pictures came through what loads them in a reader's place. It is never called a
+    machine's, whatever was clicked through the same."""
+    ordinary = signal.network in {"", *SCANNERS} and signal.agent in {"", "none"}
+    return signal.kind == "open" and not ordinary
 
 
 def _as_person(signal: Signal) -> Reason:
@@ -189,8 +200,10 @@ def _moment(signal: Signal, at: float) -> Moment:
 
 
 def _seconds(time: datetime | None) -> float | None:
-    """Since a fixed moment. A time without a zone is taken as UTC."""
-    if time is None:
-        return None
+    return None if time is None else _of(time)
+
+
+def _of(time: datetime) -> float:
+    """Seconds since a fixed moment. A time without a zone is taken as UTC."""
     aware = time.replace(tzinfo=UTC) if time.tzinfo is None else time
     return (aware - _EPOCH).total_seconds()
