@@ -53,6 +53,7 @@ from app.api.dashboard.mailouts import scheduling as dashboard_scheduling
 from app.api.dashboard.mailouts import steer as dashboard_steer
 from app.api.dashboard.mailouts import testing as dashboard_testing
 from app.api.dashboard.mailouts import writing as dashboard_writing
+from app.api.dashboard.readership import engagement as dashboard_readership
 from app.api.dashboard.readership import why as dashboard_why
 from app.api.dashboard.session import Sessions
 from app.api.hooks import routes as hooks
@@ -73,6 +74,7 @@ from app.api.mailouts import (
     steering,
     testing,
 )
+from app.api.readership import engagement as readership
 from app.api.readership import why
 from app.api.signup import confirm, subscribe
 from app.domain.tokens import UnsubscribeTokens
@@ -161,6 +163,7 @@ def create_app(services: Services) -> FastAPI:
         engagement.router,
         imports.router,
         export.router,
+        readership.router,
         subscribers.filtered,
         subscribers.router,
         audience.router,
@@ -199,6 +202,7 @@ def create_app(services: Services) -> FastAPI:
         dashboard_audit.router,
         dashboard_notion.router,
         dashboard_audience.router,
+        dashboard_readership.router,
         dashboard_people.router,
         metrics.router,
     ):

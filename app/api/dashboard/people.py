@@ -26,12 +26,15 @@ from app.domain.people import Change, Filter
 from app.domain.reports import people as words
 from app.domain.states import SUBSCRIBER_STATUSES, SubscriberStatus
 from app.errors import AppError, CountDiffers, InvalidRequest, NotFound, StatusProtected
+from app.services.readership.person import person_engagement
 
 BY = "dashboard"
 LIST = f"{HOME}/subscribers"
 PAGE_SIZE = 50
 TAGS_SHOWN = 30
 HISTORY_SHOWN = 200
+MAILS_SHOWN = 10
+"""With what became of them."""
 
 router = APIRouter(prefix=LIST, route_class=Page, include_in_schema=False)
 
@@ -356,6 +359,8 @@ async def show_person(
         consent=words.consent(person.get("consent")),
         history=[words.line(item) for item in history],
         all_of_it=len(history) < HISTORY_SHOWN,
+        seen=await person_engagement(services.store, UUID(person["id"]), MAILS_SHOWN),
+        by_whom=words.BY_WHOM,
         notice=_NOTICES.get(notice),
     )
 

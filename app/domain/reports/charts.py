@@ -31,16 +31,22 @@ class Series:
         return sum(self.values)
 
 
-@lru_cache(64)
 def bars_over_time(
     title: str, series: tuple[Series, ...], start: datetime, step: timedelta, zone: tzinfo
 ) -> str:
+    """`stacked_bars` of equal steps. zone: in which times are told."""
+    labels = step_labels(start, step, len(series[0].values), zone)
+    return stacked_bars(title, series, tuple(labels))
+
+
+@lru_cache(64)
+def stacked_bars(title: str, series: tuple[Series, ...], labels: tuple[str, ...]) -> str:
     """Stacked bars, the first series lowest. All text is escaped.
 
-    title: what a screen reader says instead of reading the drawing. zone: in which times are told.
+    title: what a screen reader says instead of reading the drawing. labels: one per bar, of which
+    some are shown.
     """
-    steps = len(series[0].values)
-    labels = step_labels(start, step, steps, zone)
+    steps = len(labels)
     amounts = _ticks(max(1, *map(sum, zip(*(one.values for one in series), strict=True))))
     chart = pygal.StackedBar(
         width=WIDTH,
@@ -65,7 +71,7 @@ def bars_over_time(
         no_prefix=True,
         disable_xml_declaration=True,
     )
-    chart.x_labels = labels
+    chart.x_labels = list(labels)
     for one in series:
         chart.add(one.name, one.values)
     chart.add_xml_filter(partial(_plain, title, series))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from app.domain.engagement import reasons
+
 BY = {
     "owner": "through the API",
     "dashboard": "in the dashboard",
@@ -76,11 +78,13 @@ def line(item: Mapping[str, Any]) -> Line:
                 tone.get(status, "none"),
                 detail["mailout_id"],
             )
+        case "event" if detail["type"] in {"open", "click"}:
+            return _seen(item["at"], detail)
         case "event":
             kind = detail["type"]
             more = [
                 detail[key]
-                for key in ("bounce_type", "bounce_subtype", "feedback_type", "link")
+                for key in ("bounce_type", "bounce_subtype", "feedback_type")
                 if key in detail
             ]
             title = EVENTS.get(kind, str(kind).replace("_", " ").capitalize())
@@ -90,6 +94,31 @@ def line(item: Mapping[str, Any]) -> Line:
         case kind:
             title = {"added": "Added", "removed": "Removed"}.get(kind, str(kind))
             return Line(item["at"], title, by, _reason(detail), imported=detail.get("import_id"))
+
+
+BY_WHOM = {
+    "human": "a person",
+    "unknown": "a person or a machine",
+    "machine": "a machine",
+}
+"""Who opened or clicked, by the class of the verdict."""
+
+
+def _seen(at: str, detail: Mapping[str, Any]) -> Line:
+    """Opens or clicks of one mail, folded. Without a class: they were never judged."""
+    title = EVENTS[detail["type"]]
+    if detail.get("times", 1) > 1:
+        title += f", {detail['times']:,} times"
+    judged = detail.get("class")
+    details = [f"Because {reasons.words(detail['reason'])}"] if "reason" in detail else []
+    tone = {"human": "good", "unknown": "poor"}.get(judged, "none") if judged else "none"
+    return Line(
+        at,
+        f"{title}: {BY_WHOM[judged]}" if judged else title,
+        "",
+        (*details, *detail.get("links", ())),
+        tone,
+    )
 
 
 def _changed(item: Mapping[str, Any], by: str) -> Line:

@@ -52,7 +52,7 @@ begin
     perform forget_engagement(coalesce(v_logs, '{}'));
     perform scrub_address(a, v_mailouts) from unnest(v_addresses) a;
 
-    perform acting(p_by);
+    perform acting(p_by, 'erased');   -- for list_moves; the history's reasons go below
     delete from subscribers where id = v_person.id;   -- with the rows merged into theirs
     perform forget_in_hooks(v_ids);
     update subscriber_changes set before = null, after = null, reason = null where subscriber_id = any (v_ids);

@@ -23,7 +23,7 @@ begin
 end $$;
 
 -- The history of a person, newest first: [{"at", "kind", "detail", "by"}]. Kinds: `mail` (a mailout and what became of
--- it), `event` (what SES told of a mail), `added`, `changed`, `removed`.
+-- it), `event` (what SES told of a mail; opens and clicks folded), `added`, `changed`, `removed`.
 create or replace function subscriber_history(p_subscriber uuid, p_limit integer) returns jsonb
 language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off as $$
 declare
@@ -45,9 +45,11 @@ begin
                    'type', e.type, 'mailout_id', e.mailout_id,
                    'bounce_type', e.payload #>> '{bounce,bounceType}',
                    'bounce_subtype', e.payload #>> '{bounce,bounceSubType}',
-                   'feedback_type', e.payload #>> '{complaint,complaintFeedbackType}',
-                   'link', e.payload #>> '{click,link}'))
-          from unnest(v_mails) m, lateral (select * from ses_events where send_log_id = m.id) e
+                   'feedback_type', e.payload #>> '{complaint,complaintFeedbackType}'))
+          from unnest(v_mails) m, lateral (
+              select * from ses_events where send_log_id = m.id and type not in ('open', 'click')) e
+        union all
+        select at, 'event', 'ses', 2, detail from folded_engagement(array(select id from unnest(v_mails)))
         union all
         select c.at, case when c.before is null and c.after is null then 'added'
                           when c.after is null then 'removed' else 'changed' end, c.by, 3,

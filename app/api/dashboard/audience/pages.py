@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,6 +17,7 @@ from app.api.dashboard.pages import page
 from app.api.dashboard.session import Session, log_action
 from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD
+from app.domain.audience.rule import parse_rule
 from app.domain.audience.words import in_words
 from app.errors import AppError, InvalidRequest, SegmentInUse, SegmentNotFound
 
@@ -55,8 +57,20 @@ async def show_segments(services: ServicesDep, session: SignedIn, notice: str = 
 
 
 @router.get("/segments/new")
-async def new_segment(services: ServicesDep, session: SignedIn) -> Response:
-    return await _edit(services, session, None, "", Builder(lines=(Line(),)))
+async def new_segment(
+    services: ServicesDep,
+    session: SignedIn,
+    name: Annotated[str, Query(max_length=100)] = "",
+    rule: Annotated[str, Query(max_length=4_000)] = "",
+) -> Response:
+    """name, rule (JSON): to begin with, as other pages propose it."""
+    builder = Builder(lines=(Line(),))
+    if rule:
+        try:
+            builder = Builder.of_rule(parse_rule(json.loads(rule)))
+        except (ValueError, RecursionError) as exc:
+            raise InvalidRequest("The rule in the page's address is none.") from exc
+    return await _edit(services, session, None, name.replace("\0", ""), builder)
 
 
 @router.post("/segments/new")
