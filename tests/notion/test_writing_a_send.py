@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -16,6 +15,7 @@ from tests.notion.desk import Desk, ours, settings_with
 from tests.support.dashboard import Visitor
 from tests.support.factories import Arrange
 from tests.support.service import in_process, settings_for
+from tests.support.telling import events_tell
 from tests.support.waiting import eventually
 
 
@@ -23,36 +23,6 @@ from tests.support.waiting import eventually
 def sandbox() -> Iterator[SandboxServer]:
     with SandboxServer(SandboxConfig(max_send_rate=100_000, max_24h_send=-1)) as server:
         yield server
-
-
-async def tell(store: Store, arrange: Arrange, mailout: UUID, *kinds: str) -> None:
-    """As SES does: an event of each kind, for one recipient each."""
-    done = await arrange.sql.execute(
-        "select id, message_id from send_logs where mailout_id = %s and status = 'sent' "
-        "order by id",
-        [mailout],
-    )
-    rows = await done.fetchall()
-    assert len(rows) >= len(kinds)
-    more: dict[str, dict[str, Any]] = {
-        "bounce": {"bounce_type": "Permanent", "suppresses": "bounced"},
-        "complaint": {"suppresses": "complained"},
-    }
-    events = [
-        {
-            "sns_message_id": f"{kind}-{row['id']}",
-            "type": kind,
-            "message_id": row["message_id"],
-            "mailout_id": str(mailout),
-            "send_log_id": row["id"],
-            "attempt": None,
-            "occurred_at": "2026-11-24T12:00:00+00:00",
-            "payload": {},
-            **more.get(kind, {}),
-        }
-        for kind, row in zip(kinds, rows, strict=False)
-    ]
-    assert (await store.apply_ses_events(events))["matched"] == len(kinds)
 
 
 async def test_a_send_never_waits_for_notion_and_the_row_says_it_all_in_the_end(
@@ -86,7 +56,9 @@ async def test_a_send_never_waits_for_notion_and_the_row_says_it_all_in_the_end(
         assert found["Progress"].startswith("Sent on ")
         assert found["Statement"]
 
-        await tell(direct_store, arrange, mailout, "bounce", "complaint", "delivery", "delivery")
+        await events_tell(
+            direct_store, arrange, mailout, "bounce", "complaint", "delivery", "delivery"
+        )
         await arrange.sql.execute(
             "update send_logs set unsubscribed_at = now() where id = "
             "(select min(id) from send_logs where status = 'delivered')"

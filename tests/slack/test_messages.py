@@ -102,7 +102,7 @@ async def test_a_webhook_tells_of_each_pause_once(webhook: Desk, slack: SlackSta
     await webhook.tell_all()
     await webhook.becomes(mailout, "paused", pause_code="guard", status_reason="Many bounced.")
     await webhook.tell_all()
-    assert "Many bounced. It waits for you" in slack.there[-1].shown
+    assert "Many bounced.\nIt waits for you" in slack.there[-1].shown
     await webhook.becomes(mailout, "sending")
     await webhook.tell_all()
     assert len(slack.there) == 2  # its start was told
@@ -193,3 +193,27 @@ async def test_no_subject_pings_anybody_or_leads_elsewhere(
         assert set(one.links) == {f"http://localhost:8000/dashboard/mailouts/{mailout}"}
         assert " ".join(subject.split())[:250] in one.shown
         assert one.arguments.get("link_names", False) is False
+
+
+async def test_opens_and_clicks_are_a_range_once_it_is_sent(bot: Desk, slack: SlackStandIn) -> None:
+    """From people who are proven to those who may have been; nothing where nothing is tracked."""
+    mailout, other = await bot.mailout("sending", delivered=8), await bot.mailout(delivered=8)
+    await bot.arrange.sql.execute("update mailouts set tracking = true where id = %s", [mailout])
+    await bot.arrange.sql.execute(
+        "insert into engagement_recipients "
+        "(send_log_id, mailout_id, open_class, click_class, rules) "
+        "select id, mailout_id, case when row_number() over (order by id) <= 2 then 'human' "
+        "when row_number() over (order by id) <= 5 then 'unknown' else 'machine' end, "
+        "case when row_number() over (order by id) = 1 then 'human' end, 1 from send_logs "
+        "where mailout_id = %s",
+        [mailout],
+    )
+    await bot.tell_all()
+    assert "Opened by" not in slack.there[0].shown
+    for one in (mailout, other):
+        await bot.becomes(one, "sent")
+    await bot.tell_all()
+    tracked, untracked = slack.there
+    assert "*Opened by* between 2 and 5 people (25 to 62 %)" in tracked.shown
+    assert "*Clicked by* 1 person (12 %)" in tracked.shown
+    assert "Opened by" not in untracked.shown

@@ -16,6 +16,8 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from app.domain.engagement.report import span
+from app.domain.engagement.words import people_range, share_range
 from app.domain.reports.notices import figures, headline, one_line
 from app.domain.reports.progress import Progress
 from app.domain.reports.remedies import mailout_remedy, without_addresses
@@ -54,8 +56,9 @@ def write_message(mailout: Mailout, base_url: str, zone: ZoneInfo, now: datetime
         text=_fallback([first, *words], mailout, base_url),
         blocks=[
             _section(f"*{_escaped(first, SECTION_CHARS - 2)}*"),
-            _section(f"{_bar(progress)}\n{_escaped(' '.join(words), SECTION_CHARS - 100)}"),
+            _section("\n".join([_bar(progress), _escaped("\n".join(words), SECTION_CHARS - 100)])),
             {"type": "section", "fields": [_field(*one) for one in counts[:MOST_FIELDS]]},
+            *([_section(seen)] if (seen := _engagement(mailout)) else ()),
             _open(mailout, base_url),
         ],
     )
@@ -68,7 +71,7 @@ def write_call(mailout: Mailout, base_url: str) -> Message:
         text=_fallback([first, *words], mailout, base_url),
         blocks=[
             _section(f"*{_escaped(first, SECTION_CHARS - 2)}*"),
-            *([_section(_escaped(" ".join(words), SECTION_CHARS))] if words else ()),
+            *([_section(_escaped("\n".join(words), SECTION_CHARS))] if words else ()),
             _open(mailout, base_url),
         ],
     )
@@ -86,6 +89,20 @@ def _why(mailout: Mailout, *, with_pause: bool = False) -> Iterator[str]:
         yield _cut(without_addresses(mailout["status_reason"]), REASON_CHARS)
     if status != "sending" and (remedy := mailout_remedy(status, mailout["pause_code"])):
         yield remedy
+
+
+def _engagement(mailout: Mailout) -> str | None:
+    """From the people who are proven to those who may have been; None: nothing is known."""
+    found = mailout.get("engagement")
+    if not found or not found["tracked"]:
+        return None
+    lines = []
+    for name, classes in (("Opened", found["opens"]), ("Clicked", found["clicks"])):
+        span_of = span(classes, found["tracked"])
+        share = share_range(span_of)
+        words = f"{people_range(span_of)}{f' ({share})' if share else ''}"
+        lines.append(f"*{name} by* {_escaped(words, FIELD_CHARS)}")
+    return "\n".join(lines)
 
 
 def _bar(progress: Progress) -> str:

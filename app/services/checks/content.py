@@ -58,11 +58,11 @@ def check_people(settings: Settings, mailout: Mailout) -> Iterator[Finding]:
             "TEST_EMAILS is empty, so nobody can look at a test mail.",
             "set it to your own address.",
         )
-    if not settings.owner_email:
+    if not settings.owner_email and not settings.uses_slack:
         yield Finding(
             "warn",
             "OWNER_EMAIL is missing: nobody is told when the mailout is sent, paused or failed.",
-            "set it to your own address.",
+            "set it to your own address, or have Slack told (docs/slack.md).",
         )
     yield from check_tested(mailout.is_tested)
 

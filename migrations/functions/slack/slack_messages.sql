@@ -59,10 +59,13 @@ begin
     return v_answer;
 end $$;
 
--- What Slack is told of a mailout is made from this; null: it is gone.
+-- What Slack is told of a mailout is made from this; null: it is gone. Opens and clicks are counted once it isn't sent any
+-- more: with many recipients that takes a moment.
 create or replace function slack_facts(p_mailout uuid) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
-    select mailout_so_far(m) from mailouts m where m.id = p_mailout;
+    select mailout_so_far(m) || jsonb_build_object(
+               'engagement', case when m.tracking and m.status <> 'sending' then engagement_totals(m.id) end)
+      from mailouts m where m.id = p_mailout;
 $$;
 
 -- How the holder's try ended. p_result: `place` (null: its message is gone) and `told` where they changed; `error`: in
