@@ -41,6 +41,8 @@ from app.api.dashboard import keys as dashboard_keys
 from app.api.dashboard import notion as dashboard_notion
 from app.api.dashboard import people as dashboard_people
 from app.api.dashboard.audience import pages as dashboard_audience
+from app.api.dashboard.engagement import links as dashboard_link_map
+from app.api.dashboard.engagement import mailout as dashboard_engagement
 from app.api.dashboard.hooks import acts as dashboard_hook_acts
 from app.api.dashboard.hooks import pages as dashboard_hooks
 from app.api.dashboard.mailouts import audience as dashboard_audience_of
@@ -190,6 +192,8 @@ def create_app(services: Services) -> FastAPI:
         dashboard_releasing.router,
         dashboard_scheduling.router,
         dashboard_recipients.router,
+        dashboard_engagement.router,
+        dashboard_link_map.router,
         dashboard_why.router,
         dashboard_steer.router,
         dashboard_designs.router,

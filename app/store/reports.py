@@ -60,7 +60,8 @@ class ReportCalls(Calls):
         return row
 
     async def engagement_links(self, mailout_id: UUID, limit: int) -> list[dict[str, Any]]:
-        """Gives `url`, `place`, `position`, `events`, and people per class of each."""
+        """Gives `url`, `place`, `position`, `pattern` (as in `mailout_links`), `events`, and people
+        per class of each."""
         rows: list[dict[str, Any]] = await self._call(
             "engagement_links", p_mailout=str(mailout_id), p_limit=limit
         )

@@ -18,6 +18,7 @@ from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from tests.browser.places import Staged
 from tests.browser.stage import stage_access, stage_every_state, stage_jobs, stage_senders
+from tests.browser.stage_engagement import stage_engagement
 from tests.browser.stage_imports import stage_imports
 from tests.browser.stage_people import stage_people
 from tests.browser.stage_schedules import stage_schedules
@@ -198,9 +199,11 @@ async def staged(
                 schedules = await stage_schedules(arrange)
                 template = await stage_templates(arrange)
                 segments = await stage_segments(arrange)
+                engaged = await stage_engagement(arrange)
                 yield Staged(
-                    url, dsn, arrange, mailouts, imports, person, schedules, template, segments
-                )
+                    url, dsn, arrange, mailouts, imports, person, schedules, template, segments,
+                    engaged,
+                )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

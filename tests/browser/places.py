@@ -24,6 +24,7 @@ class Staged:
     schedules: dict[str, UUID]
     template: UUID
     segments: dict[str, str]
+    engaged: dict[str, UUID]
 
     def page(self, state: str, action: str = "") -> str:
         return f"/dashboard/mailouts/{self.mailouts[state]}{action}"
@@ -85,6 +86,19 @@ async def pages_of(staged: Staged, subject: str) -> dict[str, str]:
                 **{
                     name: f"/dashboard/mailouts/{mailout}"
                     for name, mailout in staged.schedules.items()
+                },
+            }
+        case "engagement":
+            busy = f"/dashboard/mailouts/{staged.engaged['busy']}"
+            vienna = staged.segments["used"]
+            return {
+                "engagement-mailout": busy,
+                "engagement-links": f"{busy}/engagement/links",
+                "engagement-segment": f"{busy}/engagement?segment={vienna}",
+                **{
+                    f"engagement-{name}": f"/dashboard/mailouts/{mailout}/engagement"
+                    for name, mailout in staged.engaged.items()
+                    if name != "busy"
                 },
             }
         case "access":

@@ -46,7 +46,8 @@ class Tracked:
         """opened: the class. clicked: url and class of each. after: from the start to the first.
         waits: it isn't judged yet."""
         arrange, at = self.arrange, self.started + after
-        person = await arrange.subscriber(email, tags=list(tags))
+        person = await arrange.one("select id from subscribers where email = %s", email)
+        person = person or await arrange.subscriber(email, tags=list(tags))
         log: int = await arrange.one(
             "insert into send_logs (mailout_id, subscriber_id, email, status, attempts, sent_at) "
             "values (%s, %s, %s, %s, 1, %s) returning id",

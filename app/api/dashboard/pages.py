@@ -28,6 +28,7 @@ _ASSET_TYPES = {
     "mailouts.css": "text/css",
     "designs.css": "text/css",
     "hooks.css": "text/css",
+    "engagement.css": "text/css",
     "write.js": "text/javascript",
     "preview.css": "text/css",
     "readership.css": "text/css",

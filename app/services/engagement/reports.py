@@ -60,7 +60,7 @@ class EngagementReports:
             return report | _NOTHING
         store, kept = self._store, partial(self._kept, mailout_id)
         links, reasons, series, providers, tags, earlier = await asyncio.gather(
-            kept("links", partial(store.engagement_links, mailout_id, LINKS)),
+            self.links(mailout_id),
             kept("reasons", partial(store.engagement_reasons, mailout_id)),
             kept("series", partial(store.engagement_series, mailout_id)),
             kept("domain", partial(store.engagement_groups, mailout_id, "domain", DOMAINS, SAMPLE)),
@@ -76,7 +76,7 @@ class EngagementReports:
             groups = _groups(await kept(("segment", segment), search), tracked)
             found = with_range({**added(groups), "id": str(segment), "name": chosen})
         return report | {
-            "links": links,
+            "links": [{name: link[name] for name in link if name != "pattern"} for link in links],
             "over_time": series and _over_time(series),
             "providers": [*map(with_range, by_provider(_groups(providers, tracked)))],
             "tags": [
@@ -112,6 +112,12 @@ class EngagementReports:
                 "no_rate": why_no_rate(totals["tracked"]),
                 "rules": {"version": RULES, "judged": totals["judged"]},
             }
+        )
+
+    async def links(self, mailout_id: UUID) -> list[dict[str, Any]]:
+        """As `Store.engagement_links` gives them, LINKS at most."""
+        return await self._kept(
+            mailout_id, "links", partial(self._store.engagement_links, mailout_id, LINKS)
         )
 
     async def _earlier(self, mailout_id: UUID) -> list[dict[str, Any]]:

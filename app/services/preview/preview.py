@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import SecretStr
 
+from app.domain.engagement.link_map import link_map
 from app.domain.mailouts import MailoutContent
 from app.domain.reports.findings import Finding
 from app.domain.writing.drafts import checked
 from app.errors import MailoutNotFound, SubscriberNotFound
 from app.services.preview.mail import preview_mail
+from app.services.rendering.limits import limits_for
 from app.services.rendering.renderer import RENDERER, Renderer
 from app.settings import Settings
 from app.store import Store
@@ -65,6 +67,15 @@ class Preview:
         mail["problems"] = [*(each.to_row() for each in missing), *mail["problems"]]
         about = {name: reader[name] for name in ("email", "name")}
         return mail | {"reader": about | {"who": origin}}
+
+    async def with_link_map(
+        self, mailout_id: UUID, links: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """A sample reader's mail with a badge at each link, and the `places` of the links
+        (domain/engagement/link_map.py). links: with their figures. Raises as a call does."""
+        mail = await self(mailout_id)
+        limits = limits_for(len(mail["html"]))
+        return mail | await self.renderer.run(limits, link_map, mail["html"], links)
 
     async def _content(self, mailout_id: UUID, changes: Mapping[str, Any] | None) -> MailoutContent:
         if changes is None:

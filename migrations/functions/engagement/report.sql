@@ -48,7 +48,7 @@ begin
         'judged', v.judged, 'waiting', v.waiting);
 end $$;
 
--- Per link: people per class and clicks; those of the document first, in its order. Links of the document that nobody
+-- Per link: people per class and `events`, how often it was followed; those of the document first, in its order. Links of the document that nobody
 -- clicked are there.
 create or replace function engagement_links(p_mailout uuid, p_limit integer) returns jsonb
 language sql stable set search_path = public, pg_temp set jit = off set work_mem = '64MB' as $$
@@ -63,9 +63,10 @@ language sql stable set search_path = public, pg_temp set jit = off set work_mem
                count(*) filter (where machine and not human and not maybe) as machine, sum(events)::bigint as events
           from people group by link_id
     )
-    select coalesce(jsonb_agg(jsonb_build_object('url', url, 'place', place, 'position', position, 'events', events)
+    select coalesce(jsonb_agg(jsonb_build_object('url', url, 'place', place, 'position', position, 'pattern', pattern,
+               'events', events)
                || by_class(human, machine, maybe) order by position nulls last, human + maybe desc, url), '[]')
-      from (select l.url, l.place, l.position, coalesce(k.events, 0) as events, coalesce(k.human, 0) as human,
+      from (select l.url, l.place, l.position, l.pattern, coalesce(k.events, 0) as events, coalesce(k.human, 0) as human,
                    coalesce(k.maybe, 0) as maybe, coalesce(k.machine, 0) as machine
               from mailout_links l left join links k on k.link_id = l.id
              where l.mailout_id = p_mailout

@@ -33,6 +33,12 @@ WIDTHS, SCHEMES = ("desktop", "phone", "text"), ("light", "dark")
 
 router = APIRouter(prefix=f"{HOME}/mailouts", route_class=Page, include_in_schema=False)
 
+
+def mail_policy(*, pictures: bool) -> str:
+    """Of a page with a mail in its frame. pictures: whether those of others are loaded."""
+    return _POLICY.format(pictures=picture_sources(pictures))
+
+
 Choices = Mapping[str, str]
 """Fields of the pane: preview_who, preview_email, preview_pictures, preview_width,
 preview_scheme."""
@@ -101,7 +107,6 @@ async def _preview(
         width=choices["width"] if choices["width"] in WIDTHS else WIDTHS[0],
         scheme=choices["scheme"] if choices["scheme"] in SCHEMES else SCHEMES[0],
     )
-    pictures = picture_sources(bool(choices["pictures"]))
-    answer.headers["Content-Security-Policy"] = _POLICY.format(pictures=pictures)
+    answer.headers["Content-Security-Policy"] = mail_policy(pictures=bool(choices["pictures"]))
     answer.headers["X-DNS-Prefetch-Control"] = "off"
     return answer

@@ -22,6 +22,7 @@ from app.api.dashboard.session import Session, log_action
 from app.api.http.deps import Services, ServicesDep
 from app.api.mailouts import steering as api
 from app.domain.access import DASHBOARD, Caller
+from app.domain.engagement.words import people_range, share_range
 from app.errors import InvalidRequest, NotFound, TransitionNotAllowed
 from app.services.dashboard.views import ACTIVE, MailoutView
 
@@ -76,6 +77,9 @@ async def show_mailout(
         "mailout.html",
         here=f"{HOME}/mailouts/{mailout_id}",
         view=view,
+        engaged=await _engaged(services, mailout_id),
+        people_range=people_range,
+        share_range=share_range,
         timeline=await services.dashboard.timeline(view),
         next_wave=next((w["at"] for w in times["waves"] if _is_ahead(w["at"])), None),
         **times,
@@ -88,6 +92,12 @@ async def show_mailout(
         live_seconds=LIVE_SECONDS if view.mailout["status"] in ACTIVE else IDLE_SECONDS,
         spoken=_spoken(view),
     )
+
+
+async def _engaged(services: Services, mailout_id: UUID) -> dict[str, Any] | None:
+    """How many opened it and followed its links; None: that isn't tracked."""
+    totals = await services.engagement_reports.headline(mailout_id)
+    return totals if totals["tracking"] and totals["tracked"] else None
 
 
 def _is_ahead(at: str) -> bool:
