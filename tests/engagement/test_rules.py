@@ -211,7 +211,10 @@ def test_who_clicks_among_another_programs_burst_has_no_part_in_it() -> None:
 
 def test_pictures_loaded_in_the_middle_of_a_burst_are_the_scanners() -> None:
     scanner = [click(2 + i * 0.4, i) for i in range(8)]
-    assert verdict(opened(2.5), *scanner) == ("machine", "burst_open")
+    for seconds in (1.1, 2.5, 5.7):
+        assert verdict(opened(seconds), *scanner) == ("machine", "burst_open")
+    assert verdict(opened(0.9), *scanner) == ("unknown", "before_burst")
+    assert verdict(opened(5.9), *scanner) == ("unknown", "after_burst")
     assert verdict(opened(2.5)) == ("unknown", "soon")
 
 

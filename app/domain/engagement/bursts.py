@@ -27,6 +27,8 @@ ALL_AT_LEAST = 5
 """Links that a mail must hold for "all of them" to tell anything."""
 AFTER = 600.0
 """Seconds after a program's run in which nothing tells a click from another of the program's."""
+BESIDE = 1.0
+"""Seconds before and after a program's run in which the pictures were loaded by the same."""
 INSTANT = 1.0
 """Seconds after the delivery in which only a program acts."""
 FLOOD = 100
@@ -56,8 +58,8 @@ class Run:
     end: float
     reason: RunReason
 
-    def holds(self, at: float) -> bool:
-        return self.start <= at <= self.end
+    def holds(self, at: float, beside: float = 0.0) -> bool:
+        return self.start - beside <= at <= self.end + beside
 
 
 @dataclass
@@ -93,10 +95,11 @@ class Clicks:
         self.runs.sort(key=lambda run: run.start)
         self._starts = [run.start for run in self.runs]
 
-    def run_at(self, at: float) -> Run | None:
-        """The program's run that a moment lies in."""
-        nearest = bisect_right(self._starts, at) - 1
-        return self.runs[nearest] if nearest >= 0 and self.runs[nearest].holds(at) else None
+    def run_at(self, at: float, beside: float = 0.0) -> Run | None:
+        """The program's run that a moment lies in, or at most so many seconds beside: fewer than
+        `GAP`, so there is only one."""
+        nearest = bisect_right(self._starts, at + beside) - 1
+        return self.runs[nearest] if nearest >= 0 and self.runs[nearest].holds(at, beside) else None
 
     def after_run(self, at: float) -> bool:
         """Whether a program's run ended shortly before."""

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from app.domain.engagement.agents import PROXIES, SAY_SO
-from app.domain.engagement.bursts import ALL_AT_LEAST, Clicks, Flood, Moment, Run
+from app.domain.engagement.bursts import ALL_AT_LEAST, BESIDE, Clicks, Flood, Moment, Run
 from app.domain.engagement.networks import SCANNERS
 from app.domain.engagement.reasons import Reason
 from app.domain.engagement.signals import BEST_FIRST, Class, Mail, Signal, Verdict
@@ -92,22 +92,26 @@ class _Case:
     def _at(self, signal: Signal, at: float) -> tuple[Verdict, _Act]:
         """The verdict on what was done at one moment, and the act that it is part of."""
         clicks = self._clicks.get((signal.network, signal.agent))
-        run = clicks.run_at(at) if clicks is not None and not _for_a_reader(signal) else None
-        if run is not None:
-            reason: Reason = "burst_open" if signal.kind == "open" else run.reason
-            act: _Act = "scanner" if signal.network in SCANNERS else run
-            return Verdict("machine", reason), act
+        run = None
+        if clicks is not None and not _for_a_reader(signal):
+            run = clicks.run_at(at, BESIDE if signal.kind == "open" else 0.0)
         if signal.network in SCANNERS:
-            return self._of_scanner(signal, at, clicks), "scanner"
+            return self._of_scanner(signal, at, clicks, run), "scanner"
+        if run is not None:
+            return _of_run(signal, run), run
         doubt = self._doubt(signal, at, clicks)
         if doubt is not None:
             return Verdict("unknown", doubt), None
         return Verdict("human", _as_person(signal)), None
 
-    def _of_scanner(self, signal: Signal, at: float, clicks: Clicks | None) -> Verdict:
+    def _of_scanner(
+        self, signal: Signal, at: float, clicks: Clicks | None, run: Run | None
+    ) -> Verdict:
         since = self._since_delivery(at)
         if since is not None and 0 <= since <= NEAR:
             return Verdict("machine", "scanner_near")
+        if run is not None:
+            return _of_run(signal, run)
         if signal.kind == "click" and clicks is not None and at in clicks.crowded:
             return Verdict("machine", "scanner_burst")
         return Verdict("unknown", "scanner_later")
@@ -159,6 +163,10 @@ class _Case:
         both are the same."""
         first, last = _of(signal.first_at) - self._zero, _of(signal.last_at) - self._zero
         return [first] if first == last else sorted((first, last))
+
+
+def _of_run(signal: Signal, run: Run) -> Verdict:
+    return Verdict("machine", "burst_open" if signal.kind == "open" else run.reason)
 
 
 def _for_a_reader(signal: Signal) -> bool:
