@@ -47,6 +47,17 @@ def event_words(event: str) -> str:
     return f"{_SUBJECTS.get(subject, subject.capitalize())} {words}"
 
 
+SOURCES = {"zapier": "Zapier", "make": "Make", "n8n": "n8n"}
+
+
+def source_of(host: str) -> str | None:
+    """Whose address it is, where that can be told: n8n's are its owner's."""
+    host = host.lower()
+    if host == "hooks.zapier.com":
+        return "zapier"
+    return "make" if host.endswith((".make.com", ".integromat.com")) else None
+
+
 def delivery_words(delivery: dict[str, Any]) -> str:
     """How a delivery went, as one sentence. delivery: as it is listed."""
     if delivery["state"] == "done":

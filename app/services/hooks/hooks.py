@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import httpx
 import structlog
 
 from app.domain.access import Caller
 from app.domain.hooks.addresses import AddressRefused, address_problem, check_address
 from app.domain.hooks.events import EVENTS, SAMPLES, sample
 from app.domain.hooks.signing import new_secret
+from app.domain.hooks.words import source_of
 from app.errors import HookNotActive, HookNotFound, HookRefused
 from app.pinned import resolve_name
 from app.services.checks.web import Resolve
@@ -46,8 +48,8 @@ class Hooks:
         rate_per_second: float | None = None,
     ) -> dict[str, Any]:
         """Make a hook, or give the one that has the same address and events a new secret; `secret`
-        is in this answer and nowhere else. source: `zapier`, `make`,
-        `n8n`. rate_per_second: deliveries; None: 20. Raises HookRefused, which names the field."""
+        is in this answer and nowhere else. source: `zapier`, `make`, `n8n`; None: as its address
+        tells. rate_per_second: deliveries; None: 20. Raises HookRefused, which names the field."""
         events = check_events(events)
         await self._check_url(url)
         secret = new_secret()
@@ -56,7 +58,7 @@ class Hooks:
             events,
             secret=secret,
             description=description,
-            source=source,
+            source=source or source_of(httpx.URL(url).host),
             rate_per_second=rate_per_second,
             keep_seconds=KEEP_SECONDS,
             by=caller.by,

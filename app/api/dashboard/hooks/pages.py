@@ -12,7 +12,7 @@ from app.api.dashboard.access import HOME, Page, SignedIn
 from app.api.dashboard.pages import page
 from app.api.http.deps import Services, ServicesDep
 from app.api.http.paging import decode_cursor, encode_cursor
-from app.domain.hooks.words import delivery_words, event_words
+from app.domain.hooks.words import SOURCES, delivery_words, event_words
 from app.domain.reports.words import plural
 from app.services.hooks.trying import delivery
 
@@ -48,6 +48,7 @@ async def show_hooks(services: ServicesDep, session: SignedIn, notice: str = "")
         hooks=[
             hook | {"names": [event_words(event) for event in hook["events"]]} for hook in hooks
         ],
+        sources=SOURCES,
         notice=NOTICES.get(notice),
     )
 
