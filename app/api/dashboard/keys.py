@@ -20,7 +20,7 @@ router = APIRouter(prefix=f"{HOME}/keys", route_class=Page, include_in_schema=Fa
 ALLOWS: dict[Scope, str] = {
     "send": "start, test, pause, resume, cancel and resend mailouts",
     "read": "look at everything but keys and the audit log",
-    "manage": "change everything else, keys too",
+    "manage": "change everything else, keys and webhooks too",
 }
 _NOTICES = {
     "revoked": "Revoked. Whoever presents it is refused from now on.",
