@@ -3,6 +3,7 @@ and folding to a verdict for each signal."""
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,10 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from app.domain.engagement.agents import agent_of
-from app.domain.engagement.networks import network_of
 from app.domain.engagement.rules import judge
-from app.domain.engagement.signals import Kind, Link, Mail, Signal, Verdict
+from app.domain.engagement.signals import Link, Mail, Signal, Verdict
+from app.domain.ses.events import parse_ses_event
 
 SLOT_SECONDS = 600
 
@@ -32,9 +32,14 @@ class Judged:
     verdict: Verdict
 
 
-def judged() -> list[Judged]:
+def streams() -> list[dict[str, Any]]:
     text = Path(__file__).with_name("streams.json").read_text("utf-8")
-    return [each for stream in json.loads(text) for each in _judged(stream)]
+    return json.loads(text)  # type: ignore[no-any-return]
+
+
+@functools.cache
+def judged() -> list[Judged]:
+    return [each for stream in streams() for each in _judged(stream)]
 
 
 def _judged(stream: dict[str, Any]) -> Iterator[Judged]:
@@ -62,11 +67,12 @@ def fold(events: list[dict[str, Any]], links: dict[str, Link]) -> Iterator[tuple
     for event in events:
         if event["eventType"] == "Delivery":
             continue
-        kind: Kind = "open" if event["eventType"] == "Open" else "click"
-        what = event[kind]
-        slot = _time(what).timestamp() // SLOT_SECONDS
-        labels = network_of(what.get("ipAddress")), agent_of(what.get("userAgent"))
-        kept.setdefault((kind, what.get("link"), *labels, slot), []).append(event)
+        parsed = parse_ses_event(json.dumps(event), published_at=datetime.now(UTC))
+        assert parsed is not None
+        slot = parsed.occurred_at.timestamp() // SLOT_SECONDS
+        what = parsed.engagement
+        assert what is not None
+        kept.setdefault((what.kind, what.link, what.network, what.agent, slot), []).append(event)
     for (kind, url, network, agent, _), found in kept.items():
         times = sorted(_time(event[kind]) for event in found)
         who: set[By] = {event["by"] for event in found}

@@ -283,8 +283,11 @@ def test_ten_thousand_clicks_of_one_scanner_are_nobodys_reading() -> None:
     assert "human" not in classes(fast)
     microsoft = [click(2 + i, i % 8, network="microsoft-protection") for i in range(10_000)]
     assert set(classes(microsoft)) == {"machine"}
-    patient = [click(600 + 60 * i, i % 8) for i in range(10_000)]
-    assert "human" not in classes(patient)
+    patient = [click(600 + 60 * i, 0) for i in range(10_000)]
+    assert set(classes(patient)) == {"unknown"}
+    # What is kept beyond some hundred signals is one for each link.
+    rest = click(600, 0, until=600_000, events=9_000)
+    assert set(classes([*patient[:500], rest])) == {"unknown"}
 
 
 def test_a_flood_says_nothing_of_the_person_hours_later() -> None:

@@ -11,6 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Literal
 
 AT_LEAST = 3
@@ -31,8 +32,11 @@ BESIDE = 1.0
 """Seconds before and after a program's run in which the pictures were loaded by the same."""
 INSTANT = 1.0
 """Seconds after the delivery in which only a program acts."""
-FLOOD = 100
-"""Clicks within an hour: no person makes more."""
+FLOOD_EVENTS = 100
+"""Within half an hour before and after: no person does the same so often."""
+FLOOD_SIGNALS = 50
+"""Ten minutes, or links in them, within half a day before and after: no person comes back so
+often."""
 
 RunReason = Literal[
     "burst_at_delivery", "burst_fast", "burst_near", "burst_all", "burst_footer", "instant"
@@ -174,18 +178,22 @@ class Clicks:
 
 
 class Flood:
-    """How often something was done within an hour of a moment."""
+    """How often something was done around a moment."""
 
     def __init__(self, done: Sequence[tuple[float, int]]) -> None:
-        """done: when, in seconds, and how many times."""
+        """done: of each signal when, in seconds, and how many times."""
         ordered = sorted(done)
         self._times = [at for at, _ in ordered]
-        self._sums = [0]
-        for _, times in ordered:
-            self._sums.append(self._sums[-1] + times)
+        self._sums = [0, *accumulate(times for _, times in ordered)]
 
     def at(self, at: float) -> bool:
         """Whether it was done more often than a person would, around a moment."""
-        before = bisect_left(self._times, at - 1800)
-        upto = bisect_right(self._times, at + 1800)
-        return self._sums[upto] - self._sums[before] > FLOOD
+        first, after = self._around(at, 1800)
+        if self._sums[after] - self._sums[first] > FLOOD_EVENTS:
+            return True
+        first, after = self._around(at, 43_200)
+        return after - first > FLOOD_SIGNALS
+
+    def _around(self, at: float, seconds: float) -> tuple[int, int]:
+        first = bisect_left(self._times, at - seconds)
+        return first, bisect_right(self._times, at + seconds)

@@ -43,7 +43,7 @@ WORDS: Mapping[Reason, str] = {
     "after_burst": "a program had followed many links shortly before, and nothing tells the two"
     " apart",
     "before_burst": "a program followed many links right after, and nothing tells the two apart",
-    "flood": "it was done more than a hundred times within an hour",
+    "flood": "it was done more than a hundred times within an hour, or again and again all day",
     "folded": "a program came first and last, and who came in between isn't known",
     "previewer": "a program that shows previews of links fetched it: somebody shared the link",
     "checker": "a program that says that it is no person's browser fetched it",

@@ -14,7 +14,15 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from app.domain.engagement.agents import PROXIES, SAY_SO
-from app.domain.engagement.bursts import ALL_AT_LEAST, BESIDE, Clicks, Flood, Moment, Run
+from app.domain.engagement.bursts import (
+    ALL_AT_LEAST,
+    BESIDE,
+    FLOOD_EVENTS,
+    Clicks,
+    Flood,
+    Moment,
+    Run,
+)
 from app.domain.engagement.networks import SCANNERS
 from app.domain.engagement.reasons import Reason
 from app.domain.engagement.signals import BEST_FIRST, Class, Mail, Signal, Verdict
@@ -61,7 +69,9 @@ class _Case:
         self._signals = [(signal, self._times(signal)) for signal in signals]
         for signal, times in self._signals:
             labels = (signal.network, signal.agent)
-            done[signal.kind, *labels].append((times[0], max(1, signal.events)))
+            # Where much was folded into one, it may as well have been at its end.
+            often = times if signal.events > FLOOD_EVENTS else times[:1]
+            done[signal.kind, *labels] += [(at, max(1, signal.events)) for at in often]
             if signal.kind == "click":
                 moments[labels] += [_moment(signal, at) for at in times]
         self._floods = {key: Flood(each) for key, each in done.items()}
