@@ -288,7 +288,7 @@ class HookNotActive(AppError):
 
 class SlackAway(Unavailable):
     """Slack can't be reached, or asks to be left alone for a while. May carry `retry_after`, in
-    seconds."""
+    seconds, and `is_unsure`: Slack may have done it."""
 
 
 class SlackRefused(AppError):

@@ -343,13 +343,15 @@ def job_kinds(store: Store, settings: Settings) -> list[Kind]:
 
 
 @asynccontextmanager
-async def telling_slack(store: Store, settings: Settings, loops: Loops) -> AsyncIterator[None]:
+async def telling_slack(
+    store: Store, settings: Settings, meters: Metrics, loops: Loops
+) -> AsyncIterator[None]:
     """Nothing where no Slack is to be told."""
     if not settings.uses_slack:
         yield
         return
     async with slack_way(settings) as slack:
-        TellSlack(store, slack, settings).start(loops)
+        TellSlack(store, slack, settings, meters).start(loops)
         yield
 
 
@@ -365,7 +367,7 @@ async def working(
     store = Store(database)
     async with (
         notion_work(store, settings, meters) as notion,
-        telling_slack(store, settings, loops),
+        telling_slack(store, settings, meters, loops),
         hook_work(store, settings, meters) as hooks,
     ):
         hooks.start(loops)

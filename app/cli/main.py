@@ -15,6 +15,7 @@ from app.cli import keys, mailouts, notion, previews, schedules, service, subscr
 from app.cli.hooks import commands as hooks
 from app.cli.mailouts import engagement, lists, sending, steering, writing
 from app.cli.readership import judging, why
+from app.cli.telling import slack
 from app.errors import AppError
 from app.running.leaving import leave
 
@@ -37,6 +38,7 @@ app.add_typer(judging.app, name="engagement")
 app.add_typer(keys.app, name="keys")
 app.add_typer(notion.app, name="notion")
 app.add_typer(hooks.app, name="hooks")
+app.add_typer(slack.app, name="slack")
 
 
 EXIT_SECONDS = 9.5

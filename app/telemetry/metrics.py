@@ -27,6 +27,7 @@ from app.domain.notion.writes import NotionWrite
 from app.domain.sending.batches import Outcome, Result
 from app.domain.ses.answers import Answer
 from app.domain.ses.events import EVENT_TYPES
+from app.domain.slack.news import SlackResult
 from app.telemetry.counts import ALONE, Board, CellAllocator, Counter, Histogram, Processes, Row
 
 CALL_RESULTS = (
@@ -163,6 +164,12 @@ class Metrics:
             ("result",),
             product(get_args(NotionWrite)),
         )
+        self._slack = self._counter(
+            "slack_requests_total",
+            "Requests to the owner's Slack by what came of them.",
+            ("result",),
+            product(get_args(SlackResult)),
+        )
         self._hooks = self._counter(
             "hook_deliveries_total",
             "Tries to deliver to an outgoing webhook, by what came of them.",
@@ -230,6 +237,9 @@ class Metrics:
 
     def notion_written(self, result: NotionWrite) -> None:
         self._notion_writes.labels(result).inc()
+
+    def slack_asked(self, result: SlackResult) -> None:
+        self._slack.labels(result).inc()
 
     def hook_delivered(self, outcome: HookOutcome) -> None:
         self._hooks.labels(outcome).inc()

@@ -10,6 +10,7 @@ from app.outside import slack_way
 from app.services.telling.slack import TellSlack
 from app.settings import Settings
 from app.store import Store
+from app.telemetry.metrics import Metrics
 from tests.support.factories import Arrange
 from tests.support.service import settings_for
 from tests.support.slack import CHANNEL, TOKEN, SlackStandIn
@@ -45,7 +46,7 @@ class Desk:
         self.late = timedelta(0)
         self.way = slack_way(settings)
         self.telling = TellSlack(
-            store, self.way, settings, now=lambda: datetime.now(UTC) + self.late
+            store, self.way, settings, Metrics(), now=lambda: datetime.now(UTC) + self.late
         )
 
     async def __aenter__(self) -> Self:

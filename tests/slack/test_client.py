@@ -147,15 +147,9 @@ async def test_slack_asks_to_wait(
     [
         Reply(503, b"no healthy upstream"),
         Reply(200, b"<html>Please sign in to the hotel's network</html>"),
-        Reply(200, b""),
-        Reply(200, b"[]"),
-        Reply(200, b"{}"),
-        Reply(200, b'{"ok":true}'),
-        Reply(200, b"\xff\xfe"),
         Reply(200, b"x" * (client.MAX_ANSWER_BYTES + 1)),
         Reply(302, b"", {"Location": "http://127.0.0.1:1/elsewhere"}),
         Reply(307, b"", {"Location": "http://127.0.0.1:1/elsewhere"}),
-        Reply(200, b'{"ok":false,"error":"internal_error"}'),
     ],
 )
 async def test_what_isnt_slacks_answer_is_tried_again_later(
@@ -167,6 +161,35 @@ async def test_what_isnt_slacks_answer_is_tried_again_later(
         with pytest.raises(SlackAway):
             await way.post(HELLO)
     assert len(slack.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"{}", b'{"ok":true}', b"\xff\xfe", b'{"ok":false,"error":"internal_error"}'],
+)
+async def test_a_bot_is_answered_in_slacks_way_or_tries_again(
+    bot: SlackBot, slack: SlackStandIn, body: bytes
+) -> None:
+    slack.fault = Fault(Reply(200, body))
+    with pytest.raises(SlackAway):
+        await bot.post(HELLO)
+
+
+@pytest.mark.parametrize("body", [b"ok", b"", b'{"success":true}'])
+async def test_a_webhook_of_a_program_like_slack_may_answer_in_its_own_way(
+    webhook: SlackWebhook, slack: SlackStandIn, body: bytes
+) -> None:
+    """What was taken isn't posted again."""
+    slack.fault = Fault(Reply(200, body), after=True)
+    await webhook.post(HELLO)
+    assert slack.only.text == "Hello"
+
+
+async def test_an_outages_own_time_is_kept_too(webhook: SlackWebhook, slack: SlackStandIn) -> None:
+    slack.fault = Fault(Reply(503, b"", {"Retry-After": "120"}))
+    with pytest.raises(SlackAway) as away:
+        await webhook.post(HELLO)
+    assert away.value.extra["retry_after"] == 120
 
 
 async def test_a_slack_that_says_nothing_is_left_after_a_while(
@@ -181,8 +204,9 @@ async def test_a_slack_that_says_nothing_is_left_after_a_while(
 
     with Silent() as server:
         async with SlackWebhook(SecretStr(f"{server.url}{SECRET_PATH}")) as way:
-            with pytest.raises(SlackAway, match="doesn't answer"):
+            with pytest.raises(SlackAway, match="doesn't answer") as away:
                 await way.post(HELLO)
+    assert away.value.extra["is_unsure"]
 
 
 async def test_no_proxy_of_the_environment_is_asked(
@@ -205,8 +229,8 @@ def ways(url: str) -> list[tuple[SlackBot | SlackWebhook, str]]:
 
 async def test_no_error_shows_the_secret(slack: SlackStandIn) -> None:
     """Not in its words, its causes, or what a traceback shows."""
-    replies = [Reply(500), Reply(200, b"?"), Reply(302, b"", {"Location": "/x"}), Reply(429)]
-    replies += [Reply(403, SECRET_PATH.encode()), Reply(200, json.dumps({"ok": TOKEN}).encode())]
+    replies = [Reply(500), Reply(200, b"<?"), Reply(302, b"", {"Location": "/x"}), Reply(429)]
+    replies += [Reply(403, SECRET_PATH.encode()), Reply(400, json.dumps({"ok": TOKEN}).encode())]
     nowhere = [("http://127.0.0.1:1", None), ("http://[::1", None)]
     for address, reply in [*nowhere, *((slack.url, reply) for reply in replies)]:
         slack.fault = Fault(reply) if reply else None

@@ -139,17 +139,22 @@ async def test_a_cancelled_mailout_ends_what_was_told(webhook: Desk, slack: Slac
 
 
 async def test_what_happened_before_slack_was_set_up_isnt_told(
-    bot: Desk, slack: SlackStandIn
+    webhook: Desk, slack: SlackStandIn
 ) -> None:
-    old, new = await bot.mailout("sent", delivered=1), await bot.mailout("sending", queued=1)
-    await bot.arrange.sql.execute(
-        "update slack_messages set asked_at = now() - interval '2 days', "
-        "due_at = now() - interval '2 days' where mailout_id = %s",
-        [old],
+    """Or while it was taken out of the settings, for more than a day."""
+    half, old = await webhook.mailout(queued=1), await webhook.mailout(queued=1)
+    await webhook.arrange.sql.execute(
+        "update slack_messages set due_at = null where mailout_id = %s", [old]
     )
-    await bot.tell_all()
-    assert str(new) in slack.only.text
-    assert (await bot.row(old))["due_at"] is None
+    await webhook.tell_all()
+    for one in (half, old):
+        await webhook.becomes(one, "sent")
+    await webhook.pass_time(1.1 * DAY)
+    new = await webhook.mailout(queued=1)
+    await webhook.tell_all()
+    assert [str(half) in slack.there[0].text, str(new) in slack.there[1].text] == [True, True]
+    assert len(slack.there) == 2
+    assert (await webhook.row(old))["due_at"] is None
 
 
 async def test_drafts_and_released_mailouts_are_not_told(bot: Desk, slack: SlackStandIn) -> None:

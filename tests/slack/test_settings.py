@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from typer.testing import CliRunner
 
-from app.errors import ConfigurationError
+from app.cli.main import app
+from app.errors import AppError, ConfigurationError
 from app.outside import OUTSIDE, examine, slack_way
 from app.services.telling.check import check_slack
 from app.settings import Settings
@@ -81,3 +83,24 @@ async def test_doctor_has_a_line_for_slack(dsn: str, slack: SlackStandIn) -> Non
     settings = webhook_settings(dsn, slack, AWS_REGION=None)
     found = await examine(settings, outside=outside)
     assert [one.level for one in found if "SLACK_WEBHOOK_URL" in one.what] == ["ok"]
+
+
+@pytest.mark.parametrize("kind", ["bot", "webhook", "none", "refused"])
+def test_a_person_tries_whether_a_message_arrives(
+    dsn: str, slack: SlackStandIn, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    settings = {
+        "bot": bot_settings(dsn, slack),
+        "webhook": webhook_settings(dsn, slack),
+        "none": settings_for(dsn, None),
+        "refused": bot_settings(dsn, slack),
+    }[kind]
+    slack.channel_error = "not_in_channel" if kind == "refused" else None
+    monkeypatch.setattr("app.settings.load_settings", lambda: settings)
+    done = CliRunner().invoke(app, ["slack", "try"])
+    if kind in ("none", "refused"):
+        assert isinstance(done.exception, AppError)
+        assert ("invite the bot" if kind == "refused" else "docs/slack.md") in str(done.exception)
+    else:
+        assert "look into the channel" in done.output
+        assert "AmazonSender can write here" in slack.only.shown

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from app.adapters.database.postgres import PostgresDatabase
 from app.domain.slack.news import Due
-from app.errors import DatabaseUnavailable
+from app.errors import DatabaseUnavailable, SlackAway
 from app.services.telling.slack import REFUSED_SECONDS
 from app.settings import Settings
 from app.store import Store
@@ -199,6 +199,24 @@ async def test_who_dies_before_noting_a_post_may_double_it_once(
     assert await webhook.tell(after=61) == 1
     assert await webhook.tell(after=61) == 0
     assert len(slack.there) == 2
+
+
+async def test_a_lost_answer_is_asked_for_ever_less_often(
+    webhook: Desk, slack: SlackStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each try may be a message more."""
+    await webhook.mailout(queued=2)
+    post = webhook.way.post
+
+    async def unheard(*arguments: Any, **named: Any) -> None:
+        await post(*arguments, **named)
+        raise SlackAway("Slack doesn't answer in time.", is_unsure=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(webhook.way, "post", unheard)
+        for _ in range(60):
+            await webhook.tell(after=60)
+    assert len(slack.there) <= 6  # in an hour
 
 
 async def test_a_database_that_is_away_for_a_moment_doubles_nothing(

@@ -72,16 +72,16 @@ class _Way:
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 answer = await self._read(url, body, headers)
-        except TimeoutError:
-            raise SlackAway(f"Slack doesn't answer within {CALL_SECONDS:.0f} s.") from None
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
-            raise SlackAway(f"Slack can't be reached ({type(exc).__name__}).") from None
+        except (TimeoutError, httpx.HTTPError, ValueError) as exc:
+            raise _away(exc) from None
+        except httpx.InvalidURL:
+            raise SlackAway("Slack's address is none.") from None
+        seconds = _seconds(answer.headers.get("retry-after"))
         if answer.status == 429:
-            seconds = _seconds(answer.headers.get("retry-after"))
             wait = "a while" if seconds is None else f"{seconds:.0f} s"
             raise SlackAway(f"Slack asks to wait {wait}.", retry_after=seconds)
         if answer.status >= 500:
-            raise SlackAway(f"Slack can't do it now (status {answer.status}).")
+            raise SlackAway(f"Slack can't do it now (status {answer.status}).", retry_after=seconds)
         if 300 <= answer.status < 400:
             raise _not_slack("with a redirect, which isn't followed")
         return answer
@@ -111,14 +111,16 @@ class SlackWebhook(_Way):
             self._url.get_secret_value(),
             {"text": message.text, "blocks": list(message.blocks), **_NO_PREVIEWS},
         )
-        if answer.status == 200 and answer.text == "ok":
+        if answer.status < 300:
+            # Programs that take Slack's messages, too, say other things than `ok`. A page, such as
+            # one to sign in to a network, says that it went no further.
+            if answer.text.startswith("<"):
+                raise _not_slack("with a page")
             return
-        code = answer.text if _WORD.fullmatch(answer.text) else ""
+        code = answer.text if _WORD.fullmatch(answer.text) else f"status_{answer.status}"
         if code in PASSING:
             raise SlackAway(f"Slack can't do it now ({code}).")
-        if answer.status == 200 and not code:
-            raise _not_slack("but not as Slack does")
-        raise refusal(code or f"status_{answer.status}", "webhook")
+        raise refusal(code, "webhook")
 
     async def update(self, place: Place, message: Message) -> None:
         raise NotImplementedError("what a webhook posted can't be changed")
@@ -180,6 +182,14 @@ class SlackBot(_Way):
 
 def _written(message: Message) -> dict[str, Any]:
     return {"text": message.text, "blocks": list(message.blocks), **_NOTHING_PARSED}
+
+
+def _away(exc: Exception) -> SlackAway:
+    if isinstance(exc, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)):
+        return SlackAway(f"Slack can't be reached ({type(exc).__name__}).")
+    if isinstance(exc, (TimeoutError, httpx.TimeoutException)):
+        return SlackAway("Slack doesn't answer in time.", is_unsure=True)
+    return SlackAway(f"Slack's answer got lost ({type(exc).__name__}).", is_unsure=True)
 
 
 def _not_slack(how: str) -> SlackAway:

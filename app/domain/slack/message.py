@@ -77,6 +77,13 @@ def write_call(mailout: Mailout, base_url: str) -> Message:
     )
 
 
+def write_hello(base_url: str) -> Message:
+    """For a person who tries whether it works."""
+    words = "AmazonSender can write here: you are told when a mailout is sent, paused or failed."
+    where = f"<{quote(base_url, safe=_SAFE)}/dashboard|Open the dashboard>"
+    return Message(text=words, blocks=[_section(f"{words} {where}")])
+
+
 def _headline(mailout: Mailout) -> str:
     subject = one_line(mailout["subject"])
     return headline(_cut(subject, SUBJECT_CHARS), mailout["status"])
@@ -136,7 +143,10 @@ def _fallback(parts: Sequence[str], mailout: Mailout, base_url: str) -> str:
 
 def _link(mailout: Mailout, base_url: str) -> str:
     """Without what would end it in Slack's markup."""
-    return quote(link(mailout, base_url), safe=":/?#[]@!$'()*+,;=%~")
+    return quote(link(mailout, base_url), safe=_SAFE)
+
+
+_SAFE = ":/?#[]@!$'()*+,;=%~"
 
 
 def _escaped(text: str, most: int) -> str:

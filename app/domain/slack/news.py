@@ -24,6 +24,8 @@ FOLLOWED_SECONDS = 86_400.0
 GROWTH, LONGEST_SECONDS = 0.5, 7_200.0
 """The next look is after this share of the time since the end, at most after so many seconds."""
 KEYS_KEPT = 20
+SlackResult = Literal["told", "refused", "away"]
+"""What came of a request."""
 _CALLS = ("guard", "account", "held")
 """What pauses a mailout so that a person should know at once."""
 

@@ -26,6 +26,7 @@ from app.running.loops import Loops
 from app.settings import Settings
 from app.store import Store
 from app.store.telling.slack import Settled
+from app.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +39,7 @@ AWAY_SECONDS, AWAY_CAP_SECONDS = 10.0, 600.0
 """How long Slack is left alone that is away and doesn't say for how long; twice as long for each
 further time."""
 REFUSED_SECONDS, REFUSED_CAP_SECONDS = 60.0, 3_600.0
+"""The same where it refuses, and where an answer was lost: each try may be a message more then."""
 LONGEST_REST_SECONDS = 86_400.0
 GIVEN_UP_SECONDS = 86_400.0
 
@@ -50,12 +52,14 @@ class TellSlack:
         store: Store,
         slack: Slack,
         settings: Settings,
+        metrics: Metrics,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
         self._slack = slack
         self._words = Words(settings.app_base_url, ZoneInfo(settings.timezone))
+        self._metrics = metrics
         self._now = now
         self._unsettled: tuple[Due, Settled] | None = None
 
@@ -105,6 +109,7 @@ class TellSlack:
         try:
             place = await self._ask(due, step)
         except SlackMessageGone as exc:
+            self._metrics.slack_asked("refused")
             log.info("slack_message_gone", **about, error=exc.extra.get("slack_error"))
             return Settled(None, due.told, next_seconds=0.0, rest_seconds=GAP_SECONDS)
         except (SlackAway, SlackRefused) as exc:
@@ -114,6 +119,7 @@ class TellSlack:
         except Exception:
             log.exception("slack_failed", **about)
             return self._failed(due, AppError("A fault of ours; the log has it."))
+        self._metrics.slack_asked("told")
         log.info("slack_told", **about, act=step.act)
         again = 0.0 if step.more else self._next(mailout)
         return Settled(place, step.told, next_seconds=again, rest_seconds=GAP_SECONDS)
@@ -142,12 +148,13 @@ class TellSlack:
         log_it = log.warning if due.error != exc.detail else log.debug
         log_it("slack_not_told", mailout_id=str(due.mailout_id), error=exc.detail)
         is_away = isinstance(exc, SlackAway)
+        self._metrics.slack_asked("away" if is_away else "refused")
         concerns_all = is_away or bool(exc.extra.get("concerns_all"))
         failures = 1 + (due.slack_failures if concerns_all else due.failures)
         asked = exc.extra.get("retry_after")
         if asked is not None:
             rest = min(float(asked), LONGEST_REST_SECONDS)
-        elif is_away:
+        elif is_away and not exc.extra.get("is_unsure"):
             rest = backoff_seconds(failures, 1.0, base=AWAY_SECONDS, cap=AWAY_CAP_SECONDS)
         else:
             rest = backoff_seconds(failures, 1.0, base=REFUSED_SECONDS, cap=REFUSED_CAP_SECONDS)

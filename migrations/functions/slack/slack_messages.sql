@@ -21,8 +21,8 @@ create or replace trigger mailouts_tell_slack
     execute function mailouts_tell_slack();
 
 -- The mailout that is due, held for p_lease_seconds; null: none is, or Slack is to be left alone still. A holder that died
--- is followed by another when its lease has run out. What changed more than a day ago and was never told, as before
--- Slack was set up, isn't told any more.
+-- is followed by another when its lease has run out. What changed more than a day ago and wasn't told, as before Slack was
+-- set up, isn't told any more.
 create or replace function claim_slack_message(p_lease_seconds double precision, p_gap_seconds double precision)
 returns jsonb language plpgsql set search_path = public, pg_temp as $$
 declare
@@ -42,12 +42,13 @@ begin
     update slack_messages set due_at = null
      where mailout_id = any (array(
                select mailout_id from slack_messages
-                where due_at < v_now - interval '24 hours' and asked_at < v_now - interval '24 hours'
-                  and place is null and told = '{}' limit 1000 for update skip locked));
+                where due_at <= v_now and asked_at < v_now - interval '24 hours'
+                  and place is null and error is null limit 1000 for update skip locked));
     update slack_messages s
        set claims = s.claims + 1, lease_until = v_until, due_at = v_until
      where mailout_id = (select mailout_id from slack_messages
                           where due_at <= v_now and coalesce(lease_until, '-infinity') <= v_now
+                            and not (asked_at < v_now - interval '24 hours' and place is null and error is null)
                           order by due_at limit 1 for update skip locked)
     returning jsonb_build_object(
         'mailout_id', mailout_id, 'claim', claims, 'place', place, 'told', told, 'failures', failures,
@@ -68,8 +69,8 @@ language sql stable set search_path = public, pg_temp as $$
       from mailouts m where m.id = p_mailout;
 $$;
 
--- How the holder's try ended. p_result: `place` (null: its message is gone) and `told` where they changed; `error`: in
--- plain words, null: it went well. p_next_seconds: when to look again; null: when something changes. p_rest_seconds: how
+-- How the holder's try ended. p_result: `place` (null: there is no message) and `told` as they are now; `error`: in plain
+-- words, null: it went well. p_next_seconds: when to look again; null: when something changes. p_rest_seconds: how
 -- long Slack is left alone by all; null: it wasn't asked. p_concerns_all: it would have refused any other, too. false: it
 -- was no longer the holder.
 create or replace function settle_slack_message(
@@ -81,8 +82,10 @@ declare
     v_error text := p_result ->> 'error';
 begin
     update slack_messages
-       set place = case when p_result ? 'place' then nullif(p_result -> 'place', 'null') else place end,
-           told = coalesce(p_result -> 'told', told),
+       set place = nullif(p_result -> 'place', 'null'),
+           -- Its message is gone: a new one is news, however long ago the state changed.
+           asked_at = case when place is not null and p_result -> 'place' = 'null' then v_now else asked_at end,
+           told = p_result -> 'told',
            failures = case when v_error is null then 0 else failures + 1 end,
            error = v_error, error_since = case when v_error is not null then coalesce(error_since, v_now) end,
            lease_until = null,
