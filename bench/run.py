@@ -23,6 +23,7 @@ import psycopg
 
 from bench.audience import audiences
 from bench.big import big
+from bench.engagement import tracked
 from bench.events import compare
 from bench.flood import flooded
 from bench.imports import imported
@@ -333,6 +334,7 @@ MEASUREMENTS: dict[str, Callable[[str], list[Row]]] = {
     "queueing": queueing,
     "fidelity": fidelity,
     "events": events,
+    "events-engagement": lambda dsn: list(tracked(dsn)),
     "flood": flood,
     "supabase": through_supabase,
     "growth": growth,
