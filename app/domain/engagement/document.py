@@ -22,7 +22,11 @@ def tracked_links(content: Content, footer: Footer) -> list[dict[str, str | None
     both, `body`. Links that SES doesn't track, such as those to unsubscribe, are left out.
     """
     document, masks = tracked_document(content, footer)
-    shown = {match[0]: masks[match[0]].liquid for match in masks.token.finditer(document)}
+    # As the author wrote it: without the filter that is put there for them (link_liquid.py).
+    shown = {
+        match[0]: masks[match[0]].liquid.replace(" | url_value", "")
+        for match in masks.token.finditer(document)
+    }
     # Ours is the last: nothing that is shown follows it.
     ours = document.rfind('<div class="mail-footer"')
     found: dict[str, dict[str, str | None]] = {}
