@@ -140,6 +140,7 @@ begin
             'mailout_so_far', 'mailouts_tell_slack', 'claim_slack_message', 'slack_facts', 'settle_slack_message', 'slack_trouble',
             'subscribe_hook', 'hook_sample_facts',
             'list_slot', 'list_source', 'list_move', 'count_list_gains', 'count_list_moves', 'count_list_losses', 'forget_list_moves', 'merge_list_moves', 'list_growth', 'mailout_churn', 'quiet_slice', 'tracked_mailouts', 'person_engagement', 'folded_engagement',
+            'silent_mails', 'mailout_events', 'silent_mailouts', 'unopened_mailouts', 'unasked_events',
             'segment_json', 'segment_users', 'audience_diff', 'id_at'])
     loop
         execute format('revoke all on function %s from public', v_function);

@@ -71,6 +71,8 @@ async def show_mailout(
     """One mailout with its counts per recipient status. The ETag names what is written in it and
     its status, not the counts.
 
+    events: of how many accepted mails SES has told a delivery, bounce or complaint (`heard_of`,
+    `share`); silent: some were accepted five minutes ago, and nothing at all was told of them.
     tested: when a test mail was last asked for, and whether it showed what is sent. warnings:
     what speaks against sending it, until it is over. waves: of one with a schedule, when who is
     mailed; notes: what daylight saving does to it.

@@ -10,7 +10,18 @@ from app.domain.reports.findings import Finding
 PATIENCE_SECONDS = 300.0
 """How long SES's events may take. The first, Send, mostly comes within seconds."""
 
-WatchCode = Literal["events_missing", "events_unmatched", "messages_refused", "suppression_differs"]
+UNASKED_FROM = 10
+"""Opens and clicks that nobody asked for, within two hours, from which on they are told: a few may
+be left of a set that was changed."""
+
+WatchCode = Literal[
+    "events_missing",
+    "events_unmatched",
+    "messages_refused",
+    "suppression_differs",
+    "opens_missing",
+    "opens_unasked",
+]
 
 
 @dataclass(frozen=True)
@@ -25,14 +36,10 @@ def findings_of(figures: dict[str, Any]) -> list[WatchFinding]:
     """figures: what `watchdog_figures` counts."""
     refused: dict[str, int] = figures["refused"]
     active = sum(check["active"] for check in figures["suppression"])
+    unopened, unasked = figures["unopened_mailouts"], figures["unasked"]
+    asked_by_none = unasked["events"] if unasked["events"] >= UNASKED_FROM else 0
     found = (
-        _finding(
-            "events_missing",
-            figures["silent"],
-            "mails were accepted by SES minutes ago, and no event came back",
-            "Give the configuration set an event destination of type SNS with all event types, "
-            "and set SES_CONFIGURATION_SET. `amazonsender doctor` looks where the chain ends.",
-        ),
+        _silent(figures),
         _finding(
             "events_unmatched",
             figures["unmatched"],
@@ -55,8 +62,53 @@ def findings_of(figures: dict[str, Any]) -> list[WatchFinding]:
             "Set them to `bounced` or `complained` here; or, where a reader wants the mail, take "
             "the address off the list in the SES console.",
         ),
+        _finding(
+            "opens_missing",
+            sum(each["mails"] for each in unopened),
+            "mails with tracking were delivered hours ago, and nothing opened or clicked: not "
+            f"even a machine ({_mailouts(unopened)})",
+            "Tick Opens and Clicks in the SNS destination of SES_TRACKING_CONFIGURATION_SET; "
+            "`amazonsender doctor` looks at it.",
+        ),
+        _finding(
+            "opens_unasked",
+            asked_by_none,
+            "opens and clicks came within two hours of mailouts without tracking, such as "
+            f"{unasked['mailout_id']}: SES changes their links",
+            "Take Opens and Clicks out of the destinations of SES_CONFIGURATION_SET, and switch "
+            "engagement tracking off in SES's Virtual Deliverability Manager; `amazonsender "
+            "doctor` tells which it is.",
+        ),
     )
     return [finding for finding in found if finding is not None]
+
+
+def _silent(figures: dict[str, Any]) -> WatchFinding | None:
+    """Of all mails, or of mailouts whose own configuration set says nothing while others do."""
+    mailouts = figures["silent_mailouts"]
+    if figures["silent"]:
+        where = f" ({_mailouts(mailouts)})" if mailouts else ""
+        return _finding(
+            "events_missing",
+            figures["silent"],
+            f"mails were accepted by SES minutes ago, and no event came back{where}",
+            "Give the configuration set an event destination of type SNS with all event types but "
+            "opens and clicks, and set SES_CONFIGURATION_SET. `amazonsender doctor` looks where "
+            "the chain ends.",
+        )
+    return _finding(
+        "events_missing",
+        sum(each["mails"] for each in mailouts),
+        "mails were accepted by SES minutes ago, and no event came back of any, while others' "
+        f"come ({_mailouts(mailouts)})",
+        "Their configuration set (`configuration_set` of the mailout, or "
+        "SES_TRACKING_CONFIGURATION_SET) needs an event destination of type SNS, too: "
+        "`amazonsender doctor MAILOUT_ID` looks at it.",
+    )
+
+
+def _mailouts(found: list[dict[str, Any]]) -> str:
+    return "mailout " + ", ".join(each["id"] for each in found[:3])
 
 
 def _finding(code: WatchCode, count: int, what: str, remedy: str) -> WatchFinding | None:

@@ -55,6 +55,8 @@ class Outcomes:
     progress: Progress
     rates: Rates
     problems: tuple[Problem, ...]
+    events: dict[str, Any]
+    """Of how many accepted mails SES has told: `events` of `GET /mailouts/{id}`."""
 
 
 @dataclass(frozen=True)
@@ -232,6 +234,7 @@ class Dashboard:
             Progress(found["counts"], found["unsubscribed"], expected),
             _rates(found["rates"]),
             tuple(sorted(map(_problem, found["groups"]), key=_urgency)),
+            found["events"],
         )
 
     async def _pace(self, row: dict[str, Any]) -> float:

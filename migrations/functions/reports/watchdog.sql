@@ -10,7 +10,9 @@ language sql set search_path = public, pg_temp as $$
 $$;
 
 -- p_patience: seconds that SES's events may take. Answers
---   silent:    accepted mails (at most 1,000) without an event, when no event at all came after them
+--   silent:    accepted mails (at most 1,000) without an event, when no event at all came after them; where there are
+--              50, two fifths of the patience suffice
+--   silent_mailouts, unopened_mailouts, unasked: events_heard.sql
 --   unmatched: events (at most 1,000) of the last 24 hours that fit no recipient and are too old to fit one
 --   refused:   messages refused in this hour and the last one, per reason
 --   suppression: the last comparison with SES's list, per region
@@ -19,6 +21,7 @@ language plpgsql stable set search_path = public, pg_temp set enable_seqscan = o
 declare
     v_now   timestamptz := clock_timestamp();
     v_late  timestamptz := v_now - make_interval(secs => p_patience);
+    v_soon  timestamptz := v_now - make_interval(secs => p_patience * 0.4);
     v_day   timestamptz := v_now - interval '24 hours';
     -- When our latest event came, among the newest 1,000. When none of those is ours (another program
     -- uses the topic), the mails themselves show whether events come.
@@ -26,17 +29,24 @@ declare
                                 select id, received_at, send_log_id from ses_events order by id desc limit 1000) newest
                              where send_log_id is not null order by id desc limit 1);
     v_mails bigint[];
+    v_late_mails bigint[];
 begin
-    v_mails := array(select unnest(send_log_ids) from (
-        select send_log_ids from send_batches
-         where claimed_at > greatest(v_day, v_event) - interval '1 minute'
-           and recorded_at > greatest(v_day, v_event) and recorded_at < v_late
-         order by claimed_at desc limit 20) latest);
+    select array_agg(id), array_agg(id) filter (where recorded_at < v_late) into v_mails, v_late_mails
+      from (select recorded_at, unnest(send_log_ids) as id from (
+                select send_log_ids, recorded_at from send_batches
+                 where claimed_at > greatest(v_day, v_event) - interval '1 minute'
+                   and recorded_at > greatest(v_day, v_event) and recorded_at < v_soon
+                 order by claimed_at desc limit 20) latest) taken;
     return jsonb_build_object(
         'silent', (
-            select case when v_event is not null or count(event_at) = 0
-                        then count(*) filter (where status = 'sent' and event_at is null) else 0 end
-              from send_logs where id = any (v_mails)),
+            select case when v_event is null and count(event_at) > 0 then 0
+                        when count(*) filter (where unheard) >= 50 then count(*) filter (where unheard)
+                        else count(*) filter (where unheard and late) end
+              from (select event_at, status = 'sent' and event_at is null as unheard, id = any (v_late_mails) as late
+                      from send_logs where id = any (v_mails)) mails),
+        'silent_mailouts', silent_mailouts(p_patience),
+        'unopened_mailouts', unopened_mailouts(),
+        'unasked', unasked_events(),
         'unmatched', (
             select count(*) from (
                 select from ses_events where parked is not null and received_at between v_day and v_late

@@ -1,0 +1,67 @@
+-- Do SES's events come back for one mailout? A set of its own may be silent while others' events come.
+
+-- Accepted mails of a mailout (at most 1,000, the first) without an event, when none of those has one: of those taken
+-- more than p_patience seconds ago. 0: SES has told of one, or it is too early, or it was too long ago to look.
+create or replace function silent_mails(m mailouts, p_patience double precision) returns bigint
+language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
+declare
+    v_late  timestamptz := clock_timestamp() - make_interval(secs => p_patience);
+    v_mails bigint[];
+begin
+    if m.started_at is null or m.started_at not between v_late - interval '30 days' and v_late
+       or recipients_in(m.id, '{delivered,bounced,complained}') > 0 then
+        return 0;
+    end if;
+    v_mails := array(select unnest(send_log_ids) from (
+        select send_log_ids from send_batches
+         where claimed_at between m.started_at and coalesce(m.sent_at, 'infinity') and mailout_id = m.id
+           and recorded_at < v_late
+         order by claimed_at limit 20) first);
+    if v_mails = '{}' or exists (select from ses_events where send_log_id = any (v_mails)) then
+        return 0;
+    end if;
+    return (select count(*) from send_logs where id = any (v_mails) and status = 'sent' and not is_test);
+end $$;
+
+-- {"accepted", "heard_of": those whose delivery, bounce or complaint SES has told, "share" (null: none was accepted),
+-- "silent": whether some were accepted minutes ago and nothing at all was told of them}.
+create or replace function mailout_events(m mailouts) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select jsonb_build_object('accepted', accepted, 'heard_of', heard,
+                              'share', round(heard::numeric / nullif(accepted, 0), 4),
+                              'silent', silent_mails(m, 300) > 0)
+      from (select recipients_in(m.id, '{sent,delivered,bounced,complained}') as accepted,
+                   recipients_in(m.id, '{delivered,bounced,complained}') as heard) counted;
+$$;
+
+-- Mailouts of the last day of which SES tells nothing: [{"id", "mails"}], at most 10 of them.
+create or replace function silent_mailouts(p_patience double precision) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select coalesce(jsonb_agg(jsonb_build_object('id', id, 'mails', mails) order by started_at), '[]')
+      from (select m.id, m.started_at, silent_mails(m, p_patience) as mails
+              from (select * from mailouts where started_at > clock_timestamp() - interval '24 hours'
+                     order by started_at desc limit 100) m) asked
+     where mails > 0 limit 10;
+$$;
+
+-- Mailouts with tracking that at least 50 people got 4 hours to 3 days ago, and nobody opened or clicked: not one picture
+-- loaded, no proxy, no scanner. [{"id", "mails"}].
+create or replace function unopened_mailouts() returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select coalesce(jsonb_agg(jsonb_build_object('id', id, 'mails', mails) order by started_at), '[]')
+      from (select m.id, m.started_at, recipients_in(m.id, '{delivered,complained}') as mails
+              from (select * from mailouts
+                     where tracking and started_at between clock_timestamp() - interval '72 hours'
+                                                       and clock_timestamp() - interval '4 hours'
+                     order by started_at desc limit 100) m
+             where not exists (select from engagement_recipients r where r.mailout_id = m.id)) asked
+     where mails >= 50;
+$$;
+
+-- Opens and clicks of this hour and the last one that no mailout asked for: {"events", "mailout_id": one of them}.
+create or replace function unasked_events() returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select jsonb_build_object('events', coalesce(sum(events), 0),
+                              'mailout_id', (array_agg(mailout_id order by hour desc))[1])
+      from untracked_events where hour >= date_trunc('hour', clock_timestamp()) - interval '1 hour';
+$$;
