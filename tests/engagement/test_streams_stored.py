@@ -43,7 +43,8 @@ async def test_the_streams_are_judged_the_same_by_way_of_the_database(
         }
         events += [each | {"mail": each["mail"] | {"tags": tags}} for each in stream["events"]]
     await happened(direct_store, *reversed(events))
-    await judge_all(direct_store)
+    for _ in mailouts:  # each round reads the links of one document
+        await judge_all(direct_store)
     rows = await arrange.sql.execute(
         "select send_log_id, kind, network, agent, class, reason from engagement_signals"
     )
