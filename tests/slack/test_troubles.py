@@ -253,3 +253,19 @@ async def test_what_changes_while_it_is_told_is_told_next(
         assert await webhook.tell() == 1
     assert await webhook.tell() == 1
     assert ["is sent" in one.shown for one in slack.there] == [False, True]
+
+
+async def test_who_finds_nothing_new_shortens_no_others_rest(
+    bot: Desk, slack: SlackStandIn
+) -> None:
+    await bot.mailout(queued=1)
+    await bot.tell_all()
+    await bot.pass_time(11)
+    mine = await bot.store.claim_slack_message(60, 1.1)
+    assert mine is not None
+    await bot.mailout(queued=1)
+    slack.throttle(300)
+    assert await bot.tell() == 1  # another, meanwhile
+    await bot.store.settle_slack_message(mine, Settled(mine.place, mine.told, next_seconds=10))
+    await bot.mailout(queued=1)
+    assert await bot.tell() == 0

@@ -55,12 +55,13 @@ class Told:
 class Due:
     """A mailout that is due, held by a lease.
 
-    claim: names its present holder. failures: of this one, in a row; slack_failures: of any.
-    error_age: seconds since it fails.
+    claim: names its present holder, and turn its turn to ask Slack. failures: of this one, in a
+    row; slack_failures: of any. error_age: seconds since it fails.
     """
 
     mailout_id: UUID
     claim: int
+    turn: str
     place: Place | None = None
     told: Told = field(default_factory=Told)
     failures: int = 0

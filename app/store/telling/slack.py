@@ -37,6 +37,7 @@ class SlackCalls(Calls):
         return Due(
             mailout_id=UUID(row["mailout_id"]),
             claim=row["claim"],
+            turn=row["turn"],
             place=Place(**row["place"]) if row["place"] else None,
             told=Told(row["told"].get("digest"), tuple(row["told"].get("keys", ()))),
             failures=row["failures"],
@@ -64,6 +65,7 @@ class SlackCalls(Calls):
                 "error": done.error,
             },
             p_next_seconds=done.next_seconds,
+            p_turn=due.turn,
             p_rest_seconds=done.rest_seconds,
             p_concerns_all=done.concerns_all,
         )

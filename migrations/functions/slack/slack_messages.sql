@@ -28,14 +28,14 @@ returns jsonb language plpgsql set search_path = public, pg_temp as $$
 declare
     v_now      timestamptz := clock_timestamp();
     v_until    timestamptz := v_now + make_interval(secs => p_lease_seconds);
-    v_failures integer;
+    v_pace     slack_pace;
     v_answer   jsonb;
 begin
     if not exists (select from slack_messages where due_at <= v_now) then
         return null;
     end if;
     update slack_pace set next_at = v_now + make_interval(secs => p_gap_seconds)
-     where next_at <= v_now returning failures into v_failures;
+     where next_at <= v_now returning * into v_pace;
     if not found then
         return null;
     end if;
@@ -52,7 +52,7 @@ begin
                           order by due_at limit 1 for update skip locked)
     returning jsonb_build_object(
         'mailout_id', mailout_id, 'claim', claims, 'place', place, 'told', told, 'failures', failures,
-        'slack_failures', v_failures, 'error', error,
+        'turn', v_pace.next_at, 'slack_failures', v_pace.failures, 'error', error,
         'error_age', extract(epoch from v_now - error_since)) into v_answer;
     if v_answer is null then
         update slack_pace set next_at = v_now;
@@ -71,11 +71,11 @@ $$;
 
 -- How the holder's try ended. p_result: `place` (null: there is no message) and `told` as they are now; `error`: in plain
 -- words, null: it went well. p_next_seconds: when to look again; null: when something changes. p_rest_seconds: how
--- long Slack is left alone by all; null: it wasn't asked. p_concerns_all: it would have refused any other, too. false: it
+-- long Slack is left alone by all; null: it wasn't asked, so p_turn, which the claim named, is another's. p_concerns_all: it would have refused any other, too. false: it
 -- was no longer the holder.
 create or replace function settle_slack_message(
     p_mailout uuid, p_claim bigint, p_result jsonb, p_next_seconds double precision,
-    p_rest_seconds double precision, p_concerns_all boolean)
+    p_turn timestamptz, p_rest_seconds double precision, p_concerns_all boolean)
 returns jsonb language plpgsql set search_path = public, pg_temp as $$
 declare
     v_now   timestamptz := clock_timestamp();
@@ -97,8 +97,9 @@ begin
         return to_jsonb(false);
     end if;
     update slack_pace
-       set next_at = case when p_rest_seconds is null then v_now
-                          else greatest(next_at, v_now + make_interval(secs => p_rest_seconds)) end,
+       set next_at = case when p_rest_seconds is not null
+                          then greatest(next_at, v_now + make_interval(secs => p_rest_seconds))
+                          when next_at = p_turn then v_now else next_at end,
            failures = case when p_concerns_all then failures + 1 when p_rest_seconds is null then failures else 0 end;
     return to_jsonb(true);
 end $$;
