@@ -134,7 +134,7 @@ begin
             'hook_subscriber', 'added_subscribers_tell_hooks', 'changed_subscribers_tell_hooks', 'deleted_subscribers_tell_hooks',
             'forget_in_hooks', 'claim_hook_deliveries', 'settle_hook_deliveries', 'list_hook_deliveries', 'replay_hook_deliveries',
             'test_hook', 'tidy_hooks', 'hooks_overview',
-            'tracked_mails', 'by_class', 'engagement_totals', 'engagement_links', 'engagement_reasons', 'engagement_series',
+            'by_class', 'engagement_totals', 'engagement_links', 'engagement_reasons', 'engagement_series',
             'engagement_groups', 'engagement_earlier', 'engagement_page',
             'fold_engagement', 'engagement_in', 'forget_untracked', 'note_deliveries', 'clicked_links', 'known_links', 'link_of', 'unread_links', 'read_mailout_links', 'move_clicks', 'claim_engagement', 'settle_engagement', 'mark_engagement', 'forget_engagement', 'export_engagement',
             'mailout_so_far', 'mailouts_tell_slack', 'claim_slack_message', 'slack_facts', 'settle_slack_message', 'slack_trouble',

@@ -40,6 +40,8 @@ LIMITS = {
     "recipients_page": 10 * BATCH,  # 2 of rows, and the versions that no vacuum has taken yet
     "mailouts_page": 3 * BATCH,
     "sample_reader": 600,
+    "engagement_groups": 6 * BATCH,
+    "engagement_page": 3 * BATCH,
     "list_subscribers": 3 * BATCH,
     "cancel_recipients": 300,
     "resend slice": 600,
@@ -85,7 +87,7 @@ class Life:
             "now() - interval '1 day', array['all', %s] from generate_series(1, %s) n",
             [tag, tag, readers],
         )
-        mailout = str(await self.arrange.mailout(**columns))
+        mailout = str(await self.arrange.mailout(tracking=True, **columns))
         content = await self.arrange.one(
             "select mailout_content_hash(m) from mailouts m where id = %s", mailout
         )
@@ -160,6 +162,15 @@ class Life:
             ("mailout_outcomes", {"p_mailout": mailout}),
             ("mailout_series", {"p_mailout": mailout}),
             ("count_audience", {"p_mailout": mailout}),
+            ("engagement_totals", {"p_mailout": mailout}),
+            ("engagement_links", {"p_mailout": mailout, "p_limit": BATCH}),
+            ("engagement_reasons", {"p_mailout": mailout}),
+            ("engagement_series", {"p_mailout": mailout}),
+            ("engagement_groups",
+             {"p_mailout": mailout, "p_by": "domain", "p_limit": BATCH, "p_reach": BATCH}),
+            ("engagement_groups",
+             {"p_mailout": mailout, "p_by": "tag", "p_limit": BATCH, "p_reach": BATCH}),
+            ("engagement_page", {"p_mailout": mailout, "p_after": FIRST, "p_limit": BATCH}),
             ("sample_subscriber", {"p_mailout": mailout}),
             ("audience_slice", {"p_mailout": mailout, "p_after": FIRST, "p_limit": BATCH}),
             ("field_names_slice", {"p_after": FIRST, "p_limit": BATCH}),
@@ -272,6 +283,11 @@ async def rows_of_others(arrange: Arrange) -> None:
         "insert into ses_events (sns_message_id, type, message_id, send_log_id, payload, "
         "occurred_at, received_at) select gen_random_uuid()::text, 'delivery', 'old' || n, n, "
         "'{}', now(), now() - interval '20 days' from generate_series(1, %s) n",
+        "insert into engagement_recipients (send_log_id, mailout_id, open_class, opened_at) "
+        "select -n, md5((n %% 5)::text)::uuid, 'human', now() from generate_series(1, %s) n",
+        "insert into engagement_signals (send_log_id, mailout_id, kind, slot, first_at, last_at, "
+        "class) select -n, md5((n %% 5)::text)::uuid, 'open', now(), now(), now(), 'human' "
+        "from generate_series(1, %s) n",
     ):
         await arrange.sql.execute(statement.encode(), [OTHERS])
 

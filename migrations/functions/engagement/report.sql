@@ -1,23 +1,17 @@
 -- What came of one mailout's mails (docs/engagement.md, "Reports"). People are counted once, by the best class of what
 -- they did; who isn't judged yet is in no class. Each function looks at the rows of one mailout alone.
 
--- Mails of a mailout that were delivered, as far as they are watched; whoever did something got theirs, whatever became
--- of the report of its delivery.
-create or replace function tracked_mails(m mailouts, p_engaged bigint) returns bigint
-language sql stable set search_path = public, pg_temp as $$
-    select case when m.tracking then greatest(recipients_in(m.id, '{delivered,complained}'), p_engaged) else 0 end;
-$$;
-
 -- People per class, of the rows that an aggregate is about: {"human", "machine", "unknown"}.
 create or replace function by_class(p_human bigint, p_machine bigint, p_unknown bigint) returns jsonb
 language sql immutable set search_path = public, pg_temp as $$
     select jsonb_build_object('human', p_human, 'machine', p_machine, 'unknown', p_unknown);
 $$;
 
--- One mailout's totals: {"tracking", "status", "started_at", "tracked", "opens", "clicks", "judged": [{"rules", "people"}],
+-- One mailout's totals: {"tracking", "status", "started_at", "tracked" (mails that were delivered; whoever did something
+-- got theirs, whatever became of the report of its delivery), "opens", "clicks", "judged": [{"rules", "people"}],
 -- "waiting": people with something that isn't judged yet}. null: there is no such mailout.
 create or replace function engagement_totals(p_mailout uuid) returns jsonb
-language plpgsql stable set search_path = public, pg_temp set jit = off as $$
+language plpgsql stable set search_path = public, pg_temp set jit = off set enable_seqscan = off as $$
 declare
     v_mailout mailouts;
     v         record;
@@ -25,6 +19,10 @@ begin
     select * into v_mailout from mailouts where id = p_mailout;
     if not found then
         return null;
+    elsif not v_mailout.tracking then
+        return jsonb_build_object(
+            'tracking', false, 'status', v_mailout.status, 'started_at', v_mailout.started_at, 'tracked', 0,
+            'opens', by_class(0, 0, 0), 'clicks', by_class(0, 0, 0), 'judged', '[]'::jsonb, 'waiting', 0);
     end if;
     with grouped as materialized (
         select open_class, click_class, rules, due_at is not null or rules is null as waits, count(*) as n
@@ -43,15 +41,15 @@ begin
               from (select rules, sum(n)::bigint as people from grouped where rules is not null group by rules) r) as judged
       into v from grouped;
     return jsonb_build_object(
-        'tracking', v_mailout.tracking, 'status', v_mailout.status, 'started_at', v_mailout.started_at,
-        'tracked', tracked_mails(v_mailout, v.engaged), 'opens', v.opens, 'clicks', v.clicks,
-        'judged', v.judged, 'waiting', v.waiting);
+        'tracking', true, 'status', v_mailout.status, 'started_at', v_mailout.started_at,
+        'tracked', greatest(recipients_in(p_mailout, '{delivered,complained}'), v.engaged),
+        'opens', v.opens, 'clicks', v.clicks, 'judged', v.judged, 'waiting', v.waiting);
 end $$;
 
--- Per link: people per class and `events`, how often it was followed; those of the document first, in its order. Links of the document that nobody
--- clicked are there.
+-- Per link: people per class and `events`, how often it was followed; those of the document first, in its order. Links of
+-- the document that nobody clicked are there.
 create or replace function engagement_links(p_mailout uuid, p_limit integer) returns jsonb
-language sql stable set search_path = public, pg_temp set jit = off set work_mem = '64MB' as $$
+language sql stable set search_path = public, pg_temp set jit = off set enable_seqscan = off set work_mem = '64MB' as $$
     with people as (
         select link_id, send_log_id, bool_or(class = 'human') as human, bool_or(class = 'unknown') as maybe,
                bool_or(class = 'machine') as machine, sum(events) as events
@@ -75,7 +73,7 @@ $$;
 
 -- Why what was done has its class: [{"kind", "class", "reason", "people", "events"}].
 create or replace function engagement_reasons(p_mailout uuid) returns jsonb
-language sql stable set search_path = public, pg_temp set jit = off set work_mem = '64MB' as $$
+language sql stable set search_path = public, pg_temp set jit = off set enable_seqscan = off set work_mem = '64MB' as $$
     select coalesce(jsonb_agg(to_jsonb(r) order by people desc, kind, class, reason), '[]')
       from (select kind, class, reason, count(*) as people, sum(events)::bigint as events
               from (select kind, class, reason, send_log_id, sum(events) as events
@@ -87,7 +85,7 @@ $$;
 -- Over time: {"start": the hour in which the mailout was started, "points": [{"kind", "class", "at", "events", "people"}]}:
 -- `at` begins an hour, after two days a day. people: who did it for the first time, by their class. null: never started.
 create or replace function engagement_series(p_mailout uuid) returns jsonb
-language plpgsql stable set search_path = public, pg_temp set jit = off set work_mem = '64MB' as $$
+language plpgsql stable set search_path = public, pg_temp set jit = off set enable_seqscan = off set work_mem = '64MB' as $$
 declare
     v_start timestamptz := (select date_bin('1 hour', started_at, 'epoch') from mailouts where id = p_mailout);
 begin
@@ -118,7 +116,7 @@ end $$;
 -- a sample of all.
 create or replace function engagement_groups(
     p_mailout uuid, p_by text, p_limit integer, p_reach bigint, p_segment uuid default null) returns jsonb
-language plpgsql stable set search_path = public, pg_temp set jit = off set work_mem = '64MB' as $$
+language plpgsql stable set search_path = public, pg_temp set jit = off set enable_seqscan = off set work_mem = '64MB' as $$
 declare
     v_name   text := $t$lower(split_part(p.email, '@', 2))$t$;
     v_from   text := '';
@@ -168,7 +166,7 @@ end $$;
 -- The watched mailouts that were started before this one, the latest first, as `mailout_summary` and `engagement_totals`
 -- give them: [{"mailout", "totals"}].
 create or replace function engagement_earlier(p_mailout uuid, p_limit integer) returns jsonb
-language sql stable set search_path = public, pg_temp set jit = off as $$
+language sql stable set search_path = public, pg_temp set jit = off set enable_seqscan = off as $$
     select coalesce(jsonb_agg(jsonb_build_object('mailout', mailout_summary(m), 'totals', engagement_totals(m.id))
                order by m.started_at desc), '[]')
       from (select o.* from mailouts o, mailouts this
