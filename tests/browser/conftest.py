@@ -19,6 +19,7 @@ from app.sandbox.server import SandboxServer
 from tests.browser.places import Staged
 from tests.browser.stage import stage_access, stage_every_state, stage_jobs, stage_senders
 from tests.browser.stage_engagement import stage_engagement
+from tests.browser.stage_hooks import stage_hooks
 from tests.browser.stage_imports import stage_imports
 from tests.browser.stage_people import stage_people
 from tests.browser.stage_schedules import stage_schedules
@@ -200,9 +201,10 @@ async def staged(
                 template = await stage_templates(arrange)
                 segments = await stage_segments(arrange)
                 engaged = await stage_engagement(arrange)
+                hooks = await stage_hooks(arrange, mailouts["sent"])
                 yield Staged(
                     url, dsn, arrange, mailouts, imports, person, schedules, template, segments,
-                    engaged,
+                    engaged, hooks,
                 )  # fmt: skip
 
 

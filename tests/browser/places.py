@@ -25,6 +25,7 @@ class Staged:
     template: UUID
     segments: dict[str, str]
     engaged: dict[str, UUID]
+    hooks: dict[str, UUID]
 
     def page(self, state: str, action: str = "") -> str:
         return f"/dashboard/mailouts/{self.mailouts[state]}{action}"
@@ -108,6 +109,18 @@ async def pages_of(staged: Staged, subject: str) -> dict[str, str]:
                 "audit": "/dashboard/audit",
                 "notion": "/dashboard/notion",
                 "no-audit": "/dashboard/audit?by=nobody&action=mailout.pause",
+            }
+        case "hooks":
+            return {
+                "hooks": "/dashboard/hooks",
+                "hook-write": "/dashboard/hooks/new",
+                **{f"hook-{how}": f"/dashboard/hooks/{hook}" for how, hook in staged.hooks.items()},
+                **{
+                    f"hook-ask-{act}": f"/dashboard/hooks/{staged.hooks['well']}/{act}"
+                    for act in ("change", "test", "rotate", "off", "delete")
+                },
+                "hook-dead": f"/dashboard/hooks/{staged.hooks['well']}?state=dead",
+                "hook-none": f"/dashboard/hooks/{staged.hooks['new']}?state=dead",
             }
         case "templates":
             home = f"/dashboard/templates/{staged.template}"

@@ -52,7 +52,7 @@ async def judge(tab: Visit, staged: Staged, *, axe: bool = True) -> None:
 
 SUBJECTS = (
     "mailouts", "writing", "schedules", "access", "imports", "people", "templates", "segments",
-    "engagement",
+    "engagement", "hooks",
 )  # fmt: skip
 PHONES_IN_EVERY_RUN = {"mailouts", "imports"}
 

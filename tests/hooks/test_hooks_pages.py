@@ -179,7 +179,7 @@ async def test_what_was_given_up_is_seen_with_its_reason_and_sent_again(
     assert page.count("Given up after 10 tries. It answered 500.") == 2
     assert page.count("Delivered: it answered 204.") == 1
     assert page.count("It waits for its turn.") == 1
-    assert "Send all 2 that were given up again" in page
+    assert "Send again what was given up" in page
     assert "2 given up" in (await visitor.get("/hooks")).text
     only = (await visitor.get(f"{path}?state=done")).text
     assert only.count("Given up after") == 0
