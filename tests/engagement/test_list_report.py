@@ -104,13 +104,14 @@ async def reader(
     )  # fmt: skip
     if open_class:
         seen = 24 * days_ago
+        last = 24 * (days_ago if again_days_ago is None else again_days_ago)
         await arrange.sql.execute(
             "insert into engagement_recipients (send_log_id, mailout_id, subscriber_id, "
-            "open_class, opened_at, rules) "
-            "values (%s, %s, %s, %s, now() - make_interval(hours => %s), 1)",
-            [row, mailout, person, open_class, round(seen)],
+            "open_class, opened_at, last_opened_at, rules) "
+            "values (%s, %s, %s, %s, now() - make_interval(hours => %s), "
+            "case when %s <> 'machine' then now() - make_interval(hours => %s) end, 1)",
+            [row, mailout, person, open_class, round(seen), open_class, round(last)],
         )
-        last = 24 * (days_ago if again_days_ago is None else again_days_ago)
         await arrange.sql.execute(
             "insert into engagement_signals (send_log_id, mailout_id, kind, slot, first_at, "
             "last_at, class, reason, rules) select %s, %s, 'open', at, at, "

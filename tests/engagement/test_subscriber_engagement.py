@@ -56,7 +56,9 @@ async def got(
 async def test_mails_are_counted_by_the_best_that_was_seen(store: Store, arrange: Arrange) -> None:
     ann = await arrange.subscriber(ANN)
     await got(arrange, ann, ("open", "human", "open"), ("open", "machine", "protection"))
-    await got(arrange, ann, ("open", "unknown", "apple_relay"), ("click", "machine", "protection"))
+    await got(
+        arrange, ann, ("open", "unknown", "apple_privacy"), ("click", "machine", "protection")
+    )
     await got(arrange, ann, ("open", None, ""))
     await got(arrange, ann)
     await got(arrange, ann, tracking=False)
@@ -98,13 +100,13 @@ async def test_it_stands_with_the_subscriber_and_on_their_page(readership: Reade
     assert "They got no mail yet" in (await readership.visitor.get(page)).text
     await got(readership.arrange, ann, tracking=False)
     assert "No mail that they got was tracked" in (await readership.visitor.get(page)).text
-    mailout = await got(readership.arrange, ann, ("open", "unknown", "apple_relay"))
+    mailout = await got(readership.arrange, ann, ("open", "unknown", "apple_privacy"))
     whole = await readership.json(f"/subscribers/{ANN}/engagement?limit=1")
     assert whole["opens"] == {"human": 0, "unknown": 1, "machine": 0}
     [mail] = whole["items"]
     assert mail["mailout_id"] == str(mailout)
     [signal] = mail["signals"]
-    assert signal["because"] == "Apple's relay loads pictures, whether or not somebody reads"
+    assert signal["because"].startswith("Apple Mail's privacy protection loads the pictures")
     await readership.json("/subscribers/nobody@example.com/engagement", 404)
     text = html.unescape((await readership.visitor.get(page)).text)
     assert "0 for certain, 1 perhaps" in text
@@ -116,8 +118,8 @@ async def test_it_stands_with_the_subscriber_and_on_their_page(readership: Reade
 
 async def test_their_own_data_have_every_signal_and_verdict(readership: Readership) -> None:
     ann = await readership.arrange.subscriber(ANN)
-    await got(readership.arrange, ann, ("open", "unknown", "apple_relay"))
+    await got(readership.arrange, ann, ("open", "unknown", "apple_privacy"))
     exported = await readership.json(f"/subscribers/{ANN}/export")
     [mail] = exported["engagement"]
     assert mail["opened"] == "unknown"
-    assert mail["signals"][0]["reason"] == "apple_relay"
+    assert mail["signals"][0]["reason"] == "apple_privacy"

@@ -80,7 +80,7 @@ async def test_on_the_command_line_it_is_told_in_lines(
     done = command(tmp_path, variables, "why", str(mailout), "ANN@example.com")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("Got it: Amazon SES took it")
+    assert lines[0].startswith("Got it: They were active, and the rule of its")
     assert "audience:    tag “news” and plan is “<i>”" in lines
     assert any("tag “news”: now yes, then yes (has: “news”)" in line for line in lines)
     assert any(line.startswith("claim:") and "us-east-1" in line for line in lines)

@@ -219,6 +219,15 @@ SENT = "2026-05-01T08:00:05+00:00"
         ),
         (why(subscriber={"problem": "two @"}), "can't be mailed: two @."),
         (why(fits=False), "did not get it: they don't fit the audience"),
+        (
+            why(then={"status": "pending", "fits": True}),
+            "did not get it: when it started, this person had not confirmed the sign-up",
+        ),
+        (
+            why(then={"status": "active", "fits": False}),
+            "did not get it: when it started, they didn't fit the audience",
+        ),
+        (why(then={"status": "active", "fits": None}), "did not when it started"),
         (why(fits=False, queued=False), "will not get it: they don't fit the audience"),
         (why(queued=False), "not in the queue yet"),
         (why(status="ready", started_at=None, queued=False), "they get it when it is sent"),

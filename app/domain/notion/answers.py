@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from app.domain.mailouts import Transition
 from app.domain.notion.commands import Command
 from app.domain.notion.figures import NUMBERS, Values
+from app.domain.readership.why import AWAY
 from app.domain.reports.so_far import at_words
 
 HELP = """\
@@ -158,6 +159,12 @@ def _absence(
     if person["status"] != "active" and not left_later:
         since = _at(person["since"], zone, now)
         return f"{gets}: this person {_AWAY.get(person['status'], 'is not active')}, since {since}."
+    if (then := why.get("then")) is not None:
+        if then["status"] != "active":
+            away = AWAY.get(then["status"], "was not active")
+            return f"{gets}: when it started, this person {away}."
+        if then["fits"] is False:
+            return f"{gets}: when it started, they didn't fit the audience."
     if person["problem"]:
         return f"{gets}: the address can't be mailed: {person['problem']}."
     if not why["fits"]:

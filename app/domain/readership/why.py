@@ -6,7 +6,7 @@ The facts are those of `migrations/functions/readership/why_mailed.sql`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ _GOT = {"sent", "delivered", "complained"}
 _OPEN = {"queued", "sending", "unknown"}
 _BEFORE = {"draft", "ready", "scheduled"}
 
-_AWAY = {
+AWAY = {
     "unsubscribed": "had unsubscribed",
     "bounced": "was no longer mailed, because a mail had bounced",
     "complained": "was no longer mailed, after reporting a mail as spam",
@@ -39,7 +39,10 @@ def outcome(why: Mapping[str, Any], reason: str | None) -> Outcome:
     """Whether they got it. reason: of the row that counts, as the statement says it; None: they
     have no row."""
     if why["mails"]:
-        return _of_mail(why["mails"][0], why["found"], reason or "")
+        came = _of_mail(why["mails"][0], why["found"], reason or "")
+        if came.got and why["found"] != "erased":
+            return replace(came, words=f"{_chosen(why)} {came.words}")
+        return came
     mailout, audience = why["mailout"], why["audience"]
     if why["found"] == "erased":
         return Outcome(False, "erased", "This person was erased, and nothing of them is kept.")
@@ -50,7 +53,7 @@ def outcome(why: Mapping[str, Any], reason: str | None) -> Outcome:
     status = (audience["status_then"] if started else None) or person["status"]
     if status != "active":
         when = "when it started" if audience["status_then"] and started else "as far as is known"
-        away = _AWAY.get(status, "was not active")
+        away = AWAY.get(status, "was not active")
         return Outcome(False, status, f"They were not mailed: this person {away}, {when}.")
     if person["problem"]:
         words = f"The address can't be mailed: {person['problem']}."
@@ -69,6 +72,12 @@ def outcome(why: Mapping[str, Any], reason: str | None) -> Outcome:
             )
             return Outcome(False, "not_in_audience", words)
     return _of_state(mailout)
+
+
+def _chosen(why: Mapping[str, Any]) -> str:
+    if why["audience"]["rule"] is None:
+        return "It went to everybody who was active, and so were they."
+    return "They were active, and the rule of its audience fitted them."
 
 
 def _is_later(iso: str, than: str) -> bool:
@@ -153,4 +162,6 @@ def had(field: str, value: Any) -> str:
     if field == "tags":
         return ", ".join(f"“{tag}”" for tag in value or ()) or "no tags"
     text = as_text(value)
+    if field == "created_at":
+        return f"since {text[:10]}"
     return f"“{text}”" if isinstance(value, str) and text else text or "nothing"

@@ -93,7 +93,8 @@ $$;
 -- Whether a person was in a mailout and what became of them, or why not:
 --   {"subscriber": {"email", "status", "since", "added_at", "problem" (of the address)}, null: nobody has this address,
 --    "erased": they were, at their own wish, "mail": their row of the ledger, null: none,
---    "fits": whether the mailout's rule fits them, as they are now,
+--    "fits": whether the mailout's rule fits them, as they are now, "then": {"status", "fits" (null: not known)} when it
+--    started, as the history tells, null: it doesn't,
 --    "status": of the mailout, "started_at", "queued": its whole audience is in the ledger}
 create or replace function notion_why(p_mailout uuid, p_email text) returns jsonb
 language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off as $$
@@ -103,6 +104,7 @@ declare
     v_mail    send_logs;
     v_rule    record;
     v_fits    boolean;
+    v_then    jsonb;
 begin
     select * into v_mailout from mailouts where id = p_mailout;
     select * into v_person from subscribers where id = (find_subscriber(null, p_email) ->> 'id')::uuid;
@@ -114,6 +116,11 @@ begin
           from mailout_audience(p_mailout) a, compile_audience(a.rule, '$1', a.at, a.zone) c;
         execute format('select %s from subscribers s where s.id = $2', v_rule.condition)
            into v_fits using v_rule.bound, v_person.id;
+        select case when (was ->> 'known')::boolean then jsonb_build_object(
+                   'status', was #> '{row,status}', 'fits', case when a.rule is null then true else (explain_audience(
+                       a.rule, to_jsonb(v_person), was -> 'row', a.at, a.zone, person_ids(v_person.id)) ->> 'then')::boolean end) end
+          into v_then from mailout_audience(p_mailout) a, person_at(v_person.id, a.at) was
+         where v_mailout.started_at is not null;
     end if;
     return jsonb_build_object(
         'subscriber', case when v_person.id is not null then jsonb_build_object(
@@ -126,7 +133,7 @@ begin
             'bounce_type', v_mail.bounce_type, 'bounce_subtype', v_mail.bounce_subtype, 'attempts', v_mail.attempts,
             'queued_at', v_mail.created_at, 'due_at', v_mail.next_attempt_at, 'sent_at', v_mail.sent_at,
             'event_at', v_mail.event_at, 'unsubscribed_at', v_mail.unsubscribed_at) end,
-        'fits', v_fits,
+        'fits', v_fits, 'then', v_then,
         'status', v_mailout.status, 'started_at', v_mailout.started_at,
         'queued', v_mailout.started_at is not null
                   and not exists (select from mailout_queues where mailout_id = p_mailout and done_at is null));

@@ -12,7 +12,7 @@
 -- Fewer are looked at where many mailouts are tracked: a slice takes about two seconds.
 create or replace function quiet_slice(p_days integer, p_after uuid, p_reach integer, p_groups jsonb default null)
 returns jsonb language plpgsql stable set search_path = public, pg_temp set jit = off
-set enable_seqscan = off set work_mem = '64MB' as $$
+set enable_seqscan = off set enable_nestloop = off set work_mem = '64MB' as $$
 declare
     c_rows    constant integer := 600000;
     v_since   constant timestamptz := now() - make_interval(days => p_days);
@@ -43,13 +43,14 @@ begin
                    greatest(case when open_class = 'human' then opened_at end,
                             case when click_class = 'human' then clicked_at end) as human_at,
                    greatest(case when open_class = 'unknown' then opened_at end,
-                            case when click_class = 'unknown' then clicked_at end) as maybe_at
+                            case when click_class = 'unknown' then clicked_at end) as maybe_at,
+                   greatest(last_opened_at, last_clicked_at) as last_at
               from engagement_recipients where subscriber_id > p_after and subscriber_id <= v_last
-        ), again as materialized (   -- an old mail may be looked at again
+        ), again as materialized (   -- a mail may be opened again, long after
             select d.id, max(g.last_at) filter (where g.class = 'human') as human_at,
                    max(g.last_at) filter (where g.class = 'unknown') as maybe_at
               from did d, lateral (select * from engagement_signals where send_log_id = d.send_log_id) g
-             where coalesce(d.human_at, d.maybe_at) < v_since
+             where d.last_at >= v_since and (d.human_at >= v_since) is not true and g.last_at >= v_since
              group by d.id
         ), signs as materialized (
             select id, max(human_at) as human_at, max(maybe_at) as maybe_at
