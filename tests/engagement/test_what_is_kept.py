@@ -243,6 +243,38 @@ async def test_what_either_did_belongs_to_whom_they_became(store: Store, arrange
     assert (await store.preview_audience(asked))["count"] == 1
 
 
+async def test_odd_clocks_hold_up_nobody(store: Store, arrange: Arrange) -> None:
+    mail = await mailed(arrange, await tracked_mailout(arrange))
+    for year in ("0001", "9999"):
+        event = told(mail, "Click")
+        event["click"]["timestamp"] = f"{year}-12-31T23:59:59Z"
+        await happened(store, event)
+    odd = told(mail, "Delivery")
+    odd["delivery"]["timestamp"] = "0001-01-01T00:00:00+00:00"
+    await happened(store, odd)
+    await judge_all(store)
+    found = await arrange.one(RECIPIENT, mail.log)
+    assert found["click_class"] is not None
+    assert found["due_at"] is None
+
+
+async def test_what_an_earlier_version_kept_of_machines_is_forgotten(
+    store: Store, arrange: Arrange
+) -> None:
+    mail = await mailed(arrange, await tracked_mailout(arrange))
+    ours = "https://us.example/unsubscribe?token=SECRET"
+    raw = [told(mail, "Open"), told(mail, "Click"), told(mail, "Click", link=ours)]
+    for event in [*raw, told(mail, "Delivery")]:
+        await store.apply_ses_events([row(event) | {"payload": event, "engagement": None}])
+    await store.keep_house()
+    kept = await everything(arrange)
+    for personal in (SOMEWHERE, "firefox", "secret"):
+        assert personal not in kept, personal
+    assert "250 ok" in kept
+    links = "select array_agg(payload #>> '{click,link}') from ses_events where type = 'click'"
+    assert sorted(await arrange.one(links), key=str) == [None, SPRING]
+
+
 def test_neither_address_nor_user_agent_are_in_what_is_stored() -> None:
     mail = Mailed(UUID(int=1), 1, UUID(int=2), "ann@example.com", None)
     for kind in ("Open", "Click"):

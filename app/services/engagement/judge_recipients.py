@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 SECONDS = 1.0
 """Between two looks where nothing is due."""
+LINKS_SECONDS = 5.0
+"""Between two looks for documents whose links aren't known, where nobody did anything."""
 SLICE = 500
 LEASE_SECONDS = 60.0
 REST = 0.5
@@ -37,6 +39,7 @@ class JudgeRecipients:
         self._settings = settings
         self._renderer = renderer
         self._more = asyncio.Event()
+        self._links_at = 0.0
 
     def start(self, loops: Loops) -> None:
         loops.start("engagement", self.step, SECONDS, news=self._more)
@@ -44,8 +47,13 @@ class JudgeRecipients:
     async def step(self) -> None:
         """A slice; the next one comes soon after a full one."""
         began = time.monotonic()
-        await self.read_links()
-        if await self.judge_slice() == SLICE:
+        if began >= self._links_at:
+            await self.read_links()
+            self._links_at = began + LINKS_SECONDS
+        count = await self.judge_slice()
+        if count:
+            self._links_at = 0.0  # a mailout may have begun since
+        if count == SLICE:
             await asyncio.sleep(REST * (time.monotonic() - began))
             self._more.set()
 
@@ -72,4 +80,12 @@ class JudgeRecipients:
 
 
 def _all_judged(recipients: list[ToJudge]) -> list[Found]:
-    return [judged(recipient) for recipient in recipients]
+    """Without those that a fault of ours keeps from being judged: they are due again when the lease
+    ends, and hold up nobody."""
+    found: list[Found] = []
+    for recipient in recipients:
+        try:
+            found.append(judged(recipient))
+        except Exception:
+            log.exception("not_judged", send_log_id=recipient.id)
+    return found

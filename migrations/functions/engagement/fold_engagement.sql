@@ -22,7 +22,7 @@ begin
         perform forget_untracked(p_ids, p_logs, p_events);
         select array_agg(log), array_agg(mailout_id), array_agg(subscriber_id), array_agg(what ->> 'kind'),
                array_agg(what ->> 'link'), array_agg(coalesce(what ->> 'network', '')),
-               array_agg(coalesce(what ->> 'agent', '')), array_agg((e ->> 'occurred_at')::timestamptz)
+               array_agg(coalesce(what ->> 'agent', '')), array_agg(sane_time(e))
           into v_logs, v_mailouts, v_people, v_kinds, v_urls, v_networks, v_agents, v_times
           from engagement_in(p_ids, p_logs, p_events) where tracked and not erased and not is_test;
     end if;
@@ -34,7 +34,8 @@ begin
     perform note_deliveries(p_logs, p_events);
     insert into engagement_recipients as r (send_log_id, mailout_id, subscriber_id, delivered_at, due_at)
     select log, mailout, person,
-           (select min(occurred_at) from ses_events where send_log_id = log and type = 'delivery'), now()
+           (select min(least(greatest(occurred_at, '2000-01-01Z'), '2100-01-01Z')) from ses_events
+             where send_log_id = log and type = 'delivery'), now()
       from (select distinct on (log) log, mailout, person
               from unnest(v_logs, v_mailouts, v_people) t (log, mailout, person) order by log) new
      where not exists (select from engagement_recipients where send_log_id = log)
@@ -77,6 +78,12 @@ begin
       left join lateral (select s.subscriber_id from subscriber_aliases s where s.id = l.subscriber_id) a on true;
 end $$;
 
+-- When it was, within years that every program can read: one odd clock must not hold up those who judge.
+create or replace function sane_time(p_event jsonb) returns timestamptz
+language sql stable as $$
+    select least(greatest((p_event ->> 'occurred_at')::timestamptz, '2000-01-01Z'), '2100-01-01Z');
+$$;
+
 -- Opens and clicks that nobody asked for: only their number is kept. Of test mails, and of people who were erased, not
 -- even that.
 create or replace function forget_untracked(p_ids bigint[], p_logs bigint[], p_events jsonb[]) returns void
@@ -107,7 +114,7 @@ begin
     perform from engagement_recipients where send_log_id = any (p_logs) order by send_log_id for update;
     if found then
         update engagement_recipients r set delivered_at = d.at, due_at = now()
-          from (select log, min((e ->> 'occurred_at')::timestamptz) as at
+          from (select log, min(sane_time(e)) as at
                   from unnest(p_logs, p_events) t (log, e) where e ->> 'type' = 'delivery' group by log) d
          where r.send_log_id = any (p_logs) and r.send_log_id = d.log
            and (r.delivered_at is null or d.at < r.delivered_at);

@@ -38,3 +38,25 @@ language sql stable set search_path = public, pg_temp set enable_seqscan = off a
              from engagement_signals s where s.send_log_id = r.send_log_id) s
      where r.subscriber_id = any (p_ids);
 $$;
+
+-- Take what is personal out of opens and clicks that an earlier version stored, p_limit of them; gives how many there
+-- were. Type, time and link stay, as of later ones (domain/ses/events.py); a link with a token in it goes.
+create or replace function forget_readers_machines(p_limit integer) returns bigint
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
+declare
+    v_ids bigint[] := array(select id from ses_events where type in ('open', 'click') and payload ? 'mail'
+                             order by id limit p_limit);
+begin
+    if v_ids = '{}' then
+        return 0;
+    end if;
+    update ses_events
+       set payload = jsonb_build_object(
+               'eventType', payload -> 'eventType', type,
+               jsonb_strip_nulls(jsonb_build_object(
+                   'timestamp', payload #> array[type, 'timestamp'],
+                   'link', case when payload #>> array[type, 'link'] !~* 'token(=|%(25)*3d)'
+                                then payload #> array[type, 'link'] end)))
+     where id = any (v_ids);
+    return cardinality(v_ids);
+end $$;

@@ -20,6 +20,7 @@ begin
         raise exception 'Mailout % has a ledger in send_logs and can''t be deleted.', old.id
             using errcode = 'foreign_key_violation', hint = 'Cancel it instead.';
     end if;
+    delete from mailout_links where mailout_id = old.id;
     return old;
 end $$;
 
