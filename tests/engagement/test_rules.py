@@ -66,15 +66,15 @@ def classes(signals: Sequence[Signal], mail: Mail = MAIL) -> list[Class]:
         (opened(3600, agent="gmail-proxy"), ("human", "proxy_open")),
         (opened(3600, agent="yahoo-proxy"), ("human", "proxy_open")),
         (opened(3600, agent="gmail-prefetch"), ("unknown", "prefetch")),
-        (opened(3600, agent="apple-privacy", network="apple-relay"), ("unknown", "apple_privacy")),
-        (opened(3600, network="apple-relay"), ("unknown", "apple_privacy")),
-        (opened(3600, agent="apple-privacy"), ("unknown", "apple_privacy")),
+        (opened(3600, agent="apple-privacy", network="apple-relay"), ("unknown", "apple_relay")),
+        (opened(3600, network="apple-relay"), ("unknown", "apple_relay")),
+        (opened(3600, agent="apple-privacy"), ("unknown", "apple_relay")),
         (opened(3600, network="microsoft-protection"), ("unknown", "protection_open")),
         (opened(0.2, network="microsoft-protection"), ("unknown", "protection_open")),
         (opened(3600, agent="none"), ("unknown", "unnamed")),
         (opened(0.5), ("unknown", "soon")),
-        (opened(9.9, agent="gmail-proxy"), ("unknown", "soon")),
-        (opened(10), ("human", "open")),
+        (opened(4.9, agent="gmail-proxy"), ("unknown", "soon")),
+        (opened(5), ("human", "open")),
         (opened(30, network="proofpoint"), ("machine", "scanner_near")),
         (opened(7200, network="proofpoint"), ("unknown", "scanner_later")),
         (opened(3600, agent="checker"), ("machine", "checker")),
@@ -88,7 +88,8 @@ def classes(signals: Sequence[Signal], mail: Mail = MAIL) -> list[Class]:
         (click(0), ("machine", "instant")),
         (click(0.9), ("machine", "instant")),
         (click(1), ("unknown", "soon")),
-        (click(10), ("human", "click")),
+        (click(4.9), ("unknown", "soon")),
+        (click(5), ("human", "click")),
         (click(600, network="mimecast"), ("machine", "scanner_near")),
         (click(601, network="mimecast"), ("unknown", "scanner_later")),
         (click(-1, network="cisco"), ("unknown", "scanner_later")),
@@ -319,7 +320,7 @@ def test_a_mail_shown_in_mailboxes_of_two_providers_was_perhaps_passed_on() -> N
 def test_each_reason_has_words_that_go_on_after_because() -> None:
     assert set(WORDS) == set(get_args(Reason))
     for text in WORDS.values():
-        assert text[0].islower() or text.split()[0] in {"Microsoft's", "Gmail", "Apple"}
+        assert text[0].islower() or text.split()[0] in {"Microsoft's", "Gmail", "Apple's"}
         assert not text.endswith(".")
     assert words("instant") == WORDS["instant"]
     assert words("of a later version") == "of a later version"

@@ -9,7 +9,7 @@ Reason = Literal[
     # A person.
     "open", "proxy_open", "click", "relay_click", "passed_on",
     # Either may be.
-    "apple_privacy", "prefetch", "unnamed", "protection_open", "scanner_later", "no_delivery",
+    "apple_relay", "prefetch", "unnamed", "protection_open", "scanner_later", "no_delivery",
     "before_delivery", "soon", "burst", "two_at_once", "all_slowly", "after_burst",
     "before_burst", "flood", "folded",
     # A program.
@@ -25,7 +25,7 @@ WORDS: Mapping[Reason, str] = {
     "relay_click": "a browser followed the link through Apple's relay, as people with iCloud+ do",
     "passed_on": "the mail was shown in mailboxes of two providers: perhaps it was passed on, and"
     " somebody else read it",
-    "apple_privacy": "Apple Mail's privacy protection loads the pictures of each mail, read or not",
+    "apple_relay": "Apple's relay loads pictures, whether or not somebody reads",
     "prefetch": "Gmail loaded the pictures of a mail that came in, before anybody saw it",
     "unnamed": "the program didn't say what it is",
     "protection_open": "Microsoft's protection loaded the pictures: to check them, or to show them",
@@ -35,7 +35,7 @@ WORDS: Mapping[Reason, str] = {
     " was",
     "before_delivery": "it happened before the mail was reported delivered: a check on the way in,"
     " or a clock that was wrong",
-    "soon": "it was within ten seconds of the delivery: fast for a person, slow for a program",
+    "soon": "it was within five seconds of the delivery: fast for a person, slow for a program",
     "burst": "three or more links were followed within half a minute: a quick reader or a program",
     "two_at_once": "two links were followed within one second",
     "all_slowly": "it was while each link of the mail was followed, the footer's too, within ten"

@@ -30,7 +30,7 @@ from app.domain.engagement.signals import BEST_FIRST, Class, Mail, Signal, Verdi
 RULES = 1
 """Goes up with each change that may judge a signal otherwise, ranges and user agents included."""
 
-SOON = 10.0
+SOON = 5.0
 """Seconds after the delivery in which a program is as likely as a person."""
 NEAR = 600.0
 """Seconds after the delivery in which a service that checks links is taken to do just that."""
@@ -134,7 +134,7 @@ class _Case:
             if signal.agent == "gmail-prefetch":
                 return "prefetch"
             if signal.agent == "apple-privacy" or signal.network == "apple-relay":
-                return "apple_privacy"
+                return "apple_relay"
             if signal.network == "microsoft-protection":
                 return "protection_open"
         elif signal.agent == "apple-privacy":
