@@ -201,6 +201,11 @@ class Life:
              {"p_region": REGION, "p_listed": 1, "p_active": 1, "p_left": 1}),
             ("pause_mailout", {"p_mailout": mailout, "p_code": "person", "p_reason": "x"}),
             ("claim_owner_notice", {"p_region": REGION}),
+            ("claim_slack_message", {"p_lease_seconds": 60, "p_gap_seconds": 0}),
+            ("slack_facts", {"p_mailout": mailout}),
+            ("settle_slack_message",
+             {"p_mailout": mailout, "p_claim": 1, "p_result": {"place": None, "told": {}},
+              "p_next_seconds": 0, "p_turn": None, "p_rest_seconds": 0, "p_concerns_all": False}),
             ("resume_mailout", {"p_mailout": mailout}),
         ):  # fmt: skip
             await self.call(function, **arguments)

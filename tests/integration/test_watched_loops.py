@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 READERS = 30
 LOOPS = {
     "heartbeat", "upkeep", "dispatch", "tell_owner", "account", "suppression", "report", "jobs",
-    "watchdog", "cloudwatch",
+    "watchdog", "cloudwatch", "hooks", "hooks-tidy", "engagement", "slack",
 }  # fmt: skip
 
 
@@ -50,7 +50,11 @@ async def test_each_loop_is_started_again(
     dsn: str, sandbox: SandboxServer, arrange: Arrange
 ) -> None:
     settings = settings_for(
-        dsn, sandbox.url, OWNER_EMAIL="me@example.com", METRICS_CLOUDWATCH="true"
+        dsn,
+        sandbox.url,
+        OWNER_EMAIL="me@example.com",
+        METRICS_CLOUDWATCH="true",
+        SLACK_WEBHOOK_URL="http://127.0.0.1:1/services/nowhere",
     )
     async with in_process(settings) as service:
         await eventually(lambda: health(service), until=lambda h: h[0] == 200)
