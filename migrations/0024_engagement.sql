@@ -43,8 +43,8 @@ create unique index engagement_signals_once
     on engagement_signals (send_log_id, kind, link_id, network, agent, slot);
 create index engagement_signals_mailout on engagement_signals (mailout_id, kind, link_id);
 
--- One row for each recipient who did anything: the best of what was judged (human before unknown before machine). A
--- click by a person is an open by a person, too: whoever clicked has read.
+-- One row for each recipient who did anything: the best of what was judged (human before unknown before machine).
+-- Whoever clicked has read, also where no picture was loaded: whoever asks who read asks for both.
 create table engagement_recipients (
     send_log_id   bigint primary key,
     mailout_id    uuid not null,

@@ -58,7 +58,7 @@ async def test_newer_rules_judge_what_was_kept(
     request.getfixturevalue("newer_rules")
     assert await run(store) == (2, 2)
     assert await arrange.one(verdicts) == [
-        ["human", "human", RULES + 1],
+        ["human", None, RULES + 1],
         ["machine", "machine", RULES + 1],
     ]
     kept = "select jsonb_agg(distinct jsonb_build_array(reason, rules)) from engagement_signals"

@@ -69,6 +69,7 @@ async def test_people_are_counted_once_by_class(store: Store, arrange: Arrange) 
     assert report["tracked"] == 8  # neither the bounced nor the failed one
     assert report["opens"] == {"human": 2, "machine": 1, "unknown": 2}
     assert report["clicks"] == {"human": 1, "machine": 1, "unknown": 1}
+    assert report["readers"] == {"human": 2, "machine": 1, "unknown": 2}
     assert report["waiting"] == 1
     assert report["range"]["opens"] == {
         "low": 2, "high": 4, "low_rate": 0.25, "high_rate": 0.5,

@@ -35,7 +35,8 @@ def fits(rule: Mapping[str, Any] | None, person: Person, at: datetime, zone: str
         return any(
             last >= since if value == "any" else mailout == value
             for mailout, kind, class_, last in person["did"]
-            if kind == field and class_ != "machine"
+            # Whoever clicked has opened, also where no picture was loaded.
+            if (kind == field or kind == "clicked") and class_ != "machine"
         )
     if field == "received":
         return any(

@@ -44,13 +44,11 @@ class Found:
 
 
 def judged(recipient: ToJudge) -> Found:
-    """Whoever clicked has read: a click counts as an open of its class, too, also where no picture
-    was loaded; unless a machine did it."""
+    """What is written down of a recipient once the rules have judged their signals."""
     verdicts = judge(recipient.mail, recipient.signals)
     told = list(zip(recipient.signals, verdicts, strict=True))
     clicks = [(signal, v.class_) for signal, v in told if signal.kind == "click"]
     opens = [(signal, v.class_) for signal, v in told if signal.kind == "open"]
-    opens += [(signal, class_) for signal, class_ in clicks if class_ != "machine"]
     open_class, opened_at, last_opened_at = _together(opens)
     click_class, clicked_at, last_clicked_at = _together(clicks)
     return Found(

@@ -34,7 +34,7 @@ SOON = 5.0
 """Seconds after the delivery in which a program is as likely as a person."""
 NEAR = 600.0
 """Seconds after the delivery in which a service that checks links is taken to do just that."""
-SURELY_DELIVERED = 3600.0
+SURELY_DELIVERED = 900.0
 """Seconds after sending that will do where nothing is known of the delivery."""
 
 _RANK = {name: rank for rank, name in enumerate(BEST_FIRST)}

@@ -15,6 +15,7 @@ from app.domain.engagement.report import (
     added,
     by_provider,
     scaled,
+    span,
     steps,
     why_no_rate,
     with_range,
@@ -91,25 +92,27 @@ class EngagementReports:
 
     async def headline(self, mailout_id: UUID) -> dict[str, Any]:
         """The totals alone: `mailout_id`, `tracking`, `status`, `partial` (it is being sent),
-        `tracked`, `opens`, `clicks`, `range`, `no_rate` (why there is none), `waiting` (people who
+        `tracked`, `opens`, `clicks`, `readers` (did either), `range`, `no_rate` (why there is none), `waiting` (people who
         aren't judged yet) and `rules`. Raises MailoutNotFound."""
         totals = await self._kept(
             mailout_id, "totals", partial(self._store.engagement_totals, mailout_id)
         )
         if totals is None:
             raise MailoutNotFound(f"There is no mailout {mailout_id}.")
-        return with_range(
+        report = with_range(
             {
                 "mailout_id": str(mailout_id),
                 "tracking": totals["tracking"],
                 "status": totals["status"],
                 "started_at": totals["started_at"],
                 "partial": totals["status"] in {"sending", "paused"},
-                **{name: totals[name] for name in ("tracked", *KINDS, "waiting")},
+                **{name: totals[name] for name in ("tracked", *KINDS, "readers", "waiting")},
                 "no_rate": why_no_rate(totals["tracked"]),
                 "rules": {"version": RULES, "judged": totals["judged"]},
             }
         )
+        report["range"]["readers"] = span(totals["readers"], totals["tracked"])
+        return report
 
     async def links(self, mailout_id: UUID) -> list[dict[str, Any]]:
         """As `Store.engagement_links` gives them, LINKS at most."""

@@ -206,10 +206,10 @@ begin
         cost := 100;
         condition := format('(select count(*) from engagement_recipients e where e.subscriber_id = s.id and %s) > 0',
             format(case when c_any and p_rule ->> 'field' = 'opened'
-                            then 'e.last_opened_at >= to_timestamp((%s)[%s]::double precision)'
+                            then 'greatest(e.last_opened_at, e.last_clicked_at) >= to_timestamp((%s)[%s]::double precision)'
                         when c_any then 'e.last_clicked_at >= to_timestamp((%s)[%s]::double precision)'
                         when p_rule ->> 'field' = 'opened'
-                            then 'e.mailout_id = (%s)[%s]::uuid and e.open_class in (''human'', ''unknown'')'
+                            then 'e.mailout_id = (%s)[%s]::uuid and ''{human,unknown}''::text[] && array[e.open_class, e.click_class]'
                         else 'e.mailout_id = (%s)[%s]::uuid and e.click_class in (''human'', ''unknown'')' end,
                    p_param, v_n));
         bound := bound || case when c_any then extract(epoch from v_since)::text else p_rule ->> 'value' end;

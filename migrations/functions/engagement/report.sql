@@ -8,7 +8,8 @@ language sql immutable set search_path = public, pg_temp as $$
 $$;
 
 -- One mailout's totals: {"tracking", "status", "started_at", "tracked" (mails that were delivered; whoever did something
--- got theirs, whatever became of the report of its delivery), "opens", "clicks", "judged": [{"rules", "people"}],
+-- got theirs, whatever became of the report of its delivery), "opens", "clicks", "readers"
+-- (did either), "judged": [{"rules", "people"}],
 -- "waiting": people with something that isn't judged yet}. null: there is no such mailout.
 create or replace function engagement_totals(p_mailout uuid) returns jsonb
 language plpgsql stable set search_path = public, pg_temp set jit = off set enable_seqscan = off as $$
@@ -22,7 +23,8 @@ begin
     elsif not v_mailout.tracking then
         return jsonb_build_object(
             'tracking', false, 'status', v_mailout.status, 'started_at', v_mailout.started_at, 'tracked', 0,
-            'opens', by_class(0, 0, 0), 'clicks', by_class(0, 0, 0), 'judged', '[]'::jsonb, 'waiting', 0);
+            'opens', by_class(0, 0, 0), 'clicks', by_class(0, 0, 0), 'readers', by_class(0, 0, 0),
+            'judged', '[]'::jsonb, 'waiting', 0);
     end if;
     with grouped as materialized (
         select open_class, click_class, rules, due_at is not null or rules is null as waits, count(*) as n
@@ -36,6 +38,11 @@ begin
            by_class(coalesce(sum(n) filter (where click_class = 'human'), 0)::bigint,
                     coalesce(sum(n) filter (where click_class = 'machine'), 0)::bigint,
                     coalesce(sum(n) filter (where click_class = 'unknown'), 0)::bigint) as clicks,
+           by_class(coalesce(sum(n) filter (where 'human' in (open_class, click_class)), 0)::bigint,
+                    coalesce(sum(n) filter (where 'machine' in (open_class, click_class)
+                                              and not '{human,unknown}' && array[open_class, click_class]), 0)::bigint,
+                    coalesce(sum(n) filter (where 'unknown' in (open_class, click_class)
+                                              and not '{human}' && array[open_class, click_class]), 0)::bigint) as readers,
            coalesce(sum(n) filter (where waits), 0)::bigint as waiting,
            (select coalesce(jsonb_agg(jsonb_build_object('rules', rules, 'people', people) order by rules), '[]')
               from (select rules, sum(n)::bigint as people from grouped where rules is not null group by rules) r) as judged
@@ -43,7 +50,8 @@ begin
     return jsonb_build_object(
         'tracking', true, 'status', v_mailout.status, 'started_at', v_mailout.started_at,
         'tracked', greatest(recipients_in(p_mailout, '{delivered,complained}'), v.engaged),
-        'opens', v.opens, 'clicks', v.clicks, 'judged', v.judged, 'waiting', v.waiting);
+        'opens', v.opens, 'clicks', v.clicks, 'readers', v.readers,
+        'judged', v.judged, 'waiting', v.waiting);
 end $$;
 
 -- Per link: people per class and `events`, how often it was followed; those of the document first, in its order. Links of
