@@ -92,8 +92,8 @@ class EngagementReports:
 
     async def headline(self, mailout_id: UUID) -> dict[str, Any]:
         """The totals alone: `mailout_id`, `tracking`, `status`, `partial` (it is being sent),
-        `tracked`, `opens`, `clicks`, `readers` (did either), `range`, `no_rate` (why there is none), `waiting` (people who
-        aren't judged yet) and `rules`. Raises MailoutNotFound."""
+        `tracked`, `opens`, `clicks`, `readers` (did either), `range`, `no_rate` (why there is
+        none), `waiting` (people who aren't judged yet) and `rules`. Raises MailoutNotFound."""
         totals = await self._kept(
             mailout_id, "totals", partial(self._store.engagement_totals, mailout_id)
         )
