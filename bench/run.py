@@ -26,6 +26,7 @@ from bench.big import big
 from bench.engagement import tracked
 from bench.events import compare
 from bench.flood import flooded
+from bench.hooks import hooks
 from bench.imports import imported
 from bench.parts import (
     Sink,
@@ -336,6 +337,7 @@ MEASUREMENTS: dict[str, Callable[[str], list[Row]]] = {
     "events": events,
     "events-engagement": lambda dsn: list(tracked(dsn)),
     "flood": flood,
+    "hooks": lambda dsn: list(hooks(dsn)),
     "supabase": through_supabase,
     "growth": growth,
     "import": lambda dsn: list(imported(dsn)),
