@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from app.services.hooks.deliver import AT_ONCE_EACH, DeliverHooks
 from app.services.hooks.poster import Poster
 from app.store import Store
 from app.telemetry.metrics import Metrics
-from tests.hooks.conftest import Later, Outbox, Receiver, a_hook
+from tests.hooks.conftest import Later, Outbox, Receiver, a_hook, served, silence
 from tests.support.factories import Arrange
 from tests.support.local_server import Reply
 from tests.support.waiting import eventually
@@ -188,19 +187,16 @@ async def test_a_dead_endpoint_does_not_slow_the_others(
 ) -> None:
     """Its tries hang while all of the other's are made."""
     monkeypatch.setattr("app.services.hooks.deliver.STOP_SECONDS", 0.0)
-    silent = await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(60), "127.0.0.1")
-    port = silent.sockets[0].getsockname()[1]
-    await a_hook(direct_store, f"http://127.0.0.1:{port}/")
-    await a_hook(direct_store, receiver.hook_url)
-    await arrange.subscribers(50)
-    async with Poster(allow_private=True) as poster:
+    async with served(silence) as port, Poster(allow_private=True) as poster:
+        await a_hook(direct_store, f"http://127.0.0.1:{port}/")
+        await a_hook(direct_store, receiver.hook_url)
+        await arrange.subscribers(50)
         deliverer = DeliverHooks(direct_store, poster, Metrics())
         await eventually(deliverer.step, until=lambda _: len(receiver.received) == 50)
         await deliverer.step()
         states = [row["state"] for row in await outbox.rows()]
         assert states.count("sending") >= AT_ONCE_EACH
         await deliverer.close()
-    silent.close()
     rows = await outbox.rows()
     assert {row["state"] for row in rows} == {"waiting", "done"}  # given back at the stop
     assert {row["attempts"] for row in rows if row["state"] == "waiting"} == {0}

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -21,12 +19,11 @@ from app.services.hooks.hooks import Hooks
 from app.services.hooks.poster import Poster
 from app.settings import Settings
 from app.store import Store
-from tests.hooks.conftest import Receiver
+from tests.hooks.conftest import Handler, Receiver, served, silence
 from tests.support.certificates import self_signed, server_context
 from tests.support.local_server import Reply
 from tests.support.service import settings_for
 
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 SOON = 0.4
 """How long these endpoints may take, in seconds."""
 
@@ -60,18 +57,6 @@ def resolving(
     return resolve, asked
 
 
-@asynccontextmanager
-async def served(handler: Handler, **options: Any) -> AsyncIterator[int]:
-    """The port of a server whose connections this handles."""
-    server = await asyncio.start_server(handler, "127.0.0.1", **options)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
-
-
-async def silence(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-    await asyncio.sleep(60)
-
-
 async def headers_without_end(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\n")
     while not writer.is_closing():
@@ -93,6 +78,7 @@ async def no_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     await reader.readuntil(b"\r\n\r\n")
     writer.write(b"220 mail.example.com ESMTP\r\n")
     writer.close()
+    await writer.wait_closed()
 
 
 async def closes(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -196,9 +182,11 @@ async def test_only_a_certificate_for_its_name_is_trusted(tmp_path: Path) -> Non
         head = await reader.readuntil(b"\r\n\r\n")
         hosts.extend(line for line in head.split(b"\r\n") if line.lower().startswith(b"host:"))
         writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        await writer.drain()
         writer.close()
+        await writer.wait_closed()
 
-    async with served(takes, ssl=context) as port:
+    async with served(takes, context) as port:
         async with Poster(allow_private=True, resolve=resolve, trust=trust) as poster:
             good = await poster.post(a_delivery(f"https://hook.example:{port}/"))
             other = await poster.post(a_delivery(f"https://other.example:{port}/"))
