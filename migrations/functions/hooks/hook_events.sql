@@ -1,7 +1,6 @@
 -- What hooks are told is written in the transaction of the act, by triggers: whoever acts, nobody is forgotten, and
 -- what is rolled back tells nothing. Where no active hook wants an event, each statement costs one look at a table
 -- of a few rows. `security definer`: a role that may write subscribers needs no right to read hooks.
--- nestloop is off where two transition tables are joined: see subscriber_history.sql.
 
 -- Those of one kind (`mailout`, `recipient`, `subscriber`) that any active hook wants.
 create or replace function wanted_events(p_kind text) returns text[]
@@ -68,7 +67,7 @@ language sql stable set search_path = public, pg_temp as $$
 $$;
 
 create or replace function recipients_tell_hooks() returns trigger
-language plpgsql security definer set search_path = public, pg_temp set enable_nestloop = off as $$
+language plpgsql security definer set search_path = public, pg_temp as $$
 declare
     v_wanted text[] := wanted_events('recipient');
 begin
@@ -121,7 +120,7 @@ end $$;
 
 -- A person who confirms a sign-up was never unsubscribed: that is an update.
 create or replace function changed_subscribers_tell_hooks() returns trigger
-language plpgsql security definer set search_path = public, pg_temp set enable_nestloop = off as $$
+language plpgsql security definer set search_path = public, pg_temp as $$
 declare
     v_wanted text[] := wanted_events('subscriber');
 begin

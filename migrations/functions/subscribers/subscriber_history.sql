@@ -32,10 +32,8 @@ begin
     return null;
 end $$;
 
--- nestloop is off: PostgreSQL keeps the plan of a connection's first statement, which may have changed one row, for its
--- next, which may change 100,000.
 create or replace function note_changed_subscribers() returns trigger
-language plpgsql security definer set search_path = public, pg_temp set enable_nestloop = off as $$
+language plpgsql security definer set search_path = public, pg_temp as $$
 begin
     insert into subscriber_changes (subscriber_id, by, reason, import_id, before, after)
     select w.id, coalesce(nullif(current_setting('amazonsender.by', true), ''), 'database'),
