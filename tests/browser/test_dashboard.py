@@ -432,3 +432,36 @@ async def test_an_audience_is_put_together_in_a_hurry(staged: Staged, signed_in:
     tab = await signed_in("/dashboard/segments/new")
     await hurry(tab.page)
     assert tab.complaints == []
+
+
+@SCRIPT_OR_NOT
+async def test_a_webhook_is_added_by_keyboard_and_its_secret_seen_once(
+    staged: Staged, signed_in: Any, javascript: bool
+) -> None:
+    tab = await signed_in(
+        "/dashboard/hooks/new", java_script_enabled=javascript, **LOOKS["desktop"]
+    )
+    page = tab.page
+    await page.focus("#url")
+    await page.keyboard.type("http://example.com/x")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Space")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert")).to_contain_text("Use https")
+    await expect(page.locator("#url")).to_have_value("http://example.com/x")
+    await expect(page.get_by_role("checkbox", name="scheduled")).to_be_checked()
+    await page.fill("#url", "https://203.0.113.9.example.com/hook")
+    await page.keyboard.press("Enter")
+    secret = page.get_by_label("The secret")
+    await expect(secret).to_contain_text("whsec_")
+    shown = await secret.inner_text()
+    if javascript:
+        tab.complaints.clear()  # of the answer's status, before
+        await judge(tab, staged)
+        await picture(page, "hook-secret")
+    await page.get_by_role("link", name="Go on, and try it").click()
+    await expect(page.get_by_role("heading", name="203.0.113.9.example.com")).to_be_visible()
+    assert shown not in await page.content()
+    await page.get_by_role("link", name="Delete…").click()
+    await page.get_by_role("button", name="Delete").click()
+    await expect(page.get_by_role("status").first).to_contain_text("Deleted.")

@@ -46,6 +46,8 @@ async def test_a_webhook_is_made_watched_and_deleted(
     number = run("deliveries", hook).split()[0]
     assert "1 to be sent again" in run("replay", hook, "--delivery", number)
     assert "0 to be sent again" in run("replay", hook)
+    assert "0 to be sent again" in run("replay", hook, "--since", "2026-01-01")
+    run("replay", hook, "--since", "2026-01-01", "--delivery", number, expect=2)
     turned = run("rotate", hook).strip()
     assert turned.startswith("whsec_")
     assert turned != secret

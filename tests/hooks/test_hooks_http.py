@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
 from app.domain.hooks.events import EVENTS, SAMPLES
+from app.store import Store
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, in_process, settings_for
@@ -175,6 +178,28 @@ async def test_who_subscribes_once_more_is_not_told_twice(
     assert len({first["id"], *(one["id"] for one in others)}) == 3
 
 
+async def test_two_who_subscribe_at_once_are_one(http: httpx.AsyncClient) -> None:
+    made = await asyncio.gather(*(make(http, f"{URL}/at-once") for _ in range(6)))
+    assert len({one["id"] for one in made}) == 1
+    assert len({one["secret"] for one in made}) == 6
+
+
+async def test_it_is_the_same_through_supabase(store: Store, arrange: Arrange) -> None:
+    mailout = await arrange.mailout("sent", subject="Via", started_at="2027-01-01")
+    made = []
+    for secret in ("whsec_1", "whsec_2"):
+        hook = await store.subscribe_hook(
+            f"{URL}/{mailout}", ["mailout.finished"], secret=secret, description="", source=None,
+            rate_per_second=None, keep_seconds=60, by="owner",
+        )  # fmt: skip
+        made.append(hook["id"])
+    assert made[0] == made[1]
+    facts = await store.hook_sample_facts()
+    assert {"id": str(mailout), "subject": "Via"} in facts["mailouts"]
+    assert await store.replay_hook_since(UUID(made[0]), datetime.now(UTC), 5, by="owner") == 0
+    assert await store.replay_hook_since(uuid4(), datetime.now(UTC), 5, by="owner") is None
+
+
 async def test_only_manage_may_look_and_change(http: httpx.AsyncClient) -> None:
     key = {
         scope: (await http.post("/keys", json={"name": scope, "scopes": [scope]})).json()["key"]
@@ -208,7 +233,7 @@ async def test_examples_have_the_lists_own_fields_and_nobodys_data(
             f"real{n}@example.org", name="Real", tags=["news", f"only{n}"],
             fields={"plan": "gold", "seats": n, "vip": True},
         )  # fmt: skip
-    mailout = await arrange.mailout("sent", subject="Spring", started_at="2026-05-01")
+    mailout = await arrange.mailout("sent", subject="Spring", started_at="2030-05-01")
     people = await http.get("/hooks/samples/subscriber.created")
     for one in people.json():
         assert one["data"]["fields"] == {"plan": "example", "seats": 7, "vip": True}
@@ -262,9 +287,24 @@ async def test_deliveries_are_listed_in_pages_and_sent_again(
     assert (await http.post(f"{path}/replay")).json() == {"replayed": 0}
     waiting = (await http.get(f"{path}/deliveries?state=waiting")).json()["items"]
     assert {one["event_id"] for one in waiting} == {"evt_5", "evt_4", "evt_2"}
-    odd: list[dict[str, Any]] = [{"ids": []}, {"ids": ["x"]}, {"ids": [2**63]}, {"all": True}]
+    odd: list[dict[str, Any]] = [
+        {"ids": []}, {"ids": ["x"]}, {"ids": [2**63]}, {"all": True}, {"since": "yesterday"},
+        {"ids": [done], "since": "2026-01-01"},
+    ]  # fmt: skip
     for bad in odd:
         assert (await http.post(f"{path}/replay", json=bad)).status_code == 422
+
+    # A receiver that lost what it had: whatever is over, and was told since then.
+    await arrange.sql.execute(
+        "update hook_deliveries set state = 'done', occurred_at = now() - interval '5 days' + "
+        "(right(event_id, 1) || ' days')::interval where hook_id = %s and event_id <> 'evt_5'",
+        [made["id"]],
+    )
+    since = (datetime.now(UTC) - timedelta(days=2.5)).isoformat()
+    answer = await http.post(f"{path}/replay", json={"since": since})
+    assert answer.json() == {"replayed": 2}  # 3 and 4; 5 waits anyway
+    waiting = (await http.get(f"{path}/deliveries?state=waiting")).json()["items"]
+    assert {one["event_id"] for one in waiting} == {"evt_5", "evt_4", "evt_3"}
 
     await http.patch(path, json={"state": "disabled"})
     for act in ("replay", "test"):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from app.api.http.deps import Text
+from app.api.http.paging import moment
 
 URL_NAMES = (
     "url",
@@ -91,7 +93,8 @@ class Trial(BaseModel):
 
 
 class Replay(BaseModel):
-    """ids: of deliveries that are over; all dead ones, if none are named."""
+    """ids: of deliveries that are over; or since: a day or a moment, for whatever was told since
+    then; all dead ones, if neither is named."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -101,3 +104,10 @@ class Replay(BaseModel):
         ]
         | None
     ) = None
+    since: Annotated[datetime, AfterValidator(moment)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.ids is not None and self.since is not None:
+            raise ValueError("ids, since: name one of both.")
+        return self

@@ -152,6 +152,8 @@ async def replay(
     caller: CallerDep,
     body: Annotated[Replay | None, Body()] = None,
 ) -> dict[str, int]:
-    """Send deliveries that are over once more, with the same `id`: these, or all dead ones (10,000
-    at most). Answers how many."""
-    return {"replayed": await services.hooks.replay(hook_id, caller, body.ids if body else None)}
+    """Send deliveries that are over once more, with the same `id`: these, or what was told since
+    then, or all dead ones (10,000 at most). Answers how many."""
+    asked = body or Replay()
+    count = await services.hooks.replay(hook_id, caller, asked.ids, asked.since)
+    return {"replayed": count}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -210,12 +211,18 @@ def replay(
         list[int] | None,
         typer.Option(help="Only this one; repeat it for several. Else all that were given up."),
     ] = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="Whatever was told since then, in UTC.")
+    ] = None,
 ) -> None:
     """Send once more what was given up, or any that are over."""
+    if delivery and since:
+        raise typer.BadParameter("use this or --delivery, not both", param_hint="--since")
+    moment = since and since.replace(tzinfo=UTC)
 
     async def work() -> None:
         async with _open() as hooks:
-            count = await hooks.replay(hook_id, CLI, delivery or None)
+            count = await hooks.replay(hook_id, CLI, delivery or None, moment)
         typer.echo(f"{count:,} to be sent again.")
 
     run(work())

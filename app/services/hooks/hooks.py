@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -118,15 +119,26 @@ class Hooks:
         await self.show(hook_id)
         return await self.store.list_hook_deliveries(hook_id, limit, state=state, before=before)
 
-    async def replay(self, hook_id: UUID, caller: Caller, ids: Sequence[int] | None = None) -> int:
-        """Have these deliveries sent again, or the dead ones, REPLAY_LIMIT at most; gives how many.
-        Raises HookNotFound, HookNotActive."""
+    async def replay(
+        self,
+        hook_id: UUID,
+        caller: Caller,
+        ids: Sequence[int] | None = None,
+        since: datetime | None = None,
+    ) -> int:
+        """Have these deliveries sent again, or whatever was told since then, or the dead ones,
+        REPLAY_LIMIT at most; gives how many. Raises HookNotFound, HookNotActive."""
         hook = await self.show(hook_id)
         if hook["state"] != "active":
             raise HookNotActive(
                 f"The hook is {hook['state']}: switch it on first.", state=hook["state"]
             )
-        count = await self.store.replay_hook_deliveries(hook_id, ids, REPLAY_LIMIT, by=caller.by)
+        if since is not None:
+            count = await self.store.replay_hook_since(hook_id, since, REPLAY_LIMIT, by=caller.by)
+        else:
+            count = await self.store.replay_hook_deliveries(
+                hook_id, ids, REPLAY_LIMIT, by=caller.by
+            )
         if count is None:
             raise _not_found(hook_id)
         return count

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from app.store.calls import Calls, require
 
@@ -37,6 +39,19 @@ class HookSubscribingCalls(Calls):
         )
         require(row, "id", "url", "events")
         return row
+
+    async def replay_hook_since(
+        self, hook_id: UUID, since: datetime, limit: int, *, by: str
+    ) -> int | None:
+        """What is over, and was told since then. Gives how many; None: there is no such hook."""
+        count: int | None = await self._call(
+            "replay_hook_since",
+            p_hook=str(hook_id),
+            p_since=since.isoformat(),
+            p_limit=limit,
+            p_by=by,
+        )
+        return count
 
     async def hook_sample_facts(self) -> dict[str, Any]:
         """What examples are made of: `mailouts`, `fields`, `tags` (app/domain/hooks/examples.py,

@@ -40,3 +40,17 @@ language sql stable set search_path = public, pg_temp as $$
                    from (select tag from people, unnest(tags) tag group by tag having count(*) > 1
                           order by count(*) desc, tag limit 3) t));
 $$;
+
+-- Send once more what was told since then, delivered or given up, the oldest p_limit of the hook's last 100,000: for a
+-- receiver that lost what it had. Answers how many; null: there is no such hook.
+create or replace function replay_hook_since(p_hook uuid, p_since timestamptz, p_limit integer, p_by text) returns jsonb
+language sql set search_path = public, pg_temp set enable_seqscan = off as $$
+    select replay_hook_deliveries(
+        p_hook,
+        (select coalesce(jsonb_agg(id), '[]')
+           from (select id
+                   from (select id, occurred_at, state from hook_deliveries
+                          where hook_id = p_hook order by id desc limit 100000) d
+                  where occurred_at >= p_since and state in ('done', 'dead') order by id limit p_limit) l),
+        p_limit, p_by);
+$$;
