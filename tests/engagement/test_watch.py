@@ -46,6 +46,7 @@ async def test_the_more_mails_are_silent_the_sooner_it_is_said(
     one = await mailed(direct_store, arrange, mails)
     await taken(arrange, one.mailout, ago=ago)
     assert ("events_missing" in await found(direct_store)) == seen
+    assert (await direct_store.show_mailout(one.mailout))["events"]["silent"] == seen
 
 
 async def test_a_mailout_whose_own_set_is_silent_is_named_while_others_tell(

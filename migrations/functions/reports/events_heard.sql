@@ -1,26 +1,34 @@
 -- Do SES's events come back for one mailout? A set of its own may be silent while others' events come.
 
 -- Accepted mails of a mailout (at most 1,000, the first) without an event, when none of those has one: of those taken
--- more than p_patience seconds ago. 0: SES has told of one, or it is too early, or it was too long ago to look.
+-- more than p_patience seconds ago, or two fifths of that where there are 50. 0: SES has told of one, or it is too early,
+-- or it was too long ago to look.
 create or replace function silent_mails(m mailouts, p_patience double precision) returns bigint
 language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
 declare
     v_late  timestamptz := clock_timestamp() - make_interval(secs => p_patience);
+    v_soon  timestamptz := clock_timestamp() - make_interval(secs => p_patience * 0.4);
     v_mails bigint[];
+    v_old   bigint[];
+    v_all   bigint;
+    v_few   bigint;
 begin
-    if m.started_at is null or m.started_at not between v_late - interval '30 days' and v_late
+    if m.started_at is null or m.started_at not between v_soon - interval '30 days' and v_soon
        or recipients_in(m.id, '{delivered,bounced,complained}') > 0 then
         return 0;
     end if;
-    v_mails := array(select unnest(send_log_ids) from (
-        select send_log_ids from send_batches
-         where claimed_at between m.started_at and coalesce(m.sent_at, 'infinity') and mailout_id = m.id
-           and recorded_at < v_late
-         order by claimed_at limit 20) first);
-    if v_mails = '{}' or exists (select from ses_events where send_log_id = any (v_mails)) then
+    select array_agg(id), array_agg(id) filter (where recorded_at < v_late) into v_mails, v_old
+      from (select recorded_at, unnest(send_log_ids) as id from (
+                select send_log_ids, recorded_at from send_batches
+                 where claimed_at between m.started_at and coalesce(m.sent_at, 'infinity') and mailout_id = m.id
+                   and recorded_at < v_soon
+                 order by claimed_at limit 20) first) taken;
+    if v_mails is null or exists (select from ses_events where send_log_id = any (v_mails)) then
         return 0;
     end if;
-    return (select count(*) from send_logs where id = any (v_mails) and status = 'sent' and not is_test);
+    select count(*), count(*) filter (where id = any (v_old)) into v_all, v_few
+      from send_logs where id = any (v_mails) and status = 'sent' and not is_test;
+    return case when v_all >= 50 then v_all else v_few end;
 end $$;
 
 -- {"accepted", "heard_of": those whose delivery, bounce or complaint SES has told, "share" (null: none was accepted),
