@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.browser
 
+SENT_AT = datetime(2026, 11, 20, tzinfo=UTC)
 HOSTILE = (Path(__file__).parent / "hostile.html").read_text("utf-8")
 PICTURES = os.environ.get("PYTEST_DASHBOARD_PICTURES")
 
@@ -59,7 +61,8 @@ def paths(mailout: UUID) -> tuple[str, str]:
 async def test_a_hostile_mail_does_nothing(
     visit: OpenVisit, site: Site, arrange: Arrange, other_origin: tuple[str, list[str]]
 ) -> None:
-    """No script runs, nothing is loaded, and no click leads anywhere; alone and beside the form."""
+    """No script runs, nothing is loaded, and no click leads anywhere; alone, beside the form, and
+    with badges at its links."""
     elsewhere, asked = other_origin
     content = HOSTILE.replace("{elsewhere}", elsewhere)
     bare = await visit(new=True)
@@ -74,11 +77,12 @@ async def test_a_hostile_mail_does_nothing(
 
     # Sent as it is, but for what a mail can't have: the frame has to hold it.
     mailout = await arrange.mailout("draft", subject="</title><script>", body_html=content)
+    sent = await arrange.mailout("sent", body_html=content, tracking=True, started_at=SENT_AT)
     alone, beside = paths(mailout)
     page = await signed_in(visit, site, alone)
-    for path in (alone, beside):
+    for path in (alone, beside, f"/dashboard/mailouts/{sent}/engagement/links"):
         await page.goto(f"{site.service}{path}")
-        around = page if path == alone else page.frame_locator(".preview-frame")
+        around = page.frame_locator(".preview-frame") if path == beside else page
         mail = mail_in(around)
         await expect(mail.get_by_role("heading", name="You have won")).to_be_visible()
         await mail.get_by_role("button", name="Claim it").click()

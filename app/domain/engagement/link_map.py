@@ -14,14 +14,32 @@ from app.domain.engagement.words import number_range
 
 MAX_BADGES = 500
 
-# Out of the flow, so that nothing of the mail is moved by it; `all` takes away what the mail's own
-# style says of every element.
+# Out of the flow, so that nothing of the mail is moved by it, and out of reach of its style sheets.
+_FONT = "11px/16px system-ui,sans-serif"
+_SHOWN = {
+    "all": "initial",
+    "position": "absolute",
+    "z-index": "2147483647",
+    "margin": "-14px 0 0 -3px",
+    "padding": "0 6px",
+    "border": "1px solid #fff",
+    "border-radius": "9px",
+    "background": "{paper}",
+    "color": "#fff",
+    "font": f"700 {_FONT}",
+    "white-space": "nowrap",
+    "pointer-events": "none",
+}
+_NUMBER = {"all": "unset", "font": f"500 {_FONT}"}
+
+
+def _style(declarations: Mapping[str, str]) -> str:
+    return ";".join(f"{name}:{value}!important" for name, value in declarations.items())
+
+
 _BADGE = (
-    '<as-badge aria-hidden="true" style="all:initial;position:absolute;z-index:2147483647;'
-    "margin:-11px 0 0 -3px;padding:0 6px;border-radius:9px;border:1px solid #fff;"
-    "background:{paper};color:#fff;font:700 11px/16px system-ui,sans-serif;white-space:nowrap;"
-    'pointer-events:none"><span style="all:initial;font:500 11px/16px system-ui,sans-serif;'
-    'color:#fff">{number}</span>&nbsp; {people}</as-badge>'
+    f'<as-badge aria-hidden="true" style="{_style(_SHOWN)}"><span style="{_style(_NUMBER)}">'
+    "{number}</span>&nbsp; {people}</as-badge>"
 )
 _FOLLOWED, _NEVER = "#1a56b8", "#59626c"
 

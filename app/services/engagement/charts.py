@@ -14,6 +14,8 @@ from app.services.dashboard.views import Chart, Timeline
 
 DAYS = 45
 """What came later is drawn at the last one."""
+LEAST_STEPS = 12
+"""That are drawn, also where less time has passed: a single bar tells nothing."""
 
 _KINDS = (("open", "Opens"), ("click", "Clicks"))
 SERIES: Mapping[Class, str] = {
@@ -42,7 +44,8 @@ def _timeline(
     step: timedelta,
     zone: ZoneInfo,
 ) -> Timeline:
-    length = max(len(values) for kinds in found.values() for values in kinds.values())
+    lengths = (len(values) for kinds in found.values() for values in kinds.values())
+    length = max(LEAST_STEPS, *lengths)
     charts = []
     for kind, title in _KINDS:
         series = tuple(
