@@ -12,6 +12,7 @@ from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from app.store import Store
 from tests.slack.desk import bot_settings, webhook_settings
+from tests.support.dashboard import Visitor
 from tests.support.factories import Arrange
 from tests.support.service import in_process, settings_for
 from tests.support.slack import TOKEN, SlackStandIn
@@ -80,9 +81,15 @@ async def test_mailouts_are_told_by_the_running_service(
             await eventually(shown, until=lambda text: "“Second letter” is sent." in text)
 
             slack.token_error = "token_revoked"
-            await send("Third letter")
+            third = await send("Third letter")
             await hurry(arrange)
             await eventually(note, until=lambda text: "SLACK_BOT_TOKEN was revoked" in text)
+            visitor = Visitor(service)
+            await visitor.sign_in()
+            page = (await visitor.get(f"/mailouts/{third}")).text
+            await visitor.http.aclose()
+            assert "Slack couldn’t be told since" in page
+            assert "SLACK_BOT_TOKEN was revoked" in page
     assert len(slack.there) == 2
     assert {"slack_told", "slack_not_told"} <= {one["event"] for one in logs}
     assert TOKEN not in f"{logs}{caplog.text}"

@@ -35,7 +35,7 @@ GAP_SECONDS = 1.1
 """Between two requests of all processes: Slack takes about one message a second."""
 LEASE_SECONDS = 60.0
 """Longer than one request may take (CALL_SECONDS of adapters/slack/client.py)."""
-AWAY_SECONDS, AWAY_CAP_SECONDS = 10.0, 600.0
+AWAY_SECONDS, AWAY_CAP_SECONDS = 5.0, 600.0
 """How long Slack is left alone that is away and doesn't say for how long; twice as long for each
 further time."""
 REFUSED_SECONDS, REFUSED_CAP_SECONDS = 60.0, 3_600.0

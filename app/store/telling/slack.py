@@ -78,3 +78,10 @@ class SlackCalls(Calls):
         if row is not None:
             require(row, "mailouts", "since", "error")
         return row
+
+    async def slack_trouble_of(self, mailout_id: UUID) -> dict[str, Any] | None:
+        """`error` and `since` of the mailout; None: Slack could be told of it."""
+        row: dict[str, Any] | None = await self._call("slack_trouble_of", p_mailout=str(mailout_id))
+        if row is not None:
+            require(row, "error", "since")
+        return row

@@ -113,3 +113,10 @@ language sql stable set search_path = public, pg_temp as $$
      where error is not null and (due_at is not null or error_since > clock_timestamp() - interval '48 hours')
     having count(*) > 0;
 $$;
+
+-- Why Slack couldn't be told of a mailout, and since when; null: it could.
+create or replace function slack_trouble_of(p_mailout uuid) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select jsonb_build_object('error', error, 'since', error_since)
+      from slack_messages where mailout_id = p_mailout and error is not null and error_since is not null;
+$$;

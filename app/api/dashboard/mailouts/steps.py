@@ -40,6 +40,13 @@ async def notion_trouble(services: Services, mailout_id: UUID) -> dict[str, Any]
     return await services.store.notion_write_trouble(mailout_id)
 
 
+async def slack_trouble(services: Services, mailout_id: UUID) -> dict[str, Any] | None:
+    """Why the owner's Slack wasn't told the latest of a mailout; None: it was, or is none."""
+    if not services.settings.uses_slack:
+        return None
+    return await services.store.slack_trouble_of(mailout_id)
+
+
 def show(
     services: Services, session: Session, template: str, status: int = 200, **context: Any
 ) -> Response:
