@@ -57,6 +57,10 @@ def test_a_network_is_named_by_the_address(ip: str | None, network: str) -> None
         ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Thunderbird/140.4.0", ""),
         ("Mozilla/4.0 (compatible; MSIE 7.0; Windows NT 10.0; Microsoft Outlook 16.0)", ""),
         ("Mozilla/4.0 (compatible; ms-office; MSOffice rmj)", ""),
+        ("Mozilla/4.0 (compatible; Lotus-Notes/6.0; Windows-NT)", ""),
+        ("Mozilla/5.0 (compatible; MSIE 10.0; Windows NT 6.2; Trident/6.0)", ""),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) [FBAN/FBIOS;FBAV/530.0]", ""),
+        ("Mozilla/5.0 (Macintosh) Slack_SSB/4.46.101 Chrome/142.0 Safari/537.36", ""),
         ("Outlook-iOS/2.0", ""),
         ("Dalvik/2.1.0 (Linux; U; Android 14; Pixel 8)", ""),
         ("okhttp/4.12.0", ""),  # mail programs on Android load pictures by it

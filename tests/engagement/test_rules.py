@@ -201,6 +201,11 @@ def test_the_whole_footer_in_a_row_soon_after_the_delivery_is_a_scanners() -> No
     assert set(classes(later)) == {"unknown"}
 
 
+def test_a_footer_of_one_link_proves_nothing() -> None:
+    mail = Mail(SENT, DELIVERED, body_links=6, footer_links=1)
+    assert set(classes([click(40, 0), click(43, 1), click(46, 6)], mail)) == {"unknown"}
+
+
 def test_two_links_within_a_second_may_be_anybodys() -> None:
     assert verdict(click(3600, 0), click(3600.5, 1)) == ("unknown", "two_at_once")
 
@@ -264,6 +269,7 @@ def test_the_person_who_comes_hours_after_an_unknown_scanner_is_human() -> None:
 def test_the_person_who_comes_minutes_after_an_unknown_scanner_is_perhaps_one() -> None:
     scanner = [click(2 + i * 0.3, i) for i in range(8)]
     assert verdict(click(360, 3), *scanner) == ("unknown", "after_burst")
+    assert verdict(click(11, 3), *scanner) == ("unknown", "after_burst")
     folded = [click(2, 0, until=360, events=2), *scanner[1:]]
     assert verdict(*folded) == ("unknown", "after_burst")
 

@@ -33,13 +33,13 @@ _KINDS = (
         "checker",
         # An address to ask about it, or "compatible" with nothing that a person uses. Not CUBOT,
         # which makes telephones.
-        r"\+https?://|compatible;(?! ?(?:msie|ms-office|konqueror))|"
-        r"(?<!cu)bot\b|(?<!cu)bots?[/;_-]|crawl|spider|slurp|scrapy|scanner|link ?check|urlscan"
+        r"\+https?://|^mozilla/5\.0 \(compatible;(?! ?(?:msie|konqueror|opera))|"
+        r"(?<!cu)bot\b|(?<!cu)bots?[/;_-]|crawl|spider|slurp|scrapy|link ?check|urlscan"
         r"|headless|phantomjs|puppeteer|playwright|selenium|lighthouse"
         r"|barracuda|proofpoint|mimecast|ironport|cisco ?secure|safelinks"
         r"|\bcurl/|wget/|python-|python/|aiohttp|httpx/|go-http-client|libwww-perl|node-fetch"
         r"|axios/|undici|got \(|guzzle|apache-httpclient|postmanruntime|^java/|^ruby|faraday"
-        r"|^php|powershell|httpie|httrack|check_http|masscan|scraper|uptime|monitor\b",
+        r"|^php|powershell|httpie|httrack|check_http|masscan|scraper|uptime",
     ),
 )
 _PATTERN = re.compile("|".join(f"(?P<{name}>{words})" for name, words in _KINDS))
