@@ -163,6 +163,9 @@ async def pages_of(staged: Staged, subject: str) -> dict[str, str]:
                 "subscribers-none": "/dashboard/subscribers?q=nobody",
                 "subscribers-many": "/dashboard/subscribers/many?tag=vienna",
                 "subscriber-add": "/dashboard/subscribers/add",
+                "growth": "/dashboard/subscribers/engagement",
+                "why": staged.page("sent", f"/recipients/{staged.person}/why"),
+                "why-not": staged.page("paused", f"/recipients/{staged.person}/why"),
                 **{
                     f"subscriber{name}".replace(
                         "/", "-"

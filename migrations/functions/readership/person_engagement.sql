@@ -55,7 +55,8 @@ language sql stable set search_path = public, pg_temp set enable_seqscan = off a
                'type', g.kind, 'mailout_id', g.mailout_id, 'class', g.class, 'reason', g.reason,
                'times', sum(g.events), 'first_at', min(g.first_at), 'last_at', max(g.last_at),
                'links', (select jsonb_agg(distinct l.url) from mailout_links l
-                          where l.id = any (array_agg(g.link_id) filter (where g.link_id <> 0)))))
+                          where l.url <> 'other'
+                            and l.id = any (array_agg(g.link_id) filter (where g.link_id <> 0)))))
       from unnest(p_logs) m, lateral (select * from engagement_signals where send_log_id = m) g
      group by m, g.mailout_id, g.kind, g.class, g.reason
     union all

@@ -206,7 +206,7 @@ $$;
 create or replace function mail_signals(p_send_log bigint) returns jsonb
 language sql stable set search_path = public, pg_temp set enable_seqscan = off as $$
     select coalesce(jsonb_agg(jsonb_build_object(
-               'kind', g.kind, 'url', l.url, 'place', l.place, 'first_at', g.first_at, 'last_at', g.last_at,
+               'kind', g.kind, 'url', nullif(l.url, 'other'), 'place', l.place, 'first_at', g.first_at, 'last_at', g.last_at,
                'events', g.events, 'class', g.class, 'reason', g.reason, 'rules', g.rules, 'network', g.network,
                'agent', g.agent) order by g.first_at, g.id), '[]')
       from (select * from engagement_signals where send_log_id = p_send_log
