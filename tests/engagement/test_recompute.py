@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from app.domain.engagement import rules
@@ -12,7 +14,7 @@ from app.services.engagement.recompute import recompute
 from app.store import Store
 from tests.support.engagement import happened, judge_all, mailed, told, tracked_mailout
 from tests.support.factories import Arrange
-from tests.support.service import settings_for
+from tests.support.service import command, environment, settings_for
 
 
 async def run(store: Store, *, everybody: bool = False, after: int = 0) -> tuple[int, int]:
@@ -81,3 +83,15 @@ async def test_what_was_marked_is_judged_by_the_service_if_the_command_ends(
     assert marked == {"after": mail.log, "looked": 1, "marked": 1}
     await judge_all(direct_store)
     assert await arrange.one("select open_class from engagement_recipients") == "human"
+
+
+async def test_the_command(dsn: str, direct_store: Store, arrange: Arrange, tmp_path: Path) -> None:
+    mailout = await tracked_mailout(arrange)
+    await happened(direct_store, *[told(await mailed(arrange, mailout)) for _ in range(2)])
+    await judge_all(direct_store)
+    await arrange.sql.execute("update engagement_recipients set rules = 0")
+    done = command(tmp_path, environment(dsn, None), "engagement", "recompute")
+    assert done.returncode == 0, done.stderr
+    assert "2 recipients looked at, 2 judged anew" in done.stderr
+    assert f"2 judged anew by rules {RULES}." in done.stdout
+    assert await arrange.one("select array_agg(rules) from engagement_recipients") == [RULES] * 2
