@@ -89,10 +89,14 @@ class TellSlack:
         return step is None
 
     async def _settle(self, due: Due, done: Settled) -> None:
-        self._unsettled = (due, done)
-        if not await self._store.settle_slack_message(due, done):
-            log.info("slack_message_lost", mailout_id=str(due.mailout_id))
         self._unsettled = None
+        try:
+            ours = await self._store.settle_slack_message(due, done)
+        except Unavailable:
+            self._unsettled = (due, done)
+            raise
+        if not ours:
+            log.info("slack_message_lost", mailout_id=str(due.mailout_id))
 
     def _step(self, due: Due, mailout: Mailout) -> Step | None:
         choose = webhooks_step if self._slack.channel is None else bots_step
@@ -120,7 +124,8 @@ class TellSlack:
             log.exception("slack_failed", **about)
             return self._failed(due, AppError("A fault of ours; the log has it."))
         self._metrics.slack_asked("told")
-        log.info("slack_told", **about, act=step.act)
+        log_it = log.debug if step.act == "update" else log.info
+        log_it("slack_told", **about, act=step.act)
         again = 0.0 if step.more else self._next(mailout)
         return Settled(place, step.told, next_seconds=again, rest_seconds=GAP_SECONDS)
 

@@ -70,9 +70,9 @@ language sql stable set search_path = public, pg_temp as $$
 $$;
 
 -- How the holder's try ended. p_result: `place` (null: there is no message) and `told` as they are now; `error`: in plain
--- words, null: it went well. p_next_seconds: when to look again; null: when something changes. p_rest_seconds: how
--- long Slack is left alone by all; null: it wasn't asked, so p_turn, which the claim named, is another's. p_concerns_all: it would have refused any other, too. false: it
--- was no longer the holder.
+-- words, null: it went well. p_next_seconds: when to look again; null: when something changes. p_rest_seconds: how long
+-- Slack is left alone by all; null: it wasn't asked, so the turn that the claim named, p_turn, is another's.
+-- p_concerns_all: any other would have fared the same. false: it was no longer the holder.
 create or replace function settle_slack_message(
     p_mailout uuid, p_claim bigint, p_result jsonb, p_next_seconds double precision,
     p_turn timestamptz, p_rest_seconds double precision, p_concerns_all boolean)
