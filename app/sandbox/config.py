@@ -29,6 +29,7 @@ class SandboxConfig:
         connection is repeated, and the first and the longest wait between two tries.
     tracking_sets: configuration sets, besides those, whose event destination takes opens and
         clicks, so that SES changes their mails to see them.
+    default_set: of every identity, for mails that name none; None: they have none.
     bounce_share, complaint_share: of ordinary addresses, chosen by a hash of the address.
     readers: shares of ordinary addresses by kind (tracking/readers.py), for mails of such sets.
     reader_seconds: least and most time after the delivery until a person opens a mail.
@@ -57,6 +58,7 @@ class SandboxConfig:
     event_retry_delay: tuple[float, float] = (0.1, 2.0)
     bounce_share: float = 0.0
     complaint_share: float = 0.0
+    default_set: str | None = None
     readers: Mapping[str, float] = field(default_factory=dict)
     reader_seconds: tuple[float, float] = (30.0, 600.0)
     keep: int = 5000

@@ -9,9 +9,11 @@ from typing import Any, cast
 
 import pytest
 
+from app.adapters.aws.notice import bulk_request, single_request
 from app.domain.content.render import Content, Footer, compile_content, template_variables
 from app.domain.mailouts import MailoutContent
 from app.domain.notion.blocks.document import document
+from app.domain.ses.mail import Notice
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from app.sandbox.ses.sets import Tracked
@@ -135,6 +137,13 @@ def test_more_links_than_ses_tracks_are_a_finding(tracking: bool, links: int, sa
     found = [each for each in check_mail(content, made, []) if "links" in each.what]
     assert len(found) == said
     assert len(delivered(made.html).tracked_links) == 250
+
+
+def test_a_mail_of_ours_names_no_configuration_set() -> None:
+    """Neither that to the owner nor that which asks for a confirmation."""
+    ours = Notice("s", "t", "<a href='https://e.com/?token=x'>y</a>")
+    for request in (single_request, bulk_request):
+        assert "ConfigurationSetName" not in request(ours, "us@e.com", "you@e.com", [])
 
 
 @pytest.fixture(scope="module")

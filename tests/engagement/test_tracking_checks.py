@@ -13,6 +13,7 @@ from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from app.sandbox.ses.sets import OUTCOMES
 from app.settings import Settings
+from tests.sandbox.support import ses_client, single
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, in_process, settings_for
 
@@ -89,6 +90,15 @@ async def test_an_account_that_tracks_by_itself_is_named(dsn: str, sandbox: Sand
     sandbox.configuration_set("sandbox", engagement_metrics="ENABLED")
     found = await told(dsn, sandbox)
     assert "warn The Virtual Deliverability Manager of the configuration set sandbox" in found
+
+
+async def test_an_identity_that_tracks_what_names_no_set_is_named(dsn: str) -> None:
+    """Mails that ask to confirm a sign-up, and those to the owner, name none."""
+    with SandboxServer(SandboxConfig(default_set=TRACKING)) as server:
+        found = await told(dsn, server)
+        sent = ses_client(server.url).send_email(**single())
+        assert server.mail(sent["MessageId"])["configuration_set"] == TRACKING
+    assert f"warn {TRACKING} is the default configuration set of" in found
 
 
 async def test_preflight_looks_at_the_set_that_the_mailout_uses(

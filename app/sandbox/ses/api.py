@@ -203,6 +203,7 @@ class SesApi:
         verified = self._sandbox.config.verified
         if verified and name.lower() not in verified:
             raise not_found(f"Email identity {name} does not exist.")
+        default = self._sandbox.config.default_set
         return {
             "IdentityType": "EMAIL_ADDRESS" if "@" in name else "DOMAIN",
             "FeedbackForwardingStatus": True,
@@ -216,6 +217,7 @@ class SesApi:
             },
             "Policies": {},
             "Tags": [],
+            **({"ConfigurationSetName": default} if default else {}),
         }
 
     def _known_set(self, request: Request) -> ConfigurationSet:

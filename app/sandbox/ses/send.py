@@ -139,7 +139,7 @@ class Sender:
     ) -> Call:
         if unknown := [name for name in NOT_IMITATED if name in body]:
             raise bad_request(f"This sandbox does not imitate {unknown[0]}.")
-        set_name = body.get("ConfigurationSetName")
+        set_name = body.get("ConfigurationSetName") or self._config.default_set
         self._check_configuration_set(set_name)
         try:
             source = parse_mailbox(body.get("FromEmailAddress", ""))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 from app.domain.reports.findings import Finding
 from app.domain.sending.batches import Account
@@ -101,6 +102,7 @@ async def _check_sender(settings: Settings, ses: SesAccount) -> list[Finding]:
     labels = address.rpartition("@")[2].split(".")
     domains = [".".join(labels[start:]) for start in range(len(labels) - 1)]
     known = verified = False
+    findings: list[Finding] = []
     for name in (address, *domains):
         try:
             identity = await ask(ses.identity, name)
@@ -114,14 +116,18 @@ async def _check_sender(settings: Settings, ses: SesAccount) -> list[Finding]:
             ]
         if identity is None:
             continue
+        if not known:  # the nearest is the one whose settings hold
+            findings += _check_default_set(settings, name, identity)
         known = True
         if not identity.get("VerifiedForSendingStatus"):
             continue
         verified = True
         if identity.get("DkimAttributes", {}).get("Status") == "SUCCESS":
-            return [Finding("ok", f"SES has verified {name} for {address}, with DKIM.")]
+            done = Finding("ok", f"SES has verified {name} for {address}, with DKIM.")
+            return [*findings, done]
     if verified:
         return [
+            *findings,
             Finding("ok", f"SES has verified {address}."),
             Finding(
                 "warn",
@@ -144,3 +150,19 @@ async def _check_sender(settings: Settings, ses: SesAccount) -> list[Finding]:
             'add the domain in the SES console under "Identities", in this region.',
         )
     ]
+
+
+def _check_default_set(
+    settings: Settings, name: str, identity: dict[str, Any]
+) -> Iterator[Finding]:
+    """Mails of ours, such as that which asks to confirm a sign-up, name no configuration set: SES
+    then takes the one of the identity. Source: SES developer guide, "Assigning a default
+    configuration set"."""
+    default = identity.get("ConfigurationSetName")
+    if default and default == settings.ses_tracking_configuration_set:
+        yield Finding(
+            "warn",
+            f"{default} is the default configuration set of {name}, so mails that ask to confirm a "
+            "sign-up, and those to OWNER_EMAIL, are tracked.",
+            "take it away from the identity in the SES console, or give it another one.",
+        )
