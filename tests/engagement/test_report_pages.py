@@ -32,10 +32,12 @@ async def letter(readership: Readership, **columns: Any) -> Tracked:
 
 
 async def read(mailout: Tracked) -> None:
-    """Seven got it: one opened it for certain, one perhaps, one machine came."""
+    """Eight got it: one opened it for certain, one perhaps, one clicked without pictures, and a
+    machine came."""
     await mailout.reader("ann@gmail.com", opened="human", clicked=[(SPRING, "human")])
     await mailout.reader("cem@icloud.com", opened="unknown", clicked=[(SPRING, "unknown")])
     await mailout.reader("dan@example.org", opened="machine", after=timedelta(days=3))
+    await mailout.reader("gus@example.org", clicked=[(SPRING, "human")])
     await mailout.reader("fay@gmx.de", waits=True)
     for n in range(3):
         await mailout.reader(f"r{n}@gmail.com", tags=["vienna"])
@@ -61,18 +63,21 @@ async def test_it_is_told_as_ranges_in_words_with_a_table_beside_each_drawing(
     await read(mailout)
     path = f"/mailouts/{mailout.id}/engagement"
     shown = await page(readership, path)
-    assert "Between 1 and 2 people of 7 opened it 14 to 29 %" in shown
+    assert "Between 2 and 3 people of 8 read it 25 to 38 %" in shown
+    assert "Between 1 and 2 people of 8 opened it 12 to 25 %" in shown
     assert "1 proven 1 possible 1 machine taken out" in shown
     assert "1 reader did something that isn’t judged yet" in shown
     assert "The first two days, by the hour" in shown and "By the day" in shown
     assert shown.count("The same as a table") == 2
-    assert f"{SPRING} 1–2 0 2" in shown
+    assert f"{SPRING} 2–3 0 3" in shown
     assert "October" in shown and "This one" in shown
     html = (await readership.visitor.get(path)).text
     assert html.count('aria-label="Opens over time: 1 proven, 1 possible') == 2
     assert "<style" not in html and 'style="' not in html
     overview = await page(readership, f"/mailouts/{mailout.id}")
-    assert "Between 1 and 2 people opened it (14 to 29 %)" in overview
+    assert (
+        "Between 2 and 3 people read it (25 to 38 %), between 2 and 3 people followed" in overview
+    )
 
 
 async def test_few_mails_have_no_rate_and_one_being_sent_is_partial(
@@ -137,9 +142,9 @@ async def test_the_mail_has_a_badge_at_each_link_and_can_do_nothing(
     frame = re.search(r'srcdoc="([^"]*)"', answer.text)
     assert frame is not None
     mail = unescape(frame[1])
-    assert badges(mail) == ["1 1–2", "2 0", "1 1–2"]
+    assert badges(mail) == ["1 2–3", "2 0", "1 2–3"]
     shown = words(answer.text.replace(frame[0], ""))
-    assert f"{SPRING} 1–2 people; it is there twice, counted together" in shown
+    assert f"{SPRING} 2–3 people; it is there twice, counted together" in shown
     assert "https://example.com/me?c={{ name }} 0 people" in shown
 
 
