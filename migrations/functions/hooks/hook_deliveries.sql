@@ -1,5 +1,5 @@
 -- Deliveries: who takes which, and what became of it. A holder passes the value of `claims` when it claimed one, so that
--- calls of an earlier holder change nothing. Locks: first hooks, by id, then their deliveries.
+-- calls of an earlier holder change nothing. Locks: first hooks, by id, then their deliveries, by id.
 
 -- Up to p_limit deliveries that are due, for p_lease_seconds, with what it takes to send them. Of one hook and subject the
 -- oldest that isn't over, and no other: so the order holds. Of one hook p_at_once at most are under way, and one
@@ -25,8 +25,12 @@ begin
     loop
         exit when v_left <= 0;
         -- Their holder was killed, or without the database for too long.
-        update hook_deliveries set state = 'waiting', lease_until = null
-         where hook_id = v_hook.id and state = 'sending' and lease_until <= v_now;
+        v_ids := array(select id from hook_deliveries
+                        where hook_id = v_hook.id and state = 'sending' and lease_until <= v_now
+                        order by lease_until for update skip locked);
+        if v_ids <> '{}' then
+            update hook_deliveries set state = 'waiting', lease_until = null where id = any (v_ids);
+        end if;
         v_room := least(
             v_left,
             1 + floor(v_hook.rate_per_second * extract(epoch from v_now - greatest(v_hook.next_token_at, v_now - interval '1 second'))),
@@ -83,6 +87,7 @@ declare
 begin
     perform from hooks where id = any (array(select hook_id from hook_deliveries where id = any (v_ids)))
       order by id for update;
+    perform from hook_deliveries where id = any (v_ids) order by id for update;
     for v_told in
         with results as materialized (
             select * from jsonb_to_recordset(p_results) as r (

@@ -174,9 +174,14 @@ create or replace trigger subscribers_deleted_tell_hooks after delete on subscri
 -- What was written about these people loses whatever tells who they are; what waits is still delivered, so that no
 -- number is missing at the receiver.
 create or replace function forget_in_hooks(p_subscribers uuid[]) returns void
-language sql set search_path = public, pg_temp set enable_seqscan = off as $$
-    update hook_deliveries
-       set data = data || (select coalesce(jsonb_object_agg(key, null), '{}') from jsonb_object_keys(data) key
-                            where key in ('email', 'name', 'tags', 'fields', 'timezone', 'error_message'))
-     where subject = any (p_subscribers) and not data @> '{"email": null}';
-$$;
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off set enable_sort = on as $$
+declare
+    v_ids bigint[] := array(select id from hook_deliveries where subject = any (p_subscribers) order by id for update);
+begin
+    if v_ids <> '{}' then
+        update hook_deliveries
+           set data = data || (select coalesce(jsonb_object_agg(key, null), '{}') from jsonb_object_keys(data) key
+                                where key in ('email', 'name', 'tags', 'fields', 'timezone', 'error_message'))
+         where id = any (v_ids);
+    end if;
+end $$;
