@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from typing import Annotated, cast
+from uuid import UUID
 
 import typer
 
@@ -19,6 +20,7 @@ _SETTABLE = tuple(status for status in SUBSCRIBER_STATUSES if status != "pending
 
 def show(email: Address) -> None:
     """Show all that is known of a person, with their history."""
+    from app.domain.readership.told import seen_words
     from app.domain.reports.people import as_text, line
     from app.errors import SubscriberNotFound
 
@@ -28,6 +30,7 @@ def show(email: Address) -> None:
             if person is None:
                 raise SubscriberNotFound
             history = await store.subscriber_history(person["id"], HISTORY_SHOWN)
+            seen = await store.person_engagement(UUID(person["id"]), 0)
         for name in ("email", "name", "status", "bounce_type", "timezone", "created_at"):
             if person[name]:
                 typer.echo(f"{name.replace('_', ' ') + ':':<13}{person[name]}")
@@ -37,6 +40,7 @@ def show(email: Address) -> None:
             typer.echo(f"{name + ':':<13}{as_text(value)}")
         for said, value in (person.get("consent") or {}).items():
             typer.echo(f"{'consent:':<13}{said} {as_text(value)}")
+        typer.echo(f"{'seen:':<13}{seen_words(seen)}")
         typer.echo("")
         for entry in map(line, history):
             typer.echo(f"{entry.at[:19].replace('T', ' ')}  {entry.title} {entry.by}".rstrip())

@@ -56,6 +56,15 @@ async def test_machines_are_told_from_what_nobody_can_say(
             "low": 0, "high": 1, "low_rate": None, "high_rate": None,
         }  # fmt: skip
         assert (await report(plain))["tracking"] is False
+        path = f"/mailouts/{tracked}/recipients/microsoft+1@example.com/why"
+        why = (await world.http.get(path, headers=BEARER)).raise_for_status().json()
+        assert (why["got"], why["code"]) == (True, "delivered")
+        assert {event["type"] for event in why["events"]} >= {"send", "delivery"}
+        assert {one["class"] for one in why["signals"]} == {"machine"}
+        assert all(one["because"] for one in why["signals"])
+        [attempt] = why["claim"]
+        assert (attempt["region"], attempt["accepted"]) == ("us-east-1", 4)
+        assert attempt["executor"]
         assert (await world.show(tracked))["events"]["silent"] is False
     kept = await arrange.one(
         "select string_agg(t::text, ' ') from (select payload::text from ses_events "

@@ -6,12 +6,15 @@ import html
 from typing import Any
 from uuid import UUID
 
+from app.domain.engagement.reasons import WORDS
+from app.domain.readership.told import seen_words
 from app.services.readership.person import person_engagement
 from app.store import Store
 from tests.engagement.conftest import Readership
 from tests.support.factories import Arrange
 
 ANN = "ann@example.com"
+REASON = next(iter(WORDS))
 
 
 async def got(
@@ -56,9 +59,7 @@ async def got(
 async def test_mails_are_counted_by_the_best_that_was_seen(store: Store, arrange: Arrange) -> None:
     ann = await arrange.subscriber(ANN)
     await got(arrange, ann, ("open", "human", "open"), ("open", "machine", "protection"))
-    await got(
-        arrange, ann, ("open", "unknown", "apple_privacy"), ("click", "machine", "protection")
-    )
+    await got(arrange, ann, ("open", "unknown", REASON), ("click", "machine", "protection"))
     await got(arrange, ann, ("open", None, ""))
     await got(arrange, ann)
     await got(arrange, ann, tracking=False)
@@ -72,6 +73,9 @@ async def test_mails_are_counted_by_the_best_that_was_seen(store: Store, arrange
     assert found["last_human_at"].startswith("2026-06-02T11:00")
     assert found["first_human_at"].startswith("2026-06-01T11:00")
     assert len(found["items"]) == 3
+    assert seen_words(found) == (
+        "opened 1 to 2, clicked 0, last seen 2026-06-02 11:00:00, of 4 tracked mails"
+    )
 
 
 async def test_a_history_folds_opens_and_clicks(store: Store, arrange: Arrange) -> None:
@@ -100,13 +104,13 @@ async def test_it_stands_with_the_subscriber_and_on_their_page(readership: Reade
     assert "They got no mail yet" in (await readership.visitor.get(page)).text
     await got(readership.arrange, ann, tracking=False)
     assert "No mail that they got was tracked" in (await readership.visitor.get(page)).text
-    mailout = await got(readership.arrange, ann, ("open", "unknown", "apple_privacy"))
+    mailout = await got(readership.arrange, ann, ("open", "unknown", REASON))
     whole = await readership.json(f"/subscribers/{ANN}/engagement?limit=1")
     assert whole["opens"] == {"human": 0, "unknown": 1, "machine": 0}
     [mail] = whole["items"]
     assert mail["mailout_id"] == str(mailout)
     [signal] = mail["signals"]
-    assert signal["because"].startswith("Apple Mail's privacy protection loads the pictures")
+    assert signal["because"] == WORDS[REASON]
     await readership.json("/subscribers/nobody@example.com/engagement", 404)
     text = html.unescape((await readership.visitor.get(page)).text)
     assert "0 for certain, 1 perhaps" in text
@@ -118,8 +122,8 @@ async def test_it_stands_with_the_subscriber_and_on_their_page(readership: Reade
 
 async def test_their_own_data_have_every_signal_and_verdict(readership: Readership) -> None:
     ann = await readership.arrange.subscriber(ANN)
-    await got(readership.arrange, ann, ("open", "unknown", "apple_privacy"))
+    await got(readership.arrange, ann, ("open", "unknown", REASON))
     exported = await readership.json(f"/subscribers/{ANN}/export")
     [mail] = exported["engagement"]
     assert mail["opened"] == "unknown"
-    assert mail["signals"][0]["reason"] == "apple_privacy"
+    assert mail["signals"][0]["reason"] == REASON

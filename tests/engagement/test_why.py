@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from psycopg.types.json import Jsonb
 
+from app.domain.engagement.reasons import WORDS
 from app.errors import MailoutNotFound, SubscriberNotFound
 from app.services.readership.why import why_mailed
 from app.store import Store
@@ -83,7 +84,7 @@ async def test_all_that_led_to_a_mail_is_told(store: Store, arrange: Arrange) ->
     assert why["events"][1]["said"] == "250 ok"
     [click] = why["signals"]
     assert (click["url"], click["events"], click["class"]) == ("https://example.com/x", 3, "human")
-    assert click["because"] == "an ordinary browser followed the link"
+    assert click["because"] == WORDS["click"]
 
 
 async def test_what_the_rule_asked_is_told_as_it_was_and_as_it_is(

@@ -79,3 +79,20 @@ def _consent(known: Mapping[str, Any]) -> Iterator[str]:
 
 def _at(iso: str | None) -> str:
     return iso[:19].replace("T", " ") if iso else "at no known time"
+
+
+def seen_words(seen: Mapping[str, Any]) -> str:
+    """What a person opened and clicked, in a line. seen: as person_engagement.sql tells it."""
+    if not seen["tracked"]:
+        return "none of their mails was tracked" if seen["mails"] else "they got no mail yet"
+    said = [
+        f"{name} {_span(seen[kind])}" for name, kind in (("opened", "opens"), ("clicked", "clicks"))
+    ]
+    last = seen["last_human_at"]
+    said.append(f"last seen {_at(last)}" if last else "no person was seen")
+    return f"{', '.join(said)}, of {seen['tracked']:,} tracked mails"
+
+
+def _span(classes: Mapping[str, int]) -> str:
+    low, high = classes["human"], classes["human"] + classes["unknown"]
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
