@@ -61,7 +61,10 @@ class Answering(Store):
         return SNAPSHOT
 
     async def watchdog_figures(self, patience_seconds: float) -> dict[str, Any]:
-        return {"silent": 0, "unmatched": 0, "refused": {}, "suppression": []}
+        return {
+            "silent": 0, "silent_mailouts": [], "unopened_mailouts": [], "unmatched": 0,
+            "unasked": {"events": 0, "mailout_id": None}, "refused": {}, "suppression": [],
+        }  # fmt: skip
 
 
 @pytest.fixture
