@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from app.api.http.deps import Text
+from app.api.http.deps import without_nul
 from app.api.http.paging import moment
 
 URL_NAMES = (
@@ -32,13 +32,14 @@ def _several(events: Any) -> Any:
     return [events] if isinstance(events, str) else events
 
 
+EventName = Annotated[str, Field(max_length=100), AfterValidator(without_nul)]
 Events = Annotated[
-    list[Annotated[Text, Field(max_length=100)]],
+    list[EventName],
     BeforeValidator(_several),
     Field(max_length=MAX_EVENTS),
 ]
-Url = Annotated[Text, Field(min_length=1, max_length=2000)]
-Description = Annotated[Text, Field(max_length=500)]
+Url = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(without_nul)]
+Description = Annotated[str, Field(max_length=500), AfterValidator(without_nul)]
 Rate = Annotated[float, Field(ge=0.01, le=1000)]
 
 
@@ -89,7 +90,7 @@ class Trial(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    event: Annotated[Text, Field(max_length=100)] | None = None
+    event: EventName | None = None
 
 
 class Replay(BaseModel):

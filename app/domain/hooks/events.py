@@ -122,13 +122,3 @@ SAMPLES: dict[str, dict[str, Any]] = {
 """By event, the data of an example with the keys of the real ones."""
 
 EVENTS: tuple[str, ...] = tuple(SAMPLES)
-
-
-def sample(event: str) -> dict[str, Any]:
-    """An example of what is delivered, as `body` makes it. Raises KeyError for an unknown event."""
-    return {
-        "id": "evt_5d1c0f5e2b7a4f0c9b3e8a7d6c5b4a39",
-        "type": event,
-        "timestamp": "2026-05-04T09:04:41.000000+00:00",
-        "data": SAMPLES[event],
-    }

@@ -14,7 +14,8 @@ import structlog
 
 from app.domain.access import Caller
 from app.domain.hooks.addresses import AddressRefused, address_problem, check_address
-from app.domain.hooks.events import EVENTS, SAMPLES, sample
+from app.domain.hooks.events import EVENTS
+from app.domain.hooks.examples import examples
 from app.domain.hooks.signing import new_secret
 from app.domain.hooks.words import source_of
 from app.errors import HookNotActive, HookNotFound, HookRefused
@@ -149,7 +150,8 @@ class Hooks:
         hook = await self.show(hook_id)
         event = event or hook["events"][0]
         check_events([event])
-        delivery = await self.store.test_hook(hook_id, event, SAMPLES[event] | {"test": True})
+        example = examples(event, await self.store.hook_sample_facts())[0]
+        delivery = await self.store.test_hook(hook_id, event, example["data"] | {"test": True})
         if delivery is None:
             raise _not_found(hook_id)
         return delivery
@@ -181,12 +183,6 @@ def check_events(events: Sequence[str]) -> list[str]:
         problem = f"there is no event {unknown[0]!r}" if unknown else "name at least one"
         raise HookRefused(f"events: {problem}. There are: {', '.join(EVENTS)}.", field="events")
     return [event for event in EVENTS if event in events]
-
-
-def samples(event: str) -> list[dict[str, Any]]:
-    """Examples of what is delivered, as a plain array. Raises HookRefused."""
-    check_events([event])
-    return [sample(event)]
 
 
 def _found(row: dict[str, Any] | None, hook_id: UUID) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import structlog
 from app.domain.access import Caller
 from app.domain.hooks.events import EVENTS
 from app.domain.hooks.examples import examples
+from app.domain.untrusted import plain
 from app.errors import HookEventNotFound, HookNotActive
 from app.services.hooks.hooks import Hooks
 from app.store import Store
@@ -21,12 +22,16 @@ log = structlog.get_logger(__name__)
 ANSWER_SECONDS = 10.0
 """How long the answer is waited for; the delivery itself has its own time."""
 LOOK_SECONDS = 0.2
+MAX_SHOWN_CHARS = 100
+"""Of an event's name, in the answer that refuses it."""
 
 
 async def samples(store: Store, event: str) -> list[dict[str, Any]]:
     """Examples of what is delivered, newest first. Raises HookEventNotFound."""
     if event not in EVENTS:
-        raise HookEventNotFound(f"There is no event {event!r}. There are: {', '.join(EVENTS)}.")
+        raise HookEventNotFound(
+            f"There is no event {plain(event, MAX_SHOWN_CHARS)!r}. There are: {', '.join(EVENTS)}."
+        )
     return examples(event, await store.hook_sample_facts())
 
 
