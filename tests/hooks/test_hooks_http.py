@@ -142,7 +142,7 @@ async def test_zapiers_and_makes_names_are_taken(
         ({"url": URL, "event": "mailout.finished", "rate_per_second": 0}, "rate_per_second: "),
         ({"url": URL, "event": "mailout.finished", "rate_per_second": 1e999}, "rate_per_second: "),
         ({"url": URL, "event": "mailout.finished", "headers": {}}, "headers: "),
-        ({"url": URL, "event": "mailout.finished", "description": "\ud800"}, "description: Input should be a valid string"),
+        ({"url": URL, "event": "mailout.finished", "description": "\ud800"}, "description: Input"),
         ({"url": URL, "event": "x" * 101}, "events.0: String should have at most 100 characters"),
         ([], "body: "),
     ],
