@@ -66,9 +66,9 @@ def classes(signals: Sequence[Signal], mail: Mail = MAIL) -> list[Class]:
         (opened(3600, agent="gmail-proxy"), ("human", "proxy_open")),
         (opened(3600, agent="yahoo-proxy"), ("human", "proxy_open")),
         (opened(3600, agent="gmail-prefetch"), ("unknown", "prefetch")),
-        (opened(3600, agent="apple-privacy", network="apple-relay"), ("unknown", "apple_relay")),
+        (opened(3600, agent="apple-privacy", network="apple-relay"), ("unknown", "apple_privacy")),
         (opened(3600, network="apple-relay"), ("unknown", "apple_relay")),
-        (opened(3600, agent="apple-privacy"), ("unknown", "apple_relay")),
+        (opened(3600, agent="apple-privacy"), ("unknown", "apple_privacy")),
         (opened(3600, network="microsoft-protection"), ("unknown", "protection_open")),
         (opened(0.2, network="microsoft-protection"), ("unknown", "protection_open")),
         (opened(3600, agent="none"), ("unknown", "unnamed")),
@@ -326,7 +326,7 @@ def test_a_mail_shown_in_mailboxes_of_two_providers_was_perhaps_passed_on() -> N
 def test_each_reason_has_words_that_go_on_after_because() -> None:
     assert set(WORDS) == set(get_args(Reason))
     for text in WORDS.values():
-        assert text[0].islower() or text.split()[0] in {"Microsoft's", "Gmail", "Apple's"}
+        assert text[0].islower() or text.split()[0] in {"Microsoft's", "Gmail", "Apple", "Apple's"}
         assert not text.endswith(".")
     assert words("instant") == WORDS["instant"]
     assert words("of a later version") == "of a later version"

@@ -9,7 +9,8 @@ Reason = Literal[
     # A person.
     "open", "proxy_open", "click", "relay_click", "passed_on",
     # Either may be.
-    "apple_relay", "prefetch", "unnamed", "protection_open", "scanner_later", "no_delivery",
+    "apple_privacy", "apple_relay", "prefetch", "unnamed", "protection_open", "scanner_later",
+    "no_delivery",
     "before_delivery", "soon", "burst", "two_at_once", "all_slowly", "after_burst",
     "before_burst", "flood", "folded",
     # A program.
@@ -25,6 +26,7 @@ WORDS: Mapping[Reason, str] = {
     "relay_click": "a browser followed the link through Apple's relay, as people with iCloud+ do",
     "passed_on": "the mail was shown in mailboxes of two providers: perhaps it was passed on, and"
     " somebody else read it",
+    "apple_privacy": "Apple Mail's privacy protection loads the pictures of each mail, read or not",
     "apple_relay": "Apple's relay loads pictures, whether or not somebody reads",
     "prefetch": "Gmail loaded the pictures of a mail that came in, before anybody saw it",
     "unnamed": "the program didn't say what it is",

@@ -133,7 +133,9 @@ class _Case:
         if signal.kind == "open":
             if signal.agent == "gmail-prefetch":
                 return "prefetch"
-            if signal.agent == "apple-privacy" or signal.network == "apple-relay":
+            if signal.agent == "apple-privacy":
+                return "apple_privacy"
+            if signal.network == "apple-relay":
                 return "apple_relay"
             if signal.network == "microsoft-protection":
                 return "protection_open"
