@@ -9,6 +9,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from app.domain.engagement.reasons import WORDS
+from app.domain.sending.batches import Result
 from app.errors import MailoutNotFound, SubscriberNotFound
 from app.services.readership.why import why_mailed
 from app.store import Store
@@ -212,3 +213,80 @@ async def test_got_opened_and_clicked_count_as_far_as_they_had_happened(
     second = await sent_to(store, arrange, subject="Second", audience=asked)
     [received] = (await why_mailed(store, second, email=ANN))["audience"]["conditions"]
     assert (received["then"], received["had"]) == (True, "“Hello” (sent)")
+
+
+async def test_an_import_and_overrides_stand_with_the_consent(
+    direct_store: Store, arrange: Arrange
+) -> None:
+    imported = await arrange.one(
+        "insert into imports (by, file_name, state) values ('key shop', 'list.csv', 'done') "
+        "returning id"
+    )
+    consent = {"source": "import", "import_id": str(imported), "at": "2024-05-06T00:00:00+00:00"}
+    await arrange.subscriber(ANN, consent=Jsonb(consent), status="unsubscribed")
+    async with arrange.sql.transaction():
+        await arrange.sql.execute("select acting('dashboard', 'She asked by phone.')")
+        await arrange.sql.execute("update subscribers set status = 'active'")
+    mailout = await sent_to(direct_store, arrange)
+    known = (await why_mailed(direct_store, mailout, email=ANN))["consent"]
+    assert known["recorded"]["at"].startswith("2024-05-06")
+    assert (known["import"]["file_name"], known["import"]["by"]) == ("list.csv", "key shop")
+    [raised] = known["raised"]
+    assert (raised["by"], raised["from"]) == ("dashboard", "unsubscribed")
+    assert raised["reason"] == "She asked by phone."
+    # What is no import's id, as an import of our own export may hold, is none.
+    await arrange.sql.execute('update subscribers set consent = \'{"import_id": "x"}\'')
+    assert (await why_mailed(direct_store, mailout, email=ANN))["consent"]["import"] is None
+
+
+async def test_whose_turn_was_by_their_own_time_zone(direct_store: Store, arrange: Arrange) -> None:
+    await arrange.subscriber(ANN, timezone="Europe/Vienna")
+    await arrange.subscriber(BOB, timezone="Moon/Base")
+    mailout = await arrange.mailout(
+        "sending", waves=True, started_at="2026-05-01",
+        schedule=Jsonb({"at": "2026-05-02T09:00", "zone": "recipient", "fallback": "UTC"}),
+    )  # fmt: skip
+    await arrange.sql.execute(
+        "insert into mailout_zones (mailout_id, zone, at, next_at) values "
+        "(%(m)s, 'europe/vienna', '2026-05-02T07:00Z', now()), "
+        "(%(m)s, '', '2026-05-02T09:00Z', now())",
+        {"m": mailout},
+    )
+    turn = (await why_mailed(direct_store, mailout, email=ANN))["schedule"]
+    assert turn["their_turn"].startswith("2026-05-02T07:00")
+    assert (turn["their_zone"], turn["their_zone_listed"]) == ("Europe/Vienna", True)
+    other = (await why_mailed(direct_store, mailout, email=BOB))["schedule"]
+    assert other["their_turn"].startswith("2026-05-02T09:00")
+    assert not other["their_zone_listed"]
+
+
+async def test_earlier_attempts_and_resends_are_told(direct_store: Store, arrange: Arrange) -> None:
+    await arrange.subscriber(ANN)
+    mailout = await arrange.mailout(canary=Jsonb({"share": 0.5, "wait": "1m"}))
+    await start(direct_store, mailout)
+    sender = await living_sender(direct_store)
+    first = await claim(direct_store, mailout, sender)
+    refused = Result(first.recipients[0].send_log_id, "requeue")
+    await direct_store.record_results(first.attempt_id, [refused])
+    await arrange.sql.execute("update send_logs set next_attempt_at = null")
+    second = await claim(direct_store, mailout, sender)
+    await direct_store.record_results(second.attempt_id, all_sent(second))
+    await arrange.sql.execute(
+        "insert into audit_log (by, action, target, after) "
+        "values ('owner', 'mailout.resend', %s, '{\"statuses\": [\"failed\"]}')",
+        [str(mailout)],
+    )
+    why = await why_mailed(direct_store, mailout, email=ANN)
+    assert [(one["attempt_id"], one["latest"]) for one in why["claim"]] == [
+        (str(first.attempt_id), False), (str(second.attempt_id), True),
+    ]  # fmt: skip
+    assert why["mails"][0]["canary"]
+    assert [one["statuses"] for one in why["resends"]] == [["failed"]]
+
+
+async def test_who_was_deleted_is_found_in_the_ledger(store: Store, arrange: Arrange) -> None:
+    await arrange.subscriber(ANN)
+    mailout = await sent_to(store, arrange)
+    await arrange.sql.execute("delete from subscribers")
+    why = await why_mailed(store, mailout, email=f" {ANN.upper()} ")
+    assert (why["found"], why["got"], why["person"]) == ("deleted", True, None)

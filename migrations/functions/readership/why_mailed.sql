@@ -134,7 +134,7 @@ begin
                           where subscriber_id = i and after ->> 'status' = 'active' order by id desc limit 20) c));
 end $$;
 
--- Who took the mail to SES: the latest attempt, and earlier ones of the same run.
+-- Who took the mail to SES: the latest attempt, and those before it.
 create or replace function why_claim(p_mail send_logs) returns jsonb
 language sql stable set search_path = public, pg_temp set enable_seqscan = off as $$
     select coalesce(jsonb_agg(jsonb_build_object(
@@ -145,7 +145,7 @@ language sql stable set search_path = public, pg_temp set enable_seqscan = off a
       from (select * from send_batches where attempt_id = p_mail.attempt_id
             union
             select * from send_batches
-             where p_mail.attempts > 1 and claimed_at between p_mail.created_at and p_mail.claimed_at
+             where claimed_at between p_mail.created_at and p_mail.claimed_at
                and mailout_id = p_mail.mailout_id and p_mail.id = any (send_log_ids)) b
       left join executors e on e.id = b.executor_id;
 $$;
