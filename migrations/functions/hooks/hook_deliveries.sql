@@ -71,8 +71,8 @@ end $$;
 -- How tries ended. p_results: {"id", "claim", "outcome", "status", "error", "delay_seconds", "hold_seconds"}; outcome: `done`;
 -- `retry` in delay_seconds; `dead`; `gone`, which ends the hook; `later`, which doesn't count (a stop of the process).
 -- After p_failures failures in a row the endpoint is left alone for p_trip_seconds, twice as long each further time, at
--- most p_trip_cap_seconds; after p_patience_seconds of nothing but failures it is disabled. Answers the hooks that ended:
--- [{"id", "url", "state", "reason"}].
+-- most p_trip_cap_seconds; the first that it takes again makes due what failed meanwhile. After p_patience_seconds of
+-- nothing but failures it is disabled. Answers the hooks that ended: [{"id", "url", "state", "reason"}].
 create or replace function settle_hook_deliveries(
     p_results jsonb, p_failures integer, p_trip_seconds double precision, p_trip_cap_seconds double precision,
     p_patience_seconds double precision) returns jsonb
@@ -83,6 +83,7 @@ declare
     v_ids   bigint[] := array(select (r ->> 'id')::bigint from jsonb_array_elements(p_results) r);
     v_told  record;
     v_hook  hooks;
+    v_back  bigint[];
     v_ended jsonb := '[]';
 begin
     perform from hooks where id = any (array(select hook_id from hook_deliveries where id = any (v_ids)))
@@ -122,6 +123,12 @@ begin
         select * into v_hook from hooks where id = v_told.hook_id;
         continue when not found;   -- deleted meanwhile
         if v_told.any_done then
+            if v_hook.trips > 0 then   -- it is back: what failed meanwhile needn't wait for hours
+                v_back := array(select id from hook_deliveries
+                                 where hook_id = v_hook.id and state = 'waiting' and due_at > v_now
+                                 order by due_at limit 1000 for update skip locked);
+                update hook_deliveries set due_at = v_now where id = any (v_back) and v_back <> '{}';
+            end if;
             v_hook.failures := 0;
             v_hook.failing_since := null;
             v_hook.trips := 0;
