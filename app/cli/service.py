@@ -130,6 +130,9 @@ def sandbox(
     notion: Annotated[
         bool, typer.Option("--notion", help="Play Notion, too: its API and its webhooks.")
     ] = False,
+    slack: Annotated[
+        bool, typer.Option("--slack", help="Play Slack, too: a channel that is told.")
+    ] = False,
 ) -> None:
     """Run a local Amazon SES and SNS: accepts, judges and shows mail, posts signed events."""
     from app.sandbox.config import SandboxConfig
@@ -160,6 +163,7 @@ def sandbox(
             accept_log=accept_log,
             signature_version="1" if signature_version == "1" else "2",
             notion=NotionConfig() if notion else None,
+            slack=slack,
         ),
     )
 

@@ -37,7 +37,8 @@ class SandboxConfig:
     accept_log: a file for that log; it is appended to, never truncated.
     public_url: this sandbox's address in messages; None: the address it listens on.
     seed: of every random choice, so that a run can be repeated.
-    notion: a stand-in for Notion at the same address; None: none.
+    notion: a stand-in for Notion at the same address; None: none. slack: whether there is one for
+        Slack.
     credentials: secret by access key; when given, signatures are verified. Empty: any will do.
     """
 
@@ -66,6 +67,7 @@ class SandboxConfig:
     public_url: str | None = None
     seed: int = 0
     notion: NotionConfig | None = None
+    slack: bool = False
     credentials: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -22,6 +22,7 @@ from app.sandbox.notion.standin import NotionStandIn
 from app.sandbox.pages import Pages
 from app.sandbox.ses.api import SesApi
 from app.sandbox.ses.wire import SandboxProtocol
+from app.sandbox.slack.pages import SlackPages
 from app.sandbox.sns.api import SnsApi
 from app.sandbox.state import Sandbox
 from app.sandbox.tracking.routes import TrackingRoutes
@@ -33,7 +34,7 @@ SHUTDOWN_SECONDS = 1
 
 def create_sandbox(config: SandboxConfig) -> Starlette:
     """SES v2, SNS, the certificate, the inbox and the control API as one application; with
-    `config.notion` Notion, too.
+    `config.notion` Notion, too, with `config.slack` Slack.
 
     `app.state.sandbox` is its Sandbox. Faults of the connection need the server of `run`.
     Raises OSError when the accept log can't be opened.
@@ -62,6 +63,7 @@ def create_sandbox(config: SandboxConfig) -> Starlette:
         *ControlApi(sandbox).routes(),
         *Pages(sandbox, sns).routes(),
         *([*notion.routes(), *NotionPages(notion, config).routes()] if notion else []),
+        *(SlackPages(config).routes() if config.slack else []),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.state.sandbox = sandbox

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from app.domain.slack.message import Message, write_call, write_message
 from app.domain.slack.news import FOLLOWED_SECONDS, next_look
-from tests.support.slack import Posted, check
+from app.sandbox.slack.blocks import check
+from tests.support.slack import Posted
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 COUNTS = [

@@ -16,7 +16,7 @@ from app.domain.slack.message import Message
 from app.domain.slack.news import Place
 from app.errors import AppError, SlackAway, SlackMessageGone, SlackRefused
 from tests.support.local_server import LocalServer, Reply
-from tests.support.slack import CHANNEL, SECRET_PATH, TOKEN, Fault, SlackStandIn
+from tests.support.slack import CHANNEL, SECRET_PATH, TOKEN, Answer, Fault, SlackStandIn
 
 HELLO = Message("Hello", [{"type": "section", "text": {"type": "mrkdwn", "text": "Hello"}}])
 
@@ -145,15 +145,15 @@ async def test_slack_asks_to_wait(
 @pytest.mark.parametrize(
     "reply",
     [
-        Reply(503, b"no healthy upstream"),
-        Reply(200, b"<html>Please sign in to the hotel's network</html>"),
-        Reply(200, b"x" * (client.MAX_ANSWER_BYTES + 1)),
-        Reply(302, b"", {"Location": "http://127.0.0.1:1/elsewhere"}),
-        Reply(307, b"", {"Location": "http://127.0.0.1:1/elsewhere"}),
+        Answer(503, b"no healthy upstream"),
+        Answer(200, b"<html>Please sign in to the hotel's network</html>"),
+        Answer(200, b"x" * (client.MAX_ANSWER_BYTES + 1)),
+        Answer(302, b"", {"Location": "http://127.0.0.1:1/elsewhere"}),
+        Answer(307, b"", {"Location": "http://127.0.0.1:1/elsewhere"}),
     ],
 )
 async def test_what_isnt_slacks_answer_is_tried_again_later(
-    bot: SlackBot, webhook: SlackWebhook, slack: SlackStandIn, reply: Reply
+    bot: SlackBot, webhook: SlackWebhook, slack: SlackStandIn, reply: Answer
 ) -> None:
     """A redirect isn't followed: it would take the secret elsewhere."""
     slack.fault = Fault(reply)
@@ -170,7 +170,7 @@ async def test_what_isnt_slacks_answer_is_tried_again_later(
 async def test_a_bot_is_answered_in_slacks_way_or_tries_again(
     bot: SlackBot, slack: SlackStandIn, body: bytes
 ) -> None:
-    slack.fault = Fault(Reply(200, body))
+    slack.fault = Fault(Answer(200, body))
     with pytest.raises(SlackAway):
         await bot.post(HELLO)
 
@@ -180,13 +180,13 @@ async def test_a_webhook_of_a_program_like_slack_may_answer_in_its_own_way(
     webhook: SlackWebhook, slack: SlackStandIn, body: bytes
 ) -> None:
     """What was taken isn't posted again."""
-    slack.fault = Fault(Reply(200, body), after=True)
+    slack.fault = Fault(Answer(200, body), after=True)
     await webhook.post(HELLO)
     assert slack.only.text == "Hello"
 
 
 async def test_an_outages_own_time_is_kept_too(webhook: SlackWebhook, slack: SlackStandIn) -> None:
-    slack.fault = Fault(Reply(503, b"", {"Retry-After": "120"}))
+    slack.fault = Fault(Answer(503, b"", {"Retry-After": "120"}))
     with pytest.raises(SlackAway) as away:
         await webhook.post(HELLO)
     assert away.value.extra["retry_after"] == 120
@@ -229,8 +229,8 @@ def ways(url: str) -> list[tuple[SlackBot | SlackWebhook, str]]:
 
 async def test_no_error_shows_the_secret(slack: SlackStandIn) -> None:
     """Not in its words, its causes, or what a traceback shows."""
-    replies = [Reply(500), Reply(200, b"<?"), Reply(302, b"", {"Location": "/x"}), Reply(429)]
-    replies += [Reply(403, SECRET_PATH.encode()), Reply(400, json.dumps({"ok": TOKEN}).encode())]
+    replies = [Answer(500), Answer(200, b"<?"), Answer(302, b"", {"Location": "/x"}), Answer(429)]
+    replies += [Answer(403, SECRET_PATH.encode()), Answer(400, json.dumps({"ok": TOKEN}).encode())]
     nowhere = [("http://127.0.0.1:1", None), ("http://[::1", None)]
     for address, reply in [*nowhere, *((slack.url, reply) for reply in replies)]:
         slack.fault = Fault(reply) if reply else None
