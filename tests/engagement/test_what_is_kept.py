@@ -105,7 +105,7 @@ async def test_what_waited_for_its_row_is_kept_then(store: Store, arrange: Arran
     await judge_all(store)
     assert await arrange.one(SIGNALS) == [["click", SPRING, 1]]
     found = await arrange.one(RECIPIENT, mail.log)
-    assert (found["click_class"], found["open_class"]) == ("human", "human")
+    assert (found["click_class"], found["open_class"]) == ("human", None)
     assert found["delivered_at"].startswith("2026-11-24T12:00:02")
 
 
