@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,6 +23,7 @@ from app.store import Store
 from tests.engagement.conftest import Readership
 from tests.support.factories import Arrange
 from tests.support.judged import STARTED, Tracked, tracked
+from tests.support.service import command, environment
 
 SPRING, SALE, LEAVE = (
     "https://example.com/spring",
@@ -260,6 +263,17 @@ async def test_the_command_tells_ranges(store: Store, arrange: Arrange) -> None:
     assert any(line.endswith(f"1 to 2  {SPRING}") for line in lines)
     plain = await tracked(arrange, tracking=False)
     assert "aren't tracked" in next(_lines(await report_of(store)(plain.id)))
+
+
+async def test_the_command_writes_what_each_recipient_did(
+    arrange: Arrange, dsn: str, tmp_path: Path
+) -> None:
+    mailout, file = await letter(arrange), tmp_path / "people.csv"
+    arguments = ("mailouts", "engagement", str(mailout.id), "--csv", str(file))
+    done = await asyncio.to_thread(command, tmp_path, environment(dsn, None), *arguments)
+    assert done.returncode == 0, done.stderr
+    people = {row["email"]: row for row in _rows(file.read_text("utf-8"))}
+    assert (len(people), people["ann@gmail.com"]["opened"]) == (10, "human")
 
 
 # Words
