@@ -1,4 +1,4 @@
-"""Mails that are tracked, and what their readers did: as SES tells it, or as it was judged."""
+"""Mails that are tracked, and what their readers did, as SES tells it."""
 
 from __future__ import annotations
 
@@ -121,50 +121,3 @@ async def judge_all(store: Store) -> None:
     await judging.read_links()
     while await judging.judge_slice():
         pass
-
-
-async def did(
-    arrange: Arrange,
-    mail: Mailed,
-    kind: str = "open",
-    class_: str = "human",
-    *,
-    link: str = SPRING,
-    place: str = "body",
-    after: float = 3600.0,
-    reason: str | None = None,
-) -> None:
-    """What a recipient did, as it stands once it was judged; the better class stays."""
-    at = SENT_AT + timedelta(seconds=after)
-    link_id = 0
-    if kind == "click":
-        link_id = await arrange.one(
-            "insert into mailout_links (mailout_id, url, position, place) values (%s, %s, "
-            "(select count(*) from mailout_links where mailout_id = %s), %s) "
-            "on conflict (mailout_id, md5(url)) do update set url = excluded.url returning id",
-            mail.mailout, link, mail.mailout, place,
-        )  # fmt: skip
-    await arrange.sql.execute(
-        "insert into engagement_signals (send_log_id, mailout_id, kind, link_id, slot, first_at, "
-        "last_at, class, reason, rules) values (%s, %s, %s, %s, "
-        "date_bin('10 minutes', %s, 'epoch'), %s, %s, %s, %s, 1) "
-        "on conflict (send_log_id, kind, link_id, network, agent, slot) do update "
-        "set class = excluded.class, reason = excluded.reason",
-        [mail.log, mail.mailout, kind, link_id, at, at, at, class_, reason or kind],
-    )
-    kinds = ("open", "click") if kind == "click" and class_ == "human" else (kind,)
-    for each in kinds:
-        past = {"open": "opened", "click": "clicked"}[each]
-        latest = None if class_ == "machine" else at
-        await arrange.sql.execute(
-            f"insert into engagement_recipients as r (send_log_id, mailout_id, subscriber_id, "
-            f"{each}_class, {past}_at, last_{past}_at, rules) values (%s, %s, %s, %s, %s, %s, 1) "
-            f"on conflict (send_log_id) do update set "
-            f"{each}_class = case when coalesce(array_position(array['human', 'unknown'], "
-            f"r.{each}_class), 3) <= coalesce(array_position(array['human', 'unknown'], "
-            f"excluded.{each}_class), 3) and r.{each}_class is not null then r.{each}_class "
-            f"else excluded.{each}_class end, "
-            f"{past}_at = coalesce(r.{past}_at, excluded.{past}_at), "
-            f"last_{past}_at = greatest(r.last_{past}_at, excluded.last_{past}_at)".encode(),
-            [mail.log, mail.mailout, mail.person, class_, at, latest],
-        )
