@@ -169,7 +169,8 @@ async def test_who_subscribes_once_more_is_not_told_twice(
     url = f"{URL}/again"
     first = await make(http, url, *events)
     await http.patch(f"/hooks/{first['id']}", json={"state": "disabled"})
-    again = await make(http, url, *reversed(events))
+    again = await make(http, url, *reversed(events), description="CRM")
+    assert again["description"] == "CRM"
     assert (again["id"], again["state"]) == (first["id"], "active")
     assert again["secret"] != first["secret"]
     stored = await arrange.one(

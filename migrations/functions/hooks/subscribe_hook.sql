@@ -12,6 +12,8 @@ begin
     update hooks
        set old_secret = secret, secret = p_secret,
            old_secret_until = clock_timestamp() + make_interval(secs => p_keep_seconds),
+           description = coalesce(nullif(p_description, ''), description),
+           rate_per_second = coalesce(p_rate, rate_per_second), source = coalesce(p_source, source),
            state = 'active', reason = null, failures = 0, failing_since = null, trips = 0, held_until = null
      where id = (select id from hooks where url = p_url and events = v_events order by created_at, id limit 1)
     returning * into v_hook;
