@@ -93,6 +93,8 @@ def test_a_button_for_outlook_says_so_too() -> None:
     assert html.count("<a ses:no-track href=") == 2
     assert '<v:rect href="https://e.com"><![endif]-->' in html
     assert not delivered(html).tracked_links
+    nested = mail(f"{'<!-- ' * 3000}<a href='{{{{ unsubscribe_url }}}}'>out</a> -->").html
+    assert nested.count("<a ses:no-track href=") == 1
 
 
 @pytest.mark.parametrize("escaped", ["{{ unsubscribe_url }}", "%7B%7B%20unsubscribe_url%20%7D%7D"])

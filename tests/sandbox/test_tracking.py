@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from html import escape
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
+from app.sandbox.ses.sets import Tracked
 from app.sandbox.tracking.readers import KINDS, MIX, acts_of, kind_of, parse_shares
-from app.sandbox.tracking.rewriting import MAX_LINKS, Link
+from app.sandbox.tracking.rewriting import MAX_LINKS, Link, Tracker
 from tests.sandbox.conftest import FAST
 from tests.sandbox.support import (
     Received,
@@ -27,6 +32,8 @@ from tests.sandbox.support import (
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
+
+    from app.sandbox.store import Mail
 
 TRACKING = "sandbox-tracking"
 HTML = (
@@ -277,6 +284,34 @@ def test_shares_are_of_ordinary_addresses() -> None:
     for wrong in ("ghost=1", "person", "person=0.9,apple=0.2", "person=-1"):
         with pytest.raises(ValueError, match=r"kind|share"):
             parse_shares(wrong)
+
+
+ADDRESSES = (
+    "https://e.com/a?x=1&y=2",
+    "http://e.com/ü b",
+    "https://e.com/?q=\"'<>",
+    "HTTPS://E.com",
+)
+PIECES = (
+    *(f'<a class="k" href="{escape(url)}" id=q>t</a>' for url in ADDRESSES),
+    *("<p>", "</p>\r\n", "\n", "ü&amp;<b>", "<br/>", "< a", "<a name=x>", "\t", "\f", "\u2028"),
+    *('<!-- <a href="https://no"> -->', "<style>a>b{c:\"<a href='https://x'>\"}</style>"),
+    *('<!--[if mso]><a href="https://m"><![endif]-->', '<textarea><a href="https://t"></textarea>'),
+    *('<a href="mailto:x@y">m</a>', "<script>'<a href=\"https://s\">'</script>", "<?x?>"),
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12))
+def test_all_but_the_addresses_stays_as_it_was(pieces: list[str]) -> None:
+    html = "".join(pieces)
+    call = SimpleNamespace(html=html, tracked=Tracked(clicks=True))
+    mail = SimpleNamespace(call=call, message_id="m", render=lambda part: part)
+    made = Tracker("http://t").delivered(cast("Mail", mail))
+    assert made is not None
+    back = made.html
+    for link in made.tracked_links:
+        back = back.replace(escape(link.tracked or ""), escape(link.url), 1)
+    assert back == html
 
 
 def test_the_page_shows_which_links_are_seen(server: SandboxServer, ses: SESV2Client) -> None:

@@ -42,6 +42,10 @@ MARKUP = re.compile(
     rf"|<(?P<close>/?)(?P<tag>[a-z][^\s/<>]*+)(?P<attributes>{_ATTRIBUTES})>",
     re.IGNORECASE | re.DOTALL,
 )
+# A start tag alone, whatever it stands in.
+START_TAG = re.compile(
+    rf"<(?P<tag>[a-z][^\s/<>]*+)(?P<attributes>{_ATTRIBUTES})>", re.IGNORECASE | re.DOTALL
+)
 ATTRIBUTE = re.compile(
     r"""(?P<name>[^\s"'<>/=]+)(?:\s*=\s*(?P<value>"[^"]*"|'[^']*'|[^\s"'<>]+))?"""
 )

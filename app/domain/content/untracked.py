@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-from app.domain.content.markup import ATTRIBUTE, MARKUP
+from app.domain.content.markup import ATTRIBUTE, MARKUP, START_TAG
 from app.domain.content.masking import Masks
 
 NO_TRACK = "ses:no-track"
@@ -19,9 +19,8 @@ MAX_TRACKED_LINKS = 250
 _ASSIGNED = re.compile(r"\bassign\s+([\w-]+)\s*=([^\n]*)")
 _CAPTURED = re.compile(r"\bcapture\s+[\"']?([\w-]+)")
 # Addresses of ours that hold somebody's token, written out: a link that was copied from a mail.
-_WITH_TOKEN = re.compile(
-    r"/(?:unsubscribe|resubscribe|confirm)/?\?(?:[^\s\"'>]*[?&;])?token=", re.I
-)
+_OF_OURS = re.compile(r"/(?:unsubscribe|resubscribe|confirm)/?\?", re.IGNORECASE)
+_TOKEN = re.compile(r"[?&;]token=", re.IGNORECASE)
 _NOT_FOLLOWED = {"link", "base"}
 
 
@@ -35,21 +34,27 @@ def untrack(document: str, masks: Masks) -> str:
 
     def untracked(match: re.Match[str]) -> str:
         if match["comment"]:
-            inner = match[0].removeprefix("<!--")
-            return f"<!--{MARKUP.sub(untracked, inner)}" if "<" in inner else match[0]
+            return START_TAG.sub(untracked_tag, match[0])
+        return untracked_tag(match) if match["tag"] and not match["close"] else match[0]
+
+    def untracked_tag(match: re.Match[str]) -> str:
         attributes = match["attributes"]
-        if not match["tag"] or match["close"] or match["tag"].lower() in _NOT_FOLLOWED:
+        if match["tag"].lower() in _NOT_FOLLOWED:
             return match[0]
         values = {m["name"].lower(): m["value"] or "" for m in ATTRIBUTE.finditer(attributes)}
         links = [value for name, value in values.items() if name.endswith("href")]
         if NO_TRACK in values or not (links or match["tag"].lower() == "a"):
             return match[0]
         liquid = [masks[token].liquid for token in masks.token.findall(attributes)]
-        if any(map(ours.search, liquid)) or any(map(_WITH_TOKEN.search, links)):
+        if any(map(ours.search, liquid)) or any(map(_holds_token, links)):
             return f"<{match['tag']} {NO_TRACK}{attributes}>"
         return match[0]
 
     return MARKUP.sub(untracked, document)
+
+
+def _holds_token(link: str) -> bool:
+    return bool(_OF_OURS.search(link) and _TOKEN.search(link))
 
 
 def tracked_links(html: str) -> int:
