@@ -56,22 +56,15 @@ class Poster:
         )
         self._now = now
         self._answer_seconds = answer_seconds
-        self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(answer_seconds, connect=CONNECT_SECONDS),
-            follow_redirects=False,
-            trust_env=False,
-            verify=trust or ssl_context(),
-            # No connection is kept: the next hook at this network address may have another name,
-            # for which nobody has checked its certificate.
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-            headers={"User-Agent": f"AmazonSender/{__version__} (webhooks)"},
-        )
+        self._trust = trust
+        self._http: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._http.aclose()
+        if self._http is not None:
+            await self._http.aclose()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def post(self, delivery: Delivery) -> Answer:
@@ -87,7 +80,7 @@ class Poster:
                     **signed_headers(delivery.event_id, body, delivery.secrets, self._now()),
                 }
                 async with asked(
-                    self._http, "POST", target, addresses, headers, content=body
+                    self._client(), "POST", target, addresses, headers, content=body
                 ) as reply:
                     header = reply.headers.get("retry-after")
                     answer = Answer(
@@ -104,6 +97,22 @@ class Poster:
         except httpx.HTTPError as exc:
             return answer or Answer(None, f"It {explain(exc)}.")
         return answer
+
+    def _client(self) -> httpx.AsyncClient:
+        """Made when it is first needed: reading the authorities' certificates takes a while, and
+        most who send mail have no hooks."""
+        if self._http is None:
+            self._http = httpx.AsyncClient(
+                timeout=httpx.Timeout(self._answer_seconds, connect=CONNECT_SECONDS),
+                follow_redirects=False,
+                trust_env=False,
+                verify=self._trust or True,
+                # No connection is kept: the next hook at this network address may have another
+                # name, for which nobody has checked its certificate.
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+                headers={"User-Agent": f"AmazonSender/{__version__} (webhooks)"},
+            )
+        return self._http
 
     async def _addresses(self, target: httpx.URL) -> list[str]:
         """Raises AddressRefused when one of them isn't allowed, and TimeoutError."""
@@ -123,11 +132,6 @@ class Poster:
             ):
                 raise AddressRefused(problem)
         return addresses
-
-
-def ssl_context() -> ssl.SSLContext:
-    """Made once: reading the authorities' certificates takes a while."""
-    return httpx.create_ssl_context(trust_env=False)
 
 
 async def _read_some(reply: httpx.Response) -> None:
