@@ -147,7 +147,7 @@ async def test_a_segment_is_told_apart(store: Store, arrange: Arrange) -> None:
         (await store.save_segment(None, "Vienna", {"tags": ["vienna"]}, "me"))["segment"]["id"]
     )
     found = (await report_of(store)(mailout.id, segment))["segment"]
-    assert (found["name"], found["tracked"]) == ("Vienna", 2)
+    assert (found["name"], found["tracked"], found["estimated"]) == ("Vienna", 2, False)
     assert found["opens"] == {"human": 1, "machine": 0, "unknown": 1}
     nobody = UUID((await store.save_segment(None, "None", {"tags": ["no"]}, "me"))["segment"]["id"])
     assert (await report_of(store)(mailout.id, nobody))["segment"]["tracked"] == 0

@@ -73,8 +73,9 @@ class EngagementReports:
             search = partial(
                 store.engagement_groups, mailout_id, "segment", 1, SAMPLE, segment=segment
             )
-            groups = _groups(await kept(("segment", segment), search), tracked)
-            found = with_range({**added(groups), "id": str(segment), "name": chosen})
+            group = await kept(("segment", segment), search)
+            row = {**added(_groups(group, tracked)), "estimated": not group["whole"]}
+            found = with_range({"id": str(segment), "name": chosen, **row})
         return report | {
             "links": [{name: link[name] for name in link if name != "pattern"} for link in links],
             "over_time": series and _over_time(series),

@@ -120,8 +120,8 @@ end $$;
 -- Those who got it, in groups: {"whole", "people" (looked at), "groups": [{"name", "tracked", "opens", "clicks"}]}, the
 -- largest first; those beyond p_limit are summed up as ''. p_by: `domain` of the address; `tag`, as people are tagged now
 -- (one with two tags is in two groups); `segment`: one group, of those who fit p_segment now.
--- Of a long ledger (whole: false) the first p_reach rows by subscriber are looked at: their ids are random, so these are
--- a sample of all.
+-- Of a long ledger (whole: false) the first p_reach rows by subscriber are looked at (fewer for a segment whose rule
+-- costs much): their ids are random, so these are a sample of all.
 create or replace function engagement_groups(
     p_mailout uuid, p_by text, p_limit integer, p_reach bigint, p_segment uuid default null) returns jsonb
 language plpgsql stable set search_path = public, pg_temp set jit = off set enable_seqscan = off set work_mem = '64MB' as $$
@@ -130,6 +130,7 @@ declare
     v_from   text := '';
     v_rule   record;
     v_bound  text[] := '{}';
+    v_reach  bigint := p_reach;
     v_people bigint;
     v_groups jsonb;
 begin
@@ -143,6 +144,7 @@ begin
         v_name := $t$'segment'$t$;
         v_from := format('join subscribers s on s.id = p.subscriber_id where (%s)', coalesce(v_rule.condition, 'false'));
         v_bound := v_rule.bound;
+        v_reach := least(p_reach, affordable(v_rule.cost));
     end if;
     execute format($query$
         with people as materialized (
@@ -167,8 +169,8 @@ begin
           from (select case when nth <= $4 then name else '' end as name, sum(n)::bigint as n, sum(oh)::bigint as oh,
                        sum(om)::bigint as om, sum(ou)::bigint as ou, sum(ch)::bigint as ch, sum(cm)::bigint as cm,
                        sum(cu)::bigint as cu from ranked group by 1) shown
-        $query$, v_name, v_from) into v_people, v_groups using v_bound, p_mailout, p_reach, p_limit;
-    return jsonb_build_object('whole', recipients_in(p_mailout, null) <= p_reach, 'people', v_people, 'groups', v_groups);
+        $query$, v_name, v_from) into v_people, v_groups using v_bound, p_mailout, v_reach, p_limit;
+    return jsonb_build_object('whole', recipients_in(p_mailout, null) <= v_reach, 'people', v_people, 'groups', v_groups);
 end $$;
 
 -- The watched mailouts that were started before this one, the latest first, as `mailout_summary` and `engagement_totals`
