@@ -17,6 +17,7 @@ from app.services.readership.list_report import list_report, quiet_figures, quie
 from app.store import Store
 from tests.engagement.conftest import Readership
 from tests.support.factories import Arrange
+from tests.support.service import BEARER
 
 QUIET = "/subscribers/engagement"
 
@@ -124,16 +125,32 @@ async def reader(
 
 async def stage(arrange: Arrange) -> dict[str, str]:
     """People of every group: address → group in 30 days."""
-    tracked = await arrange.mailout("sent", tracking=True, started_at="2026-01-01")
-    untracked = await arrange.mailout("sent", started_at="2026-01-01")
+
+    async def mailout(days_ago: int, hours: int = 0, **columns: Any) -> UUID:
+        made = await arrange.mailout("sent", **columns)
+        at = f"now() - interval '{days_ago} days {hours} hours'"
+        await arrange.sql.execute(
+            f"update mailouts set started_at = {at}, sent_at = {at} where id = %s", [made]
+        )
+        return made
+
+    tracked = await mailout(20, tracking=True)
+    long_ago = await mailout(101, tracking=True)
+    today = await mailout(0, 12, tracking=True)
+    untracked = await mailout(20)
     await reader(arrange, "human@gmail.com", tracked, "human")
-    await reader(arrange, "again@gmail.com", tracked, "human", 200, 5, mail_days_ago=201)
+    await reader(arrange, "again@gmail.com", long_ago, "human", 100, 5, mail_days_ago=101)
     await reader(arrange, "maybe@gmx.de", tracked, "unknown")
     await reader(arrange, "machine@gmx.de", tracked, "machine")
     await reader(arrange, "nothing@a.org", tracked)
-    await reader(arrange, "once@a.org", tracked, "human", 100)
-    await reader(arrange, "old@b.org", tracked, "human", 100, mail_days_ago=101)
-    await reader(arrange, "today@b.org", tracked, mail_days_ago=0.5)
+    once = await reader(arrange, "once@a.org", long_ago, "human", 100, mail_days_ago=101)
+    await arrange.sql.execute(
+        "insert into send_logs (mailout_id, subscriber_id, email, status, sent_at) "
+        "values (%s, %s, 'once@a.org', 'delivered', now() - interval '20 days')",
+        [tracked, once],
+    )
+    await reader(arrange, "old@b.org", long_ago, "human", 100, mail_days_ago=101)
+    await reader(arrange, "today@b.org", today, mail_days_ago=0.5)
     await reader(arrange, "untracked@b.org", untracked)
     await reader(arrange, "=none@b.org")
     gone = await reader(arrange, "gone@b.org", tracked)
@@ -224,7 +241,11 @@ async def test_over_http_and_on_the_page(readership: Readership) -> None:
     report = await readership.json(f"{QUIET}?days=30&by=month&periods=2")
     assert (report["quiet"]["silent"], report["quiet"]["days"]) == (3, 30)
     assert len(report["growth"]["periods"]) == 2
-    assert {one["rate"] for one in report["mailouts"]} == {None, 0.0}
+    counted = await readership.service.http.post(
+        "/audience/count", json={"audience": report["quiet"]["rule"]}, headers=BEARER
+    )
+    assert counted.json()["count"] == 3  # whom a segment of the rule has: the silent, nobody else
+    assert {one["rate"] for one in report["mailouts"]} == {None, 0.0}  # under five, and more
     await readership.ask(f"{QUIET}?by=year", 422)
     await readership.ask(f"{QUIET}?days=0", 422)
     await readership.ask(f"{QUIET}?day=3", 422)

@@ -79,12 +79,12 @@ begin
                         from judged where p_groups ? "group")));
 end $$;
 
--- The latest tracked mailouts of so many days, for a rule that asks for them: {"ids", "all": how many there are}.
+-- The latest tracked mailouts of so many days, begun a day ago or longer, for a rule that asks for them: {"ids", "all": how many there are}.
 create or replace function tracked_mailouts(p_days integer, p_limit integer) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object('all', count(*), 'ids', coalesce(jsonb_agg(id order by started_at desc)
                                                                filter (where n <= p_limit), '[]'))
       from (select id, started_at, row_number() over (order by started_at desc) as n
               from mailouts
-             where tracking and started_at is not null and coalesce(sent_at, now()) >= now() - make_interval(days => p_days)) m;
+             where tracking and started_at < now() - interval '1 day' and coalesce(sent_at, now()) >= now() - make_interval(days => p_days)) m;
 $$;
