@@ -26,8 +26,9 @@ from app.services.dashboard.answer_cache import AnswerCache
 from app.services.drafts.subjects import Subjects
 from app.store import Store
 
-LINKS = 500
-"""Links that a report tells of, at most."""
+LINKS = 3_100
+"""More than there can be: those of a document (MAX_LINKS), and a thousand that were followed beside
+them."""
 EARLIER = 10
 SAMPLE = 50_000
 """Recipients that a breakdown looks at: of a group with a tenth of them, a share is told within a
