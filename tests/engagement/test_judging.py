@@ -46,9 +46,10 @@ async def test_what_comes_meanwhile_is_judged_with_the_rest(store: Store, arrang
     claimed = await store.claim_engagement(10, 60)
     await happened(store, told(mail, "Click", 4000))
     assert await store.settle_engagement(RULES, [judged(r) for r in claimed]) == 0
-    assert await arrange.one("select open_class from engagement_recipients") is None
+    classes = "select open_class || ' ' || click_class from engagement_recipients"
+    assert await arrange.one(classes) is None
     await judge_all(store)
-    assert await arrange.one("select open_class from engagement_recipients") == "human"
+    assert await arrange.one(classes) == "machine human"
     assert await arrange.one("select count(*) from engagement_signals where class is null") == 0
 
 
