@@ -85,6 +85,8 @@ class DatabaseInOrder:
         } | about
 
     async def call(self, function: str, /, **_: Any) -> Any:
+        if function == "list_hooks":
+            return []
         assert function == "examine_database"
         return self._about
 

@@ -15,6 +15,7 @@ from app.services.checks.database import check_database
 from app.services.checks.pictures import keeps_pictures
 from app.services.checks.preflight import Preflight, check_around
 from app.services.checks.settings import check_settings, check_signup, check_unsubscribing
+from app.services.hooks.check import check_hooks
 from app.services.notion.check import check_notion, check_notion_settings
 from app.services.telling.check import check_slack
 from app.settings import Settings
@@ -79,7 +80,9 @@ async def _check_slack_part(settings: Settings, outside: Outside) -> list[Findin
 async def _check_database(settings: Settings, open_db: OpenDatabase) -> list[Finding]:
     try:
         async with asyncio.timeout(DATABASE_SECONDS), open_db(settings) as database:
-            about = list(check_database(await Store(database).examine_database()))
+            store = Store(database)
+            about = list(check_database(await store.examine_database()))
+            about += check_hooks(await store.list_hooks())
     except TimeoutError:
         return [
             Finding(

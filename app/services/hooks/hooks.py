@@ -31,6 +31,8 @@ KEEP_SECONDS = 24 * 3600.0
 REPLAY_LIMIT = 10_000
 """Deliveries that one call has sent again."""
 RESOLVE_SECONDS = 2.0
+SWITCHED_OFF = "Switched off."
+"""By a person."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Hooks:
         return _found(row, hook_id) | {"secret": secret}
 
     async def disable(
-        self, hook_id: UUID, caller: Caller, reason: str = "Switched off."
+        self, hook_id: UUID, caller: Caller, reason: str = SWITCHED_OFF
     ) -> dict[str, Any]:
         """Nothing more is written for it; what waits, waits on. Raises HookNotFound."""
         row = await self.store.switch_hook(hook_id, "disabled", reason, by=caller.by)
