@@ -22,6 +22,7 @@ from tests.support.routes import ROUTES
 ROOT = Path(__file__).parent.parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
+REFERENCE = (ROOT / "docs/reference.md").read_text("utf-8")
 DOCUMENTS = sorted(
     path
     for folder in (ROOT, ROOT / "docs", ROOT / "docs" / "decisions")
@@ -194,14 +195,14 @@ def test_the_wheel_carries_the_program_and_nothing_else(wheel_files: list[str]) 
 # What is written
 
 
-def test_the_readme_lists_every_endpoint_and_nothing_else() -> None:
+def test_the_reference_lists_every_endpoint_and_nothing_else() -> None:
     served = {
         (route.method, re.sub(r":\w+}", "}", route.path))
         for route in ROUTES
         if route.declared.include_in_schema and route.method != "HEAD"
     }
     served.add(("GET", "/dashboard"))  # for people: its pages' own addresses are nobody's business
-    assert set(endpoints(README, served)) == served
+    assert set(endpoints(REFERENCE, served)) == served
 
 
 def endpoints(text: str, served: set[tuple[str, str]]) -> Iterator[tuple[str, str]]:
@@ -218,8 +219,8 @@ def endpoints(text: str, served: set[tuple[str, str]]) -> Iterator[tuple[str, st
             yield method, beside if (method, beside) in served else below
 
 
-def test_the_readme_lists_every_command_and_nothing_else() -> None:
-    listed = set(re.findall(r"^\| `amazonsender ([^`]+)` \|", README, re.MULTILINE))
+def test_the_reference_lists_every_command_and_nothing_else() -> None:
+    listed = set(re.findall(r"^\| `amazonsender ([^`]+)` \|", REFERENCE, re.MULTILINE))
     assert listed == set(commands(typer.main.get_command(cli.app)))
 
 
