@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
+from urllib.parse import quote, unquote
+from uuid import UUID
 
 import hypothesis.strategies as st
 import pytest
@@ -13,6 +14,8 @@ from app.domain.content.render import Content, Footer
 from app.domain.engagement.document import tracked_links
 from app.domain.engagement.links import MAX_CHARS, tidy_link
 from app.domain.mailouts import MailoutContent
+from app.domain.timed_tokens import SignupTokens
+from app.domain.tokens import UnsubscribeTokens
 from app.services.rendering.tasks import links_tracked
 from tests.support.service import settings_for
 
@@ -54,6 +57,46 @@ def matches(pattern: str, url: str) -> bool:
 )  # fmt: skip
 def test_one_spelling(written: str, told: str) -> None:
     assert tidy_link(written) == told
+    assert tidy_link(told) == told
+
+
+TOKENS = (
+    UnsubscribeTokens(["secret"]).sign(UUID(int=7), UUID(int=8)),
+    UnsubscribeTokens(["secret"]).sign(UUID(int=7), None),
+    SignupTokens(["secret"]).sign(UUID(int=7)),
+)
+
+
+@pytest.mark.parametrize("token", TOKENS)
+@pytest.mark.parametrize(
+    "written",
+    [
+        "https://us.example/unsubscribe?token={token}",
+        "https://us.example/mail/unsubscribe?TOKEN={token}#top",
+        "https://us.example/unsubscribe?%74oken={token}",
+        "https://us.example/unsubscribe?token=%20{token}",
+        "https://us.example/unsubscribe?token={coded}",
+        "https://us.example/unsubscribe?token[]={token}",
+        "https://us.example/unsubscribe/{token}",
+        "https://us.example/#/{token}",
+        "HTTPS://US.EXAMPLE/u/?t={coded}&x=1",
+        "https://check.example/?u=https%3A%2F%2Fus.example%2Funsubscribe%3Ftoken%3D{coded}%26x",
+        "https://check.example/v1/{twice}/",
+        "https://check.example/?u=%2574oken%253D{twice}",
+        "https://check.example/?u={all_twice}",
+        "mailto:us@example.com?subject={token}",
+    ],
+)
+def test_no_capability_of_ours_is_in_a_link(token: str, written: str) -> None:
+    coded = re.sub(r"[._-]", lambda sign: f"%{ord(sign[0]):02x}", token)
+    twice = coded.replace("%", "%25")
+    all_twice = "".join(f"%25{ord(sign):02X}" for sign in token)
+    url = written.format(token=token, coded=coded, twice=twice, all_twice=all_twice)
+
+    told = tidy_link(url)
+
+    assert "***" in told
+    assert token[-30:] not in unquote(unquote(unquote(told)))
     assert tidy_link(told) == told
 
 

@@ -15,7 +15,17 @@ MAX_CHARS = 2000
 _WEB = re.compile(r"(https?):/*([^/?#\\]*)(.*)", re.IGNORECASE | re.DOTALL)
 _PORT = re.compile(r":(?:80|443)?\Z")
 # Capabilities of ours: unsubscribe, confirm, resubscribe; also within another link's query.
-_TOKEN = re.compile(r"(token(?:=|%(?:25)*3d))[^&#\s%]*", re.IGNORECASE)
+_TOKEN = re.compile(r"(token(?:=|%(?:25)*3d))(?:[^&#\s%]|%(?!(?:25)*2[36]))*", re.IGNORECASE)
+# The same by their looks (domain/tokens.py, timed_tokens.py), wherever they stand in an address and
+# however often they were encoded: a payload, a time or none, and a signature of 32 bytes.
+_SIGN = r"(?:[\w-]|%(?:25)+(?:2d|3\d|[46][1-9a-f]|5[\daf]|7[\da]))"
+_DOT = r"(?:\.|%(?:25)+2e)"
+_SIGNATURE = rf"{_DOT}{_SIGN}{{43}}(?!{_SIGN})"
+_SIGNED = re.compile(_SIGNATURE, re.IGNORECASE | re.ASCII)
+_CAPABILITY = re.compile(
+    rf"(?:{_SIGN}{{44}}|{_SIGN}{{23}}|{_SIGN}{{10,300}}{_DOT}{_SIGN}{{5,7}}){_SIGNATURE}",
+    re.IGNORECASE | re.ASCII,
+)
 _AMPERSAND = re.compile(r"&(?:amp|#38|#x26);", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});", re.IGNORECASE)
 # Signs that mean the same written as they are and percent-encoded, wherever they stand in an
@@ -51,7 +61,7 @@ def link_pattern(
 
 
 def _tidy(url: str, hole: re.Pattern[str]) -> str:
-    url = _TOKEN.sub(r"\1***", _AMPERSAND.sub("&", url.strip()[: 4 * MAX_CHARS]))
+    url = _masked(_AMPERSAND.sub("&", url.strip()[: 4 * MAX_CHARS]))
     if web := _WEB.fullmatch(url):
         scheme, host, rest = web[1].lower(), web[2].lower(), web[3]
         host = _PORT.sub("", host)
@@ -59,7 +69,13 @@ def _tidy(url: str, hole: re.Pattern[str]) -> str:
         if not rest.startswith("/") and not hole.search(host):
             rest = f"/{rest}"
         url = f"{scheme}://{host}{rest}"
-    return _ENCODED.sub(_one_spelling, url)
+    # Again, since what was encoded may have hidden one.
+    return _masked(_ENCODED.sub(_one_spelling, url))
+
+
+def _masked(url: str) -> str:
+    url = _TOKEN.sub(r"\1***", url)
+    return _CAPABILITY.sub("***", url) if _SIGNED.search(url) else url
 
 
 def _one_spelling(match: re.Match[str]) -> str:
