@@ -108,7 +108,7 @@ begin
             'people_tagged', 'subscribers_page', 'count_people', 'people_overview', 'status_problem',
             'add_subscriber', 'change_subscriber', 'changed_tags', 'change_people', 'queue_change_people',
             'person_ids', 'person_mails', 'subscriber_history', 'export_person', 'erase_subscriber',
-            'scrub_address', 'forget_erased_events',
+            'scrub_address', 'forget_erased_events', 'without_words', 'scrub_links',
             'template_names', 'living_template', 'template_sources', 'content_of', 'mailouts_check_template',
             'create_template', 'change_template', 'add_template_version', 'layout_problem', 'template_depth',
             'audited_template', 'listed_template', 'show_template', 'find_template', 'list_templates', 'list_template_versions',

@@ -299,3 +299,12 @@ def test_what_an_event_lacks_is_put_up_with(missing: Any) -> None:
     assert found["engagement"]["link"] is None
     assert found["engagement"]["network"] == ""
     assert found["occurred_at"] == SENT_AT.isoformat()
+
+
+@pytest.mark.parametrize("odd", [5, ["x"], {"a": "b"}, True, "U" * 200_000])
+def test_what_is_odd_about_a_program_takes_no_click_away(odd: Any) -> None:
+    mail = Mailed(UUID(int=1), 1, UUID(int=2), "ann@example.com", None)
+    event = told(mail, "Click", link="  ")
+    event["click"] |= {"ipAddress": odd, "userAgent": odd}
+    found = row(event)["engagement"]
+    assert (found["kind"], found["link"], found["network"]) == ("click", None, "")

@@ -233,9 +233,10 @@ def _engagement(kind: str, about: Mapping[str, Any]) -> Engagement | None:
     link = _text(about, "link") if kind == "click" else None
     return Engagement(
         kind="open" if kind == "open" else "click",
-        link=tidy_link(link) if link else None,
-        network=network_of(_text(about, "ipAddress")),
-        agent=agent_of(_text(about, "userAgent")),
+        link=(tidy_link(link) or None) if link else None,
+        # Whatever they are: an open counts, also where nothing is known of its program.
+        network=network_of(about.get("ipAddress")),
+        agent=agent_of(about.get("userAgent")),
     )
 
 

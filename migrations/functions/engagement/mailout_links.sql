@@ -107,14 +107,17 @@ begin
     return 'true';
 end $$;
 
--- The clicks on each link v_from[i] were clicks on v_into[i].
+-- The clicks on each link v_from[i] were clicks on v_into[i]: whose they are is judged again.
 create or replace function move_clicks(p_mailout uuid, p_from bigint[], p_into bigint[]) returns void
 language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
+declare
+    v_logs bigint[] := array(select send_log_id from engagement_signals
+                              where mailout_id = p_mailout and kind = 'click' and link_id = any (p_from));
 begin
-    perform from engagement_recipients
-     where send_log_id = any (array(select send_log_id from engagement_signals
-                                     where mailout_id = p_mailout and kind = 'click' and link_id = any (p_from)))
-     order by send_log_id for update;
+    if v_logs <> '{}' then
+        perform from engagement_recipients where send_log_id = any (v_logs) order by send_log_id for update;
+        update engagement_recipients set due_at = now() where send_log_id = any (v_logs);
+    end if;
     with gone as (
         delete from engagement_signals
          where mailout_id = p_mailout and kind = 'click' and link_id = any (p_from) returning *

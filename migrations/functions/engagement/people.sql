@@ -23,6 +23,37 @@ begin
     end if;
 end $$;
 
+-- Take addresses out of the links of a mailout that others clicked, too: from there on they are cut, and so is what SES
+-- told of these clicks. The document's own links are its author's words.
+create or replace function scrub_links(p_addresses text[], p_mailout uuid) returns void
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
+declare
+    v_link record;
+    v_into bigint;
+begin
+    for v_link in
+        with written as (
+            select distinct w from unnest(p_addresses) a, lateral (values (a), (replace(a, '+', '%2b'))) t (w)),
+        found as (
+            select id, url, (select min(nullif(position(w in lower(url)), 0)) from written) as at
+              from mailout_links where mailout_id = p_mailout and position is null)
+        select id, left(url, at - 1) || 'erased' as url from found where at is not null order by md5(url)
+    loop
+        update ses_events set payload = payload #- '{click,link}'
+         where type = 'click' and id = any (array(
+             select e.id from engagement_signals s, lateral (
+                    select id from ses_events where send_log_id between s.send_log_id and s.send_log_id
+                     order by send_log_id) e
+              where s.mailout_id = p_mailout and s.kind = 'click' and s.link_id = v_link.id));
+        select id into v_into from mailout_links where mailout_id = p_mailout and md5(url) = md5(v_link.url);
+        if found then
+            perform move_clicks(p_mailout, array[v_link.id], array[v_into]);
+        else
+            update mailout_links set url = v_link.url where id = v_link.id;
+        end if;
+    end loop;
+end $$;
+
 -- All that is kept, for the person themselves: of each mail, what they did and what was made of it.
 create or replace function export_engagement(p_ids uuid[]) returns jsonb
 language sql stable set search_path = public, pg_temp set enable_seqscan = off as $$
@@ -55,7 +86,8 @@ begin
                'eventType', payload -> 'eventType', type,
                jsonb_strip_nulls(jsonb_build_object(
                    'timestamp', payload #> array[type, 'timestamp'],
-                   'link', case when payload #>> array[type, 'link'] !~* 'token(=|%(25)*3d)'
+                   'link', case when payload #>> array[type, 'link']
+                                     !~* 'token(=|%(25)*3d)|%(25)*(74|6f|6b|65|6e)|(\.|%(25)*2e)[a-z0-9_%-]{43}'
                                 then payload #> array[type, 'link'] end)))
      where id = any (v_ids);
     return cardinality(v_ids);

@@ -47,9 +47,10 @@ begin
            || array(select e.id from unnest(v_messages) m, lateral (
                         select id from ses_events where parked is not null and message_id between m and m
                          order by message_id) e);
-    update ses_events set payload = '{}', parked = parked - 'detail' where id = any (v_told);
+    update ses_events set payload = '{}', parked = without_words(parked) where id = any (v_told);
     get diagnostics v_events = row_count;
     perform forget_engagement(coalesce(v_logs, '{}'));
+    perform scrub_links(v_addresses, m) from unnest(v_mailouts) m;
     perform scrub_address(a, v_mailouts) from unnest(v_addresses) a;
 
     perform acting(p_by, 'erased');   -- for list_moves; the history's reasons go below
@@ -63,6 +64,12 @@ begin
     return jsonb_build_object('outcome', 'erased', 'id', v_person.id, 'mails', coalesce(cardinality(v_logs), 0),
                               'events', v_events, 'changes', v_changes);
 end $$;
+
+-- A parked event with all that it needs to be matched and counted, and no words about anybody.
+create or replace function without_words(p_parked jsonb) returns jsonb
+language sql immutable as $$
+    select p_parked - 'detail' - 'recipients' #- '{engagement,link}';
+$$;
 
 -- Take an address out of words and lists that aren't about one person: of these mailouts, of imports, of jobs.
 create or replace function scrub_address(p_address text, p_mailouts uuid[]) returns void
@@ -81,6 +88,8 @@ begin
        and position(p_address in lower(concat(payload::text, result::text, error))) > 0;
     update audit_log set before = null, after = null
      where action = 'people.change' and position(p_address in lower(after::text)) > 0;
+    update ses_events set payload = '{}', parked = without_words(parked)
+     where parked is not null and position(p_address in lower(concat(payload::text, parked::text))) > 0;
     update import_refusals set cells = null where position(p_address in lower(cells::text)) > 0;
     update imports set preview = null where position(p_address in lower(preview::text)) > 0;
     update imports set undo = undo || '{"people": []}' where position(p_address in lower(undo::text)) > 0;
