@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from app.api.http.body_limit import BodyRefused
 from app.api.http.responses import ProblemAnswer
+from app.api.http.validation import described
 from app.errors import (
     AppError,
     InvalidRequest,
@@ -122,14 +123,6 @@ def install(app: FastAPI) -> None:
         return problem(AppError())
 
 
-_PLACES = {"body", "query", "path", "header"}
-
-
 def invalid_request(errors: Any) -> InvalidRequest:
     """What pydantic found, as one sentence that names each field; values are not repeated."""
-    parts = []
-    for error in errors:
-        where = ".".join(str(part) for part in error["loc"] if part not in _PLACES)
-        reason = error["msg"].removeprefix("Value error, ")
-        parts.append(f"{where or 'body'}: {reason}")
-    return InvalidRequest("; ".join(parts))
+    return InvalidRequest(described(errors))

@@ -39,7 +39,10 @@ def check_address(url: str, *, allow_private: bool) -> httpx.URL:
     if target.fragment:
         raise AddressRefused("leave out what follows the `#`.")
     if target.scheme == "http" and not allow_private:
-        raise AddressRefused("use https: what is told is about people.")
+        raise AddressRefused(
+            "use https: what is told is about people. Programs on your own machine or network may"
+            " have http where HOOKS_ALLOW_PRIVATE=true is set."
+        )
     port = target.port
     if port is not None and port not in _PORTS and port not in (80, 443):
         raise AddressRefused(f"port {port} isn't one of the web.")
