@@ -59,7 +59,7 @@ from app.api.dashboard.readership import engagement as dashboard_readership
 from app.api.dashboard.readership import why as dashboard_why
 from app.api.dashboard.session import Sessions
 from app.api.hooks import routes as hooks
-from app.api.http import problems
+from app.api.http import description, problems
 from app.api.http.body_limit import BodyLimit
 from app.api.http.deps import Services
 from app.api.http.request_log import RequestLog
@@ -148,6 +148,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     problems.install(app)
+    description.install(app)
     app.add_middleware(ses_events.StraightToEvents)
     app.add_middleware(SingleHeaders)
     app.add_middleware(BodyLimit)

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from app.api.readership.shown import OF_MAILOUT
 from app.cli.mailouts.engagement import _lines
 from app.domain.engagement.providers import provider_of
 from app.domain.engagement.report import by_provider, span
@@ -188,6 +189,8 @@ async def test_who_opened_it_got_it_whatever_was_reported(store: Store, arrange:
 async def test_json_has_the_shape_of_the_contract(readership: Readership) -> None:
     mailout = await letter(readership.arrange)
     found = await readership.json(f"/mailouts/{mailout.id}/engagement")
+    assert set(OF_MAILOUT) <= set(found)  # the example of /openapi.json
+    assert set(OF_MAILOUT["links"][0]) <= set(found["links"][0])
     assert set(found["opens"]) == set(found["clicks"]) == {"human", "machine", "unknown"}
     assert {"url", "human", "machine", "unknown"} <= set(found["links"][0])
     path = f"/mailouts/{mailout.id}/engagement"

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from app.api.hooks import shown as examples
 from app.domain.hooks.events import EVENTS, SAMPLES
 from app.store import Store
 from tests.support.databases import DatabaseServer
@@ -75,6 +76,8 @@ async def test_a_hook_from_making_to_deleting(http: httpx.AsyncClient, arrange: 
         "events": ["mailout.finished", "subscriber.unsubscribed"],
     }  # fmt: skip
     assert one == one | shown
+    assert set(made) == set(examples.WITH_SECRET)  # what /openapi.json shows is what comes
+    assert set(one) == set(examples.HOOK)
     assert (await http.get(f"/hooks/{made['id']}")).json() == one
 
     change = {"events": ["recipient.bounced"], "state": "disabled", "rate_per_second": 0.5}

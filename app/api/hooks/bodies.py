@@ -48,7 +48,15 @@ class NewHook(BaseModel):
     those that `GET /hooks/samples/{event}` knows; `event`: a single one. rate_per_second: so many
     deliveries at most. source: who asked; known by itself for Zapier and Make."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "url": "https://crm.example.com/in",
+                "events": ["recipient.bounced", "subscriber.unsubscribed"],
+            }
+        },
+    )
 
     url: Url
     events: Events
@@ -76,7 +84,7 @@ class HookChange(BaseModel):
     """Only what is there is changed. state: `disabled` stops it, `active` has it tried again at
     once, with what waits."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"state": "disabled"}})
 
     url: Url | None = None
     events: Events | None = None
@@ -88,7 +96,9 @@ class HookChange(BaseModel):
 class Trial(BaseModel):
     """event: of which an example is sent; the hook's first, if none is named."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"event": "recipient.bounced"}}
+    )
 
     event: EventName | None = None
 
@@ -97,7 +107,9 @@ class Replay(BaseModel):
     """ids: of deliveries that are over; or since: a day or a moment, for whatever was told since
     then; all dead ones, if neither is named."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"since": "2026-05-04"}}
+    )
 
     ids: (
         Annotated[

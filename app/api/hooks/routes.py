@@ -9,8 +9,10 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Query, Response
 from pydantic import Field, TypeAdapter
 
+from app.api.hooks import shown as examples
 from app.api.hooks.bodies import HookChange, NewHook, Replay, Trial
 from app.api.http.deps import CallerDep, Protected, ServicesDep, needs
+from app.api.http.description import shown
 from app.api.http.paging import Page, decode_cursor, page
 from app.api.http.problems import problems
 from app.errors import (
@@ -30,7 +32,12 @@ router = APIRouter(
 DELIVERY_STATES = ("waiting", "sending", "done", "dead")
 
 
-@router.post("", status_code=201, responses=problems(Unauthorized, InvalidRequest, HookRefused))
+@router.post(
+    "",
+    status_code=201,
+    responses=problems(Unauthorized, InvalidRequest, HookRefused)
+    | shown(examples.WITH_SECRET, 201),
+)
 async def create_hook(
     body: NewHook, services: ServicesDep, caller: CallerDep, response: Response
 ) -> dict[str, Any]:
@@ -52,7 +59,9 @@ async def create_hook(
     return made
 
 
-@router.get("", responses=problems(Unauthorized))
+@router.get(
+    "", responses=problems(Unauthorized) | shown({"items": [examples.HOOK], "next_cursor": None})
+)
 async def list_hooks(services: ServicesDep) -> Page:
     """All of them, newest first, without their secrets. state: `active`; `disabled` by a person, or
     because nothing could be delivered for days; `gone`: its endpoint answered 410. waiting, dead:
@@ -60,14 +69,17 @@ async def list_hooks(services: ServicesDep) -> Page:
     return Page(items=await services.hooks.list_all(), next_cursor=None)
 
 
-@router.get("/samples/{event}", responses=problems(Unauthorized, HookEventNotFound))
+@router.get(
+    "/samples/{event}",
+    responses=problems(Unauthorized, HookEventNotFound) | shown([examples.EVENT]),
+)
 async def list_samples(event: str, services: ServicesDep) -> list[dict[str, Any]]:
     """Examples of what is delivered, newest first, with made-up people: a plain array, each with an
     `id` of its own, which never changes, and the very keys of a delivery."""
     return await samples(services.store, event)
 
 
-@router.get("/{hook_id}", responses=problems(Unauthorized, HookNotFound))
+@router.get("/{hook_id}", responses=problems(Unauthorized, HookNotFound) | shown(examples.HOOK))
 async def show_hook(hook_id: UUID, services: ServicesDep) -> dict[str, Any]:
     """One hook, without its secret. failing_since: nothing was delivered since then. held_until:
     its endpoint is left alone until then. old_secret_until: how long the secret before signs."""
@@ -77,7 +89,7 @@ async def show_hook(hook_id: UUID, services: ServicesDep) -> dict[str, Any]:
 _changing = problems(Unauthorized, HookNotFound, InvalidRequest, HookRefused)
 
 
-@router.patch("/{hook_id}", responses=_changing)
+@router.patch("/{hook_id}", responses=_changing | shown(examples.HOOK))
 async def change_hook(
     hook_id: UUID, body: HookChange, services: ServicesDep, caller: CallerDep
 ) -> dict[str, Any]:
@@ -105,14 +117,20 @@ async def delete_hook(hook_id: UUID, services: ServicesDep, caller: CallerDep) -
     return Response(status_code=204)
 
 
-@router.post("/{hook_id}/rotate", responses=problems(Unauthorized, HookNotFound))
+@router.post(
+    "/{hook_id}/rotate",
+    responses=problems(Unauthorized, HookNotFound) | shown(examples.WITH_SECRET),
+)
 async def rotate_secret(hook_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
     """A new `secret`, which is in this answer and nowhere else. Deliveries are signed with the old
     one, too, for a day (`old_secret_until`)."""
     return await services.hooks.rotate(hook_id, caller)
 
 
-@router.post("/{hook_id}/test", responses=_changing | problems(HookNotActive))
+@router.post(
+    "/{hook_id}/test",
+    responses=_changing | problems(HookNotActive) | shown(examples.DELIVERY),
+)
 async def send_test(
     hook_id: UUID,
     services: ServicesDep,
@@ -128,7 +146,11 @@ _BEFORE = TypeAdapter(tuple[Annotated[int, Field(ge=1, lt=2**63)]])
 """The id of the last delivery on the page before."""
 
 
-@router.get("/{hook_id}/deliveries", responses=problems(Unauthorized, HookNotFound, InvalidRequest))
+@router.get(
+    "/{hook_id}/deliveries",
+    responses=problems(Unauthorized, HookNotFound, InvalidRequest)
+    | shown({"items": [examples.DELIVERY], "next_cursor": None}),
+)
 async def list_deliveries(
     hook_id: UUID,
     services: ServicesDep,
@@ -145,7 +167,10 @@ async def list_deliveries(
     return page(rows, limit, "id")
 
 
-@router.post("/{hook_id}/replay", responses=_changing | problems(HookNotActive))
+@router.post(
+    "/{hook_id}/replay",
+    responses=_changing | problems(HookNotActive) | shown({"replayed": 3}),
+)
 async def replay(
     hook_id: UUID,
     services: ServicesDep,

@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 RETRY_AFTER_SECONDS = 5
 
-
+PROBLEM = "Problem"
 PROBLEM_SCHEMA = {
     "type": "object",
     "title": "Problem",
@@ -37,6 +37,13 @@ PROBLEM_SCHEMA = {
         "status": {"type": "integer"},
         "code": {"type": "string"},
         "detail": {"type": "string"},
+    },
+    "example": {
+        "type": "about:blank",
+        "title": "There is no such mailout",
+        "status": 404,
+        "code": "mailout_not_found",
+        "detail": "There is no such mailout",
     },
 }
 
@@ -76,7 +83,7 @@ def problems(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
         found[error.status] = {
             "description": f"{text}; {line}" if text else line,
             "content": {
-                "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+                "application/problem+json": {"schema": {"$ref": f"#/components/schemas/{PROBLEM}"}}
             },
         }
     return found

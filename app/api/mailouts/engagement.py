@@ -9,8 +9,10 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from app.api.http.deps import Protected, ServicesDep, needs
+from app.api.http.description import shown
 from app.api.http.problems import problems
 from app.api.http.responses import csv_answer
+from app.api.readership.shown import OF_MAILOUT
 from app.errors import InvalidRequest, MailoutNotFound, Unauthorized
 from app.services.engagement.files import figures_csv, recipients_csv
 
@@ -24,7 +26,7 @@ _CSV: dict[int | str, dict[str, Any]] = {
 @router.get(
     "/mailouts/{mailout_id}/engagement",
     dependencies=[needs("read")],
-    responses=problems(Unauthorized, MailoutNotFound, InvalidRequest),
+    responses=problems(Unauthorized, MailoutNotFound, InvalidRequest) | shown(OF_MAILOUT),
 )
 async def show_engagement(
     mailout_id: UUID,

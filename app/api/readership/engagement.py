@@ -9,8 +9,10 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from app.api.http.deps import Protected, ServicesDep, Text, needs
+from app.api.http.description import shown
 from app.api.http.problems import problems
 from app.api.http.responses import csv_answer
+from app.api.readership.shown import OF_LIST, OF_PERSON
 from app.api.subscribers import find
 from app.domain.readership.growth import MOST_PERIODS, By
 from app.domain.readership.quiet import DAYS, GROUPS, MOST_DAYS, Group
@@ -27,7 +29,7 @@ Groups = Annotated[list[Group] | None, Query(max_length=len(GROUPS))]
 @router.get(
     "/subscribers/engagement",
     dependencies=[needs("read")],
-    responses=problems(Unauthorized, InvalidRequest),
+    responses=problems(Unauthorized, InvalidRequest) | shown(OF_LIST),
 )
 async def show_list_engagement(
     services: ServicesDep,
@@ -60,7 +62,7 @@ async def export_quiet(
 @router.get(
     "/subscribers/{email:address}/engagement",
     dependencies=[needs("read")],
-    responses=problems(Unauthorized, SubscriberNotFound, InvalidRequest),
+    responses=problems(Unauthorized, SubscriberNotFound, InvalidRequest) | shown(OF_PERSON),
 )
 async def show_engagement(
     email: Text, services: ServicesDep, limit: Annotated[int, Query(ge=0, le=200)] = 50
