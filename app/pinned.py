@@ -31,8 +31,8 @@ async def asked(
     headers: Mapping[str, str] | None = None,
     content: bytes | None = None,
 ) -> AsyncIterator[httpx.Response]:
-    """The answer of the first of the addresses that takes a connection (IPv6 may not work here),
-    its body not read yet. The certificate is checked for the name. Raises httpx.HTTPError."""
+    """The answer of the first of the addresses that takes a connection (IPv6 may not work here, and
+    that may show only by nobody answering), its body not read yet. The certificate is checked for the name. Raises httpx.HTTPError."""
     *others, last = addresses
     for address in others:
         try:
@@ -40,7 +40,7 @@ async def asked(
                 _request(http, method, target, address, headers, content), stream=True
             )
             break
-        except httpx.ConnectError:
+        except (httpx.ConnectError, httpx.ConnectTimeout):
             continue
     else:
         answer = await http.send(

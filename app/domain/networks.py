@@ -14,11 +14,14 @@ _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _METADATA = tuple(
     map(
         ip_address,
-        # Who asks these of a machine in a cloud may get its credentials: Azure, Alibaba, Amazon,
-        # Google. Those that are link-local, as most, aren't named.
-        ("168.63.129.16", "100.100.100.200", "fd00:ec2::254", "fd20:ce::254"),
+        # Who asks these of a machine in a cloud may get its credentials: Azure, Alibaba, Oracle,
+        # Amazon, Google. Those that are link-local, as most, aren't named.
+        ("168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"),
     )
 )
+_NO_INTERNET = IPv4Network("192.0.0.0/24"), IPv6Network("3fff::/20")
+"""For protocols of networks, and for documents: not every Python knows that these aren't public
+(https://www.iana.org/assignments/iana-ipv4-special-registry, RFC 9637)."""
 _THIS_NETWORK = IPv4Network("0.0.0.0/8")
 
 
@@ -26,7 +29,9 @@ def is_public(address: str) -> bool:
     """Whether an IP address is one of the public internet: not private, link-local, loopback,
     multicast or reserved, also where an IPv6 address stands for an IPv4 one."""
     ip = _meant(address)
-    if ip in _METADATA or (isinstance(ip, IPv6Address) and ip not in _GLOBAL_UNICAST):
+    if ip in _METADATA or any(ip in network for network in _NO_INTERNET):
+        return False
+    if isinstance(ip, IPv6Address) and ip not in _GLOBAL_UNICAST:
         return False
     return ip.is_global and not ip.is_multicast
 

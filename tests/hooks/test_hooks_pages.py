@@ -207,6 +207,7 @@ async def test_older_deliveries_are_on_further_pages(
     second = (await visitor.get(older[1].replace("&amp;", "&"))).text
     assert second.count("Delivered: it answered") == 5
     assert (await visitor.get(f"{path}?cursor=x")).status_code == 422
+    assert (await visitor.get(f"{path}?test={2**63 - 1}")).status_code == 404
 
 
 async def test_forms_of_others_do_nothing(

@@ -21,7 +21,7 @@ NEVER = [
     "64:ff9b::a9fe:a9fe", "64:ff9b:1::a9fe:a9fe", "2002:a9fe:a9fe::1", "::169.254.169.254",
     "fd00:ec2::254", "fd20:ce::254", "168.63.129.16", "100.100.100.200",
     "0.0.0.0", "0.1.2.3", "::", "224.0.0.1", "ff02::1", "255.255.255.255", "240.0.0.1",
-    "fec0::1", "2001:0:4136:e378:8000:63bf:5601:5601",
+    "fec0::1", "2001:0:4136:e378:8000:63bf:5601:5601", "192.0.0.192",
 ]  # fmt: skip
 PRIVATE = [
     "127.0.0.1", "127.9.9.9", "::1", "10.0.0.1", "172.16.5.4", "192.168.1.1", "100.64.0.1",
@@ -105,7 +105,8 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     now = datetime(2026, 11, 26, 7, 0, tzinfo=UTC)
     assert retry_after_seconds("120", now) == 120
     assert retry_after_seconds("Thu, 26 Nov 2026 07:01:00 GMT", now) == 60
-    for odd in (None, "", "soon", "-1", "9" * 400, "²"):
+    beyond = ("Mon, 1 Jan 20 0:0:0 +99999999999999", "Mon, 1 Jan 20 0:0:0 +9999999999")
+    for odd in (None, "", "soon", "-1", "9" * 400, "²", *beyond):
         seconds = retry_after_seconds(odd, now)
         assert seconds is None or 0 <= seconds < 1e10
 

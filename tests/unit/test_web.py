@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from app.domain.networks import is_public
+from app.pinned import asked
 from app.services.checks import links as link_checks
 from app.services.checks.links import check_links
 from app.services.checks.web import MAX_REDIRECTS, Web, WebAnswer, web_client
@@ -67,7 +68,7 @@ def test_public_addresses(address: str) -> None:
     ["127.0.0.1", "10.0.0.1", "192.168.1.1", "172.16.0.1", "100.64.0.1", "169.254.169.254",
      "0.0.0.0", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1%eth0", "fd00::1",
      "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:7f00:1::",
-     "ff02::1"],
+     "ff02::1", "192.0.0.8", "192.0.0.192", "3fff::1", "2001:db8::1"],
 )  # fmt: skip
 def test_other_addresses_are_not(address: str) -> None:
     assert not is_public(address)
@@ -194,3 +195,23 @@ async def test_many_links_and_slow_ones_are_bounded(
     assert len(found) == link_checks.MAX_LINKS + 1
     assert all("in time" in f.what for f in found[:-1])
     assert "Only the first 50 of 60" in found[-1].what
+
+
+async def test_the_next_address_is_asked_where_the_first_takes_no_connection() -> None:
+    """Whether it is refused, or nobody answers: IPv6 that leads nowhere."""
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        match request.url.host:
+            case "2001:db8::1":
+                raise httpx.ConnectTimeout("nobody answers")
+            case "192.0.2.1":
+                raise httpx.ConnectError("refused")
+        return httpx.Response(204)
+
+    addresses = ["2001:db8::1", "192.0.2.1", "192.0.2.2"]
+    async with httpx.AsyncClient(transport=httpx.MockTransport(reply)) as client:
+        async with asked(client, "POST", httpx.URL("http://example.com/"), addresses) as answer:
+            assert answer.status_code == 204
+        with pytest.raises(httpx.ConnectTimeout):
+            async with asked(client, "GET", httpx.URL("http://example.com/"), addresses[:1]):
+                pass

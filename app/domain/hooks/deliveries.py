@@ -121,6 +121,6 @@ def retry_after_seconds(header: str | None, now: datetime) -> float | None:
         return float(header.strip()[:9])
     try:
         at = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):  # a zone of twenty digits, say
         return None
     return (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds()

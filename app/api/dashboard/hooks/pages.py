@@ -63,7 +63,7 @@ async def show_hook(
     session: SignedIn,
     state: State | None = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
-    test: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    test: Annotated[int | None, Query(ge=1, lt=2**63 - 1)] = None,
     notice: str = "",
 ) -> Response:
     hook = await services.hooks.show(hook_id)
