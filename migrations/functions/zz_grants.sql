@@ -133,7 +133,7 @@ begin
             'wanted_events', 'new_event_id', 'small_enough', 'hook_mailout', 'mailouts_tell_hooks', 'hook_recipient', 'recipients_tell_hooks',
             'hook_subscriber', 'added_subscribers_tell_hooks', 'changed_subscribers_tell_hooks', 'deleted_subscribers_tell_hooks',
             'forget_in_hooks', 'claim_hook_deliveries', 'settle_hook_deliveries', 'list_hook_deliveries', 'replay_hook_deliveries',
-            'test_hook', 'tidy_hooks', 'hooks_overview',
+            'test_hook', 'tidy_hooks', 'hooks_overview', 'wake_hook',
             'by_class', 'engagement_totals', 'engagement_links', 'engagement_reasons', 'engagement_series',
             'engagement_groups', 'engagement_earlier', 'engagement_page',
             'fold_engagement', 'sane_time', 'engagement_in', 'forget_untracked', 'note_deliveries', 'clicked_links', 'known_links', 'link_of', 'unread_links', 'read_mailout_links', 'move_clicks', 'claim_engagement', 'settle_engagement', 'mark_engagement', 'forget_engagement', 'export_engagement', 'forget_readers_machines',

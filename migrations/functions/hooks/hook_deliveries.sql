@@ -13,7 +13,11 @@ declare
     v_now   timestamptz := clock_timestamp();
     v_left  integer := p_limit;
     v_hook  hooks;
+    v_busy  uuid[];
     v_room  integer;
+    v_due   timestamptz;   -- the last of those that are looked at, with v_last
+    v_last  bigint;
+    v_are_few boolean;
     v_ids   bigint[];
     v_taken jsonb;
     v_all   jsonb := '[]';
@@ -31,19 +35,45 @@ begin
         if v_ids <> '{}' then
             update hook_deliveries set state = 'waiting', lease_until = null where id = any (v_ids);
         end if;
+        v_busy := array(select subject from hook_deliveries where hook_id = v_hook.id and state = 'sending');
         v_room := least(
             v_left,
             1 + floor(v_hook.rate_per_second * extract(epoch from v_now - greatest(v_hook.next_token_at, v_now - interval '1 second'))),
-            case when v_hook.failures >= p_failures then 1 else p_at_once end
-                - (select count(*) from hook_deliveries where hook_id = v_hook.id and state = 'sending'));
+            case when v_hook.failures >= p_failures then 1 else p_at_once end - cardinality(v_busy));
         continue when v_room <= 0;
-        v_ids := array(
-            select d.id from hook_deliveries d
-             where d.hook_id = v_hook.id and d.state = 'waiting' and d.due_at <= v_now
-               and d.id = (select e.id from hook_deliveries e
-                            where e.subject = d.subject and e.hook_id = d.hook_id and e.state in ('waiting', 'sending')
-                            order by e.id limit 1)
-             order by d.due_at, d.id limit v_room for update skip locked);
+        for v_round in 1..5 loop
+            select due_at, id into v_due, v_last from hook_deliveries
+             where hook_id = v_hook.id and state = 'waiting' and due_at <= v_now and subject <> all (v_busy)
+             order by due_at, id offset 499 limit 1;
+            v_are_few := not found;
+            if v_are_few then
+                v_due := v_now;
+                v_last := 9223372036854775807;
+            end if;
+            v_ids := array(
+                select d.id from hook_deliveries d
+                 where d.hook_id = v_hook.id and d.state = 'waiting' and d.subject <> all (v_busy)
+                   and (d.due_at, d.id) <= (v_due, v_last)
+                   and d.id = (select e.id from hook_deliveries e
+                                where e.subject = d.subject and e.hook_id = d.hook_id and e.state in ('waiting', 'sending')
+                                order by e.id limit 1)
+                 order by d.due_at, d.id limit v_room for update skip locked);
+            exit when cardinality(v_ids) = v_room;
+            -- What waits behind one that is tried later needn't be looked at before: of a hundred thousand such ones
+            -- each look would pass by all.
+            update hook_deliveries d set due_at = w.due
+              from (select f.id, h.due_at as due
+                      from (select id, subject, due_at from hook_deliveries
+                             where hook_id = v_hook.id and state = 'waiting' and subject <> all (v_busy)
+                               and (due_at, id) <= (v_due, v_last)
+                             order by due_at, id for update skip locked) f,
+                           lateral (select e.due_at from hook_deliveries e
+                                     where e.subject = f.subject and e.hook_id = v_hook.id and e.state in ('waiting', 'sending')
+                                     order by e.id limit 1) h
+                     where h.due_at > f.due_at) w
+             where d.id = w.id;
+            exit when not found or v_are_few;
+        end loop;
         continue when v_ids = '{}';
         v_left := v_left - cardinality(v_ids);
         update hooks
@@ -83,7 +113,6 @@ declare
     v_ids   bigint[] := array(select (r ->> 'id')::bigint from jsonb_array_elements(p_results) r);
     v_told  record;
     v_hook  hooks;
-    v_back  bigint[];
     v_ended jsonb := '[]';
 begin
     perform from hooks where id = any (array(select hook_id from hook_deliveries where id = any (v_ids)))
@@ -124,10 +153,7 @@ begin
         continue when not found;   -- deleted meanwhile
         if v_told.any_done then
             if v_hook.trips > 0 then   -- it is back: what failed meanwhile needn't wait for hours
-                v_back := array(select id from hook_deliveries
-                                 where hook_id = v_hook.id and state = 'waiting' and due_at > v_now
-                                 order by due_at limit 1000 for update skip locked);
-                update hook_deliveries set due_at = v_now where id = any (v_back) and v_back <> '{}';
+                perform wake_hook(v_hook.id, 1000);
             end if;
             v_hook.failures := 0;
             v_hook.failing_since := null;

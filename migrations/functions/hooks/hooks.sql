@@ -45,6 +45,21 @@ language sql stable set search_path = public, pg_temp as $$
     select listed_hook(h) from hooks h where id = p_hook;
 $$;
 
+-- What waits for its next try is due now, p_limit at most: its endpoint is back, or somebody says so. The rest is tried
+-- at its time.
+create or replace function wake_hook(p_hook uuid, p_limit integer) returns void
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
+declare
+    v_now timestamptz := clock_timestamp();
+    v_ids bigint[] := array(select id from hook_deliveries
+                             where hook_id = p_hook and state = 'waiting' and due_at > v_now
+                             order by due_at, id limit p_limit for update skip locked);
+begin
+    if v_ids <> '{}' then
+        update hook_deliveries set due_at = v_now where id = any (v_ids);
+    end if;
+end $$;
+
 -- p_changes: any of url, events, description, rate_per_second. null: there is no such hook.
 create or replace function change_hook(p_hook uuid, p_changes jsonb, p_by text) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
@@ -64,6 +79,11 @@ begin
            rate_per_second = coalesce((p_changes ->> 'rate_per_second')::double precision, rate_per_second)
      where id = p_hook
     returning * into v_hook;
+    if v_hook.url <> v_before.url then   -- what the address before did says nothing of this one
+        update hooks set failures = 0, failing_since = null, trips = 0, held_until = null
+         where id = p_hook returning * into v_hook;
+        perform wake_hook(p_hook, 10000);
+    end if;
     perform record_audit(p_by, 'hook.change', p_hook::text, audited_hook(v_before), audited_hook(v_hook));
     return listed_hook(v_hook);
 end $$;
@@ -117,6 +137,9 @@ begin
            failures = 0, failing_since = null, trips = 0, held_until = null
      where id = p_hook
     returning * into v_hook;
+    if p_state = 'active' then
+        perform wake_hook(p_hook, 10000);
+    end if;
     perform record_audit(p_by, 'hook.' || case p_state when 'active' then 'enable' else 'disable' end, p_hook::text,
                          audited_hook(v_before), audited_hook(v_hook));
     return listed_hook(v_hook);

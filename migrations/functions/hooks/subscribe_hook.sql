@@ -20,6 +20,7 @@ begin
     if not found then
         return create_hook(p_url, p_events, p_secret, p_description, p_source, p_rate, p_by);
     end if;
+    perform wake_hook(v_hook.id, 10000);
     perform record_audit(p_by, 'hook.renew', v_hook.id::text, null, audited_hook(v_hook));
     return listed_hook(v_hook);
 end $$;
