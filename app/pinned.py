@@ -32,7 +32,8 @@ async def asked(
     content: bytes | None = None,
 ) -> AsyncIterator[httpx.Response]:
     """The answer of the first of the addresses that takes a connection (IPv6 may not work here, and
-    that may show only by nobody answering), its body not read yet. The certificate is checked for the name. Raises httpx.HTTPError."""
+    that may show only by nobody answering), its body not read yet. The certificate is checked for
+    the name. Raises httpx.HTTPError."""
     *others, last = addresses
     for address in others:
         try:

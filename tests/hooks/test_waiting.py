@@ -78,9 +78,7 @@ async def test_what_waits_behind_others_keeps_nobody_and_comes_after_them(
 ) -> None:
     """Of many people one event is tried hours later, and another is there already: each look for
     what is due would pass by all of them."""
-    hook = await a_hook(
-        direct_store, receiver.hook_url, "subscriber.created", "subscriber.updated"
-    )
+    hook = await a_hook(direct_store, receiver.hook_url, "subscriber.created", "subscriber.updated")
     await arrange.subscribers(600)
     await arrange.sql.execute("update hook_deliveries set due_at = now() + interval '10 hours'")
     await arrange.sql.execute("update subscribers set name = 'Other'")
