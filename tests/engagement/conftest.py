@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from tests.support.dashboard import Visitor
+from tests.support.dashboard import Visitor, signed_in
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, Service, in_process, settings_for
@@ -41,11 +41,11 @@ async def _readership_service(
 ) -> AsyncIterator[tuple[Service, Visitor, str]]:
     with postgres_server.database() as name:
         dsn = postgres_server.dsn(name)
-        async with in_process(settings_for(dsn, None), with_sender=False) as service:
-            visitor = Visitor(service)
-            await visitor.sign_in()
+        async with (
+            in_process(settings_for(dsn, None), with_sender=False) as service,
+            signed_in(service) as visitor,
+        ):
             yield service, visitor, dsn
-            await visitor.http.aclose()
 
 
 @pytest.fixture

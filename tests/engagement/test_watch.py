@@ -13,7 +13,7 @@ from app.sandbox.server import SandboxServer
 from app.services.watching.watchdog import watchdog_findings
 from app.store import Store
 from tests.integration.test_guards import mailed
-from tests.support.dashboard import Visitor
+from tests.support.dashboard import signed_in
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, in_process, settings_for
 from tests.support.waiting import eventually
@@ -138,10 +138,8 @@ async def test_silence_is_told_by_health_and_on_the_mailouts_page(
         assert report["code"] == 200
         assert report["status"] == "degraded"
         assert (await service.show(mailout))["events"]["silent"]
-        person = Visitor(service)
-        await person.sign_in()
-        page = (await person.http.get(f"/dashboard/mailouts/{mailout}")).text
-        await person.http.aclose()
+        async with signed_in(service) as person:
+            page = (await person.get(f"/mailouts/{mailout}")).text
     assert 'id="silent"' in page
     assert f"amazonsender doctor {mailout}" in page
     assert "of the accepted mails: 0 of 5." in page

@@ -12,7 +12,7 @@ import pytest
 from app.domain.access import OWNER
 from app.domain.hooks.events import EVENTS
 from app.domain.hooks.words import EVENT_WORDS
-from tests.support.dashboard import ORIGIN, Visitor
+from tests.support.dashboard import ORIGIN, Visitor, signed_in
 from tests.support.factories import Arrange
 from tests.support.service import Service, in_process, settings_for
 
@@ -28,10 +28,8 @@ async def quiet(dsn: str) -> AsyncIterator[Service]:
 @pytest.fixture
 async def visitor(quiet: Service) -> AsyncIterator[Visitor]:
     """Somebody who signed in to its dashboard."""
-    person = Visitor(quiet)
-    await person.sign_in()
-    yield person
-    await person.http.aclose()
+    async with signed_in(quiet) as person:
+        yield person
 
 
 URL = "https://hooks.example.com/catch/very-secret/"

@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.hooks.events import SAMPLES
 from tests.hooks.conftest import Receiver
-from tests.support.dashboard import Visitor
+from tests.support.dashboard import signed_in
 from tests.support.factories import Arrange
 from tests.support.local_server import Reply
 from tests.support.service import BEARER, command, environment, in_process, settings_for
@@ -21,7 +21,7 @@ async def test_an_example_is_sent_and_its_answer_told(
     monkeypatch.setattr("app.services.hooks.deliver.POLL_SECONDS", 0.05)
     await arrange.subscriber("ann@example.org", fields={"plan": "gold"})
     settings = settings_for(dsn, None, AWS_REGION=None, HOOKS_ALLOW_PRIVATE="true")
-    async with in_process(settings) as service:
+    async with in_process(settings) as service, signed_in(service) as visitor:
         service.http.headers.update(BEARER)
         body = {"url": receiver.hook_url, "events": ["mailout.finished", "subscriber.created"]}
         made = (await service.http.post("/hooks", json=body)).json()
@@ -40,8 +40,6 @@ async def test_an_example_is_sent_and_its_answer_told(
         for bad in ({"event": "x"}, {"events": ["mailout.finished"]}):
             assert (await service.http.post(f"{path}/test", json=bad)).status_code == 422
 
-        visitor = Visitor(service)
-        await visitor.sign_in()
         assert "Of which event" in (await visitor.get(f"{path}/test")).text
         answer = await visitor.post(f"{path}/test", event="mailout.finished")
         page = (await visitor.get(answer.headers["location"].removeprefix("/dashboard"))).text
@@ -60,7 +58,6 @@ async def test_an_example_is_sent_and_its_answer_told(
         assert "Nothing could be delivered since" in page
         done = await asyncio.to_thread(command, tmp_path, variables, "hooks", "test", made["id"])
         assert (done.returncode, done.stderr.startswith("It answered 500.")) == (1, True)
-        await visitor.http.aclose()
 
 
 async def test_without_a_process_that_works_nobody_waits_for_ever(
@@ -74,8 +71,6 @@ async def test_without_a_process_that_works_nobody_waits_for_ever(
         monkeypatch.setattr("app.services.hooks.trying.ANSWER_SECONDS", 0)
         sent = (await service.http.post(f"/hooks/{made['id']}/test")).json()
         assert (sent["state"], sent["attempts"]) == ("waiting", 0)
-        visitor = Visitor(service)
-        await visitor.sign_in()
-        page = (await visitor.get(f"/hooks/{made['id']}?test={sent['id']}")).text
+        async with signed_in(service) as visitor:
+            page = (await visitor.get(f"/hooks/{made['id']}?test={sent['id']}")).text
         assert "is the process that works running?" in page
-        await visitor.http.aclose()

@@ -8,7 +8,7 @@ from app.adapters.aws.sns import SnsVerifier
 from app.domain.ses.sns_message import SnsMessage
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
-from tests.support.dashboard import Visitor
+from tests.support.dashboard import Visitor, signed_in
 from tests.support.service import Service, in_process, settings_for
 
 
@@ -51,10 +51,8 @@ async def quiet(dsn: str) -> AsyncIterator[Service]:
 @pytest.fixture
 async def visitor(quiet: Service) -> AsyncIterator[Visitor]:
     """Somebody who signed in to its dashboard."""
-    person = Visitor(quiet)
-    await person.sign_in()
-    yield person
-    await person.http.aclose()
+    async with signed_in(quiet) as person:
+        yield person
 
 
 @pytest.fixture

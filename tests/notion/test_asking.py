@@ -12,7 +12,7 @@ import pytest
 from app.adapters.database.postgres import PostgresDatabase
 from app.sandbox.notion.server import NotionServer
 from tests.notion.support_rows import Looker, looking, notion_settings
-from tests.support.dashboard import Visitor
+from tests.support.dashboard import signed_in
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, Service, in_process
 
@@ -172,13 +172,9 @@ async def test_the_dashboard_leads_to_the_page_and_says_where_it_is_written(
 ) -> None:
     page = letter(notion, "Send")
     made = (await ask(front, notion, page)).json()["mailout_id"]
-    person = Visitor(front)
-    await person.sign_in()
     link = f"https://www.notion.so/{page.replace('-', '')}"
-    try:
-        shown = (await person.http.get(f"/dashboard/mailouts/{made}")).text
-        written = (await person.http.get(f"/dashboard/mailouts/{made}/edit")).text
-    finally:
-        await person.http.aclose()
+    async with signed_in(front) as person:
+        shown = (await person.get(f"/mailouts/{made}")).text
+        written = (await person.get(f"/mailouts/{made}/edit")).text
     assert link in shown and link in written
     assert "replaced when its row there is tested or sent" in written

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,25 +12,12 @@ import pytest
 from app.domain.notion.figures import PROGRAMS, numbers, problem, values
 from app.domain.notion.properties import MAX_TEXT_CHARS, PROPERTIES
 from app.domain.reports.so_far import has_begun, progress_words
+from app.domain.states import RecipientStatus
 
 NOW = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
 BASE = "https://mail.example.com"
-NOBODY = dict.fromkeys(
-    (
-        "queued",
-        "sending",
-        "sent",
-        "delivered",
-        "bounced",
-        "complained",
-        "failed",
-        "unknown",
-        "skipped",
-        "cancelled",
-    ),
-    0,
-)
+NOBODY = dict.fromkeys(get_args(RecipientStatus), 0)
 
 
 def mailout(status: str, counts: dict[str, int] | None = None, **given: Any) -> dict[str, Any]:

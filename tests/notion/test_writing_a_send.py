@@ -12,7 +12,7 @@ from app.sandbox.notion.server import NotionServer
 from app.sandbox.server import SandboxServer
 from app.store import Store
 from tests.notion.desk import Desk, ours, settings_with
-from tests.support.dashboard import Visitor
+from tests.support.dashboard import signed_in
 from tests.support.factories import Arrange
 from tests.support.service import in_process, settings_for
 from tests.support.telling import events_tell
@@ -89,10 +89,8 @@ async def test_the_work_process_writes_and_says_when_it_cannot(
         notion.revoke_token()
         await desk.row(refused)
         await eventually(direct_store.notion_writes_trouble, until=bool)
-        visitor = Visitor(service)
-        await visitor.sign_in()
-        told = (await visitor.get(f"/mailouts/{refused}")).text
-        await visitor.http.aclose()
+        async with signed_in(service) as visitor:
+            told = (await visitor.get(f"/mailouts/{refused}")).text
         report = await eventually(
             service.health, until=lambda one: one["checks"]["notion"]["status"] == "warn"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,22 +12,11 @@ from hypothesis import strategies as st
 
 from app.domain.slack.message import Message, write_call, write_message
 from app.domain.slack.news import FOLLOWED_SECONDS, next_look
+from app.domain.states import RecipientStatus
 from app.sandbox.slack.blocks import check
 from tests.support.slack import Posted
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
-COUNTS = [
-    "queued",
-    "sending",
-    "sent",
-    "delivered",
-    "bounced",
-    "complained",
-    "failed",
-    "unknown",
-    "skipped",
-    "cancelled",
-]
 WORDS = st.text(max_size=400) | st.text(st.sampled_from("<>&!@#|*_~`: channel\n"), max_size=4000)
 
 
@@ -39,7 +28,7 @@ def mailout(status: str, subject: str = "Hello", reason: str | None = None, **mo
         "status_reason": reason,
         "pause_code": "guard" if status == "paused" else None,
         "recipients": 1_000,
-        "counts": dict.fromkeys(COUNTS, 100),
+        "counts": dict.fromkeys(get_args(RecipientStatus), 100),
         "unsubscribed": 3,
         "started_at": "2026-11-26T10:00:00+00:00",
         "updated_at": "2026-11-26T11:00:00+00:00",
@@ -84,7 +73,7 @@ def test_what_is_too_long_is_cut_between_characters(char: str) -> None:
 
 
 def test_a_bar_is_full_only_when_all_are_done() -> None:
-    counts = dict.fromkeys(COUNTS, 0) | {"delivered": 999, "queued": 1}
+    counts = dict.fromkeys(get_args(RecipientStatus), 0) | {"delivered": 999, "queued": 1}
     told = mailout("sending", counts=counts)
     shown = taken(write_message(told, "https://x.example", ZoneInfo("UTC"), NOW)).shown
     assert f"{'▰' * 19}▱ 99%" in shown

@@ -12,7 +12,7 @@ from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from app.store import Store
 from tests.slack.desk import bot_settings, webhook_settings
-from tests.support.dashboard import Visitor
+from tests.support.dashboard import signed_in
 from tests.support.factories import Arrange
 from tests.support.service import in_process, settings_for
 from tests.support.slack import TOKEN, SlackStandIn
@@ -84,10 +84,8 @@ async def test_mailouts_are_told_by_the_running_service(
             third = await send("Third letter")
             await hurry(arrange)
             await eventually(note, until=lambda text: "SLACK_BOT_TOKEN was revoked" in text)
-            visitor = Visitor(service)
-            await visitor.sign_in()
-            page = (await visitor.get(f"/mailouts/{third}")).text
-            await visitor.http.aclose()
+            async with signed_in(service) as visitor:
+                page = (await visitor.get(f"/mailouts/{third}")).text
             assert "Slack couldn’t be told since" in page
             assert "SLACK_BOT_TOKEN was revoked" in page
     assert len(slack.there) == 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 
@@ -35,6 +37,17 @@ class Visitor:
     @property
     def cookie(self) -> str:
         return self.http.cookies[COOKIE]
+
+
+@asynccontextmanager
+async def signed_in(service: Service) -> AsyncIterator[Visitor]:
+    """Somebody who signed in to it."""
+    person = Visitor(service)
+    await person.sign_in()
+    try:
+        yield person
+    finally:
+        await person.http.aclose()
 
 
 def form_token(html: str) -> str:

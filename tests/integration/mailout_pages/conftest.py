@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from app.sandbox.server import SandboxServer
-from tests.support.dashboard import Visitor
+from tests.support.dashboard import Visitor, signed_in
 from tests.support.factories import Arrange
 from tests.support.service import Service, in_process, settings_for
 
@@ -24,10 +24,8 @@ async def able(dsn: str, sandbox: SandboxServer) -> AsyncIterator[Service]:
 @pytest.fixture
 async def person(able: Service) -> AsyncIterator[Visitor]:
     """Somebody who signed in to it."""
-    visitor = Visitor(able)
-    await visitor.sign_in()
-    yield visitor
-    await visitor.http.aclose()
+    async with signed_in(able) as visitor:
+        yield visitor
 
 
 @pytest.fixture

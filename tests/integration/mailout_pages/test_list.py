@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.api.dashboard.around import rehearsal
-from tests.support.dashboard import Visitor
+from tests.support.dashboard import Visitor, signed_in
 from tests.support.factories import Arrange
 from tests.support.service import in_process, settings_for
 
@@ -18,11 +18,11 @@ from tests.support.service import in_process, settings_for
 async def abroad(dsn: str) -> AsyncIterator[Visitor]:
     """Somebody who signed in to a service in Berlin's time that talks to a sandbox."""
     settings = settings_for(dsn, "http://127.0.0.1:9", TIMEZONE="Europe/Berlin")
-    async with in_process(settings, with_sender=False) as running:
-        person = Visitor(running)
-        await person.sign_in()
+    async with (
+        in_process(settings, with_sender=False) as running,
+        signed_in(running) as person,
+    ):
         yield person
-        await person.http.aclose()
 
 
 async def test_times_are_those_of_the_place_and_practice_is_said(

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.dashboard import Visitor
+from tests.support.dashboard import Visitor, signed_in
 from tests.support.databases import DatabaseServer
 from tests.support.service import in_process, settings_for
 from tests.support.templates import Author
@@ -23,10 +23,8 @@ async def author(postgres_server: DatabaseServer) -> AsyncIterator[Author]:
 @pytest.fixture
 async def person(author: Author) -> AsyncIterator[Visitor]:
     """Somebody who signed in."""
-    visitor = Visitor(author.service)
-    await visitor.sign_in()
-    yield visitor
-    await visitor.http.aclose()
+    async with signed_in(author.service) as visitor:
+        yield visitor
 
 
 async def test_one_begins_with_a_starter_as_often_as_one_likes(
