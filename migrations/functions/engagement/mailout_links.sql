@@ -9,30 +9,40 @@ language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $
 declare
     c_most  constant integer := 1000;
     v_known jsonb := known_links(p_mailouts, p_urls);
+    v_ids   bigint[];
     v_new   record;
 begin
-    if exists (select from jsonb_array_elements(v_known) k where k -> 'id' = 'null') then
-        -- Whoever reads the document's links now is waited for (read_mailout_links), and then looked at.
-        perform from mailout_snapshots where mailout_id = any (p_mailouts) order by mailout_id for share;
-        for v_new in
-            select (k ->> 'mailout')::uuid as mailout, array_agg(k ->> 'url') as urls
-              from jsonb_array_elements(known_links(p_mailouts, p_urls)) k
-             where k -> 'id' = 'null' group by 1 order by 1
-        loop
-            insert into mailout_links (mailout_id, url)
-            select v_new.mailout, url from (
-                select url from unnest(v_new.urls) url
-                 limit greatest(0, c_most - (select count(*) from mailout_links
-                                              where mailout_id = v_new.mailout and position is null))) room
-             order by md5(url)
-            on conflict (mailout_id, md5(url)) do nothing;
-            insert into mailout_links (mailout_id, url)
-            select v_new.mailout, 'other'
-             where exists (select from unnest(v_new.urls) url where link_of(v_new.mailout, url) is null)
-            on conflict (mailout_id, md5(url)) do nothing;
-        end loop;
+    loop
+        if exists (select from jsonb_array_elements(v_known) k where k -> 'id' = 'null') then
+            -- Whoever reads the document's links now is waited for (read_mailout_links), and then looked at.
+            perform from mailout_snapshots where mailout_id = any (p_mailouts) order by mailout_id for share;
+            for v_new in
+                select (k ->> 'mailout')::uuid as mailout, array_agg(k ->> 'url') as urls
+                  from jsonb_array_elements(known_links(p_mailouts, p_urls)) k
+                 where k -> 'id' = 'null' group by 1 order by 1
+            loop
+                insert into mailout_links (mailout_id, url)
+                select v_new.mailout, url from (
+                    select url from unnest(v_new.urls) url
+                     limit greatest(0, c_most - (select count(*) from mailout_links
+                                                  where mailout_id = v_new.mailout and position is null))) room
+                 order by md5(url)
+                on conflict (mailout_id, md5(url)) do nothing;
+                insert into mailout_links (mailout_id, url)
+                select v_new.mailout, 'other'
+                 where exists (select from unnest(v_new.urls) url where link_of(v_new.mailout, url) is null)
+                on conflict (mailout_id, md5(url)) do nothing;
+            end loop;
+            v_known := known_links(p_mailouts, p_urls);
+        end if;
+        -- Those that aren't in the document may go with the last who clicked them: kept from here on, or looked for again.
+        v_ids := array(select distinct (k ->> 'id')::bigint from jsonb_array_elements(v_known) k
+                        where k -> 'id' <> 'null');
+        exit when v_ids = '{}';
+        perform from mailout_links where id = any (v_ids) and position is null order by id for key share;
+        exit when (select count(*) from mailout_links where id = any (v_ids)) = cardinality(v_ids);
         v_known := known_links(p_mailouts, p_urls);
-    end if;
+    end loop;
     return (
         with known as materialized (
             select (k ->> 'mailout')::uuid as mailout, k ->> 'url' as url,
@@ -91,6 +101,14 @@ begin
       from jsonb_array_elements(p_links) with ordinality t (e, n) order by md5(e ->> 'url')
     on conflict (mailout_id, md5(url)) do update
        set position = excluded.position, place = excluded.place, pattern = excluded.pattern;
+    perform from mailout_links where mailout_id = p_mailout and position is null order by id for update;
+    -- Where a link stands counts for the verdict.
+    v_due := array(select distinct send_log_id from engagement_signals
+                    where mailout_id = p_mailout and kind = 'click' limit 10000);
+    if v_due <> '{}' then
+        perform from engagement_recipients where send_log_id = any (v_due) order by send_log_id for update;
+        update engagement_recipients set due_at = now() where send_log_id = any (v_due);
+    end if;
     select array_agg(s.id), array_agg(d.id) into v_from, v_into
       from mailout_links s, lateral (
            select id from mailout_links where mailout_id = p_mailout and pattern is not null and s.url like pattern
@@ -99,11 +117,6 @@ begin
     if v_from is not null then
         perform move_clicks(p_mailout, v_from, v_into);
     end if;
-    -- Where a link stands counts for the verdict.
-    v_due := array(select distinct send_log_id from engagement_signals
-                    where mailout_id = p_mailout and kind = 'click' limit 10000);
-    perform from engagement_recipients where send_log_id = any (v_due) order by send_log_id for update;
-    update engagement_recipients set due_at = now() where send_log_id = any (v_due);
     return 'true';
 end $$;
 

@@ -23,35 +23,39 @@ begin
     end if;
 end $$;
 
--- Take addresses out of the links of a mailout that others clicked, too: from there on they are cut, and so is what SES
--- told of these clicks. The document's own links are its author's words.
-create or replace function scrub_links(p_addresses text[], p_mailout uuid) returns void
+-- Take addresses out of the links of these mailouts that others clicked, too: from there on they are cut, and so is what
+-- SES told of these clicks. The document's own links are its author's words. Locks the links that p_logs clicked, too, so
+-- that who forgets these next has all in one order.
+create or replace function scrub_links(p_addresses text[], p_mailouts uuid[], p_logs bigint[]) returns void
 language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
 declare
-    v_link record;
-    v_into bigint;
+    v_words text[] := array(select distinct w from unnest(p_addresses) a,
+                                   lateral (values (a), (replace(a, '+', '%2b'))) t (w));
+    v_links bigint[];
 begin
-    for v_link in
-        with written as (
-            select distinct w from unnest(p_addresses) a, lateral (values (a), (replace(a, '+', '%2b'))) t (w)),
-        found as (
-            select id, url, (select min(nullif(position(w in lower(url)), 0)) from written) as at
-              from mailout_links where mailout_id = p_mailout and position is null)
-        select id, left(url, at - 1) || 'erased' as url from found where at is not null order by md5(url)
-    loop
+    if p_mailouts is null then
+        return;
+    end if;
+    v_links := array(select link_id from engagement_signals where send_log_id = any (p_logs));
+    perform from mailout_links l
+      where mailout_id = any (p_mailouts) and position is null
+        and (id = any (v_links) or exists (select from unnest(v_words) w where position(w in lower(l.url)) > 0))
+      order by id for update;
+    v_links := array(select id from mailout_links l
+                      where mailout_id = any (p_mailouts) and position is null
+                        and exists (select from unnest(v_words) w where position(w in lower(l.url)) > 0));
+    if v_links <> '{}' then
+        update mailout_links l
+           set url = left(url, (select min(nullif(position(w in lower(l.url)), 0)) from unnest(v_words) w) - 1)
+                     || 'erased-' || id
+         where id = any (v_links);
         update ses_events set payload = payload #- '{click,link}'
          where type = 'click' and id = any (array(
              select e.id from engagement_signals s, lateral (
                     select id from ses_events where send_log_id between s.send_log_id and s.send_log_id
                      order by send_log_id) e
-              where s.mailout_id = p_mailout and s.kind = 'click' and s.link_id = v_link.id));
-        select id into v_into from mailout_links where mailout_id = p_mailout and md5(url) = md5(v_link.url);
-        if found then
-            perform move_clicks(p_mailout, array[v_link.id], array[v_into]);
-        else
-            update mailout_links set url = v_link.url where id = v_link.id;
-        end if;
-    end loop;
+              where s.mailout_id = any (p_mailouts) and s.kind = 'click' and s.link_id = any (v_links)));
+    end if;
 end $$;
 
 -- All that is kept, for the person themselves: of each mail, what they did and what was made of it.

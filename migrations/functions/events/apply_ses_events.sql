@@ -116,8 +116,15 @@ declare
     v_more    jsonb[];
     v_event   jsonb;
     v_log     bigint;
+    v_people  uuid[];
 begin
-    -- In one order, so that two groups can't block each other.
+    -- In one order, so that two groups can't block each other; the people before their mails, as whoever changes a person.
+    v_people := array(select subscriber_of(subscriber_id) from send_logs
+                       where id = any (array(select log from unnest(p_logs, p_events) told (log, e)
+                                              where e ->> 'suppresses' is not null)));
+    if v_people <> '{}' then
+        perform from subscribers where id = any (v_people) order by id for no key update;
+    end if;
     perform from send_logs where id = any (p_logs) order by id for update;
     for v_round in 1 .. coalesce(v_rounds, 0) loop
         with moves as (

@@ -12,6 +12,7 @@ declare
     v_messages  text[];
     v_mailouts  uuid[];
     v_told      bigint[];    -- events
+    v_waiting   bigint[];
     v_events    bigint;
     v_changes   bigint;
 begin
@@ -35,22 +36,30 @@ begin
 
     select array_agg(id), array_agg(message_id) filter (where message_id is not null), array_agg(distinct mailout_id)
       into v_logs, v_messages, v_mailouts from person_mails(v_ids);
+    -- Those that wait for their row aren't matched with it yet. Locked before their rows, as whoever matches them does.
+    v_waiting := array(
+        select e.id from ses_events e
+         where parked is not null
+           and (message_id = any (v_messages)
+                or exists (select from unnest(v_addresses) a
+                            where position(a in lower(concat(e.payload::text, e.parked::text))) > 0))
+         order by id for update);
+    if v_waiting <> '{}' then
+        update ses_events set payload = '{}', parked = without_words(parked) where id = any (v_waiting);
+    end if;
+    perform from send_logs where id = any (v_logs) order by id for update;
     update send_logs
        set status = case when status = 'queued' then 'skipped' else status end,
            error_code = case when status = 'queued' then 'erased' else error_code end,
            next_attempt_at = case when status = 'queued' then null else next_attempt_at end,
            email = 'erased', error_message = null
      where id = any (v_logs);
-    -- Those that wait for their row aren't matched with it yet.
     v_told := array(select e.id from unnest(v_logs) l, lateral (
-                        select id from ses_events where send_log_id between l and l order by send_log_id) e)
-           || array(select e.id from unnest(v_messages) m, lateral (
-                        select id from ses_events where parked is not null and message_id between m and m
-                         order by message_id) e);
-    update ses_events set payload = '{}', parked = without_words(parked) where id = any (v_told);
-    get diagnostics v_events = row_count;
+                        select id from ses_events where send_log_id between l and l order by send_log_id) e);
+    update ses_events set payload = '{}' where id = any (v_told);
+    v_events := cardinality(v_told) + cardinality(v_waiting);
+    perform scrub_links(v_addresses, v_mailouts, v_logs);
     perform forget_engagement(coalesce(v_logs, '{}'));
-    perform scrub_links(v_addresses, m) from unnest(v_mailouts) m;
     perform scrub_address(a, v_mailouts) from unnest(v_addresses) a;
 
     perform acting(p_by, 'erased');   -- for list_moves; the history's reasons go below
@@ -88,8 +97,6 @@ begin
        and position(p_address in lower(concat(payload::text, result::text, error))) > 0;
     update audit_log set before = null, after = null
      where action = 'people.change' and position(p_address in lower(after::text)) > 0;
-    update ses_events set payload = '{}', parked = without_words(parked)
-     where parked is not null and position(p_address in lower(concat(payload::text, parked::text))) > 0;
     update import_refusals set cells = null where position(p_address in lower(cells::text)) > 0;
     update imports set preview = null where position(p_address in lower(preview::text)) > 0;
     update imports set undo = undo || '{"people": []}' where position(p_address in lower(undo::text)) > 0;

@@ -18,8 +18,9 @@ begin
     if coalesce(current_setting('amazonsender.by', true), '') = '' then
         perform acting('database', 'Two subscribers were one mailbox: merged.');
     end if;
-    select * into strict v_from from subscribers where id = p_from for update;
-    select * into strict v_into from subscribers where id = p_into for update;
+    perform from subscribers where id in (p_from, p_into) order by id for update;
+    select * into strict v_from from subscribers where id = p_from;
+    select * into strict v_into from subscribers where id = p_into;
     if v_from.updated_at > v_into.updated_at then
         v_new := v_from;
         v_old := v_into;
@@ -54,6 +55,10 @@ declare
     v_from    send_logs;
     v_into    send_logs;
 begin
+    -- In the order of those who store events and judge, so that neither waits for the other (fold_engagement.sql).
+    perform from send_logs where id = any (array(select id from person_mails(array[p_from, p_into])))
+      order by id for update;
+    perform from engagement_recipients where subscriber_id = p_from order by send_log_id for update;
     -- What either did, p_into did: also with the mail whose row keeps the id of p_from.
     update engagement_recipients set subscriber_id = p_into where subscriber_id = p_from;
     for v_mailout in select id from mailouts where started_at is not null loop
