@@ -24,6 +24,7 @@ from typing import Any
 
 import httpx
 
+from app.domain.engagement.words import people_range, share_range
 from app.sandbox.notion.config import NotionConfig
 from app.sandbox.notion.remote import NotionRemote
 from examples import letter
@@ -389,7 +390,11 @@ def await_readers(http: httpx.Client, url: str, headers: dict[str, str]) -> dict
     deadline = last + LONGEST_READING_SECONDS
     while time.monotonic() < min(deadline, last + 3):
         report = http.get(url, headers=headers).raise_for_status().json()
-        now = f"opened: {report['opens']}  clicked: {report['clicks']}"
+        opens, clicks = report["opens"], report["clicks"]
+        now = (
+            f"opened by {opens['human']:,} for certain, perhaps {opens['unknown']:,} more; "
+            f"clicked by {clicks['human']:,}, perhaps {clicks['unknown']:,} more"
+        )
         if now != seen or report["waiting"] or not report["clicks"]["human"]:
             seen, last = now, time.monotonic()
         progress(now)
@@ -401,20 +406,22 @@ def await_readers(http: httpx.Client, url: str, headers: dict[str, str]) -> dict
 def show_engagement(report: dict[str, Any]) -> None:
     """Nobody is counted twice; a range, since more can't be known."""
     step("Who read, as far as can be known")
-    print(f"   {'':10}{'people':>8}{'unknown':>9}{'machines':>10}")
-    for kind, name in (("opens", "opened"), ("clicks", "clicked")):
-        of, span = report[kind], report["range"][kind]
-        rates = (
-            f"   {span['low_rate']:.1%} to {span['high_rate']:.1%} of the delivered"
-            if span["low_rate"] is not None
-            else ""
-        )
-        print(f"   {name:10}{of['human']:8}{of['unknown']:9}{of['machine']:10}{rates}")
     print(
-        "   unknown: Apple loads pictures whether or not somebody looks, some scanners look human"
+        f"   {'':10}{'for certain':>13}{'perhaps':>9}{'machines':>10}"
+        f"   people, of {report['tracked']:,} delivered"
     )
+    for kind, name in (("opens", "opened it"), ("clicks", "clicked")):
+        of, span = report[kind], report["range"][kind]
+        share = share_range(span)
+        print(
+            f"   {name:10}{of['human']:13,}{of['unknown']:9,}{of['machine']:10,}"
+            f"   {people_range(span)}{f' ({share})' if share else ''}"
+        )
+    print("   perhaps: a person or a program; Apple's loads pictures whether or not somebody looks")
+    print("   machines: programs that check links and pictures; they are left out")
+    print("   The links that most people followed for certain:")
     for link in sorted(report["links"], key=lambda link: -int(link["human"]))[:3]:
-        print(f"   {link['human']:8} people clicked {link['url']}")
+        print(f"   {link['human']:8,}  {link['url']}")
     if not (
         report["opens"]["human"] and report["opens"]["unknown"] and report["clicks"]["machine"]
     ):

@@ -263,7 +263,7 @@ def _rows(text: str) -> list[dict[str, str]]:
 async def test_the_command_tells_ranges(store: Store, arrange: Arrange) -> None:
     lines = list(_lines(await report_of(store)((await letter(arrange)).id)))
     assert lines[1] == "opens:    between 2 and 4 people (25 to 50 %), and 1 machine"
-    assert any(line.endswith(f"1 to 2  {SPRING}") for line in lines)
+    assert any(line.endswith(f" 1–2  {SPRING}") for line in lines)
     plain = await tracked(arrange, tracking=False)
     assert "aren't tracked" in next(_lines(await report_of(store)(plain.id)))
 

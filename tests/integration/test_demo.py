@@ -72,8 +72,10 @@ def test_it_ends_though_somebody_goes_on_reading(monkeypatch: pytest.MonkeyPatch
 def test_its_table_is_a_range(capsys: pytest.CaptureFixture[str]) -> None:
     demo.show_engagement(engagement(40))
     shown = capsys.readouterr().out
-    assert "opened          40       20         5   40.0% to 60.0% of the delivered" in shown
-    assert "10 people clicked https://example.com/a" in shown
+    assert "for certain  perhaps  machines   people, of 100 delivered" in shown
+    row = "opened it            40       20         5   between 40 and 60 people (40 to 60 %)"
+    assert row in shown
+    assert "      10  https://example.com/a" in shown
     with pytest.raises(demo.DemoFailed, match="no people"):
         demo.show_engagement(engagement(0))
 
@@ -88,4 +90,5 @@ def engagement(opened: int) -> dict[str, Any]:
         "range": {"opens": span(opened, opened + 20), "clicks": span(10, 10)},
         "links": [{"url": "https://example.com/a", "human": 10, "machine": 7, "unknown": 0}],
         "waiting": 0,
+        "tracked": 100,
     }

@@ -45,7 +45,7 @@ def engagement(
 
 
 def _lines(report: dict[str, Any]) -> Iterator[str]:
-    from app.domain.engagement.words import people_range, share_range
+    from app.domain.engagement.words import number_range, people_range, share_range
     from app.domain.reports.words import plural
 
     if not report["tracking"]:
@@ -64,6 +64,7 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     if report["no_rate"]:
         yield report["no_rate"]
     if report["waiting"]:
-        yield f"{report['waiting']:,} aren't judged yet."
+        yield f"{plural(report['waiting'], 'reader')} did something that isn't judged yet."
     for link in report["links"]:
-        yield f"{link['human']:>8,} to {link['human'] + link['unknown']:,}  {link['url']}"
+        followed = {"low": link["human"], "high": link["human"] + link["unknown"]}
+        yield f"{number_range(followed):>11}  {link['url']}"
