@@ -40,6 +40,7 @@ from app.api.dashboard import jobs as dashboard_jobs
 from app.api.dashboard import keys as dashboard_keys
 from app.api.dashboard import notion as dashboard_notion
 from app.api.dashboard import people as dashboard_people
+from app.api.dashboard import slack as dashboard_slack
 from app.api.dashboard.audience import pages as dashboard_audience
 from app.api.dashboard.engagement import links as dashboard_link_map
 from app.api.dashboard.engagement import mailout as dashboard_engagement
@@ -206,6 +207,7 @@ def create_app(services: Services) -> FastAPI:
         dashboard_hook_acts.router,
         dashboard_audit.router,
         dashboard_notion.router,
+        dashboard_slack.router,
         dashboard_audience.router,
         dashboard_readership.router,
         dashboard_people.router,

@@ -108,6 +108,7 @@ async def pages_of(staged: Staged, subject: str) -> dict[str, str]:
                 "revoke": f"/dashboard/keys/{await staged.arrange.one(A_KEY)}/revoke",
                 "audit": "/dashboard/audit",
                 "notion": "/dashboard/notion",
+                "slack": "/dashboard/slack",
                 "no-audit": "/dashboard/audit?by=nobody&action=mailout.pause",
             }
         case "hooks":

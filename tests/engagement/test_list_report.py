@@ -259,7 +259,7 @@ async def test_over_http_and_on_the_page(readership: Readership) -> None:
     text = html.unescape(page.text)
     assert "<svg" in text
     for label, count in (("Seen reading", 2), ("Perhaps reading", 1), ("Nothing seen", 3)):
-        assert f"<dt>{label}</dt><dd>{count}<small>" in text
+        assert f"</i>{label}</dt><dd>{count}<small>" in text
     assert "under five delivered" in text
     link = re.search(r'href="/dashboard(/segments/new\?[^"]+)"', page.text)
     assert link is not None

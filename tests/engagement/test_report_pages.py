@@ -65,7 +65,7 @@ async def test_it_is_told_as_ranges_in_words_with_a_table_beside_each_drawing(
     shown = await page(readership, path)
     assert "Between 2 and 3 people of 8 read it 25 to 38 %" in shown
     assert "Between 1 and 2 people of 8 opened it 12 to 25 %" in shown
-    assert "1 proven 1 possible 1 machine taken out" in shown
+    assert "1 proven 1 possible 1 machine left out" in shown
     assert "1 reader did something that isn’t judged yet" in shown
     assert "The first two days, by the hour" in shown and "By the day" in shown
     assert shown.count("The same as a table") == 2

@@ -87,7 +87,7 @@ async def test_a_webhook_is_made_and_its_secret_shown_once(
     assert hook["events"] == ["mailout.finished", "recipient.bounced"]
     for path in ("/hooks", f"/hooks/{hook['id']}"):
         page = (await visitor.get(path)).text
-        assert "Mailout finished, Recipient bounced" in page
+        assert "Mailout finished, recipient bounced" in page
         assert "&lt;b&gt;CRM" in page
         assert "<b>CRM" not in page
         assert secret[0] not in page
@@ -188,6 +188,8 @@ async def test_what_was_given_up_is_seen_with_its_reason_and_sent_again(
     assert (await quiet.services.hooks.show(hook["id"]))["waiting"] == 4
     assert (await visitor.post(f"{path}/replay")).headers["location"].endswith("?notice=none")
     assert (await visitor.post(f"{path}/replay", delivery="x")).status_code == 404
+    await visitor.post(f"{path}/off")
+    assert (await visitor.get(path)).text.count("It waits until the webhook is switched on") == 4
     assert "Nothing was given up." in (await visitor.get(f"{path}?state=dead")).text
     assert (await visitor.get(f"{path}?state=odd")).status_code == 404
 

@@ -86,8 +86,12 @@ async def test_mailouts_are_told_by_the_running_service(
             await eventually(note, until=lambda text: "SLACK_BOT_TOKEN was revoked" in text)
             async with signed_in(service) as visitor:
                 page = (await visitor.get(f"/mailouts/{third}")).text
+                whole = (await visitor.get("/slack")).text
             assert "Slack couldn’t be told since" in page
             assert "SLACK_BOT_TOKEN was revoked" in page
+            assert "couldn’t be told of since" in whole
+            assert "SLACK_BOT_TOKEN was revoked" in whole
+            assert TOKEN not in whole
     assert len(slack.there) == 2
     assert {"slack_told", "slack_not_told"} <= {one["event"] for one in logs}
     assert TOKEN not in f"{logs}{caplog.text}"
@@ -119,6 +123,8 @@ async def test_where_no_slack_is_set_nothing_is_told(
         mailout = await arrange.being_sent()
         await direct_store.pause_mailout(mailout, "held", "No.")
         assert "slack" not in (await service.health())["checks"]
+        async with signed_in(service) as visitor:
+            assert "Nobody is told in Slack yet" in (await visitor.get("/slack")).text
     async with in_process(bot_settings(dsn, slack, SES_FROM_EMAIL=None)):
 
         async def told() -> list[str]:

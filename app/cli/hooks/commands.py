@@ -193,11 +193,11 @@ def deliveries(
 
     async def work() -> None:
         async with _open() as hooks:
+            off = (await hooks.show(hook_id))["state"] != "active"
             found = await hooks.deliveries(hook_id, state=state, limit=LISTED)
         for one in found:
-            typer.echo(
-                f"{one['id']}  {_time(one['occurred_at'])}  {one['type']}  {delivery_words(one)}"
-            )
+            how = delivery_words(one, off=off)
+            typer.echo(f"{one['id']}  {_time(one['occurred_at'])}  {one['type']}  {how}")
         if not found:
             typer.echo("There is none.", err=True)
 

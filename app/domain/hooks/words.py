@@ -58,13 +58,16 @@ def source_of(host: str) -> str | None:
     return "make" if host.endswith((".make.com", ".integromat.com")) else None
 
 
-def delivery_words(delivery: dict[str, Any]) -> str:
-    """How a delivery went, as one sentence. delivery: as it is listed."""
+def delivery_words(delivery: dict[str, Any], *, off: bool = False) -> str:
+    """How a delivery went, as one sentence. delivery: as it is listed. off: its webhook is, so that
+    what waits isn't tried."""
     if delivery["state"] == "done":
         return f"Delivered: it answered {delivery['status']}."
     tried = delivery["error"] or ""
     if delivery["state"] == "dead":
         return f"Given up after {_tries(delivery['attempts'])}. {tried}".rstrip()
+    if off and delivery["state"] == "waiting":
+        return f"{tried} It waits until the webhook is switched on again.".lstrip()
     if delivery["attempts"]:
         return f"{tried} It is tried again by itself.".lstrip()
     return "It is under way." if delivery["state"] == "sending" else "It waits for its turn."

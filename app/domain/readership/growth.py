@@ -22,7 +22,7 @@ SOURCES = {
     "dashboard": "added by hand",
     "cli": "on the command line",
     "link": "by the link in a mail",
-    "database": "in the database",
+    "database": "directly in the database",
     "ses": "reported by SES",
     "mail client": "by their mail program",
     "unknown": "not known how",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -52,7 +52,6 @@ async def show_engagement(
         drawn=drawn,
         series=SERIES,
         links=report["links"][:LINKS_SHOWN],
-        most=max((one["range"]["opens"]["high_rate"] or 0 for one in _compared(report)), default=0),
         segments=segments,
         chosen=segment if chosen else None,
         configured=services.settings.ses_tracking_configuration_set is not None,
@@ -60,10 +59,6 @@ async def show_engagement(
         number_range=words.number_range,
         share_range=words.share_range,
     )
-
-
-def _compared(report: dict[str, Any]) -> list[dict[str, Any]]:
-    return [report, *report["earlier"]]
 
 
 def _is_uuid(text: str) -> bool:

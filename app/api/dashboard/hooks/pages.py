@@ -80,7 +80,7 @@ async def show_hook(
         here=f"{HOOKS}/{hook_id}",
         hook=hook | {"names": [event_words(event) for event in hook["events"]]},
         tried=await _tried(services, hook_id, test),
-        deliveries=[_told(row) for row in rows[:PAGE_SIZE]],
+        deliveries=[_told(row, off=hook["state"] != "active") for row in rows[:PAGE_SIZE]],
         states=STATES,
         chosen=state,
         older=cursor is not None,
@@ -96,14 +96,14 @@ async def _tried(services: Services, hook_id: UUID, test: int | None) -> dict[st
     return _told(found) if found else None
 
 
-def _told(row: dict[str, Any]) -> dict[str, Any]:
+def _told(row: dict[str, Any], *, off: bool = False) -> dict[str, Any]:
     """about: where its mailout or person is shown; None: an example, or somebody who is erased."""
     subject, _, name = row["type"].partition(".")
     place = "mailouts" if subject == "mailout" else "subscribers"
     is_test = row["data"].get("test") is True
     return row | {
         "words": event_words(row["type"]),
-        "how": delivery_words(row),
+        "how": delivery_words(row, off=off),
         "is_test": is_test,
         "about": None if is_test or name == "erased" else f"{HOME}/{place}/{row['subject']}",
         "about_words": "the mailout" if subject == "mailout" else "the person",
