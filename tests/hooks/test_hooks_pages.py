@@ -210,6 +210,18 @@ async def test_older_deliveries_are_on_further_pages(
     assert (await visitor.get(f"{path}?test={2**63 - 1}")).status_code == 404
 
 
+async def test_a_damaged_form_is_refused(
+    quiet: Service, visitor: Visitor, arrange: Arrange
+) -> None:
+    hook = await make(quiet)
+    typed = {"url": URL, "events": "mailout.started", "rate_per_second": "5"}
+    for path in ("/hooks", f"/hooks/{hook['id']}/change"):
+        damaged = await visitor.post(path, **typed, description="a\0b")
+        assert damaged.status_code == 422
+        assert "NUL" in damaged.text
+    assert await arrange.one("select array_agg(events[1]) from hooks") == ["mailout.finished"]
+
+
 async def test_forms_of_others_do_nothing(
     quiet: Service, visitor: Visitor, arrange: Arrange
 ) -> None:

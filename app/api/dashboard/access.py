@@ -114,12 +114,16 @@ def _secure(services: Services) -> bool:
 async def _form(
     request: Request, services: Services, limit: int = MAX_FORM_BYTES
 ) -> dict[str, list[str]]:
-    """The fields of a form of our own pages. Raises FormRefused for any other."""
+    """The fields of a form of our own pages. Raises FormRefused for any other, InvalidRequest for
+    what no browser sends, such as a NUL, which PostgreSQL can't hold."""
     require_own_page(request, services)
     try:
-        return parse_qs((await limited_body(request, limit)).decode(), max_num_fields=MAX_FIELDS)
+        fields = parse_qs((await limited_body(request, limit)).decode(), max_num_fields=MAX_FIELDS)
     except ValueError as exc:
         raise InvalidRequest("The form is damaged.") from exc
+    if any("\0" in value for values in fields.values() for value in values):
+        raise InvalidRequest("The form is damaged: a NUL character can't stand in it.")
+    return fields
 
 
 def require_own_page(request: Request, services: Services) -> None:
