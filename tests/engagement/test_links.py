@@ -67,7 +67,7 @@ TOKENS = (
 )
 
 
-@pytest.mark.parametrize("token", TOKENS)
+@pytest.mark.parametrize("token", TOKENS, ids=["unsubscribe", "test", "sign-up"])
 @pytest.mark.parametrize(
     "written",
     [
