@@ -263,7 +263,7 @@ def code_blocks(text: str, language: str) -> Iterator[str]:
 
 def test_each_log_event_of_the_handbook_exists() -> None:
     program = "\n".join(path.read_text("utf-8") for path in (ROOT / "app").rglob("*.py"))
-    written = set(re.findall(r'log\.\w+\(\s*"(\w+)"', program))
+    written = set(re.findall(r'log(?:_it|\.\w+)\(\s*"(\w+)"', program))
     handbook = read("docs/operations.md").split("## Logs")[1].split("\n## ")[0]
     named = {name for name in re.findall(r"`(\w+_\w+)`", handbook) if name.islower()}
     assert named
