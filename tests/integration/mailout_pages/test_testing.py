@@ -82,10 +82,10 @@ async def test_a_long_list_of_recipients_has_pages(visitor: Visitor, arrange: Ar
     )
     page = f"/mailouts/{mailout}/recipients"
     first = (await visitor.get(page)).text
-    assert first.count("@example.com") == 50
+    assert first.count('class="who"') == 50
     further = first.split('class="button quiet" href="/dashboard')[-1].split('"')[0]
     second = (await visitor.get(further.replace("&amp;", "&"))).text
-    assert second.count("@example.com") == 10
+    assert second.count('class="who"') == 10
 
 
 async def test_subjects_are_shown_as_readers_see_them(visitor: Visitor, arrange: Arrange) -> None:
