@@ -24,7 +24,7 @@ LIMITS = {
     "mark_engagement": 10 * SOME,
     "audience_slice": 10 * SOME,
     "export_person": 200,
-    "erase_subscriber": 200,
+    "erase_subscriber": 1_200,  # the links of their mailouts, a thousand at most, may name them
 }
 
 

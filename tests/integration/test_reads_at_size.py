@@ -46,6 +46,7 @@ LIMITS = {
     "cancel_recipients": 300,
     "resend slice": 600,
     "sample_subscriber": 5_200,
+    "erase_subscriber": 2 * OTHERS + 600,  # each event that fits no row may name them
     "metrics_snapshot": 500,  # some rows of each mailout that runs or ran of late
 }
 ELSE = 150
