@@ -32,7 +32,7 @@ def test_a_webhook_is_made_watched_and_deleted(
         said = (done.stdout or done.stderr).splitlines(keepends=True)
         return "".join(line for line in said if "[info " not in line)  # this process's log
 
-    url = "https://hooks.example.com/very-secret"
+    url = "https://hooks.example.com?very-secret"
     assert "events: there is no event 'bounce'" in run("create", url, "--event", "bounce", expect=1)
     assert "url: use https" in run("create", "http://e.com", "--event", "mailout.failed", expect=1)
     secret = run(

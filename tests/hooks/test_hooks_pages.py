@@ -32,7 +32,7 @@ async def visitor(quiet: Service) -> AsyncIterator[Visitor]:
         yield person
 
 
-URL = "https://hooks.example.com/catch/very-secret/"
+URL = "https://hooks.example.com?catch=very-secret"
 SECRET = re.compile(r"whsec_[\w+/=]{40,}")
 
 

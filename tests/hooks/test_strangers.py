@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -16,7 +19,7 @@ from app.domain.hooks.deliveries import Delivery, judge_answer
 from app.domain.hooks.signing import new_secret
 from app.errors import HookNotActive, HookNotFound, HookRefused
 from app.services.hooks.hooks import Hooks
-from app.services.hooks.poster import Poster
+from app.services.hooks.poster import RESOLVING, Poster
 from app.settings import Settings
 from app.store import Store
 from tests.hooks.conftest import Handler, Receiver, served, silence
@@ -138,6 +141,32 @@ async def test_a_name_that_leads_elsewhere_the_second_time_gains_nothing(
     assert "Nothing was sent: it leads to a private address" in answer.problem
     assert asked == ["rebinding.example"] * 2
     assert receiver.received == []
+
+
+async def test_a_name_whose_lookup_hangs_keeps_no_other_endpoint(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait for it: a lookup can't be given up, and there are few threads for it."""
+    look_up, is_over = socket.getaddrinfo, threading.Event()
+
+    def hang(host: str, *args: Any, **more: Any) -> Any:
+        if host == "hangs.example":
+            is_over.wait()
+            raise OSError("no such name")
+        return look_up(host, *args, **more)
+
+    monkeypatch.setattr("socket.getaddrinfo", hang)
+    async with Poster(allow_private=True, answer_seconds=5.0) as poster:
+        hanging = [
+            asyncio.create_task(poster.post(a_delivery("https://hangs.example/")))
+            for _ in range(2 * RESOLVING)
+        ]
+        await asyncio.sleep(0)  # they have asked
+        answer = await poster.post(a_delivery(receiver.hook_url))
+        is_over.set()
+        assert (answer.status, answer.problem) == (204, "")
+        for one in await asyncio.gather(*hanging):
+            assert "its name has no address" in one.problem
 
 
 @pytest.mark.parametrize(

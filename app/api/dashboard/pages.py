@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 
 from app.api.dashboard.around import AROUND
 from app.api.http.problems import RETRY_AFTER_SECONDS
+from app.domain.hooks.words import shown_host
 from app.domain.reports.acts import caller_words
 from app.domain.reports.remedies import without_addresses
 from app.domain.reports.words import duration, plural
@@ -119,6 +120,7 @@ _TEMPLATES.filters.update(
     percent=percent,
     plural=plural,
     sentence=sentence,
+    shown_host=shown_host,
     when=when,
     zone_city=zone_city,
 )

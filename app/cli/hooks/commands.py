@@ -57,12 +57,15 @@ def create(
 def list_() -> None:
     """List the webhooks: id, state, where to, events, and what waits or was given up."""
 
+    from app.domain.hooks.words import shown_host
+
     async def work() -> None:
         async with _open() as hooks:
             found = await hooks.list_all()
         for hook in found:
+            host, events = shown_host(hook["url"]), ",".join(hook["events"])
             typer.echo(
-                f"{hook['id']}  {hook['state']:<8}  {_host(hook)}  {','.join(hook['events'])}  "
+                f"{hook['id']}  {hook['state']:<8}  {host}  {events}  "
                 f"{hook['waiting']:,} waiting, {hook['dead']:,} given up"
                 + (f"  {hook['description']}" if hook["description"] else "")
             )
@@ -226,11 +229,6 @@ def replay(
         typer.echo(f"{count:,} to be sent again.")
 
     run(work())
-
-
-def _host(hook: dict[str, Any]) -> str:
-    """The path may be a secret."""
-    return str(hook["url"]).split("/")[2]
 
 
 def _time(iso: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 EVENT_WORDS: dict[str, dict[str, tuple[str, str]]] = {
     "Mailouts": {
@@ -48,6 +49,11 @@ def event_words(event: str) -> str:
 
 
 SOURCES = {"zapier": "Zapier", "make": "Make", "n8n": "n8n"}
+
+
+def shown_host(url: str) -> str:
+    """Host and port of a hook's address; the rest may be a secret."""
+    return urlsplit(url).netloc
 
 
 def source_of(host: str) -> str | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
+from app.domain.hooks.words import shown_host
 from app.domain.reports.findings import Finding
 from app.domain.reports.words import plural
 from app.services.hooks.hooks import SWITCHED_OFF
@@ -16,8 +16,7 @@ _PAGE = "on the dashboard, under Access, Webhooks"
 def check_hooks(hooks: Sequence[dict[str, Any]]) -> Iterator[Finding]:
     """hooks: of `Store.list_hooks`. One that a person switched off is as they want it."""
     for hook in hooks:
-        # The path may be a secret.
-        name = f"The webhook to {urlsplit(hook['url']).hostname}"
+        name = f"The webhook to {shown_host(hook['url'])}"
         if hook["description"]:
             name += f" ({hook['description']})"
         if hook["state"] != "active":

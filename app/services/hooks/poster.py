@@ -33,7 +33,7 @@ READ_SECONDS, READ_BYTES = 2.0, 16 * 1024
 """How long, and how much of, an answer is read once its status is known. Nothing looks at it, but
 a receiver that is cut off may undo what it did."""
 RESOLVING = 8
-"""Names at once, in threads of their own: those that hang keep nobody else's."""
+"""Names at once, in threads of their own."""
 
 
 class Poster:
@@ -54,6 +54,7 @@ class Poster:
         self._resolve: Callable[[str, int], Awaitable[list[str]]] = resolve or partial(
             resolve_name, threads=self._threads
         )
+        self._resolving: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
         self._now = now
         self._answer_seconds = answer_seconds
         self._trust = trust
@@ -65,6 +66,8 @@ class Poster:
     async def __aexit__(self, *_: object) -> None:
         if self._http is not None:
             await self._http.aclose()
+        for asking in self._resolving.values():
+            asking.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def post(self, delivery: Delivery) -> Answer:
@@ -119,7 +122,7 @@ class Poster:
         encrypted = target.scheme == "https"
         port = target.port or (443 if encrypted else 80)
         try:
-            addresses = await self._resolve(target.raw_host.decode("ascii"), port)
+            addresses = await self._names(target.raw_host.decode("ascii"), port)
         except TimeoutError:
             raise
         except (OSError, UnicodeError):
@@ -132,6 +135,22 @@ class Poster:
             ):
                 raise AddressRefused(problem)
         return addresses
+
+    async def _names(self, host: str, port: int) -> list[str]:
+        """Asked once for all that wait for it: a lookup that hangs can't be given up, and those of
+        a single endpoint would take all threads."""
+        key = (host, port)
+        asking = self._resolving.get(key)
+        if asking is None:
+            asking = asyncio.ensure_future(self._resolve(host, port))
+            self._resolving[key] = asking
+            asking.add_done_callback(partial(self._named, key))
+        return await asyncio.shield(asking)
+
+    def _named(self, key: tuple[str, int], asking: asyncio.Future[list[str]]) -> None:
+        del self._resolving[key]
+        if not asking.cancelled():
+            asking.exception()  # those who asked may have left meanwhile
 
 
 async def _read_some(reply: httpx.Response) -> None:
