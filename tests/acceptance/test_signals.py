@@ -94,7 +94,7 @@ async def stopped(unshare: subprocess.Popen[bytes]) -> int:
         pytest.param("worker", 0, marks=pytest.mark.short),
         pytest.param("migrate", 143, marks=pytest.mark.short),
         pytest.param("doctor", 143, marks=pytest.mark.short),
-        ("mailouts list", 143),
+        pytest.param("mailouts list", 143, marks=pytest.mark.short),
         ("sandbox --port 0 --events http://service.example.com/ses-events", 0),
     ],
 )
