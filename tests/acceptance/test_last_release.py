@@ -39,7 +39,9 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("the last release's commit isn't here: no git, or a shallow clone")
     folder = tmp_path_factory.mktemp("last-release")
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
-        files.extractall(folder, filter="data")
+        # Python has filters from 3.11.4 on; Debian 12 has 3.11.2.
+        files.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+        files.extractall(folder)
     return folder
 
 
