@@ -13,7 +13,7 @@ from typing import Any, Literal
 import httpx
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page
+from playwright.async_api import Error, Page
 
 from app.sandbox.server import SandboxServer
 
@@ -73,10 +73,19 @@ class Visit:
         # First, so that the page's script can't ask without cookies and lead the next visitor away.
         await context.set_offline(False)
         await self.page.unroute_all()
-        await self.page.goto("about:blank")
+        await self._blank()
         await context.clear_cookies()
         await self.page.emulate_media(media="null", color_scheme="light")
         return True
+
+    async def _blank(self) -> None:
+        """Leave the page, also one that is loading itself anew at this very moment."""
+        try:
+            await self.page.goto("about:blank")
+        except Error as exc:
+            if "interrupted by another navigation" not in exc.message:
+                raise
+            await self.page.goto("about:blank")
 
     async def problems(self) -> list[str]:
         """What is wrong with the page as it stands, for eyes, fingers and screen readers."""
