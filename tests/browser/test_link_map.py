@@ -49,5 +49,6 @@ async def test_a_badge_is_seen_whatever_the_mail_says_of_its_elements(visit: Ope
 
 
 async def _look(page: Any, html: str, question: str) -> Any:
-    await page.set_content(html, wait_until="domcontentloaded")
+    # Until its pictures have failed, too: each has another size then.
+    await page.set_content(html, wait_until="load")
     return await page.evaluate(question)
