@@ -55,13 +55,14 @@ async def a_hook(
     store: Store, url: str = "https://example.com/hook", *events: str, rate: float = 1000.0
 ) -> UUID:
     """One that wants these events, or all."""
-    made = await store.create_hook(
+    made = await store.subscribe_hook(
         url,
         events or EVENTS,
         secret=new_secret(),
         description="",
         source=None,
         rate_per_second=rate,
+        keep_seconds=0,
         by="owner",
     )
     return UUID(made["id"])

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from app.cli.main import app
 from app.sandbox.config import SandboxConfig
 from app.sandbox.tracking.readers import MIX
-from examples import demo
+from examples import demo, telling
 from tests.support.service import environment
 
 
@@ -70,14 +70,14 @@ def test_it_ends_though_somebody_goes_on_reading(monkeypatch: pytest.MonkeyPatch
 
 
 def test_its_table_is_a_range(capsys: pytest.CaptureFixture[str]) -> None:
-    demo.show_engagement(engagement(40))
+    telling.show_engagement(engagement(40))
     shown = capsys.readouterr().out
     assert "for certain  perhaps  machines   people, of 100 delivered" in shown
     row = "opened it            40       20         5   between 40 and 60 people (40 to 60 %)"
     assert row in shown
     assert "      10  https://example.com/a" in shown
-    with pytest.raises(demo.DemoFailed, match="no people"):
-        demo.show_engagement(engagement(0))
+    with pytest.raises(telling.DemoFailed, match="no people"):
+        telling.show_engagement(engagement(0))
 
 
 def engagement(opened: int) -> dict[str, Any]:

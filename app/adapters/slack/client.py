@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from app.adapters.slack.refusals import PASSING, refusal
 from app.domain.slack.message import Message
 from app.domain.slack.news import Place
-from app.errors import SlackAway
+from app.errors import SlackAway, SlackMessageGone
 
 STEP_SECONDS = 10.0
 """To connect, and between two parts of an answer."""
@@ -123,7 +123,7 @@ class SlackWebhook(_Way):
         raise refusal(code, "webhook")
 
     async def update(self, place: Place, message: Message) -> None:
-        raise NotImplementedError("what a webhook posted can't be changed")
+        raise SlackMessageGone("What an incoming webhook posted can't be changed.")
 
     async def check(self) -> None:
         """It can't be tried without posting."""

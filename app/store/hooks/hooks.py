@@ -2,39 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from app.store.calls import Calls, require
+from app.store.calls import Calls
 
 
 class HookCalls(Calls):
-    async def create_hook(
-        self,
-        url: str,
-        events: Sequence[str],
-        *,
-        secret: str,
-        description: str,
-        source: str | None,
-        rate_per_second: float | None,
-        by: str,
-    ) -> dict[str, Any]:
-        """The hook as it is listed. rate_per_second: None: as the database has it."""
-        row: dict[str, Any] = await self._call(
-            "create_hook",
-            p_url=url,
-            p_events=list(events),
-            p_secret=secret,
-            p_description=description,
-            p_source=source,
-            p_rate=rate_per_second,
-            p_by=by,
-        )
-        require(row, "id", "url", "events")
-        return row
-
     async def list_hooks(self) -> list[dict[str, Any]]:
         """Newest first."""
         rows: list[dict[str, Any]] = await self._call("list_hooks")
