@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
 from app.domain.content.render import Compiled
+from app.domain.providers import Provider
+from app.domain.providers.content import PersonEntry
 from app.domain.sending.batches import Account, Suppressed
 from app.domain.sending.fence import Fence
 from app.domain.ses.answers import Answer
@@ -56,6 +58,32 @@ class BulkSender(Protocol):
     def send_single(
         self, compiled: Compiled, envelope: Envelope, mail: Mail, fence: Fence
     ) -> Answer: ...
+
+
+class BulkWriting(Protocol):
+    """One mailout in a provider's words. head: what every call of it begins with."""
+
+    @property
+    def head(self) -> bytes: ...
+
+    def entry(self, mail: Mail) -> PersonEntry | None:
+        """None: this mail has to go by `send_single`."""
+        ...
+
+    def split(self, entries: Iterable[PersonEntry]) -> Iterator[list[PersonEntry]]:
+        """Consecutive groups that each fit one call."""
+        ...
+
+
+class FallbackSender(BulkSender, Protocol):
+    """SendGrid or Mailgun, behind the port that SES has. Blocking; nothing is raised."""
+
+    @property
+    def name(self) -> Provider: ...
+
+    def writing(self, compiled: Compiled, envelope: Envelope) -> BulkWriting:
+        """To be made once for a mailout: its `head` and `entry` are what `send_bulk` takes."""
+        ...
 
 
 class NoticeSender(Protocol):

@@ -20,13 +20,17 @@ MAX_TEMPLATE_DATA = 262_144
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What is the same for every mail of a mailout: addresses in wire form, and the list's id."""
+    """What is the same for every mail of a mailout: addresses in wire form, and the list's id.
+
+    from_name: as people read it; `from_mailbox` has it, too, in wire form.
+    """
 
     from_mailbox: str
     from_address: str
     reply_to: tuple[str, ...]
     configuration_set: str | None
     list_id: str
+    from_name: str | None = None
 
 
 def make_envelope(
@@ -45,6 +49,7 @@ def make_envelope(
         reply_to=(format_mailbox(None, reply_to),) if reply_to else (),
         configuration_set=configuration_set,
         list_id=f"<{label.lower()}.{domain}>",  # RFC 2919: stable, in a domain of ours
+        from_name=" ".join((from_name or "").split()) or None,
     )
 
 

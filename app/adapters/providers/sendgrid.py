@@ -1,0 +1,58 @@
+"""Twilio SendGrid's v3 API in SES's place (docs/fallback.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import SecretStr
+
+from app.adapters.providers.asking import CALL_SECONDS, Asking
+from app.domain.content.render import Compiled
+from app.domain.providers.answers import Reply, sendgrid_answers
+from app.domain.providers.sendgrid_mail import SendGridWriting, bulk_body, single_body
+from app.domain.sending.fence import Fence
+from app.domain.ses.answers import Answer
+from app.domain.ses.mail import BulkEntry, Envelope, Mail
+
+
+class SendGridSender:
+    """Nothing is raised: every way a call ends is an answer."""
+
+    name: Literal["sendgrid"] = "sendgrid"
+
+    def __init__(
+        self,
+        key: SecretStr,
+        api_url: str,
+        *,
+        max_connections: int,
+        call_seconds: float = CALL_SECONDS,
+    ) -> None:
+        self._key = key
+        self._url = f"{api_url}/v3/mail/send"
+        self._asking = Asking(max_connections=max_connections, call_seconds=call_seconds)
+
+    def close(self) -> None:
+        self._asking.close()
+
+    def writing(self, compiled: Compiled, envelope: Envelope) -> SendGridWriting:
+        return SendGridWriting(compiled, envelope)
+
+    def send_bulk(self, head: bytes, entries: Sequence[BulkEntry], fence: Fence) -> list[Answer]:
+        """One call; an answer per entry, in order. head, entries: of the mailout's `writing`."""
+        return self._send(bulk_body(head, entries), len(entries), fence)
+
+    def send_single(
+        self, compiled: Compiled, envelope: Envelope, mail: Mail, fence: Fence
+    ) -> Answer:
+        [answer] = self._send(single_body(compiled, envelope, mail), 1, fence)
+        return answer
+
+    def _send(self, body: bytes, people: int, fence: Fence) -> list[Answer]:
+        headers = {
+            "Authorization": f"Bearer {self._key.get_secret_value()}",
+            "Content-Type": "application/json",
+        }
+        said = self._asking.post(fence, self._url, body, headers)
+        return sendgrid_answers(said, people) if isinstance(said, Reply) else [said] * people

@@ -1,0 +1,98 @@
+"""A mailout's compiled content (domain/content), for providers that paste by other rules than SES.
+
+For SES any text that looks like `{{` is a hole of its own, the same for everybody. Here it is text
+again, so that only what differs from person to person is left to be pasted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from app.domain.content.render import Compiled
+from app.domain.providers import MAX_RECIPIENTS
+from app.domain.ses.mail import BulkEntry
+
+_HOLE = re.compile(r"\{\{(h\d+)\}\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """`static` with the names of `holes` between: always one static piece more than holes."""
+
+    static: tuple[str, ...]
+    holes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, template: str, compiled: Compiled) -> Text:
+        """template: one of those that `compiled` has for SES."""
+        pieces = _HOLE.split(template)
+        static, holes = [pieces[0]], []
+        for name, following in zip(pieces[1::2], pieces[2::2], strict=True):
+            if name in compiled.constant:
+                static[-1] += compiled.constant[name] + following
+            else:
+                holes.append(name)
+                static.append(following)
+        return cls(tuple(static), tuple(holes))
+
+    def written(self, literal: Callable[[str], str], tag: Callable[[str], str]) -> str:
+        """In a provider's words. literal: writes a static piece so that it arrives as it is. tag:
+        what a hole is called."""
+        text = literal(self.static[0])
+        for hole, piece in zip(self.holes, self.static[1:], strict=True):
+            text += tag(hole) + literal(piece)
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    subject: Text
+    html: Text
+    plain: Text
+
+    @classmethod
+    def of(cls, compiled: Compiled) -> Texts:
+        return cls(
+            Text.of(compiled.subject, compiled),
+            Text.of(compiled.html, compiled),
+            Text.of(compiled.text, compiled),
+        )
+
+    @property
+    def holes(self) -> tuple[str, ...]:
+        """Each once, in their order."""
+        return tuple(dict.fromkeys(self.subject.holes + self.html.holes + self.plain.holes))
+
+    @property
+    def static(self) -> tuple[str, ...]:
+        return self.subject.static + self.html.static + self.plain.static
+
+
+@dataclass(frozen=True, slots=True)
+class PersonEntry(BulkEntry):
+    """One recipient of a provider's call. to: their address."""
+
+    to: str
+
+
+def groups(entries: Iterable[PersonEntry], room: int) -> Iterator[list[PersonEntry]]:
+    """Consecutive groups that each fit one call: neither too many people nor too many bytes, and
+    no address twice, which both providers refuse or send to once only.
+
+    room: bytes for the entries of a call. One that exceeds it goes alone.
+    """
+    group: list[PersonEntry] = []
+    used, known = 0, set[str]()
+    for entry in entries:
+        size = len(entry.json) + 1
+        full = len(group) == MAX_RECIPIENTS or used + size > room
+        if group and (full or entry.to in known):
+            yield group
+            group, used, known = [], 0, set()
+        group.append(entry)
+        known.add(entry.to)
+        used += size
+    if group:
+        yield group
