@@ -318,6 +318,12 @@ class NotionSignatureWrong(Unauthorized):
     code, title = "notion_signature_wrong", "The signature is missing or wrong"
 
 
+class ProviderNotConfigured(AppError):
+    """Carries `missing`, the name of a setting. The provider tries again for hours."""
+
+    status, code, title = 503, "provider_not_configured", "The provider's webhook is not configured"
+
+
 class PictureRefused(AppError):
     """A picture that no mail can have. Its words follow the picture's name: what is wrong with it,
     and what to do. Carries `problem`, the same in one word."""

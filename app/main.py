@@ -26,6 +26,7 @@ from app.api import (
     mail_templates,
     metrics,
     notion_events,
+    provider_events,
     ses_events,
     subscribers,
     unsubscribe,
@@ -108,6 +109,7 @@ from app.services.notion.rows.asking import AskRow
 from app.services.notion.webhook import NotionWebhook
 from app.services.people.many import ChangeMany, ManyPeople
 from app.services.preview.preview import Preview
+from app.services.providers.webhooks import ProviderWebhooks
 from app.services.rendering.renderer import RENDERER
 from app.services.sending.account import AccountMonitor
 from app.services.sending.pausing import Guards, guard_limits
@@ -178,6 +180,7 @@ def create_app(services: Services) -> FastAPI:
         hooks.router,
         ses_events.router,
         notion_events.router,
+        provider_events.router,
         assets.router,
         unsubscribe.router,
         subscribe.router,
@@ -271,6 +274,7 @@ async def running(
         stack.push_async_callback(pages.close)
         engagement_reports = EngagementReports(store, subjects)
         stack.push_async_callback(engagement_reports.close)
+        record_events = RecordEvents(store, Guards(store, guard_limits(settings)), meters)
         yield Services(
             settings=settings,
             store=store,
@@ -279,7 +283,8 @@ async def running(
             imports=Imports(store, work.jobs.wake if work else nobody_to_wake),
             start_mailout=start,
             ask_row=AskRow(store, settings, work.jobs.wake if work else nobody_to_wake),
-            record_events=RecordEvents(store, Guards(store, guard_limits(settings)), meters),
+            record_events=record_events,
+            provider_webhooks=ProviderWebhooks(store, record_events, settings),
             verifier=SnsVerifier(
                 allowed_topic_arns=frozenset(settings.sns_allowed_topic_arns),
                 sandbox_endpoint=settings.aws_endpoint_url_sns,

@@ -22,16 +22,17 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from app.adapters.database.connection_string import read_connection_string
 from app.domain.addresses import InvalidAddress, ascii_address
+from app.domain.networks import LOCAL_HOSTS, is_confidential, is_web_address
 from app.domain.notion.properties import PROPERTIES
+from app.domain.providers.settings import FallbackSettings
 from app.domain.schedules.zones import UnknownZone, find_zone
 from app.errors import ConfigurationError
 
 MIN_SECRET_LENGTH = 32
-LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def _split(value: object) -> object:
@@ -44,7 +45,7 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 SecretList = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 
 
-class Settings(BaseSettings):
+class Settings(FallbackSettings):
     """The environment (and `.env`), validated."""
 
     model_config = SettingsConfigDict(
@@ -209,7 +210,7 @@ class Settings(BaseSettings):
     def _http_url(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        if not _is_web_address(value):
+        if not is_web_address(value):
             raise ValueError("must be an address like https://mail.example.com")
         return value.rstrip("/")
 
@@ -219,7 +220,7 @@ class Settings(BaseSettings):
         """Its path is a secret."""
         if not isinstance(value, str):
             return value
-        if not _is_web_address(url := value.strip()) or not _is_safe(url):
+        if not is_web_address(url := value.strip()) or not is_confidential(url):
             raise ValueError("must be an address like https://hooks.slack.com/services/T…/B…/…")
         return url
 
@@ -227,7 +228,7 @@ class Settings(BaseSettings):
     @classmethod
     def _safe_url(cls, value: str) -> str:
         """The bot's token is sent there."""
-        if not _is_safe(value):
+        if not is_confidential(value):
             raise ValueError("must be https://, or a stand-in on this machine")
         return value
 
@@ -371,30 +372,6 @@ class Settings(BaseSettings):
         if base.scheme != "https" and not rehearsal:
             missing.append("APP_BASE_URL (must be https:// to send)")
         return missing
-
-
-def _is_web_address(value: str) -> bool:
-    """Whether it has scheme, host, port and path alone. A user and password have no use here, and
-    would be logged with the address."""
-    try:
-        parts = urlsplit(value)
-        _ = parts.port  # reading it checks it
-        (parts.hostname or "").encode("idna")
-    except ValueError:  # whose words quote the address
-        return False
-    return bool(
-        parts.scheme in {"http", "https"}
-        and parts.hostname
-        and "@" not in parts.netloc
-        and not re.search(r"[\s?#]", value)
-        and value.isprintable()
-    )
-
-
-def _is_safe(url: str) -> bool:
-    """Whether nobody reads on the way what is sent there."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" or parts.hostname in LOCAL_HOSTS
 
 
 def _valid_address(value: str) -> str:

@@ -133,6 +133,18 @@ def sandbox(
     slack: Annotated[
         bool, typer.Option("--slack", help="Play Slack, too: a channel that is told.")
     ] = False,
+    sendgrid: Annotated[
+        bool, typer.Option("--sendgrid", help="Play SendGrid, too: its API and its webhook.")
+    ] = False,
+    mailgun: Annotated[
+        bool, typer.Option("--mailgun", help="Play Mailgun, too: its API and its webhooks.")
+    ] = False,
+    provider_events: Annotated[
+        str,
+        typer.Option(
+            help="The service that gets the webhooks of SendGrid and Mailgun; empty: nobody."
+        ),
+    ] = "",
 ) -> None:
     """Run a local Amazon SES and SNS: accepts, judges and shows mail, posts signed events."""
     from app.sandbox.config import SandboxConfig
@@ -164,6 +176,9 @@ def sandbox(
             signature_version="1" if signature_version == "1" else "2",
             notion=NotionConfig() if notion else None,
             slack=slack,
+            sendgrid=sendgrid,
+            mailgun=mailgun,
+            provider_events=provider_events or None,
         ),
     )
 

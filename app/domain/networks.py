@@ -1,8 +1,13 @@
-"""Which network addresses are the public internet's, and which of a private network. Pure."""
+"""Which network addresses are the public internet's, and which of a private network; and which web
+addresses a setting may name. Pure."""
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from urllib.parse import urlsplit
+
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 # IPv6 addresses that stand for an IPv4 address in their last 32 bits: RFC 6052, 8215 (NAT64),
 # 4291 (IPv4-compatible), 2765 (translated).
@@ -64,3 +69,27 @@ def _meant(address: str) -> IPv4Address | IPv6Address:
     if not ip.is_loopback and any(ip in network for network in _LAST_32_BITS):
         return IPv4Address(int(ip) & 0xFFFFFFFF)
     return ip
+
+
+def is_web_address(value: str) -> bool:
+    """Whether it has scheme, host, port and path alone. A user and password have no use here, and
+    would be logged with the address."""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # reading it checks it
+        (parts.hostname or "").encode("idna")
+    except ValueError:  # whose words quote the address
+        return False
+    return bool(
+        parts.scheme in {"http", "https"}
+        and parts.hostname
+        and "@" not in parts.netloc
+        and not re.search(r"[\s?#]", value)
+        and value.isprintable()
+    )
+
+
+def is_confidential(url: str) -> bool:
+    """Whether nobody reads on the way what is sent there."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in LOCAL_HOSTS

@@ -37,8 +37,10 @@ class SandboxConfig:
     accept_log: a file for that log; it is appended to, never truncated.
     public_url: this sandbox's address in messages; None: the address it listens on.
     seed: of every random choice, so that a run can be repeated.
-    notion: a stand-in for Notion at the same address; None: none. slack: whether there is one for
-        Slack.
+    notion: a stand-in for Notion at the same address; None: none. slack, sendgrid, mailgun: whether
+        there is one for them.
+    provider_events: the service whose `/sendgrid-events` and `/mailgun-events` get their webhooks,
+        for example `http://127.0.0.1:8000`; None: nobody.
     credentials: secret by access key; when given, signatures are verified. Empty: any will do.
     """
 
@@ -68,6 +70,9 @@ class SandboxConfig:
     seed: int = 0
     notion: NotionConfig | None = None
     slack: bool = False
+    sendgrid: bool = False
+    mailgun: bool = False
+    provider_events: str | None = None
     credentials: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -17,9 +17,14 @@ from starlette.routing import Route
 from app.running import event_loop
 from app.sandbox.config import SandboxConfig
 from app.sandbox.control import ControlApi
+from app.sandbox.mailgun.standin import MailgunStandIn
 from app.sandbox.notion.pages import NotionPages
 from app.sandbox.notion.standin import NotionStandIn
 from app.sandbox.pages import Pages
+from app.sandbox.providers.model import StandIn
+from app.sandbox.providers.serving import posting
+from app.sandbox.providers.serving import routes as routes_of
+from app.sandbox.sendgrid.standin import SendGridStandIn
 from app.sandbox.ses.api import SesApi
 from app.sandbox.ses.wire import SandboxProtocol
 from app.sandbox.slack.pages import SlackPages
@@ -34,7 +39,8 @@ SHUTDOWN_SECONDS = 1
 
 def create_sandbox(config: SandboxConfig) -> Starlette:
     """SES v2, SNS, the certificate, the inbox and the control API as one application; with
-    `config.notion` Notion, too, with `config.slack` Slack.
+    `config.notion` Notion, too, with `config.slack` Slack, with `config.sendgrid` and
+    `config.mailgun` those.
 
     `app.state.sandbox` is its Sandbox. Faults of the connection need the server of `run`.
     Raises OSError when the accept log can't be opened.
@@ -42,6 +48,10 @@ def create_sandbox(config: SandboxConfig) -> Starlette:
     sandbox = Sandbox(config)
     sns = SnsApi(sandbox)
     notion = NotionStandIn(config.notion, config.base_url) if config.notion else None
+    providers: dict[str, tuple[StandIn, str]] = {
+        **({"sendgrid": (SendGridStandIn(), "/v3/mail/send")} if config.sendgrid else {}),
+        **({"mailgun": (MailgunStandIn(), "/v3/{rest:path}")} if config.mailgun else {}),
+    }
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -49,6 +59,10 @@ def create_sandbox(config: SandboxConfig) -> Starlette:
             await stack.enter_async_context(sandbox.publisher.running())
             if notion:
                 await stack.enter_async_context(notion.running())
+            for name, (standin, _) in providers.items():
+                if config.provider_events:
+                    url = f"{config.provider_events.rstrip('/')}/{name}-events"
+                    await stack.enter_async_context(posting(standin, url))
             yield
         sandbox.store.accept_log.close()
 
@@ -64,6 +78,7 @@ def create_sandbox(config: SandboxConfig) -> Starlette:
         *Pages(sandbox, sns).routes(),
         *([*notion.routes(), *NotionPages(notion, config).routes()] if notion else []),
         *(SlackPages(config).routes() if config.slack else []),
+        *(route for name, (one, path) in providers.items() for route in routes_of(name, one, path)),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.state.sandbox = sandbox

@@ -26,6 +26,11 @@ class EventCalls(Calls):
         require(counts, "new", "matched", "copies", "tripped")
         return counts
 
+    async def use_webhook_token(self, token: str, event: str) -> bool:
+        """Whether a webhook's token may stand for this event: it is new, or came with it before."""
+        usable: bool = await self._call("use_webhook_token", p_token=token, p_event=event)
+        return usable
+
     async def watchdog_figures(self, patience_seconds: float) -> dict[str, Any]:
         """Gives `silent`, `unmatched`, `refused` per reason, and `suppression` per region."""
         row: dict[str, Any] = await self._call("watchdog_figures", p_patience=patience_seconds)

@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector
 from app import __version__
 from app.domain.hooks.deliveries import Outcome as HookOutcome
 from app.domain.notion.writes import NotionWrite
+from app.domain.providers import PROVIDERS, Provider
 from app.domain.sending.batches import Outcome, Result
 from app.domain.ses.answers import Answer
 from app.domain.ses.events import EVENT_TYPES
@@ -65,6 +66,16 @@ NOTION_EVENTS = (
     "notion_not_configured",
     "malformed_notion_event",
     "payload_too_large",
+    "database_unavailable",
+)
+PROVIDER_WEBHOOKS = (
+    "taken",
+    "webhook_signature_wrong",
+    "webhook_stale",
+    "malformed_webhook",
+    "payload_too_large",
+    "provider_not_configured",
+    "unavailable",
     "database_unavailable",
 )
 BREAKER_STATES = ("closed", "half_open", "open")
@@ -157,6 +168,12 @@ class Metrics:
             "Requests to /notion-events by what was done about them, or why nothing was.",
             ("outcome",),
             product(NOTION_EVENTS),
+        )
+        self._provider_webhooks = self._counter(
+            "provider_webhooks_total",
+            "Requests to /sendgrid-events and /mailgun-events, by what came of them.",
+            ("provider", "outcome"),
+            product(PROVIDERS, PROVIDER_WEBHOOKS),
         )
         self._notion_writes = self._counter(
             "notion_writes_total",
@@ -251,6 +268,10 @@ class Metrics:
     def notion_event(self, outcome: str) -> None:
         """outcome: as NotionWebhook gives it, or the code of the AppError that refused it."""
         self._notion_events.labels(outcome).inc()
+
+    def provider_webhook(self, provider: Provider, outcome: str) -> None:
+        """outcome: `taken`, or the code of the AppError that refused it."""
+        self._provider_webhooks.labels(provider, outcome).inc()
 
     def _counter(
         self,

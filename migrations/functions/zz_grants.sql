@@ -30,6 +30,7 @@ begin
             'mailout_links', 'engagement_signals', 'engagement_recipients', 'untracked_events',
             'slack_messages', 'slack_pace',
             'list_moves', 'list_moves_since',
+            'webhook_tokens',
             'notion_rows']) t
     loop
         execute format('revoke all on table %s from public', v_table);
@@ -141,6 +142,7 @@ begin
             'subscribe_hook', 'hook_sample_facts', 'replay_hook_since',
             'list_slot', 'list_source', 'list_move', 'count_list_gains', 'count_list_moves', 'count_list_losses', 'forget_list_moves', 'merge_list_moves', 'list_growth', 'mailout_churn', 'quiet_slice', 'tracked_mailouts', 'person_engagement', 'folded_engagement',
             'silent_mails', 'mailout_events', 'silent_mailouts', 'unopened_mailouts', 'unasked_events',
+            'use_webhook_token',
             'segment_json', 'segment_users', 'audience_diff', 'id_at'])
     loop
         execute format('revoke all on function %s from public', v_function);

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from app.settings import LOCAL_HOSTS, Settings
+from app.domain.networks import LOCAL_HOSTS
+from app.settings import Settings
 
 AMAZON = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".on.aws")
 """How the hosts of AWS's endpoints end, those of a private network (VPC) too."""

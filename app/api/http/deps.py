@@ -36,6 +36,7 @@ from app.services.notion.rows.asking import AskRow
 from app.services.notion.webhook import NotionWebhook
 from app.services.people.many import ManyPeople
 from app.services.preview.preview import Preview
+from app.services.providers.webhooks import ProviderWebhooks
 from app.services.sending.sender import Sender
 from app.services.signup.sign_up import SignUp
 from app.services.starting.dry_run import DryRuns
@@ -67,6 +68,7 @@ class Services:
     start_mailout: StartMailout
     ask_row: AskRow
     record_events: RecordEvents
+    provider_webhooks: ProviderWebhooks
     verifier: SnsVerifier
     confirmer: SnsConfirmer
     notion_webhook: NotionWebhook

@@ -19,7 +19,7 @@ import orjson
 from app.domain.engagement.agents import agent_of
 from app.domain.engagement.links import tidy_link
 from app.domain.engagement.networks import network_of
-from app.domain.providers import NAMES, Provider
+from app.domain.providers import Provider
 from app.domain.providers.fields import (
     detail,
     enhanced_status,
@@ -268,7 +268,7 @@ def _row(
         unsubscribes_from_all=kind.leaves,
         detail=said,
         engagement=engagement,
-        payload=_kept(provider, name, at, payload, engagement),
+        payload=_told(provider, kind, engagement) | _kept(provider, payload, engagement),
     )
     stored = to_row(event, f"{provider}:{_identity(event_id, payload)}")
     return stored | {"provider": provider}
@@ -285,24 +285,33 @@ def _engagement(kind: str, reader: tuple[str, str, str]) -> Engagement | None:
     return None
 
 
+def _told(provider: Provider, kind: _Kind, engagement: Engagement | None) -> dict[str, Any]:
+    """What reports read, in the members that SES's events have."""
+    told: dict[str, Any] = {"provider": provider, "eventType": kind.type}
+    if kind.bounce:
+        told["bounce"] = {"bounceType": kind.bounce[0], "bounceSubType": kind.bounce[1]}
+    if kind.complaint:
+        told["complaint"] = {
+            "complaintFeedbackType": kind.complaint[0],
+            "complaintSubType": kind.complaint[1],
+        }
+    if engagement:
+        told[engagement.kind] = {"link": engagement.link} if engagement.link else {}
+    return told
+
+
 def _kept(
-    provider: Provider,
-    name: str,
-    at: str,
-    payload: Mapping[str, Any],
-    engagement: Engagement | None,
+    provider: Provider, payload: Mapping[str, Any], engagement: Engagement | None
 ) -> dict[str, Any]:
-    """As it came, without what is about the reader; of an open or a click only the link."""
-    whose = {"provider": NAMES[provider]}
+    """The event as it came, without what is about the reader; nothing of an open or a click."""
     if engagement is not None:
-        link = {"link": engagement.link} if engagement.link else {}
-        return whose | {"event": name, "timestamp": at} | link
+        return {}
     kept = {name: value for name, value in payload.items() if name not in _ABOUT_THE_READER}
     try:
-        orjson.dumps(kept)  # reads more levels than it writes: what can't be written can't be kept
+        orjson.dumps(kept)  # it reads more levels than it writes: those can't be kept
     except TypeError:
-        return whose | {"event": name, "timestamp": at}
-    return whose | kept
+        return {}
+    return {provider: kept}
 
 
 _ABOUT_THE_READER = frozenset({"ip", "useragent", "client-info", "geolocation"})

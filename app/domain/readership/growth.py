@@ -24,6 +24,8 @@ SOURCES = {
     "link": "by the link in a mail",
     "database": "directly in the database",
     "ses": "reported by SES",
+    "sendgrid": "reported by SendGrid",
+    "mailgun": "reported by Mailgun",
     "mail client": "by their mail program",
     "unknown": "not known how",
     "other": "otherwise",

@@ -19,6 +19,8 @@ BY = {
     "link": "by themselves, with the link in a mail",
     "mail client": "by themselves, with the button of their mail program",
     "ses": "reported by Amazon SES",
+    "sendgrid": "reported by SendGrid",
+    "mailgun": "reported by Mailgun",
     "database": "in the database",
     "amazonsender": "",
 }

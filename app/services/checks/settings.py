@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from app.domain.content.links import is_local
+from app.domain.networks import LOCAL_HOSTS
 from app.domain.reports.findings import Finding
 from app.domain.tokens import InvalidToken, UnsubscribeTokens
-from app.settings import LOCAL_HOSTS, Settings
+from app.settings import Settings
 
 _GENERATOR = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
 _HOW_TO_SET = {

@@ -1,5 +1,5 @@
 -- Store a group of events and move their rows, in one transaction. p_events: what
--- domain/ses/events.py:to_row gives. A second copy of an SNS message changes nothing; an event that
+-- domain/ses/events.py:to_row gives; with `provider` it is of SendGrid or Mailgun. A second copy of an SNS message changes nothing; an event that
 -- fits no row is kept and parked, unless it is about a notice: a mail of ours to the owner, or to somebody who
 -- signs up. Of these the payload isn't kept, as nothing would find it when the person is erased. Answers how many
 -- were new and how many of those fit a row, the SNS ids of the copies, and `tripped`: mailouts that
@@ -159,7 +159,7 @@ begin
     for v_log, v_event in select log, e from unnest(p_logs, p_events) as told (log, e)
                            where e ->> 'suppresses' is not null
     loop
-        perform acting('ses', v_event ->> 'type');
+        perform acting(coalesce(v_event ->> 'provider', 'ses'), v_event ->> 'type');
         update subscribers
            set status = v_event ->> 'suppresses',
                bounce_type = coalesce(v_event ->> 'bounce_type', bounce_type),

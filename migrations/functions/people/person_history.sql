@@ -41,7 +41,7 @@ begin
                    'unsubscribed_at', unsubscribed_at)) as detail
           from unnest(v_mails)
         union all
-        select e.occurred_at, 'event', 'ses', 2, jsonb_strip_nulls(jsonb_build_object(
+        select e.occurred_at, 'event', coalesce(e.payload ->> 'provider', 'ses'), 2, jsonb_strip_nulls(jsonb_build_object(
                    'type', e.type, 'mailout_id', e.mailout_id,
                    'bounce_type', e.payload #>> '{bounce,bounceType}',
                    'bounce_subtype', e.payload #>> '{bounce,bounceSubType}',

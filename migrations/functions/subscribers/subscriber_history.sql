@@ -2,7 +2,7 @@
 
 -- Say for the rest of this transaction who acts, why, and within which import.
 -- p_by: `owner` (the shared secret), `key NAME`, `dashboard`, `cli`, `import`, `sign-up`, `link` (the page
--- behind an unsubscribe link), `mail client` (RFC 8058), `ses`.
+-- behind an unsubscribe link), `mail client` (RFC 8058), `ses`, `sendgrid`, `mailgun`.
 create or replace function acting(p_by text, p_reason text default null, p_import uuid default null)
 returns void language sql set search_path = public, pg_temp as $$
     select set_config('amazonsender.by', p_by, true),

@@ -9,7 +9,7 @@ begin
         new.status_updated_at := now();
         if status_rises(old.status, new.status)
            and (coalesce(current_setting('amazonsender.reason', true), '') = ''
-                or current_setting('amazonsender.by', true) in ('import', 'ses'))
+                or current_setting('amazonsender.by', true) in ('import', 'ses', 'sendgrid', 'mailgun'))
         then
             raise exception 'The subscriber is %: that becomes % only by their own word, or by a person who says why.',
                 old.status, new.status

@@ -1,0 +1,1 @@
+"""A stand-in for Mailgun, made from Mailgun's documentation."""

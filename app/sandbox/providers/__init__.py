@@ -1,0 +1,1 @@
+"""What the stand-ins for SendGrid and Mailgun have in common."""

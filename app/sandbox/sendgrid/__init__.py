@@ -1,0 +1,1 @@
+"""A stand-in for Twilio SendGrid, made from Twilio's documentation."""
