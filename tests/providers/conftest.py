@@ -13,9 +13,6 @@ from app.sandbox.mailgun.standin import MailgunStandIn
 from app.sandbox.providers.server import ProvidersServer
 from app.sandbox.sendgrid.standin import SendGridStandIn
 
-WAIT = 0.5
-"""Seconds, for answers that never come."""
-
 
 @pytest.fixture(scope="session")
 def providers_server() -> Iterator[ProvidersServer]:
@@ -48,7 +45,7 @@ def mailgun_sender(url: str, key: str, domain: str, **more: float) -> MailgunSen
 def by_sendgrid(
     providers_server: ProvidersServer, sendgrid: SendGridStandIn
 ) -> Iterator[SendGridSender]:
-    sender = sendgrid_sender(providers_server.url, sendgrid.config.api_key, call_seconds=WAIT)
+    sender = sendgrid_sender(providers_server.url, sendgrid.config.api_key)
     yield sender
     sender.close()
 
@@ -58,6 +55,6 @@ def by_mailgun(
     providers_server: ProvidersServer, mailgun: MailgunStandIn
 ) -> Iterator[MailgunSender]:
     config = mailgun.config
-    sender = mailgun_sender(providers_server.url, config.api_key, config.domain, call_seconds=WAIT)
+    sender = mailgun_sender(providers_server.url, config.api_key, config.domain)
     yield sender
     sender.close()
