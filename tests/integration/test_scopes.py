@@ -21,6 +21,7 @@ PUBLIC = {
     ("POST", "/resubscribe"), ("GET", "/subscribe"), ("POST", "/subscribe"),
     ("GET", "/confirm"), ("HEAD", "/confirm"), ("POST", "/confirm"),
     ("POST", "/ses-events"), ("POST", "/notion-events"),
+    ("POST", "/sendgrid-events"), ("POST", "/mailgun-events"),
     ("GET", "/health"), ("GET", "/health/live"), ("GET", "/metrics"),
     ("GET", "/assets/{name}"), ("HEAD", "/assets/{name}"),
 }  # fmt: skip
