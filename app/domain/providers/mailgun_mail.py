@@ -22,8 +22,8 @@ TAGS = ("mailout_id", "send_log_id", "attempt")
 _UNSUBSCRIBE = "list_unsubscribe"
 _PERCENT = "percent"
 
-# Mailgun's tags are `%word%`, and what may be a word isn't said. A percent sign of the author's with
-# which one may begin, here or together with what is pasted behind it, is itself pasted.
+# Mailgun's tags are `%word%`, and what may be a word isn't said. A percent sign of the author's,
+# with which one may begin, here or together with what is pasted behind it, is itself pasted.
 _MAY_BEGIN_A_TAG = re.compile(r"%(?=[A-Za-z_%]|\Z)")
 
 
