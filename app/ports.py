@@ -9,7 +9,6 @@ from uuid import UUID
 
 from app.domain.content.render import Compiled
 from app.domain.providers import Provider
-from app.domain.providers.content import PersonEntry
 from app.domain.sending.batches import Account, Suppressed
 from app.domain.sending.fence import Fence
 from app.domain.ses.answers import Answer
@@ -61,16 +60,17 @@ class BulkSender(Protocol):
 
 
 class BulkWriting(Protocol):
-    """One mailout in a provider's words. head: what every call of it begins with."""
+    """One mailout in the words of SES or of another provider. head: what every call of it begins
+    with."""
 
     @property
     def head(self) -> bytes: ...
 
-    def entry(self, mail: Mail) -> PersonEntry | None:
+    def entry(self, mail: Mail) -> BulkEntry | None:
         """None: this mail has to go by `send_single`."""
         ...
 
-    def split(self, entries: Iterable[PersonEntry]) -> Iterator[list[PersonEntry]]:
+    def split(self, entries: Iterable[BulkEntry]) -> Iterator[list[BulkEntry]]:
         """Consecutive groups that each fit one call."""
         ...
 

@@ -115,14 +115,27 @@ def test_a_wrong_key_stops_everything_and_isnt_shown(providers_server: Providers
 def test_sendgrid_names_who_spoils_the_call(
     by_sendgrid: SendGridSender, sendgrid: SendGridStandIn
 ) -> None:
-    """Only that person fails, the others go again."""
+    """Only that person fails; the others, who weren't accepted, go again at once."""
     one = letter()
     mails = people(one, "ann", "bob", "cid")
     mails[1] = one.to("no-domain@x", 2)
     answers = send(by_sendgrid, one, mails)
-    assert [answer.outcome for answer in answers] == ["requeue", "failed", "requeue"]
+    assert [answer.outcome for answer in answers] == ["sent", "failed", "sent"]
     assert answers[1].message == "Does not contain a valid address."
-    assert not sendgrid.mails
+    assert [mail.to for mail in sendgrid.mails] == ["ann@example.com", "cid@example.com"]
+    assert sendgrid.asked == 2
+
+
+def test_sendgrid_blames_one_after_the_other_but_not_for_ever(
+    by_sendgrid: SendGridSender, sendgrid: SendGridStandIn
+) -> None:
+    """Errors that name somebody each time: who isn't named in a few calls waits."""
+    body = b'{"errors": [{"message": "odd", "field": "personalizations.0.to"}]}'
+    sendgrid.fail(status=400, body=body)
+    one = letter()
+    answers = send(by_sendgrid, one, people(one, *"abcdef"))
+    assert [answer.outcome for answer in answers] == ["failed"] * 4 + ["requeue"] * 2
+    assert sendgrid.asked == 4
 
 
 def test_mailgun_doesnt_say_who_spoils_the_call(

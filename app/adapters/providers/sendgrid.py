@@ -9,11 +9,14 @@ from pydantic import SecretStr
 
 from app.adapters.providers.asking import CALL_SECONDS, Asking
 from app.domain.content.render import Compiled
-from app.domain.providers.answers import Reply, sendgrid_answers
+from app.domain.providers.answers import REFUSED_WITH_OTHERS, Reply, sendgrid_answers
 from app.domain.providers.sendgrid_mail import SendGridWriting, bulk_body, single_body
 from app.domain.sending.fence import Fence
 from app.domain.ses.answers import Answer
 from app.domain.ses.mail import BulkEntry, Envelope, Mail
+
+MAX_CALLS = 4
+"""For one `send_bulk`. Who is still refused for others then waits for another batch."""
 
 
 class SendGridSender:
@@ -40,8 +43,21 @@ class SendGridSender:
         return SendGridWriting(compiled, envelope)
 
     def send_bulk(self, head: bytes, entries: Sequence[BulkEntry], fence: Fence) -> list[Answer]:
-        """One call; an answer per entry, in order. head, entries: of the mailout's `writing`."""
-        return self._send(bulk_body(head, entries), len(entries), fence)
+        """An answer per entry, in order. head, entries: of the mailout's `writing`.
+
+        One call; where SendGrid refuses it and names who is at fault, another for the others, whom
+        it certainly didn't accept.
+        """
+        answers: dict[int, Answer] = {}
+        asked = list(range(len(entries)))
+        for _ in range(MAX_CALLS):
+            body = bulk_body(head, [entries[index] for index in asked])
+            answers.update(zip(asked, self._send(body, len(asked), fence), strict=True))
+            innocent = [i for i in asked if answers[i].code == REFUSED_WITH_OTHERS]
+            if not innocent:
+                break
+            asked = innocent
+        return [answers[index] for index in range(len(entries))]
 
     def send_single(
         self, compiled: Compiled, envelope: Envelope, mail: Mail, fence: Fence

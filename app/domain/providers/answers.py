@@ -52,6 +52,9 @@ def not_prepared(error: Exception) -> Answer:
 
 # -- SendGrid
 
+REFUSED_WITH_OTHERS = "refused_with_others"
+"""Code of people who are at no fault in a call that was refused for others."""
+
 _PERSON = re.compile(r"personalizations[.\[](\d{1,4})\b")
 _ACCOUNT = re.compile(
     r"\b(account|user|sending)\b.{0,60}\b(suspend|disabl|deactivat|terminat|frozen|under review|"
@@ -73,7 +76,7 @@ def sendgrid_answers(reply: Reply, people: int) -> list[Answer]:
         return [_no_word_of_theirs(reply, people)] * people
     words = "; ".join(message for message, _ in errors) or f"HTTP {reply.status}"
     if reply.status == 400 and (blamed := _blamed(errors, people)):
-        innocent = Answer("requeue", "refused_with_others", f"Refused for another: {words}")
+        innocent = Answer("requeue", REFUSED_WITH_OTHERS, f"Refused for another: {words}")
         return [
             Answer("failed", "http_400", blamed[index]) if index in blamed else innocent
             for index in range(people)

@@ -70,20 +70,13 @@ class Texts:
         return self.subject.static + self.html.static + self.plain.static
 
 
-@dataclass(frozen=True, slots=True)
-class PersonEntry(BulkEntry):
-    """One recipient of a provider's call. to: their address."""
-
-    to: str
-
-
-def groups(entries: Iterable[PersonEntry], room: int) -> Iterator[list[PersonEntry]]:
+def groups(entries: Iterable[BulkEntry], room: int) -> Iterator[list[BulkEntry]]:
     """Consecutive groups that each fit one call: neither too many people nor too many bytes, and
     no address twice, which both providers refuse or send to once only.
 
     room: bytes for the entries of a call. One that exceeds it goes alone.
     """
-    group: list[PersonEntry] = []
+    group: list[BulkEntry] = []
     used, known = 0, set[str]()
     for entry in entries:
         size = len(entry.json) + 1

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import orjson
 
 from app.domain.content.render import Compiled
-from app.domain.providers.content import PersonEntry, Texts, groups
+from app.domain.providers.content import Texts, groups
 from app.domain.ses.mail import BulkEntry, Envelope, Mail
 
 MAX_CALL_BYTES = 20_000_000
@@ -53,7 +53,7 @@ class MailgunWriting:
             fields.append(("h:Reply-To", ", ".join(envelope.reply_to)))
         self.head = orjson.dumps(fields)
 
-    def entry(self, mail: Mail) -> PersonEntry:
+    def entry(self, mail: Mail) -> BulkEntry:
         """The mail as one recipient with their variables."""
         variables = {
             **{hole: mail.values[hole] for hole in self._holes},
@@ -61,9 +61,9 @@ class MailgunWriting:
             _UNSUBSCRIBE: dict(mail.list_unsubscribe)["List-Unsubscribe"],
             _PERCENT: "%",
         }
-        return PersonEntry(mail.send_log_id, orjson.dumps([mail.to, variables]), mail.to)
+        return BulkEntry(mail.send_log_id, orjson.dumps([mail.to, variables]), mail.to)
 
-    def split(self, entries: Iterable[PersonEntry]) -> Iterator[list[PersonEntry]]:
+    def split(self, entries: Iterable[BulkEntry]) -> Iterator[list[BulkEntry]]:
         return groups(entries, MAX_CALL_BYTES - len(self.head))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from app.domain.content.render import Compiled
-from app.domain.providers.content import PersonEntry, Texts, groups
+from app.domain.providers.content import Texts, groups
 from app.domain.ses.mail import BulkEntry, Envelope, Mail
 
 MAX_SUBSTITUTION_BYTES = 10_000
@@ -52,7 +52,7 @@ class SendGridWriting:
     def _tag(self, hole: str) -> str:
         return f"-{self._mark}.{hole}-"
 
-    def entry(self, mail: Mail) -> PersonEntry | None:
+    def entry(self, mail: Mail) -> BulkEntry | None:
         """The mail as one personalization. None for a person whose mail has to go by itself: their
         data are too long, or hold what this mailout's tags begin with."""
         values = {hole: mail.values[hole] for hole in self._holes}
@@ -64,9 +64,9 @@ class SendGridWriting:
         person = _person(mail, self._list_id) | (
             {"substitutions": substitutions} if substitutions else {}
         )
-        return PersonEntry(mail.send_log_id, orjson.dumps(person), mail.to)
+        return BulkEntry(mail.send_log_id, orjson.dumps(person), mail.to)
 
-    def split(self, entries: Iterable[PersonEntry]) -> Iterator[list[PersonEntry]]:
+    def split(self, entries: Iterable[BulkEntry]) -> Iterator[list[BulkEntry]]:
         return groups(entries, MAX_CALL_BYTES - len(self.head))
 
 

@@ -132,10 +132,14 @@ def common_members(envelope: Envelope) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class BulkEntry:
-    """One element of BulkEmailEntries, as JSON."""
+    """One recipient of a bulk call, as JSON: for SES an element of BulkEmailEntries.
+
+    to: whose it is, where a call may not have the same address twice.
+    """
 
     send_log_id: int
     json: bytes
+    to: str = ""
 
 
 def bulk_entry(mail: Mail) -> BulkEntry | None:
@@ -179,3 +183,18 @@ def split_by_size(head: bytes, entries: Iterable[BulkEntry]) -> Iterator[list[Bu
         used += size
     if group:
         yield group
+
+
+class SesWriting:
+    """One mailout as SES's bulk calls take it. head: `bulk_head`."""
+
+    def __init__(self, head: bytes) -> None:
+        self.head = head
+
+    def entry(self, mail: Mail) -> BulkEntry | None:
+        """None: this mail has to go by SendEmail."""
+        entry = bulk_entry(mail)
+        return entry if entry is not None and fits_bulk(self.head, entry) else None
+
+    def split(self, entries: Iterable[BulkEntry]) -> Iterator[list[BulkEntry]]:
+        return split_by_size(self.head, entries)

@@ -23,9 +23,9 @@ from app.domain.ses.answers import (
     shared_refusal,
     unless_sender_unverified,
 )
-from app.domain.ses.mail import BulkEntry, Mail, bulk_entry, fits_bulk, split_by_size
+from app.domain.ses.mail import BulkEntry, Mail, SesWriting
 from app.domain.untrusted import MAX_CHARS, plain
-from app.ports import BulkSender
+from app.ports import BulkSender, BulkWriting
 from app.services.sending.prepare import Prepared
 
 log = structlog.get_logger(__name__)
@@ -54,11 +54,20 @@ class Delivery:
 
 
 class Deliver:
-    """Remembers who was refused in earlier batches; several threads may deliver at once."""
+    """Remembers who was refused in earlier batches; several threads may deliver at once.
 
-    def __init__(self, ses: BulkSender, mode: Mode) -> None:
+    ses: or who sends in its place, and then `writing`: a mailout in the words of that one.
+    """
+
+    def __init__(
+        self,
+        ses: BulkSender,
+        mode: Mode,
+        writing: Callable[[Prepared], BulkWriting] = lambda one: SesWriting(one.bulk_head),
+    ) -> None:
         self._ses = ses
         self._mode = mode
+        self._writing = writing
         self._rendering = Blame()
         self._refusing = Blame()
         self._lock = threading.Lock()
@@ -75,6 +84,7 @@ class Deliver:
         """build: makes the mail of one recipient, or says why it can't be sent. singles: where
         SendEmail calls of one batch run side by side."""
         began = time.monotonic()
+        writing = self._writing(prepared)
         unsendable: list[Result] = []
         bulk: list[BulkEntry] = []
         single: list[Mail] = []
@@ -83,8 +93,8 @@ class Deliver:
             if isinstance(built, Result):
                 unsendable.append(built)
                 continue
-            entry = bulk_entry(built) if lane == "bulk" else None
-            if entry is not None and fits_bulk(prepared.bulk_head, entry):
+            entry = writing.entry(built) if lane == "bulk" else None
+            if entry is not None:
                 bulk.append(entry)
             elif self._mode == "bulk":
                 unsendable.append(
@@ -98,8 +108,8 @@ class Deliver:
             else:
                 single.append(built)
 
-        asking = _Asking(self._ses, prepared, fence)
-        asking.bulk(split_by_size(prepared.bulk_head, bulk))
+        asking = _Asking(self._ses, prepared, writing.head, fence)
+        asking.bulk(writing.split(bulk))
         asking.single(single, singles)
 
         attempts = {r.send_log_id: r.attempts for r in batch.recipients}
@@ -177,9 +187,10 @@ class Deliver:
 class _Asking:
     """The calls of one batch, and what came of each recipient."""
 
-    def __init__(self, ses: BulkSender, prepared: Prepared, fence: Fence) -> None:
+    def __init__(self, ses: BulkSender, prepared: Prepared, head: bytes, fence: Fence) -> None:
         self._ses = ses
         self._prepared = prepared
+        self._head = head
         self._fence = fence
         self.answers: dict[int, Answer] = {}
         self.calls = 0
@@ -222,7 +233,7 @@ class _Asking:
 
     def _call_bulk(self, group: list[BulkEntry]) -> list[Answer]:
         self.calls += 1
-        return self._ses.send_bulk(self._prepared.bulk_head, group, self._fence)
+        return self._ses.send_bulk(self._head, group, self._fence)
 
     def _judge(self, answer: Answer) -> Answer:
         return unless_sender_unverified(answer, self._prepared.envelope.from_address)
