@@ -13,6 +13,7 @@ from app.adapters.aws.ses import SesSender, sns_client
 from app.adapters.aws.topics import SnsTopics
 from app.adapters.notion.client import NotionApi
 from app.adapters.notion.pace import PER_SECOND
+from app.adapters.providers import fallback_senders
 from app.adapters.slack.client import SlackBot, SlackWebhook
 from app.domain.content.links import is_local
 from app.domain.reports.findings import Finding
@@ -63,7 +64,14 @@ def slack_way(settings: Settings) -> SlackBot | SlackWebhook:
     return SlackWebhook(settings.slack_webhook_url)
 
 
-OUTSIDE = Outside(ses_account, sns_topics, notion=notion_api, slack=slack_way, shelf=shelf_at)
+OUTSIDE = Outside(
+    ses_account,
+    sns_topics,
+    notion=notion_api,
+    slack=slack_way,
+    shelf=shelf_at,
+    fallback=partial(fallback_senders, max_connections=1),
+)
 
 
 async def examine(

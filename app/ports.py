@@ -9,6 +9,7 @@ from uuid import UUID
 
 from app.domain.content.render import Compiled
 from app.domain.providers import Provider
+from app.domain.reports.findings import Finding
 from app.domain.sending.batches import Account, Suppressed
 from app.domain.sending.fence import Fence
 from app.domain.ses.answers import Answer
@@ -84,6 +85,12 @@ class FallbackSender(BulkSender, Protocol):
     def writing(self, compiled: Compiled, envelope: Envelope) -> BulkWriting:
         """To be made once for a mailout: its `head` and `entry` are what `send_bulk` takes."""
         ...
+
+    def check(self) -> Finding:
+        """Whether they would let us in, as far as that can be asked without a mail."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class NoticeSender(Protocol):

@@ -24,7 +24,7 @@ from app.sandbox.pages import Pages
 from app.sandbox.providers.model import StandIn
 from app.sandbox.providers.serving import posting
 from app.sandbox.providers.serving import routes as routes_of
-from app.sandbox.sendgrid.standin import SendGridStandIn
+from app.sandbox.sendgrid.standin import PATHS, SendGridStandIn
 from app.sandbox.ses.api import SesApi
 from app.sandbox.ses.wire import SandboxProtocol
 from app.sandbox.slack.pages import SlackPages
@@ -48,9 +48,9 @@ def create_sandbox(config: SandboxConfig) -> Starlette:
     sandbox = Sandbox(config)
     sns = SnsApi(sandbox)
     notion = NotionStandIn(config.notion, config.base_url) if config.notion else None
-    providers: dict[str, tuple[StandIn, str]] = {
-        **({"sendgrid": (SendGridStandIn(), "/v3/mail/send")} if config.sendgrid else {}),
-        **({"mailgun": (MailgunStandIn(), "/v3/{rest:path}")} if config.mailgun else {}),
+    providers: dict[str, tuple[StandIn, tuple[str, ...]]] = {
+        **({"sendgrid": (SendGridStandIn(), PATHS)} if config.sendgrid else {}),
+        **({"mailgun": (MailgunStandIn(), ("/v3/{rest:path}",))} if config.mailgun else {}),
     }
 
     @contextlib.asynccontextmanager
@@ -78,7 +78,11 @@ def create_sandbox(config: SandboxConfig) -> Starlette:
         *Pages(sandbox, sns).routes(),
         *([*notion.routes(), *NotionPages(notion, config).routes()] if notion else []),
         *(SlackPages(config).routes() if config.slack else []),
-        *(route for name, (one, path) in providers.items() for route in routes_of(name, one, path)),
+        *(
+            route
+            for name, (one, paths) in providers.items()
+            for route in routes_of(name, one, *paths)
+        ),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.state.sandbox = sandbox

@@ -16,7 +16,7 @@ from app.adapters.providers.mailgun import MailgunSender
 from app.adapters.providers.sendgrid import SendGridSender
 from app.domain.providers.signatures import MAX_AGE_SECONDS
 from app.errors import DatabaseUnavailable
-from app.sandbox.mailgun.standin import MailgunStandIn
+from app.sandbox.mailgun.standin import MailgunConfig, MailgunStandIn
 from app.sandbox.providers.server import ProvidersServer
 from app.sandbox.sendgrid.standin import SendGridStandIn
 from app.store import Store
@@ -275,6 +275,18 @@ async def test_a_token_of_mailguns_holds_for_one_event(ledger: Ledger) -> None:
     assert await ledger.status(other) == "sending"
     assert await ledger.subscriber(other) == "active"
     assert (await ledger.post("mailgun", headers, body)).status_code == 200  # a copy, as repeated
+    assert await ledger.status(row) == "bounced"
+
+
+async def test_an_event_that_mailgun_repeats_and_signs_anew_is_a_copy(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger.mailgun, "config", MailgunConfig(signs_anew=True))
+    row = await ledger.row("bounce@example.com")
+    ledger.send("mailgun", [row])
+    for post in await ledger.deliver_all("mailgun"):
+        assert await ledger.deliver("mailgun", post) == 200
+    assert await ledger.events() == 2
     assert await ledger.status(row) == "bounced"
 
 

@@ -7,6 +7,7 @@ request may be a second mail.
 
 from __future__ import annotations
 
+import math
 import ssl
 import time
 
@@ -63,8 +64,25 @@ class Asking:
 
         fence: looked at right before the request leaves. auth: user and password.
         """
+        return self._ask(fence, "POST", url, content, headers, auth)
+
+    def get(
+        self, url: str, headers: dict[str, str], *, auth: tuple[str, str] | None = None
+    ) -> Reply | Answer:
+        """The same for a question, which changes nothing."""
+        return self._ask(Fence(math.inf), "GET", url, None, headers, auth)
+
+    def _ask(
+        self,
+        fence: Fence,
+        method: str,
+        url: str,
+        content: bytes | None,
+        headers: dict[str, str],
+        auth: tuple[str, str] | None,
+    ) -> Reply | Answer:
         try:
-            request = self._http.build_request("POST", url, content=content, headers=headers)
+            request = self._http.build_request(method, url, content=content, headers=headers)
         except Exception as exc:  # noqa: BLE001  every way a call can end is an answer
             return not_prepared(exc)
         try:

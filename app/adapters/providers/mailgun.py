@@ -11,7 +11,9 @@ from pydantic import SecretStr
 from app.adapters.providers.asking import CALL_SECONDS, Asking
 from app.domain.content.render import Compiled
 from app.domain.providers.answers import Reply, mailgun_answers
+from app.domain.providers.checks import mailgun_finding
 from app.domain.providers.mailgun_mail import MailgunWriting, form
+from app.domain.reports.findings import Finding
 from app.domain.sending.fence import Fence
 from app.domain.ses.answers import Answer
 from app.domain.ses.mail import BulkEntry, Envelope, Mail
@@ -32,7 +34,7 @@ class MailgunSender:
         call_seconds: float = CALL_SECONDS,
     ) -> None:
         self._key = key
-        self._url = f"{api_url}/v3/{quote(domain, safe='')}/messages"
+        self._domain, self._api = quote(domain, safe=""), f"{api_url}/v3"
         self._asking = Asking(max_connections=max_connections, call_seconds=call_seconds)
 
     def close(self) -> None:
@@ -45,10 +47,10 @@ class MailgunSender:
         """One call; an answer per entry, in order. head, entries: of the mailout's `writing`."""
         said = self._asking.post(
             fence,
-            self._url,
+            f"{self._api}/{self._domain}/messages",
             urlencode(form(head, entries)).encode(),
             {"Content-Type": "application/x-www-form-urlencoded"},
-            auth=("api", self._key.get_secret_value()),
+            auth=self._user(),
         )
         people = len(entries)
         return mailgun_answers(said, people) if isinstance(said, Reply) else [said] * people
@@ -60,3 +62,11 @@ class MailgunSender:
         writing = self.writing(compiled, envelope)
         [answer] = self.send_bulk(writing.head, [writing.entry(mail)], fence)
         return answer
+
+    def check(self) -> Finding:
+        return mailgun_finding(
+            self._asking.get(f"{self._api}/domains/{self._domain}", {}, auth=self._user())
+        )
+
+    def _user(self) -> tuple[str, str]:
+        return "api", self._key.get_secret_value()

@@ -10,7 +10,9 @@ from pydantic import SecretStr
 from app.adapters.providers.asking import CALL_SECONDS, Asking
 from app.domain.content.render import Compiled
 from app.domain.providers.answers import REFUSED_WITH_OTHERS, Reply, sendgrid_answers
+from app.domain.providers.checks import sendgrid_finding
 from app.domain.providers.sendgrid_mail import SendGridWriting, bulk_body, single_body
+from app.domain.reports.findings import Finding
 from app.domain.sending.fence import Fence
 from app.domain.ses.answers import Answer
 from app.domain.ses.mail import BulkEntry, Envelope, Mail
@@ -33,7 +35,7 @@ class SendGridSender:
         call_seconds: float = CALL_SECONDS,
     ) -> None:
         self._key = key
-        self._url = f"{api_url}/v3/mail/send"
+        self._api = f"{api_url}/v3"
         self._asking = Asking(max_connections=max_connections, call_seconds=call_seconds)
 
     def close(self) -> None:
@@ -65,10 +67,13 @@ class SendGridSender:
         [answer] = self._send(single_body(compiled, envelope, mail), 1, fence)
         return answer
 
+    def check(self) -> Finding:
+        return sendgrid_finding(self._asking.get(f"{self._api}/scopes", self._authorization()))
+
+    def _authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._key.get_secret_value()}"}
+
     def _send(self, body: bytes, people: int, fence: Fence) -> list[Answer]:
-        headers = {
-            "Authorization": f"Bearer {self._key.get_secret_value()}",
-            "Content-Type": "application/json",
-        }
-        said = self._asking.post(fence, self._url, body, headers)
+        headers = self._authorization() | {"Content-Type": "application/json"}
+        said = self._asking.post(fence, f"{self._api}/mail/send", body, headers)
         return sendgrid_answers(said, people) if isinstance(said, Reply) else [said] * people

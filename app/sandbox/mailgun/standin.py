@@ -26,6 +26,7 @@ MAX_PEOPLE = 1_000
 MAX_MESSAGE_BYTES = 25_000_000
 
 _PATH = re.compile(r"/v3/([^/]+)/messages")
+_DOMAIN = re.compile(r"/v3/domains/([^/]+)")
 _ADDRESS = re.compile(r"[^@\s<>]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", re.ASCII)
 _OWN = re.compile(r"%recipient\.([^%\s]+)%")
 _PREDEFINED = re.compile(
@@ -78,12 +79,15 @@ _FATES: dict[str, list[dict[str, Any]]] = {
 @dataclass(frozen=True, kw_only=True)
 class MailgunConfig:
     """api_key: MAILGUN_API_KEY. domain: MAILGUN_DOMAIN. signing_key: MAILGUN_WEBHOOK_SIGNING_KEY.
-    signs_anew: whether a repeated webhook gets a new token and signature: that isn't documented."""
+    signs_anew: whether a repeated webhook gets a new token and signature: that isn't documented.
+    sending_key: whether the key may do nothing else. state: of the domain."""
 
     api_key: str = "key-sandbox"
     domain: str = "mg.example.com"
     signing_key: str = "sandbox-signing-key"
     signs_anew: bool = False
+    sending_key: bool = False
+    state: str = "active"
 
 
 class MailgunStandIn(StandIn):
@@ -95,6 +99,8 @@ class MailgunStandIn(StandIn):
         known = base64.b64encode(f"api:{self.config.api_key}".encode()).decode()
         if headers.get("authorization") != f"Basic {known}":
             return Answer(401, b"Forbidden", {"Content-Type": "text/plain"})
+        if asked := _DOMAIN.fullmatch(path):
+            return self._domain(asked[1])
         match = _PATH.fullmatch(path)
         if match is None:
             return Answer(200, b"Mailgun Magnificent API", {"Content-Type": "text/html"})
@@ -112,6 +118,13 @@ class MailgunStandIn(StandIn):
         return Answer.json(
             {"id": f"<{self._accept(one, people)}>", "message": "Queued. Thank you."}
         )
+
+    def _domain(self, name: str) -> Answer:
+        if name != self.config.domain:
+            return _refused(404, "Domain not found")
+        if self.config.sending_key:  # a key of a domain that may do nothing but send
+            return Answer(401, b"Forbidden", {"Content-Type": "text/plain"})
+        return Answer.json({"domain": {"name": name, "state": self.config.state}})
 
     def _problem(self, one: dict[str, str], people: list[str]) -> str | None:
         if not _ADDRESS.fullmatch(parseaddr(one.get("from", ""))[1]):

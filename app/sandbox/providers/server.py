@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from app.sandbox.mailgun.standin import MailgunStandIn
 from app.sandbox.main import listen, local_url
 from app.sandbox.providers.serving import routes
-from app.sandbox.sendgrid.standin import SendGridStandIn
+from app.sandbox.sendgrid.standin import PATHS, SendGridStandIn
 from app.sandbox.ses.wire import SandboxProtocol
 from app.sandbox.threads import ServerThread
 
@@ -30,7 +30,7 @@ class ProvidersServer:
         self.url = local_url(listener)
         app = Starlette(
             routes=[
-                *routes("sendgrid", self.sendgrid, "/v3/mail/send"),
+                *routes("sendgrid", self.sendgrid, *PATHS),
                 *routes("mailgun", self.mailgun, "/v3/{rest:path}"),
             ]
         )

@@ -33,7 +33,7 @@ def routes(name: str, standin: StandIn, *paths: str) -> list[Route]:
     """What the stand-in answers, and `/sandbox/NAME/…`: what it has sent, and its faults."""
     shown = f"/sandbox/{name}"
     return [
-        *(Route(path, _answering(standin), methods=["POST"]) for path in paths),
+        *(Route(path, _answering(standin), methods=["POST", "GET"]) for path in paths),
         Route(f"{shown}/mails", _mails(standin), methods=["GET"]),
         Route(f"{shown}/faults", _faults(standin), methods=["PUT"]),
     ]

@@ -25,6 +25,7 @@ ROUNDS = 4
 """A value that holds a tag is substituted, too, so deep: whoever relies on values not being read
 again is found out here."""
 MOST_EVENTS = 1_000
+PATHS = ("/v3/mail/send", "/v3/scopes")
 
 # What happens to a mail, by the local part of its address without a label.
 _FATES: dict[str, list[dict[str, Any]]] = {
@@ -43,9 +44,11 @@ _DELIVERED = [{"event": "delivered", "response": "250 OK"}]
 
 @dataclass(frozen=True, kw_only=True)
 class SendGridConfig:
-    """api_key: SENDGRID_API_KEY. verified: addresses and domains that may send; empty: all."""
+    """api_key: SENDGRID_API_KEY. verified: addresses and domains that may send; empty: all. scopes:
+    what the key may do."""
 
     api_key: str = "SG.sandbox.sandbox"
+    scopes: frozenset[str] = frozenset({"mail.send", "sender_verification_eligible"})
     verified: frozenset[str] = frozenset()
 
 
@@ -64,11 +67,13 @@ class SendGridStandIn(StandIn):
         return base64.b64encode(der).decode()
 
     def _answer(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        if path != "/v3/mail/send":
+        if path not in PATHS:
             return _errors(404, [("not found", None)])
         if headers.get("authorization") != f"Bearer {self.config.api_key}":
             wrong = "The provided authorization grant is invalid, expired, or revoked"
             return _errors(401, [(wrong, None)])
+        if path == "/v3/scopes":
+            return Answer.json({"scopes": sorted(self.config.scopes)})
         if not headers.get("content-type", "").startswith("application/json"):
             return _errors(415, [("Content-Type should be application/json.", None)])
         if len(body) > MAX_BODY_BYTES:

@@ -4,7 +4,7 @@ refusal."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import httpx
 
 from app.errors import Unavailable
-from app.ports import NotionBuilder, PictureShelf, SesAccount, Slack, Topics
+from app.ports import FallbackSender, NotionBuilder, PictureShelf, SesAccount, Slack, Topics
 from app.services.checks.web import Web, web_client
 from app.settings import Settings
 
@@ -27,7 +27,8 @@ class Outside:
     """What makes the clients for SES, SNS and the web; tests give others.
 
     http: for our own public address. web: for what an author links to. notion, slack: None:
-    it isn't asked. shelf: for pictures, in a place as ASSETS_STORE has it.
+    it isn't asked. shelf: for pictures, in a place as ASSETS_STORE has it. fallback: who would send
+    in SES's place.
     """
 
     ses: Callable[[Settings], SesAccount]
@@ -37,6 +38,7 @@ class Outside:
     notion: Callable[[Settings], AbstractAsyncContextManager[NotionBuilder]] | None = None
     slack: Callable[[Settings], AbstractAsyncContextManager[Slack]] | None = None
     shelf: Callable[[Settings, str], PictureShelf | None] = lambda *_: None
+    fallback: Callable[[Settings], Sequence[FallbackSender]] = lambda _: ()
 
 
 async def ask(question: Callable[..., T], *arguments: Any) -> T:

@@ -17,6 +17,7 @@ from app.services.checks.preflight import Preflight, check_around
 from app.services.checks.settings import check_settings, check_signup, check_unsubscribing
 from app.services.hooks.check import check_hooks
 from app.services.notion.check import check_notion, check_notion_settings
+from app.services.providers.check import check_fallback
 from app.services.telling.check import check_slack
 from app.settings import Settings
 from app.store import Store
@@ -47,6 +48,7 @@ async def examine(
         *check_signup(settings),
         *database,
         *await check_around(settings, outside),
+        *await check_fallback(outside.fallback(settings)),
         *await check_notion_part(settings, outside),
         *await _check_slack_part(settings, outside),
     ]
