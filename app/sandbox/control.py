@@ -19,6 +19,7 @@ from app.sandbox.ses.mime import build_message, wire_headers
 from app.sandbox.ses.quota import Enforcement
 from app.sandbox.ses.sets import HttpsPolicy, Switch
 from app.sandbox.ses.wire import open_connections
+from app.sandbox.standing.state import Standing
 from app.sandbox.state import Sandbox
 from app.sandbox.store import Mail, iso
 
@@ -114,6 +115,7 @@ class ControlApi:
             _route("DELETE", "/sandbox/faults", self._delete_faults),
             _route("PUT", "/sandbox/account", self._put_account),
             _route("PUT", "/sandbox/configuration-sets/{name}", self._put_set),
+            _route("PUT", "/sandbox/standing", self._put_standing),
             _route("POST", "/sandbox/events/hold", self._hold),
             _route("POST", "/sandbox/events/release", self._release),
         ]
@@ -222,6 +224,10 @@ class ControlApi:
         for name, value in change.model_dump(exclude_none=True).items():
             setattr(found, name, tuple(value) if name == "events" else value)
         return dataclasses.asdict(found)
+
+    async def _put_standing(self, request: Request) -> Any:
+        self._sandbox.standing = await _parsed(request, Standing)
+        return self._sandbox.standing.model_dump(mode="json", exclude_defaults=True)
 
     async def _hold(self, _request: Request) -> Any:
         self._sandbox.publisher.hold()

@@ -79,6 +79,10 @@ class SandboxServer:
         """Change a set and its event destination (`PUT /sandbox/configuration-sets/{name}`)."""
         self._json("PUT", f"/sandbox/configuration-sets/{name}", change)
 
+    def standing(self, **told: Any) -> None:
+        """What SES says of the sender's standing from now on (`PUT /sandbox/standing`)."""
+        self._json("PUT", "/sandbox/standing", told)
+
     def reset(self) -> None:
         self._json("POST", "/sandbox/reset")
 

@@ -13,6 +13,7 @@ from app.sandbox.ses.sets import ConfigurationSets
 from app.sandbox.ses.suppression import SuppressionList
 from app.sandbox.sns.publish import Publisher
 from app.sandbox.sns.signing import signing_identity
+from app.sandbox.standing.state import Standing
 from app.sandbox.store import AcceptLog, Store
 from app.sandbox.tracking.audience import Audience
 from app.sandbox.tracking.rewriting import Tracker
@@ -28,6 +29,7 @@ class Sandbox:
         self.suppression = SuppressionList()
         self.identity = signing_identity()
         self.sets = ConfigurationSets(config)
+        self.standing = Standing()
         self.publisher = Publisher(config, self.identity, self.injector, self.sets)
         self.store = Store(keep=config.keep, accept_log=AcceptLog(config.accept_log))
         self.tracker = Tracker(config.base_url)
@@ -77,6 +79,7 @@ class Sandbox:
         """
         self.account.reset()
         self.sets.reset()
+        self.standing = Standing()
         self.readers.forget()
         self.injector.set(FaultPlan())
         self.suppression.clear()

@@ -21,6 +21,7 @@ from app.sandbox.model import MAX_TEMPLATED_BODY_BYTES, parse_body
 from app.sandbox.ses.quota import Bucket
 from app.sandbox.ses.sets import ConfigurationSet, set_json
 from app.sandbox.ses.wire import Cut, Dropped, Hanging
+from app.sandbox.standing.api import StandingApi
 from app.sandbox.state import Sandbox
 
 # "40 MB per message after base64 encoding" (SES quotas, API v2).
@@ -64,6 +65,7 @@ class SesApi:
                 "DeleteSuppressedDestination",
                 self._delete_suppressed,
             ),
+            *StandingApi(self._sandbox).routes(self._route),
             Route("/v2/{rest:path}", self._unknown, methods=["GET", "POST", "PUT", "DELETE"]),
         ]
 
