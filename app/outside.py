@@ -19,6 +19,7 @@ from app.domain.content.links import is_local
 from app.domain.reports.findings import Finding
 from app.errors import Unavailable
 from app.keeping import shelf_at
+from app.ports import Dns
 from app.runtime import open_database
 from app.services.checks import doctor
 from app.services.checks.asking import Outside
@@ -64,11 +65,22 @@ def slack_way(settings: Settings) -> SlackBot | SlackWebhook:
     return SlackWebhook(settings.slack_webhook_url)
 
 
+def dns_resolver(settings: Settings) -> Dns | None:
+    """None where DNS_RESOLVERS is not set. The library takes a third of a second to load, so it is
+    only where it is used."""
+    if not settings.dns_resolvers:
+        return None
+    from app.adapters.dns.resolver import DnsResolver
+
+    return DnsResolver(settings.dns_resolvers)
+
+
 OUTSIDE = Outside(
     ses_account,
     sns_topics,
     notion=notion_api,
     slack=slack_way,
+    dns=dns_resolver,
     shelf=shelf_at,
     fallback=partial(fallback_senders, max_connections=1),
 )

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from app.domain.content.render import Compiled
+from app.domain.dns.questions import Answer as DnsAnswer
+from app.domain.dns.questions import Question
 from app.domain.providers import Provider
 from app.domain.reports.findings import Finding
 from app.domain.sending.batches import Account, Suppressed
@@ -169,6 +171,14 @@ class SnsConfirmer(Protocol):
 
         Raises Unavailable, and ConfirmationRefused when SNS doesn't take the token.
         """
+        ...
+
+
+class Dns(Protocol):
+    """A DNS resolver (adapters/dns/)."""
+
+    async def ask(self, question: Question) -> DnsAnswer:
+        """For a limited time. Raises nothing: what goes wrong is an answer that is `unknown`."""
         ...
 
 

@@ -26,6 +26,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from app.adapters.database.connection_string import read_connection_string
 from app.domain.addresses import InvalidAddress, ascii_address
+from app.domain.dns.names import SYSTEM, server_address
 from app.domain.networks import LOCAL_HOSTS, is_confidential, is_web_address
 from app.domain.notion.properties import PROPERTIES
 from app.domain.providers.settings import FallbackSettings
@@ -141,6 +142,7 @@ class Settings(FallbackSettings):
     owner_email: str | None = None
 
     hooks_allow_private: bool = False
+    dns_resolvers: CommaSeparated = ()  # `system`, or addresses; none: DNS isn't asked
     slack_webhook_url: SecretStr | None = None
     slack_bot_token: SecretStr | None = None
     slack_channel: str | None = Field(None, pattern=r"^[#\w.-]{1,100}$")  # an ID, or a name
@@ -280,6 +282,20 @@ class Settings(FallbackSettings):
             return find_zone(value).key
         except UnknownZone as exc:
             raise ValueError(str(exc)) from None
+
+    @field_validator("dns_resolvers")
+    @classmethod
+    def _dns_servers(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        if [value.lower() for value in values] == [SYSTEM]:
+            return (SYSTEM,)
+        for value in values:
+            try:
+                server_address(value)
+            except ValueError:
+                raise ValueError(
+                    "must be `system`, or addresses of DNS servers like 9.9.9.9, 127.0.0.1:5353"
+                ) from None
+        return values
 
     @field_validator("sns_allowed_topic_arns")
     @classmethod

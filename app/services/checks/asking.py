@@ -12,7 +12,15 @@ from typing import Any, TypeVar
 import httpx
 
 from app.errors import Unavailable
-from app.ports import FallbackSender, NotionBuilder, PictureShelf, SesAccount, Slack, Topics
+from app.ports import (
+    Dns,
+    FallbackSender,
+    NotionBuilder,
+    PictureShelf,
+    SesAccount,
+    Slack,
+    Topics,
+)
 from app.services.checks.web import Web, web_client
 from app.settings import Settings
 
@@ -27,8 +35,8 @@ class Outside:
     """What makes the clients for SES, SNS and the web; tests give others.
 
     http: for our own public address. web: for what an author links to. notion, slack: None:
-    it isn't asked. shelf: for pictures, in a place as ASSETS_STORE has it. fallback: who would send
-    in SES's place.
+    it isn't asked. dns: gives None where it isn't asked. shelf: for pictures, in a place as
+    ASSETS_STORE has it. fallback: who would send in SES's place.
     """
 
     ses: Callable[[Settings], SesAccount]
@@ -37,8 +45,25 @@ class Outside:
     web: Callable[[httpx.AsyncClient], Web] = Web
     notion: Callable[[Settings], AbstractAsyncContextManager[NotionBuilder]] | None = None
     slack: Callable[[Settings], AbstractAsyncContextManager[Slack]] | None = None
+    dns: Callable[[Settings], Dns | None] = lambda _: None
     shelf: Callable[[Settings, str], PictureShelf | None] = lambda *_: None
     fallback: Callable[[Settings], Sequence[FallbackSender]] = lambda _: ()
+
+
+class RememberedSes:
+    """Asks for each identity once: SES takes one such call a second."""
+
+    def __init__(self, ses: SesAccount) -> None:
+        self._identities: dict[str, dict[str, Any] | None] = {}
+        self._ses = ses
+        self.get_account = ses.get_account
+        self.event_destinations = ses.event_destinations
+        self.configuration_set = ses.configuration_set
+
+    def identity(self, name: str) -> dict[str, Any] | None:
+        if name not in self._identities:
+            self._identities[name] = self._ses.identity(name)
+        return self._identities[name]
 
 
 async def ask(question: Callable[..., T], *arguments: Any) -> T:

@@ -6,6 +6,7 @@ The same checks for `POST /mailouts/{id}/preflight`, `amazonsender doctor` and t
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,8 @@ from app.domain.content.links import web_links
 from app.domain.mailouts import Mailout
 from app.domain.reports.findings import Finding
 from app.errors import MailoutNotFound, TemplateInvalid
-from app.services.checks.asking import Outside
+from app.ports import SesAccount
+from app.services.checks.asking import Outside, RememberedSes
 from app.services.checks.audience import check_audience
 from app.services.checks.content import (
     check_fields,
@@ -25,6 +27,7 @@ from app.services.checks.content import (
     links_by_author,
     sample_mail,
 )
+from app.services.checks.domain import check_domain
 from app.services.checks.links import check_links
 from app.services.checks.pictures import check_pictures, keeps_pictures
 from app.services.checks.public import check_public
@@ -170,11 +173,31 @@ class Preflight:
 async def check_around(
     settings: Settings, outside: Outside, *, tracking: bool | None = None
 ) -> list[Finding]:
-    """What is outside: SES and SNS, and our public address. tracking: as of `check_events`."""
-    ses, public = await asyncio.gather(
-        check_ses(settings, outside, tracking=tracking), _check_public(settings, outside)
+    """What is outside: SES and SNS, the sender's domain in DNS, and our public address.
+
+    tracking: as of `check_events`.
+    """
+    sending, public = await asyncio.gather(
+        _check_sending(settings, outside, tracking=tracking), _check_public(settings, outside)
     )
-    return [*ses, *public]
+    return [*sending, *public]
+
+
+async def _check_sending(
+    settings: Settings, outside: Outside, *, tracking: bool | None
+) -> list[Finding]:
+    known: list[RememberedSes] = []
+
+    def remembered(settings: Settings) -> SesAccount:
+        if not known:
+            known.append(RememberedSes(outside.ses(settings)))
+        return known[0]
+
+    outside = replace(outside, ses=remembered)
+    return [
+        *await check_ses(settings, outside, tracking=tracking),
+        *await check_domain(settings, outside),
+    ]
 
 
 async def _check_public(settings: Settings, outside: Outside) -> list[Finding]:

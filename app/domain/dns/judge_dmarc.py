@@ -1,0 +1,156 @@
+"""Whether DMARC passes for a sender's mail, and what is asked of receivers where not. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.domain.dns.dmarc import REMOVED, Dmarc, TreeWalk, aligned, walk_tree
+from app.domain.dns.judge_dkim import DkimJudged
+from app.domain.dns.judge_envelope import EnvelopeJudged
+from app.domain.dns.looks import Look, as_found, not_told
+from app.domain.dns.questions import Question, Walk
+from app.domain.dns.sender import Record, Sender
+
+
+@dataclass(frozen=True)
+class DmarcSeen:
+    """walks: from the From domain, from the one that signs and from the envelope's. exists:
+    whether the From domain is there (RFC 9989, section 3.2.12); None: not known."""
+
+    walks: dict[str, TreeWalk]
+    exists: bool | None = True
+
+
+def see_dmarc(domains: tuple[str, ...]) -> Walk[DmarcSeen]:
+    """domains: the From domain first."""
+    walks = {}
+    for domain in dict.fromkeys(domains):
+        walks[domain] = yield from walk_tree(domain)
+    return DmarcSeen(walks, (yield from _exists(domains[0])))
+
+
+def _exists(domain: str) -> Walk[bool | None]:
+    answers = []
+    for kind in ("MX", "A", "AAAA"):
+        answer = yield Question(domain, kind)
+        if answer.state == "found":
+            return True
+        answers.append(answer)
+    return None if any(answer.state == "unknown" for answer in answers) else False
+
+
+def judge_dmarc(
+    sender: Sender, seen: DmarcSeen, dkim: DkimJudged, envelope: EnvelopeJudged
+) -> tuple[Look, ...]:
+    author = seen.walks[sender.domain]
+    looks = [_judge_record(author)]
+    if seen.exists is False:
+        looks.append(
+            Look(
+                "warn",
+                f"{sender.domain} has neither a mail server nor an address in DNS: answers of "
+                "readers reach nobody, and some receivers refuse its mail.",
+                "give it an MX record, or send from a domain that gets mail.",
+                "exists",
+            )
+        )
+    return (*looks, _verdict(sender, seen, author, dkim, envelope))
+
+
+def _judge_record(author: TreeWalk) -> Look:
+    code, domain, applied = "dmarc", author.start, author.applied
+    record = Record(f"_dmarc.{domain}", "TXT", "v=DMARC1; p=none")
+    if author.several and (applied is None or domain in author.several):
+        where = author.several[0]
+        what = f"_dmarc.{where} has more than one DMARC record, so none of them counts."
+        return Look("warn", what, "keep one of them.", code, "wrong")
+    if applied is None:
+        if author.unknown:
+            return not_told(code, f"DMARC applies to {domain}", author.unknown[0][1])
+        what = f"{domain} has no DMARC record. Gmail and Yahoo ask senders of many mails for one."
+        return Look("warn", what, "publish this", code, "missing", record)
+    where, found = applied
+    told = as_found((found.record,))
+    if found.policy is None:
+        what = f"The DMARC record of {where} counts for nothing: {found.problems[0]}."
+        remedy = "correct it; the least that counts is"
+        return Look(
+            "warn",
+            what,
+            remedy,
+            code,
+            "wrong",
+            Record(f"_dmarc.{where}", "TXT", record.value),
+            told,
+        )
+    policy = author.policy()
+    inherited = "" if where == domain else f", from the record of {where}"
+    what = f"DMARC: the policy for {domain} is {policy}{inherited}."
+    if found.testing:
+        what += f" It is a test (t=y): the record asks for {found.policy}."
+    if found.problems:
+        what = f"{what} But {found.problems[0]}."
+        return Look("warn", what, "correct it.", code, "there", None, told)
+    if found.removed:
+        what += f" {_listed_removed(found)} counts for nothing any more (RFC 9989)."
+    return Look("ok", what, "", code, "there", None, told)
+
+
+def _listed_removed(found: Dmarc) -> str:
+    return " and ".join(f"{name}=" for name in REMOVED if name in found.removed)
+
+
+def _verdict(
+    sender: Sender,
+    seen: DmarcSeen,
+    author: TreeWalk,
+    dkim: DkimJudged,
+    envelope: EnvelopeJudged,
+) -> Look:
+    """What all of it comes to for a mail of this sender."""
+    applied = author.applied
+    rules = applied[1] if applied else None
+    signing = sender.signing
+    proofs: list[bool | None] = []
+    ways: list[str] = []
+    for way, domain, passes, mode in (
+        ("DKIM", signing.domain if signing else None, dkim.passes, rules.dkim if rules else "r"),
+        ("SPF", envelope.domain, envelope.passes, rules.spf if rules else "r"),
+    ):
+        if domain is None:
+            continue
+        other = seen.walks[domain]
+        unsure = bool(other.unknown or author.unknown) and domain != sender.domain
+        agrees = aligned(mode, author, other)
+        proof = None if unsure and passes is not False else passes and agrees
+        proofs.append(proof)
+        if proof:
+            ways.append(f"{way} ({domain})")
+    code, name = "verdict", sender.domain
+    if envelope.refused:
+        what = f"SES takes no mail of {name} as long as its MAIL FROM domain isn't in order."
+        return Look("fail", what, "see above.", code)
+    if ways:
+        return Look(
+            "ok", f"Receivers can tell that mail of {name} is yours, by {_and(ways)}.", "", code
+        )
+    if None in proofs or not sender.asked:
+        return not_told(code, f"receivers can tell that mail of {name} is yours", "see above")
+    return _unproven(sender, author, seen)
+
+
+def _unproven(sender: Sender, author: TreeWalk, seen: DmarcSeen) -> Look:
+    policy = author.policy(exists=seen.exists is not False)
+    name, remedy = sender.domain, "mend what stands above, DKIM first."
+    mail = f"mail of {name} is yours: neither DKIM nor SPF passes for it"
+    if policy == "reject":
+        what = f"No receiver can tell that {mail}, and its DMARC record asks them to refuse such."
+        return Look("fail", what, remedy, "verdict")
+    if policy == "quarantine":
+        what = f"No receiver can tell that {mail}, and its DMARC record asks for the spam folder."
+        return Look("warn", what, remedy, "verdict")
+    return Look("warn", f"No receiver can tell that {mail}.", remedy, "verdict")
+
+
+def _and(words: list[str]) -> str:
+    return " and ".join(words)

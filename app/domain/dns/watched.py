@@ -1,0 +1,115 @@
+"""What became of a domain's records from one check to the next. Pure.
+
+A record that was in order and no longer is has vanished: an alarm, until it is back. "Unknown" is
+neither: DNS that doesn't answer for a day takes nothing away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from app.domain.dns.looks import Look
+from app.domain.reports.words import plural
+
+WATCHED = ("dkim:", "mx", "spf", "dmarc")
+"""How the codes begin of records that readers' mailboxes depend on."""
+HOUR, DAY = 3_600.0, 86_400.0
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """since: when it was noticed, ISO 8601. what: a sentence. remedy: with the record."""
+
+    code: str
+    since: str
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Watched:
+    """there: the codes of records that were in order when DNS last told of them. alarms: by code,
+    of those that vanished since."""
+
+    there: frozenset[str] = frozenset()
+    alarms: Mapping[str, Alarm] = field(default_factory=dict)
+
+    @classmethod
+    def from_stored(cls, row: Mapping[str, Any]) -> Self:
+        alarms = (Alarm(**one) for one in row.get("alarms", ()))
+        return cls(frozenset(row.get("there", ())), {alarm.code: alarm for alarm in alarms})
+
+    def to_stored(self) -> dict[str, Any]:
+        return {
+            "there": sorted(self.there),
+            "alarms": [vars(self.alarms[code]) for code in sorted(self.alarms)],
+        }
+
+
+@dataclass(frozen=True)
+class News:
+    """After a check. vanished: alarms that are new; back: those that are over. next_seconds: until
+    the next check."""
+
+    watched: Watched
+    vanished: tuple[Alarm, ...]
+    back: tuple[Alarm, ...]
+    next_seconds: float
+
+
+def compare(before: Watched, looks: Iterable[Look], now: str, *, asked: bool) -> News:
+    """asked: whether SES said which records there have to be. If it did, those that it no longer
+    names (new keys, another MAIL FROM domain) are forgotten. now: ISO 8601."""
+    seen = {look.code: look for look in looks if look.code.startswith(WATCHED)}
+    there, alarms = set[str](), dict[str, Alarm]()
+    vanished = []
+    for code in sorted(before.there | before.alarms.keys() | seen.keys()):
+        look, alarm = seen.get(code), before.alarms.get(code)
+        if look is None and asked:
+            continue
+        if look is not None and look.state == "there":
+            there.add(code)
+        elif look is not None and look.state in ("missing", "wrong"):
+            if alarm is None and code in before.there:
+                alarm = Alarm(code, now, look.what, look.plain.remedy)
+                vanished.append(alarm)
+            if alarm is not None:
+                alarms[code] = alarm
+        elif alarm is not None:
+            alarms[code] = alarm
+        elif code in before.there:
+            there.add(code)
+    unsure = any(look.state == "unknown" for look in seen.values()) or not asked
+    return News(
+        Watched(frozenset(there), alarms),
+        tuple(vanished),
+        tuple(alarm for code, alarm in before.alarms.items() if code in there),
+        HOUR if alarms or unsure else DAY,
+    )
+
+
+def headline(domain: str, vanished: int, back: int) -> str:
+    """Of a notice to the owner, by mail and in Slack."""
+    if vanished:
+        return f"{plural(vanished, 'DNS record')} of {domain} vanished"
+    return f"{plural(back, 'DNS record')} of {domain} {'is' if back == 1 else 'are'} back"
+
+
+def notice(domain: str, news: News) -> dict[str, Any] | None:
+    """What the owner is told; None: nothing is new."""
+    if not news.vanished and not news.back:
+        return None
+    lines = [f"{one.what} {one.remedy[:1].upper()}{one.remedy[1:]}" for one in news.vanished]
+    lines += [f"In order again: {_named(one.code)}." for one in news.back]
+    return {"headline": headline(domain, len(news.vanished), len(news.back)), "lines": lines}
+
+
+def _named(code: str) -> str:
+    names = {
+        "mx": "the MX record of the MAIL FROM domain",
+        "spf": "the SPF record of the MAIL FROM domain",
+        "dmarc": "the DMARC record",
+    }
+    return names.get(code, f"the DKIM record {code.removeprefix('dkim:')}")
