@@ -21,9 +21,9 @@ _VERSION = "v=spf1"
 _QUALIFIERS: dict[str, Qualifier] = {"+": "pass", "-": "fail", "~": "softfail", "?": "neutral"}
 _MECHANISM = re.compile(r"([+~?-]?)(all|include|a|mx|ptr|ip4|ip6|exists)(?=[:/]|$)(.*)", re.I)
 _MODIFIER = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=(.*)")
-_MACRO = re.compile(r"%\{([SLODIPVHCRTslodipvhcrt])(\d*)([rR]?)([.\-+,/_=]*)\}|%%|%_|%-")
+_MACRO = re.compile(r"%\{([SLODIPVHslodipvh])(\d*)([rR]?)([.\-+,/_=]*)\}|%%|%_|%-")
 _MACRO_END = re.compile(r"(\}|%%|%_|%-)$")
-_DUAL_CIDR = re.compile(r"(?:/(\d{1,3}))?(?://(\d{1,3}))?")
+_CIDR_END = re.compile(r"(?:/(0|[1-9]\d{0,2}))?(?://(0|[1-9]\d{0,2}))?\Z")
 _TOP_LABEL = re.compile(r"(?!\d+$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 
 
@@ -109,12 +109,11 @@ def _mechanism(term: str, qualifier: Qualifier, name: str, rest: str) -> Mechani
 
 def _with_cidr(term: str, rest: str) -> str | None:
     """The domain of `a` or `mx`, whose prefix lengths are checked."""
-    # A macro may hold slashes (as a delimiter), so they are looked for after the last one.
-    head, brace, tail = rest.rpartition("}")
-    slash = tail.find("/")
-    domain, cidr = (rest, "") if slash < 0 else (head + brace + tail[:slash], tail[slash:])
-    match = _DUAL_CIDR.fullmatch(cidr)
-    if match is None or int(match[1] or 0) > 32 or int(match[2] or 0) > 128:
+    # The lengths are what stands at the end: a name may hold slashes.
+    match = _CIDR_END.search(rest)
+    assert match is not None  # it may be empty
+    domain = rest[: match.start()]
+    if int(match[1] or 0) > 32 or int(match[2] or 0) > 128:
         raise SpfError(f"“{shown(term)}” has a prefix length that isn't one")
     if not domain:
         return None
