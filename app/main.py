@@ -36,6 +36,7 @@ from app.api.dashboard import access as dashboard_access
 from app.api.dashboard import account as dashboard_account
 from app.api.dashboard import audit as dashboard_audit
 from app.api.dashboard import designs as dashboard_designs
+from app.api.dashboard import domain as dashboard_domain
 from app.api.dashboard import imports as dashboard_imports
 from app.api.dashboard import jobs as dashboard_jobs
 from app.api.dashboard import keys as dashboard_keys
@@ -86,7 +87,7 @@ from app.errors import ConfigurationError
 from app.hooks import hook_work
 from app.keeping import shelf_at
 from app.notion import notion_work
-from app.outside import OUTSIDE, slack_way
+from app.outside import OUTSIDE, dns_resolver, slack_way
 from app.ports import Database
 from app.processes.member import Member
 from app.running.loops import Loops
@@ -97,6 +98,8 @@ from app.services.assets.serve import ServePictures
 from app.services.audience.segments import Segments
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
+from app.services.domains.tell_slack import TellSlackOfDomains
+from app.services.domains.watch import WatchDomains
 from app.services.drafts.drafts import Drafts
 from app.services.drafts.subjects import Subjects
 from app.services.engagement.judge_recipients import JudgeRecipients
@@ -188,6 +191,7 @@ def create_app(services: Services) -> FastAPI:
         health.router,
         dashboard_access.router,
         dashboard_account.router,
+        dashboard_domain.router,
         dashboard_mailouts.router,
         dashboard_writing.router,
         dashboard_overview.router,
@@ -360,6 +364,7 @@ async def telling_slack(
         return
     async with slack_way(settings) as slack:
         TellSlack(store, slack, settings, meters).start(loops)
+        TellSlackOfDomains(store, slack, settings.app_base_url).start(loops)
         yield
 
 
@@ -399,6 +404,8 @@ async def working(
             )
             account.start(loops)
             SuppressionWatch(store, metered, settings.aws_region).start(loops)
+            if (dns := await asyncio.to_thread(dns_resolver, settings)) is not None:
+                WatchDomains(store, ses, dns, settings).start(loops)
             SenderReport(store, sender, account, meters, service_id, loops).start(loops)
             sender.start()
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from app.store.access import AccessCalls
 from app.store.assets import AssetCalls
 from app.store.audience import AudienceCalls
+from app.store.domains import DomainCalls
 from app.store.drafts import DraftCalls
 from app.store.dry_runs import DryRunCalls
 from app.store.engagement.judging import EngagementCalls
@@ -53,6 +54,7 @@ class Store(
     NotionTalkCalls,
     NotionRowCalls,
     AssetCalls,
+    DomainCalls,
     HookCalls,
     HookDeliveryCalls,
     SlackCalls,

@@ -25,6 +25,7 @@ _ASSET_TYPES = {
     "audience.css": "text/css",
     "audience.js": "text/javascript",
     "dashboard.css": "text/css",
+    "domain.css": "text/css",
     "dashboard.js": "text/javascript",
     "mailouts.css": "text/css",
     "designs.css": "text/css",

@@ -84,6 +84,20 @@ def write_hello(base_url: str) -> Message:
     return Message(text=words, blocks=[_section(f"{words} {where}")])
 
 
+def write_news(headline: str, lines: Sequence[str], where: str) -> Message:
+    """What is no mailout's. where: the page that says more."""
+    link = f"<{quote(where, safe=_SAFE)}|Open it in the dashboard>"
+    words = _escaped("\n".join(lines), SECTION_CHARS - 1)
+    return Message(
+        text=_escaped(" ".join([f"{headline}.", *lines]), TEXT_CHARS),
+        blocks=[
+            _section(f"*{_escaped(headline, SECTION_CHARS - 2)}*"),
+            *([_section(words)] if words else []),
+            {"type": "context", "elements": [_text(link)]},
+        ],
+    )
+
+
 def _headline(mailout: Mailout) -> str:
     subject = one_line(mailout["subject"])
     return headline(_cut(subject, SUBJECT_CHARS), mailout["status"])

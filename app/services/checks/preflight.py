@@ -27,7 +27,6 @@ from app.services.checks.content import (
     links_by_author,
     sample_mail,
 )
-from app.services.checks.domain import check_domain
 from app.services.checks.links import check_links
 from app.services.checks.pictures import check_pictures, keeps_pictures
 from app.services.checks.public import check_public
@@ -39,6 +38,7 @@ from app.services.checks.settings import (
     check_tracking,
     check_unsubscribing,
 )
+from app.services.domains.findings import check_domain
 from app.services.rendering import tasks
 from app.services.rendering.renderer import RENDERER
 from app.services.starting.start_mailout import StartMailout
@@ -186,11 +186,11 @@ async def check_around(
 async def _check_sending(
     settings: Settings, outside: Outside, *, tracking: bool | None
 ) -> list[Finding]:
-    known: list[RememberedSes] = []
+    make, known = outside.ses, list[RememberedSes]()
 
     def remembered(settings: Settings) -> SesAccount:
         if not known:
-            known.append(RememberedSes(outside.ses(settings)))
+            known.append(RememberedSes(make(settings)))
         return known[0]
 
     outside = replace(outside, ses=remembered)

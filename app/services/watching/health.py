@@ -52,6 +52,7 @@ class Health:
         self._missing = settings.missing_to_send()
         self._uses_notion = settings.uses_notion
         self._uses_slack = settings.uses_slack
+        self._uses_dns = bool(settings.dns_resolvers)
         self._watchdog = watchdog
         self._service_id = service_id
         self._board = board
@@ -78,6 +79,8 @@ class Health:
             checks["events"] = await self._check_events()
             if (hooks := await self._check_hooks()) is not None:
                 checks["hooks"] = hooks
+            if (domain := await self._check_domain()) is not None:
+                checks["domain"] = domain
         else:
             found = None
             checks |= {"ses": _UNKNOWN, "sender": _UNKNOWN, "events": _UNKNOWN}
@@ -174,6 +177,23 @@ class Health:
             detail = f"{', '.join(ill)}; see the page of hooks"
             return report | {"status": "warn", "detail": detail}
         return report
+
+    async def _check_domain(self) -> dict[str, Any] | None:
+        """Whether the sender's records are still in DNS; None: nobody looks. Only a note."""
+        if not self._uses_dns:
+            return None
+        try:
+            found = await asyncio.wait_for(self._store.domain_alarms(), CHECK_SECONDS)
+        except (TimeoutError, AppError):
+            return _UNKNOWN
+        if found is None:
+            return _UNKNOWN | {"detail": "not looked at yet"}
+        if not found["alarms"]:
+            return {"status": "ok"}
+        first = found["alarms"][0]["what"]
+        more = len(found["alarms"]) - 1
+        detail = f"{first} And {more} more." if more else first
+        return {"status": "warn", "detail": f"a DNS record vanished: {detail}"}
 
     def _check_processes(self) -> dict[str, Any]:
         """Those of the supervisor: which run, and how often each was started again."""

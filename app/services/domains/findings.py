@@ -17,7 +17,7 @@ _SAID_BY_SES = ("dkim:none",)
 
 async def check_domain(settings: Settings, outside: Outside) -> list[Finding]:
     """Nothing where DNS_RESOLVERS isn't set."""
-    dns = outside.dns(settings)
+    dns = await asyncio.to_thread(outside.dns, settings)  # it may load the library
     if dns is None or settings.ses_from_email is None or settings.aws_region is None:
         return []
     try:

@@ -1,0 +1,46 @@
+"""Tells the owner's Slack of records in DNS that vanished or are back: a message each."""
+
+from __future__ import annotations
+
+import structlog
+
+from app.domain.slack.message import write_news
+from app.errors import SlackAway, SlackRefused
+from app.ports import Slack
+from app.running.loops import Loops
+from app.store import Store
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 20.0
+RETRY_SECONDS = 300.0
+"""While Slack is away. The database gives a notice up after a day."""
+
+
+class TellSlackOfDomains:
+    def __init__(self, store: Store, slack: Slack, base_url: str) -> None:
+        self._store = store
+        self._slack = slack
+        self._link = f"{base_url}/dashboard/domain"
+
+    def start(self, loops: Loops) -> None:
+        loops.start("slack_domains", self.step, POLL_SECONDS, to_the_end=True)
+
+    async def step(self) -> None:
+        """Tell what is due. Raises Unavailable of the database."""
+        while due := await self._store.claim_domain_notice("slack"):
+            outcome: str | None = "sent"
+            detail = None
+            try:
+                await self._slack.post(write_news(due.headline, due.lines, self._link))
+            except SlackAway as exc:
+                outcome, detail = None, exc.detail
+            except SlackRefused as exc:
+                outcome, detail = "failed", exc.detail
+            if detail is not None:
+                log.warning("slack_not_told", domain=due.domain, error=detail)
+            await self._store.settle_domain_notice(
+                due.id, outcome, detail=detail, retry_seconds=RETRY_SECONDS
+            )
+            if outcome is None:
+                return

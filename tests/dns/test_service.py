@@ -1,0 +1,238 @@
+"""A sender's domain in the service: the doctor, preflight, the page, health, and the owner told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from psycopg.rows import DictRow
+
+from app.domain.reports.findings import Finding
+from app.outside import OUTSIDE, dns_resolver
+from app.outside import examine as doctor
+from app.ports import SesAccount
+from app.runtime import open_database
+from app.sandbox.config import SandboxConfig
+from app.sandbox.server import SandboxServer
+from app.services.checks.asking import Outside
+from app.services.checks.preflight import Preflight
+from app.services.domains.watch import WatchDomains
+from app.services.watching.owner_mail import write_domain_notice
+from app.settings import Settings
+from app.store import Store
+from app.store.domains import DueNotice
+from tests.dns.desk import DOMAIN, TOKENS, Ses, in_order
+from tests.dns.test_look import DMARC, KEY
+from tests.support.dashboard import Visitor
+from tests.support.dns_server import DnsServer
+from tests.support.factories import Arrange
+from tests.support.service import Service, in_process, settings_for
+from tests.support.waiting import eventually
+
+
+class Account(Ses):
+    """Other settings than the domain's are in order, too."""
+
+    def event_destinations(self, configuration_set: str) -> list[dict[str, Any]] | None:
+        return []
+
+
+def outside(ses: SesAccount) -> Outside:
+    web = httpx.MockTransport(lambda _: httpx.Response(200, json={"status": "ok"}))
+    return replace(
+        OUTSIDE, ses=lambda _: ses, http=lambda: httpx.AsyncClient(transport=web), dns=dns_resolver
+    )
+
+
+def settings(dsn: str, dns: DnsServer | None, **changes: str | None) -> Settings:
+    asked = {"DNS_RESOLVERS": dns.address if dns else None, "AWS_REGION": "eu-west-1"}
+    return settings_for(dsn, None, **{**asked, **changes})
+
+
+def about_dns(findings: list[Finding]) -> list[tuple[str, str, str]]:
+    words = ("DNS", "DKIM", "SPF", "DMARC", "MAIL FROM", "Receivers", "_domainkey")
+    return [
+        (one.level, one.what, one.remedy)
+        for one in findings
+        if any(word in one.what for word in words) and "verified" not in one.what
+    ]
+
+
+async def test_the_doctor_says_what_to_publish(dsn: str, dns: DnsServer) -> None:
+    in_order(dns, key=KEY)
+    found = await doctor(settings(dsn, dns), open_db=open_database, outside=outside(Account()))
+    told = about_dns(found)
+    assert len(told) >= 6
+    assert {level for level, *_ in told} == {"ok"}
+    dns.take(DMARC)
+    found = await doctor(settings(dsn, dns), open_db=open_database, outside=outside(Account()))
+    [(level, _, remedy)] = [one for one in about_dns(found) if one[0] != "ok"]
+    assert level == "warn"
+    assert remedy == f"publish this: TXT {DMARC} with the value `v=DMARC1; p=none`."
+
+
+async def test_without_the_setting_nothing_is_asked_and_nothing_said(
+    dsn: str, dns: DnsServer
+) -> None:
+    found = await doctor(settings(dsn, None), open_db=open_database, outside=outside(Account()))
+    assert [what for _, what, _ in about_dns(found)] == []
+    assert dns.asked == []
+
+
+async def test_ses_is_asked_for_each_identity_once(dsn: str, dns: DnsServer) -> None:
+    asked: list[str] = []
+
+    class Counting(Account):
+        def identity(self, name: str) -> dict[str, Any] | None:
+            asked.append(name)
+            return super().identity(name)
+
+    in_order(dns, key=KEY)
+    await doctor(settings(dsn, dns), open_db=open_database, outside=outside(Counting()))
+    assert sorted(asked) == ["example.com", "news@example.com"]
+
+
+async def test_a_preflight_looks_at_the_mailouts_own_sender(
+    dsn: str, dns: DnsServer, direct_store: Store, arrange: Arrange
+) -> None:
+    in_order(dns, key=KEY)
+    mailout = await arrange.mailout()
+    await arrange.sql.execute(
+        "update mailouts set from_email = 'news@other.example' where id = %s", (mailout,)
+    )
+    ask = Preflight(direct_store, settings(dsn, dns), outside(Account(name="other.example")))
+    report = await ask(mailout)
+    assert any(
+        "TXT _dmarc.other.example" in one["remedy"]
+        for one in report["findings"]
+        if one["level"] == "warn"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "right"),
+    [
+        ("system", True),
+        ("System", True),
+        ("9.9.9.9, [2620:fe::fe]:5353", True),
+        ("127.0.0.1:5353,::1", True),
+        ("dns.example.com", False),
+        ("127.0.0.1:70000", False),
+        ("system, 9.9.9.9", False),
+        ("127.0.0.1:", False),
+    ],
+)
+def test_resolvers_are_addresses(value: str, right: bool) -> None:
+    if right:
+        assert settings_for("postgresql://x", None, DNS_RESOLVERS=value).dns_resolvers
+    else:
+        with pytest.raises(Exception, match="DNS_RESOLVERS"):
+            settings_for("postgresql://x", None, DNS_RESOLVERS=value)
+
+
+@asynccontextmanager
+async def visiting(service: Service) -> AsyncIterator[Visitor]:
+    person = Visitor(service)
+    await person.sign_in()
+    yield person
+    await person.http.aclose()
+
+
+async def test_the_page_health_and_account_tell_of_a_vanished_record(
+    dsn: str, dns: DnsServer, direct_store: Store, sql: psycopg.AsyncConnection[DictRow]
+) -> None:
+    in_order(dns, key=KEY)
+    ours = settings(dsn, dns)
+    watch = WatchDomains(direct_store, Ses(), dns_resolver(ours), ours)  # type: ignore[arg-type]
+    async with in_process(ours, with_sender=False) as service, visiting(service) as visitor:
+        assert "Nothing was looked at yet" in (await visitor.get("/domain")).text
+        await watch.step()
+        page = (await visitor.get("/domain")).text
+        assert f">{DOMAIN}</h2>" in page
+        assert "Receivers can tell" in page
+        assert "Vanished" not in page
+        dns.take(f"{TOKENS[0]}._domainkey.{DOMAIN}")
+        asked = await visitor.post("/domain/look", domain=DOMAIN)
+        assert "notice=asked" in asked.headers["location"]
+        await watch.step()
+        page = (await visitor.get("/domain")).text
+        assert "Vanished: aaa._domainkey.example.com is missing" in page
+        assert "<code>aaa.dkim.amazonses.com</code>" in page
+        health = await eventually(
+            service.health, until=lambda report: "vanished" in str(report["checks"]["domain"])
+        )
+        assert health["checks"]["domain"]["status"] == "warn"
+        account = await eventually(
+            lambda: visitor.get("/account"), until=lambda page: "vanished" in page.text
+        )
+        assert 'href="/dashboard/domain"' in account.text
+        gone = await visitor.post("/domain/look", domain="other.example")
+        assert "notice=unknown" in gone.headers["location"]
+        assert (await service.http.get("/dashboard/domain")).status_code in (303, 401)
+        await sql.execute(
+            "update domain_checks set domain = '<b>x</b>',"
+            " looks = jsonb_set(looks, '{0,what}', '\"<script>1</script>\"')"
+        )
+        page = (await visitor.get("/domain")).text
+        assert "<script>1" not in page
+        assert "<b>x</b>" not in page
+
+
+async def test_without_the_setting_the_page_says_how_to_switch_it_on(dsn: str) -> None:
+    async with (
+        in_process(settings(dsn, None), with_sender=False) as service,
+        visiting(service) as visitor,
+    ):
+        assert "DNS_RESOLVERS" in (await visitor.get("/domain")).text
+        assert "domain" not in (await service.health())["checks"]
+
+
+async def test_the_sender_looks_by_itself_and_mails_the_owner(
+    dsn: str, dns: DnsServer, direct_store: Store
+) -> None:
+    with SandboxServer(SandboxConfig(max_send_rate=100)) as sandbox:
+        in_order(dns, key=KEY)
+        for token in ("sandboxa", "sandboxb", "sandboxc"):
+            dns.put(f"{token}._domainkey.{DOMAIN}", "CNAME", f"{token}.dkim.amazonses.com")
+            dns.put(f"{token}.dkim.amazonses.com", "TXT", KEY)
+        ours = settings_for(
+            dsn, sandbox.url, DNS_RESOLVERS=dns.address, OWNER_EMAIL="owner@example.com"
+        )
+        async with in_process(ours):
+            await eventually(
+                direct_store.list_domain_checks,
+                until=lambda rows: bool(rows and rows[0]["checked_at"]),
+            )
+            dns.take(DMARC)
+            resolver = dns_resolver(ours)
+            assert resolver is not None
+
+            class Identity(Ses):
+                def identity(self, name: str) -> dict[str, Any] | None:
+                    return None  # as before: DMARC doesn't depend on it
+
+            await direct_store.ask_domain_check(DOMAIN)
+            await WatchDomains(direct_store, Identity(), resolver, ours).step()
+            mails = await eventually(
+                lambda: _inbox(sandbox.url), until=lambda page: "vanished" in page
+            )
+            assert "1 DNS record of example.com vanished" in mails
+
+
+async def _inbox(url: str) -> str:
+    async with httpx.AsyncClient() as http:
+        return (await http.get(f"{url}/")).text
+
+
+def test_the_mail_says_what_to_publish() -> None:
+    due = DueNotice(1, DOMAIN, "1 DNS record of example.com vanished", ("<gone> Publish this.",))
+    notice = write_domain_notice(due, "https://mail.example.com")
+    assert notice.subject == "1 DNS record of example.com vanished"
+    assert "<gone> Publish this." in notice.text
+    assert "&lt;gone&gt;" in notice.html
+    assert "https://mail.example.com/dashboard/domain" in notice.text

@@ -1,0 +1,203 @@
+"""Domains are looked at once a day by one process, and a record that vanished is an alarm."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+import structlog
+from psycopg.rows import DictRow
+
+from app.adapters.dns.resolver import DnsResolver
+from app.services.domains.watch import WatchDomains, senders_by_domain
+from app.store import Store
+from tests.dns.desk import DOMAIN, MAIL_FROM, Ses, in_order
+from tests.dns.test_look import DMARC, KEY
+from tests.support.dns_server import DnsServer
+from tests.support.factories import Arrange
+from tests.support.service import settings_for
+
+NOW = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
+
+
+class Desk:
+    """A process that watches."""
+
+    def __init__(self, store: Store, dns: DnsServer, sql: psycopg.AsyncConnection[DictRow]) -> None:
+        self.store, self.dns, self.sql, self.ses = store, dns, sql, Ses()
+
+    def watch(self, **changes: str) -> WatchDomains:
+        settings = settings_for(
+            "postgresql://unused",
+            None,
+            **{"AWS_REGION": "eu-west-1", "OWNER_EMAIL": "owner@example.com"} | changes,
+        )
+        resolver = DnsResolver((self.dns.address,))
+        return WatchDomains(self.store, self.ses, resolver, settings, now=lambda: NOW)
+
+    async def look(self) -> None:
+        """A look, whenever the next one is due."""
+        await self.sql.execute("update domain_checks set next_at = now()")
+        await self.watch().step()
+
+    async def row(self) -> dict[str, object]:
+        [row] = await self.store.list_domain_checks()
+        return row
+
+    async def alarms(self) -> list[str]:
+        row = await self.row()
+        return [alarm["code"] for alarm in row["watched"]["alarms"]]  # type: ignore[index]
+
+    async def hours_left(self) -> float:
+        cursor = await self.sql.execute(
+            "select extract(epoch from next_at - checked_at) / 3600 as hours from domain_checks"
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        return round(float(row["hours"]))
+
+
+@pytest.fixture
+def desk(store: Store, dns: DnsServer, sql: psycopg.AsyncConnection[DictRow]) -> Desk:
+    in_order(dns, key=KEY)
+    return Desk(store, dns, sql)
+
+
+async def test_a_record_that_vanished_is_told_once_and_again_when_it_is_back(desk: Desk) -> None:
+    await desk.look()
+    assert await desk.alarms() == []
+    assert await desk.hours_left() == 24
+    assert await desk.store.domain_alarms() == {"domains": 1, "alarms": []}
+
+    desk.dns.take(f"aaa._domainkey.{DOMAIN}")
+    desk.dns.take(DMARC)
+    with structlog.testing.capture_logs() as logs:
+        await desk.look()
+    assert await desk.alarms() == ["dkim:aaa", "dmarc"]
+    assert await desk.hours_left() == 1
+    assert [line["record"] for line in logs if line["event"] == "dns_record_vanished"] == [
+        "dkim:aaa",
+        "dmarc",
+    ]
+    told = await desk.store.claim_domain_notice("mail", "eu-west-1")
+    assert told
+    assert told.headline == f"2 DNS records of {DOMAIN} vanished"
+    assert "CNAME aaa._domainkey.example.com with the value" in told.lines[0]
+
+    await desk.look()
+    assert await desk.alarms() == ["dkim:aaa", "dmarc"]
+    assert await desk.store.claim_domain_notice("mail") is None, "once is enough"
+
+    desk.dns.put(DMARC, "TXT", "v=DMARC1; p=none")
+    await desk.look()
+    assert await desk.alarms() == ["dkim:aaa"]
+    back = await desk.store.claim_domain_notice("mail")
+    assert back
+    assert back.headline == f"1 DNS record of {DOMAIN} is back"
+    assert await desk.store.claim_domain_notice("slack") is None, "nobody asked for it"
+
+
+async def test_dns_that_does_not_answer_is_no_alarm(desk: Desk) -> None:
+    await desk.look()
+    desk.dns.behave(DMARC, "servfail")
+    desk.dns.behave(MAIL_FROM, "servfail")
+    await desk.look()
+    assert await desk.alarms() == []
+    assert await desk.hours_left() == 1, "looked at again soon"
+    desk.dns.behave(DMARC, "refused")
+    desk.ses.away = True
+    await desk.look()
+    assert await desk.alarms() == []
+    desk.ses.away = False
+    desk.dns.reset()
+    await desk.look()
+    assert await desk.alarms() == ["dkim:aaa", "dkim:bbb", "dkim:ccc", "dmarc", "mx", "spf"]
+
+
+async def test_what_was_never_there_has_not_vanished(desk: Desk) -> None:
+    desk.dns.take(DMARC)
+    await desk.look()
+    await desk.look()
+    assert await desk.alarms() == []
+
+
+async def test_records_that_ses_no_longer_names_are_forgotten(desk: Desk) -> None:
+    await desk.look()
+    desk.dns.take(f"aaa._domainkey.{DOMAIN}")
+    await desk.look()
+    assert await desk.alarms() == ["dkim:aaa"]
+    desk.ses.dkim |= {"Tokens": ["bbb", "ccc"]}
+    await desk.look()
+    assert await desk.alarms() == []
+
+
+async def test_one_process_looks_for_all(desk: Desk) -> None:
+    await asyncio.gather(*(desk.watch().step() for _ in range(4)))
+    asked = len(desk.dns.asked)
+    assert asked == len(set(desk.dns.asked))
+    await desk.watch().step()
+    assert len(desk.dns.asked) == asked, "not due"
+    assert await desk.store.ask_domain_check(DOMAIN)
+    await desk.watch().step()
+    assert len(desk.dns.asked) > asked
+    assert not await desk.store.ask_domain_check("other.example")
+
+
+async def test_a_look_that_was_overtaken_is_not_kept(desk: Desk) -> None:
+    await desk.look()
+    await desk.sql.execute("update domain_checks set next_at = now()")
+    late = await desk.store.claim_domain_check({DOMAIN: "a@example.com"}, 0)
+    assert late
+    assert await desk.store.claim_domain_check({DOMAIN: "a@example.com"}, 60)
+    kept = await desk.store.save_domain_check(
+        late,
+        {"asked": True, "looks": [], "watched": {}},
+        next_seconds=1,
+        notice={"headline": "x", "lines": []},
+        ways=["mail"],
+    )
+    assert not kept
+    assert (await desk.row())["looks"]
+    assert await desk.store.claim_domain_notice("mail") is None
+
+
+async def test_senders_of_mailouts_are_watched_too(desk: Desk, arrange: Arrange) -> None:
+    for sender in ("A@Other.example", "b@other.example", None, "c@localhost"):
+        mailout = await arrange.mailout()
+        await desk.sql.execute(
+            "update mailouts set from_email = %s where id = %s", (sender, mailout)
+        )
+    old = await arrange.mailout()
+    await desk.sql.execute(
+        "update mailouts set from_email = 'x@old.example', created_at = now() - interval '91 days'"
+        " where id = %s",
+        (old,),
+    )
+    await desk.look()
+    found = {row["domain"]: row["looks"] for row in await desk.store.list_domain_checks()}
+    assert set(found) == {DOMAIN, "other.example"}
+    assert found["other.example"]
+
+
+async def test_a_notice_is_told_by_one_and_given_up_after_a_day(desk: Desk) -> None:
+    await desk.look()
+    desk.dns.take(DMARC)
+    await desk.look()
+    first, second = await asyncio.gather(
+        *(desk.store.claim_domain_notice("mail", "eu-west-1") for _ in range(2))
+    )
+    due = first or second
+    assert due
+    assert not (first and second)
+    await desk.store.settle_domain_notice(due.id, None, detail="throttled", retry_seconds=0)
+    assert await desk.store.claim_domain_notice("mail") == due
+    await desk.store.settle_domain_notice(due.id, None, detail="throttled", retry_seconds=0)
+    await desk.sql.execute("update domain_notices set created_at = now() - interval '25 hours'")
+    assert await desk.store.claim_domain_notice("mail") is None
+
+
+def test_addresses_become_domains() -> None:
+    addresses = ["", "news@Münze.example", "Second@münze.example", "a@b@c", "x@localhost"]
+    assert senders_by_domain(addresses) == {"xn--mnze-0ra.example": "news@Münze.example"}
