@@ -14,7 +14,7 @@ from app.domain.dns.dmarc import (
     walk_tree,
 )
 from app.domain.dns.questions import walked
-from tests.dns.zones import asked_of
+from tests.dns.zones import Zone, asked_of
 
 
 def walk(start: str, **records: str) -> TreeWalk:
@@ -119,7 +119,7 @@ def test_a_policy_in_test_is_one_step_milder() -> None:
 
 def test_two_records_at_one_name_are_none() -> None:
     twice = {"TXT": ["v=DMARC1; p=reject", "v=DMARC1; p=none"]}
-    zone = {"_dmarc.example.com": twice, "_dmarc.com": "?"}
+    zone: Zone = {"_dmarc.example.com": twice, "_dmarc.com": "?"}
     found = walked(walk_tree("example.com"), asked_of(zone))
     assert found.applied is None
     assert found.several == ("example.com",)

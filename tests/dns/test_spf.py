@@ -120,7 +120,7 @@ def test_ten_lookups_are_allowed_and_eleven_are_not() -> None:
 
 
 def test_lookups_of_included_records_count_and_networks_do_not() -> None:
-    nested = {
+    nested: dict[str, str | dict[str, list[str]]] = {
         "a_example": "v=spf1 include:b.example mx:b.example ip4:192.0.2.1 ~all",
         "b_example": {"TXT": ["v=spf1 exists:%{i}.c.example ptr ~all"], "MX": ["1 mx.example"]},
     }

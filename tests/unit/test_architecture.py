@@ -43,6 +43,7 @@ FOREIGN = {
     "supabase": {"adapters/database"},
     "postgrest": {"adapters/database"},
     "notion_client": {"adapters/notion"},
+    "dns": {"adapters/dns"},
     "PIL": {"domain/assets"},
     "standardwebhooks": {"domain/hooks"},
     "fastapi": {"api", "main", "sandbox"},

@@ -46,7 +46,7 @@ class DomainLook:
 async def look_at(address: str, region: str, ses: SesAccount, dns: Dns) -> DomainLook:
     """Raises InvalidAddress when it has no public domain."""
     sender = sender_of(address, region, await _identities(address, ses))
-    asker = _Asker(dns)
+    asker = Asker(dns)
     signing, mail_from = sender.signing, sender.mail_from
     domains = [sender.domain]
     domains += [signing.domain] if signing else []
@@ -73,7 +73,7 @@ async def look_at(address: str, region: str, ses: SesAccount, dns: Dns) -> Domai
     )
 
 
-async def _envelope(asker: _Asker, sender: Sender) -> Any:
+async def _envelope(asker: Asker, sender: Sender) -> Any:
     return await asker.run(see_envelope(sender.mail_from)) if sender.mail_from else None
 
 
@@ -93,7 +93,7 @@ async def _identities(address: str, ses: SesAccount) -> Mapping[str, Any] | None
     return found
 
 
-class _Asker:
+class Asker:
     """Runs walks; asks no question twice, few at once, and none too late."""
 
     def __init__(self, dns: Dns) -> None:
