@@ -118,7 +118,7 @@ async def test_dmarc(dns: DnsServer, domain: str, record: str, depth: int) -> No
     assert found.applied
     where, policy = found.applied
     assert where == told["location"]
-    tags = {name: tag["value"] for name, tag in told["tags"].items()}  # type: ignore[typeddict-item]
+    tags = {name: tag["value"] for name, tag in told["tags"].items()}
     assert policy.policy == tags["p"]
     assert policy.subdomains in (tags["sp"], None)
     assert (policy.dkim, policy.spf) == (tags["adkim"], tags["aspf"])
