@@ -296,6 +296,12 @@ class TestUnknown:
             assert seen[code].level == "warn"
         assert all(one.state != "missing" for one in seen.values())
 
+    async def test_a_name_above_that_fails_changes_nothing(self, good: DnsServer) -> None:
+        good.behave("_dmarc.com", "servfail")
+        assert "DKIM (example.com) and SPF" in (await look(good)).verdict.what
+        good.behave(f"_dmarc.{MAIL_FROM}", "servfail")
+        assert "by DKIM (example.com)." in (await look(good)).verdict.what
+
     async def test_names_that_lead_in_a_circle_are_told(self, good: DnsServer) -> None:
         good.behave(f"aaa._domainkey.{DOMAIN}", "circle")
         good.behave(DMARC, "circle")

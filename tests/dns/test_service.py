@@ -155,13 +155,13 @@ async def test_the_page_health_and_account_tell_of_a_vanished_record(
         page = (await visitor.get("/domain")).text
         assert f">{DOMAIN}</h2>" in page
         assert "Receivers can tell" in page
-        assert "Vanished" not in page
+        assert "No longer in order" not in page
         dns.take(f"{TOKENS[0]}._domainkey.{DOMAIN}")
         asked = await visitor.post("/domain/look", domain=DOMAIN)
         assert "notice=asked" in asked.headers["location"]
         await watch.step()
         page = (await visitor.get("/domain")).text
-        assert "Vanished: aaa._domainkey.example.com is missing" in page
+        assert "No longer in order: aaa._domainkey.example.com is missing" in page
         assert "<code>aaa.dkim.amazonses.com</code>" in page
         health = await eventually(
             service.health, until=lambda report: "vanished" in str(report["checks"]["domain"])
@@ -221,7 +221,7 @@ async def test_the_sender_looks_by_itself_and_mails_the_owner(
             mails = await eventually(
                 lambda: _inbox(sandbox.url), until=lambda page: "vanished" in page
             )
-            assert "1 DNS record of example.com vanished" in mails
+            assert "1 DNS record of example.com vanished or changed" in mails
 
 
 async def _inbox(url: str) -> str:
@@ -230,9 +230,11 @@ async def _inbox(url: str) -> str:
 
 
 def test_the_mail_says_what_to_publish() -> None:
-    due = DueNotice(1, DOMAIN, "1 DNS record of example.com vanished", ("<gone> Publish this.",))
+    due = DueNotice(
+        1, DOMAIN, "1 DNS record of example.com vanished or changed", ("<gone> Publish this.",)
+    )
     notice = write_domain_notice(due, "https://mail.example.com")
-    assert notice.subject == "1 DNS record of example.com vanished"
+    assert notice.subject == "1 DNS record of example.com vanished or changed"
     assert "<gone> Publish this." in notice.text
     assert "&lt;gone&gt;" in notice.html
     assert "https://mail.example.com/dashboard/domain" in notice.text

@@ -83,7 +83,7 @@ async def test_a_record_that_vanished_is_told_once_and_again_when_it_is_back(des
     ]
     told = await desk.store.claim_domain_notice("mail", "eu-west-1")
     assert told
-    assert told.headline == f"2 DNS records of {DOMAIN} vanished"
+    assert told.headline == f"2 DNS records of {DOMAIN} vanished or changed"
     assert "CNAME aaa._domainkey.example.com with the value" in told.lines[0]
 
     await desk.look()

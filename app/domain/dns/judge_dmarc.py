@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.domain.dns.dmarc import REMOVED, Dmarc, TreeWalk, aligned, walk_tree
+from app.domain.dns.dmarc import REMOVED, Dmarc, Mode, TreeWalk, aligned, walk_tree
 from app.domain.dns.judge_dkim import DkimJudged
 from app.domain.dns.judge_envelope import EnvelopeJudged
 from app.domain.dns.looks import Look, as_found, not_told
+from app.domain.dns.names import is_under
 from app.domain.dns.questions import Question, Walk
 from app.domain.dns.sender import Record, Sender
 
@@ -120,9 +121,8 @@ def _verdict(
         if domain is None:
             continue
         other = seen.walks[domain]
-        unsure = bool(other.unknown or author.unknown) and domain != sender.domain
-        agrees = aligned(mode, author, other)
-        proof = None if unsure and passes is not False else passes and agrees
+        agrees = None if _undecided(mode, author, other) else aligned(mode, author, other)
+        proof = False if passes is False or agrees is False else passes and agrees
         proofs.append(proof)
         if proof:
             ways.append(f"{way} ({domain})")
@@ -137,6 +137,17 @@ def _verdict(
     if None in proofs or not sender.asked:
         return not_told(code, f"receivers can tell that mail of {name} is yours", "see above")
     return _unproven(sender, author, seen)
+
+
+def _undecided(mode: Mode, author: TreeWalk, other: TreeWalk) -> bool:
+    """Whether what DNS did not tell could change if they are aligned. What is above the domain that
+    both belong to couldn't: it would move both alike."""
+    if mode == "s" or author.start == other.start:
+        return False
+    unknown = [domain for domain, _ in (*author.unknown, *other.unknown)]
+    if not aligned(mode, author, other):
+        return bool(unknown)
+    return not all(is_under(author.organizational, domain) for domain in unknown)
 
 
 def _unproven(sender: Sender, author: TreeWalk, seen: DmarcSeen) -> Look:

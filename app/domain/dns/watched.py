@@ -93,7 +93,7 @@ def compare(before: Watched, looks: Iterable[Look], now: str, *, asked: bool) ->
 def headline(domain: str, vanished: int, back: int) -> str:
     """Of a notice to the owner, by mail and in Slack."""
     if vanished:
-        return f"{plural(vanished, 'DNS record')} of {domain} vanished"
+        return f"{plural(vanished, 'DNS record')} of {domain} vanished or changed"
     return f"{plural(back, 'DNS record')} of {domain} {'is' if back == 1 else 'are'} back"
 
 
