@@ -152,7 +152,7 @@ def test_only_what_was_there_can_vanish(data: st.DataObject, days: list[object])
         news = compare(watched, looks, str(day), asked=said is not None)
         gone = {one.code for one in looks if one.state in ("missing", "wrong")}
         assert {alarm.code for alarm in news.vanished} <= ever & gone
-        assert news.watched.there.isdisjoint(news.watched.alarms)
+        assert news.watched.there.keys().isdisjoint(news.watched.alarms)
         assert Watched.from_stored(news.watched.to_stored()) == news.watched
         ever |= {one.code for one in looks if one.state == "there"}
         watched = news.watched

@@ -13,7 +13,7 @@ import pytest
 from psycopg.rows import DictRow
 
 from app.domain.reports.findings import Finding
-from app.outside import OUTSIDE, dns_resolver
+from app.outside import OUTSIDE, dns_resolver, slack_way
 from app.outside import examine as doctor
 from app.ports import SesAccount
 from app.runtime import open_database
@@ -21,6 +21,7 @@ from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from app.services.checks.asking import Outside
 from app.services.checks.preflight import Preflight
+from app.services.domains.tell_slack import TellSlackOfDomains
 from app.services.domains.watch import WatchDomains
 from app.services.watching.owner_mail import write_domain_notice
 from app.settings import Settings
@@ -32,6 +33,7 @@ from tests.support.dashboard import Visitor
 from tests.support.dns_server import DnsServer
 from tests.support.factories import Arrange
 from tests.support.service import Service, in_process, settings_for
+from tests.support.slack import SlackStandIn
 from tests.support.waiting import eventually
 
 
@@ -222,6 +224,33 @@ async def test_the_sender_looks_by_itself_and_mails_the_owner(
                 lambda: _inbox(sandbox.url), until=lambda page: "vanished" in page
             )
             assert "1 DNS record of example.com vanished or changed" in mails
+
+
+async def test_slack_is_told_once_when_it_is_back(direct_store: Store, dns: DnsServer) -> None:
+    with SlackStandIn() as slack:
+        ours = settings("postgresql://unused", dns, SLACK_WEBHOOK_URL=slack.webhook_url)
+        resolver = dns_resolver(ours)
+        assert resolver is not None
+        in_order(dns, key=KEY)
+        watch = WatchDomains(direct_store, Ses(), resolver, ours)
+        await watch.step()
+        dns.take(DMARC)
+        await direct_store.ask_domain_check(DOMAIN)
+        await watch.step()
+        async with slack_way(ours) as way:
+            telling = TellSlackOfDomains(direct_store, way, "https://mail.example.com")
+            slack.fail(503, times=1)
+            await telling.step()
+            assert slack.messages == []
+            await telling.step()
+            assert slack.messages == [], "not so soon"
+            await direct_store.settle_domain_notice(1, None, detail=None, retry_seconds=0)
+            await telling.step()
+            await telling.step()
+        [message] = slack.messages
+        assert "1 DNS record of example.com vanished or changed" in message.shown
+        assert "_dmarc.example.com" in message.shown
+        assert "https://mail.example.com/dashboard/domain" in str(message.blocks)
 
 
 async def _inbox(url: str) -> str:

@@ -85,6 +85,7 @@ async def test_a_record_that_vanished_is_told_once_and_again_when_it_is_back(des
     assert told
     assert told.headline == f"2 DNS records of {DOMAIN} vanished or changed"
     assert "CNAME aaa._domainkey.example.com with the value" in told.lines[0]
+    assert "Before it was `v=DMARC1; p=reject; rua=mailto:d@example.com`." in told.lines[1]
 
     await desk.look()
     assert await desk.alarms() == ["dkim:aaa", "dmarc"]

@@ -20,30 +20,37 @@ HOUR, DAY = 3_600.0, 86_400.0
 
 @dataclass(frozen=True)
 class Alarm:
-    """since: when it was noticed, ISO 8601. what: a sentence. remedy: with the record."""
+    """since: when it was noticed, ISO 8601. what: a sentence. remedy: with the record. before: the
+    record as it was; empty: that isn't known."""
 
     code: str
     since: str
     what: str
     remedy: str
+    before: str = ""
+
+    @property
+    def sentences(self) -> str:
+        before = f" Before it was `{self.before}`." if self.before else ""
+        return f"{self.what} {self.remedy[:1].upper()}{self.remedy[1:]}{before}"
 
 
 @dataclass(frozen=True)
 class Watched:
-    """there: the codes of records that were in order when DNS last told of them. alarms: by code,
-    of those that vanished since."""
+    """there: records that were in order when DNS last told of them, by code. alarms: by code, of
+    those that vanished since."""
 
-    there: frozenset[str] = frozenset()
+    there: Mapping[str, str] = field(default_factory=dict)
     alarms: Mapping[str, Alarm] = field(default_factory=dict)
 
     @classmethod
     def from_stored(cls, row: Mapping[str, Any]) -> Self:
         alarms = (Alarm(**one) for one in row.get("alarms", ()))
-        return cls(frozenset(row.get("there", ())), {alarm.code: alarm for alarm in alarms})
+        return cls(dict(row.get("there", {})), {alarm.code: alarm for alarm in alarms})
 
     def to_stored(self) -> dict[str, Any]:
         return {
-            "there": sorted(self.there),
+            "there": dict(self.there),
             "alarms": [vars(self.alarms[code]) for code in sorted(self.alarms)],
         }
 
@@ -63,31 +70,35 @@ def compare(before: Watched, looks: Iterable[Look], now: str, *, asked: bool) ->
     """asked: whether SES said which records there have to be. If it did, those that it no longer
     names (new keys, another MAIL FROM domain) are forgotten. now: ISO 8601."""
     seen = {look.code: look for look in looks if look.code.startswith(WATCHED)}
-    there, alarms = set[str](), dict[str, Alarm]()
+    there, alarms = dict[str, str](), dict[str, Alarm]()
     vanished = []
-    for code in sorted(before.there | before.alarms.keys() | seen.keys()):
+    for code in sorted(before.there.keys() | before.alarms.keys() | seen.keys()):
         look, alarm = seen.get(code), before.alarms.get(code)
         if look is None and asked:
             continue
         if look is not None and look.state == "there":
-            there.add(code)
+            there[code] = _as_it_is(look)
         elif look is not None and look.state in ("missing", "wrong"):
             if alarm is None and code in before.there:
-                alarm = Alarm(code, now, look.what, look.plain.remedy)
+                alarm = Alarm(code, now, look.what, look.plain.remedy, before.there[code])
                 vanished.append(alarm)
             if alarm is not None:
                 alarms[code] = alarm
         elif alarm is not None:
             alarms[code] = alarm
         elif code in before.there:
-            there.add(code)
+            there[code] = before.there[code]
     unsure = any(look.state == "unknown" for look in seen.values()) or not asked
     return News(
-        Watched(frozenset(there), alarms),
+        Watched(there, alarms),
         tuple(vanished),
         tuple(alarm for code, alarm in before.alarms.items() if code in there),
         HOUR if alarms or unsure else DAY,
     )
+
+
+def _as_it_is(look: Look) -> str:
+    return look.found[0] if look.found else look.publish.value if look.publish else ""
 
 
 def headline(domain: str, vanished: int, back: int) -> str:
@@ -101,7 +112,7 @@ def notice(domain: str, news: News) -> dict[str, Any] | None:
     """What the owner is told; None: nothing is new."""
     if not news.vanished and not news.back:
         return None
-    lines = [f"{one.what} {one.remedy[:1].upper()}{one.remedy[1:]}" for one in news.vanished]
+    lines = [one.sentences for one in news.vanished]
     lines += [f"In order again: {_named(one.code)}." for one in news.back]
     return {"headline": headline(domain, len(news.vanished), len(news.back)), "lines": lines}
 
