@@ -18,6 +18,7 @@ from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from tests.browser.places import Staged
 from tests.browser.stage import stage_access, stage_every_state, stage_jobs, stage_senders
+from tests.browser.stage_domain import stage_domain
 from tests.browser.stage_engagement import stage_engagement
 from tests.browser.stage_hooks import stage_hooks
 from tests.browser.stage_imports import stage_imports
@@ -201,6 +202,7 @@ async def staged(
                 template = await stage_templates(arrange)
                 segments = await stage_segments(arrange)
                 engaged = await stage_engagement(arrange)
+                await stage_domain(arrange)
                 hooks = await stage_hooks(arrange, mailouts["sent"])
                 yield Staged(
                     url, dsn, arrange, mailouts, imports, person, schedules, template, segments,
