@@ -316,6 +316,14 @@ class TestUnknown:
         assert by_code(seen)["dkim"].state == "unknown"
         assert seen.verdict.state == "unknown"
 
+    async def test_ses_that_is_silent_is_not_waited_for(
+        self, good: DnsServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(looking, "SES_SECONDS", 0.0)
+        seen = await look(good)
+        assert not seen.asked
+        assert by_code(seen)["dmarc"].state == "there"
+
     async def test_all_together_is_bounded(
         self, good: DnsServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:

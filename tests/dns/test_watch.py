@@ -146,6 +146,13 @@ async def test_one_process_looks_for_all(desk: Desk) -> None:
     assert not await desk.store.ask_domain_check("other.example")
 
 
+async def test_another_sender_of_the_domain_is_taken_over(desk: Desk) -> None:
+    await desk.watch().step()
+    await desk.store.ask_domain_check(DOMAIN)
+    await desk.watch(SES_FROM_EMAIL=f"hello@{DOMAIN}").step()
+    assert (await desk.row())["address"] == f"hello@{DOMAIN}"
+
+
 async def test_a_look_that_was_overtaken_is_not_kept(desk: Desk) -> None:
     await desk.look()
     await desk.sql.execute("update domain_checks set next_at = now()")

@@ -19,6 +19,8 @@ from app.errors import Unavailable
 from app.ports import Dns, SesAccount
 from app.services.checks.asking import ask
 
+SES_SECONDS = 15.0
+"""For all that SES is asked; without its answer DNS is looked at all the same."""
 LOOK_SECONDS = 15.0
 """For all questions together; what isn't answered by then is unknown."""
 MOST_QUESTIONS = 200
@@ -80,17 +82,19 @@ async def _envelope(asker: Asker, sender: Sender) -> Any:
 async def _identities(address: str, ses: SesAccount) -> Mapping[str, Any] | None:
     """None: SES can't be asked for one of them, which another check says, with the remedy."""
     found: dict[str, Any] = {}
-    for name in identities_of(address):
-        try:
-            found[name] = await ask(ses.identity, name)
-        except Unavailable:
-            return None
-        if (
-            "@" not in name
-            and ((found[name] or {}).get("DkimAttributes") or {}).get("Status") == "SUCCESS"
-        ):
-            break  # those above it sign nothing
+    try:
+        async with asyncio.timeout(SES_SECONDS):
+            for name in identities_of(address):
+                found[name] = await ask(ses.identity, name)
+                if "@" not in name and _signs(found[name]):
+                    break  # those above it sign nothing
+    except (Unavailable, TimeoutError):
+        return None
     return found
+
+
+def _signs(identity: Mapping[str, Any] | None) -> bool:
+    return ((identity or {}).get("DkimAttributes") or {}).get("Status") == "SUCCESS"
 
 
 class Asker:

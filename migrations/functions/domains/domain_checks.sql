@@ -21,8 +21,10 @@ begin
      group by domain order by domain
     on conflict (domain) do nothing;
     delete from domain_checks where next_at < clock_timestamp() - interval '30 days';
-    update domain_checks
-       set claims = claims + 1, next_at = clock_timestamp() + make_interval(secs => p_lease_seconds)
+    update domain_checks d
+       set claims = claims + 1, next_at = clock_timestamp() + make_interval(secs => p_lease_seconds),
+           address = (select min(s.address) from jsonb_to_recordset(p_senders) as s (domain text, address text)
+                       where s.domain = d.domain)
      where domain = (select c.domain from domain_checks c
                       join jsonb_to_recordset(p_senders) as s (domain text) on s.domain = c.domain
                       where c.next_at <= clock_timestamp()
