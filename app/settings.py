@@ -26,7 +26,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from app.adapters.database.connection_string import read_connection_string
 from app.domain.addresses import InvalidAddress, ascii_address
-from app.domain.dns.names import SYSTEM, server_address
+from app.domain.dns.names import dns_servers
 from app.domain.networks import LOCAL_HOSTS, is_confidential, is_web_address
 from app.domain.notion.properties import PROPERTIES
 from app.domain.providers.settings import FallbackSettings
@@ -286,16 +286,7 @@ class Settings(FallbackSettings):
     @field_validator("dns_resolvers")
     @classmethod
     def _dns_servers(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        if [value.lower() for value in values] == [SYSTEM]:
-            return (SYSTEM,)
-        for value in values:
-            try:
-                server_address(value)
-            except ValueError:
-                raise ValueError(
-                    "must be `system`, or addresses of DNS servers like 9.9.9.9, 127.0.0.1:5353"
-                ) from None
-        return values
+        return dns_servers(values)
 
     @field_validator("sns_allowed_topic_arns")
     @classmethod

@@ -44,3 +44,17 @@ def server_address(text: str) -> tuple[str, int]:
     if not 0 < int(port) < 65_536:
         raise ValueError(f"{port} is no port")
     return str(ipaddress.ip_address(host)), int(port)
+
+
+def dns_servers(values: tuple[str, ...]) -> tuple[str, ...]:
+    """As DNS_RESOLVERS has them: `system` alone, or addresses. Raises ValueError."""
+    if [value.lower() for value in values] == [SYSTEM]:
+        return (SYSTEM,)
+    try:
+        for value in values:
+            server_address(value)
+    except ValueError:
+        raise ValueError(
+            "must be `system`, or addresses of DNS servers like 9.9.9.9, 127.0.0.1:5353"
+        ) from None
+    return values
