@@ -120,6 +120,10 @@ def sandbox(
         tuple[float, float],
         typer.Option(help="Least and most seconds until a person opens a mail."),
     ] = (30.0, 600.0),
+    region: Annotated[
+        list[str] | None,
+        typer.Option(help="A further region with an SES and a topic of its own, on the next port."),
+    ] = None,
     public_url: Annotated[
         str, typer.Option(help="This sandbox's address as others reach it.")
     ] = "",
@@ -159,9 +163,14 @@ def sandbox(
     if signature_version not in {"1", "2"}:
         raise typer.BadParameter("must be 1 or 2", param_hint="--signature-version")
     run_sandbox(
-        listen(
-            host, port, remedy="Another sandbox may run there: choose another place with --port."
-        ),
+        [
+            listen(
+                host,
+                port + number,
+                remedy="Another sandbox may run there: choose another place with --port.",
+            )
+            for number in range(1 + len(region or []))
+        ],
         SandboxConfig(
             max_send_rate=rate,
             max_24h_send=quota,
@@ -171,6 +180,7 @@ def sandbox(
             complaint_share=complaint_share,
             readers=shares,
             reader_seconds=reader_seconds,
+            regions=tuple(region or []),
             public_url=public_url or None,
             accept_log=accept_log,
             signature_version="1" if signature_version == "1" else "2",

@@ -26,9 +26,9 @@ _AUTHORIZATION = re.compile(
 
 
 def check_signature(
-    request: Request, body: bytes, service: str, credentials: Mapping[str, str]
+    request: Request, body: bytes, service: str, region: str, credentials: Mapping[str, str]
 ) -> None:
-    """Refuse a request that isn't signed for `service` now.
+    """Refuse a request that isn't signed for `service` in `region` now.
 
     credentials: secret by access key; empty: the header's form and its time are checked, the
     signature is not. Raises SesError (403).
@@ -42,6 +42,11 @@ def check_signature(
     if match["service"] != service:
         raise forbidden(
             "SignatureDoesNotMatch", f"Credential should be scoped to correct service: '{service}'."
+        )
+    if match["region"] != region:
+        raise forbidden(
+            "SignatureDoesNotMatch",
+            f"Credential should be scoped to a valid region, not '{match['region']}'. ",
         )
     _check_time(request.headers.get("x-amz-date", ""), match["day"])
     if not credentials:

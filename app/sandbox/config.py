@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -36,6 +36,9 @@ class SandboxConfig:
     keep: how many mails stay viewable; the accept log keeps a line for every recipient.
     accept_log: a file for that log; it is appended to, never truncated.
     public_url: this sandbox's address in messages; None: the address it listens on.
+    regions: further ones, each with an SES and a topic of its own, on a port of its own. Until told
+        otherwise each is as this one, whose region is that of `topic_arn`.
+    sns_url: the address of SNS in messages, which is one for all regions; None: `public_url`.
     seed: of every random choice, so that a run can be repeated.
     notion: a stand-in for Notion at the same address; None: none. slack, sendgrid, mailgun: whether
         there is one for them.
@@ -67,6 +70,8 @@ class SandboxConfig:
     keep: int = 5000
     accept_log: Path | None = None
     public_url: str | None = None
+    regions: tuple[str, ...] = ()
+    sns_url: str | None = None
     seed: int = 0
     notion: NotionConfig | None = None
     slack: bool = False
@@ -88,6 +93,27 @@ class SandboxConfig:
     def account_id(self) -> str:
         return self.topic_arn.split(":")[4]
 
+    @property
+    def sns_base_url(self) -> str:
+        """SNS's public address without a slash at its end."""
+        return (self.sns_url or self.base_url).rstrip("/")
+
+    def in_region(self, name: str, url: str) -> Self:
+        """The same in another region, at `url`: SES, and a topic there."""
+        parts = self.topic_arn.split(":")
+        parts[3] = name
+        return replace(
+            self,
+            topic_arn=":".join(parts),
+            public_url=url,
+            sns_url=self.sns_base_url,
+            regions=(),
+            notion=None,
+            slack=False,
+            sendgrid=False,
+            mailgun=False,
+        )
+
     def to_json(self) -> str:
         """All settings as a JSON object, for a sandbox in a process of its own."""
         return orjson.dumps(asdict(self), default=_jsonable).decode()
@@ -99,7 +125,7 @@ class SandboxConfig:
         for name in ("verified", "configuration_sets", "tracking_sets"):
             if name in values:
                 values[name] = frozenset(values[name])
-        for name in ("event_delay", "event_retry_delay", "reader_seconds"):
+        for name in ("event_delay", "event_retry_delay", "reader_seconds", "regions"):
             if name in values:
                 values[name] = tuple(values[name])
         if values.get("notion") is not None:

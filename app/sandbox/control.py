@@ -39,6 +39,7 @@ class AccountChange(BaseModel):
     production_access: bool | None = None
     sending_enabled: bool | None = None
     enforcement_status: Enforcement | None = None
+    verified: frozenset[str] | None = None
     engagement_metrics: Switch | None = None
     """Of the account's Virtual Deliverability Manager."""
 
@@ -96,8 +97,9 @@ class Click(Open):
 class ControlApi:
     """JSON in, JSON out; refusals are `{"error": …}`."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+    def __init__(self, sandbox: Sandbox, reset: Callable[[], None]) -> None:
+        """reset: all regions and providers, whose accept log is one."""
+        self._sandbox, self._reset_all = sandbox, reset
 
     def routes(self) -> list[Route]:
         mail = "/sandbox/mails/{id}"
@@ -187,11 +189,11 @@ class ControlApi:
         return {**self._sandbox.stats(), "connections": open_connections(request.scope)}
 
     async def _accepted(self, _request: Request) -> Response:
-        log = self._sandbox.store.accept_log
-        return StreamingResponse(log.read(), media_type="application/x-ndjson")
+        """Of all regions and providers."""
+        return StreamingResponse(self._sandbox.accepted.read(), media_type="application/x-ndjson")
 
     async def _reset(self, _request: Request) -> Any:
-        self._sandbox.reset()
+        self._reset_all()
         return {"reset": iso(time.time())}
 
     async def _get_faults(self, _request: Request) -> Any:
@@ -213,8 +215,9 @@ class ControlApi:
         for name, value in changed.items():
             setattr(account, name, value)
         own = AccountChange.model_fields.keys() - {"engagement_metrics"}
-        shown = {name: getattr(account, name) for name in own}
-        return {**shown, "engagement_metrics": sets.account_metrics}
+        shown = {name: getattr(account, name) for name in own - {"verified"}}
+        named = {"verified": sorted(account.verified), "engagement_metrics": sets.account_metrics}
+        return {**shown, **named}
 
     async def _put_set(self, request: Request) -> Any:
         found = self._sandbox.sets.get(request.path_params["name"])

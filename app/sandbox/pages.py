@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,10 @@ _MAIL_HEADERS = {
 class Pages:
     """`/` (the inbox), `/mail/{id}` and its parts."""
 
-    def __init__(self, sandbox: Sandbox, sns: SnsApi) -> None:
+    def __init__(self, sandbox: Sandbox, sandboxes: Sequence[Sandbox], sns: SnsApi) -> None:
+        """sandboxes: of all regions."""
         self._sandbox, self._sns = sandbox, sns
+        self._regions = [each.config for each in sandboxes] if len(sandboxes) > 1 else []
         self._templates = Environment(
             loader=FileSystemLoader(_TEMPLATES),
             autoescape=True,
@@ -65,7 +68,8 @@ class Pages:
         ]
 
     def _page(self, template: str, status: int = 200, **values: Any) -> Response:
-        html = self._templates.get_template(template).render(config=self._sandbox.config, **values)
+        found = self._templates.get_template(template)
+        html = found.render(config=self._sandbox.config, regions=self._regions, **values)
         return HTMLResponse(html, status, _PAGE_HEADERS)
 
     async def _stylesheet(self, _request: Request) -> Response:

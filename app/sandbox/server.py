@@ -16,37 +16,19 @@ from app.sandbox.main import listen, local_url, server_for
 from app.sandbox.threads import STOP_SECONDS, ServerThread
 
 
-class SandboxServer:
-    """A context manager: a running sandbox, in a thread or (`process=True`) a process.
+class Remote:
+    """One region's sandbox, wherever it runs, by its control API.
 
-    Inside, `url` is its address and `control` an HTTP client for it.
-    Raises RuntimeError when it doesn't start.
+    `url` is its address and `control` an HTTP client for it.
     """
 
-    def __init__(self, config: SandboxConfig | None = None, *, process: bool = False) -> None:
-        self.config = config or SandboxConfig()
-        self._in_process = process
-        self._process: subprocess.Popen[str] | None = None
-        self._running: ServerThread | None = None
+    url: str
+    control: httpx.Client
 
-    def __enter__(self) -> Self:
-        self.url = self._start_process() if self._in_process else self._start_thread()
-        self.control = httpx.Client(base_url=self.url, trust_env=False, timeout=30)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.control.close()
-        if self._process:
-            self._stop_process(self._process)
-        if self._running:
-            self._running.stop()
-
-    # Shortcuts to the control API for tests
+    def reach(self, url: str) -> None:
+        """Talk to the one at `url` from now on."""
+        self.url = url
+        self.control = httpx.Client(base_url=url, trust_env=False, timeout=30)
 
     def stats(self) -> dict[str, Any]:
         """`GET /sandbox/stats`."""
@@ -63,7 +45,7 @@ class SandboxServer:
         return self._json("GET", f"/sandbox/mails/{message_id}")
 
     def accepted(self) -> list[dict[str, Any]]:
-        """The accept log: one item for every accepted recipient."""
+        """The accept log of all regions and providers: one item for every accepted recipient."""
         body = self.control.get("/sandbox/accepted").raise_for_status().content
         return [orjson.loads(line) for line in body.splitlines()]
 
@@ -93,15 +75,52 @@ class SandboxServer:
         answer: dict[str, Any] = response.json()
         return answer
 
+
+class SandboxServer(Remote):
+    """A context manager: a running sandbox, in a thread or (`process=True`) a process.
+
+    Inside, it is the Remote of the home region; `regions` has the further ones by name.
+    Raises RuntimeError when it doesn't start.
+    """
+
+    def __init__(self, config: SandboxConfig | None = None, *, process: bool = False) -> None:
+        self.config = config or SandboxConfig()
+        self.regions: dict[str, Remote] = {}
+        self._in_process = process
+        self._process: subprocess.Popen[str] | None = None
+        self._running: ServerThread | None = None
+
+    def __enter__(self) -> Self:
+        url, *urls = self._start_process() if self._in_process else self._start_thread()
+        self.reach(url)
+        for name, each in zip(self.config.regions, urls, strict=True):
+            self.regions[name] = Remote()
+            self.regions[name].reach(each)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for remote in (self, *self.regions.values()):
+            remote.control.close()
+        if self._process:
+            self._stop_process(self._process)
+        if self._running:
+            self._running.stop()
+
     # Starting and stopping
 
-    def _start_thread(self) -> str:
-        listener = listen("127.0.0.1", 0)
-        self._running = ServerThread(server_for(listener, self.config), listener, "the sandbox")
-        return local_url(listener)
+    def _start_thread(self) -> list[str]:
+        listeners = [listen("127.0.0.1", 0) for _ in range(1 + len(self.config.regions))]
+        server = server_for(listeners, self.config)
+        self._running = ServerThread(server, *listeners, name="the sandbox")
+        return [local_url(listener) for listener in listeners]
 
-    def _start_process(self) -> str:
-        """The child finds its port and tells it in its ready line."""
+    def _start_process(self) -> list[str]:
+        """The child finds its ports and tells them in its ready lines, the home region's last."""
         self._process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "app.sandbox", "127.0.0.1", "0", self.config.to_json()],
             stdout=subprocess.PIPE,
@@ -109,11 +128,14 @@ class SandboxServer:
             cwd=Path(__file__).parents[2],
         )
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()  # ends when the child does
-        if not line.startswith("sandbox ready on "):
-            self._stop_process(self._process)
-            raise RuntimeError("The sandbox did not start")
-        return line.removeprefix("sandbox ready on ").strip()
+        urls: list[str] = []
+        for name in (*self.config.regions, "sandbox"):
+            line = self._process.stdout.readline()  # ends when the child does
+            if not line.startswith(f"{name} ready on "):
+                self._stop_process(self._process)
+                raise RuntimeError("The sandbox did not start")
+            urls.append(line.removeprefix(f"{name} ready on ").strip())
+        return [urls[-1], *urls[:-1]]
 
     def _stop_process(self, process: subprocess.Popen[str]) -> None:
         process.terminate()

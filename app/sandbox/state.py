@@ -20,10 +20,11 @@ from app.sandbox.tracking.rewriting import Tracker
 
 
 class Sandbox:
-    """Everything the routes share. Raises OSError when the accept log can't be opened."""
+    """Everything that the routes of one region share."""
 
-    def __init__(self, config: SandboxConfig) -> None:
-        self.config = config
+    def __init__(self, config: SandboxConfig, accepted: AcceptLog) -> None:
+        """accepted: of all regions."""
+        self.config, self.accepted = config, accepted
         self.account = Account(config)
         self.injector = FaultInjector(config.seed)
         self.suppression = SuppressionList()
@@ -31,7 +32,7 @@ class Sandbox:
         self.sets = ConfigurationSets(config)
         self.standing = Standing()
         self.publisher = Publisher(config, self.identity, self.injector, self.sets)
-        self.store = Store(keep=config.keep, accept_log=AcceptLog(config.accept_log))
+        self.store = Store(keep=config.keep, accept_log=accepted, region=config.region)
         self.tracker = Tracker(config.base_url)
         self.readers = Audience(config, self.store, self.publisher, self.tracker)
         self.sender = Sender(
@@ -48,7 +49,7 @@ class Sandbox:
         self.answers: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by operation, code
 
     def stats(self) -> dict[str, Any]:
-        """Figures since the start or the last reset."""
+        """Figures since the start or the last reset; `duplicates` are those of all regions."""
         store, publisher = self.store, self.publisher
         return {
             "requests": dict(self.requests),
@@ -56,8 +57,8 @@ class Sandbox:
             "throttled": sum(codes["TooManyRequestsException"] for codes in self.answers.values()),
             "accepted": store.accepted.total(),
             "accepted_by_mailout": dict(store.accepted),
-            "duplicates": store.duplicates,
-            "duplicate_examples": store.duplicate_examples,
+            "duplicates": self.accepted.duplicates,
+            "duplicate_examples": self.accepted.duplicate_examples,
             "fates": dict(store.fates),
             "kept": len(store),
             "events": {
@@ -85,5 +86,6 @@ class Sandbox:
         self.suppression.clear()
         self.publisher.forget()
         self.store.reset()
+        self.accepted.reset()
         self.requests.clear()
         self.answers.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,75 +97,44 @@ class Mail:
 
 
 class AcceptLog:
-    """A JSON line for every accepted recipient, in the file before the call is answered."""
+    """A JSON line for every recipient that was accepted by any route, in the file before the call
+    is answered; and who was accepted more than once.
+
+    duplicates: recipients of a mailout after their first time, whichever way they went.
+    """
 
     def __init__(self, path: Path | None) -> None:
-        """path: appended to, never truncated; None: a file that goes with the process."""
+        """path: appended to, never truncated; None: a file that goes with the process.
+
+        Raises OSError when it can't be opened.
+        """
         self._file: BinaryIO
         if path is None:
             self._file = tempfile.TemporaryFile("ab+")  # noqa: SIM115 - lives as long as we do
         else:
             self._file = path.open("ab+")
-        self._start = os.fstat(self._file.fileno()).st_size
+        self.reset()
 
-    def write(self, mails: Iterable[Mail]) -> None:
-        """Append the recipients of `mails`. Raises OSError when that fails: accept nothing."""
+    def write(
+        self, route: str, accepted: Iterable[tuple[float, str, str, Mapping[str, str]]]
+    ) -> None:
+        """Append (unix seconds, message id, address, tags) of each. Raises OSError when that fails:
+        accept nothing.
+
+        route: an SES region, or another provider.
+        """
+        listed = list(accepted)
         lines = [
             orjson.dumps(
-                {"time": iso(m.time), "message_id": m.message_id, "to": to, "tags": m.tags},
+                {"time": iso(at), "route": route, "message_id": message_id, "to": to, "tags": tags},
                 option=orjson.OPT_APPEND_NEWLINE,
             )
-            for m in mails
-            for to in m.fates
+            for at, message_id, to, tags in listed
         ]
         self._file.write(b"".join(lines))
         self._file.flush()
-
-    def read(self) -> Iterator[bytes]:
-        """The lines since the start or the last reset, in chunks."""
-        position, end = self._start, os.fstat(self._file.fileno()).st_size
-        while position < end:
-            chunk = os.pread(self._file.fileno(), min(CHUNK_BYTES, end - position), position)
-            yield chunk
-            position += len(chunk)
-
-    def reset(self) -> None:
-        """Begin anew behind what is written; a log that somebody judges by stays whole."""
-        self._start = os.fstat(self._file.fileno()).st_size
-
-    def close(self) -> None:
-        self._file.close()
-
-
-class Store:
-    """Mails by message id, newest last, at most `keep`; figures for all that were accepted."""
-
-    def __init__(self, *, keep: int, accept_log: AcceptLog) -> None:
-        self.accept_log = accept_log
-        self._keep = keep
-        self.reset()
-
-    def reset(self) -> None:
-        self.accept_log.reset()
-        self._mails: OrderedDict[str, Mail] = OrderedDict()
-        self._seen: set[int] = set()  # hashes of (mailout, address): compact for millions
-        self.accepted: Counter[str] = Counter()  # recipients by mailout_id tag
-        self.fates: Counter[str] = Counter()
-        self.duplicates = 0
-        self.duplicate_examples: list[dict[str, str]] = []
-
-    def add(self, mails: list[Mail]) -> None:
-        """Log first, then keep. Raises OSError, with nothing kept, when that log fails."""
-        self.accept_log.write(mails)
-        for mail in mails:
-            mailout = mail.tags.get("mailout_id", "")
-            for address, fate in mail.fates.items():
-                self.accepted[mailout] += 1
-                self.fates[fate.value] += 1
-                self._note_duplicate(mailout, address)
-            self._mails[mail.message_id] = mail
-            if len(self._mails) > self._keep:
-                self._mails.popitem(last=False)
+        for _, _, to, tags in listed:
+            self._note_duplicate(tags.get("mailout_id", ""), to)
 
     def _note_duplicate(self, mailout: str, address: str) -> None:
         """Mail without a mailout_id tag can't be judged."""
@@ -178,6 +147,51 @@ class Store:
         self.duplicates += 1
         if len(self.duplicate_examples) < 20:
             self.duplicate_examples.append({"mailout_id": mailout, "to": address})
+
+    def read(self) -> Iterator[bytes]:
+        """The lines since the start or the last reset, in chunks."""
+        position, end = self._start, os.fstat(self._file.fileno()).st_size
+        while position < end:
+            chunk = os.pread(self._file.fileno(), min(CHUNK_BYTES, end - position), position)
+            yield chunk
+            position += len(chunk)
+
+    def reset(self) -> None:
+        """Begin anew behind what is written; a log that somebody judges by stays whole."""
+        self._start = os.fstat(self._file.fileno()).st_size
+        self._seen: set[int] = set()  # hashes of (mailout, address): compact for millions
+        self.duplicates = 0
+        self.duplicate_examples: list[dict[str, str]] = []
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Store:
+    """Mails of one region by message id, newest last, at most `keep`; figures for all that were
+    accepted."""
+
+    def __init__(self, *, keep: int, accept_log: AcceptLog, region: str) -> None:
+        self._accept_log, self._region = accept_log, region
+        self._keep = keep
+        self.reset()
+
+    def reset(self) -> None:
+        self._mails: OrderedDict[str, Mail] = OrderedDict()
+        self.accepted: Counter[str] = Counter()  # recipients by mailout_id tag
+        self.fates: Counter[str] = Counter()
+
+    def add(self, mails: list[Mail]) -> None:
+        """Log first, then keep. Raises OSError, with nothing kept, when that log fails."""
+        self._accept_log.write(
+            self._region, ((m.time, m.message_id, to, m.tags) for m in mails for to in m.fates)
+        )
+        for mail in mails:
+            self.accepted[mail.tags.get("mailout_id", "")] += len(mail.fates)
+            self.fates.update(fate.value for fate in mail.fates.values())
+            self._mails[mail.message_id] = mail
+            if len(self._mails) > self._keep:
+                self._mails.popitem(last=False)
 
     def get(self, message_id: str) -> Mail | None:
         return self._mails.get(message_id)

@@ -13,15 +13,15 @@ STOP_SECONDS = 10.0
 
 
 class ServerThread:
-    """Runs from when it is made, which waits for that, until `stop`. listener: closed at the end.
+    """Runs from when it is made, which waits for that, until `stop`. listeners: closed at the end.
 
     Raises RuntimeError when the server doesn't start.
     """
 
-    def __init__(self, server: uvicorn.Server, listener: socket.socket, name: str) -> None:
-        self._server, self._listener = server, listener
+    def __init__(self, server: uvicorn.Server, *listeners: socket.socket, name: str) -> None:
+        self._server, self._listeners = server, listeners
         self._thread = threading.Thread(
-            target=server.run, args=([listener],), name=name, daemon=True
+            target=server.run, args=(list(listeners),), name=name, daemon=True
         )
         self._thread.start()
         deadline = time.monotonic() + START_SECONDS
@@ -33,4 +33,5 @@ class ServerThread:
     def stop(self) -> None:
         self._server.should_exit = True
         self._thread.join(STOP_SECONDS)
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()

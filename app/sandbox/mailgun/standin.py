@@ -150,7 +150,7 @@ class MailgunStandIn(StandIn):
         for person in shown:
             self.number += 1
             mail = _made(one, person, variables.get(person), message_id, self.number)
-            self.mails.append(mail)
+            self.keep(mail)
             self.happens(mail, {"event": "accepted", "method": "HTTP"})
             local = person.partition("@")[0].partition("+")[0]
             for fate in _FATES.get(local, [_DELIVERED]):

@@ -47,7 +47,7 @@ class NotionServer(NotionRemote):
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )
-        self._running = ServerThread(uvicorn.Server(settings), listener, "Notion")
+        self._running = ServerThread(uvicorn.Server(settings), listener, name="Notion")
         self.connect(url)
         return self
 

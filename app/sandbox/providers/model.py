@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -75,6 +75,7 @@ class StandIn:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
+        self.told: Callable[[ReceivedMail], None] = lambda _mail: None  # of each that is accepted
         self._reset()
 
     def _reset(self) -> None:
@@ -87,6 +88,11 @@ class StandIn:
     def reset(self) -> None:
         with self._lock:
             self._reset()
+
+    def keep(self, mail: ReceivedMail) -> None:
+        """It is accepted. Raises what `told` raises."""
+        self.told(mail)
+        self.mails.append(mail)
 
     # -- what a test or a person looks at
 

@@ -44,7 +44,7 @@ class ProvidersServer:
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )
-        self._running = ServerThread(uvicorn.Server(settings), listener, "the providers")
+        self._running = ServerThread(uvicorn.Server(settings), listener, name="the providers")
         return self
 
     def __exit__(

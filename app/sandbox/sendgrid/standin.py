@@ -110,7 +110,7 @@ class SendGridStandIn(StandIn):
             return message_id
         for index, person in enumerate(call["personalizations"]):
             mail = _made(call, person, message_id, index)
-            self.mails.append(mail)
+            self.keep(mail)
             self.happens(mail, {"event": "processed"})
             local = mail.to.partition("@")[0].partition("+")[0]
             for fate in _FATES.get(local, _DELIVERED):

@@ -101,7 +101,8 @@ class SesApi:
         body = await request.body()
         if len(body) > MAX_BODY_BYTES:
             raise SesError("RequestEntityTooLargeException", "The request is too large.", 413)
-        check_signature(request, body, "ses", self._sandbox.config.credentials)
+        config = self._sandbox.config
+        check_signature(request, body, "ses", config.region, config.credentials)
         return body
 
     async def _unknown(self, request: Request) -> Response:
@@ -202,7 +203,7 @@ class SesApi:
 
     async def _get_identity(self, request: Request, _body: bytes) -> dict[str, Any]:
         name = request.path_params["name"]
-        verified = self._sandbox.config.verified
+        verified = self._sandbox.account.verified
         if verified and name.lower() not in verified:
             raise not_found(f"Email identity {name} does not exist.")
         default = self._sandbox.config.default_set

@@ -61,6 +61,7 @@ class Account:
         self._rate = Bucket(self._config.max_send_rate, self._clock)
         self.max_24h_send = self._config.max_24h_send
         self.production_access = self._config.production_access
+        self.verified = self._config.verified
         self.sending_enabled = True
         self.enforcement_status: Enforcement = "HEALTHY"
         self._slots: deque[tuple[int, int]] = deque()  # (minute, recipients)

@@ -152,7 +152,7 @@ class Sender:
             raise bad_request(str(exc)) from exc
         if any("\n" in text or "\r" in text for text in parts["subject"].literals):
             raise bad_request("Subject contains a line break.")
-        if not limits.is_verified(source.address, self._config.verified):
+        if not limits.is_verified(source.address, self._account.verified):
             raise SesError("MessageRejected", self._not_verified(source.address))
         return Call(
             operation=operation,
@@ -243,7 +243,7 @@ class Sender:
         if self._account.production_access:
             return
         for address in addresses:
-            if not limits.may_receive_in_sandbox(address, self._config.verified):
+            if not limits.may_receive_in_sandbox(address, self._account.verified):
                 raise EntryRefused("MESSAGE_REJECTED", self._not_verified(address))
 
     # Acceptance

@@ -155,7 +155,7 @@ class Publisher:
     def _signed(self, message: dict[str, str]) -> dict[str, str]:
         message["SignatureVersion"] = self.signature_version
         message["Signature"] = self._identity.sign(message)
-        message["SigningCertURL"] = self._config.base_url + self._identity.certificate_path
+        message["SigningCertURL"] = self._config.sns_base_url + self._identity.certificate_path
         return message
 
     def _confirmation(self, subscription: Subscription) -> dict[str, str]:
@@ -169,7 +169,7 @@ class Publisher:
                 "TopicArn": topic,
                 "Message": f"You have chosen to subscribe to the topic {topic}.\nTo confirm the "
                 "subscription, visit the SubscribeURL included in this message.",
-                "SubscribeURL": f"{self._config.base_url}/?{urlencode(query)}",
+                "SubscribeURL": f"{self._config.sns_base_url}/?{urlencode(query)}",
                 "Timestamp": iso(time.time()),
             }
         )
