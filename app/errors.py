@@ -346,6 +346,11 @@ class SesRefused(Unavailable):
     """SES, or something in its place, refuses to answer: so it can be reached."""
 
 
+class QueueAway(Unavailable):
+    """A queue of RabbitMQ or SQS can't be reached, isn't there or refuses us. May carry
+    `queue_code`: `missing`, `denied`."""
+
+
 class DatabaseUnavailable(Unavailable):
     """The database can't be reached or can't take work. Nothing is known to have changed."""
 

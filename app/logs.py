@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from types import TracebackType
+from urllib.parse import unquote
 
 import structlog
 from pydantic import SecretStr
@@ -164,6 +165,10 @@ def secrets_of(settings: Settings) -> set[str]:
         spelt = _PASSWORD_IN_URL.search(text)
         parts = (given.conninfo, given.password or "", spelt[1] if spelt else "")
         found |= {part for part in parts if len(part) >= _SHORTEST_SECRET}
+    if settings.rabbitmq_url is not None:
+        spelt = _PASSWORD_IN_URL.search(settings.rabbitmq_url.get_secret_value())
+        both = {spelt[1], unquote(spelt[1])} if spelt else set()
+        found |= {part for part in both if len(part) >= _SHORTEST_SECRET}
     return found
 
 

@@ -90,6 +90,7 @@ from app.notion import notion_work
 from app.outside import OUTSIDE, dns_resolver, slack_way
 from app.ports import Database
 from app.processes.member import Member
+from app.queues import queue_work
 from app.running.loops import Loops
 from app.runtime import open_database
 from app.services.access.keys import Keys
@@ -121,12 +122,14 @@ from app.services.sending.sender import Sender
 from app.services.sending.sender_report import SenderReport
 from app.services.signup.sign_up import SignUp
 from app.services.starting.dry_run import DryRuns, RunDryRun
+from app.services.starting.orders import CarryOut
 from app.services.starting.schedule_mailout import ScheduleMailout
 from app.services.starting.start_mailout import StartMailout, nobody_to_wake
 from app.services.telling.slack import TellSlack
 from app.services.templates.templates import Templates
 from app.services.watching.health import Health
 from app.services.watching.record_events import RecordEvents
+from app.services.watching.take_message import TakeMessage
 from app.services.watching.watchdog import SuppressionWatch, Watchdog
 from app.settings import Settings
 from app.store import Store
@@ -286,7 +289,12 @@ async def running(
             jobs=JobStore(database),
             imports=Imports(store, work.jobs.wake if work else nobody_to_wake),
             start_mailout=start,
-            ask_row=AskRow(store, settings, work.jobs.wake if work else nobody_to_wake),
+            carry_out=CarryOut(
+                settings,
+                start,
+                dry_runs,
+                AskRow(store, settings, work.jobs.wake if work else nobody_to_wake),
+            ),
             record_events=record_events,
             provider_webhooks=ProviderWebhooks(store, record_events, settings),
             verifier=SnsVerifier(
@@ -295,7 +303,7 @@ async def running(
                 http=http,
             ),
             notion_webhook=NotionWebhook(store, settings),
-            confirmer=SnsConfirmer(partial(sns_client, settings)),
+            take_message=TakeMessage(record_events, SnsConfirmer(partial(sns_client, settings))),
             tokens=(
                 UnsubscribeTokens(settings.unsubscribe_secrets)
                 if settings.unsubscribe_secrets
@@ -382,6 +390,7 @@ async def working(
         notion_work(store, settings, meters) as notion,
         telling_slack(store, settings, meters, loops),
         hook_work(store, settings, meters) as hooks,
+        queue_work(store, settings, meters) as queues,
     ):
         hooks.start(loops)
         kinds = [*job_kinds(store, settings), *(notion.kinds if notion else ())]
@@ -390,15 +399,14 @@ async def working(
         JudgeRecipients(store, settings).start(loops)
         if notion:
             notion.start(loops)
+        queues.start(loops)
         sender: Sender | None = None
         if missing := settings.missing_to_send():
             log.warning("sending_not_configured", missing=missing)
         else:
             assert settings.aws_region is not None
             connections = BULK_CALLS + SINGLE_CALLS
-            ses = await asyncio.to_thread(
-                SesSender, settings, settings.home, max_connections=connections
-            )
+            ses = await asyncio.to_thread(SesSender, settings, max_connections=connections)
             sender = Sender(store, ses, settings, meters)
             metered = MeteredSes(ses, meters)
             account = AccountMonitor(
@@ -415,7 +423,9 @@ async def working(
         finally:
             if sender:
                 sender.stop()
+            queues.stop()
             await loops.close()
+            await queues.close()
             await jobs.close()
             await hooks.close()
             if sender:

@@ -10,6 +10,7 @@ from uuid import UUID
 from botocore.exceptions import BotoCoreError
 
 from app.adapters.aws.ses import SesSender, sns_client
+from app.adapters.aws.sqs_facts import SqsFacts
 from app.adapters.aws.topics import SnsTopics
 from app.adapters.notion.client import NotionApi
 from app.adapters.notion.pace import PER_SECOND
@@ -19,7 +20,7 @@ from app.domain.content.links import is_local
 from app.domain.reports.findings import Finding
 from app.errors import Unavailable
 from app.keeping import shelf_at
-from app.ports import Dns
+from app.ports import Broker, Dns
 from app.runtime import open_database
 from app.services.checks import doctor
 from app.services.checks.asking import Outside
@@ -31,7 +32,7 @@ from app.store import Store
 def ses_account(settings: Settings) -> SesSender:
     """Raises Unavailable when botocore refuses its configuration, such as an unknown profile."""
     try:
-        return SesSender(settings, settings.home, max_connections=1)
+        return SesSender(settings, max_connections=1)
     except BotoCoreError as exc:
         raise Unavailable(f"SES can't be asked: {exc}") from exc
 
@@ -75,6 +76,15 @@ def dns_resolver(settings: Settings) -> Dns | None:
     return DnsResolver(settings.dns_resolvers)
 
 
+def rabbit_broker(settings: Settings) -> Broker:
+    """RABBITMQ_URL is set."""
+    # Imported here because most installations don't need it.
+    from app.adapters.rabbitmq.look import RabbitBroker
+
+    assert settings.rabbitmq_url is not None
+    return RabbitBroker(settings.rabbitmq_url, settings.rabbitmq_queue)
+
+
 OUTSIDE = Outside(
     ses_account,
     sns_topics,
@@ -83,6 +93,8 @@ OUTSIDE = Outside(
     dns=dns_resolver,
     shelf=shelf_at,
     fallback=partial(fallback_senders, max_connections=1),
+    broker=rabbit_broker,
+    sqs=SqsFacts,
 )
 
 

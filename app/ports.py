@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -160,8 +161,10 @@ class SnsVerifier(Protocol):
         """Raises ForbiddenSource."""
         ...
 
-    async def verify(self, message: SnsMessage) -> None:
-        """Raises ForbiddenSource, BadSignature, Unavailable."""
+    async def verify(self, message: SnsMessage, *, at: datetime | None = None) -> None:
+        """at: when it came, for one that waited in a queue since; None: now.
+
+        Raises ForbiddenSource, BadSignature, Unavailable."""
         ...
 
 
@@ -179,6 +182,101 @@ class Dns(Protocol):
 
     async def ask(self, question: Question) -> DnsAnswer:
         """For a limited time. Raises nothing: what goes wrong is an answer that is `unknown`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A message of a queue. id: the same each time that it is handed out; None: it has none.
+    sent_at: when the queue took it, by the queue's clock. handle: what the queue knows it by."""
+
+    body: bytes
+    id: str | None
+    sent_at: datetime | None
+    handle: Any
+
+
+@dataclass(frozen=True)
+class Burial:
+    """Why a message is not taken: a stable word, and a sentence with the remedy."""
+
+    code: str
+    reason: str
+
+
+class MessageQueue(Protocol):
+    """A queue that hands each message out until it hears that it is done with, so perhaps several
+    times. All raise Unavailable, in words for the owner of the queue; what was in hand comes again
+    then."""
+
+    @property
+    def name(self) -> str:
+        """As the log and the metrics name it."""
+        ...
+
+    @property
+    def hold_seconds(self) -> float:
+        """How long a message can be kept in hand."""
+        ...
+
+    async def take(self, most: int) -> list[Waiting]:
+        """At least one and at most `most`; none when nothing came for a while. Nobody else gets
+        them meanwhile."""
+        ...
+
+    async def done(self, messages: Sequence[Waiting]) -> None:
+        """They are never handed out again."""
+        ...
+
+    async def keep(self, messages: Sequence[Waiting], seconds: float) -> None:
+        """They stay in hand for so long from now."""
+        ...
+
+    async def give_back(self, messages: Sequence[Waiting]) -> None:
+        """They wait for whoever comes next, behind the others where the queue can do that."""
+        ...
+
+    async def bury(self, message: Waiting, burial: Burial) -> bool:
+        """Into the dead-letter queue, with the reason, and out of this one. False: there is none,
+        so the message stays and comes again after hours."""
+        ...
+
+    async def close(self) -> None:
+        """What is still in hand is handed out to others."""
+        ...
+
+
+@dataclass(frozen=True)
+class BrokerQueue:
+    """A queue of RabbitMQ. waiting: messages; None: there is no such queue. differs: how it is made
+    in another way than this program makes it, in the broker's words. is_known: whether the broker
+    lets us ask for that."""
+
+    name: str
+    waiting: int | None
+    differs: str | None = None
+    is_known: bool = True
+
+
+class Broker(Protocol):
+    async def look(self) -> list[BrokerQueue]:
+        """The queue and its dead letters, unchanged. Raises Unavailable."""
+        ...
+
+
+class QueueFacts(Protocol):
+    """What is asked of SQS. Blocking; each raises Unavailable."""
+
+    def attributes(self, url: str) -> dict[str, str] | None:
+        """Of a queue, as GetQueueAttributes names them; None: there is none."""
+        ...
+
+    def dead_letters(self, url: str, arn: str) -> dict[str, str] | None:
+        """The attributes of the queue that another one's redrive policy names."""
+        ...
+
+    def denied(self, url: str) -> list[str]:
+        """Permissions that we certainly lack."""
         ...
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import structlog
 from fastapi import APIRouter, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -10,10 +9,8 @@ from app.api.http.body_limit import BodyRefused
 from app.api.http.deps import Services, get_services, limited_body
 from app.api.http.problems import logged_problem, problems
 from app.api.http.responses import JsonAnswer
-from app.domain.ses.events import MalformedEvent, parse_ses_event, to_row
+from app.domain.ses.events import MalformedEvent
 from app.domain.ses.sns_message import (
-    SUBSCRIPTION_CONFIRMATION,
-    UNSUBSCRIBE_CONFIRMATION,
     BadSignature,
     ForbiddenSource,
     MalformedSnsMessage,
@@ -22,7 +19,6 @@ from app.domain.ses.sns_message import (
 )
 from app.errors import AppError, PayloadTooLarge, Unavailable
 
-log = structlog.get_logger(__name__)
 router = APIRouter(tags=["events"])
 
 MAX_MESSAGE_BYTES = 300_000  # SNS's 256 KB and its envelope
@@ -50,22 +46,7 @@ async def ses_events(request: Request) -> JsonAnswer:
         if isinstance(refusal, BadSignature | ForbiddenSource):
             services.watchdog.refused(refusal)
         raise
-    if message.type == SUBSCRIPTION_CONFIRMATION:
-        await services.confirmer.confirm(message)
-        log.info("subscription_confirmed", topic=message.topic_arn)
-        return JsonAnswer({"confirmed": True})
-    if message.type == UNSUBSCRIBE_CONFIRMATION:
-        log.warning(
-            "subscription_ended",
-            topic=message.topic_arn,
-            remedy="subscribe this endpoint to the topic again",
-        )
-        return JsonAnswer({"recorded": False})
-    event = parse_ses_event(message.message, published_at=message.published_at)
-    if event is None:  # SES's "Successfully validated SNS topic"
-        return JsonAnswer({"recorded": False})
-    await services.record_events(to_row(event, message.message_id))
-    return JsonAnswer({"recorded": True})
+    return JsonAnswer(await services.take_message(message))
 
 
 async def _verified(request: Request, services: Services) -> SnsMessage:

@@ -78,6 +78,8 @@ PROVIDER_WEBHOOKS = (
     "unavailable",
     "database_unavailable",
 )
+QUEUES = ("rabbitmq", "sqs", "ses_events")
+QUEUE_FATES = ("done", "buried", "back")  # back: for another try, later or elsewhere
 BREAKER_STATES = ("closed", "half_open", "open")
 
 # Bounces that SES reports without having tried: its own lists, not a fault of this mailout.
@@ -187,6 +189,12 @@ class Metrics:
             ("result",),
             product(get_args(SlackResult)),
         )
+        self._queues = self._counter(
+            "queue_messages_total",
+            "Messages of queues by what became of them.",
+            ("queue", "fate"),
+            product(QUEUES, QUEUE_FATES),
+        )
         self._hooks = self._counter(
             "hook_deliveries_total",
             "Tries to deliver to an outgoing webhook, by what came of them.",
@@ -260,6 +268,10 @@ class Metrics:
 
     def hook_delivered(self, outcome: HookOutcome) -> None:
         self._hooks.labels(outcome).inc()
+
+    def queue_messages(self, queue: str, fate: str, count: int) -> None:
+        """queue: one of QUEUES; fate: one of QUEUE_FATES."""
+        self._queues.labels(queue, fate).inc(count)
 
     def message_refused(self, code: str) -> None:
         """code: of the AppError that said why."""

@@ -93,10 +93,12 @@ class SnsVerifier:
                 "This topic is not in SNS_ALLOWED_TOPIC_ARNS. Add its ARN there if it is yours."
             )
 
-    async def verify(self, message: SnsMessage) -> None:
+    async def verify(self, message: SnsMessage, *, at: datetime | None = None) -> None:
         """Return when the message is genuine and from an allowed topic.
 
-        A genuine signature only proves that some topic sent it; the list of topics makes it ours.
+        at: when it came (aware), for one that waited in a queue since: its certificate may have
+        ended meanwhile. A genuine signature only proves that some topic sent it; the list of
+        topics makes it ours.
         Raises ForbiddenSource (topic, address of the certificate), BadSignature, and
         CertificateUnavailable, after which SNS should come again. What can be refused without
         fetching anything is refused first.
@@ -112,7 +114,8 @@ class SnsVerifier:
             raise BadSignature("Signature is not base64.") from exc
         check_certificate_url(message.signing_cert_url, message.topic_arn, self._sandbox_endpoint)
         certificate = await self._certificates.get(message.signing_cert_url)
-        if not certificate.not_valid_before_utc <= self._now() <= certificate.not_valid_after_utc:
+        came = at or self._now()
+        if not certificate.not_valid_before_utc <= came <= certificate.not_valid_after_utc:
             raise BadSignature("The signing certificate is not valid today.")
         key = certificate.public_key()
         if not isinstance(key, rsa.RSAPublicKey):

@@ -20,8 +20,8 @@ from app.api.dashboard.pages import page
 from app.api.dashboard.session import Session, log_action
 from app.api.export import csv_of
 from app.api.http.deps import Services, ServicesDep
-from app.api.http.problems import invalid_request
 from app.domain.csv_cells import read_tags, write_tags
+from app.domain.given.bodies import invalid_request
 from app.domain.people import Change, Filter
 from app.domain.reports import people as words
 from app.domain.states import SUBSCRIBER_STATUSES, SubscriberStatus

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -11,16 +10,18 @@ from fastapi import Depends, Request, Response, Security, params
 from fastapi.dependencies.utils import get_flat_params, get_validation_alias
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
-from pydantic import AfterValidator
 
 from app.api.dashboard.session import Sessions
 from app.api.http.body_limit import announced_size
 from app.api.http.problems import problems
-from app.domain.access import OWNER, SCOPES, Caller, Scope
+from app.domain.access import SCOPES, Caller, Scope
+from app.domain.given.bodies import Text as Text
+from app.domain.given.bodies import without_nul as without_nul
 from app.domain.tokens import UnsubscribeTokens
 from app.domain.untrusted import plain
 from app.errors import InvalidRequest, PayloadTooLarge, ScopeMissing, Unauthorized
-from app.ports import SnsConfirmer, SnsVerifier
+from app.ports import SnsVerifier
+from app.services.access.callers import known_caller
 from app.services.access.keys import Keys, require_scope
 from app.services.access.sign_ins import SignIns
 from app.services.assets.serve import ServePictures
@@ -32,7 +33,6 @@ from app.services.drafts.subjects import Subjects
 from app.services.engagement.reports import EngagementReports
 from app.services.hooks.hooks import Hooks
 from app.services.imports.imports import Imports
-from app.services.notion.rows.asking import AskRow
 from app.services.notion.webhook import NotionWebhook
 from app.services.people.many import ManyPeople
 from app.services.preview.preview import Preview
@@ -40,11 +40,13 @@ from app.services.providers.webhooks import ProviderWebhooks
 from app.services.sending.sender import Sender
 from app.services.signup.sign_up import SignUp
 from app.services.starting.dry_run import DryRuns
+from app.services.starting.orders import CarryOut
 from app.services.starting.schedule_mailout import ScheduleMailout
 from app.services.starting.start_mailout import StartMailout
 from app.services.templates.templates import Templates
 from app.services.watching.health import Health
 from app.services.watching.record_events import RecordEvents
+from app.services.watching.take_message import TakeMessage
 from app.services.watching.watchdog import Watchdog
 from app.settings import Settings
 from app.store import Store
@@ -66,11 +68,11 @@ class Services:
     jobs: JobStore
     imports: Imports
     start_mailout: StartMailout
-    ask_row: AskRow
+    carry_out: CarryOut
     record_events: RecordEvents
     provider_webhooks: ProviderWebhooks
     verifier: SnsVerifier
-    confirmer: SnsConfirmer
+    take_message: TakeMessage
     notion_webhook: NotionWebhook
     tokens: UnsubscribeTokens | None
     health: Health
@@ -132,17 +134,7 @@ async def find_caller(
         if scheme.lower() == "bearer":
             presented.append(credential.strip())
     presented += tokens
-    matches = [
-        hmac.compare_digest(candidate.encode(), secret.encode())
-        for candidate in presented
-        for secret in services.settings.executor_secrets
-    ]
-    if any(matches):
-        return OWNER
-    for candidate in presented:
-        if caller := await services.keys.find(candidate):
-            return caller
-    return None
+    return await known_caller(presented, services.settings, services.keys)
 
 
 def refuse_unknown_parameters(request: Request, known: Collection[str] = ()) -> None:
@@ -245,16 +237,6 @@ def needs(*scopes: Scope) -> params.Security:
     """For the `dependencies` of a Protected route, or of a router of such routes: any of these."""
     security: params.Security = Security(get_caller, scopes=scopes)
     return security
-
-
-def without_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("a NUL character can't stand here")
-    return text
-
-
-Text = Annotated[str, AfterValidator(without_nul)]
-"""A caller's text that goes to PostgreSQL, which can't hold NUL."""
 
 
 async def limited_body(request: Request, limit: int) -> bytes:

@@ -12,10 +12,9 @@ from starlette.exceptions import HTTPException
 
 from app.api.http.body_limit import BodyRefused
 from app.api.http.responses import ProblemAnswer
-from app.api.http.validation import described
+from app.domain.given.bodies import invalid_request
 from app.errors import (
     AppError,
-    InvalidRequest,
     PreconditionFailed,
     TooManyRequests,
     Unauthorized,
@@ -128,8 +127,3 @@ def install(app: FastAPI) -> None:
     async def on_bug(_: Request, error: Exception) -> ProblemAnswer:
         log.error("request_failed", code="internal", exc_info=error)
         return problem(AppError())
-
-
-def invalid_request(errors: Any) -> InvalidRequest:
-    """What pydantic found, as one sentence that names each field; values are not repeated."""
-    return InvalidRequest(described(errors))

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from app.api.http.deps import CallerDep, Protected, ServicesDep, needs
 from app.api.http.problems import problems
 from app.api.http.responses import JsonAnswer
-from app.api.mailouts.starting import IdempotencyKey, SendAccepted, check_key
+from app.api.mailouts.starting import IdempotencyKey, SendAccepted
 from app.domain.addresses import InvalidAddress, typed_address
 from app.errors import (
     IdempotencyKeyReused,
@@ -22,6 +22,7 @@ from app.errors import (
     Unauthorized,
     Unavailable,
 )
+from app.services.starting.orders import check_key
 from app.services.starting.start_mailout import MAX_TEST_EMAILS, SendRequest, fingerprint
 
 router = APIRouter(tags=["mailouts"], route_class=Protected)

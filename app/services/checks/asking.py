@@ -13,10 +13,12 @@ import httpx
 
 from app.errors import Unavailable
 from app.ports import (
+    Broker,
     Dns,
     FallbackSender,
     NotionBuilder,
     PictureShelf,
+    QueueFacts,
     SesAccount,
     Slack,
     Topics,
@@ -34,9 +36,9 @@ T = TypeVar("T")
 class Outside:
     """What makes the clients for SES, SNS and the web; tests give others.
 
-    http: for our own public address. web: for what an author links to. notion, slack: None:
-    it isn't asked. dns: gives None where it isn't asked. shelf: for pictures, in a place as
-    ASSETS_STORE has it. fallback: who would send in SES's place.
+    http: for our own public address. web: for what an author links to. notion, slack, broker (of
+    RabbitMQ), sqs: None: it isn't asked. dns: gives None where it isn't asked. shelf: for pictures,
+    in a place as ASSETS_STORE has it. fallback: who would send in SES's place.
     """
 
     ses: Callable[[Settings], SesAccount]
@@ -47,6 +49,8 @@ class Outside:
     slack: Callable[[Settings], AbstractAsyncContextManager[Slack]] | None = None
     dns: Callable[[Settings], Dns | None] = lambda _: None
     shelf: Callable[[Settings, str], PictureShelf | None] = lambda *_: None
+    broker: Callable[[Settings], Broker] | None = None
+    sqs: Callable[[Settings], QueueFacts] | None = None
     fallback: Callable[[Settings], Sequence[FallbackSender]] = lambda _: ()
 
 

@@ -18,6 +18,11 @@ from app.services.checks.settings import check_settings, check_signup, check_uns
 from app.services.hooks.check import check_hooks
 from app.services.notion.check import check_notion, check_notion_settings
 from app.services.providers.check import check_fallback
+from app.services.queues.check import (
+    check_events_queue,
+    check_rabbitmq,
+    check_request_queue,
+)
 from app.services.telling.check import check_slack
 from app.settings import Settings
 from app.store import Store
@@ -51,6 +56,7 @@ async def examine(
         *await check_fallback(outside.fallback(settings)),
         *await check_notion_part(settings, outside),
         *await _check_slack_part(settings, outside),
+        *await check_queues_part(settings, outside),
     ]
     asked = mailout_id is not None or keeps_pictures(settings)
     if not asked or any(finding.level == "fail" for finding in database):
@@ -77,6 +83,20 @@ async def _check_slack_part(settings: Settings, outside: Outside) -> list[Findin
         return []
     async with outside.slack(settings) as slack:
         return await check_slack(slack, settings)
+
+
+async def check_queues_part(settings: Settings, outside: Outside) -> list[Finding]:
+    """Nothing for queues that aren't set."""
+    findings: list[Finding] = []
+    if settings.rabbitmq_url is not None and outside.broker is not None:
+        findings += await check_rabbitmq(outside.broker(settings))
+    if outside.sqs is not None:
+        facts = outside.sqs(settings)
+        if settings.sqs_queue_url:
+            findings += await check_request_queue(facts, settings.sqs_queue_url)
+        if settings.ses_events_queue_url:
+            findings += await check_events_queue(facts, settings.ses_events_queue_url, settings)
+    return findings
 
 
 async def _check_database(settings: Settings, open_db: OpenDatabase) -> list[Finding]:

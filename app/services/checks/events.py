@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+from app.domain.queues.sqs import queue_arn
 from app.domain.reports.findings import Finding
 from app.domain.sending.batches import Account
 from app.domain.ses.tracking import check_plain_set, check_tracking_set
@@ -155,9 +156,13 @@ async def _check_subscriptions(
     settings: Settings, topics: list[str], outside: Outside
 ) -> list[Finding]:
     """Whether SNS sends to this service what the configuration set publishes to our topics."""
-    endpoint = f"{settings.app_base_url}/ses-events"
     findings: list[Finding] = []
     for topic in topics:
+        endpoint, protocol = f"{settings.app_base_url}/ses-events", "HTTPS"
+        if settings.ses_events_queue_url:
+            region = settings.aws_region
+            endpoint = queue_arn(settings.ses_events_queue_url, topic, region)
+            protocol = "SQS"
         try:
             sns = await asyncio.to_thread(outside.sns, settings)
             found = await ask(sns.subscriptions, topic, endpoint)
@@ -165,11 +170,13 @@ async def _check_subscriptions(
             what = f"Who gets the events of {topic} can't be checked: {exc.detail}"
             findings.append(Finding("warn", what, remedy_for(exc.detail)))
         else:
-            findings.append(_check_subscription(topic, endpoint, found))
+            findings.append(_check_subscription(topic, endpoint, protocol, found))
     return findings
 
 
-def _check_subscription(topic: str, endpoint: str, found: list[Subscription] | None) -> Finding:
+def _check_subscription(
+    topic: str, endpoint: str, protocol: str, found: list[Subscription] | None
+) -> Finding:
     if found is None:
         return Finding(
             "warn",
@@ -180,7 +187,7 @@ def _check_subscription(topic: str, endpoint: str, found: list[Subscription] | N
         return Finding(
             "warn",
             f"The events of {topic} are not sent to {endpoint}. {_NO_EVENTS}",
-            "subscribe it in the SNS console: protocol HTTPS, raw message delivery off.",
+            f"subscribe it in the SNS console: protocol {protocol}, raw message delivery off.",
         )
     if all(each.raw for each in found):
         return Finding(

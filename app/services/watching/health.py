@@ -52,6 +52,7 @@ class Health:
         self._missing = settings.missing_to_send()
         self._uses_notion = settings.uses_notion
         self._uses_slack = settings.uses_slack
+        self._uses_queues = settings.uses_queues
         self._uses_dns = bool(settings.dns_resolvers)
         self._watchdog = watchdog
         self._service_id = service_id
@@ -84,7 +85,12 @@ class Health:
         else:
             found = None
             checks |= {"ses": _UNKNOWN, "sender": _UNKNOWN, "events": _UNKNOWN}
-        checks["loops"] = self._check_loops(found)
+        ill = self._ill_loops(found)
+        checks["loops"] = _said_of(ill)
+        if self._uses_queues:
+            checks["queues"] = _said_of(
+                {name: why for name, why in ill.items() if name.startswith("queue ")}
+            )
         if self._uses_notion:
             checks["notion"] = await self._check_notion()
         if self._uses_slack:
@@ -226,17 +232,21 @@ class Health:
             return ses_check(found), _NO_SENDER
         return ses_check(found), sender_check(found["executor"])
 
-    def _check_loops(self, found: dict[str, Any] | None) -> dict[str, Any]:
+    def _ill_loops(self, found: dict[str, Any] | None) -> dict[str, str]:
         """Which loops, of this process and of the one that sends, don't do their work now. When
         that stops sending, the check `sender` says so, too."""
         executor = (found or {}).get("executor")
         ill = details_by_loop(self._loops.troubles)
         if executor is not None and executor["alive"]:
             ill |= executor["state"].get("loops", {})
-        if not ill:
-            return {"status": "ok"}
-        detail = "; ".join(f"{loop}: {why}" for loop, why in sorted(ill.items()))
-        return {"status": "warn", "detail": detail}
+        return ill
+
+
+def _said_of(ill: dict[str, str]) -> dict[str, Any]:
+    if not ill:
+        return {"status": "ok"}
+    detail = "; ".join(f"{loop}: {why}" for loop, why in sorted(ill.items()))
+    return {"status": "warn", "detail": detail}
 
 
 def sender_check(executor: dict[str, Any] | None) -> dict[str, Any]:
