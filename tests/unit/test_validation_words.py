@@ -13,6 +13,7 @@ from fastapi import FastAPI, Query
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.api.http import problems
+from app.domain.given.bodies import invalid_request
 
 NO_FIELD = "there is no such field here; check its name, or leave it out"
 
@@ -108,4 +109,4 @@ async def test_addresses(path: str, said: str) -> None:
 def test_a_body_that_is_read_by_ourselves() -> None:
     with pytest.raises(ValidationError) as found:
         Order.model_validate({"url": "x"})
-    assert problems.invalid_request(found.value.errors()).detail == "body: url: anything but x."
+    assert invalid_request(found.value.errors()).detail == "body: url: anything but x."

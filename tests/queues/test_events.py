@@ -1,0 +1,324 @@
+"""SES's events by SNS → SQS (moto's SQS, signatures by a key of our own)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+import httpx
+import psycopg
+import pytest
+
+from app.adapters.aws.sqs import SqsQueue
+from app.errors import DatabaseUnavailable, Unavailable
+from app.queues import take_events
+from app.services.queues.hands import Hands
+from app.store import Store
+from app.telemetry.metrics import Metrics
+from tests.support.engagement import Mailed, mailed, told
+from tests.support.factories import Arrange
+from tests.support.service import settings_for
+from tests.support.sns import TOPIC_ARN, SnsSigner
+from tests.support.sqs import SqsServer, dead_letters_of
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.xdist_group("sqs")
+SIGNER = SnsSigner()
+
+
+class Inbox:
+    """An async context manager: a queue that SNS writes into, and who reads it."""
+
+    def __init__(
+        self, dsn: str, store: Store, arrange: Arrange, server: SqsServer, signer: SnsSigner
+    ) -> None:
+        self.store, self.arrange, self.server = store, arrange, server
+        self.url = server.queue()
+        self.signer = signer
+        self.settings = settings_for(
+            dsn,
+            None,
+            SES_EVENTS_QUEUE_URL=self.url,
+            AWS_ENDPOINT_URL_SQS=server.url,
+            SNS_ALLOWED_TOPIC_ARNS=TOPIC_ARN,
+        )
+        self.metrics = Metrics()
+        answer = httpx.MockTransport(lambda _: httpx.Response(200, content=signer.certificate_pem))
+        self.http = httpx.AsyncClient(transport=answer)
+
+    async def __aenter__(self) -> Self:
+        self.open()
+        return self
+
+    def open(self) -> None:
+        queue = SqsQueue(self.settings, self.url, name="ses_events", threads=8, wait_seconds=0)
+        self.hands = Hands(queue, self.metrics, pause_cap=0.02)
+        self.taker = take_events(self.store, self.settings, self.hands, self.metrics, self.http)
+
+    async def __aexit__(self, *_: object) -> None:
+        self.taker.stop()
+        await self.taker.close(1.0)
+        await self.http.aclose()
+
+    async def mail(self, email: str) -> Mailed:
+        """That SES took, of a mailout of its own."""
+        return await mailed(self.arrange, await self.arrange.mailout("sent"), email)
+
+    def put(self, *bodies: Any) -> None:
+        """As they are, or as JSON."""
+        texts = [body if isinstance(body, str) else json.dumps(body) for body in bodies]
+        for first in range(0, len(texts), 10):
+            self.server.client.send_message_batch(
+                QueueUrl=self.url,
+                Entries=[
+                    {"Id": str(number), "MessageBody": text}
+                    for number, text in enumerate(texts[first : first + 10])
+                ],
+            )
+
+    async def drain(self) -> None:
+        """Take steps until nothing waits and nothing is in hand."""
+        async with asyncio.timeout(60):
+            while True:
+                await self.taker.step()
+                if self.taker._busy:
+                    await asyncio.wait(self.taker._busy)
+                counts = self.server.count(self.url)
+                if not self.taker._busy and not counts["waiting"]:
+                    return
+
+    async def events(self) -> int:
+        found: int = await self.arrange.one("select count(*) from ses_events")
+        return found
+
+    def buried(self) -> dict[str, str]:
+        """Reasons by code."""
+        return {
+            each["MessageAttributes"]["amazonsender-code"]["StringValue"]: each[
+                "MessageAttributes"
+            ]["amazonsender-reason"]["StringValue"]
+            for each in self.server.read(dead_letters_of(self.url))
+        }
+
+
+@pytest.fixture
+async def inbox(
+    dsn: str, direct_store: Store, arrange: Arrange, sqs_server: SqsServer
+) -> AsyncIterator[Inbox]:
+    async with Inbox(dsn, direct_store, arrange, sqs_server, SIGNER) as inbox:
+        yield inbox
+
+
+async def test_what_came_while_the_service_was_down_takes_effect_once(inbox: Inbox) -> None:
+    """Batch by batch, with copies: SNS and SQS deliver at least once."""
+    mails = [await inbox.mail(f"reader{number}@example.com") for number in range(45)]
+    messages = [SIGNER.notification(told(mail, "Delivery")) for mail in mails]
+    inbox.put(*messages, *messages[:15])
+    await inbox.drain()
+    assert await inbox.events() == 45
+    assert inbox.server.count(inbox.url) == {"waiting": 0, "in_hand": 0}
+    delivered = "select count(*) from send_logs where status = 'delivered'"
+    assert await inbox.arrange.one(delivered) == 45
+    assert inbox.buried() == {}
+
+
+async def test_only_genuine_messages_of_our_topics_are_believed(inbox: Inbox) -> None:
+    """The queue's policy may let others write."""
+    mail = await inbox.mail("reader@example.com")
+    event = told(mail, "Delivery")
+    genuine = SIGNER.notification(event)
+    inbox.put(
+        {**genuine, "Message": json.dumps(told(mail, "Open"))},
+        SIGNER.notification(event, TopicArn=f"{TOPIC_ARN}-other"),
+        event,  # raw message delivery
+        "no JSON",
+        SIGNER.notification("no event"),
+        " " * 300_001,
+    )
+    await inbox.drain()
+    assert await inbox.events() == 0
+    reasons = inbox.buried()
+    assert reasons.keys() == {
+        "bad_signature",
+        "forbidden_source",
+        "raw_message_delivery",
+        "malformed_sns_message",
+        "malformed_event",
+        "payload_too_large",
+    }
+    assert "RawMessageDelivery = false" in reasons["raw_message_delivery"]
+    figures = await inbox.store.watchdog_figures(0)
+    assert figures["refused"] == {"bad_signature": 1, "forbidden_source": 1}
+
+
+async def test_a_certificate_may_end_while_a_message_waits(inbox: Inbox) -> None:
+    """Judged by when SQS took the message. One that had ended before is refused."""
+    now = datetime.now(UTC)
+    ended = SnsSigner(valid_from=now - timedelta(days=9), valid_until=now - timedelta(days=1))
+    inbox.signer = ended
+    answer = httpx.MockTransport(lambda _: httpx.Response(200, content=ended.certificate_pem))
+    async with httpx.AsyncClient(transport=answer) as http:
+        taker = take_events(inbox.store, inbox.settings, inbox.hands, inbox.metrics, http)
+        inbox.put(ended.notification(told(await inbox.mail("a@example.com"))))
+        [waiting] = await inbox.hands.queue.take(1)
+        with pytest.raises(Exception, match="certificate is not valid"):
+            await taker.take(waiting)
+        old = type(waiting)(waiting.body, waiting.id, now - timedelta(days=5), waiting.handle)
+        await taker.take(old)
+    assert await inbox.events() == 1
+
+
+async def test_while_the_database_is_away_nothing_is_lost_or_buried(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply, is_away = inbox.store.apply_ses_events, True
+
+    async def away(*arguments: Any) -> Any:
+        if is_away:
+            raise DatabaseUnavailable("The database is away.")
+        return await apply(*arguments)
+
+    monkeypatch.setattr(inbox.store, "apply_ses_events", away)
+    mails = [await inbox.mail(f"reader{number}@example.com") for number in range(20)]
+    inbox.put(*(SIGNER.notification(told(mail, "Delivery")) for mail in mails))
+    with pytest.raises(Unavailable, match="Messages wait: The database is away"):  # noqa: PT012
+        while True:
+            await inbox.taker.step()
+    before = inbox.server.count(inbox.url)
+    with pytest.raises(Unavailable, match="Messages wait"):
+        await inbox.taker.step()
+    assert inbox.server.count(inbox.url) == before, "no more are taken meanwhile"
+    is_away = False
+    await inbox.drain()
+    assert inbox.buried() == {}
+    assert await inbox.events() == 20
+
+
+async def test_a_stop_waits_for_no_call_that_only_waits(inbox: Inbox) -> None:
+    """A call for messages takes up to 20 s; what it still brings is given back."""
+    queue = SqsQueue(inbox.settings, inbox.url, name="ses_events", threads=4, wait_seconds=3)
+    taker = take_events(
+        inbox.store, inbox.settings, Hands(queue, inbox.metrics), inbox.metrics, inbox.http
+    )
+    await taker.step()  # gives up looking after a second; the call goes on
+    assert len(taker._busy) == 1
+    taker.stop()
+    await taker.close(60)
+    assert not [task for task in taker._busy if not task.cancelled()]
+    inbox.put("late")
+
+    async def seen() -> dict[str, int]:
+        return await asyncio.to_thread(inbox.server.count, inbox.url)
+
+    await eventually(seen, until=lambda count: count == {"waiting": 1, "in_hand": 0})
+
+
+async def test_it_goes_on_after_database_and_queue_were_both_away(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was in hand is lost to us then, and comes again."""
+    queue, apply, is_away = inbox.hands.queue, inbox.store.apply_ses_events, True
+
+    async def away(*arguments: Any) -> Any:
+        if is_away:
+            raise DatabaseUnavailable("The database is away.")
+        return await apply(*arguments)
+
+    async def keep(messages: Any, _: float) -> None:
+        await queue.give_back(messages)  # as after its time in hand
+        raise Unavailable("SQS is away.")
+
+    monkeypatch.setattr(inbox.store, "apply_ses_events", away)
+    mail = await inbox.mail("reader@example.com")
+    inbox.put(SIGNER.notification(told(mail, "Delivery")))
+    with monkeypatch.context() as patch:
+        patch.setattr(queue, "keep", keep)
+        with pytest.raises(Unavailable, match="SQS is away"):
+            await inbox.drain()
+    assert inbox.hands.trouble is None
+    is_away = False
+    await inbox.drain()
+    assert await inbox.events() == 1
+
+
+async def test_a_commit_whose_deletion_is_lost_counts_once(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = inbox.hands.queue
+    done = queue.done
+    deaths = [1]
+
+    async def dying(messages: Any) -> None:
+        if deaths.pop() if deaths else 0:
+            await queue.give_back(messages)
+            raise Unavailable("The process died.")
+        await done(messages)
+
+    monkeypatch.setattr(queue, "done", dying)
+    mail = await inbox.mail("reader@example.com")
+    inbox.put(SIGNER.notification(told(mail, "Delivery")))
+    with pytest.raises(Unavailable, match="died"):
+        await inbox.drain()
+    await inbox.drain()
+    assert await inbox.events() == 1
+    assert inbox.server.count(inbox.url) == {"waiting": 0, "in_hand": 0}
+
+
+async def test_more_calls_are_made_while_they_bring_full_batches(inbox: Inbox) -> None:
+    taken: list[int] = []
+    queue = inbox.hands.queue
+    most = 0
+
+    class Full:
+        name, hold_seconds = "ses_events", 60.0
+
+        async def take(self, _: int) -> list[Any]:
+            nonlocal most
+            most = max(most, len(inbox.taker._busy))
+            await asyncio.sleep(0)
+            taken.append(1)
+            return [] if len(taken) > 60 else [object()] * 10
+
+        async def close(self) -> None:
+            await queue.close()
+
+    inbox.taker._queue = Full()  # type: ignore[assignment]
+
+    async def settle(messages: Any, do: Any) -> None:
+        await asyncio.sleep(0)
+
+    inbox.hands.settle = settle  # type: ignore[method-assign]
+    while len(taken) < 200:
+        await inbox.taker.step()
+    assert most == 16
+    assert inbox.taker._receivers == 1, "an idle queue costs one call in 20 seconds"
+
+
+async def test_a_subscription_from_another_account_is_confirmed(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    confirmed = []
+
+    async def confirm(self: Any, message: Any) -> str:
+        confirmed.append(message.topic_arn)
+        return "arn"
+
+    monkeypatch.setattr("app.adapters.aws.sns.SnsConfirmer.confirm", confirm)
+    inbox.put(SIGNER.confirmation())
+    await inbox.drain()
+    assert confirmed == [TOPIC_ARN]
+
+
+async def test_a_poisonous_event_takes_no_other_with_it(
+    inbox: Inbox, sql: psycopg.AsyncConnection[Any]
+) -> None:
+    mails = [await inbox.mail(f"reader{number}@example.com") for number in range(9)]
+    odd = told(mails[0], "Delivery")
+    odd["delivery"]["smtpResponse"] = "250 \u0000 ok"
+    inbox.put(*(SIGNER.notification(told(mail, "Delivery")) for mail in mails[1:]))
+    inbox.put(SIGNER.notification(odd))
+    await inbox.drain()
+    assert await inbox.events() == 9
