@@ -41,6 +41,7 @@ from bench.parts import (
     wait_for,
     wait_until_up,
 )
+from bench.sqs import backlog
 from bench.supabase import supabase
 from tests.support.ports import free_port
 from tests.support.service import BEARER
@@ -335,6 +336,7 @@ MEASUREMENTS: dict[str, Callable[[str], list[Row]]] = {
     "queueing": queueing,
     "fidelity": fidelity,
     "events": events,
+    "events-sqs": lambda dsn: list(backlog(dsn)),
     "events-engagement": lambda dsn: list(tracked(dsn)),
     "flood": flood,
     "hooks": lambda dsn: list(hooks(dsn)),
