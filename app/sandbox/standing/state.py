@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,7 +30,6 @@ Operation = Literal[
     "BatchGetMetricData",
     "ListRecommendations",
 ]
-OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 
 
 class Part(BaseModel):
