@@ -99,7 +99,6 @@ from app.services.assets.serve import ServePictures
 from app.services.audience.segments import Segments
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
-from app.services.domains.tell_slack import TellSlackOfDomains
 from app.services.domains.watch import WatchDomains
 from app.services.drafts.drafts import Drafts
 from app.services.drafts.subjects import Subjects
@@ -126,6 +125,7 @@ from app.services.starting.orders import CarryOut
 from app.services.starting.schedule_mailout import ScheduleMailout
 from app.services.starting.start_mailout import StartMailout, nobody_to_wake
 from app.services.telling.slack import TellSlack
+from app.services.telling.slack_news import TellSlackNews
 from app.services.templates.templates import Templates
 from app.services.watching.health import Health
 from app.services.watching.record_events import RecordEvents
@@ -372,7 +372,7 @@ async def telling_slack(
         return
     async with slack_way(settings) as slack:
         TellSlack(store, slack, settings, meters).start(loops)
-        TellSlackOfDomains(store, slack, settings.app_base_url).start(loops)
+        TellSlackNews(store, slack, settings.app_base_url).start(loops)
         yield
 
 

@@ -28,6 +28,7 @@ from app.store.reports import ReportCalls
 from app.store.sending import SendingCalls
 from app.store.signup import SignupCalls
 from app.store.subscribers import SubscriberCalls
+from app.store.telling.news import NewsCalls
 from app.store.telling.slack import SlackCalls
 from app.store.templates import TemplateCalls
 
@@ -58,6 +59,7 @@ class Store(
     HookCalls,
     HookDeliveryCalls,
     SlackCalls,
+    NewsCalls,
     HookSubscribingCalls,
 ):
     """All parts of the store, over one `Database`."""

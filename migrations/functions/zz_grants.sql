@@ -29,7 +29,8 @@ begin
             'hooks', 'hook_deliveries',
             'mailout_links', 'engagement_signals', 'engagement_recipients', 'untracked_events',
             'slack_messages', 'slack_pace',
-            'domain_checks', 'domain_notices',
+            'domain_checks',
+            'owner_news',
             'list_moves', 'list_moves_since',
             'webhook_tokens',
             'notion_rows']) t
@@ -48,7 +49,7 @@ begin
         execute format('grant usage on all sequences in schema public to service_role');
     end if;
     foreach v_role in array v_roles loop
-        execute format('revoke all on sequence public.send_logs_id_seq, public.ses_events_id_seq, public.owner_notices_id_seq, public.subscriber_changes_id_seq, public.audit_log_id_seq, public.notion_write_asks_id_seq, public.mailout_links_id_seq, public.engagement_signals_id_seq, public.hook_deliveries_id_seq, public.domain_notices_id_seq, public.list_moves_id_seq from %I', v_role);
+        execute format('revoke all on sequence public.send_logs_id_seq, public.ses_events_id_seq, public.owner_notices_id_seq, public.subscriber_changes_id_seq, public.audit_log_id_seq, public.notion_write_asks_id_seq, public.mailout_links_id_seq, public.engagement_signals_id_seq, public.hook_deliveries_id_seq, public.owner_news_id_seq, public.list_moves_id_seq from %I', v_role);
     end loop;
 
     for v_function in select p.oid::regprocedure from pg_proc p where p.pronamespace = 'public'::regnamespace
@@ -140,7 +141,8 @@ begin
             'engagement_groups', 'engagement_earlier', 'engagement_page',
             'fold_engagement', 'sane_time', 'engagement_in', 'forget_untracked', 'note_deliveries', 'clicked_links', 'known_links', 'link_of', 'unread_links', 'read_mailout_links', 'move_clicks', 'claim_engagement', 'settle_engagement', 'mark_engagement', 'forget_engagement', 'export_engagement', 'forget_readers_machines',
             'mailout_so_far', 'mailouts_tell_slack', 'claim_slack_message', 'slack_facts', 'settle_slack_message', 'slack_trouble', 'slack_trouble_of',
-            'sender_addresses', 'claim_domain_check', 'save_domain_check', 'list_domain_checks', 'ask_domain_check', 'domain_alarms', 'claim_domain_notice', 'settle_domain_notice',
+            'sender_addresses', 'claim_domain_check', 'save_domain_check', 'list_domain_checks', 'ask_domain_check', 'domain_alarms',
+            'add_owner_news', 'claim_owner_news', 'settle_owner_news',
             'subscribe_hook', 'hook_sample_facts', 'replay_hook_since',
             'list_slot', 'list_source', 'list_move', 'count_list_gains', 'count_list_moves', 'count_list_losses', 'forget_list_moves', 'merge_list_moves', 'list_growth', 'mailout_churn', 'quiet_slice', 'tracked_mailouts', 'person_engagement', 'folded_engagement',
             'silent_mails', 'mailout_events', 'silent_mailouts', 'unopened_mailouts', 'unasked_events',

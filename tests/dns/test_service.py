@@ -21,12 +21,12 @@ from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from app.services.checks.asking import Outside
 from app.services.checks.preflight import Preflight
-from app.services.domains.tell_slack import TellSlackOfDomains
 from app.services.domains.watch import WatchDomains
-from app.services.watching.owner_mail import write_domain_notice
+from app.services.telling.slack_news import TellSlackNews
+from app.services.watching.owner_mail import write_news
 from app.settings import Settings
 from app.store import Store
-from app.store.domains import DueNotice
+from app.store.telling.news import OwnerNews
 from tests.dns.desk import DOMAIN, TOKENS, Ses, in_order
 from tests.dns.test_look import DMARC, KEY
 from tests.support.dashboard import Visitor
@@ -238,13 +238,13 @@ async def test_slack_is_told_once_when_it_is_back(direct_store: Store, dns: DnsS
         await direct_store.ask_domain_check(DOMAIN)
         await watch.step()
         async with slack_way(ours) as way:
-            telling = TellSlackOfDomains(direct_store, way, "https://mail.example.com")
+            telling = TellSlackNews(direct_store, way, "https://mail.example.com")
             slack.fail(503, times=1)
             await telling.step()
             assert slack.messages == []
             await telling.step()
             assert slack.messages == [], "not so soon"
-            await direct_store.settle_domain_notice(1, None, detail=None, retry_seconds=0)
+            await direct_store.settle_owner_news(1, None, detail=None, retry_seconds=0)
             await telling.step()
             await telling.step()
         [message] = slack.messages
@@ -259,10 +259,14 @@ async def _inbox(url: str) -> str:
 
 
 def test_the_mail_says_what_to_publish() -> None:
-    due = DueNotice(
-        1, DOMAIN, "1 DNS record of example.com vanished or changed", ("<gone> Publish this.",)
+    due = OwnerNews(
+        1,
+        DOMAIN,
+        "domain",
+        "1 DNS record of example.com vanished or changed",
+        ("<gone> Publish this.",),
     )
-    notice = write_domain_notice(due, "https://mail.example.com")
+    notice = write_news(due, "https://mail.example.com")
     assert notice.subject == "1 DNS record of example.com vanished or changed"
     assert "<gone> Publish this." in notice.text
     assert "&lt;gone&gt;" in notice.html

@@ -81,7 +81,7 @@ async def test_a_record_that_vanished_is_told_once_and_again_when_it_is_back(des
         "dkim:aaa",
         "dmarc",
     ]
-    told = await desk.store.claim_domain_notice("mail", "eu-west-1")
+    told = await desk.store.claim_owner_news("mail", "eu-west-1")
     assert told
     assert told.headline == f"2 DNS records of {DOMAIN} vanished or changed"
     assert "CNAME aaa._domainkey.example.com with the value" in told.lines[0]
@@ -89,15 +89,15 @@ async def test_a_record_that_vanished_is_told_once_and_again_when_it_is_back(des
 
     await desk.look()
     assert await desk.alarms() == ["dkim:aaa", "dmarc"]
-    assert await desk.store.claim_domain_notice("mail") is None, "once is enough"
+    assert await desk.store.claim_owner_news("mail") is None, "once is enough"
 
     desk.dns.put(DMARC, "TXT", "v=DMARC1; p=none")
     await desk.look()
     assert await desk.alarms() == ["dkim:aaa"]
-    back = await desk.store.claim_domain_notice("mail")
+    back = await desk.store.claim_owner_news("mail")
     assert back
     assert back.headline == f"1 DNS record of {DOMAIN} is back"
-    assert await desk.store.claim_domain_notice("slack") is None, "nobody asked for it"
+    assert await desk.store.claim_owner_news("slack") is None, "nobody asked for it"
 
 
 async def test_dns_that_does_not_answer_is_no_alarm(desk: Desk) -> None:
@@ -168,7 +168,7 @@ async def test_a_look_that_was_overtaken_is_not_kept(desk: Desk) -> None:
     )
     assert not kept
     assert (await desk.row())["looks"]
-    assert await desk.store.claim_domain_notice("mail") is None
+    assert await desk.store.claim_owner_news("mail") is None
 
 
 async def test_senders_of_mailouts_are_watched_too(desk: Desk, arrange: Arrange) -> None:
@@ -194,16 +194,16 @@ async def test_a_notice_is_told_by_one_and_given_up_after_a_day(desk: Desk) -> N
     desk.dns.take(DMARC)
     await desk.look()
     first, second = await asyncio.gather(
-        *(desk.store.claim_domain_notice("mail", "eu-west-1") for _ in range(2))
+        *(desk.store.claim_owner_news("mail", "eu-west-1") for _ in range(2))
     )
     due = first or second
     assert due
     assert not (first and second)
-    await desk.store.settle_domain_notice(due.id, None, detail="throttled", retry_seconds=0)
-    assert await desk.store.claim_domain_notice("mail") == due
-    await desk.store.settle_domain_notice(due.id, None, detail="throttled", retry_seconds=0)
-    await desk.sql.execute("update domain_notices set created_at = now() - interval '25 hours'")
-    assert await desk.store.claim_domain_notice("mail") is None
+    await desk.store.settle_owner_news(due.id, None, detail="throttled", retry_seconds=0)
+    assert await desk.store.claim_owner_news("mail") == due
+    await desk.store.settle_owner_news(due.id, None, detail="throttled", retry_seconds=0)
+    await desk.sql.execute("update owner_news set created_at = now() - interval '25 hours'")
+    assert await desk.store.claim_owner_news("mail") is None
 
 
 def test_addresses_become_domains() -> None:

@@ -19,7 +19,8 @@ from app.running.loops import Loops
 from app.services.domains.look import DomainLook, look_at
 from app.settings import Settings
 from app.store import Store
-from app.store.domains import DueCheck, Way
+from app.store.domains import DueCheck
+from app.store.telling.news import Way
 
 log = structlog.get_logger(__name__)
 

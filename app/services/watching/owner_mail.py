@@ -1,4 +1,4 @@
-"""The mail to OWNER_EMAIL when a mailout is sent, paused or failed, or a DNS record has vanished.
+"""The mail to OWNER_EMAIL when a mailout is sent, paused or failed, and when there is other news.
 
 The database writes a notice in the transaction that changes the mailout's status
 (owner_notices.sql), so none is missed; a process claims it before it sends, so none is sent twice.
@@ -23,7 +23,7 @@ from app.running.stopping import Stopping
 from app.services.sending.notices import Notices, settled
 from app.settings import Settings
 from app.store import Store
-from app.store.domains import DueNotice
+from app.store.telling.news import OwnerNews
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +54,7 @@ class OwnerMail:
         """Send every notice that is due, until a stop is asked for. Raises Unavailable."""
         while not self._stopping.asked and await self._send_next():
             pass
-        while not self._stopping.asked and await self._send_domain_notice():
+        while not self._stopping.asked and await self._send_news():
             pass
 
     def close(self) -> None:
@@ -74,27 +74,27 @@ class OwnerMail:
         await self._settle(facts, answer)
         return True
 
-    async def _send_domain_notice(self) -> bool:
-        """The same for a record in DNS that vanished or is back."""
-        due = await self._store.claim_domain_notice("mail", self._region)
+    async def _send_news(self) -> bool:
+        """The same for what is of no single mailout (owner_news.sql)."""
+        due = await self._store.claim_owner_news("mail", self._region)
         if due is None:
             return False
         answer = await self._notices.send(
-            write_domain_notice(due, self._base_url),
+            write_news(due, self._base_url),
             from_mailbox=self._from,
             to=self._to,
-            about=f"domain-{due.id}",
+            about=f"news-{due.id}",
         )
         outcome, detail = settled(answer), answer.message or answer.code
-        await self._store.settle_domain_notice(
+        await self._store.settle_owner_news(
             due.id, outcome, detail=detail, retry_seconds=RETRY_SECONDS
         )
         if outcome == "sent":
-            log.info("owner_told", domain=due.domain)
+            log.info("owner_told", about=due.about)
         else:
             log.warning(
                 "owner_not_told",
-                domain=due.domain,
+                about=due.about,
                 outcome=outcome or "later",
                 error=without_addresses(detail or ""),
             )
@@ -141,9 +141,9 @@ def write_notice(facts: dict[str, Any], base_url: str) -> Notice:
     )
 
 
-def write_domain_notice(due: DueNotice, base_url: str) -> Notice:
+def write_news(due: OwnerNews, base_url: str) -> Notice:
     """base_url: APP_BASE_URL."""
-    paragraphs, link = [f"{due.headline}.", *due.lines], f"{base_url}/dashboard/domain"
+    paragraphs, link = [f"{due.headline}.", *due.lines], f"{base_url}/dashboard/{due.page}"
     return Notice(
         subject=due.headline[:200],
         text="\n\n".join([*paragraphs, link]),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from app.store.calls import Calls, require
-
-Way = Literal["mail", "slack"]
+from app.store.telling.news import Way
 
 
 @dataclass(frozen=True)
@@ -19,14 +18,6 @@ class DueCheck:
     address: str
     claim: int
     watched: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class DueNotice:
-    id: int
-    domain: str
-    headline: str
-    lines: tuple[str, ...]
 
 
 class DomainCalls(Calls):
@@ -88,23 +79,3 @@ class DomainCalls(Calls):
         if row is not None:
             require(row, "domains", "alarms")
         return row
-
-    async def claim_domain_notice(self, way: Way, region: str | None = None) -> DueNotice | None:
-        """None: none is due. region: of the rate that a mail takes a token of."""
-        row = await self._call("claim_domain_notice", p_way=way, p_region=region)
-        if row is None:
-            return None
-        notice = row["notice"]
-        return DueNotice(row["id"], row["domain"], notice["headline"], tuple(notice["lines"]))
-
-    async def settle_domain_notice(
-        self, notice_id: int, outcome: str | None, *, detail: str | None, retry_seconds: float
-    ) -> None:
-        """outcome: None: certainly not taken, to be tried again in `retry_seconds`."""
-        await self._call(
-            "settle_domain_notice",
-            p_notice=notice_id,
-            p_outcome=outcome,
-            p_detail=detail,
-            p_retry_seconds=retry_seconds,
-        )

@@ -50,11 +50,7 @@ begin
     if not found then
         return to_jsonb(false);
     end if;
-    if jsonb_typeof(p_notice) = 'object' then
-        insert into domain_notices (domain, way, notice)
-        select p_domain, way, p_notice from jsonb_array_elements_text(p_ways) way;
-    end if;
-    delete from domain_notices where created_at < now() - interval '90 days';
+    perform add_owner_news(p_domain, 'domain', p_notice, p_ways);
     return to_jsonb(true);
 end $$;
 
@@ -82,40 +78,4 @@ language sql stable set search_path = public, pg_temp as $$
                    select jsonb_agg(jsonb_build_object('domain', a.domain, 'what', one->>'what') order by a.domain)
                      from domain_checks a, jsonb_array_elements(coalesce(a.watched->'alarms', '[]')) one), '[]')) end
       from domain_checks where checked_at is not null;
-$$;
-
--- The next notice for p_way, within a day; null: none. A mail takes a token of the rate in advance, as in
--- claim_owner_notice.
-create or replace function claim_domain_notice(p_way text, p_region text default null) returns jsonb
-language plpgsql set search_path = public, pg_temp as $$
-declare
-    v_notice domain_notices;
-begin
-    update domain_notices set outcome = 'overtaken'
-     where way = p_way and claimed_at is null and outcome is null and created_at < clock_timestamp() - interval '24 hours';
-    update domain_notices set claimed_at = clock_timestamp()
-     where id = (select id from domain_notices
-                  where way = p_way and claimed_at is null and outcome is null and due_at <= clock_timestamp()
-                  order by due_at, id limit 1 for update skip locked)
-    returning * into v_notice;
-    if not found then
-        return null;
-    end if;
-    update send_rates
-       set next_token_at = greatest(next_token_at, clock_timestamp()) + make_interval(secs => 1 / rate),
-           taken_since_check = taken_since_check + 1
-     where region = p_region and rate > 0;
-    return jsonb_build_object('id', v_notice.id, 'domain', v_notice.domain, 'notice', v_notice.notice);
-end $$;
-
--- p_outcome: as of settle_owner_notice.
-create or replace function settle_domain_notice(
-    p_notice bigint, p_outcome text, p_detail text default null, p_retry_seconds double precision default 0)
-returns jsonb language sql set search_path = public, pg_temp as $$
-    update domain_notices
-       set outcome = p_outcome, detail = p_detail,
-           claimed_at = case when p_outcome is not null then claimed_at end,
-           due_at = clock_timestamp() + make_interval(secs => p_retry_seconds)
-     where id = p_notice
-    returning to_jsonb(true);
 $$;

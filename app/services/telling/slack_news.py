@@ -1,4 +1,4 @@
-"""Tells the owner's Slack of records in DNS that vanished or are back: a message each."""
+"""Tells the owner's Slack what is of no single mailout (owner_news.sql): a message each."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ RETRY_SECONDS = 300.0
 """While Slack is away. The database gives a notice up after a day."""
 
 
-class TellSlackOfDomains:
+class TellSlackNews:
     def __init__(self, store: Store, slack: Slack, base_url: str) -> None:
         self._store = store
         self._slack = slack
-        self._link = f"{base_url}/dashboard/domain"
+        self._pages = f"{base_url}/dashboard"
 
     def start(self, loops: Loops) -> None:
-        loops.start("slack_domains", self.step, POLL_SECONDS, to_the_end=True)
+        loops.start("slack_news", self.step, POLL_SECONDS, to_the_end=True)
 
     async def step(self) -> None:
         """Tell what is due. Raises Unavailable of the database."""
-        while due := await self._store.claim_domain_notice("slack"):
+        while due := await self._store.claim_owner_news("slack"):
             outcome: str | None = "sent"
             detail = None
             try:
-                await self._slack.post(write_news(due.headline, due.lines, self._link))
+                page = f"{self._pages}/{due.page}"
+                await self._slack.post(write_news(due.headline, due.lines, page))
             except SlackAway as exc:
                 outcome, detail = None, exc.detail
             except SlackRefused as exc:
                 outcome, detail = "failed", exc.detail
             if detail is not None:
-                log.warning("slack_not_told", domain=due.domain, error=detail)
-            await self._store.settle_domain_notice(
+                log.warning("slack_not_told", about=due.about, error=detail)
+            await self._store.settle_owner_news(
                 due.id, outcome, detail=detail, retry_seconds=RETRY_SECONDS
             )
             if outcome is None:
