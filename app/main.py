@@ -406,7 +406,9 @@ async def working(
         else:
             assert settings.aws_region is not None
             connections = BULK_CALLS + SINGLE_CALLS
-            ses = await asyncio.to_thread(SesSender, settings, max_connections=connections)
+            ses = await asyncio.to_thread(
+                SesSender, settings, settings.home, max_connections=connections
+            )
             sender = Sender(store, ses, settings, meters)
             metered = MeteredSes(ses, meters)
             account = AccountMonitor(

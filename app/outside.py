@@ -32,7 +32,7 @@ from app.store import Store
 def ses_account(settings: Settings) -> SesSender:
     """Raises Unavailable when botocore refuses its configuration, such as an unknown profile."""
     try:
-        return SesSender(settings, max_connections=1)
+        return SesSender(settings, settings.home, max_connections=1)
     except BotoCoreError as exc:
         raise Unavailable(f"SES can't be asked: {exc}") from exc
 

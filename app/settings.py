@@ -4,7 +4,6 @@ environment. `.env.example` documents each for operators; a test compares the tw
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections import Counter
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from dotenv.parser import parse_stream
+from dotenv import dotenv_values
 from pydantic import (
     BeforeValidator,
     Field,
@@ -32,6 +31,14 @@ from app.domain.notion.properties import PROPERTIES
 from app.domain.providers.settings import FallbackSettings
 from app.domain.queues.settings import QueueSettings
 from app.domain.schedules.zones import UnknownZone, find_zone
+from app.domain.ses.region import SesRegion
+from app.environment.env_file import check, text_of
+from app.environment.regions import (
+    CONFIGURATION_SET,
+    complete_regions,
+    read_region_names,
+    variables_by_region,
+)
 from app.errors import ConfigurationError
 
 MIN_SECRET_LENGTH = 32
@@ -45,6 +52,7 @@ def _split(value: object) -> object:
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 SecretList = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+Regions = Annotated[tuple[SesRegion, ...], NoDecode, BeforeValidator(read_region_names)]
 
 
 class Settings(FallbackSettings, QueueSettings):
@@ -77,12 +85,15 @@ class Settings(FallbackSettings, QueueSettings):
     aws_profile: str | None = None
     aws_endpoint_url_sesv2: str | None = None
     aws_endpoint_url_sns: str | None = None
+    ses_regions: Regions = ()
+    """Where mail leaves, in order of preference; the first is home. AWS_REGION alone where
+    SES_REGIONS isn't set; empty without either."""
 
     ses_from_email: str | None = None
     from_name: str | None = None
     reply_to_email: str | None = None
-    ses_configuration_set: str | None = Field(None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
-    ses_tracking_configuration_set: str | None = Field(None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    ses_configuration_set: str | None = Field(None, pattern=CONFIGURATION_SET)
+    ses_tracking_configuration_set: str | None = Field(None, pattern=CONFIGURATION_SET)
     rate_limit_per_sec: float | None = Field(
         None, gt=0, allow_inf_nan=False
     )  # recipients/s, shared
@@ -345,8 +356,27 @@ class Settings(FallbackSettings, QueueSettings):
     def configuration_set_for(self, own: str | None, *, tracking: bool) -> str | None:
         """Of a mail. own: the mailout's. Where opens and clicks are watched, the set that does it
         holds; a process that doesn't know it sends all the same, unwatched."""
-        watched = self.ses_tracking_configuration_set if tracking else None
-        return watched or own or self.ses_configuration_set
+        return self.home.configuration_set_for(own, tracking=tracking)
+
+    @property
+    def home(self) -> SesRegion:
+        """The first of the regions; one without a name where none is set."""
+        return self.ses_regions[0] if self.ses_regions else self.default_region("")
+
+    def region(self, name: str) -> SesRegion:
+        """One of ours, or another with what is set for all."""
+        ours = (region for region in self.ses_regions if region.name == name)
+        return next(ours, self.default_region(name))
+
+    def default_region(self, name: str) -> SesRegion:
+        """With what is set for all regions alike."""
+        return SesRegion(
+            name,
+            configuration_set=self.ses_configuration_set,
+            tracking_configuration_set=self.ses_tracking_configuration_set,
+            endpoint_url=self.aws_endpoint_url_sesv2,
+            sns_endpoint_url=self.aws_endpoint_url_sns,
+        )
 
     @property
     def notion_names(self) -> dict[str, str]:
@@ -375,11 +405,13 @@ class Settings(FallbackSettings, QueueSettings):
             "UNSUBSCRIBE_SECRET": self.unsubscribe_secret,
             "ORG_NAME": self.org_name,
             "ORG_ADDRESS": self.org_address,
-            "AWS_REGION": self.aws_region,
+            "AWS_REGION": self.ses_regions,
         }
         missing = [name for name, value in required.items() if not value]
         base = urlsplit(self.app_base_url)
-        rehearsal = base.hostname in LOCAL_HOSTS and self.aws_endpoint_url_sesv2 is not None
+        rehearsal = base.hostname in LOCAL_HOSTS and all(
+            region.endpoint_url for region in self.ses_regions
+        )
         if base.scheme != "https" and not rehearsal:
             missing.append("APP_BASE_URL (must be https:// to send)")
         return missing
@@ -397,16 +429,22 @@ def load_settings(env_file: Path | None = Path(".env"), **overrides: Any) -> Set
 
     Raises ConfigurationError naming the variable and the remedy, in one line.
     """
-    if env_file is not None and (text := _text_of(env_file)) is not None:
-        _check(env_file, text)
+    written: dict[str, str | None] = {}
+    if env_file is not None and (text := text_of(env_file)) is not None:
+        check(env_file, text, {name.upper() for name in Settings.model_fields})
+        written = dotenv_values(stream=StringIO(text))
     try:
         settings = Settings(_env_file=env_file, **overrides)
     except ValidationError as exc:
         # Without the cause, which holds what was given, secrets too.
         raise ConfigurationError(_one_line(exc)) from None
-    if settings.aws_region is None and (region := os.environ.get("AWS_DEFAULT_REGION")):
-        return settings.model_copy(update={"aws_region": region})  # boto3's own older name
-    return settings
+    home = settings.aws_region or os.environ.get("AWS_DEFAULT_REGION")  # boto3's own older name
+    names = [region.name for region in settings.ses_regions] or ([home] if home else [])
+    found = variables_by_region(written, os.environ, overrides)
+    regions = complete_regions([settings.default_region(name) for name in names], found)
+    return settings.model_copy(
+        update={"aws_region": home or (names[0] if names else None), "ses_regions": regions}
+    )
 
 
 def _one_line(exc: ValidationError) -> str:
@@ -416,62 +454,3 @@ def _one_line(exc: ValidationError) -> str:
         reason = error["msg"].removeprefix("Value error, ")
         problems.append(f"{name}: {reason}" if name else reason)
     return "; ".join(problems)
-
-
-def _text_of(env_file: Path) -> str | None:
-    """None: there is no such file. Raises ConfigurationError when it can't be read."""
-    try:
-        if not env_file.exists():
-            return None
-        if not env_file.is_file():  # Docker makes a folder of a file to mount that isn't there
-            raise ConfigurationError(
-                f"{env_file} is not a file: put a text file there, or nothing."
-            )
-        content = env_file.read_bytes()
-    except OSError as exc:
-        raise ConfigurationError(
-            f"{env_file} can't be read ({exc.strerror}): allow it to the user that AmazonSender "
-            f"runs as (number {os.getuid()}), or take the file away."
-        ) from exc
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        line = content.count(b"\n", 0, exc.start) + 1
-        raise ConfigurationError(
-            f"{env_file}, line {line}: this is not UTF-8 text. Save the file as UTF-8."
-        ) from None
-    if "\0" in text:  # UTF-16 without a mark
-        raise ConfigurationError(f"{env_file} is not UTF-8 text. Save the file as UTF-8.")
-    return text
-
-
-def _check(env_file: Path, text: str) -> None:
-    """A line that isn't NAME=value, or a misspelt name, would silently do nothing, so it stops the
-    start. Raises ConfigurationError."""
-    for binding in parse_stream(StringIO(text)):
-        if binding.error:
-            found = binding.original.string  # begins with the blank lines before it
-            line = binding.original.line + found[: -len(found.lstrip())].count("\n")
-            raise ConfigurationError(
-                f"{env_file}, line {line}: this is not NAME=value. Correct it, or put a # "
-                "before it."
-            )
-        if binding.key:
-            _refuse_lookalike(env_file, binding.key)
-
-
-def _refuse_lookalike(env_file: Path, key: str) -> None:
-    known = {name.upper() for name in Settings.model_fields}
-    if key.upper() in known or key.startswith("AWS_"):
-        return
-    prefixes = tuple({name.split("_")[0] + "_" for name in known if "_" in name} - {"AWS_"})
-    close = difflib.get_close_matches(key.upper(), known, n=1, cutoff=0.8) or [
-        name for name in known if len(key) > 4 and _bare(name).startswith(_bare(key))
-    ]
-    if close or key.upper().startswith(prefixes):
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise ConfigurationError(f"{key} in {env_file} is not a setting of AmazonSender{hint}")
-
-
-def _bare(name: str) -> str:
-    return name.upper().replace("_", "")

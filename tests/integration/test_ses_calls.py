@@ -67,7 +67,8 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ask(call: Call, url: str, *, fence: Fence | None = None) -> Answer:
-    ses = SesSender(settings_for("postgresql://unused", url), max_connections=1)
+    settings = settings_for("postgresql://unused", url)
+    ses = SesSender(settings, settings.home, max_connections=1)
     return call(ses, fence or Fence(60))
 
 
@@ -137,7 +138,7 @@ def test_no_credentials(call: Call) -> None:
         "postgresql://unused", "http://127.0.0.1:9", AWS_ACCESS_KEY_ID=None,
         AWS_SECRET_ACCESS_KEY=None,
     )  # fmt: skip
-    answer = call(SesSender(settings, max_connections=1), Fence(60))
+    answer = call(SesSender(settings, settings.home, max_connections=1), Fence(60))
     assert (answer.outcome, answer.code) == ("requeue", "not_prepared")
     assert answer.halt == "configuration"
     assert not answer.from_ses

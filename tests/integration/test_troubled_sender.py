@@ -75,7 +75,8 @@ async def test_an_account_that_makes_no_sense_is_no_account(dsn: str) -> None:
         b'{"SendQuota":{"MaxSendRate":"fast","Max24HourSend":1}}',
     )  # fmt: skip
     with answering(*answers) as url:
-        ses = await asyncio.to_thread(SesSender, settings_for(dsn, url), max_connections=1)
+        settings = settings_for(dsn, url)
+        ses = await asyncio.to_thread(SesSender, settings, settings.home, max_connections=1)
         for _ in answers:
             with pytest.raises(Unavailable):
                 await asyncio.to_thread(ses.get_account)

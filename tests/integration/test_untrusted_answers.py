@@ -177,7 +177,8 @@ async def test_an_account_that_makes_no_sense_is_told_in_one_line(
             return reply
 
     with Accountant(accepted) as ses:
-        sender = await asyncio.to_thread(SesSender, settings_for(dsn, ses.url), max_connections=1)
+        settings = settings_for(dsn, ses.url)
+        sender = await asyncio.to_thread(SesSender, settings, settings.home, max_connections=1)
         with pytest.raises(Unavailable) as refused:
             await asyncio.to_thread(sender.get_account)
     assert isinstance(refused.value, SesRefused) != silent

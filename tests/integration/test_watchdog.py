@@ -200,12 +200,13 @@ async def test_the_list_comes_from_ses(sandbox: SandboxServer) -> None:
     client = aws_client(settings, "sesv2", region=settings.aws_region)
     for n in range(3):
         client.put_suppressed_destination(EmailAddress=f"a{n}@example.com", Reason="BOUNCE")
-    ses = SesSender(settings, max_connections=1)
+    ses = SesSender(settings, settings.home, max_connections=1)
     before = datetime.now(UTC) - timedelta(minutes=1)
     listed, more = ses.suppressed_page(None)
     assert sorted(one.email for one in listed) == [f"a{n}@example.com" for n in range(3)]
     assert all(before < one.since < datetime.now(UTC) + timedelta(seconds=1) for one in listed)
     assert more is None
-    away = SesSender(settings_for("postgresql://unused", "http://127.0.0.1:9"), max_connections=1)
+    gone = settings_for("postgresql://unused", "http://127.0.0.1:9")
+    away = SesSender(gone, gone.home, max_connections=1)
     with pytest.raises(Unavailable, match="ListSuppressedDestinations"):
         away.suppressed_page(None)

@@ -39,6 +39,7 @@ from app.domain.ses.mail import (
     common_members,
     name_values,
 )
+from app.domain.ses.region import SesRegion
 from app.domain.untrusted import page_words, plain
 from app.errors import SesRefused, Unavailable
 from app.settings import Settings
@@ -66,9 +67,10 @@ class _Call:
 
 def aws_client(settings: Settings, service: str, *, region: str | None, **config: Any) -> Any:
     """A boto3 client with this program's credentials, region and endpoint, retries off."""
+    known = settings.region(region or "")
     endpoint = {
-        "sesv2": settings.aws_endpoint_url_sesv2,
-        "sns": settings.aws_endpoint_url_sns,
+        "sesv2": known.endpoint_url,
+        "sns": known.sns_endpoint_url,
         "sqs": settings.aws_endpoint_url_sqs,
     }.get(service)
     session = boto3.session.Session(
@@ -101,13 +103,13 @@ def _reveal(secret: Any) -> str | None:
 
 
 class SesSender:
-    """Sends mails and asks for the account; one client for the life of the process."""
+    """Sends mails by a region and asks for its account; one client for the life of the process."""
 
-    def __init__(self, settings: Settings, *, max_connections: int) -> None:
+    def __init__(self, settings: Settings, region: SesRegion, *, max_connections: int) -> None:
         self._client: SESV2Client = aws_client(
             settings,
             "sesv2",
-            region=settings.aws_region,
+            region=region.name,
             max_pool_connections=max_connections,
             # The requests are built here and their limits checked before (domain/ses/mail.py);
             # checking each of 50 entries again costs about a third of the call.

@@ -1,0 +1,23 @@
+"""An AWS region that mail leaves from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SesRegion:
+    """name: such as eu-west-1. endpoint_url, sns_endpoint_url: other addresses than AWS's for SES
+    and SNS there (a sandbox)."""
+
+    name: str
+    configuration_set: str | None = None
+    tracking_configuration_set: str | None = None
+    endpoint_url: str | None = None
+    sns_endpoint_url: str | None = None
+
+    def configuration_set_for(self, own: str | None, *, tracking: bool) -> str | None:
+        """Of a mail. own: the mailout's. Where opens and clicks are watched, the set that does it
+        holds; a process that doesn't know it sends all the same, unwatched."""
+        watched = self.tracking_configuration_set if tracking else None
+        return watched or own or self.configuration_set
