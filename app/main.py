@@ -299,7 +299,7 @@ async def running(
             provider_webhooks=ProviderWebhooks(store, record_events, settings),
             verifier=SnsVerifier(
                 allowed_topic_arns=frozenset(settings.sns_allowed_topic_arns),
-                sandbox_endpoint=settings.aws_endpoint_url_sns,
+                sandbox_endpoint=settings.sns_endpoint,
                 http=http,
             ),
             notion_webhook=NotionWebhook(store, settings),

@@ -111,8 +111,10 @@ async def examine(
 
 
 async def ask_account(store: Store, settings: Settings) -> None:
-    """Ask SES for the account once and record its answer. Raises Unavailable."""
-    if settings.aws_region is None:
+    """Ask SES for the account once, in each region, and record its answers. Raises Unavailable when
+    one can't be asked."""
+    if not settings.ses_regions:
         raise Unavailable("AWS_REGION is not set.")
-    source = await asyncio.to_thread(ses_account, settings)
-    await refresh_account(store, settings.aws_region, source)
+    for region in settings.ses_regions:
+        source = await asyncio.to_thread(ses_account, settings.of_region(region))
+        await refresh_account(store, region.name, source)

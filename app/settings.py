@@ -359,6 +359,11 @@ class Settings(FallbackSettings, QueueSettings):
         return self.home.configuration_set_for(own, tracking=tracking)
 
     @property
+    def uses_sandbox(self) -> bool:
+        """Whether no mail reaches Amazon."""
+        return all(region.endpoint_url for region in self.ses_regions)
+
+    @property
     def home(self) -> SesRegion:
         """The first of the regions; one without a name where none is set."""
         return self.ses_regions[0] if self.ses_regions else self.default_region("")
@@ -367,6 +372,23 @@ class Settings(FallbackSettings, QueueSettings):
         """One of ours, or another with what is set for all."""
         ours = (region for region in self.ses_regions if region.name == name)
         return next(ours, self.default_region(name))
+
+    def sns_endpoint(self, region: str) -> str | None:
+        """AWS_ENDPOINT_URL_SNS there."""
+        return self.region(region).sns_endpoint_url
+
+    def of_region(self, region: SesRegion) -> Settings:
+        """As if this one were the only one."""
+        return self.model_copy(
+            update={
+                "aws_region": region.name,
+                "ses_regions": (region,),
+                "ses_configuration_set": region.configuration_set,
+                "ses_tracking_configuration_set": region.tracking_configuration_set,
+                "aws_endpoint_url_sesv2": region.endpoint_url,
+                "aws_endpoint_url_sns": region.sns_endpoint_url,
+            }
+        )
 
     def default_region(self, name: str) -> SesRegion:
         """With what is set for all regions alike."""
@@ -398,6 +420,15 @@ class Settings(FallbackSettings, QueueSettings):
         """Whether somebody's Slack is told of mailouts."""
         return bool(self.slack_bot_token or self.slack_webhook_url)
 
+    def missing_to_track(self, kept: str | None = None) -> str | None:
+        """What must be set before opens and clicks can be watched; None: nothing. kept: the only
+        region that the mailout takes."""
+        regions = [each for each in self.ses_regions if kept in (None, each.name)]
+        without = [each for each in regions if not each.tracking_configuration_set]
+        if len(without) == len(regions):
+            return "SES_TRACKING_CONFIGURATION_SET"
+        return f"SES_TRACKING_CONFIGURATION_SET_{without[0].suffix}" if without else None
+
     def missing_to_send(self) -> list[str]:
         """What must be set before a mail may leave, each with why, in plain words."""
         required = {
@@ -409,9 +440,7 @@ class Settings(FallbackSettings, QueueSettings):
         }
         missing = [name for name, value in required.items() if not value]
         base = urlsplit(self.app_base_url)
-        rehearsal = base.hostname in LOCAL_HOSTS and all(
-            region.endpoint_url for region in self.ses_regions
-        )
+        rehearsal = base.hostname in LOCAL_HOSTS and self.uses_sandbox
         if base.scheme != "https" and not rehearsal:
             missing.append("APP_BASE_URL (must be https:// to send)")
         return missing

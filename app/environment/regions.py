@@ -61,7 +61,7 @@ def complete_regions(
     Raises ConfigurationError naming the variable.
     """
     regions = {region.name: region for region in defaults}
-    by_suffix = {name.upper().replace("-", "_"): name for name in regions}
+    by_suffix = {region.suffix: region.name for region in defaults}
     for variable, value in variables.items():
         prefix = next(prefix for prefix in BY_REGION if variable.startswith(prefix))
         suffix = variable.removeprefix(prefix)

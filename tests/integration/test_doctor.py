@@ -22,8 +22,8 @@ from app.ports import Database, Subscription
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from app.services.checks import asking, doctor
+from app.services.checks.amazon.events import EVENT_TYPES
 from app.services.checks.asking import Outside
-from app.services.checks.events import EVENT_TYPES
 from app.settings import Settings
 from tests.support.factories import Arrange, an_account
 from tests.support.service import DEFAULTS, TOPIC, UNSUBSCRIBE_SECRET, settings_for

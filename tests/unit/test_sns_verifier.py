@@ -78,7 +78,7 @@ class Web:
     def make_verifier(self, sandbox_endpoint: str | None = None) -> SnsVerifier:
         return SnsVerifier(
             allowed_topic_arns=frozenset({TOPIC_ARN}),
-            sandbox_endpoint=sandbox_endpoint,
+            sandbox_endpoint=lambda _: sandbox_endpoint,
             # A client that would follow redirects and wait for ever: the verifier decides.
             http=httpx.AsyncClient(
                 transport=httpx.MockTransport(self.handle), follow_redirects=True, timeout=None
@@ -188,7 +188,7 @@ async def test_genuine_messages_of_other_topics_are_forbidden(
 async def test_without_allowed_topics_nothing_passes(signer: SnsSigner) -> None:
     web = Web(lambda _: httpx.Response(200, content=signer.certificate_pem))
     verifier = SnsVerifier(
-        allowed_topic_arns=frozenset(), sandbox_endpoint=None, http=httpx.AsyncClient()
+        allowed_topic_arns=frozenset(), sandbox_endpoint=lambda _: None, http=httpx.AsyncClient()
     )
     with pytest.raises(ForbiddenSource):
         await verifier.verify(received(signer.notification("text")))

@@ -75,12 +75,13 @@ class SnsVerifier:
         self,
         *,
         allowed_topic_arns: frozenset[str],
-        sandbox_endpoint: str | None,
+        sandbox_endpoint: Callable[[str], str | None],
         http: httpx.AsyncClient,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """sandbox_endpoint: AWS_ENDPOINT_URL_SNS. now: judges a certificate's dates (aware)."""
+        """sandbox_endpoint: gives AWS_ENDPOINT_URL_SNS of a region. now: judges a certificate's
+        dates (aware)."""
         self._allowed_topic_arns = allowed_topic_arns
         self._sandbox_endpoint = sandbox_endpoint
         self._now = now
@@ -112,7 +113,8 @@ class SnsVerifier:
             signature = base64.b64decode(message.signature, validate=True)
         except (binascii.Error, ValueError) as exc:  # ValueError: other than ASCII
             raise BadSignature("Signature is not base64.") from exc
-        check_certificate_url(message.signing_cert_url, message.topic_arn, self._sandbox_endpoint)
+        sandbox = self._sandbox_endpoint(topic_region(message.topic_arn))
+        check_certificate_url(message.signing_cert_url, message.topic_arn, sandbox)
         certificate = await self._certificates.get(message.signing_cert_url)
         came = at or self._now()
         if not certificate.not_valid_before_utc <= came <= certificate.not_valid_after_utc:

@@ -41,7 +41,7 @@ def rehearsal(settings: Settings) -> Rehearsal | None:
     """Why no mail reaches anybody; None where it does."""
     if settings.dry_run_send:
         return Rehearsal("DRY_RUN_SEND is on: sending is only rehearsed, and no mail leaves.")
-    endpoint = settings.aws_endpoint_url_sesv2
+    endpoint = settings.home.endpoint_url
     host = urlsplit(endpoint or "").hostname or ""
     if not host or host.endswith(AMAZON):
         return None

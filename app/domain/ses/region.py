@@ -16,6 +16,11 @@ class SesRegion:
     endpoint_url: str | None = None
     sns_endpoint_url: str | None = None
 
+    @property
+    def suffix(self) -> str:
+        """Of the settings that are its own: EU_WEST_1."""
+        return self.name.upper().replace("-", "_")
+
     def configuration_set_for(self, own: str | None, *, tracking: bool) -> str | None:
         """Of a mail. own: the mailout's. Where opens and clicks are watched, the set that does it
         holds; a process that doesn't know it sends all the same, unwatched."""

@@ -14,8 +14,8 @@ from app.domain.content.links import web_links
 from app.domain.mailouts import Mailout
 from app.domain.reports.findings import Finding
 from app.errors import MailoutNotFound, TemplateInvalid
-from app.ports import SesAccount
-from app.services.checks.asking import Outside, RememberedSes
+from app.services.checks.amazon.regions import check_sending
+from app.services.checks.asking import Outside
 from app.services.checks.audience import check_audience
 from app.services.checks.content import (
     check_fields,
@@ -30,7 +30,6 @@ from app.services.checks.content import (
 from app.services.checks.links import check_links
 from app.services.checks.pictures import check_pictures, keeps_pictures
 from app.services.checks.public import check_public
-from app.services.checks.ses import check_ses
 from app.services.checks.settings import (
     check_sender,
     check_settings,
@@ -38,7 +37,6 @@ from app.services.checks.settings import (
     check_tracking,
     check_unsubscribing,
 )
-from app.services.domains.findings import check_domain
 from app.services.rendering import tasks
 from app.services.rendering.renderer import RENDERER
 from app.services.starting.start_mailout import StartMailout
@@ -178,26 +176,9 @@ async def check_around(
     tracking: as of `check_events`.
     """
     sending, public = await asyncio.gather(
-        _check_sending(settings, outside, tracking=tracking), _check_public(settings, outside)
+        check_sending(settings, outside, tracking=tracking), _check_public(settings, outside)
     )
     return [*sending, *public]
-
-
-async def _check_sending(
-    settings: Settings, outside: Outside, *, tracking: bool | None
-) -> list[Finding]:
-    make, known = outside.ses, list[RememberedSes]()
-
-    def remembered(settings: Settings) -> SesAccount:
-        if not known:
-            known.append(RememberedSes(make(settings)))
-        return known[0]
-
-    outside = replace(outside, ses=remembered)
-    return [
-        *await check_ses(settings, outside, tracking=tracking),
-        *await check_domain(settings, outside),
-    ]
 
 
 async def _check_public(settings: Settings, outside: Outside) -> list[Finding]:
@@ -207,11 +188,18 @@ async def _check_public(settings: Settings, outside: Outside) -> list[Finding]:
 
 def _as_sent(settings: Settings, mailout: Mailout) -> Settings:
     """With the mailout's own sender and configuration set, where it has them."""
+    content = mailout.content
     return settings.model_copy(
         update={
-            "ses_from_email": mailout.content.from_email or settings.ses_from_email,
-            "ses_configuration_set": settings.configuration_set_for(
-                mailout.content.configuration_set, tracking=mailout.content.tracking
+            "ses_from_email": content.from_email or settings.ses_from_email,
+            "ses_regions": tuple(
+                replace(
+                    region,
+                    configuration_set=region.configuration_set_for(
+                        content.configuration_set, tracking=content.tracking
+                    ),
+                )
+                for region in settings.ses_regions
             ),
         }
     )

@@ -35,11 +35,10 @@ def check_sender(settings: Settings, *, tracking: bool) -> Iterator[Finding]:
 
 
 def check_tracking(settings: Settings, *, tracking: bool) -> Iterator[Finding]:
-    if tracking and not settings.ses_tracking_configuration_set:
+    if tracking and (missing := settings.missing_to_track()):
         yield Finding(
             "fail",
-            "Opens and clicks of this mailout are to be watched, and "
-            "SES_TRACKING_CONFIGURATION_SET is missing.",
+            f"Opens and clicks of this mailout are to be watched, and {missing} is missing.",
             "set it to a configuration set with open and click tracking, or switch tracking off "
             "for this mailout.",
         )
@@ -67,12 +66,31 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "warn", "DRY_RUN_SEND is on: no mail leaves.", "remove it when you want to send."
         )
-    if settings.aws_endpoint_url_sesv2:
-        yield Finding(
-            "warn",
-            f"Mails go to {settings.aws_endpoint_url_sesv2}, not to Amazon SES.",
-            "remove AWS_ENDPOINT_URL_SESV2 to send to real people.",
-        )
+    for endpoint in dict.fromkeys(region.endpoint_url for region in settings.ses_regions):
+        if endpoint:
+            yield Finding(
+                "warn",
+                f"Mails go to {endpoint}, not to Amazon SES.",
+                "remove AWS_ENDPOINT_URL_SESV2 to send to real people.",
+            )
+    yield from check_topics(settings)
+
+
+def check_topics(settings: Settings) -> Iterator[Finding]:
+    """Of several regions each needs a topic of its own: SES publishes to those of its region alone.
+    Nothing where there are no topics at all, which is said elsewhere. Source: SES developer guide,
+    "Set up an Amazon SNS event destination"."""
+    topics = settings.sns_allowed_topic_arns
+    if not topics or len(settings.ses_regions) < 2:
+        return
+    for region in settings.ses_regions:
+        if not any(topic.split(":")[3] == region.name for topic in topics):
+            yield Finding(
+                "warn",
+                f"SNS_ALLOWED_TOPIC_ARNS has no topic in {region.name}. SES publishes only to "
+                "topics of its own region, so no bounces and complaints come from there.",
+                f"make a topic in {region.name} and add it.",
+            )
 
 
 def check_signup(settings: Settings) -> Iterator[Finding]:
@@ -118,13 +136,13 @@ def _check_base_url(settings: Settings) -> Finding:
     parts = urlsplit(settings.app_base_url)
     host = parts.hostname or ""
     local = is_local(host)
-    if parts.scheme != "https" and not (host in LOCAL_HOSTS and settings.aws_endpoint_url_sesv2):
+    if parts.scheme != "https" and not (host in LOCAL_HOSTS and settings.uses_sandbox):
         return Finding(
             "fail",
             f"APP_BASE_URL is {settings.app_base_url}: unsubscribe links must be https.",
             "set it to the public https address of this service.",
         )
-    if local and not settings.aws_endpoint_url_sesv2:
+    if local and not settings.uses_sandbox:
         return Finding(
             "warn",
             f"APP_BASE_URL is {settings.app_base_url}: readers can't reach it to unsubscribe.",

@@ -18,7 +18,7 @@ from app.domain.reports.progress import Progress, Rates
 from app.domain.reports.remedies import remedy, without_addresses
 from app.domain.reports.words import duration
 from app.domain.sending.batches import Account
-from app.services.checks.ses import check_account
+from app.services.checks.amazon.ses import check_account
 from app.services.dashboard.answer_cache import AnswerCache
 from app.services.drafts.subjects import Subjects
 from app.services.lists.statement import reason

@@ -206,8 +206,8 @@ class StartMailout:
 
     def require_configuration(self, *, test: bool = False, tracking: bool = False) -> None:
         missing = self._settings.missing_to_send()
-        if tracking and not self._settings.ses_tracking_configuration_set:
-            missing.append("SES_TRACKING_CONFIGURATION_SET")
+        if tracking and (untracked := self._settings.missing_to_track()):
+            missing.append(untracked)
         if test and not self._settings.test_emails:
             missing.append("TEST_EMAILS")
         if missing:

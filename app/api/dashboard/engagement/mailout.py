@@ -54,7 +54,7 @@ async def show_engagement(
         links=report["links"][:LINKS_SHOWN],
         segments=segments,
         chosen=segment if chosen else None,
-        configured=services.settings.ses_tracking_configuration_set is not None,
+        configured=services.settings.missing_to_track() is None,
         people_range=words.people_range,
         number_range=words.number_range,
         share_range=words.share_range,

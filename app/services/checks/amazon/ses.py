@@ -13,8 +13,8 @@ from app.domain.reports.findings import Finding
 from app.domain.sending.batches import Account
 from app.errors import Unavailable
 from app.ports import SesAccount
+from app.services.checks.amazon.events import check_events
 from app.services.checks.asking import Outside, ask, remedy_for
-from app.services.checks.events import check_events
 from app.settings import Settings
 
 
