@@ -95,7 +95,7 @@ def take_events(
 ) -> TakeEvents:
     verifier = SnsVerifier(
         allowed_topic_arns=frozenset(settings.sns_allowed_topic_arns),
-        sandbox_endpoint=settings.aws_endpoint_url_sns,
+        sandbox_endpoint=settings.sns_endpoint,
         http=http,
     )
     record = RecordEvents(store, Guards(store, guard_limits(settings)), meters)

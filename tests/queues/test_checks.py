@@ -15,8 +15,8 @@ from app.domain.queues.sqs import lets_write, queue_arn
 from app.domain.reports.findings import Finding
 from app.outside import OUTSIDE
 from app.ports import Subscription
+from app.services.checks.amazon.events import _check_subscriptions
 from app.services.checks.doctor import check_queues_part
-from app.services.checks.events import _check_subscriptions
 from app.services.queues.check import check_events_queue, check_rabbitmq, check_request_queue
 from app.settings import Settings
 from tests.queues.desk import RabbitDesk
