@@ -114,8 +114,8 @@ from app.services.people.many import ChangeMany, ManyPeople
 from app.services.preview.preview import Preview
 from app.services.providers.webhooks import ProviderWebhooks
 from app.services.rendering.renderer import RENDERER
-from app.services.sending.account import AccountMonitor
 from app.services.sending.pausing import Guards, guard_limits
+from app.services.sending.routes import Outlet
 from app.services.sending.send_batch import BULK_CALLS, SINGLE_CALLS
 from app.services.sending.sender import Sender
 from app.services.sending.sender_report import SenderReport
@@ -362,6 +362,15 @@ def job_kinds(store: Store, settings: Settings) -> list[Kind]:
     ]
 
 
+def outlets_of(settings: Settings) -> list[Outlet]:
+    """Where mail leaves, the preferred one first. Reads AWS's files: call it in a thread."""
+    connections = BULK_CALLS + SINGLE_CALLS
+    return [
+        Outlet(region, SesSender(settings, region, max_connections=connections))
+        for region in settings.ses_regions
+    ]
+
+
 @asynccontextmanager
 async def telling_slack(
     store: Store, settings: Settings, meters: Metrics, loops: Loops
@@ -404,21 +413,15 @@ async def working(
         if missing := settings.missing_to_send():
             log.warning("sending_not_configured", missing=missing)
         else:
-            assert settings.aws_region is not None
-            connections = BULK_CALLS + SINGLE_CALLS
-            ses = await asyncio.to_thread(
-                SesSender, settings, settings.home, max_connections=connections
-            )
-            sender = Sender(store, ses, settings, meters)
-            metered = MeteredSes(ses, meters)
-            account = AccountMonitor(
-                store, metered, settings.aws_region, sender.wake, sender.breaker
-            )
-            account.start(loops)
-            SuppressionWatch(store, metered, settings.aws_region).start(loops)
+            outlets = await asyncio.to_thread(outlets_of, settings)
+            sender = Sender(store, outlets, settings, meters)
+            for route in sender.routes:
+                route.account.start(loops)
+            home = outlets[0]
+            SuppressionWatch(store, MeteredSes(home.ses, meters), home.name).start(loops)
             if (dns := await asyncio.to_thread(dns_resolver, settings)) is not None:
-                WatchDomains(store, ses, dns, settings).start(loops)
-            SenderReport(store, sender, account, meters, service_id, loops).start(loops)
+                WatchDomains(store, home.ses, dns, settings).start(loops)
+            SenderReport(store, sender, meters, service_id, loops).start(loops)
             sender.start()
         try:
             yield Work(sender, jobs)

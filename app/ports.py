@@ -148,6 +148,10 @@ class Subscription:
     raw: bool
 
 
+class SesClient(Ses, SesAccount, Protocol):
+    """One region's."""
+
+
 class Topics(Protocol):
     """What is asked of SNS. Blocking; raises Unavailable."""
 

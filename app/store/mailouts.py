@@ -138,9 +138,27 @@ class MailoutCalls(Calls):
             raise MailoutNotFound(f"There is no mailout {mailout_id}.")
         return Transition(row["changed"], row["status"], row["status_reason"])
 
-    async def resume_waiting_mailouts(self) -> list[UUID]:
-        """Resume the mailouts that waited for the account; gives them."""
-        return [UUID(i) for i in await self._call("resume_waiting_mailouts")]
+    async def block_route(
+        self, mailout_id: UUID, region: str, code: PauseCode, reason: str, *, routes: Sequence[str]
+    ) -> Transition:
+        """This route can't send this mailout for now; it is paused when none of `routes` can."""
+        return await self._transition(
+            "block_route",
+            mailout_id,
+            p_region=region,
+            p_code=code,
+            p_reason=reason,
+            p_routes=list(routes),
+        )
+
+    async def hold_without_route(self, mailout_id: UUID, reason: str) -> Transition:
+        """Hold a mailout that is kept to a route which no living sender has."""
+        return await self._transition("hold_without_route", mailout_id, p_reason=reason)
+
+    async def resume_waiting_mailouts(self, region: str | None = None) -> list[UUID]:
+        """Resume the mailouts that waited for the account; gives them. region: whose account;
+        None: whichever."""
+        return [UUID(i) for i in await self._call("resume_waiting_mailouts", p_region=region)]
 
     async def cancel_recipients(self, mailout_id: UUID, limit: int) -> int:
         return int(await self._call("cancel_recipients", p_mailout=str(mailout_id), p_limit=limit))

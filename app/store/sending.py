@@ -40,8 +40,12 @@ class SendingCalls(Calls):
         label: str,
         lease_seconds: float,
         rate_limit: float | None,
+        routes: Mapping[str, float | None] | None = None,
     ) -> dict[str, Any]:
-        """Gives `rate` (recipients/s, None: not known), `account`, `account_age_seconds`,
+        """region: the home route. routes: by which this sender sends, and the recipients per second
+        that it was told for each (None: the account's); None: home alone, with `rate_limit`.
+
+        Gives `rate` (recipients/s, None: not known), `account`, `account_age_seconds`,
         `executors` (how many live)."""
         row: dict[str, Any] = await self._call(
             "heartbeat",
@@ -50,6 +54,7 @@ class SendingCalls(Calls):
             p_label=label,
             p_lease_seconds=lease_seconds,
             p_rate_limit=rate_limit,
+            p_routes=None if routes is None else dict(routes),
         )
         return row
 
@@ -77,9 +82,10 @@ class SendingCalls(Calls):
         require(row, "executor", "account", "account_age_seconds")
         return row
 
-    async def note_waiting(self, reason: str | None) -> None:
-        """Set the reason that each running mailout shows for waiting; None: none waits any more."""
-        await self._call("note_waiting", p_reason=reason)
+    async def note_waiting(self, reason: str | None, *, kept_to: str | None = None) -> None:
+        """Set the reason that each running mailout shows for waiting; None: none waits any more.
+        kept_to: only those that are kept to this route; None: only those that may take any."""
+        await self._call("note_waiting", p_reason=reason, p_region=kept_to)
 
     async def quota_frees_at(self, region: str) -> datetime | None:
         """When the first place in the daily quota that this database's mailouts used is free again
@@ -137,8 +143,11 @@ class SendingCalls(Calls):
         test: bool = False,
         guards: GuardLimits | None = None,
         after: int = 0,
+        kept_only: bool = False,
     ) -> tuple[Batch, ...] | Idle:
         """At most one batch of `limit` recipients per attempt: as many as tokens are due for.
+
+        kept_only: only of a mailout that is kept to this route.
 
         attempts: new ids that the caller made, so that it can give a claim back whose answer it
         never got.
@@ -153,10 +162,11 @@ class SendingCalls(Calls):
             p_attempts=[str(attempt) for attempt in attempts],
             p_test=test,
             p_after=after,
+            p_kept_only=kept_only,
             **guard_arguments(guards),
         )
         if "reason" in row:
-            return Idle(row["reason"], float(row.get("seconds", 0)))
+            return Idle(row["reason"], float(row.get("seconds", 0)), row.get("kept"))
         return tuple(
             Batch(
                 attempt_id=UUID(batch["attempt_id"]),

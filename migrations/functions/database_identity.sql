@@ -36,12 +36,13 @@ language sql set search_path = public, pg_temp as $$
 $$;
 
 -- Set why running mailouts wait, in plain words (null: they no longer do). Only reasons that a sender
--- wrote are replaced.
-create or replace function note_waiting(p_reason text) returns jsonb
+-- wrote are replaced. p_region: only those that are kept to this route; null: all others.
+create or replace function note_waiting(p_reason text, p_region text default null) returns jsonb
 language sql set search_path = public, pg_temp as $$
     with noted as (
         update mailouts set status_reason = p_reason
-         where status = 'sending' and (status_reason is null or status_reason like 'Waiting for SES%')
+         where status = 'sending' and region is not distinct from p_region
+           and (status_reason is null or status_reason like 'Waiting for SES%')
            and status_reason is distinct from p_reason
         returning 1)
     select to_jsonb(count(*)) from noted;

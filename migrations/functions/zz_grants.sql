@@ -33,6 +33,7 @@ begin
             'owner_news',
             'list_moves', 'list_moves_since',
             'webhook_tokens',
+            'mailout_blocks',
             'notion_rows']) t
     loop
         execute format('revoke all on table %s from public', v_table);
@@ -62,6 +63,7 @@ begin
             'schedule_mailout', 'unschedule_mailout', 'audience_zones', 'wave_lead', 'still_on_time', 'start_due_mailouts',
             'place_waves', 'begin_waves', 'in_words', 'wave_state', 'mailout_waves', 'has_wave', 'freeze_content',
             'claim_mailout', 'queue_recipients', 'sender_work', 'heartbeat', 'is_alive',
+            'open_routes', 'is_blocked', 'account_is_stopped', 'quota_left', 'block_route', 'hold_without_route', 'sends_by',
             'effective_rate', 'leave', 'recover_lost', 'record_account', 'claim_batches',
             'record_results', 'finish_mailout', 'closing_reason', 'ready_mailout', 'pause_mailout',
             'resume_mailout', 'resume_waiting_mailouts', 'cancel_mailout', 'cancel_recipients',

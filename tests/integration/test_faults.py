@@ -153,10 +153,10 @@ async def test_an_outage_opens_the_breaker_and_everything_heals_by_itself(
 
     sender = service.services.sender
     assert sender is not None
-    sender.breaker.base_seconds = 0.5  # the length of the first spell
+    sender.home.breaker.base_seconds = 0.5  # the length of the first spell
 
     async def breaker() -> str:
-        return "open" if sender.breaker.open_until is not None else "closed"
+        return "open" if sender.home.breaker.open_until is not None else "closed"
 
     await eventually(breaker, until=lambda state: state == "open")
     sandbox.faults()

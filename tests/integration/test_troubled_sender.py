@@ -138,9 +138,9 @@ async def test_sending_goes_on_as_soon_as_ses_answers_about_the_account(
         sender = service.services.sender
         assert sender is not None
         away = True
-        sender.breaker.base_seconds = 300.0
-        for _ in range(sender.breaker.threshold):
-            sender.breaker.failed(time.monotonic())
+        sender.home.breaker.base_seconds = 300.0
+        for _ in range(sender.home.breaker.threshold):
+            sender.home.breaker.failed(time.monotonic())
         await service.send(mailout)
 
         async def times() -> int:
@@ -296,7 +296,7 @@ async def test_how_much_is_claimed_depends_on_how_the_last_call_ended(
     async with in_process(settings_for(dsn, sandbox.url)) as service:
         sender = service.services.sender
         assert sender is not None
-        breaker = sender.breaker
+        breaker = sender.home.breaker
 
         async def next_claim() -> tuple[int, int]:
             claims.clear()
@@ -344,19 +344,19 @@ async def test_while_ses_is_away_nobody_is_failed_and_nothing_runs_hot(
     async with in_process(settings_for(dsn, nobody)) as service:
         sender = service.services.sender
         assert sender is not None
-        sender.breaker.base_seconds = sender.breaker.cap_seconds = 0.01
+        sender.home.breaker.base_seconds = sender.home.breaker.cap_seconds = 0.01
         await service.send(mailout)
 
         async def openings() -> int:
             assert sender is not None
-            return sender.breaker.failures
+            return sender.home.breaker.failures
 
         await eventually(openings, until=lambda n: n > 20)
         assert (await arrange.counts(mailout)).keys() <= {"queued", "sending"}
         assert await arrange.one("select max(attempts) from send_logs") <= 1
         assert await arrange.one("select count(*) from send_logs where status = 'failed'") == 0
 
-        sender.breaker.open_until = time.monotonic() + 60
+        sender.home.breaker.open_until = time.monotonic() + 60
         await eventually(
             lambda: service.show(mailout), until=lambda s: s["counts"]["queued"] == READERS
         )
@@ -390,7 +390,7 @@ async def test_the_rate_is_used_to_the_full_while_there_is_work(
         return await work(self)
 
     async def sleeping(self: Stopping, seconds: float, until: asyncio.Event | None = None) -> None:
-        if sender and until is sender[0]._work_to_send and not until.is_set():
+        if sender and until is sender[0].home.wake and not until.is_set():
             rows = await arrange.counts(mailout)
             if rows.get("sent"):
                 waiting.append(rows.get("queued", 0))

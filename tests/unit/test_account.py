@@ -36,7 +36,7 @@ class Quiet(Store):
     async def record_account(self, region: str, account: Account) -> float | None:
         return None
 
-    async def resume_waiting_mailouts(self) -> list[object]:  # type: ignore[override]
+    async def resume_waiting_mailouts(self, region: str | None = None) -> list[object]:  # type: ignore[override]
         return []
 
 

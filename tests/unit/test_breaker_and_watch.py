@@ -53,7 +53,7 @@ class Database(Store):
         self.recorded += results
         return "sending"
 
-    async def note_waiting(self, reason: str | None) -> None:
+    async def note_waiting(self, reason: str | None, *, kept_to: str | None = None) -> None:
         self.notes.append(reason)
 
     async def pause_mailout(self, *_: Any, by: str | None = None) -> Any:
@@ -62,7 +62,7 @@ class Database(Store):
     async def record_account(self, region: str, account: Account) -> float | None:
         return 1.0
 
-    async def resume_waiting_mailouts(self) -> list[UUID]:
+    async def resume_waiting_mailouts(self, region: str | None = None) -> list[UUID]:
         return []
 
 

@@ -39,7 +39,7 @@ class Ledger(Store):
         self.recorded: list[str] = []
         self.tries = 0
 
-    async def note_waiting(self, reason: str | None) -> None:
+    async def note_waiting(self, reason: str | None, *, kept_to: str | None = None) -> None:
         """Not asked about here."""
 
     async def pause_mailout(

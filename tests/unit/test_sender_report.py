@@ -12,7 +12,6 @@ import pytest
 from app.domain.sending.backoff import Breaker
 from app.errors import DatabaseUnavailable
 from app.running.loops import Loops, Trouble
-from app.services.sending.account import AccountMonitor
 from app.services.sending.sender import Sender
 from app.services.sending.sender_report import LASTING_SECONDS, REPEAT_SECONDS, SenderReport
 from app.store import Store
@@ -42,7 +41,11 @@ class Told:
 
 @pytest.fixture
 def sender() -> SimpleNamespace:
-    return SimpleNamespace(id=UUID(int=1), breaker=Breaker(), troubles=(), trouble=None)
+    routes = [
+        SimpleNamespace(name=name, breaker=Breaker(), account=SimpleNamespace(error=None))
+        for name in ("eu-west-1", "us-east-1")
+    ]
+    return SimpleNamespace(id=UUID(int=1), routes=routes, troubles=(), trouble=None)
 
 
 @pytest.fixture
@@ -52,15 +55,7 @@ def told() -> Told:
 
 @pytest.fixture
 def report(sender: SimpleNamespace, told: Told) -> SenderReport:
-    account = SimpleNamespace(error=None)
-    return SenderReport(
-        cast(Store, told),
-        cast(Sender, sender),
-        cast(AccountMonitor, account),
-        Metrics(),
-        UUID(int=2),
-        Loops(),
-    )
+    return SenderReport(cast(Store, told), cast(Sender, sender), Metrics(), UUID(int=2), Loops())
 
 
 async def test_only_news_are_told_and_now_and_then_the_same_again(
@@ -110,3 +105,18 @@ async def test_when_trouble_stops_sending(
     sender.troubles, sender.trouble = (WAITS,), WAITS.detail
     await report.tell(LASTING_SECONDS + 2)
     assert told.states[-1]["stops_sending"] is False  # it counts from when it began anew
+
+
+async def test_mail_goes_out_as_long_as_one_route_lets_it(
+    report: SenderReport, sender: SimpleNamespace, told: Told
+) -> None:
+    home, away = sender.routes
+    home.breaker.open_until, home.account.error = 100.0, "away"
+    await report.tell(now=0)
+    away.breaker.open_until, away.account.error = 100.0, "away, too"
+    await report.tell(now=0)
+    assert [(s["breaker"], s["account_error"]) for s in told.states] == [
+        ("closed", None),
+        ("open", "away"),
+    ]
+    assert told.states[0]["routes"]["eu-west-1"] == {"breaker": "open", "account_error": "away"}

@@ -23,6 +23,9 @@ IdleReason = Literal[
     "canary",
     "ahead",
     "late",
+    "elsewhere",
+    "blocked",
+    "account",
 ]
 
 
@@ -51,10 +54,12 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Nothing was claimed, and why. seconds: how long to wait (for `wait`)."""
+    """Nothing was claimed, and why. seconds: how long to wait (for `wait`). kept: the only route
+    that the mailout may take (for `elsewhere`)."""
 
     reason: IdleReason
     seconds: float = 0.0
+    kept: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

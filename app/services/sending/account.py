@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -37,15 +37,18 @@ class AccountMonitor:
         region: str,
         wake: Callable[[], None],
         breaker: Breaker | None = None,
+        routes: Sequence[str] | None = None,
     ) -> None:
-        """breaker: the sender's. When GetAccount is answered again that was not before, it lets a
-        probe go at once."""
+        """routes: all by which this process sends; None: this one alone. breaker: the sender's.
+        When GetAccount is answered again that was not before, it lets a probe go at once."""
         self._store = store
         self._breaker = breaker
         self._source = source
-        self._region = region
-        self._pausing = Pausing(store, region)
+        self.region = region
+        self._pausing = Pausing(store, region, routes)
         self._wake = wake
+        several = len(routes or ()) > 1
+        self._name = f"account {region}" if several else "account"
         # Not the loop's own threads: at a stop nobody waits for a question that hangs.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ses-account")
         self.account: Account | None = None
@@ -59,7 +62,7 @@ class AccountMonitor:
         return time.monotonic() - self._checked_at
 
     def start(self, loops: Loops) -> None:
-        loops.start("account", self.look, RETRY_SECONDS)
+        loops.start(self._name, self.look, RETRY_SECONDS)
 
     async def look(self) -> None:
         """Ask if it is time to: the last answer is old or missing, or the breaker is open."""
@@ -89,11 +92,11 @@ class AccountMonitor:
             self._breaker.try_now(time.monotonic())
         self.account, self.error, self._silent = account, None, False
         self._checked_at = time.monotonic()
-        await self._store.record_account(self._region, account)
+        await self._store.record_account(self.region, account)
         if not account.can_send:
             await self._pausing.for_account(account)
         elif account.quota_left >= 1:
-            resumed = await self._store.resume_waiting_mailouts()
+            resumed = await self._store.resume_waiting_mailouts(self.region)
             for mailout_id in resumed:
                 log.info("mailout_resumed", mailout_id=str(mailout_id), by="account")
         else:

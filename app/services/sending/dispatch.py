@@ -1,10 +1,12 @@
-"""The dispatcher: claims batches of the mailouts that are sending, in turns, and launches each as a
-task (send_batch.py). What it may claim, and how fast, the database says (claim_batches.sql)."""
+"""The dispatcher of a route: claims batches of the mailouts that are sending, in turns, and
+launches each as a task (send_batch.py). What it may claim, and how fast, the database says
+(claim_batches.sql)."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import structlog
@@ -50,18 +52,21 @@ class Dispatcher:
         stopping: Stopping,
         metrics: Metrics,
         *,
+        region: str,
         send: SendBatch,
         pausing: Pausing,
         guards: Guards,
         housekeeping: Housekeeping,
         work_to_send: asyncio.Event,
+        takes_tests: Callable[[], bool] = lambda: True,
     ) -> None:
-        """work_to_send: set when there is more to do at once than the next poll would find."""
-        assert settings.aws_region is not None
+        """region: the route for which it claims. work_to_send: set when there is more to do at once
+        than the next poll would find. takes_tests: whether test mails go by this route now."""
         self._sender_id = sender_id
         self._store = store
         self._settings = settings
-        self._region = settings.aws_region
+        self._region = region
+        self._takes_tests = takes_tests
         self._stopping = stopping
         self._metrics = metrics
         self._send = send
@@ -209,6 +214,7 @@ class Dispatcher:
                 limit=self._limit(lane),
                 guards=self._guards.limits,
                 after=self._reached.get(mailout_id, 0),
+                kept_only=test and not self._takes_tests(),
             )
         except BaseException as exc:
             # A refusal with a code is the database's own: nothing was committed.
@@ -263,4 +269,8 @@ class Dispatcher:
             await self._housekeeping.heartbeat()
         elif idle.reason == "quota":
             await self._pausing.for_quota(mailout_id)
+        elif idle.reason == "account":
+            await self._pausing.for_stopped_account(mailout_id)
+        elif idle.reason == "elsewhere" and idle.kept is not None:
+            await self._pausing.for_missing_route(mailout_id, idle.kept)
         return False

@@ -8,7 +8,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
 import structlog
@@ -33,17 +33,19 @@ class Housekeeping:
         store: Store,
         settings: Settings,
         metrics: Metrics,
-        work_to_send: asyncio.Event,
+        *,
+        routes: Sequence[str],
+        wake: Callable[[], None],
     ) -> None:
-        """work_to_send: set when somebody may be sent to who couldn't be before."""
-        assert settings.aws_region is not None
+        """routes: by which this sender sends, the first is home. wake: called when somebody may be
+        sent to who couldn't be before."""
         self._sender_id = sender_id
         self._store = store
         self._settings = settings
-        self._region = settings.aws_region
+        self._routes = tuple(routes)
         self._metrics = metrics
-        self._work_to_send = work_to_send
-        self._upkeep = Upkeep(store, work_to_send.set, starts_scheduled=not settings.dry_run_send)
+        self._wake = wake
+        self._upkeep = Upkeep(store, wake, starts_scheduled=not settings.dry_run_send)
         self._unanswered: dict[UUID, float | None] = {}
         """Attempts whose claim got no answer, and since when the database has answered again."""
 
@@ -51,10 +53,11 @@ class Housekeeping:
         """Say that this sender lives, and call unknown what lost senders had claimed."""
         await self._store.heartbeat(
             self._sender_id,
-            region=self._region,
+            region=self._routes[0],
             label=f"{socket.gethostname()}:{os.getpid()}",
             lease_seconds=self._settings.lease_seconds,
             rate_limit=self._settings.rate_limit_per_sec,
+            routes=dict.fromkeys(self._routes, self._settings.rate_limit_per_sec),
         )
         if lost := await self._store.recover_lost(self._sender_id):
             self._metrics.recipients_lost(lost)
@@ -93,6 +96,6 @@ class Housekeeping:
             since = self._unanswered.pop(attempt_id, None) or now
             if attempt_id in given_back:
                 log.info("claim_given_back", attempt=str(attempt_id))
-                self._work_to_send.set()
+                self._wake()
             elif now - since < LATE_COMMIT_SECONDS:
                 self._unanswered[attempt_id] = since

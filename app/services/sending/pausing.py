@@ -12,7 +12,7 @@ keeps its reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, timedelta
 from uuid import UUID
 
@@ -68,9 +68,12 @@ quota has a reason of its own; "throttled" and "unreachable" slow the sender dow
 class Pausing:
     """What the sender and the account monitor pause. All methods raise Unavailable."""
 
-    def __init__(self, store: Store, region: str) -> None:
+    def __init__(self, store: Store, region: str, routes: Sequence[str] | None = None) -> None:
+        """region: the route whose answers these are. routes: all by which this process sends; None:
+        this one alone."""
         self._store = store
         self._region = region
+        self._routes = tuple(routes or (region,))
 
     async def for_answers(self, mailout_id: UUID, halts: Mapping[Halt, str]) -> None:
         """Pause for what a batch of this mailout met. halts: with SES's words."""
@@ -79,21 +82,42 @@ class Pausing:
                 await self.for_quota(mailout_id)
             elif halt in _FOR_ANSWERS:
                 code, reason = _FOR_ANSWERS[halt]
-                await self._pause(mailout_id, code, f"{reason} {message}".strip())
+                await self._stop(mailout_id, code, f"{reason} {message}".strip())
 
     async def for_quota(self, mailout_id: UUID) -> None:
-        await self._pause(mailout_id, "quota", await self.quota_reason())
+        await self._stop(mailout_id, "quota", await self.quota_reason())
+
+    async def for_stopped_account(self, mailout_id: UUID) -> None:
+        """Its claim was refused, since SES had said that this account may not send."""
+        await self._stop(
+            mailout_id,
+            "account",
+            "SES does not let this account send; the mailout goes on by itself once it does.",
+        )
+
+    async def for_missing_route(self, mailout_id: UUID, kept: str) -> None:
+        """kept: the only route that it may take. Another process may have that one."""
+        if kept in self._routes:
+            return
+        moved = await self._store.hold_without_route(
+            mailout_id,
+            f"This mailout is kept to {kept}, from which nobody sends: add it to SES_REGIONS, or "
+            "let the mailout take any region. Then resume it.",
+        )
+        if moved.changed:
+            log.warning("mailout_paused", mailout_id=str(mailout_id), reason=moved.status_reason)
 
     async def for_account(self, account: Account) -> None:
         """Pause every running mailout, because SES lets this account send nothing."""
         reason = account_reason(account)
         for mailout_id in (await self._store.sender_work()).sending:
-            await self._pause(mailout_id, "account", reason)
+            await self._stop(mailout_id, "account", reason)
 
     async def quota_reason(self) -> str:
         """Why a mailout waits for the daily quota, and until when as far as our ledger can tell:
         others who use the account may have used it, and free it, at other times."""
-        frees_at = await self._store.quota_frees_at(self._region)
+        asked = [await self._store.quota_frees_at(route) for route in self._routes]
+        frees_at = min((at for at in asked if at is not None), default=None)
         if frees_at is None:
             return (
                 "SES's daily quota is used up, though nothing was sent from here in the last 24 "
@@ -106,9 +130,26 @@ class Pausing:
             f"{minute:%Y-%m-%d %H:%M} UTC on; the mailout goes on by itself."
         )
 
-    async def _pause(self, mailout_id: UUID, code: PauseCode, reason: str) -> None:
-        if (await self._store.pause_mailout(mailout_id, code, reason)).changed:
+    async def _stop(self, mailout_id: UUID, code: PauseCode, reason: str) -> None:
+        """By this route; the mailout is paused when no other can send it either, or when the cause
+        is the mailout's own."""
+        if code == "held":
+            moved = await self._store.pause_mailout(mailout_id, code, reason)
+        else:
+            several = len(self._routes) > 1
+            moved = await self._store.block_route(
+                mailout_id,
+                self._region,
+                code,
+                f"No region can send it now. {self._region}: {reason}" if several else reason,
+                routes=self._routes,
+            )
+        if moved.changed:
             log.warning("mailout_paused", mailout_id=str(mailout_id), reason=reason)
+        elif code != "held" and moved.status == "sending":
+            log.warning(
+                "route_blocked", mailout_id=str(mailout_id), region=self._region, reason=reason
+            )
 
 
 def account_reason(account: Account) -> str:

@@ -25,6 +25,7 @@ from app.domain.ses.mail import (
     mail_tags,
     make_envelope,
 )
+from app.domain.ses.region import SesRegion
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import TemplateInvalid
 from app.settings import Settings
@@ -49,15 +50,18 @@ def prepare(
     *,
     test: bool = False,
     begun: bool = False,
+    region: SesRegion | None = None,
 ) -> Prepared:
     """Compile content and envelope. CPU work of some milliseconds: call it in a thread.
+
+    region: whose configuration sets hold; None: the home region's.
 
     begun: as of `compile_content`.
 
     Raises TemplateInvalid naming the field; nothing about a single recipient is checked here.
     """
     compiled = _compile(settings, content, test=test, begun=begun)
-    envelope = _envelope(settings, content, test=test)
+    envelope = _envelope(settings, content, test=test, region=region)
     return Prepared(
         mailout_id=mailout_id,
         compiled=compiled,
@@ -116,7 +120,13 @@ def sources_of(settings: Settings, content: MailoutContent) -> tuple[Content, Fo
     )
 
 
-def _envelope(settings: Settings, content: MailoutContent, *, test: bool = False) -> Envelope:
+def _envelope(
+    settings: Settings,
+    content: MailoutContent,
+    *,
+    test: bool = False,
+    region: SesRegion | None = None,
+) -> Envelope:
     """test: opens and clicks of a test mail say nothing about readers, so they aren't watched."""
     addresses: dict[str, str | None] = {}
     for field, value in (
@@ -132,7 +142,7 @@ def _envelope(settings: Settings, content: MailoutContent, *, test: bool = False
             from_email=addresses["from_email"] or "",
             from_name=content.from_name or settings.from_name,
             reply_to=addresses["reply_to"],
-            configuration_set=settings.configuration_set_for(
+            configuration_set=(region or settings.home).configuration_set_for(
                 content.configuration_set, tracking=content.tracking and not test
             ),
         )

@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -23,6 +24,7 @@ from app.domain.sending.batches import Batch, Outcome, Result
 from app.domain.sending.fence import Fence
 from app.domain.sending.lanes import Lane, Lanes
 from app.domain.ses.answers import Halt
+from app.domain.ses.region import SesRegion
 from app.errors import AppError, MailoutNotFound, TemplateInvalid, Unavailable
 from app.ports import BulkSender
 from app.running.loops import Trouble
@@ -73,7 +75,14 @@ class SendBatch:
         metrics: Metrics,
         pausing: Pausing,
         renderer: Renderer = RENDERER,
+        *,
+        region: SesRegion | None = None,
+        note_waiting: Callable[[str | None], Awaitable[None]] | None = None,
     ) -> None:
+        """region: where `ses` sends, None: home. note_waiting: told why this route is silent, and
+        None when it no longer is."""
+        self._region = region or settings.home
+        self._note_waiting = note_waiting or store.note_waiting
         self._renderer = renderer
         self.breaker = Breaker()
         self.lanes = Lanes(settings.ses_send_mode)
@@ -121,6 +130,7 @@ class SendBatch:
             log.exception("sender_step_failed", step="react")
         log.info(
             "batch_sent",
+            region=self._region.name,
             lane=lane,
             calls=delivery.calls,
             seconds=round(time.monotonic() - started, 3),
@@ -191,6 +201,7 @@ class SendBatch:
                 content,
                 test=batch.is_test,
                 begun=begun,
+                region=self._region,
             )
             while len(self._prepared) >= KEPT_CONTENTS:
                 self._prepared.pop(next(iter(self._prepared)))
@@ -205,12 +216,17 @@ class SendBatch:
         if "unreachable" in delivery.halts:
             self.breaker.failed(now, began)
             if wait := self.breaker.wait(now):
-                log.warning("ses_breaker_open", seconds=wait, error=delivery.halts["unreachable"])
+                log.warning(
+                    "ses_breaker_open",
+                    region=self._region.name,
+                    seconds=wait,
+                    error=delivery.halts["unreachable"],
+                )
                 at = datetime.now(UTC) + timedelta(seconds=wait)
                 news = f"Waiting for SES, which does not answer; next try at {at:%H:%M:%S} UTC."
         elif delivery.answered:
             if self.breaker.probing:
-                log.info("ses_breaker_closed")
+                log.info("ses_breaker_closed", region=self._region.name)
                 news = ""
             self.breaker.succeeded()
         self.lanes.finished(
@@ -277,7 +293,7 @@ class SendBatch:
 
     async def _react(self, batch: Batch, delivery: Delivery, news: str | None) -> None:
         if news is not None:
-            await self._store.note_waiting(news or None)
+            await self._note_waiting(news or None)
         if batch.is_test:
             return
         await self._pausing.for_answers(batch.mailout_id, delivery.halts)

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections.abc import Sequence
 from functools import partial
 from uuid import uuid4
 
 import structlog
 
-from app.domain.sending.backoff import Breaker
-from app.ports import Ses
 from app.running.loops import Loops, Trouble
 from app.running.stopping import Stopping
 from app.services.sending import dispatch
+from app.services.sending.account import AccountMonitor
 from app.services.sending.housekeeping import Housekeeping
 from app.services.sending.pausing import Guards, Pausing, guard_limits
+from app.services.sending.routes import Outlet, Route, Waiting, first_open
 from app.services.sending.send_batch import SendBatch
 from app.services.signup.confirmation_mail import ConfirmationMail
 from app.services.watching.owner_mail import OwnerMail
@@ -34,48 +35,74 @@ log = structlog.get_logger(__name__)
 
 class Sender:
     def __init__(
-        self, store: Store, ses: Ses, settings: Settings, metrics: Metrics | None = None
+        self,
+        store: Store,
+        outlets: Sequence[Outlet],
+        settings: Settings,
+        metrics: Metrics | None = None,
     ) -> None:
-        assert settings.aws_region is not None
+        """outlets: where mail may leave, the preferred one first; at least one."""
         self.id = uuid4()
+        self._store = store
         self._settings = settings
-        self._region = settings.aws_region
         self._stopping = Stopping()
         self._loops = Loops(self._stopping)
-        self._work_to_send = asyncio.Event()
         self._work_to_queue = asyncio.Event()
-        metrics = metrics or Metrics()
-        metered = MeteredSes(ses, metrics)
-        pausing = Pausing(store, self._region)
-        self._send = SendBatch(store, metered, settings, self._stopping, metrics, pausing)
-        self._housekeeping = Housekeeping(self.id, store, settings, metrics, self._work_to_send)
-        self._dispatcher = dispatch.Dispatcher(
+        self._metrics = metrics = metrics or Metrics()
+        names = tuple(outlet.name for outlet in outlets)
+        self._housekeeping = Housekeeping(
+            self.id, store, settings, metrics, routes=names, wake=self._wake_routes
+        )
+        waiting = Waiting(store, names)
+        self.routes = tuple(self._route(outlet, names, waiting) for outlet in outlets)
+        home = MeteredSes(outlets[0].ses, metrics)
+        self._owner_mail: OwnerMail | None = None
+        if settings.owner_email:
+            self._owner_mail = OwnerMail(store, home, settings, self._stopping)
+        self._confirmation_mail: ConfirmationMail | None = None
+        if settings.signup and not settings.dry_run_send:
+            self._confirmation_mail = ConfirmationMail(store, home, settings, self._stopping)
+
+    def _route(self, outlet: Outlet, names: tuple[str, ...], waiting: Waiting) -> Route:
+        store, settings, metrics = self._store, self._settings, self._metrics
+        metered = MeteredSes(outlet.ses, metrics)
+        pausing = Pausing(store, outlet.name, names)
+        wake = asyncio.Event()
+        send = SendBatch(
+            store,
+            metered,
+            settings,
+            self._stopping,
+            metrics,
+            pausing,
+            region=outlet.region,
+            note_waiting=partial(waiting.note, outlet.name),
+        )
+        dispatcher = dispatch.Dispatcher(
             self.id,
             store,
             settings,
             self._stopping,
             metrics,
-            send=self._send,
+            region=outlet.name,
+            send=send,
             pausing=pausing,
             guards=Guards(store, guard_limits(settings)),
             housekeeping=self._housekeeping,
-            work_to_send=self._work_to_send,
+            work_to_send=wake,
+            takes_tests=lambda: first_open(self.routes).name == outlet.name,
         )
-        self._owner_mail: OwnerMail | None = None
-        if settings.owner_email:
-            self._owner_mail = OwnerMail(store, metered, settings, self._stopping)
-        self._confirmation_mail: ConfirmationMail | None = None
-        if settings.signup and not settings.dry_run_send:
-            self._confirmation_mail = ConfirmationMail(store, metered, settings, self._stopping)
+        account = AccountMonitor(store, metered, outlet.name, self.wake, send.breaker, names)
+        return Route(outlet.name, send, dispatcher, account, wake)
 
     @property
-    def breaker(self) -> Breaker:
-        return self._send.breaker
+    def home(self) -> Route:
+        return self.routes[0]
 
     @property
     def troubles(self) -> tuple[Trouble, ...]:
         """What of the sender's work waits or fails now."""
-        return (*self._loops.troubles, *self._send.troubles, *self._dispatcher.troubles)
+        return (*self._loops.troubles, *(t for route in self.routes for t in route.troubles))
 
     @property
     def trouble(self) -> str | None:
@@ -86,8 +113,12 @@ class Sender:
 
     def wake(self) -> None:
         """There may be work now; don't wait for the next poll."""
-        self._work_to_send.set()
+        self._wake_routes()
         self._work_to_queue.set()
+
+    def _wake_routes(self) -> None:
+        for route in self.routes:
+            route.wake.set()
 
     def start(self) -> None:
         """Work until `close`, in loops that are watched (loops.py)."""
@@ -96,13 +127,14 @@ class Sender:
 
     def _start(self) -> None:
         structlog.contextvars.bind_contextvars(executor_id=str(self.id))
-        log.info("sender_started", region=self._region)
+        log.info("sender_started", regions=[route.name for route in self.routes])
         beat, poll = self._settings.lease_seconds / 3, dispatch.POLL_SECONDS
         start = partial(self._loops.start, to_the_end=True)
         start("heartbeat", self._housekeeping.heartbeat, beat, vital=True)
         start("upkeep", self._keep_up, poll, news=self._work_to_queue, vital=True)
-        send = self._dispatcher.send_what_is_due
-        start("dispatch", send, poll, news=self._work_to_send, vital=True)
+        for route in self.routes:
+            name = "dispatch" if len(self.routes) == 1 else f"dispatch {route.name}"
+            start(name, route.dispatcher.send_what_is_due, poll, news=route.wake, vital=True)
         if self._owner_mail is not None:
             start("tell_owner", self._owner_mail.send_due, poll)
         if self._confirmation_mail is not None:
@@ -120,8 +152,9 @@ class Sender:
         """Stop, and return when the calls in flight are recorded and the sender has signed off,
         after stopping.GRACE_SECONDS at the latest."""
         await self._loops.close()
-        await self._dispatcher.drain()
-        self._send.close()
+        await asyncio.gather(*(route.dispatcher.drain() for route in self.routes))
+        for route in self.routes:
+            route.send.close()
         if self._owner_mail is not None:
             self._owner_mail.close()
         if self._confirmation_mail is not None:

@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from app.running.loops import Loops, Trouble
-from app.services.sending.account import AccountMonitor
 from app.services.sending.sender import Sender
 from app.store import Store
 from app.telemetry.metrics import Metrics
@@ -31,12 +30,16 @@ def details_by_loop(troubles: Iterable[Trouble]) -> dict[str, str]:
     return {trouble.loop: trouble.detail for trouble in troubles}
 
 
+def mildest(breakers: Iterable[str]) -> str:
+    """Of the breakers of all routes: mail goes out as long as one lets it."""
+    return min(breakers, key=("closed", "half_open", "open").index)
+
+
 class SenderReport:
     def __init__(
         self,
         store: Store,
         sender: Sender,
-        account: AccountMonitor,
         metrics: Metrics,
         service_id: UUID,
         loops: Loops,
@@ -44,7 +47,6 @@ class SenderReport:
         """loops: those of this process beside the sender's own."""
         self._store = store
         self._sender = sender
-        self._account = account
         self._metrics = metrics
         self._service_id = service_id
         self._loops = loops
@@ -64,14 +66,23 @@ class SenderReport:
 
     async def tell(self, now: float) -> None:
         """Report, if there is something new. now: seconds, monotonic. Raises Unavailable."""
-        breaker = self._sender.breaker.state(now)
+        routes = self._sender.routes
+        breaker = mildest(route.breaker.state(now) for route in routes)
+        errors = [route.account.error for route in routes]
         self._metrics.breaker_is(breaker)
         state = {
             "trouble": self._sender.trouble,
             "stops_sending": self._stops_sending(now),
             "loops": details_by_loop(self._sender.troubles + self._loops.troubles),
             "breaker": breaker,
-            "account_error": self._account.error,
+            "account_error": errors[0] if all(errors) else None,
+            "routes": {
+                route.name: {
+                    "breaker": route.breaker.state(now),
+                    "account_error": route.account.error,
+                }
+                for route in routes
+            },
         }
         if state == self._told and now - self._told_at < REPEAT_SECONDS:
             return

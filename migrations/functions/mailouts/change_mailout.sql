@@ -28,6 +28,7 @@ begin
         return mailout_transition(p_mailout, false);
     end if;
     perform rearm_guards(p_mailout, v_code is not distinct from 'guard');
+    delete from mailout_blocks where mailout_id = p_mailout;
     update mailouts set status = 'sending', pause_code = null, status_reason = null,
            started_in = database_identity()
      where id = p_mailout;
@@ -37,12 +38,16 @@ begin
     return audited_transition(p_mailout, true, p_by, 'mailout.resume', v_before);
 end $$;
 
--- Resume the mailouts that wait for the account (suspended, paused, quota), now that it may send again.
-create or replace function resume_waiting_mailouts() returns jsonb
+-- Resume the mailouts that wait for an account (suspended, paused, quota), now that it may send again.
+-- p_region: whose; null: whichever.
+create or replace function resume_waiting_mailouts(p_region text default null) returns jsonb
 language sql set search_path = public, pg_temp as $$
-    with resumed as (
+    with freed as (
+        delete from mailout_blocks where region = coalesce(p_region, region)
+    ), resumed as (
         update mailouts set status = 'sending', pause_code = null, status_reason = null
-         where status = 'paused' and pause_code in ('account', 'quota') returning id)
+         where status = 'paused' and pause_code in ('account', 'quota')
+           and (region is null or region = coalesce(p_region, region)) returning id)
     select coalesce(jsonb_agg(id), '[]') from resumed;
 $$;
 

@@ -5,10 +5,10 @@ begin
     new.updated_at := now();
     new.version := old.version + ((new.status, new.subject, new.preheader, new.body_html, new.body_markdown,
         new.body_text, new.notion_page_id, new.from_email, new.from_name, new.reply_to, new.configuration_set,
-        new.audience, new.canary, new.template_id, new.tracking, new.schedule)
+        new.audience, new.canary, new.template_id, new.tracking, new.schedule, new.region)
         is distinct from (old.status, old.subject, old.preheader, old.body_html, old.body_markdown,
         old.body_text, old.notion_page_id, old.from_email, old.from_name, old.reply_to, old.configuration_set,
-        old.audience, old.canary, old.template_id, old.tracking, old.schedule))::integer;
+        old.audience, old.canary, old.template_id, old.tracking, old.schedule, old.region))::integer;
     return new;
 end $$;
 

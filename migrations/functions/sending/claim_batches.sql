@@ -10,11 +10,14 @@
 --   lease: the caller's own heartbeat is overdue           canary: its share is out (canary.sql)
 --   guard: the guards stop the mailout (guards.sql; p_…_rate null: no guard)
 --   ahead: nobody is due until the next wave              late: a wave was missed (schedules/)
+--   elsewhere: it is kept to another route (with "kept")   blocked: this route refused it lately (routes.sql)
+--   account: SES lets this account send nothing
 -- p_attempts: the caller's, so that it can give a claim back whose answer it never got
 -- (release_batches.sql). p_after: only rows with a higher id are looked at. In a long mailout the index of
 -- queued rows begins with thousands of entries for rows that are no longer queued, until a vacuum removes
 -- them. A sender remembers the last id it claimed and passes it, to skip these entries; from time to time
 -- it begins with 0 again, to find rows that are to be tried once more.
+-- p_kept_only: only of a mailout that is kept to this route.
 -- enable_seqscan is off here and in record_results and is_open: a connection keeps the plan that it made
 -- while the tables were small, and would go on reading whole tables when they are large. For the same
 -- reason large tables are searched by an array of ids, and the result is joined by a hash
@@ -23,7 +26,7 @@ create or replace function claim_batches(
     p_mailout uuid, p_executor uuid, p_region text, p_limit integer, p_attempts jsonb,
     p_test boolean default false,
     p_bounce_rate numeric default null, p_complaint_rate numeric default null,
-    p_after bigint default 0)
+    p_after bigint default 0, p_kept_only boolean default false)
 returns jsonb language plpgsql
 set search_path = public, pg_temp set enable_seqscan = off set enable_nestloop = off as $$
 declare
@@ -42,6 +45,7 @@ declare
     v_count    integer;
     v_canary   text;
     v_waves    boolean := false;   -- its recipients have instants of their own
+    v_kept     text;               -- the only route that it may take
 begin
     perform from executors e where e.id = p_executor and is_alive(e);
     if not found then
@@ -49,13 +53,17 @@ begin
     end if;
     if not p_test then
         -- The share lock orders this claim and a pause or cancel: whichever commits first counts.
-        select canary_phase, waves into v_canary, v_waves from mailouts where id = p_mailout and status = 'sending'
+        select canary_phase, waves, region into v_canary, v_waves, v_kept
+          from mailouts where id = p_mailout and status = 'sending'
            and is_from_here(started_in) for share;
         if not found then
             return jsonb_build_object('reason', 'not_sending');
         end if;
         if guard_trip(p_mailout, p_bounce_rate, p_complaint_rate) is not null then
             return jsonb_build_object('reason', 'guard');
+        end if;
+        if is_blocked(p_mailout, p_region) then
+            return jsonb_build_object('reason', 'blocked');
         end if;
     elsif not exists (select from mailout_tests where mailout_id = p_mailout) then
         -- Somebody deleted the draft meanwhile, so its test mails have no content.
@@ -64,6 +72,11 @@ begin
                error_message = 'The mailout was deleted before this test mail was sent.'
          where mailout_id = p_mailout and status = 'queued' and is_test;
         return jsonb_build_object('reason', 'empty');
+    else
+        select region into v_kept from mailouts where id = p_mailout;
+    end if;
+    if v_kept <> p_region or p_kept_only and v_kept is null then
+        return jsonb_build_object('reason', 'elsewhere', 'kept', v_kept);
     end if;
 
     if v_waves then
@@ -79,17 +92,16 @@ begin
     if v_bucket.rate is null or v_bucket.rate <= 0 then
         return jsonb_build_object('reason', 'no_rate');
     end if;
+    if account_is_stopped(v_bucket.account) and not p_test then
+        return jsonb_build_object('reason', 'account');
+    end if;
     v_now := clock_timestamp();
     v_capacity := greatest(1, least(p_limit, floor(v_bucket.rate)))::integer;
-    v_quota := (v_bucket.account ->> 'max_24h_send')::double precision;
-    if v_quota >= 0 then   -- -1: unlimited; null: not known
-        v_quota := v_quota - (v_bucket.account ->> 'sent_last_24h')::double precision
-                           - v_bucket.taken_since_check;
-        if v_quota < 1 then
-            return jsonb_build_object('reason', 'quota');
-        end if;
-        v_capacity := least(v_capacity, floor(v_quota))::integer;   -- after `least`, since a quota may be larger than an integer
+    v_quota := quota_left(v_bucket);
+    if v_quota < 1 then
+        return jsonb_build_object('reason', 'quota');
     end if;
+    v_capacity := least(v_capacity, floor(v_quota))::integer;   -- after `least`, since a quota may be larger than an integer
 
     -- Tokens fall due at next_token_at and then every 1/rate seconds; at most one batch of them is
     -- kept. A time far ahead means that the clock was set back.
@@ -103,9 +115,7 @@ begin
                           extract(epoch from v_now + make_interval(secs => c_early) - v_next)
                               * v_bucket.rate / v_capacity))::integer * v_capacity;
     v_most := greatest(v_most, v_capacity);
-    if v_quota >= 0 then
-        v_most := least(v_most, floor(v_quota))::integer;
-    end if;
+    v_most := least(v_most, floor(v_quota))::integer;
 
     select ids, people into v_ids, v_people
       from due_recipients(p_mailout, v_most, v_now, p_after, p_test, v_canary is not null, v_waves);

@@ -1,0 +1,84 @@
+"""A route is a way out for mail: an SES region or, while SES can't send, another provider.
+
+Each has its own rate, quota and account (in the database), its own breaker and lanes, and a
+dispatcher that claims for it. So a mailout is spread over the routes as each has tokens, and what
+a route that is down doesn't claim, the others do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from app.domain.sending.backoff import Breaker
+from app.domain.ses.region import SesRegion
+from app.ports import SesClient
+from app.running.loops import Trouble
+from app.services.sending.account import AccountMonitor
+from app.services.sending.dispatch import Dispatcher
+from app.services.sending.send_batch import SendBatch
+from app.store import Store
+
+
+@dataclass(frozen=True)
+class Outlet:
+    """An SES region, and the client that reaches it."""
+
+    region: SesRegion
+    ses: SesClient
+
+    @property
+    def name(self) -> str:
+        return self.region.name
+
+
+@dataclass(frozen=True)
+class Route:
+    """wake: set when its dispatcher has more to do at once than the next poll would find."""
+
+    name: str
+    send: SendBatch
+    dispatcher: Dispatcher
+    account: AccountMonitor
+    wake: asyncio.Event
+
+    @property
+    def breaker(self) -> Breaker:
+        return self.send.breaker
+
+    @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        return (*self.send.troubles, *self.dispatcher.troubles)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it would take mail now, as far as this process knows."""
+        account = self.account.account
+        stopped = account is not None and not (account.can_send and account.quota_left >= 1)
+        return not stopped and not self.breaker.probing
+
+
+def first_open(routes: Sequence[Route]) -> Route:
+    """The preferred route of those that would take mail now; when none would, the preferred one."""
+    return next((route for route in routes if route.is_open), routes[0])
+
+
+@dataclass
+class Waiting:
+    """Shows on the mailouts that are sending why they wait for SES: on those that may take any
+    route when all are silent, on those that are kept to one when that is."""
+
+    store: Store
+    routes: tuple[str, ...]
+    _silent: set[str] = field(default_factory=set)
+
+    async def note(self, route: str, reason: str | None) -> None:
+        """reason: why this route is silent; None: it isn't any more. Raises Unavailable."""
+        if reason is None:
+            self._silent.discard(route)
+        else:
+            self._silent.add(route)
+        await self.store.note_waiting(reason, kept_to=route)
+        all_are_silent = self._silent.issuperset(self.routes)
+        await self.store.note_waiting(reason if all_are_silent else None)

@@ -1,0 +1,65 @@
+-- Routes: the ways out for mail, each with a token bucket and an account of its own (send_rates). A mailout
+-- takes every route that is open to it, as each has tokens; it is paused only when none is.
+
+-- Those of p_routes (names, the preferred first) by which this mailout could be sent now.
+create or replace function open_routes(p_mailout uuid, p_routes jsonb) returns text[]
+language sql volatile set search_path = public, pg_temp as $$
+    select coalesce(array_agg(s.region order by asked.n), '{}')
+      from jsonb_array_elements_text(p_routes) with ordinality as asked (region, n)
+      join mailouts m on m.id = p_mailout and coalesce(m.region, asked.region) = asked.region
+      join send_rates s on s.region = asked.region
+     where s.rate > 0 and not account_is_stopped(s.account) and coalesce(quota_left(s), 1) >= 1
+       and not is_blocked(p_mailout, s.region);
+$$;
+
+create or replace function is_blocked(p_mailout uuid, p_region text) returns boolean
+language sql volatile set search_path = public, pg_temp as $$
+    select exists (select from mailout_blocks
+                    where mailout_id = p_mailout and region = p_region and until > clock_timestamp());
+$$;
+
+-- What GetAccount said: SES sends nothing for it. false while nothing is known.
+create or replace function account_is_stopped(p_account jsonb) returns boolean language sql immutable as $$
+    select coalesce(not (p_account ->> 'sending_enabled')::boolean
+                    or p_account ->> 'enforcement_status' = 'SHUTDOWN', false);
+$$;
+
+-- Mails of today's quota that are left; null: unlimited, or not known.
+create or replace function quota_left(s send_rates) returns double precision language sql immutable as $$
+    select case when (s.account ->> 'max_24h_send')::double precision >= 0
+                then (s.account ->> 'max_24h_send')::double precision
+                     - (s.account ->> 'sent_last_24h')::double precision - s.taken_since_check end;
+$$;
+
+-- A route can't send this mailout for now: leave it to the others of p_routes, or pause it when none is
+-- open. The block ends with the route's next good account check (resume_waiting_mailouts), after a minute
+-- at the latest.
+create or replace function block_route(
+    p_mailout uuid, p_region text, p_code text, p_reason text, p_routes jsonb)
+returns jsonb language plpgsql set search_path = public, pg_temp as $$
+begin
+    -- Locked as pause_mailout does, so that of two routes that are blocked at once the second one sees it.
+    perform from mailouts where id = p_mailout and status = 'sending' for no key update;
+    if not found then
+        return mailout_transition(p_mailout, false);
+    end if;
+    insert into mailout_blocks as b (mailout_id, region, code, reason, until)
+    values (p_mailout, p_region, p_code, p_reason, clock_timestamp() + interval '1 minute')
+    on conflict (mailout_id, region) do update
+       set code = excluded.code, reason = excluded.reason, until = excluded.until;
+    if cardinality(open_routes(p_mailout, p_routes)) > 0 then
+        return mailout_transition(p_mailout, false);
+    end if;
+    return pause_mailout(p_mailout, p_code, p_reason);
+end $$;
+
+-- Hold a mailout that is kept to a route which no living sender has, so that it doesn't wait unseen.
+create or replace function hold_without_route(p_mailout uuid, p_reason text) returns jsonb
+language plpgsql set search_path = public, pg_temp as $$
+begin
+    if exists (select from mailouts m join executors e on e.region = m.region or e.routes ? m.region
+                where m.id = p_mailout and is_alive(e)) then
+        return mailout_transition(p_mailout, false);
+    end if;
+    return pause_mailout(p_mailout, 'held', p_reason);
+end $$;
