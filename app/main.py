@@ -110,6 +110,7 @@ from app.services.imports.run_import import RunImport, import_kinds
 from app.services.jobs.runner import JobRunner, Kind
 from app.services.notion.rows.asking import AskRow
 from app.services.notion.webhook import NotionWebhook
+from app.services.pacing.keep import KeepPacing
 from app.services.people.many import ChangeMany, ManyPeople
 from app.services.preview.preview import Preview
 from app.services.providers.webhooks import ProviderWebhooks
@@ -421,6 +422,7 @@ async def working(
             SuppressionWatch(store, MeteredSes(home.ses, meters), home.name).start(loops)
             if (dns := await asyncio.to_thread(dns_resolver, settings)) is not None:
                 WatchDomains(store, home.ses, dns, settings).start(loops)
+            KeepPacing(store, settings).start(loops)
             SenderReport(store, sender, meters, service_id, loops).start(loops)
             sender.start()
         try:

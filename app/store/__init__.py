@@ -22,6 +22,7 @@ from app.store.mailouts import MailoutCalls
 from app.store.notion.rows import NotionRowCalls
 from app.store.notion.talk import NotionTalkCalls
 from app.store.notion.writes import NotionWriteCalls
+from app.store.pacing import PacingCalls
 from app.store.people import PeopleCalls
 from app.store.readership.calls import ReadershipCalls
 from app.store.reports import ReportCalls
@@ -45,6 +46,7 @@ class Store(
     SubscriberCalls,
     ImportCalls,
     SignupCalls,
+    PacingCalls,
     PeopleCalls,
     ReadershipCalls,
     ReportCalls,

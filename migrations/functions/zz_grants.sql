@@ -34,6 +34,7 @@ begin
             'list_moves', 'list_moves_since',
             'webhook_tokens',
             'mailout_blocks',
+            'provider_paces', 'provider_answers', 'pacing_turns', 'warmups', 'warmup_days',
             'notion_rows']) t
     loop
         execute format('revoke all on table %s from public', v_table);
@@ -149,6 +150,9 @@ begin
             'list_slot', 'list_source', 'list_move', 'count_list_gains', 'count_list_moves', 'count_list_losses', 'forget_list_moves', 'merge_list_moves', 'list_growth', 'mailout_churn', 'quiet_slice', 'tracked_mailouts', 'person_engagement', 'folded_engagement',
             'silent_mails', 'mailout_events', 'silent_mailouts', 'unopened_mailouts', 'unasked_events',
             'use_webhook_token',
+            'has_aside', 'limits_on', 'limit_of', 'aside_keys', 'permitted_recipients', 'pass_limits', 'charge_limits', 'plus', 'give_back',
+            'pacing_turn', 'read_answers', 'answer_of', 'keep_paces', 'pacing_overview',
+            'start_warmup', 'stop_warmup', 'open_warmup_day', 'running_warmups', 'shown_warmup', 'list_warmups', 'note_warmups',
             'segment_json', 'segment_users', 'audience_diff', 'id_at'])
     loop
         execute format('revoke all on function %s from public', v_function);

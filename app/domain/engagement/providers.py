@@ -39,15 +39,30 @@ _DOMAINS = {
 _BY_DOMAIN = {domain: name for name, domains in _DOMAINS.items() for domain in domains}
 
 # Those who have a domain in every country: `hotmail.fr`, `yahoo.co.uk`, `outlook.com.br`.
-_EVERYWHERE = re.compile(
-    r"(?:(?P<outlook>hotmail|outlook|live)|(?P<yahoo>yahoo)|(?P<gmx>gmx))"
-    r"\.(?:com|net|[a-z]{2}|com?\.[a-z]{2}|com\.[a-z]{2})\Z"
-)
-_NAMES = {"outlook": "Outlook.com", "yahoo": "Yahoo and AOL", "gmx": "GMX and WEB.DE"}
+_FAMILIES = {
+    "Outlook.com": "hotmail|outlook|live",
+    "Yahoo and AOL": "yahoo",
+    "GMX and WEB.DE": "gmx",
+}
+_PATTERNS = {
+    name: rf"^({family})\.(com|net|[a-z]{{2}}|com?\.[a-z]{{2}}|com\.[a-z]{{2}})$"
+    for name, family in _FAMILIES.items()
+}
+_EVERYWHERE = {name: re.compile(pattern) for name, pattern in _PATTERNS.items()}
+
+PROVIDERS = tuple(_DOMAINS)
+"""Their names."""
 
 
 def provider_of(domain: str) -> str | None:
     """The provider's name; None for a domain that belongs to none of them. domain: lower case."""
-    if match := _EVERYWHERE.match(domain):
-        return _NAMES[match.lastgroup or ""]
+    for name, pattern in _EVERYWHERE.items():
+        if pattern.fullmatch(domain):
+            return name
     return _BY_DOMAIN.get(domain)
+
+
+def domains_of(provider: str) -> tuple[tuple[str, ...], str | None]:
+    """A provider's domains, and a regular expression of further ones, which PostgreSQL reads like
+    Python. Of a name that isn't one of `PROVIDERS`: that domain alone."""
+    return _DOMAINS.get(provider, (provider,)), _PATTERNS.get(provider)

@@ -26,6 +26,7 @@ IdleReason = Literal[
     "elsewhere",
     "blocked",
     "account",
+    "limits",
 ]
 
 

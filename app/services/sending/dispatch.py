@@ -163,7 +163,7 @@ class Dispatcher:
             if isinstance(claim, Idle):
                 if (
                     not test
-                    and claim.reason in {"empty", "ahead"}
+                    and claim.reason in {"empty", "ahead", "limits"}
                     and self._reached.pop(mailout_id, 0)
                 ):
                     return True  # look once more, from the mailout's first row on

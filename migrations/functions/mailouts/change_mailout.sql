@@ -79,9 +79,17 @@ begin
     update send_logs set status = 'cancelled', next_attempt_at = null
      where id = any (array(select id from send_logs
                             where (mailout_id, id) > (p_mailout, 0) and mailout_id <= p_mailout
-                              and status = 'queued' and not is_test
+                              and status = 'queued' and not is_test and aside is null
                             order by mailout_id, id limit p_limit for update skip locked));
     get diagnostics v_count = row_count;
+    if v_count = 0 then   -- those who were set aside come last (pacing/limits.sql)
+        update send_logs set status = 'cancelled', next_attempt_at = null, aside = null
+         where id = any (array(select id from send_logs
+                                where (mailout_id, aside) > (p_mailout, '') and mailout_id <= p_mailout
+                                  and status = 'queued' and aside is not null
+                                order by mailout_id, aside, id limit p_limit for update skip locked));
+        get diagnostics v_count = row_count;
+    end if;
     return to_jsonb(v_count);
 end $$;
 

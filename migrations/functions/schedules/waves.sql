@@ -1,7 +1,8 @@
 -- The waves of a mailout: what the claim asks of them, and what people are shown.
 
 -- What a mailout with waves has for a sender at p_now, behind row p_after (claim_batches.sql): `late`: a wave
--- that nobody was there for, see begin_waves; `due`: rows; `ahead`: only rows whose time is to come; null: none.
+-- that nobody was there for, see begin_waves; `due`: rows, or some that are set aside (pacing/limits.sql); `ahead`:
+-- only rows whose time is to come; null: none.
 create or replace function wave_state(p_mailout uuid, p_now timestamptz, p_after bigint) returns text
 language plpgsql stable set search_path = public, pg_temp
 set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
@@ -15,14 +16,14 @@ begin
       where (mailout_id, next_attempt_at, id) > (p_mailout, coalesce((
                 select next_attempt_at from send_logs where id = p_after), '-infinity'), p_after)
         and (mailout_id, next_attempt_at) <= (p_mailout, p_now)
-        and status = 'queued' and next_attempt_at is not null and not is_test
+        and status = 'queued' and next_attempt_at is not null and not is_test and aside is null
       order by mailout_id, next_attempt_at, id limit 1;
-    if found then
+    if found or has_aside(p_mailout) then
         return 'due';
     end if;
     perform from send_logs
       where (mailout_id, next_attempt_at) > (p_mailout, p_now) and mailout_id <= p_mailout
-        and status = 'queued' and next_attempt_at is not null and not is_test
+        and status = 'queued' and next_attempt_at is not null and not is_test and aside is null
       order by mailout_id, next_attempt_at, id limit 1;
     return case when found then 'ahead' end;
 end $$;
@@ -52,7 +53,8 @@ begin
                    'at', at, 'zones', coalesce(zones, '[]'), 'unknown', coalesce(unknown, 0),
                    'recipients', case when w.at is null then z.recipients else w.recipients end,
                    'done', case when w.at is null then 0
-                                when w.taken = 0 or w.at > clock_timestamp() or has_wave(p_mailout, w.at) then w.taken
+                                when w.taken = 0 or w.at > clock_timestamp() or has_wave(p_mailout, w.at)
+                                  or has_aside(p_mailout) then w.taken
                                 else w.recipients end) order by at), '[]')
           from (select at, sum(recipients) as recipients,
                        jsonb_agg(zone order by zone) filter (where zone <> '' and recipients > 0) as zones,
@@ -63,7 +65,7 @@ begin
          where case when w.at is null then z.recipients else w.recipients end > 0);
 end $$;
 
--- Whether somebody still waits for the wave at p_at.
+-- Whether somebody in the common queue still waits for the wave at p_at.
 create or replace function has_wave(p_mailout uuid, p_at timestamptz) returns boolean
 language plpgsql stable set search_path = public, pg_temp
 set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
@@ -71,7 +73,7 @@ begin
     perform from send_logs
       where (mailout_id, next_attempt_at, id) > (p_mailout, p_at, 0)
         and (mailout_id, next_attempt_at) <= (p_mailout, p_at)
-        and status = 'queued' and next_attempt_at is not null and not is_test
+        and status = 'queued' and next_attempt_at is not null and not is_test and aside is null
       order by mailout_id, next_attempt_at, id limit 1;
     return found;
 end $$;

@@ -12,6 +12,7 @@
 --   ahead: nobody is due until the next wave              late: a wave was missed (schedules/)
 --   elsewhere: it is kept to another route (with "kept")   blocked: this route refused it lately (routes.sql)
 --   account: SES lets this account send nothing
+--   limits: whoever is due waits for a mailbox provider, or for a warm-up (with "at": until then at least)
 -- p_attempts: the caller's, so that it can give a claim back whose answer it never got
 -- (release_batches.sql). p_after: only rows with a higher id are looked at. In a long mailout the index of
 -- queued rows begins with thousands of entries for rows that are no longer queued, until a vacuum removes
@@ -44,6 +45,8 @@ declare
     v_batches  jsonb;
     v_count    integer;
     v_canary   text;
+    v_limits   jsonb;              -- of mailbox providers and a warm-up (pacing/limits.sql)
+    v_held     jsonb;
     v_waves    boolean := false;   -- its recipients have instants of their own
     v_kept     text;               -- the only route that it may take
 begin
@@ -117,10 +120,10 @@ begin
     v_most := greatest(v_most, v_capacity);
     v_most := least(v_most, floor(v_quota))::integer;
 
-    select ids, people into v_ids, v_people
-      from due_recipients(p_mailout, v_most, v_now, p_after, p_test, v_canary is not null, v_waves);
+    select ids, people, limits, held into v_ids, v_people, v_limits, v_held
+      from permitted_recipients(p_region, p_mailout, v_most, v_now, p_after, p_test, v_canary is not null, v_waves);
     if v_ids is null then
-        return jsonb_build_object('reason', case when v_canary is null then 'empty' else 'canary' end);
+        return coalesce(v_held, jsonb_build_object('reason', case when v_canary is null then 'empty' else 'canary' end));
     end if;
 
     v_ready := v_next + make_interval(secs => (least(cardinality(v_ids), v_capacity) - 1) / v_bucket.rate);
@@ -141,7 +144,7 @@ begin
                error_message = null, claimed_at = v_now,
                attempt_id = v_attempts[(due.n - 1) / v_capacity + 1],
                attempts = l.attempts + (s.status is not distinct from 'active' or p_test)::integer,
-               next_attempt_at = case when v_waves then l.next_attempt_at end
+               next_attempt_at = case when v_waves then l.next_attempt_at end, aside = null
           from unnest(v_ids, v_people) with ordinality as due (id, subscriber_id, n)
           left join people s on s.id = due.subscriber_id
          where l.id = due.id and l.id = any (v_ids)
@@ -174,6 +177,7 @@ begin
         return jsonb_build_object('reason', 'skipped');
     end if;
 
+    perform charge_limits(p_region, v_now, v_ids, v_limits);
     update send_rates
        set next_token_at = v_next + make_interval(secs => v_count / v_bucket.rate),
            taken_since_check = taken_since_check + v_count
@@ -205,20 +209,20 @@ begin
              where (mailout_id, next_attempt_at, id) > (p_mailout, coalesce((
                        select next_attempt_at from send_logs where id = p_after), '-infinity'), p_after)
                and (mailout_id, next_attempt_at) <= (p_mailout, p_now)
-               and status = 'queued' and next_attempt_at is not null and not is_test
+               and status = 'queued' and next_attempt_at is not null and not is_test and aside is null
              order by mailout_id, next_attempt_at, id limit p_limit for update skip locked) due;
     elsif p_canary then
         select array_agg(id), array_agg(subscriber_id) into ids, people from (
             select id, subscriber_id from send_logs
              where (mailout_id, id) > (p_mailout, 0) and mailout_id <= p_mailout
-               and status = 'queued' and canary
+               and status = 'queued' and canary and aside is null
                and (next_attempt_at is null or next_attempt_at <= p_now)
              order by mailout_id, id limit p_limit for update skip locked) due;
     else
         select array_agg(id), array_agg(subscriber_id) into ids, people from (
             select id, subscriber_id from send_logs
              where (mailout_id, id) > (p_mailout, p_after) and mailout_id <= p_mailout
-               and status = 'queued' and not is_test
+               and status = 'queued' and not is_test and aside is null
                and (next_attempt_at is null or next_attempt_at <= p_now)
              order by mailout_id, id limit p_limit for update skip locked) due;
     end if;

@@ -1,4 +1,4 @@
--- Whether a mailout has a queued row. It asks for the first one in the order of the index of queued rows.
+-- Whether a mailout has a queued row, in the common queue or set aside (pacing/limits.sql). It asks for the first one in the order of the index of queued rows.
 -- Asked for just any, PostgreSQL may read all of the mailout's rows, when its statistics say that most are
 -- queued. No other index has that order, and as enable_sort is off, none is read and sorted.
 create or replace function has_queued(p_mailout uuid) returns boolean
@@ -6,9 +6,9 @@ language plpgsql stable set search_path = public, pg_temp set enable_seqscan = o
 begin
     perform from send_logs
       where (mailout_id, id) > (p_mailout, 0) and mailout_id <= p_mailout
-        and status = 'queued' and not is_test
+        and status = 'queued' and not is_test and aside is null
       order by mailout_id, id limit 1;
-    return found;
+    return found or has_aside(p_mailout);
 end $$;
 
 create or replace function has_queued_canaries(p_mailout uuid) returns boolean
@@ -16,7 +16,18 @@ language plpgsql stable set search_path = public, pg_temp set enable_seqscan = o
 begin
     perform from send_logs
       where (mailout_id, id) > (p_mailout, 0) and mailout_id <= p_mailout
-        and status = 'queued' and canary
+        and status = 'queued' and canary and aside is null
       order by mailout_id, id limit 1;
+    -- While a canary is out, nobody else has been looked at, and so nobody else is aside.
+    return found or has_aside(p_mailout);
+end $$;
+
+create or replace function has_aside(p_mailout uuid) returns boolean
+language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
+begin
+    perform from send_logs
+      where (mailout_id, aside) > (p_mailout, '') and mailout_id <= p_mailout
+        and status = 'queued' and aside is not null
+      order by mailout_id, aside, id limit 1;
     return found;
 end $$;

@@ -28,6 +28,7 @@ begin
     -- The lock makes pause, cancel and finish, which update the mailout, come before or after this.
     select status, waves into v_status, v_waves from mailouts where id = v_mailout for share;
 
+    perform give_back(p_attempt, p_results);
     with r as (
         select * from jsonb_to_recordset(p_results)
             as r (id bigint, outcome text, message_id text, code text, message text,

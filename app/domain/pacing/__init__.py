@@ -1,0 +1,1 @@
+"""How fast, and how much a day, goes to each mailbox provider. Pure."""

@@ -1,0 +1,1 @@
+"""Pacing by mailbox provider, and warm-ups."""
