@@ -43,15 +43,17 @@ class Sink:
     def reset(self) -> None:
         httpx.get(f"{self.url}/reset")
 
-    def stats(self) -> dict[str, Any]:
-        found: dict[str, Any] = httpx.get(f"{self.url}/stats", timeout=30).json()
+    def stats(self, what: str = "stats") -> dict[str, Any]:
+        found: dict[str, Any] = httpx.get(f"{self.url}/{what}", timeout=30).json()
         return found
 
 
 @contextmanager
-def sink(latency: float = 0.0) -> Iterator[Sink]:
+def sink(latency: float = 0.0, *more: str) -> Iterator[Sink]:
     child = subprocess.Popen(
-        [sys.executable, "-m", "bench.sink", "0", str(latency)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "bench.sink", "0", str(latency), *more],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert child.stdout is not None
     url = child.stdout.readline().split()[-1]
@@ -191,6 +193,23 @@ def cpu_of_postgres(dsn: str) -> float:
         for child in Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split():
             ticks += sum(map(int, stat_of(child)[11:13]))
     return ticks / TICKS
+
+
+def most_at_sink(rate: float) -> float:
+    """The limit plus one batch."""
+    return rate + max(1, min(50, int(rate)))
+
+
+def fullest(times: list[Any], window: float = 1.0) -> int:
+    """The most that fall into any half-open window of a second."""
+    best = used = start = 0
+    for at, count in times:
+        used += count
+        while times[start][0] <= at - window + 1e-6:
+            used -= times[start][1]
+            start += 1
+        best = max(best, used)
+    return best
 
 
 class Child:

@@ -28,6 +28,7 @@ from bench.events import compare
 from bench.flood import flooded
 from bench.hooks import hooks
 from bench.imports import imported
+from bench.many import many
 from bench.parts import (
     Sink,
     age,
@@ -35,6 +36,8 @@ from bench.parts import (
     cpu_of_postgres,
     database,
     fill,
+    fullest,
+    most_at_sink,
     ready_mailout,
     sink,
     start_directly,
@@ -46,7 +49,7 @@ from bench.supabase import supabase
 from tests.support.ports import free_port
 from tests.support.service import BEARER
 
-DATA = Path("/var/tmp/amazonsender-bench")
+DATA = Path(os.environ.get("BENCH_DATA", "/var/tmp/amazonsender-bench"))
 DJANGO = Path("/var/tmp/amazonsender-bench-django")
 RESULTS = Path(__file__).parent / "results.md"
 Row = tuple[str, str, str, str]  # what, measured, goal, note
@@ -290,23 +293,6 @@ def fidelity(dsn: str) -> list[Row]:
     return rows
 
 
-def most_at_sink(rate: float) -> float:
-    """The limit plus one batch."""
-    return rate + max(1, min(50, int(rate)))
-
-
-def fullest(times: list[Any], window: float = 1.0) -> int:
-    """The most that fall into any half-open window of a second."""
-    best = used = start = 0
-    for at, count in times:
-        used += count
-        while times[start][0] <= at - window + 1e-6:
-            used -= times[start][1]
-            start += 1
-        best = max(best, used)
-    return best
-
-
 def events(dsn: str) -> list[Row]:
     return list(compare(dsn))
 
@@ -344,6 +330,7 @@ MEASUREMENTS: dict[str, Callable[[str], list[Row]]] = {
     "growth": growth,
     "import": lambda dsn: list(imported(dsn)),
     "audience": lambda dsn: list(audiences(dsn)),
+    "many": lambda dsn: list(many(dsn)),
     "big": lambda dsn: list(big(dsn)),
 }
 

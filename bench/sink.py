@@ -1,15 +1,18 @@
 """A lean SES for measurements: takes SendBulkEmail, SendEmail and GetAccount and says yes.
 
 It looks at nothing but the number of destinations, so that the sender is measured and not this.
-`python -m bench.sink PORT [LATENCY_SECONDS]`; `GET /stats` gives what it took, per second too.
+`python -m bench.sink PORT [LATENCY_SECONDS [who]]`; `GET /stats` gives what it took, per second too;
+`GET /who`, when asked to keep it, how often it took each row of the ledger, and when it took how many of which mailout.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import sys
 import time
+from collections import Counter
 from typing import cast
 
 import httptools
@@ -26,8 +29,14 @@ ACCOUNT = orjson.dumps(
 )
 
 
+ROW = re.compile(rb'"send_log_id","Value":"(\d+)"')
+MAILOUT = re.compile(rb'"mailout_id","Value":"([0-9a-f-]+)"')
+
+
 class Figures:
-    def __init__(self) -> None:
+    def __init__(self, keeps: bool) -> None:
+        """keeps: who was mailed, for `who`."""
+        self.keeps = keeps
         self.reset()
 
     def reset(self) -> None:
@@ -37,15 +46,27 @@ class Figures:
         self.first = 0.0
         self.last = 0.0
         self.arrivals: list[tuple[float, int]] = []
+        self.bodies: list[tuple[float, bytes]] = []
 
-    def took(self, mails: int, size: int) -> None:
-        now = time.monotonic()
+    def took(self, mails: int, body: bytes) -> None:
+        now, size = time.monotonic(), len(body)
         self.first = self.first or now
         self.last = now
         self.mails += mails
         self.calls += 1
         self.bytes += size
         self.arrivals.append((now, mails))
+        if self.keeps:
+            self.bodies.append((now, b" ".join(ROW.findall(body) + MAILOUT.findall(body)[:1])))
+
+    def who(self) -> dict[str, object]:
+        rows: Counter[bytes] = Counter()
+        mailouts = []
+        for at, kept in self.bodies:
+            *ids, mailout = kept.split()
+            rows.update(ids)
+            mailouts.append((at, len(ids), mailout.decode()))
+        return {"rows": {i.decode(): n for i, n in rows.items()}, "mailouts": mailouts}
 
 
 class SinkProtocol(asyncio.Protocol):
@@ -90,7 +111,7 @@ class SinkProtocol(asyncio.Protocol):
     def _answer(self, body: bytes) -> bytes:
         if self._url.startswith(b"/v2/email/outbound"):
             count = body.count(b'"Destination":')
-            self._figures.took(count, len(body))
+            self._figures.took(count, body)
             ids = [f"{next(self.numbers):032x}" for _ in range(count)]
             if self._url == b"/v2/email/outbound-emails":
                 return orjson.dumps({"MessageId": ids[0]})
@@ -98,6 +119,8 @@ class SinkProtocol(asyncio.Protocol):
             return orjson.dumps({"BulkEmailEntryResults": results})
         if self._url == b"/v2/email/account":
             return ACCOUNT
+        if self._url == b"/who":
+            return orjson.dumps(self._figures.who())
         if self._url == b"/reset":
             self._figures.reset()
             return b"{}"
@@ -125,8 +148,8 @@ class SinkProtocol(asyncio.Protocol):
         )
 
 
-async def main(port: int, latency: float) -> None:
-    figures = Figures()
+async def main(port: int, latency: float, keeps: bool) -> None:
+    figures = Figures(keeps)
     server = await asyncio.get_running_loop().create_server(
         lambda: SinkProtocol(figures, latency), "127.0.0.1", port
     )
@@ -135,4 +158,5 @@ async def main(port: int, latency: float) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0.0))
+    latency = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
+    uvloop.run(main(int(sys.argv[1]), latency, keeps="who" in sys.argv))
