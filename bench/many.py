@@ -1,7 +1,9 @@
-"""Eight workers and a database far away: is the rate kept, are mailouts served alike, who carries on?
+"""Eight workers and a database far away: is the rate kept, is each mailout served, who carries on?
 
-Each worker reaches PostgreSQL by a line of its own, on which everything takes 5 ms each way, so a call
-and its answer 10 ms (tests/support/distance.py). MANY: which parts (rate,speed,fairness,failover).
+Each worker reaches PostgreSQL by a line of its own, on which everything takes 5 ms each way, so a
+call and its answer 10 ms (tests/support/distance.py). Variables: MANY, which parts
+(rate,speed,fairness,failover); MANY_RUNS, how often each; MANY_SECONDS, how long a run is to take;
+MANY_RECIPIENTS, of a run without a limit.
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -65,8 +68,9 @@ class Fleet:
         return int(
             one(
                 self.dsn,
-                "select coalesce(sum(cardinality(send_log_ids)), 0) from send_batches b join executors "
-                f"e on e.id = b.executor_id where recorded_at is null and label like '%:{self.pid(number)}'",
+                "select coalesce(sum(cardinality(send_log_ids)), 0) from send_batches b "
+                "join executors e on e.id = b.executor_id "
+                f"where recorded_at is null and label like '%:{self.pid(number)}'",
             )
         )
 
@@ -166,19 +170,20 @@ def speeds(dsn: str) -> Iterator[Row]:
         runs: list[dict[str, float]] = []
         fill(dsn, recipients)
         with sink(SES_LATENCY) as target, fleet(dsn, target, workers=workers, one_way=one_way) as f:
-            for _ in range(RUNS):
-                runs.append(speed(dsn, f, recipients))
+            runs += [speed(dsn, f, recipients) for _ in range(RUNS)]
         figures = {name: [run[name] for run in runs] for name in runs[0]}
         yield (
-            f"{workers} worker{'s' * (workers > 1)}, {one_way * 2000:.0f} ms to the database, no limit",
+            f"{workers} worker{'s' * (workers > 1)}, {one_way * 2000:.0f} ms to the database, "
+            "no limit",
             f"{spread(figures['rate'], ',.0f')} mails/s",
             "stated",
             f"CPU a mail: workers {spread(figures['cpu'], '.0f')} µs, PostgreSQL "
             f"{spread(figures['postgres'], '.0f')} µs; calls per 1,000 mails: claim_batches "
             f"{spread(figures['claim_batches'], '.1f')}, record_results "
-            f"{spread(figures['record_results'], '.1f')}, all others {spread(figures['others'], '.1f')}; "
-            f"in the database claim_batches takes {spread(figures['claim_ms'], '.1f')} ms, "
-            f"record_results {spread(figures['record_ms'], '.1f')} ms",
+            f"{spread(figures['record_results'], '.1f')}, all others "
+            f"{spread(figures['others'], '.1f')}; in the database claim_batches takes "
+            f"{spread(figures['claim_ms'], '.1f')} ms, record_results "
+            f"{spread(figures['record_ms'], '.1f')} ms",
         )
 
 
@@ -207,8 +212,8 @@ def speed(dsn: str, found: Fleet, recipients: int) -> dict[str, float]:
 
 
 ASKED = {
-    "claim_batches", "record_results", "queue_recipients", "sender_work", "heartbeat", "recover_lost",
-    "keep_house", "start_due_mailouts", "record_account",
+    "claim_batches", "record_results", "queue_recipients", "sender_work", "heartbeat",
+    "recover_lost", "keep_house", "start_due_mailouts", "record_account",
     "resume_waiting_mailouts", "snapshot_content", "release_batches", "advance_canary",
 }  # fmt: skip
 """What a worker calls while it sends."""
@@ -247,8 +252,9 @@ def fairness(dsn: str) -> Iterator[Row]:
                 wait_for(dsn, "select count(*) from mailouts where status = 'sent'", mailouts)
                 seen = target.stats("who")["mailouts"]
             last = {m: max(at for at, _, its in seen if its == m) for m in ids}
-            first, all_left = min(at for at, _, _ in seen) + 1, min(last.values())  # all are queued
-            got = Counter({m: 0 for m in ids})
+            all_left = min(last.values())
+            first = min(at for at, _, _ in seen) + 1  # by then all are queued
+            got = Counter(dict.fromkeys(ids, 0))
             for at, mails, mailout in seen:
                 if first <= at < all_left:
                     got[mailout] += mails
@@ -267,7 +273,7 @@ def fairness(dsn: str) -> Iterator[Row]:
 
 def longest_gap(times: list[float]) -> float:
     times = sorted(times)
-    return max((b - a for a, b in zip(times, times[1:], strict=False)), default=0.0)
+    return max((b - a for a, b in pairwise(times)), default=0.0)
 
 
 def failover(dsn: str) -> Iterator[Row]:
@@ -300,11 +306,13 @@ def failover(dsn: str) -> Iterator[Row]:
         yield (
             f"8 workers, 10 ms, 1,000/s: {name}",
             f"{sum(figures['twice']):.0f} twice, {sum(figures['lost']):.0f} lost; unknown "
-            f"{spread(figures['unknown'], '.0f')}, in flight at the fault {spread(figures['open'], '.0f')}",
+            f"{spread(figures['unknown'], '.0f')}, in flight at the fault "
+            f"{spread(figures['open'], '.0f')}",
             "0 twice, 0 lost, unknown at most in flight",
-            f"longest pause at the sink in the 3 s after {spread(figures['pause'], '.2f')} s, before "
-            f"{spread(figures['usual'], '.2f')} s; sent in these 3 s {spread(figures['kept'], '.0%')} of the "
-            f"rate; mailout over {spread(figures['over'], '.1f')} s after its last mail",
+            f"longest pause at the sink in the 3 s after {spread(figures['pause'], '.2f')} s, "
+            f"before {spread(figures['usual'], '.2f')} s; sent in these 3 s "
+            f"{spread(figures['kept'], '.0%')} of the rate; "
+            f"mailout over {spread(figures['over'], '.1f')} s after its last mail",
         )
 
 
@@ -328,14 +336,17 @@ def fail(dsn: str, fault: Callable[[Fleet], None]) -> dict[str, float]:
         over = time.monotonic()
         arrivals, who = sorted(target.stats()["arrivals"]), target.stats("who")["rows"]
     with psycopg.connect(dsn, autocommit=True) as sql:
-        ledger = dict(sql.execute("select id::text, status from send_logs").fetchall())
+        ledger: dict[str, str] = dict(
+            sql.execute("select id::text, status from send_logs").fetchall()
+        )
     after = [t for t, _ in arrivals if at <= t <= at + 3]
     accepted = Counter(ledger[row] for row in who)
     return {
-        "twice": sum(n > 1 for n in who.values()),
+        "twice": sum(1 for n in who.values() if n > 1),
         # Told as sent, and SES never had it; or not in the ledger, or in it without an end.
-        "lost": sum(1 for i, s in ledger.items() if s == "sent" and i not in who)
-        + recipients - len(ledger) + sum(s not in {"sent", "unknown"} for s in ledger.values()),
+        "lost": recipients - len(ledger)
+        + sum(1 for i, s in ledger.items() if s == "sent" and i not in who)
+        + sum(1 for s in ledger.values() if s not in {"sent", "unknown"}),
         "not told": accepted.total() - accepted["sent"] - accepted["unknown"],
         "unknown": sum(s == "unknown" for s in ledger.values()),
         "open": in_flight,
@@ -346,7 +357,7 @@ def fail(dsn: str, fault: Callable[[Fleet], None]) -> dict[str, float]:
     }  # fmt: skip
 
 
-def spread(figures: list[float], form: str) -> str:
+def spread(figures: Sequence[float], form: str) -> str:
     """The median, and the least and the most of the runs."""
     middle, least, most = statistics.median(figures), min(figures), max(figures)
     if format(least, form) == format(most, form):

@@ -1,8 +1,9 @@
 """A lean SES for measurements: takes SendBulkEmail, SendEmail and GetAccount and says yes.
 
 It looks at nothing but the number of destinations, so that the sender is measured and not this.
-`python -m bench.sink PORT [LATENCY_SECONDS [who]]`; `GET /stats` gives what it took, per second too;
-`GET /who`, when asked to keep it, how often it took each row of the ledger, and when it took how many of which mailout.
+`python -m bench.sink PORT [LATENCY_SECONDS [who]]`; `GET /stats` gives what it took, per second
+too; with `who`, `GET /who` gives how often it took each row of the ledger, and when it took how
+many of which mailout.
 """
 
 from __future__ import annotations

@@ -6,10 +6,12 @@ from textwrap import dedent
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from app.sandbox.server import SandboxServer
-from tests.support.factories import Arrange
+from app.store import Store
+from tests.support.factories import Arrange, start
 from tests.support.service import Service, in_process, settings_for
 from tests.support.waiting import eventually
 
@@ -199,3 +201,27 @@ async def test_each_reader_gets_what_the_template_means_for_them(
         link = f"https://shop.example/?u={who}%2Bnews%40example.com"
         assert f'href="{link}"' in got[who]["html"]
         assert got[who]["text"].startswith(f"News for {name},{metal} shop ({link})\n")
+
+
+async def test_nobody_is_claimed_before_the_content_is_ready(
+    dsn: str, direct_store: Store, sandbox: SandboxServer, arrange: Arrange
+) -> None:
+    """Who is claimed has taken tokens: all of them would leave in the second when it is ready."""
+    await arrange.subscribers(30)
+    mailout = await arrange.mailout()
+    await start(direct_store, mailout)
+
+    async def waits() -> Any:
+        return await arrange.one(
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' "
+            "and query like '%%snapshot_content%%'"
+        )
+
+    async with await psycopg.AsyncConnection.connect(dsn) as holder:
+        await holder.execute("lock table mailout_snapshots")
+        async with in_process(settings_for(dsn, sandbox.url)) as service:
+            await eventually(waits, until=bool)
+            assert await arrange.counts(mailout) == {"queued": 30}
+            await holder.commit()
+            shown = await finished(service, mailout)
+    assert shown["counts"]["sent"] == 30

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
@@ -21,13 +20,10 @@ LEASE = 2.0
 READERS = 10
 
 
-@pytest.mark.parametrize(
-    "point", ["in the claim", pytest.param("in the call", marks=pytest.mark.short)]
-)
 async def test_a_sender_stopped_beyond_its_lease_sends_nothing_with_it(
-    dsn: str, direct_store: Store, arrange: Arrange, tmp_path: Path, point: str
+    dsn: str, direct_store: Store, arrange: Arrange, tmp_path: Path
 ) -> None:
-    """Stopped while its claim commits, or right after, before the request leaves.
+    """Stopped while its claim commits, before the request leaves.
 
     What it had claimed was called unknown meanwhile, so a person may have sent it again.
     """
@@ -36,11 +32,6 @@ async def test_a_sender_stopped_beyond_its_lease_sends_nothing_with_it(
     await start(direct_store, mailout)
     judge = await living_sender(direct_store, lease=3_600)
     await arrange.sql.execute("update executors set alive_since = now() - interval '2 hours'")
-    # Which statement of the sender is held up by a lock while the process is stopped.
-    held = {
-        "in the claim": "lock table send_batches in share mode",
-        "in the call": "lock table mailout_snapshots",
-    }[point]
 
     async def rows(query: str) -> Any:
         return await arrange.one(query)
@@ -48,15 +39,12 @@ async def test_a_sender_stopped_beyond_its_lease_sends_nothing_with_it(
     with SandboxServer(SandboxConfig(max_send_rate=1e5, max_24h_send=-1)) as sandbox:
         variables = environment(dsn, sandbox.url, LEASE_SECONDS=str(LEASE), PYTHONPATH=TREE)
         async with await psycopg.AsyncConnection.connect(dsn) as holder:
-            await holder.execute(held.encode())
+            await holder.execute("lock table send_batches in share mode")  # holds the claim up
             with process(tmp_path, variables, "worker") as worker:
-                function = {"in the claim": "claim_batches", "in the call": "snapshot_content"}[
-                    point
-                ]
                 await eventually(
                     lambda: rows(
                         "select count(*) from pg_stat_activity where wait_event_type = 'Lock' "
-                        f"and query like '%%{function}%%'"
+                        "and query like '%%claim_batches%%'"
                     ),
                     until=bool,
                 )

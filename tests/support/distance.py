@@ -1,12 +1,12 @@
-"""A database that is far away: a TCP proxy through which everything takes longer, as on a long line.
+"""A database that is far away: a TCP proxy through which everything takes longer.
 
-Every piece is passed on `seconds` after it came, in order and whole, in both directions; a call and its
-answer take twice that. Bandwidth is kept: what follows doesn't wait for what is still under way.
-A line that is cut swallows nothing and breaks nothing, it is silent: connections stay, and what was sent
+Every piece is passed on `seconds` after it came, in order and whole, in both directions; a call
+and its answer take twice that. Bandwidth is kept: what follows doesn't wait for what is still
+under way. A line that is cut breaks nothing, it is silent: connections stay, and what was sent
 meanwhile arrives when it is mended, as by TCP's own repeats.
 
-`python -m tests.support.distance HOST:PORT SECONDS LINES` opens that many lines in a process of its own,
-prints their ports, and takes `cut N` and `mend N` on its input.
+`python -m tests.support.distance HOST:PORT SECONDS LINES` opens that many lines in a process of
+its own, prints their ports, and takes `cut N` and `mend N` on its input.
 """
 
 from __future__ import annotations

@@ -138,6 +138,8 @@ class Dispatcher:
 
     async def _take_turn(self, mailout_id: UUID, test: bool) -> bool:
         """Claim and launch a mailout's next batches; False when it has nothing to do now."""
+        if not test and not self._send.is_ready(mailout_id, self._work_to_send.set):
+            return False
         lane = await self._open_lane()
         if lane is None:
             return False

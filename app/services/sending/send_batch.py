@@ -19,6 +19,7 @@ from uuid import UUID
 
 import structlog
 
+from app.domain.mailouts import MailoutContent
 from app.domain.sending.backoff import Breaker, backoff_seconds
 from app.domain.sending.batches import Batch, Outcome, Result
 from app.domain.sending.fence import Fence
@@ -46,8 +47,9 @@ SINGLE_CALLS = 32
 SINGLE_BATCH = 8
 """Recipients claimed at once for SendEmail: as many as then are in flight, not more."""
 SINGLE_BATCHES = SINGLE_CALLS // SINGLE_BATCH
-KEPT_CONTENTS = 8
-"""Compiled contents that stay in memory, of the mailouts that were prepared last."""
+KEPT_CONTENTS = 32
+"""Compiled contents that stay in memory, of the mailouts that were prepared last. When more are
+being sent side by side, each turn of one prepares anew what another one's put away."""
 RECORD_TRIES = 5
 """How often the database may refuse a record. An outage is no refusal, however long it lasts."""
 RECORD_CAP_SECONDS = 5.0
@@ -94,6 +96,8 @@ class SendBatch:
         self._builder = MailBuilder(settings)
         self._deliver = Deliver(ses, settings.ses_send_mode)
         self._prepared: dict[tuple[UUID, str], Prepared] = {}
+        self._preparing: dict[UUID, asyncio.Task[Prepared]] = {}
+        self._unprepared: set[UUID] = set()  # mailouts whose content could not be prepared
         self._troubles: dict[UUID, Trouble] = {}  # by attempt: why it isn't recorded
         self._pool = ThreadPoolExecutor(BULK_CALLS + SINGLE_BATCHES, thread_name_prefix="ses-batch")
         self._single_pool = ThreadPoolExecutor(SINGLE_CALLS, thread_name_prefix="ses-single")
@@ -102,6 +106,32 @@ class SendBatch:
     def troubles(self) -> tuple[Trouble, ...]:
         """Why results can't be recorded now."""
         return tuple(self._troubles.values())[:1]
+
+    def is_ready(self, mailout_id: UUID, when_ready: Callable[[], None]) -> bool:
+        """Whether recipients may be claimed. If not, the content is being prepared, and
+        `when_ready` is called at the end.
+
+        Who is claimed has taken tokens. Were the content prepared only then, all that was claimed
+        meanwhile, by several senders on a busy machine some thousand, would leave within a second.
+        When it fails, the next batch is let through: its recipients are told what is wrong.
+        """
+        if (mailout_id, "") in self._prepared:
+            return True
+        if mailout_id in self._unprepared:
+            self._unprepared.remove(mailout_id)
+            return True
+        if mailout_id not in self._preparing:
+            task = asyncio.create_task(self._prepare_mailout(mailout_id))
+            self._preparing[mailout_id] = task
+
+            def prepared(done: asyncio.Task[Prepared]) -> None:
+                del self._preparing[mailout_id]
+                if done.cancelled() or done.exception():
+                    self._unprepared.add(mailout_id)
+                when_ready()
+
+            task.add_done_callback(prepared)
+        return False
 
     async def __call__(self, batch: Batch, lane: Lane, fence: Fence) -> None:
         """Raises nothing but CancelledError."""
@@ -139,6 +169,8 @@ class SendBatch:
 
     def close(self) -> None:
         """Let no thread begin anything more; those in a call are not waited for."""
+        for preparing in self._preparing.values():
+            preparing.cancel()
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._single_pool.shutdown(wait=False, cancel_futures=True)
 
@@ -175,32 +207,34 @@ class SendBatch:
     async def _prepare(self, batch: Batch) -> Prepared:
         """The compiled content: of a started mailout it never changes, a test shows the latest."""
         if not batch.is_test:
-            known = self._prepared.get((batch.mailout_id, ""))
-            if known is not None:
-                return known
-            content, _ = await self._store.snapshot_content(batch.mailout_id)
-            key = (batch.mailout_id, "")
-        else:
-            content, content_hash = await self._store.tested_content(batch.mailout_id)
-            key = (batch.mailout_id, content_hash)
+            return await self._prepare_mailout(batch.mailout_id)
+        content, content_hash = await self._store.tested_content(batch.mailout_id)
+        return await self._compiled(batch.mailout_id, content_hash, content)
+
+    async def _prepare_mailout(self, mailout_id: UUID) -> Prepared:
+        known = self._prepared.get((mailout_id, ""))
+        if known is not None:
+            return known
+        content, _ = await self._store.snapshot_content(mailout_id)
+        return await self._compiled(mailout_id, "", content)
+
+    async def _compiled(
+        self, mailout_id: UUID, test_hash: str, content: MailoutContent
+    ) -> Prepared:
+        """test_hash: of a test's content; empty: of a started mailout's."""
+        key, is_test = (mailout_id, test_hash), bool(test_hash)
         if key not in self._prepared:
             # Whatever got past the checks at the start ends a process of its own, not this one.
-            begun = not batch.is_test
             await self._renderer(
-                tasks.check_mailout,
-                self._settings,
-                content,
-                batch.mailout_id,
-                batch.is_test,
-                begun,
+                tasks.check_mailout, self._settings, content, mailout_id, is_test, not is_test
             )
             prepared = await asyncio.to_thread(
                 prepare,
                 self._settings,
-                batch.mailout_id,
+                mailout_id,
                 content,
-                test=batch.is_test,
-                begun=begun,
+                test=is_test,
+                begun=not is_test,
                 region=self._region,
             )
             while len(self._prepared) >= KEPT_CONTENTS:
