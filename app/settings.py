@@ -35,8 +35,10 @@ from app.domain.ses.region import SesRegion
 from app.environment.env_file import check, text_of
 from app.environment.regions import (
     CONFIGURATION_SET,
+    ENDPOINT_ID,
     complete_regions,
     read_region_names,
+    require_signatures_of_two_regions,
     variables_by_region,
 )
 from app.errors import ConfigurationError
@@ -88,6 +90,7 @@ class Settings(FallbackSettings, QueueSettings):
     ses_regions: Regions = ()
     """Where mail leaves, in order of preference; the first is home. AWS_REGION alone where
     SES_REGIONS isn't set; empty without either."""
+    ses_endpoint_id: str | None = Field(None, pattern=ENDPOINT_ID)
 
     ses_from_email: str | None = None
     from_name: str | None = None
@@ -326,6 +329,11 @@ class Settings(FallbackSettings, QueueSettings):
                 "ASSETS_STORE is a bucket at Supabase, so SUPABASE_URL and "
                 "SUPABASE_SERVICE_ROLE_KEY must be set, too"
             )
+        if self.ses_endpoint_id and len(self.ses_regions) > 1:
+            raise ValueError(
+                "SES_ENDPOINT_ID and several SES_REGIONS exclude each other: a global endpoint "
+                "chooses between its two regions by itself"
+            )
         if set(self.executor_secrets) & set(self.unsubscribe_secrets):
             raise ValueError("UNSUBSCRIBE_SECRET must differ from EXECUTOR_SHARED_SECRET")
         if bool(self.slack_bot_token) != bool(self.slack_channel):
@@ -399,6 +407,7 @@ class Settings(FallbackSettings, QueueSettings):
             tracking_configuration_set=self.ses_tracking_configuration_set,
             endpoint_url=self.aws_endpoint_url_sesv2,
             sns_endpoint_url=self.aws_endpoint_url_sns,
+            endpoint_id=self.ses_endpoint_id,
         )
 
     @property
@@ -468,6 +477,8 @@ def load_settings(env_file: Path | None = Path(".env"), **overrides: Any) -> Set
     except ValidationError as exc:
         # Without the cause, which holds what was given, secrets too.
         raise ConfigurationError(_one_line(exc)) from None
+    if settings.ses_endpoint_id:
+        require_signatures_of_two_regions()
     home = settings.aws_region or os.environ.get("AWS_DEFAULT_REGION")  # boto3's own older name
     names = [region.name for region in settings.ses_regions] or ([home] if home else [])
     found = variables_by_region(written, os.environ, overrides)

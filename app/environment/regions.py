@@ -4,6 +4,7 @@ SES_CONFIGURATION_SET.
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,8 @@ from app.domain.networks import is_web_address
 from app.domain.ses.region import SesRegion
 from app.errors import ConfigurationError
 
+ENDPOINT_ID = r"^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?$"
+"""Of a global endpoint: the beginning of a host's name."""
 CONFIGURATION_SET = r"^[A-Za-z0-9_-]{1,64}$"
 
 BY_REGION = {
@@ -74,6 +77,16 @@ def complete_regions(
         name, member = by_suffix[suffix], BY_REGION[prefix]
         regions[name] = replace(regions[name], **{member: _checked(variable, member, value)})
     return tuple(regions.values())
+
+
+def require_signatures_of_two_regions() -> None:
+    """A call to a global endpoint is signed for both of its regions (SigV4A), which botocore only
+    does with the package awscrt. Raises ConfigurationError."""
+    if importlib.util.find_spec("awscrt") is None:
+        raise ConfigurationError(
+            "SES_ENDPOINT_ID: calls to a global endpoint need the package awscrt, which is not "
+            'installed. Install it: pip install "amazonsender[global-endpoint]"'
+        )
 
 
 def _checked(variable: str, member: str, value: str) -> str:

@@ -1,4 +1,4 @@
-"""Signature Version 4 as a service checks it.
+"""Signature Version 4 as a service checks it; of SigV4A, its form.
 
 Source: IAM guide, "Elements of an AWS API request signature" and its troubleshooting page.
 """
@@ -23,6 +23,15 @@ _AUTHORIZATION = re.compile(
     r"(?P<service>[a-z0-9]+)/aws4_request, ?SignedHeaders=(?P<signed>[a-z0-9;-]+), ?"
     r"Signature=(?P<signature>[0-9a-f]{64})"
 )
+_ASYMMETRIC = re.compile(
+    r"AWS4-ECDSA-P256-SHA256 Credential=(?P<key>[^/\s]+)/(?P<day>\d{8})/(?P<service>[a-z0-9]+)/"
+    r"aws4_request, ?SignedHeaders=(?P<signed>[a-z0-9;-]+), ?Signature=(?P<signature>[0-9a-f]+)"
+)
+
+
+def is_asymmetric(request: Request) -> bool:
+    """Whether it is signed for several regions at once (SigV4A)."""
+    return _ASYMMETRIC.fullmatch(request.headers.get("authorization", "")) is not None
 
 
 def check_signature(
@@ -31,25 +40,27 @@ def check_signature(
     """Refuse a request that isn't signed for `service` in `region` now.
 
     credentials: secret by access key; empty: the header's form and its time are checked, the
-    signature is not. Raises SesError (403).
+    signature is not, nor ever one of SigV4A. Raises SesError (403).
     """
     header = request.headers.get("authorization")
     if not header:
         raise forbidden("MissingAuthenticationTokenException", "Missing Authentication Token")
-    match = _AUTHORIZATION.fullmatch(header)
+    asymmetric = _ASYMMETRIC.fullmatch(header)
+    match = asymmetric or _AUTHORIZATION.fullmatch(header)
     if match is None:
         raise forbidden("IncompleteSignatureException", "The Authorization header is malformed.")
     if match["service"] != service:
         raise forbidden(
             "SignatureDoesNotMatch", f"Credential should be scoped to correct service: '{service}'."
         )
-    if match["region"] != region:
+    scope = match["region"] if asymmetric is None else request.headers.get("x-amz-region-set", "")
+    if scope not in (region, "*" if asymmetric else region):
         raise forbidden(
             "SignatureDoesNotMatch",
-            f"Credential should be scoped to a valid region, not '{match['region']}'. ",
+            f"Credential should be scoped to a valid region, not '{scope}'. ",
         )
     _check_time(request.headers.get("x-amz-date", ""), match["day"])
-    if not credentials:
+    if not credentials or asymmetric:
         return
     if match["key"] not in credentials:
         raise forbidden(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import orjson
 from botocore.config import Config
 from botocore.exceptions import (
     ClientError,
@@ -115,6 +116,10 @@ class SesSender:
             # checking each of 50 entries again costs about a third of the call.
             parameter_validation=False,
         )
+        # SES's global endpoint, if there is one, takes both kinds of mails and nothing else.
+        self._endpoint: dict[str, Any] = (
+            {"EndpointId": region.endpoint_id} if region.endpoint_id else {}
+        )
         self._local = threading.local()
         # Fires after signing, right before the bytes leave.
         self._client.meta.events.register("before-send.sesv2", self._check_fence)
@@ -149,11 +154,15 @@ class SesSender:
 
     def send_bulk(self, head: bytes, entries: Sequence[BulkEntry], fence: Fence) -> list[Answer]:
         """One SendBulkEmail call (domain/ses/mail.py: bulk_head); an answer per entry, in order."""
+        if self._endpoint:
+            head = orjson.dumps(self._endpoint)[:-1] + b"," + head[1:]
         call = _Call(fence, body=bulk_body(head, entries))
         try:
             with self._fenced(call):
                 # What is passed here is replaced by the ready body (see _use_ready_body).
-                response = self._client.send_bulk_email(DefaultContent={}, BulkEmailEntries=[])
+                response = self._client.send_bulk_email(
+                    DefaultContent={}, BulkEmailEntries=[], **self._endpoint
+                )
         except Exception as exc:  # noqa: BLE001  every way a call can end is an answer
             return [_failed_call(exc, call, len(entries))] * len(entries)
         return _entry_answers(response, len(entries))
@@ -179,6 +188,7 @@ class SesSender:
                 }
             },
             **common_members(envelope),
+            **self._endpoint,
         }
         call = _Call(fence)
         try:
@@ -203,7 +213,7 @@ class SesSender:
         Without a configuration set: nobody waits for its events.
         """
         build = bulk_request if bulk else single_request
-        request = build(notice, from_mailbox, to, tags)
+        request = build(notice, from_mailbox, to, tags) | self._endpoint
         call = _Call(fence)
         try:
             with self._fenced(call):

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class SesRegion:
     """name: such as eu-west-1. endpoint_url, sns_endpoint_url: other addresses than AWS's for SES
-    and SNS there (a sandbox)."""
+    and SNS there (a sandbox). endpoint_id: of a global endpoint of SES, which sends from this
+    region and a second one."""
 
     name: str
     configuration_set: str | None = None
     tracking_configuration_set: str | None = None
     endpoint_url: str | None = None
     sns_endpoint_url: str | None = None
+    endpoint_id: str | None = None
 
     @property
     def suffix(self) -> str:

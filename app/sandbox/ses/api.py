@@ -13,8 +13,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.sandbox.auth import check_signature
-from app.sandbox.errors import SesError, account_suspended, bad_request, not_found, sending_paused
+from app.sandbox.auth import check_signature, is_asymmetric
+from app.sandbox.errors import (
+    SesError,
+    account_suspended,
+    bad_request,
+    forbidden,
+    not_found,
+    sending_paused,
+)
 from app.sandbox.errors import throttled as rate_exceeded
 from app.sandbox.faults import Decision, ServerError
 from app.sandbox.model import MAX_TEMPLATED_BODY_BYTES, parse_body
@@ -146,6 +153,10 @@ class SesApi:
         self, name: str, request: Request, body: bytes, decision: Decision
     ) -> dict[str, Any]:
         content = parse_body(name, body)
+        if "EndpointId" in content and not is_asymmetric(request):
+            raise forbidden(
+                "SignatureDoesNotMatch", "A global endpoint takes signatures of SigV4A alone."
+            )
         bulk = name == "SendBulkEmail"
         if (bulk or "Template" in content["Content"]) and len(body) > MAX_TEMPLATED_BODY_BYTES:
             raise bad_request(f"The input JSON is {len(body)} bytes; 1 MB is the most.")

@@ -27,7 +27,7 @@ from app.sandbox.tracking.audience import Audience
 
 # SES's standard test of a virus scanner (SES developer guide, mailbox simulator).
 EICAR = b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE"
-NOT_IMITATED = ("TenantName", "EndpointId", "ListManagementOptions")
+NOT_IMITATED = ("TenantName", "ListManagementOptions")
 
 
 class EntryRefused(Exception):

@@ -81,6 +81,13 @@ def check_topics(settings: Settings) -> Iterator[Finding]:
     Nothing where there are no topics at all, which is said elsewhere. Source: SES developer guide,
     "Set up an Amazon SNS event destination"."""
     topics = settings.sns_allowed_topic_arns
+    if topics and settings.ses_endpoint_id and len({topic.split(":")[3] for topic in topics}) < 2:
+        yield Finding(
+            "warn",
+            "SES_ENDPOINT_ID sends from two regions, but SNS_ALLOWED_TOPIC_ARNS has topics of one, "
+            "so no bounces and complaints come from the other.",
+            "make a topic in the other region, too, and add it (docs/regions.md).",
+        )
     if not topics or len(settings.ses_regions) < 2:
         return
     for region in settings.ses_regions:
