@@ -20,6 +20,9 @@ from app.domain.ses.mail import BulkEntry, Envelope, Mail, Notice
 from app.domain.ses.sns_message import SnsMessage
 from app.domain.slack.message import Message
 from app.domain.slack.news import Place
+from app.domain.standing.blocklists import Listing
+from app.domain.standing.told import Advice, DedicatedIp, Entity
+from app.domain.standing.vdm import Query
 
 
 class Database(Protocol):
@@ -282,6 +285,27 @@ class QueueFacts(Protocol):
     def denied(self, url: str) -> list[str]:
         """Permissions that we certainly lack."""
         ...
+
+
+class Standing(Protocol):
+    """What SES tells of the sender's standing in one region (adapters/aws/standing.py). Blocking;
+    each raises Unavailable."""
+
+    def get_account(self) -> Account: ...
+
+    def entities(self) -> list[Entity]: ...
+
+    def dedicated_ips(self) -> list[DedicatedIp]: ...
+
+    def has_dashboard(self) -> bool: ...
+
+    def blacklists(self, ips: Sequence[str]) -> list[Listing]: ...
+
+    def advice(self) -> list[Advice]: ...
+
+    def metrics(
+        self, queries: Sequence[Query], start: datetime, end: datetime
+    ) -> dict[str, int | None]: ...
 
 
 class PictureSource(Protocol):

@@ -28,6 +28,7 @@ from app.store.readership.calls import ReadershipCalls
 from app.store.reports import ReportCalls
 from app.store.sending import SendingCalls
 from app.store.signup import SignupCalls
+from app.store.standing import StandingCalls
 from app.store.subscribers import SubscriberCalls
 from app.store.telling.news import NewsCalls
 from app.store.telling.slack import SlackCalls
@@ -62,6 +63,7 @@ class Store(
     HookDeliveryCalls,
     SlackCalls,
     NewsCalls,
+    StandingCalls,
     HookSubscribingCalls,
 ):
     """All parts of the store, over one `Database`."""

@@ -250,7 +250,7 @@ class SesSender:
             refused = _failed_call(exc, call, 1).halt != "unreachable"
             raise _not_answered("GetAccount", exc, refused=refused) from exc
         try:
-            return _account(response)
+            return account_of(response)
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             # A cut answer parses as one with members missing.
             raise _not_answered("GetAccount", exc) from exc
@@ -322,7 +322,7 @@ def _message_id(value: object) -> str | None:
     return value if value.isascii() and value.isprintable() and " " not in value else None
 
 
-def _account(response: Mapping[str, Any]) -> Account:
+def account_of(response: Mapping[str, Any]) -> Account:
     """Raises KeyError, TypeError, ValueError for an answer that makes no sense."""
     quota = response["SendQuota"]
     rate, daily = float(quota["MaxSendRate"]), float(quota["Max24HourSend"])

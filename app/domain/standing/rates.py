@@ -33,7 +33,6 @@ complaint comes."""
 
 Feedback = Literal["told", "never", "unknown"]
 """Whether a provider's readers' complaints reach us: never, where there is no feedback loop."""
-Kind = Literal["delivery", "bounce", "soft_bounce", "suppressed", "complaint", "delivery_delay"]
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,22 @@ returns void language sql set search_path = public, pg_temp as $$
     on conflict (mailout_id, kind, slot) do update set events = c.events + excluded.events;
 $$;
 
--- p_ids: of new rows of ses_events that were matched. Kinds: delivery, complaint, reject,
--- rendering_failure, and the bounces told apart: `bounce` (permanent, what SES judges a sender by),
--- `suppressed` (permanent, but SES did not even try), `soft_bounce` (anything else). Test mails,
--- and events that settle nothing, are not counted.
+-- What an event counts as: delivery, complaint, reject, rendering_failure (or another type), and the bounces told apart:
+-- `bounce` (permanent, what SES judges a sender by), `suppressed` (permanent, but SES did not even try), `soft_bounce`
+-- (anything else); null: nothing that is counted.
+create or replace function counted_as(p_type text, p_payload jsonb) returns text
+language sql immutable as $$
+    select case when p_type = 'complaint'   -- not the reader's own word: domain/events.py
+                     and lower(p_payload #>> '{complaint,complaintFeedbackType}')
+                         in ('auth-failure', 'fraud', 'not-spam', 'other', 'virus') then null
+                when p_type <> 'bounce' then p_type
+                when p_payload #>> '{bounce,bounceType}' is distinct from 'Permanent' then 'soft_bounce'
+                when p_payload #>> '{bounce,bounceSubType}' in ('Suppressed',
+                     'OnAccountSuppressionList', 'UnsubscribedRecipient') then 'suppressed'
+                else 'bounce' end;
+$$;
+
+-- p_ids: of new rows of ses_events that were matched. Test mails, and events that settle nothing, are not counted.
 -- The events are read first, by their ids: else the whole index on send_log_id might be read for the join.
 create or replace function count_events(p_ids bigint[]) returns void
 language sql set search_path = public, pg_temp set enable_seqscan = off as $$
@@ -17,14 +29,7 @@ language sql set search_path = public, pg_temp set enable_seqscan = off as $$
         select type, payload, occurred_at, send_log_id from ses_events where id = any (p_ids))
     select add_event_counts(mailout_id, kind, slot, count(*))
       from (select l.mailout_id, date_bin('10 seconds', e.occurred_at, 'epoch') as slot,
-                   case when e.type = 'complaint'   -- not the reader's own word: domain/events.py
-                             and lower(e.payload #>> '{complaint,complaintFeedbackType}')
-                                 in ('auth-failure', 'fraud', 'not-spam', 'other', 'virus') then null
-                        when e.type <> 'bounce' then e.type
-                        when e.payload #>> '{bounce,bounceType}' is distinct from 'Permanent' then 'soft_bounce'
-                        when e.payload #>> '{bounce,bounceSubType}' in ('Suppressed',
-                             'OnAccountSuppressionList', 'UnsubscribedRecipient') then 'suppressed'
-                        else 'bounce' end as kind
+                   counted_as(e.type, e.payload) as kind
               from events e, send_logs l
              where l.id = e.send_log_id and not l.is_test
                and l.id = any (array(select send_log_id from events))

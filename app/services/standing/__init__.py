@@ -1,0 +1,1 @@
+"""How mailbox providers, Amazon and block lists see the sender: looked at hourly."""
