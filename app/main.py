@@ -133,6 +133,7 @@ from app.services.watching.record_events import RecordEvents
 from app.services.watching.take_message import TakeMessage
 from app.services.watching.watchdog import SuppressionWatch, Watchdog
 from app.settings import Settings
+from app.standing import standing_work
 from app.store import Store
 from app.store.jobs import JobStore
 from app.telemetry.cloudwatch import telling_cloudwatch
@@ -403,13 +404,18 @@ async def working(
         queue_work(store, settings, meters) as queues,
     ):
         hooks.start(loops)
+        standing = await asyncio.to_thread(standing_work, store, settings)
         kinds = [*job_kinds(store, settings), *(notion.kinds if notion else ())]
+        if standing:
+            kinds.append(standing.kind)
         jobs = JobRunner(JobStore(database), kinds)
         jobs.start(loops)
         JudgeRecipients(store, settings).start(loops)
         if notion:
             notion.start(loops)
         queues.start(loops)
+        if standing:
+            standing.start(loops, jobs.wake)
         sender: Sender | None = None
         if missing := settings.missing_to_send():
             log.warning("sending_not_configured", missing=missing)

@@ -32,6 +32,7 @@ from app.domain.providers.settings import FallbackSettings
 from app.domain.queues.settings import QueueSettings
 from app.domain.schedules.zones import UnknownZone, find_zone
 from app.domain.ses.region import SesRegion
+from app.domain.standing.blocklists import dnsbl_zone
 from app.environment.env_file import check, text_of
 from app.environment.regions import (
     CONFIGURATION_SET,
@@ -158,6 +159,7 @@ class Settings(FallbackSettings, QueueSettings):
 
     hooks_allow_private: bool = False
     dns_resolvers: CommaSeparated = ()  # `system`, or addresses; none: DNS isn't asked
+    dnsbl_zones: CommaSeparated = Field((), repr=False)  # block lists; a name may hold a key
     slack_webhook_url: SecretStr | None = None
     slack_bot_token: SecretStr | None = None
     slack_channel: str | None = Field(None, pattern=r"^[#\w.-]{1,100}$")  # an ID, or a name
@@ -302,6 +304,11 @@ class Settings(FallbackSettings, QueueSettings):
         except UnknownZone as exc:
             raise ValueError(str(exc)) from None
 
+    @field_validator("dnsbl_zones")
+    @classmethod
+    def _dnsbl_zones(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(dnsbl_zone(value) for value in values))
+
     @field_validator("dns_resolvers")
     @classmethod
     def _dns_servers(cls, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -341,6 +348,8 @@ class Settings(FallbackSettings, QueueSettings):
                 "SLACK_BOT_TOKEN and SLACK_CHANNEL must be set together (an incoming webhook, "
                 "SLACK_WEBHOOK_URL, needs neither: docs/slack.md)"
             )
+        if self.dnsbl_zones and not self.dns_resolvers:
+            raise ValueError("DNSBL_ZONES needs DNS_RESOLVERS: a resolver of your own, as a rule")
         names = Counter(self.notion_names.values())
         if doubled := [
             one.setting.upper() for one in PROPERTIES if names[self.notion_names[one.name]] > 1
