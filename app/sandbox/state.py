@@ -13,7 +13,7 @@ from app.sandbox.ses.sets import ConfigurationSets
 from app.sandbox.ses.suppression import SuppressionList
 from app.sandbox.sns.publish import Publisher
 from app.sandbox.sns.signing import signing_identity
-from app.sandbox.standing.state import Standing
+from app.sandbox.standing.state import Rates, Standing
 from app.sandbox.store import AcceptLog, Store
 from app.sandbox.tracking.audience import Audience
 from app.sandbox.tracking.rewriting import Tracker
@@ -30,7 +30,7 @@ class Sandbox:
         self.suppression = SuppressionList()
         self.identity = signing_identity()
         self.sets = ConfigurationSets(config)
-        self.standing = Standing()
+        self.standing, self.standing_rates = Standing(), Rates()
         self.publisher = Publisher(config, self.identity, self.injector, self.sets)
         self.store = Store(keep=config.keep, accept_log=accepted, region=config.region)
         self.tracker = Tracker(config.base_url)
@@ -80,7 +80,7 @@ class Sandbox:
         """
         self.account.reset()
         self.sets.reset()
-        self.standing = Standing()
+        self.standing, self.standing_rates = Standing(), Rates()
         self.readers.forget()
         self.injector.set(FaultPlan())
         self.suppression.clear()

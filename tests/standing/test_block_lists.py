@@ -104,7 +104,7 @@ async def test_a_list_that_was_given_up_says_nothing(
     assert (gone.state, "test entry" in gone.why) == ("unknown", True)
 
 
-@pytest.mark.parametrize("manner", ["servfail", "refused", "silent", "garbage"])
+@pytest.mark.parametrize("manner", ["servfail", "refused", "silent"])
 async def test_dns_that_does_not_answer_is_neither_listed_nor_clean(
     a_list: DnsServer, resolver: DnsResolver, monkeypatch: pytest.MonkeyPatch, manner: Manner
 ) -> None:

@@ -78,6 +78,12 @@ def notice(news: News) -> dict[str, Any] | None:
     """What the owner is told: headline and lines; None: nothing is new."""
     if not news.begun and not news.over:
         return None
+    match news.begun, news.over:
+        case [alarm], []:
+            return {"headline": alarm.what.rstrip("."), "lines": [alarm.remedy]}
+        case [], [alarm]:
+            still = f"{plural(len(news.alarms), 'alarm')} left." if news.alarms else "None is left."
+            return {"headline": f"Over: {alarm.what.rstrip('.')}", "lines": [still]}
     lines = [one.sentences for one in news.begun]
     lines += [f"Over: {one.what}" for one in news.over]
     if (more := len(lines) - MOST_LINES) > 0:

@@ -13,6 +13,7 @@ from app.domain.standing.told import Entity, RegionStanding
 JUDGED_DAYS = (1, 7)
 """Windows whose shares are alarms: of a month an alarm would come too late, and go too late."""
 FEWEST_BOUNCES = 5
+NEARLY_ALL = 0.9
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,9 @@ def judge(
     faults: dict[str, Fault] = {}
     near: set[str] = set()
     for days in JUDGED_DAYS:
-        for one in windows.get(days, ()):
-            for fault, is_over in _shares(one, days):
+        found = windows.get(days, ())
+        for one in found:
+            for fault, is_over in _shares(one, found[0], days):
                 if not is_over:
                     near.add(fault.code)
                 elif fault.code not in faults or _worse(fault, faults[fault.code]):
@@ -62,10 +64,15 @@ def _worse(one: Fault, other: Fault) -> bool:
 # Shares of our own events
 
 
-def _shares(one: ProviderRates, days: int) -> Iterator[tuple[Fault, bool]]:
-    """Each share that is a fault (True), or near to it."""
+def _shares(one: ProviderRates, every: ProviderRates, days: int) -> Iterator[tuple[Fault, bool]]:
+    """Each share that is a fault (True), or near to it. every: all providers together, which say
+    the same where nearly all mails go to one."""
     whose = "" if one.provider == ALL else f":{one.provider}"
-    if one.bounces.count >= FEWEST_BOUNCES and (level := _level(one.bounces, BOUNCES)):
+    if (
+        not _is_nearly(one, one.bounces, every.bounces)
+        and one.bounces.count >= FEWEST_BOUNCES
+        and (level := _level(one.bounces, BOUNCES))
+    ):
         what = f"{_told(one.bounces)} {_of(one, days)} bounced for good."
         remedy = (
             "Look where these addresses come from, and take those off the list that nobody "
@@ -73,7 +80,7 @@ def _shares(one: ProviderRates, days: int) -> Iterator[tuple[Fault, bool]]:
         )
         yield _fault(level, what, f"{BOUNCES.who} {remedy}", f"bounces{whose}")
     told = one.complaints
-    if told is None or told.count < FEWEST_COMPLAINTS:
+    if told is None or told.count < FEWEST_COMPLAINTS or _is_nearly(one, told, every.complaints):
         return
     if level := _level(told, COMPLAINTS):
         what = f"{_told(told)} {_of(one, days, telling=True)} were reported as spam."
@@ -82,6 +89,10 @@ def _shares(one: ProviderRates, days: int) -> Iterator[tuple[Fault, bool]]:
             "been quiet for long (Subscribers, Growth and engagement)."
         )
         yield _fault(level, what, f"{COMPLAINTS.who} {remedy}", f"complaints{whose}")
+
+
+def _is_nearly(one: ProviderRates, own: Share, every: Share | None) -> bool:
+    return one.provider != ALL and every is not None and own.among >= NEARLY_ALL * every.among
 
 
 def _level(share: Share, limit: Limit) -> str:

@@ -16,15 +16,12 @@ from starlette.routing import Route
 
 from app.sandbox.errors import bad_request, forbidden, not_found, throttled
 from app.sandbox.model import parse_body
-from app.sandbox.ses.quota import Bucket
 from app.sandbox.standing.state import Metric, Operation, Standing
 from app.sandbox.state import Sandbox
 
 Handler = Callable[[Request, bytes], Awaitable[dict[str, Any]]]
 MakeRoute = Callable[[str, str, str, Handler], Route]
 PAGE = 100
-METRIC_CALLS, METRIC_QUERIES = 16, 160
-"""A second: API reference, BatchGetMetricData."""
 MOST_FILTERS = 2
 """ListRecommendations: the model's greatest length of its filter."""
 ENGAGEMENT: tuple[Metric, ...] = ("OPEN", "CLICK", "DELIVERY_OPEN", "DELIVERY_CLICK")
@@ -35,9 +32,6 @@ class StandingApi:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self._metric_calls = Bucket(METRIC_CALLS)
-        self._metric_queries = Bucket(METRIC_QUERIES)
-        self._recommendations = Bucket(1)  # "no more than once per second"
 
     @property
     def _told(self) -> Standing:
@@ -160,7 +154,8 @@ class StandingApi:
     async def _get_metrics(self, _request: Request, body: bytes) -> dict[str, Any]:
         queries = parse_body("BatchGetMetricData", body)["Queries"]
         self._require_vdm()
-        if not self._metric_calls.take(1) or not self._metric_queries.take(len(queries)):
+        rates = self._sandbox.standing_rates
+        if not rates.metric_calls.take(1) or not rates.metric_queries.take(len(queries)):
             raise throttled("Rate exceeded")
         if len({each["Id"] for each in queries}) < len(queries):
             raise bad_request("The identifiers of the queries must differ.")
@@ -194,7 +189,7 @@ class StandingApi:
     async def _list_recommendations(self, _request: Request, body: bytes) -> dict[str, Any]:
         asked = parse_body("ListRecommendations", body or b"{}")
         self._require_vdm()
-        if not self._recommendations.take(1):
+        if not self._sandbox.standing_rates.recommendations.take(1):
             raise throttled("Rate exceeded")
         wanted: dict[str, str] = asked.get("Filter", {})
         if len(wanted) > MOST_FILTERS:

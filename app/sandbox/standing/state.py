@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.sandbox.ses.quota import Bucket
+
 SendingStatus = Literal["ENABLED", "REINSTATED", "DISABLED"]
 Impact = Literal["LOW", "HIGH"]
 Metric = Literal[
@@ -30,6 +32,15 @@ Operation = Literal[
     "BatchGetMetricData",
     "ListRecommendations",
 ]
+
+
+class Rates:
+    """How often the operations may be called in a second, as the API reference has it."""
+
+    def __init__(self) -> None:
+        self.metric_calls = Bucket(16)
+        self.metric_queries = Bucket(160)
+        self.recommendations = Bucket(1)
 
 
 class Part(BaseModel):
