@@ -10,6 +10,7 @@ import csv
 import io
 import signal
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ from tests.support.service import command
 LOOK_SECONDS = 0.05
 # What a request may take from the fence to SES on a busy machine, beside SES's own time.
 ON_ITS_WAY_SECONDS = 1.5
+CUT_SECONDS = 0.2
+"""What is claimed so long after a region went down may have found the door just closing."""
 
 
 @dataclass
@@ -38,6 +41,7 @@ class Run:
     kills: list[tuple[str, float]] = field(default_factory=list)  # label, when
     stops: int = 0
     restarts: int = 0
+    outages: list[tuple[str, float]] = field(default_factory=list)  # region, when
     gave_up: int = 0
     unsubscribed: dict[str, float] = field(default_factory=dict)
 
@@ -65,8 +69,10 @@ class Run:
 
     async def movement(self) -> tuple[int, int]:
         """Recipients accepted and events taken so far."""
-        stats = await asyncio.to_thread(self.world.sandbox.stats)
-        return self.world.log.read(), stats["events"]["posted"]
+        posted = 0
+        for remote in self.world.remotes.values():
+            posted += (await asyncio.to_thread(remote.stats))["events"]["posted"]
+        return self.world.log.read(), posted
 
     async def state(self) -> str:
         """What to look at after a run that got stuck."""
@@ -148,6 +154,23 @@ class Run:
             await asyncio.to_thread(self.world.restart_postgres)
             self.restarts += 1
 
+    async def fail_regions(self) -> None:
+        """One region at a time, or several, refuses everybody for a while."""
+        dice = self.plan.dice("outages")
+        async with asyncio.TaskGroup() as group:
+            for number in range(self.plan.outages):
+                span = self.plan.until * self.plan.recipients / self.plan.outages
+                await self.progress(round((number + dice.random()) * span))
+                region = dice.choice(self.plan.regions)
+                self.outages.append((region, time.time()))
+                group.create_task(self.shut(region, dice.uniform(*self.plan.outage_seconds)))
+
+    async def shut(self, region: str, seconds: float) -> None:
+        door = self.world.doors[region]
+        await door.shut()
+        await asyncio.sleep(seconds)
+        await door.open()
+
     async def unsubscribe(self) -> None:
         dice = self.plan.dice("unsubscribes")
         readers = dice.sample(range(1, self.plan.recipients + 1), self.plan.unsubscribes)
@@ -172,7 +195,8 @@ class Run:
         done = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             restarts = group.create_task(self.restart(done))
-            works = [group.create_task(w) for w in (self.kill(), self.stop(), self.unsubscribe())]
+            actors = (self.kill(), self.stop(), self.fail_regions(), self.unsubscribe())
+            works = [group.create_task(actor) for actor in actors]
             await asyncio.gather(*works)
             done.set()
             await restarts
@@ -221,22 +245,40 @@ class Run:
                 found += row["n"]
         return found
 
-    async def token_windows(self, verdict: Verdict) -> None:
+    async def calls_cut(self) -> int:
+        """Attempts that were on their way to a region when its connections were cut."""
+        async with self.world.sql() as sql:
+            found = 0
+            for region, at in self.outages:
+                done = await sql.execute(
+                    "select count(*) as n from send_batches where region = %s "
+                    "and claimed_at <= to_timestamp(%s) "
+                    "and (recorded_at is null or recorded_at > to_timestamp(%s))",
+                    [region, at + CUT_SECONDS, at],
+                )
+                row = await done.fetchone()
+                assert row is not None
+                found += row["n"]
+        return found
+
+    async def token_windows(self, region: str, verdict: Verdict) -> None:
         """By the database's clock: no second with more tokens than the rate and one batch."""
         async with self.world.sql() as sql:
             done = await sql.execute(
                 "select extract(epoch from token_at)::float8 as due, "
                 "extract(epoch from claimed_at)::float8 as claimed, "
-                "cardinality(send_log_ids) as tokens from send_batches"
+                "cardinality(send_log_ids) as tokens from send_batches where region = %s",
+                [region],
             )
             rows = await done.fetchall()
         most = round(self.plan.rate) + self.plan.batch
         due = fullest_second((row["due"], row["tokens"]) for row in rows)
-        verdict.expect("most tokens due in one second", due, at_most=most)
+        where = f" in {region}" if len(self.plan.regions) > 1 else ""
+        verdict.expect(f"most tokens due in one second{where}", due, at_most=most)
         # A batch is claimed up to 0.05 s before its last token falls due (claim_batches.sql).
         claimed = fullest_second((row["claimed"], row["tokens"]) for row in rows)
         early = round(0.05 * self.plan.rate) + 1
-        verdict.expect("most claimed in one second", claimed, at_most=most + early)
+        verdict.expect(f"most claimed in one second{where}", claimed, at_most=most + early)
 
     async def late_requests(self, verdict: Verdict) -> None:
         """Nothing is accepted of a claim whose lease was over: who was stopped is fenced."""
@@ -310,10 +352,13 @@ async def _judge(one: Run) -> Verdict:
     before = await one.shown()
     running.log.read()
     accepted = Accepted.read(running.log.lines, str(one.mailout))
-    plan_left = running.sandbox.control.get("/sandbox/faults").raise_for_status().json()
-    calls = plan.calls()
-    met_calls = calls[: len(calls) - len(plan_left.get("next", []))]
-    met, open_calls = faults_met(met_calls), await one.calls_in_flight()
+    met_calls: list[dict[str, Any]] = []
+    for name, remote in running.remotes.items():
+        left = remote.control.get("/sandbox/faults").raise_for_status().json().get("next", [])
+        calls = plan.calls(name)
+        met_calls += calls[: len(calls) - len(left)]
+    met, open_calls, cut = faults_met(met_calls), await one.calls_in_flight(), await one.calls_cut()
+    by_route = Counter(line["route"] for line in running.log.lines)
     verdict.figures |= {
         "SIGKILL": len(one.kills),
         "calls in flight at the kills": open_calls,
@@ -321,6 +366,9 @@ async def _judge(one: Run) -> Verdict:
         "immediate restarts of PostgreSQL": one.restarts,
         "processes that gave up by themselves": one.gave_up
         + sum(executor.ended_inside for executor in running.executors),
+        "outages of a region": len(one.outages),
+        "calls cut by them": cut,
+        "accepted by route": " / ".join(f"{name} {n}" for name, n in sorted(by_route.items())),
         "send calls": len(met_calls),
         "calls throttled / without a readable answer": f"{met['throttle']} / {unreadable(met)}",
         "accepted": len(accepted),
@@ -329,19 +377,22 @@ async def _judge(one: Run) -> Verdict:
     }
     judge(verdict, readers, accepted, before, final=False)
     unknown = before.with_status("unknown")
-    verdict.expect("unknown (U)", len(unknown), at_most=plan.batch * (open_calls + unreadable(met)))
+    unsure = open_calls + cut + unreadable(met)
+    verdict.expect("unknown (U)", len(unknown), at_most=plan.batch * unsure)
     verdict.figures["of these accepted by SES"] = len([a for a in unknown if a in accepted])
     if one.unsubscribed:
         verdict.figures["left in mid-send"] = len(one.unsubscribed)
         verdict.expect("mailed after they left", one.mailed_after_leaving(accepted))
-    await one.token_windows(verdict)
+    for name in plan.regions:
+        await one.token_windows(name, verdict)
     await one.late_requests(verdict)
 
     release = {"shuffle": True, "duplicate": 0.1, "seed": plan.seed}
     # Signing them all takes the sandbox a while.
-    await asyncio.to_thread(
-        running.sandbox.control.post, "/sandbox/events/release", json=release, timeout=600
-    )
+    for remote in running.remotes.values():
+        await asyncio.to_thread(
+            remote.control.post, "/sandbox/events/release", json=release, timeout=600
+        )
     unproven = len([a for a in unknown if a not in accepted])
 
     async def settled() -> bool:

@@ -21,6 +21,8 @@ class Plan:
     kills: SIGKILLs, at progress points spread over `until` of the recipients. stops: SIGSTOPs for
     `stop_leases` leases, then SIGCONT. restarts: pause between two immediate stops of PostgreSQL;
     None: it stays up. unsubscribes: readers who leave while the mailout runs.
+    regions: of SES, the first is home; each has the rate and its own faults. outages: how often
+    one of them refuses all connections for a while, and cuts those it has.
     hold_events: SES's events come only when the mailout is over. patience: how long SES may
     accept nobody before the run counts as stuck.
     """
@@ -33,6 +35,9 @@ class Plan:
     stop_leases: Interval = (1.3, 2.5)
     restarts: Interval | None = None
     unsubscribes: int = 0
+    regions: tuple[str, ...] = ("us-east-1",)
+    outages: int = 0
+    outage_seconds: Interval = (0.5, 6.0)
     executors: int = 4
     rate: float = 40
     batch: int = 20
@@ -61,13 +66,13 @@ class Plan:
         """A generator for one actor: what one draws doesn't change what another does."""
         return random.Random(f"{self.seed}/{actor}")
 
-    def calls(self) -> list[dict[str, Any]]:
-        """What the send calls meet, one after the other: the `next` of `PUT /sandbox/faults`.
+    def calls(self, region: str) -> list[dict[str, Any]]:
+        """What a region's send calls meet, one after the other: `next` of `PUT /sandbox/faults`.
 
         Listed rather than left to the sandbox's own dice, because what is left of the list says
         which faults were met. Twice as many as the recipients need, for those sent again.
         """
-        dice = self.dice("calls")
+        dice = self.dice("calls" if region == self.regions[0] else f"calls/{region}")
         return [self._call(dice) for _ in range(2 * self.recipients // self.batch + 100)]
 
     def _call(self, dice: random.Random) -> dict[str, Any]:

@@ -92,6 +92,34 @@ async def test_everything_at_once_short(tmp_path: Path, seed: int) -> None:
     await told(plan, tmp_path)
 
 
+@pytest.mark.short
+async def test_two_regions_short(tmp_path: Path, seed: int) -> None:
+    """Killed, and PostgreSQL crashing, while two regions of SES fail in every way and refuse all
+    connections in turns."""
+    plan = Plan(
+        name="two regions, short",
+        seed=seed,
+        recipients=800,
+        regions=("us-east-1", "eu-west-1"),
+        outages=4,
+        outage_seconds=(0.5, 4.0),
+        kills=4,
+        restarts=(3.0, 5.0),
+        executors=3,
+        rate=60,
+        lease=2,
+        latency=(0.1, 0.4),
+        unsubscribes=10,
+        dropped=0.06,
+        cut=0.02,
+        short=0.02,
+        server_errors=0.04,
+        hold_events=False,
+        patience=60,
+    )
+    await told(plan, tmp_path)
+
+
 @pytest.fixture
 async def two_databases(postgres_server: DatabaseServer) -> AsyncIterator[list[Side]]:
     async with AsyncExitStack() as stack:
@@ -132,6 +160,27 @@ async def test_everything_at_once(
         stops=30,
         restarts=(3, 8),
         rate=60,
+        lease=2.5,
+        latency=(0.1, 0.8),
+        unsubscribes=100,
+        hold_events=False,
+    )
+    await told(Plan.sized(plan, outer_environment), tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3_600)
+async def test_two_regions(tmp_path: Path, seed: int, outer_environment: dict[str, str]) -> None:
+    plan = Plan(
+        name="two regions",
+        seed=seed,
+        recipients=12_000,
+        regions=("us-east-1", "eu-west-1"),
+        outages=40,
+        kills=60,
+        stops=10,
+        restarts=(4, 10),
+        rate=40,
         lease=2.5,
         latency=(0.1, 0.8),
         unsubscribes=100,

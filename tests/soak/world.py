@@ -26,8 +26,9 @@ from app.adapters.database.embedded import EmbeddedPostgres
 from app.adapters.database.embedded_host import free_port
 from app.adapters.database.migrations import migrate
 from app.sandbox.config import SandboxConfig
-from app.sandbox.server import SandboxServer
+from app.sandbox.server import Remote, SandboxServer
 from tests.soak.plan import Plan
+from tests.support.door import Door, door
 from tests.support.service import BEARER, TOPIC, Process, environment, process
 
 # Children run the same tree as this process, also when that is a patched copy (controls.py).
@@ -102,10 +103,16 @@ class World:
     folder: Path
     server: EmbeddedPostgres
     sandbox: SandboxServer
+    doors: dict[str, Door]
     log: AcceptLog
     variables: dict[str, str]
     http: httpx.AsyncClient
     executors: list[Executor]
+
+    @property
+    def remotes(self) -> dict[str, Remote]:
+        """The sandbox's side of each region."""
+        return {self.plan.regions[0]: self.sandbox, **self.sandbox.regions}
 
     @property
     def dsn(self) -> str:
@@ -166,6 +173,23 @@ def durable_postgres(
         shutil.rmtree(folder)
 
 
+def _by_region(plan: Plan, doors: Mapping[str, Door]) -> dict[str, str | None]:
+    """What the service is told of its regions."""
+    home = plan.regions[0]
+    assert TOPIC.split(":")[3] == home
+    endpoints = {
+        f"AWS_ENDPOINT_URL_SESV2_{name.upper().replace('-', '_')}": each.url
+        for name, each in doors.items()
+    }
+    topics = ",".join(TOPIC.replace(home, name) for name in plan.regions)
+    return {
+        **endpoints,
+        "AWS_REGION": None,
+        "SES_REGIONS": ",".join(plan.regions),
+        "SNS_ALLOWED_TOPIC_ARNS": topics,
+    }
+
+
 @asynccontextmanager
 async def world(plan: Plan, folder: Path) -> AsyncIterator[World]:
     """All of it, the executors running and the readers subscribed."""
@@ -180,6 +204,7 @@ async def world(plan: Plan, folder: Path) -> AsyncIterator[World]:
             max_24h_send=-1,
             event_endpoint=f"{front}/ses-events",
             topic_arn=TOPIC,
+            regions=plan.regions[1:],
             event_delay=(0.0, 0.5),
             signature_version="2",
             accept_log=accept_log,
@@ -187,12 +212,17 @@ async def world(plan: Plan, folder: Path) -> AsyncIterator[World]:
             seed=plan.seed,
         )
         sandbox = stack.enter_context(SandboxServer(config, process=True))
-        if plan.hold_events:
-            sandbox.control.post("/sandbox/events/hold")
-        sandbox.faults(next=plan.calls(), event_duplicate=0.1)
+        remotes = {plan.regions[0]: sandbox, **sandbox.regions}
+        doors = {}
+        for name, remote in remotes.items():
+            if plan.hold_events:
+                remote.control.post("/sandbox/events/hold")
+            remote.faults(next=plan.calls(name), event_duplicate=0.1)
+            doors[name] = await stack.enter_async_context(door(remote.url))
         variables = environment(
             server.dsn(),
             sandbox.url,
+            **_by_region(plan, doors),
             PORT=str(port),
             APP_BASE_URL=front,
             LEASE_SECONDS=str(plan.lease),
@@ -209,7 +239,7 @@ async def world(plan: Plan, folder: Path) -> AsyncIterator[World]:
             stack.callback(executor.kill)
             executors.append(executor)
         running = World(
-            plan, folder, server, sandbox, AcceptLog(accept_log), variables, http, executors
+            plan, folder, server, sandbox, doors, AcceptLog(accept_log), variables, http, executors
         )
         async with running.sql() as sql:
             await sql.execute(

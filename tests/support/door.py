@@ -27,6 +27,9 @@ class Door:
         return f"http://127.0.0.1:{self._port}"
 
     async def open(self) -> None:
+        """Harmless when it is open."""
+        if self._server is not None:
+            return
         self._server = await asyncio.start_server(self._pass, "127.0.0.1", self._port, backlog=256)
 
     async def shut(self) -> None:
