@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dns.asyncresolver as dns_library
 import pytest
+from dns.nameserver import Do53Nameserver
 
 from app.adapters.dns import resolver as adapter
 from app.adapters.dns.resolver import DnsResolver
@@ -70,8 +72,39 @@ class TestWhatIsThere:
     async def test_bytes_that_are_no_text_stay_storable(
         self, dns: DnsServer, resolver: DnsResolver
     ) -> None:
-        dns.put(NAME, "TXT", "a\0b")
-        assert (await resolver.ask(text())).records == ("a\ufffdb",)
+        dns.put(NAME, "TXT", "a\0b", "c\udcffd")
+        assert (await resolver.ask(text())).records == ("a\ufffdb", "c\ufffdd")
+
+    async def test_a_chain_of_fifteen_names_is_followed(
+        self, dns: DnsServer, resolver: DnsResolver
+    ) -> None:
+        for number in range(15):
+            dns.put(f"n{number}.example.com", "CNAME", f"n{number + 1}.example.com")
+        dns.put("n15.example.com", "TXT", "at the end")
+        answer = await resolver.ask(text("n0.example.com"))
+        assert (answer.records, answer.end) == (("at the end",), "n15.example.com")
+
+    async def test_a_flood_of_records_is_read(self, dns: DnsServer, resolver: DnsResolver) -> None:
+        dns.put(NAME, "TXT", *(f"{number:03d}" + "x" * 250 for number in range(240)))
+        assert len((await resolver.ask(text())).records) == 240
+
+    async def test_the_machines_own_resolvers_are_read_each_time(
+        self, dns: DnsServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A machine that moves to another network has others."""
+        asked: list[str] = []
+
+        class Machine(dns_library.Resolver):
+            def __init__(self, configure: bool = True) -> None:
+                super().__init__(configure=False)
+                asked.append("read")
+                self.nameservers = [Do53Nameserver("127.0.0.1", dns.port)]
+
+        monkeypatch.setattr(dns_library, "Resolver", Machine)
+        dns.put(NAME, "TXT", "there")
+        ours = DnsResolver(("system",))
+        assert [(await ours.ask(text())).state for _ in range(2)] == ["found", "found"]
+        assert len(asked) == 2
 
     @pytest.mark.parametrize("name", ["a" * 64 + ".example.com", "a..example.com", "x." * 130])
     async def test_a_name_that_cant_be_is_not_there(self, resolver: DnsResolver, name: str) -> None:
@@ -88,6 +121,8 @@ class TestWhatIsThere:
         ("wrong_question", ""),
         ("circle", "circle"),
         ("cut", ""),
+        ("handed_on", "doesn't know the domain"),
+        ("other_name", "another name"),
     ],
 )
 async def test_what_goes_wrong_is_unknown(

@@ -21,9 +21,20 @@ import dns.rdatatype
 import dns.rrset
 
 Manner = Literal[
-    "servfail", "refused", "silent", "garbage", "wrong_id", "wrong_question", "circle", "cut"
+    "servfail",
+    "refused",
+    "silent",
+    "garbage",
+    "wrong_id",
+    "wrong_question",
+    "circle",
+    "cut",
+    "handed_on",
+    "other_name",
 ]
-"""How a name is answered for. cut: by UDP it is truncated, and by TCP there is nothing."""
+"""How a name is answered for. cut: by UDP it is truncated, and by TCP there is nothing. handed_on:
+other servers are named, as by one that doesn't have the zone (lame delegation). other_name: records
+of a name that wasn't asked for."""
 UDP_BYTES = 1_232
 
 
@@ -39,7 +50,7 @@ class DnsServer:
         self.asked: list[tuple[str, str, str]] = []
 
     def put(self, name: str, kind: str, *values: str) -> None:
-        """TXT values as they are, of any length; MX as `10 host`; several make several records."""
+        """TXT values as they are, of any length, bytes that are no text as surrogates; MX as `10 host`; several make several records."""
         self._zone[name.lower()][kind] += values
 
     def take(self, name: str, kind: str | None = None) -> None:
@@ -123,6 +134,10 @@ class DnsServer:
                     _rrset(name, "CNAME", ["round.example."]),
                     _rrset("round.example", "CNAME", [f"{name}."]),
                 ]
+            case "handed_on":
+                reply.authority = [_rrset("com", "NS", ["a.gtld-servers.net."])]
+            case "other_name":
+                reply.answer = [_rrset("other.example", "TXT", ['"v=DMARC1; p=reject"'])]
             case "wrong_id":
                 # Somebody else's guess comes first; the true answer after it.
                 forged = dns.message.make_response(query, recursion_available=True)
@@ -145,7 +160,7 @@ class DnsServer:
 
     def _fill(self, reply: dns.message.Message, name: str, kind: dns.rdatatype.RdataType) -> None:
         wanted = dns.rdatatype.to_text(kind)
-        for _ in range(20):
+        for _ in range(40):
             there = self._zone.get(name, {})
             if wanted in there:
                 reply.answer.append(
@@ -168,7 +183,7 @@ class _TcpServer(socketserver.ThreadingTCPServer):
 def _spelt(kind: str, value: str) -> str:
     if kind != "TXT":
         return f"{value}." if kind in ("CNAME", "MX") else value
-    data = value.encode()
+    data = value.encode("utf-8", "surrogateescape")
     pieces = [data[at : at + 255] for at in range(0, len(data), 255)] or [b""]
     return " ".join('"' + "".join(f"\\{byte:03d}" for byte in piece) + '"' for piece in pieces)
 

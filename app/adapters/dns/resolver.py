@@ -8,6 +8,7 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.nameserver
+import dns.rdatatype
 import dns.rdtypes.ANY.MX
 import dns.rdtypes.ANY.TXT
 import dns.resolver
@@ -54,12 +55,15 @@ class DnsResolver:
             return unknown("the answer of DNS can't be read")
         end = _end(question, found.canonical_name)
         if found.rrset is None:
+            if why := _no_answer(found.response, found.qname):
+                return unknown(why)
             return Answer("nodata", end=end) if end else NODATA
         return Answer("found", tuple(sorted(map(_text, found.rrset))), end=end)
 
     def _open(self) -> dns.asyncresolver.Resolver:
-        """Raises NoResolverConfiguration."""
-        if self._resolver is None:
+        """Raises NoResolverConfiguration. This machine's own are read each time: it may have moved
+        to another network."""
+        if self._resolver is None or self._servers == (SYSTEM,):
             self._resolver = _open(self._servers)
         return self._resolver
 
@@ -82,6 +86,18 @@ def _nameserver(server: str) -> dns.nameserver.Do53Nameserver:
 def _end(question: Question, canonical: dns.name.Name) -> str:
     end = canonical.to_text(omit_final_dot=True).lower()
     return "" if end == question.name else end
+
+
+def _no_answer(response: dns.message.Message, asked: dns.name.Name) -> str:
+    """Why a reply without the record that was asked for doesn't say that there is none; empty: it
+    says so (RFC 2308, section 2.2)."""
+    names = {rrset.name for rrset in response.answer}
+    if names and asked not in names and not any(asked.is_subdomain(name) for name in names):
+        return "DNS tells of another name than the one that was asked for"
+    kinds = {rrset.rdtype for rrset in response.authority}
+    if dns.rdatatype.NS in kinds and dns.rdatatype.SOA not in kinds:
+        return "the server that answers doesn't know the domain, and names others"
+    return ""
 
 
 def _text(rdata: Rdata) -> str:
