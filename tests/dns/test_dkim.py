@@ -89,3 +89,8 @@ def test_flags_are_read() -> None:
     assert key.strict
     assert read_key("p=").revoked
     assert not is_key("google-site-verification=abc")
+
+
+@pytest.mark.parametrize("tag", ["h=\x1b[31m", "s=\n", "k=\u202e"])
+def test_a_fault_is_told_in_characters_that_can_be_printed(tag: str) -> None:
+    assert read_key(f"v=DKIM1; {tag}x; p=MIGf").fault.isprintable()

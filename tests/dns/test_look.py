@@ -12,6 +12,7 @@ from app.domain.dns.sender import Record
 from app.services.domains import look as looking
 from tests.dns.desk import DOMAIN, MAIL_FROM, REGION, TOKENS, Ses, amazon, by_code, in_order, look
 from tests.dns.test_dkim import rsa_der
+from tests.dns.zones import SES_NETWORKS
 from tests.support.dns_server import DnsServer
 
 KEY = f"v=DKIM1; k=rsa; p={base64.b64encode(rsa_der(2_048)).decode()}"
@@ -87,6 +88,11 @@ class TestDkim:
         good.take(f"aaa._domainkey.{DOMAIN}")
         good.put(f"aaa._domainkey.{DOMAIN}.{DOMAIN}", "CNAME", "aaa.dkim.amazonses.com")
         assert "with the domain twice" in by_code(await look(good))["dkim:aaa"].what
+
+    async def test_a_wildcard_is_no_name_with_the_domain_twice(self, good: DnsServer) -> None:
+        good.take(f"aaa._domainkey.{DOMAIN}")
+        good.put(f"aaa._domainkey.{DOMAIN}.{DOMAIN}", "CNAME", "shop.example.net")
+        assert "twice" not in by_code(await look(good))["dkim:aaa"].what
 
     async def test_keys_of_another_region_have_a_zone_of_their_own(self, good: DnsServer) -> None:
         ses = Ses()
@@ -230,6 +236,41 @@ class TestEnvelope:
         assert "all other mail of the domain" in seen["own_spf"].what
         assert seen["verdict"].level == "ok"
 
+    async def test_a_server_that_fails_breaks_no_record(self, good: DnsServer) -> None:
+        good.put(DOMAIN, "TXT", "v=spf1 include:amazonses.com include:crm.example.net ~all")
+        good.behave("crm.example.net", "servfail")
+        assert "own_spf" not in by_code(await look(good))
+
+    async def test_networks_that_cant_be_compared_now_are_not_wrong(self, good: DnsServer) -> None:
+        good.take(MAIL_FROM, "TXT")
+        good.put(MAIL_FROM, "TXT", SES_NETWORKS)
+        assert "lists Amazon's networks" in by_code(await look(good))["spf"].what
+        good.behave("amazonses.com", "servfail")
+        assert by_code(await look(good))["spf"].state == "unknown"
+
+    @pytest.mark.parametrize(
+        ("record", "words"),
+        [
+            ("v=spf1 include:a.loop.example ~all", "needs more than 10 lookups"),
+            ("v=spf1 redirect=a.loop.example", "needs more than 10 lookups"),
+            ("v=spf1 a:n1.example a:n2.example a:n3.example ~all", "find nothing"),
+            ("v=spf1 include:%{d2}.%{d} " + "include:amazonses.com " * 12, "counts for nothing"),
+            ("v=spf1 include:\udcff.example ~all", "aren't ASCII"),
+            ("v=spf1 a:" + "x" * 60_000, "names no domain"),
+        ],
+    )
+    async def test_a_record_that_leads_on_and_on(
+        self, good: DnsServer, record: str, words: str
+    ) -> None:
+        good.put("a.loop.example", "TXT", "v=spf1 include:b.loop.example -all")
+        good.put("b.loop.example", "TXT", "v=spf1 redirect=a.loop.example")
+        good.take(MAIL_FROM, "TXT")
+        good.put(MAIL_FROM, "TXT", record)
+        spf = by_code(await look(good))["spf"]
+        assert spf.state == "wrong"
+        assert words in spf.what
+        assert len(good.asked) < 60
+
 
 class TestDmarc:
     async def test_strict_alignment_is_kept(self, good: DnsServer) -> None:
@@ -295,6 +336,13 @@ class TestUnknown:
             assert seen[code].state == "unknown", code
             assert seen[code].level == "warn"
         assert all(one.state != "missing" for one in seen.values())
+
+    async def test_an_own_policy_that_is_not_told_is_not_the_one_above(
+        self, good: DnsServer
+    ) -> None:
+        good.behave(f"_dmarc.news.{DOMAIN}", "servfail")
+        seen = by_code(await look(good, address=f"a@news.{DOMAIN}"))
+        assert seen["dmarc"].state == "unknown"
 
     async def test_a_name_above_that_fails_changes_nothing(self, good: DnsServer) -> None:
         good.behave("_dmarc.com", "servfail")

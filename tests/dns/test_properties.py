@@ -35,7 +35,18 @@ tag = st.sampled_from(
     [
         *("v=DMARC1", "v=DKIM1", "p=", "p=none", "p=reject", "p=MIGf", "sp=x", "np=reject"),
         *("psd=y", "psd=n", "t=y", "adkim=s", "aspf=z", "rua=mailto:a@b.example", "k=ed25519"),
-        *("h=sha1", "s=email", "==", "p", "  ", "pct=5", "é=1", "v=spf1"),
+        *(
+            "h=sha1\x1b[31m",
+            "s=a\n",
+            "k=\u202e",
+            "s=email",
+            "==",
+            "p",
+            "  ",
+            "pct=5",
+            "é=1",
+            "v=spf1",
+        ),
     ]
 )
 tagged = st.lists(tag, max_size=8).map("; ".join)
@@ -138,6 +149,7 @@ def test_whatever_is_seen_is_said_with_a_remedy(data: st.DataObject, said: objec
     assert codes.count("verdict") == codes.count("dmarc") == 1
     for one in looks:
         assert one.what.endswith(".")
+        assert all(text.isprintable() for text in (one.what, one.remedy, *one.found)), one
         assert one.level == "ok" or one.plain.remedy.endswith("."), one
         assert Look.from_stored(one.to_stored()) == one
         assert one.state != "missing" or one.publish or "p=…" in one.remedy

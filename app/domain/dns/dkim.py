@@ -7,7 +7,7 @@ import binascii
 import re
 from dataclasses import dataclass
 
-from app.domain.dns.tags import read_tags
+from app.domain.dns.tags import read_tags, shown
 
 WEAK_BITS, GOOD_BITS = 1_024, 2_048
 """RSA. Receivers ignore signatures by keys below the first (RFC 8301, section 3.2)."""
@@ -60,9 +60,9 @@ def read_key(record: str) -> DkimKey:
     if not data:
         return faulty("p= is empty, which means that the key was revoked", revoked=True)
     if "h" in tags and "sha256" not in _listed(tags["h"]):
-        return faulty(f"h={tags['h'][:30]} forbids SHA-256, with which SES signs")
+        return faulty(f"h={shown(tags['h'], 30)} forbids SHA-256, with which SES signs")
     if "s" in tags and not {"*", "email"} & set(_listed(tags["s"])):
-        return faulty(f"s={tags['s'][:30]} forbids its use for mail")
+        return faulty(f"s={shown(tags['s'], 30)} forbids its use for mail")
     try:
         der = base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError):
@@ -70,7 +70,7 @@ def read_key(record: str) -> DkimKey:
     if kind == "ed25519":
         return key if len(der) == 32 else faulty("p= has no Ed25519 key of 32 bytes")
     if kind != "rsa":
-        return faulty(f"k={kind[:30]} is a kind of key that receivers don't know")
+        return faulty(f"k={shown(kind, 30)} is a kind of key that receivers don't know")
     bits = rsa_bits(der)
     if bits is None:
         return faulty("p= holds no RSA key: it may have been cut")

@@ -132,10 +132,16 @@ class TreeWalk:
                 return domain, by_domain[domain]
         return next((one for one in self.records if one[1].psd == "y"), None)
 
+    @property
+    def is_unsure(self) -> bool:
+        """Whether a record that DNS did not tell of would apply in place of `applied`."""
+        least = self.applied[0].count(".") if self.applied else -1
+        return any(domain.count(".") > least for domain, _ in self.unknown)
+
     def policy(self, *, exists: bool = True) -> Policy | None:
-        """What the domain's owner asks for where DMARC fails; None: nothing applies. exists:
-        whether `start` is there in DNS. With t=y it is one step milder (section 4.7)."""
-        if self.applied is None:
+        """What the domain's owner asks for where DMARC fails; None: nothing applies, or that isn't
+        known. exists: whether `start` is there in DNS. With t=y it is one step milder (section 4.7)."""
+        if self.applied is None or self.is_unsure:
             return None
         domain, record = self.applied
         policy = record.policy

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from app.domain.dns.dkim import GOOD_BITS, DkimKey, is_key, read_key
 from app.domain.dns.looks import Look, as_found, not_told
-from app.domain.dns.names import spelt
+from app.domain.dns.names import MAX_NAME, spelt
 from app.domain.dns.questions import Answer, Question, Walk
 from app.domain.dns.sender import Sender, Signing
+from app.domain.dns.tags import shown
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def see_key(signing: Signing, selector: str) -> Walk[KeySeen]:
     doubled = False
     if text.is_void and cname.is_void:
         twice = yield Question(f"{name}.{signing.domain}", "CNAME")
-        doubled = twice.state == "found"
+        doubled = f"{selector}.{signing.zone}" in map(spelt, twice.records)  # else a wildcard
     return KeySeen(selector, text, cname, doubled)
 
 
@@ -128,7 +129,7 @@ def _judge_key(signing: Signing, seen: KeySeen) -> tuple[Look, bool | None]:
     if leads or seen.text.state == "found":
         told = as_found(seen.cname.records or seen.text.records)
         what = (
-            f"{name} leads to {leads}, not to {target}."
+            f"{name} leads to {shown(leads, MAX_NAME)}, not to {target}."
             if leads
             else (
                 f"{name} holds a key itself. It works until Amazon changes the key."

@@ -65,9 +65,9 @@ def _judge_record(author: TreeWalk) -> Look:
         where = author.several[0]
         what = f"_dmarc.{where} has more than one DMARC record, so none of them counts."
         return Look("warn", what, "keep one of them.", code, "wrong")
+    if author.is_unsure:
+        return not_told(code, f"DMARC applies to {domain}", author.unknown[0][1])
     if applied is None:
-        if author.unknown:
-            return not_told(code, f"DMARC applies to {domain}", author.unknown[0][1])
         what = f"{domain} has no DMARC record. Gmail and Yahoo ask senders of many mails for one."
         return Look("warn", what, "publish this", code, "missing", record)
     where, found = applied
@@ -142,7 +142,11 @@ def _verdict(
 def _undecided(mode: Mode, author: TreeWalk, other: TreeWalk) -> bool:
     """Whether what DNS did not tell could change if they are aligned. What is above the domain that
     both belong to couldn't: it would move both alike."""
-    if mode == "s" or author.start == other.start:
+    if author.start == other.start:
+        return False
+    if author.is_unsure:
+        return True  # the mode may be another
+    if mode == "s":
         return False
     unknown = [domain for domain, _ in (*author.unknown, *other.unknown)]
     if not aligned(mode, author, other):

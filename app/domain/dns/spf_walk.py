@@ -63,8 +63,10 @@ def check_spf(domain: str) -> Walk[SpfCheck]:
     broken = ""
     try:
         yield from whole.of(domain)
-    except (_Permanent, _Temporary) as exc:
+    except _Permanent as exc:
         broken = str(exc)
+    except _Temporary:
+        pass  # another time it may be whole
     seen = _Evaluation()
     by_address = False
     state: SpfState
@@ -91,11 +93,12 @@ def check_spf(domain: str) -> Walk[SpfCheck]:
 
 
 def _holds_ses(networks: list[Network]) -> Walk[bool]:
-    """Whether networks that were copied from Amazon's record hold all of those it has today."""
+    """Whether networks that were copied from Amazon's record hold all of those it has today.
+    Raises _Temporary."""
     theirs = _Evaluation(only_count=True)
     try:
         yield from theirs.of(SES)
-    except (_Permanent, _Temporary):
+    except _Permanent:
         return False
     return bool(theirs.networks) and all(
         any(_holds(ours, one) for ours in networks) for one in theirs.networks
