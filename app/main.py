@@ -87,7 +87,7 @@ from app.errors import ConfigurationError
 from app.hooks import hook_work
 from app.keeping import shelf_at
 from app.notion import notion_work
-from app.outside import OUTSIDE, dns_resolver, slack_way
+from app.outside import OUTSIDE, slack_way, watch_domains
 from app.ports import Database
 from app.processes.member import Member
 from app.queues import queue_work
@@ -417,6 +417,7 @@ async def working(
         if standing:
             standing.start(loops, jobs.wake)
         sender: Sender | None = None
+        domains: WatchDomains | None = None
         if missing := settings.missing_to_send():
             log.warning("sending_not_configured", missing=missing)
         else:
@@ -426,9 +427,11 @@ async def working(
                 route.account.start(loops)
             home = outlets[0]
             SuppressionWatch(store, MeteredSes(home.ses, meters), home.name).start(loops)
-            if (dns := await asyncio.to_thread(dns_resolver, settings)) is not None:
-                WatchDomains(store, home.ses, dns, settings).start(loops)
             KeepPacing(store, settings).start(loops)
+            accounts = {outlet.name: outlet.ses for outlet in outlets}
+            domains = await asyncio.to_thread(watch_domains, store, settings, accounts)
+            if domains:
+                domains.start(loops)
             SenderReport(store, sender, meters, service_id, loops).start(loops)
             sender.start()
         try:
@@ -441,5 +444,7 @@ async def working(
             await queues.close()
             await jobs.close()
             await hooks.close()
+            if domains:
+                domains.close()
             if sender:
                 await sender.close()

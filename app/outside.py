@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -20,10 +21,11 @@ from app.domain.content.links import is_local
 from app.domain.reports.findings import Finding
 from app.errors import Unavailable
 from app.keeping import shelf_at
-from app.ports import Broker, Dns
+from app.ports import Broker, Dns, SesAccount
 from app.runtime import open_database
 from app.services.checks import doctor
 from app.services.checks.asking import Outside
+from app.services.domains.watch import WatchDomains
 from app.services.sending.account import refresh_account
 from app.settings import Settings
 from app.store import Store
@@ -83,6 +85,17 @@ def rabbit_broker(settings: Settings) -> Broker:
 
     assert settings.rabbitmq_url is not None
     return RabbitBroker(settings.rabbitmq_url, settings.rabbitmq_queue)
+
+
+def watch_domains(
+    store: Store, settings: Settings, regions: Mapping[str, SesAccount]
+) -> WatchDomains | None:
+    """None where DNS_RESOLVERS is not set. Loads a library: call it in a thread."""
+    dns = dns_resolver(settings)
+    if dns is None:
+        return None
+    providers = fallback_senders(settings, max_connections=1)
+    return WatchDomains(store, regions, dns, settings, providers=providers)
 
 
 OUTSIDE = Outside(

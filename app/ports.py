@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from app.domain.content.render import Compiled
+from app.domain.dns.judging.fallback import ProviderDomain
 from app.domain.dns.questions import Answer as DnsAnswer
 from app.domain.dns.questions import Question
 from app.domain.providers import Provider
@@ -94,6 +95,11 @@ class FallbackSender(BulkSender, Protocol):
 
     def check(self) -> Finding:
         """Whether they would let us in, as far as that can be asked without a mail."""
+        ...
+
+    def records_for(self, domains: Sequence[str]) -> ProviderDomain:
+        """Which DNS records it asks for, for mail of the first of these domains: of the nearest
+        that it has. Raises Unavailable."""
         ...
 
     def close(self) -> None: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ from app.adapters.dns.resolver import DnsResolver
 from app.domain.dns.looks import Look
 from app.domain.sending.batches import Account
 from app.errors import Unavailable
+from app.ports import FallbackSender
 from app.services.domains.look import DomainLook, look_at
 from tests.dns.zones import SES_NETWORKS
 from tests.support.dns_server import DnsServer
@@ -80,10 +82,23 @@ def in_order(dns: DnsServer, *, key: str) -> None:
 
 
 async def look(
-    dns: DnsServer, ses: Ses | None = None, address: str = f"news@{DOMAIN}"
+    dns: DnsServer,
+    ses: Ses | None = None,
+    address: str = f"news@{DOMAIN}",
+    *,
+    others: Mapping[str, Ses] | None = None,
+    providers: Sequence[FallbackSender] = (),
 ) -> DomainLook:
-    return await look_at(address, REGION, ses or Ses(), DnsResolver((dns.address,)))
+    """others: further regions."""
+    regions = {REGION: ses or Ses()} | dict(others or {})
+    return await look_at(address, regions, DnsResolver((dns.address,)), providers)
 
 
 def by_code(seen: DomainLook) -> dict[str, Look]:
-    return {one.code: one for one in seen.looks}
+    """By short codes: those of MX, SPF and keys without what the desk has one of."""
+    return {short(one.code): one for one in seen.looks}
+
+
+def short(code: str) -> str:
+    code = code.removesuffix(f":{MAIL_FROM}:{REGION}").removesuffix(f":{MAIL_FROM}")
+    return code.removesuffix(f"._domainkey.{DOMAIN}")

@@ -81,7 +81,7 @@ async def test_a_domain_as_nsd_serves_it(nsd: str) -> None:
         lambda: resolver.ask(Question(f"_dmarc.{DOMAIN}", "TXT")),
         until=lambda answer: answer.state == "found",
     )
-    seen = await look_at(f"news@{DOMAIN}", REGION, Ses(), resolver)
+    seen = await look_at(f"news@{DOMAIN}", {REGION: Ses()}, resolver)
     looks = by_code(seen)
     assert {code for code, one in looks.items() if one.level != "ok"} == {"dkim:ccc", "own_spf"}
     assert looks["dkim:ccc"].state == "missing"

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from app.domain.dns.dkim import is_key, read_key
 from app.domain.dns.dmarc import MAX_QUERIES, dmarc_records, read_dmarc, walk_tree
-from app.domain.dns.judge_dkim import judge_dkim, see_key
-from app.domain.dns.judge_dmarc import judge_dmarc, see_dmarc
-from app.domain.dns.judge_envelope import judge_envelope, judge_own_spf, see_envelope
+from app.domain.dns.judging.dkim import see_key
+from app.domain.dns.judging.dmarc import judge_dmarc, judge_proofs, see_dmarc
+from app.domain.dns.judging.envelope import judge_own_spf, see_envelope
+from app.domain.dns.judging.routes import judge_region, told_by_route
 from app.domain.dns.looks import Look
 from app.domain.dns.questions import NODATA, NXDOMAIN, Answer, Question, found, unknown, walked
 from app.domain.dns.sender import sender_of
@@ -133,12 +134,16 @@ def look(data: st.DataObject, dns: Drawn, said: object) -> tuple[Look, ...]:
     )
     signing, mail_from = sender.signing, sender.mail_from
     keys = tuple(walked(see_key(signing, one), dns) for one in signing.selectors) if signing else ()
-    dkim = judge_dkim(sender, keys)
-    envelope = judge_envelope(sender, walked(see_envelope(mail_from), dns) if mail_from else None)
+    route = judge_region(sender, keys, walked(see_envelope(mail_from), dns) if mail_from else None)
     domains = [sender.domain, *(part.domain for part in (signing, mail_from) if part)]
-    dmarc = judge_dmarc(sender, walked(see_dmarc(tuple(domains)), dns), dkim, envelope)
+    dmarc = walked(see_dmarc(tuple(domains)), dns)
+    verdict = judge_proofs(sender.domain, dmarc, route)
     own = judge_own_spf(walked(check_spf(sender.domain), dns))
-    return (*dmarc, *dkim.looks, *envelope.looks, *([own] if own else []))
+    return (
+        *judge_dmarc(sender.domain, dmarc),
+        *told_by_route([(route, verdict)]),
+        *([own] if own else []),
+    )
 
 
 @given(st.data(), st.one_of(st.none(), identity))

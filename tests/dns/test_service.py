@@ -27,7 +27,7 @@ from app.services.watching.owner_mail import write_news
 from app.settings import Settings
 from app.store import Store
 from app.store.telling.news import OwnerNews
-from tests.dns.desk import DOMAIN, TOKENS, Ses, in_order
+from tests.dns.desk import DOMAIN, REGION, TOKENS, Ses, in_order
 from tests.dns.test_look import DMARC, KEY
 from tests.support.dashboard import Visitor
 from tests.support.dns_server import DnsServer
@@ -150,7 +150,7 @@ async def test_the_page_health_and_account_tell_of_a_vanished_record(
 ) -> None:
     in_order(dns, key=KEY)
     ours = settings(dsn, dns)
-    watch = WatchDomains(direct_store, Ses(), dns_resolver(ours), ours)  # type: ignore[arg-type]
+    watch = WatchDomains(direct_store, {REGION: Ses()}, dns_resolver(ours), ours)  # type: ignore[arg-type]
     async with in_process(ours, with_sender=False) as service, visiting(service) as visitor:
         assert "Nothing was looked at yet" in (await visitor.get("/domain")).text
         await watch.step()
@@ -219,7 +219,7 @@ async def test_the_sender_looks_by_itself_and_mails_the_owner(
                     return None  # as before: DMARC doesn't depend on it
 
             await direct_store.ask_domain_check(DOMAIN)
-            await WatchDomains(direct_store, Identity(), resolver, ours).step()
+            await WatchDomains(direct_store, {REGION: Identity()}, resolver, ours).step()
             mails = await eventually(
                 lambda: _inbox(sandbox.url), until=lambda page: "vanished" in page
             )
@@ -232,7 +232,7 @@ async def test_slack_is_told_once_when_it_is_back(direct_store: Store, dns: DnsS
         resolver = dns_resolver(ours)
         assert resolver is not None
         in_order(dns, key=KEY)
-        watch = WatchDomains(direct_store, Ses(), resolver, ours)
+        watch = WatchDomains(direct_store, {REGION: Ses()}, resolver, ours)
         await watch.step()
         dns.take(DMARC)
         await direct_store.ask_domain_check(DOMAIN)

@@ -13,7 +13,7 @@ from psycopg.rows import DictRow
 from app.adapters.dns.resolver import DnsResolver
 from app.services.domains.watch import WatchDomains, senders_by_domain
 from app.store import Store
-from tests.dns.desk import DOMAIN, MAIL_FROM, Ses, in_order
+from tests.dns.desk import DOMAIN, MAIL_FROM, REGION, Ses, amazon, in_order, short
 from tests.dns.test_look import DMARC, KEY
 from tests.support.dns_server import DnsServer
 from tests.support.factories import Arrange
@@ -35,7 +35,7 @@ class Desk:
             **{"AWS_REGION": "eu-west-1", "OWNER_EMAIL": "owner@example.com"} | changes,
         )
         resolver = DnsResolver((self.dns.address,))
-        return WatchDomains(self.store, self.ses, resolver, settings, now=lambda: NOW)
+        return WatchDomains(self.store, {REGION: self.ses}, resolver, settings, now=lambda: NOW)
 
     async def look(self) -> None:
         """A look, whenever the next one is due."""
@@ -48,7 +48,7 @@ class Desk:
 
     async def alarms(self) -> list[str]:
         row = await self.row()
-        return [alarm["code"] for alarm in row["watched"]["alarms"]]  # type: ignore[index]
+        return [short(alarm["code"]) for alarm in row["watched"]["alarms"]]  # type: ignore[index]
 
     async def hours_left(self) -> float:
         cursor = await self.sql.execute(
@@ -77,7 +77,7 @@ async def test_a_record_that_vanished_is_told_once_and_again_when_it_is_back(des
         await desk.look()
     assert await desk.alarms() == ["dkim:aaa", "dmarc"]
     assert await desk.hours_left() == 1
-    assert [line["record"] for line in logs if line["event"] == "dns_record_vanished"] == [
+    assert [short(line["record"]) for line in logs if line["event"] == "dns_record_vanished"] == [
         "dkim:aaa",
         "dmarc",
     ]
@@ -113,6 +113,7 @@ async def test_dns_that_does_not_answer_is_no_alarm(desk: Desk) -> None:
     assert await desk.alarms() == []
     desk.ses.away = False
     desk.dns.reset()
+    amazon(desk.dns, key=KEY)
     await desk.look()
     assert await desk.alarms() == ["dkim:aaa", "dkim:bbb", "dkim:ccc", "dmarc", "mx", "spf"]
 
@@ -144,6 +145,50 @@ async def test_one_process_looks_for_all(desk: Desk) -> None:
     await desk.watch().step()
     assert len(desk.dns.asked) > asked
     assert not await desk.store.ask_domain_check("other.example")
+
+
+async def test_a_service_that_was_off_for_months_still_knows_what_was_there(desk: Desk) -> None:
+    await desk.look()
+    await desk.sql.execute("update domain_checks set next_at = now() - interval '90 days'")
+    desk.dns.take(DMARC)
+    await desk.watch().step()
+    assert await desk.alarms() == ["dmarc"]
+
+
+async def test_a_clock_that_was_wrong_puts_no_look_off_for_years(desk: Desk) -> None:
+    await desk.look()
+    desk.dns.take(DMARC)
+    await desk.sql.execute("update domain_checks set next_at = now() + interval '3 years'")
+    await desk.watch().step()
+    assert await desk.alarms() == ["dmarc"]
+
+
+async def test_a_service_started_every_hour_looks_once_a_day(desk: Desk) -> None:
+    await desk.watch().step()
+    asked = len(desk.dns.asked)
+    for _ in range(3):
+        await desk.sql.execute("update domain_checks set next_at = next_at - interval '1 hour'")
+        await desk.watch().step()
+    assert len(desk.dns.asked) == asked
+    assert await desk.hours_left() == 21
+
+
+async def test_a_resolver_that_knows_nothing_at_all_is_no_witness(desk: Desk) -> None:
+    """As behind a filter or a portal, which answers that no name is there."""
+    await desk.look()
+    everything = desk.dns.zone()
+    desk.dns.reset()
+    await desk.look()
+    assert await desk.alarms() == []
+    assert await desk.hours_left() == 1
+    amazon(desk.dns, key=KEY)
+    await desk.look()
+    assert len(await desk.alarms()) == 6, "Amazon's are there: the domain has lost its own"
+    desk.dns.reset(everything)
+    await desk.look()
+    assert await desk.alarms() == []
+    told = [await desk.store.claim_owner_news("mail") for _ in range(3)]
+    assert [bool(one) for one in told] == [True, True, False]
 
 
 async def test_another_sender_of_the_domain_is_taken_over(desk: Desk) -> None:
@@ -187,6 +232,24 @@ async def test_senders_of_mailouts_are_watched_too(desk: Desk, arrange: Arrange)
     found = {row["domain"]: row["looks"] for row in await desk.store.list_domain_checks()}
     assert set(found) == {DOMAIN, "other.example"}
     assert found["other.example"]
+
+
+async def test_of_a_thousand_domains_those_of_the_newest_mailouts_are_watched(
+    desk: Desk, arrange: Arrange
+) -> None:
+    mailout = await arrange.mailout()
+    await desk.sql.execute(
+        "insert into mailouts (subject, body_html, from_email, created_at)"
+        " select subject, body_html, who || '@d' || n || '.example',"
+        " now() - n * interval '1 minute'"
+        " from mailouts, generate_series(1, 1000) n, unnest(array['A', 'b']) who where id = %s",
+        (mailout,),
+    )
+    found = await desk.store.sender_addresses()
+    assert {address.rpartition("@")[2] for address in found} == {
+        f"d{n}.example" for n in range(1, 201)
+    }
+    assert len(found) == 200
 
 
 async def test_a_notice_is_told_by_one_and_given_up_after_a_day(desk: Desk) -> None:

@@ -36,6 +36,7 @@ Manner = Literal[
 other servers are named, as by one that doesn't have the zone (lame delegation). other_name: records
 of a name that wasn't asked for."""
 UDP_BYTES = 1_232
+Zone = dict[str, dict[str, list[str]]]
 
 
 class DnsServer:
@@ -44,13 +45,19 @@ class DnsServer:
     def __init__(self) -> None:
         self.reset()
 
-    def reset(self) -> None:
-        self._zone: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    def reset(self, zone: Zone | None = None) -> None:
+        """zone: as `zone` gave it; None: empty."""
+        self._zone: Zone = defaultdict(lambda: defaultdict(list), zone or {})
         self._manners: dict[str, Manner] = {}
         self.asked: list[tuple[str, str, str]] = []
 
+    def zone(self) -> Zone:
+        """All that is there."""
+        return self._zone
+
     def put(self, name: str, kind: str, *values: str) -> None:
-        """TXT values as they are, of any length, bytes that are no text as surrogates; MX as `10 host`; several make several records."""
+        """TXT values as they are, of any length, bytes that are no text as surrogates; MX as
+        `10 host`; several make several records."""
         self._zone[name.lower()][kind] += values
 
     def take(self, name: str, kind: str | None = None) -> None:

@@ -10,9 +10,11 @@ from pydantic import SecretStr
 
 from app.adapters.providers.asking import CALL_SECONDS, Asking
 from app.domain.content.render import Compiled
+from app.domain.dns.judging.fallback import ProviderDomain
 from app.domain.providers.answers import Reply, mailgun_answers
 from app.domain.providers.checks import mailgun_finding
 from app.domain.providers.mailgun_mail import MailgunWriting, form
+from app.domain.providers.records import mailgun_domain
 from app.domain.reports.findings import Finding
 from app.domain.sending.fence import Fence
 from app.domain.ses.answers import Answer
@@ -34,6 +36,7 @@ class MailgunSender:
         call_seconds: float = CALL_SECONDS,
     ) -> None:
         self._key = key
+        self._name = domain
         self._domain, self._api = quote(domain, safe=""), f"{api_url}/v3"
         self._asking = Asking(max_connections=max_connections, call_seconds=call_seconds)
 
@@ -67,6 +70,11 @@ class MailgunSender:
         return mailgun_finding(
             self._asking.get(f"{self._api}/domains/{self._domain}", {}, auth=self._user())
         )
+
+    def records_for(self, domains: Sequence[str]) -> ProviderDomain:
+        """Of MAILGUN_DOMAIN, by which all mail is signed. Raises Unavailable."""
+        said = self._asking.get(f"{self._api}/domains/{self._domain}", {}, auth=self._user())
+        return mailgun_domain(said, self._name, eu=".eu." in self._api)
 
     def _user(self) -> tuple[str, str]:
         return "api", self._key.get_secret_value()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
+from urllib.parse import urlencode
 
 from pydantic import SecretStr
 
 from app.adapters.providers.asking import CALL_SECONDS, Asking
 from app.domain.content.render import Compiled
+from app.domain.dns.judging.fallback import ProviderDomain
 from app.domain.providers.answers import REFUSED_WITH_OTHERS, Reply, sendgrid_answers
 from app.domain.providers.checks import sendgrid_finding
+from app.domain.providers.records import SENDGRID, sendgrid_domain
 from app.domain.providers.sendgrid_mail import SendGridWriting, bulk_body, single_body
 from app.domain.reports.findings import Finding
 from app.domain.sending.fence import Fence
@@ -69,6 +73,15 @@ class SendGridSender:
 
     def check(self) -> Finding:
         return sendgrid_finding(self._asking.get(f"{self._api}/scopes", self._authorization()))
+
+    def records_for(self, domains: Sequence[str]) -> ProviderDomain:
+        """Raises Unavailable."""
+        for domain in domains:
+            url = f"{self._api}/whitelabel/domains?{urlencode({'domain': domain})}"
+            found = sendgrid_domain(self._asking.get(url, self._authorization()), domain)
+            if found is not None:
+                return found
+        return replace(SENDGRID, known=False)
 
     def _authorization(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._key.get_secret_value()}"}

@@ -140,7 +140,8 @@ class TreeWalk:
 
     def policy(self, *, exists: bool = True) -> Policy | None:
         """What the domain's owner asks for where DMARC fails; None: nothing applies, or that isn't
-        known. exists: whether `start` is there in DNS. With t=y it is one step milder (section 4.7)."""
+        known. exists: whether `start` is there in DNS. With t=y it is one step milder (section
+        4.7)."""
         if self.applied is None or self.is_unsure:
             return None
         domain, record = self.applied

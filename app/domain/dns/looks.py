@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
@@ -20,12 +20,14 @@ FOUND_CHARS, MOST_FOUND = 600, 5
 @dataclass(frozen=True)
 class Look(Finding):
     """code: which record this is about, the same from one check to the next. state: `none`: it is
-    about no single record. publish: what is to be there. found: what is."""
+    about no single record. publish: what is to be there. found: what is. routes: which ways of our
+    mail it concerns (SES regions, SendGrid, Mailgun); empty: all."""
 
     code: str = ""
     state: LookState = "none"
     publish: Record | None = None
     found: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
 
     @classmethod
     def from_stored(cls, row: Mapping[str, Any]) -> Self:
@@ -38,18 +40,23 @@ class Look(Finding):
             row["state"],
             Record(**publish) if publish else None,
             tuple(row["found"]),
+            tuple(row.get("routes", ())),
         )
 
     def to_stored(self) -> dict[str, Any]:
-        return asdict(self) | {"found": list(self.found)}
+        return asdict(self) | {"found": list(self.found), "routes": list(self.routes)}
 
     @property
     def plain(self) -> Finding:
-        """With the record in its remedy, for those who show no table."""
+        """With its routes before it and the record in its remedy, for those who show no table."""
+        what = f"{listed(self.routes)}: {self.what}" if self.routes else self.what
         if self.publish is None or self.level == "ok":
-            return Finding(self.level, self.what, self.remedy)
-        remedy = f"{self.remedy.removesuffix('.')}: {self.publish}."
-        return Finding(self.level, self.what, remedy)
+            return Finding(self.level, what, self.remedy)
+        return Finding(self.level, what, f"{self.remedy.removesuffix('.')}: {self.publish}.")
+
+
+def listed(words: Sequence[str]) -> str:
+    return " and ".join([*([", ".join(words[:-1])] if words[1:] else []), *words[-1:]])
 
 
 def as_found(records: tuple[str, ...]) -> tuple[str, ...]:

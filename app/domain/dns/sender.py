@@ -44,6 +44,10 @@ class Signing:
     enabled: bool
     by_ses: str
 
+    def code(self, selector: str) -> str:
+        """Of the look at that key."""
+        return f"dkim:{self.key_name(selector)}"
+
     def record(self, selector: str) -> Record | None:
         """None: the customer has the key, and we don't know it."""
         if self.zone is None:
@@ -63,6 +67,11 @@ class MailFrom:
     region: str
     rejects: bool
     by_ses: str
+
+    @property
+    def mx_code(self) -> str:
+        """Of the look at that record: each region wants another at the same name."""
+        return f"mx:{self.domain}:{self.region}"
 
     @property
     def mx(self) -> Record:

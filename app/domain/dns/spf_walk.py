@@ -51,8 +51,9 @@ class _Temporary(Exception):
     pass
 
 
-def check_spf(domain: str) -> Walk[SpfCheck]:
-    """Raises nothing: every error is a state."""
+def check_spf(domain: str, passing: frozenset[str] = frozenset({SES})) -> Walk[SpfCheck]:
+    """passing: the names whose include lets the mail pass that is meant. Raises nothing: every
+    error is a state."""
     first = yield Question(domain, "TXT")
     if first.state == "unknown":
         return SpfCheck(domain, "temperror", f"{domain}: {first.why}")
@@ -67,12 +68,12 @@ def check_spf(domain: str) -> Walk[SpfCheck]:
         broken = str(exc)
     except _Temporary:
         pass  # another time it may be whole
-    seen = _Evaluation()
+    seen = _Evaluation(passing)
     by_address = False
     state: SpfState
     try:
         state, why = (yield from seen.of(domain)) or "neutral", ""
-        if state != "pass" and seen.networks:
+        if state != "pass" and seen.networks and SES in passing:
             by_address = yield from _holds_ses(seen.networks)
             state = "pass" if by_address else state
     except _Permanent as exc:
@@ -120,7 +121,8 @@ class _Evaluation:
     networks: that pass, of all records together.
     """
 
-    def __init__(self, *, only_count: bool = False) -> None:
+    def __init__(self, passing: frozenset[str] = frozenset(), *, only_count: bool = False) -> None:
+        self._passing = passing
         self._only_count = only_count
         self._voids = 0
         self.lookups = 0
@@ -159,7 +161,7 @@ class _Evaluation:
             self._count()
             if target is None:
                 return None
-            if target == SES and not self._only_count:
+            if target in self._passing and not self._only_count:
                 yield from self.of(target)
                 return "pass"
             return (yield from self.of(target))
@@ -193,7 +195,7 @@ class _Evaluation:
         answer = yield from self._ask(target, "TXT")
         self._count_void(answer, target)
         spf = self._read(target, answer)
-        if target == SES and not self._only_count:
+        if target in self._passing and not self._only_count:
             return True
         return (yield from self._evaluate(target, spf)) == "pass"
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 from app.domain.dns.looks import Look
 from app.domain.reports.words import plural
 
-WATCHED = ("dkim:", "mx", "spf", "dmarc")
+WATCHED = ("dkim:", "mx:", "spf:", "cname:", "dmarc")
 """How the codes begin of records that readers' mailboxes depend on."""
 HOUR, DAY = 3_600.0, 86_400.0
 
@@ -66,9 +66,12 @@ class News:
     next_seconds: float
 
 
-def compare(before: Watched, looks: Iterable[Look], now: str, *, asked: bool) -> News:
+def compare(
+    before: Watched, looks: Iterable[Look], now: str, *, asked: bool, blind: bool = False
+) -> News:
     """asked: whether SES said which records there have to be. If it did, those that it no longer
-    names (new keys, another MAIL FROM domain) are forgotten. now: ISO 8601."""
+    names (new keys, another MAIL FROM domain) are forgotten. blind: the resolver knew of nothing at
+    all, so that what it doesn't know hasn't vanished. now: ISO 8601."""
     seen = {look.code: look for look in looks if look.code.startswith(WATCHED)}
     there, alarms = dict[str, str](), dict[str, Alarm]()
     vanished = []
@@ -78,7 +81,7 @@ def compare(before: Watched, looks: Iterable[Look], now: str, *, asked: bool) ->
             continue
         if look is not None and look.state == "there":
             there[code] = _as_it_is(look)
-        elif look is not None and look.state in ("missing", "wrong"):
+        elif look is not None and look.state in ("missing", "wrong") and not blind:
             if alarm is None and code in before.there:
                 alarm = Alarm(code, now, look.what, look.plain.remedy, before.there[code])
                 vanished.append(alarm)
@@ -88,7 +91,7 @@ def compare(before: Watched, looks: Iterable[Look], now: str, *, asked: bool) ->
             alarms[code] = alarm
         elif code in before.there:
             there[code] = before.there[code]
-    unsure = any(look.state == "unknown" for look in seen.values()) or not asked
+    unsure = any(look.state == "unknown" for look in seen.values()) or blind or not asked
     return News(
         Watched(there, alarms),
         tuple(vanished),
@@ -118,9 +121,9 @@ def notice(domain: str, news: News) -> dict[str, Any] | None:
 
 
 def _named(code: str) -> str:
-    names = {
-        "mx": "the MX record of the MAIL FROM domain",
-        "spf": "the SPF record of the MAIL FROM domain",
-        "dmarc": "the DMARC record",
-    }
-    return names.get(code, f"the DKIM record {code.removeprefix('dkim:')}")
+    kind, _, name = code.partition(":")
+    name, _, region = name.partition(":")
+    named = {"dkim": "DKIM", "mx": "MX", "spf": "SPF", "cname": "CNAME"}.get(kind)
+    if named is None:
+        return "the DMARC record"
+    return f"the {named} record of {name}" + (f" ({region})" if region else "")

@@ -4,19 +4,23 @@ be. Bounded in time and in questions, whatever DNS answers."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from app.domain.dns.judge_dkim import judge_dkim, see_key
-from app.domain.dns.judge_dmarc import judge_dmarc, see_dmarc
-from app.domain.dns.judge_envelope import judge_envelope, judge_own_spf, see_envelope
+from app.domain.dns.judging.dkim import see_key
+from app.domain.dns.judging.dmarc import judge_dmarc, judge_proofs, see_dmarc
+from app.domain.dns.judging.envelope import judge_own_spf, see_envelope
+from app.domain.dns.judging.fallback import ProviderDomain, judge_provider, see_provider
+from app.domain.dns.judging.routes import RouteJudged, apart, judge_region, told_by_route
 from app.domain.dns.looks import Look
+from app.domain.dns.names import parents
 from app.domain.dns.questions import Answer, Question, Walk, unknown
-from app.domain.dns.sender import Sender, identities_of, sender_of
-from app.domain.dns.spf_walk import check_spf
+from app.domain.dns.sender import Sender, domain_of, identities_of, sender_of
+from app.domain.dns.spf_walk import SES, check_spf
+from app.domain.providers import NAMES
 from app.errors import Unavailable
-from app.ports import Dns, SesAccount
+from app.ports import Dns, FallbackSender, SesAccount
 from app.services.checks.asking import ask
 
 SES_SECONDS = 15.0
@@ -31,52 +35,96 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class DomainLook:
-    """Of one sender. asked: whether SES said which records there have to be."""
+    """Of one sender. asked: whether SES and the providers in its place could be asked which records
+    there have to be. blind: the resolver knew of nothing at all."""
 
-    sender: Sender
     looks: tuple[Look, ...]
+    asked: bool = True
+    blind: bool = False
 
     @property
-    def asked(self) -> bool:
-        return self.sender.asked
+    def verdicts(self) -> list[Look]:
+        """One for each route."""
+        return [look for look in self.looks if look.code.startswith("verdict")]
 
     @property
     def verdict(self) -> Look:
-        return next(look for look in self.looks if look.code == "verdict")
+        """The worst of them."""
+        return max(self.verdicts, key=lambda look: ("ok", "warn", "fail").index(look.level))
 
 
-async def look_at(address: str, region: str, ses: SesAccount, dns: Dns) -> DomainLook:
-    """Raises InvalidAddress when it has no public domain."""
-    sender = sender_of(address, region, await _identities(address, ses))
-    asker = Asker(dns)
-    signing, mail_from = sender.signing, sender.mail_from
-    domains = [sender.domain]
-    domains += [signing.domain] if signing else []
-    domains += [mail_from.domain] if mail_from else []
-    keys, envelope, own_spf, dmarc = await asyncio.gather(
-        asyncio.gather(
-            *(asker.run(see_key(signing, one)) for one in signing.selectors) if signing else ()
-        ),
-        _envelope(asker, sender),
-        asker.run(check_spf(sender.domain)),
-        asker.run(see_dmarc(tuple(domains))),
+async def look_at(
+    address: str,
+    regions: Mapping[str, SesAccount],
+    dns: Dns,
+    providers: Sequence[FallbackSender] = (),
+) -> DomainLook:
+    """regions: SES by the region's name, the preferred one first. providers: who sends in its
+    place. Raises InvalidAddress when the address has no public domain."""
+    domain = domain_of(address)
+    identities, theirs = await asyncio.gather(
+        asyncio.gather(*(_identities(address, ses) for ses in regions.values())),
+        asyncio.gather(*(_theirs(domain, provider) for provider in providers)),
     )
-    dkim = judge_dkim(sender, tuple(keys))
-    judged = judge_envelope(sender, envelope)
-    own = None if mail_from and mail_from.domain == sender.domain else judge_own_spf(own_spf)
+    senders = [
+        sender_of(address, region, said) for region, said in zip(regions, identities, strict=True)
+    ]
+    names = [domain]
+    for sender in senders:
+        names += [one.domain for one in (sender.signing, sender.mail_from) if one]
+    # Which of a provider's names are in DNS is seen first: SendGrid's may be found there alone.
+    asker = Asker(dns)
+    in_place = await asyncio.gather(*(_in_place(asker, domain, one) for one in theirs))
+    names += [proof.domain for route in in_place for proof in route.proofs]
+    judged, own_spf, dmarc = await asyncio.gather(
+        asyncio.gather(*(_in_region(asker, sender) for sender in senders)),
+        asker.run(check_spf(domain)),
+        asker.run(see_dmarc(tuple(names))),
+    )
+    routes = [*apart(judged, senders), *in_place]
+    own = None if any(_envelope(one) == domain for one in senders) else judge_own_spf(own_spf)
     return DomainLook(
-        sender,
         (
-            *judge_dmarc(sender, dmarc, dkim, judged),
-            *dkim.looks,
-            *judged.looks,
+            *judge_dmarc(domain, dmarc),
+            *told_by_route([(route, judge_proofs(domain, dmarc, route)) for route in routes]),
             *([own] if own else []),
         ),
+        asked=all(sender.asked for sender in senders) and not any(one.unsaid for one in theirs),
+        blind=await asker.is_blind(),
     )
 
 
-async def _envelope(asker: Asker, sender: Sender) -> Any:
-    return await asker.run(see_envelope(sender.mail_from)) if sender.mail_from else None
+def _envelope(sender: Sender) -> str | None:
+    return sender.mail_from.domain if sender.mail_from else None
+
+
+async def _in_region(asker: Asker, sender: Sender) -> RouteJudged:
+    signing, mail_from = sender.signing, sender.mail_from
+    walks = [see_key(signing, one) for one in signing.selectors] if signing else []
+    keys, envelope = await asyncio.gather(
+        asyncio.gather(*map(asker.run, walks)),
+        asker.run(see_envelope(mail_from)) if mail_from else _nothing(),
+    )
+    return judge_region(sender, tuple(keys), envelope)
+
+
+async def _nothing() -> None:
+    return None
+
+
+async def _in_place(asker: Asker, domain: str, theirs: ProviderDomain) -> RouteJudged:
+    return judge_provider(domain, theirs, await asker.run(see_provider(domain, theirs)))
+
+
+async def _theirs(domain: str, provider: FallbackSender) -> ProviderDomain:
+    try:
+        async with asyncio.timeout(SES_SECONDS):
+            return await asyncio.to_thread(provider.records_for, parents(domain))
+    except Unavailable as exc:
+        why = exc.detail
+    except TimeoutError:
+        why = "it doesn't answer"
+    return ProviderDomain(NAMES[provider.name], "", unsaid=why)
 
 
 async def _identities(address: str, ses: SesAccount) -> Mapping[str, Any] | None:
@@ -114,6 +162,12 @@ class Asker:
         except StopIteration as stop:
             result: T = stop.value
             return result
+
+    async def is_blind(self) -> bool:
+        """Whether the resolver knows of nothing at all, not even of Amazon."""
+        if any(task.result().state == "found" for task in self._asked.values()):
+            return False
+        return (await self._answer(Question(SES, "TXT"))).state != "found"
 
     async def _answer(self, question: Question) -> Answer:
         if question not in self._asked:

@@ -6,7 +6,7 @@ that recent mailouts name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -14,7 +14,7 @@ import structlog
 from app.domain.addresses import InvalidAddress
 from app.domain.dns.sender import domain_of
 from app.domain.dns.watched import Watched, compare, notice
-from app.ports import Dns, SesAccount
+from app.ports import Dns, FallbackSender, SesAccount
 from app.running.loops import Loops
 from app.services.domains.look import DomainLook, look_at
 from app.settings import Settings
@@ -30,22 +30,22 @@ LEASE_SECONDS = 600.0
 
 
 class WatchDomains:
-    """now: tells the time."""
+    """regions, providers: as of `look_at`. now: tells the time."""
 
     def __init__(
         self,
         store: Store,
-        ses: SesAccount,
+        regions: Mapping[str, SesAccount],
         dns: Dns,
         settings: Settings,
         *,
+        providers: Sequence[FallbackSender] = (),
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        assert settings.aws_region is not None
         self._store = store
-        self._ses = ses
+        self._regions = regions
         self._dns = dns
-        self._region = settings.aws_region
+        self._providers = providers
         self._own = settings.ses_from_email
         self._ways: tuple[Way, ...] = (
             *(("mail",) if settings.owner_email else ()),
@@ -56,11 +56,17 @@ class WatchDomains:
     def start(self, loops: Loops) -> None:
         loops.start("domains", self.step, POLL_SECONDS)
 
+    def close(self) -> None:
+        """When the loop has ended."""
+        for provider in self._providers:
+            provider.close()
+
     async def step(self) -> None:
         """Look at all that are due. Raises Unavailable of the database."""
         senders = senders_by_domain([self._own or "", *await self._store.sender_addresses()])
         while due := await self._store.claim_domain_check(senders, LEASE_SECONDS):
-            await self._keep(due, await look_at(due.address, self._region, self._ses, self._dns))
+            seen = await look_at(due.address, self._regions, self._dns, self._providers)
+            await self._keep(due, seen)
 
     async def _keep(self, due: DueCheck, seen: DomainLook) -> None:
         news = compare(
@@ -68,6 +74,7 @@ class WatchDomains:
             seen.looks,
             self._now().isoformat(),
             asked=seen.asked,
+            blind=seen.blind,
         )
         kept = await self._store.save_domain_check(
             due,

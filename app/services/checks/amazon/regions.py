@@ -22,28 +22,22 @@ async def check_sending(
 
     tracking: as of `check_events`.
     """
-    regions = settings.ses_regions
-    found = await asyncio.gather(
-        *(_check_region(settings.of_region(each), outside, tracking=tracking) for each in regions)
-    )
-    return join_regions({each.name: told for each, told in zip(regions, found, strict=True)})
-
-
-async def _check_region(
-    settings: Settings, outside: Outside, *, tracking: bool | None
-) -> list[Finding]:
-    """settings: with this region alone."""
-    make, known = outside.ses, list[RememberedSes]()
+    regions, make, known = settings.ses_regions, outside.ses, dict[str, SesAccount]()
 
     def remembered(settings: Settings) -> SesAccount:
-        if not known:
-            known.append(RememberedSes(make(settings)))
-        return known[0]
+        name = settings.home.name
+        if name not in known:
+            known[name] = RememberedSes(make(settings))
+        return known[name]
 
     outside = replace(outside, ses=remembered)
+    found = await asyncio.gather(
+        *(check_ses(settings.of_region(each), outside, tracking=tracking) for each in regions)
+    )
+    reached = {each.name: known[each.name] for each in regions if each.name in known}
     return [
-        *await check_ses(settings, outside, tracking=tracking),
-        *await check_domain(settings, outside),
+        *join_regions({each.name: told for each, told in zip(regions, found, strict=True)}),
+        *await check_domain(settings, outside, reached),
     ]
 
 

@@ -60,7 +60,7 @@ def judge_envelope(sender: Sender, seen: EnvelopeSeen | None) -> EnvelopeJudged:
 
 
 def _judge_mx(mail_from: MailFrom, mx: Answer) -> tuple[Look, bool | None]:
-    code, record, domain = "mx", mail_from.mx, mail_from.domain
+    code, record, domain = mail_from.mx_code, mail_from.mx, mail_from.domain
     if mx.state == "unknown":
         return not_told(code, f"the MX record of {domain} is there", mx), None
     hosts = [spelt(one.partition(" ")[2]) for one in mx.records]
@@ -99,7 +99,7 @@ def _judge_ses(mail_from: MailFrom, there: bool | None) -> Look | None:
 
 def judge_spf(check: SpfCheck, record: Record) -> Look:
     """Of the envelope's domain. record: to publish where there is none."""
-    code, domain, found = "spf", check.domain, as_found(check.records)
+    code, domain, found = f"spf:{check.domain}", check.domain, as_found(check.records)
     if check.state == "temperror":
         return not_told(code, f"SPF passes at {domain}", check.why)
     if check.state == "none":

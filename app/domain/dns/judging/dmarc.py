@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.domain.dns.dmarc import REMOVED, Dmarc, Mode, TreeWalk, aligned, walk_tree
-from app.domain.dns.judge_dkim import DkimJudged
-from app.domain.dns.judge_envelope import EnvelopeJudged
-from app.domain.dns.looks import Look, as_found, not_told
+from app.domain.dns.judging.routes import RouteJudged
+from app.domain.dns.looks import Look, as_found, listed, not_told
 from app.domain.dns.names import is_under
 from app.domain.dns.questions import Question, Walk
-from app.domain.dns.sender import Record, Sender
+from app.domain.dns.sender import Record
 
 
 @dataclass(frozen=True)
@@ -40,22 +39,21 @@ def _exists(domain: str) -> Walk[bool | None]:
     return None if any(answer.state == "unknown" for answer in answers) else False
 
 
-def judge_dmarc(
-    sender: Sender, seen: DmarcSeen, dkim: DkimJudged, envelope: EnvelopeJudged
-) -> tuple[Look, ...]:
-    author = seen.walks[sender.domain]
+def judge_dmarc(domain: str, seen: DmarcSeen) -> tuple[Look, ...]:
+    """What concerns every route alike. domain: of the From address."""
+    author = seen.walks[domain]
     looks = [_judge_record(author)]
     if seen.exists is False:
         looks.append(
             Look(
                 "warn",
-                f"{sender.domain} has neither a mail server nor an address in DNS: answers of "
-                "readers reach nobody, and some receivers refuse its mail.",
+                f"{domain} has neither a mail server nor an address in DNS: answers of readers "
+                "reach nobody, and some receivers refuse its mail.",
                 "give it an MX record, or send from a domain that gets mail.",
                 "exists",
             )
         )
-    return (*looks, _verdict(sender, seen, author, dkim, envelope))
+    return tuple(looks)
 
 
 def _judge_record(author: TreeWalk) -> Look:
@@ -101,42 +99,33 @@ def _listed_removed(found: Dmarc) -> str:
     return " and ".join(f"{name}=" for name in REMOVED if name in found.removed)
 
 
-def _verdict(
-    sender: Sender,
-    seen: DmarcSeen,
-    author: TreeWalk,
-    dkim: DkimJudged,
-    envelope: EnvelopeJudged,
-) -> Look:
-    """What all of it comes to for a mail of this sender."""
-    applied = author.applied
-    rules = applied[1] if applied else None
-    signing = sender.signing
+def judge_proofs(domain: str, seen: DmarcSeen, route: RouteJudged) -> Look:
+    """What all of it comes to for a mail of `domain` that leaves by `route`."""
+    author = seen.walks[domain]
+    rules = author.applied[1] if author.applied else None
+    modes: dict[str, Mode] = {
+        "DKIM": rules.dkim if rules else "r",
+        "SPF": rules.spf if rules else "r",
+    }
     proofs: list[bool | None] = []
     ways: list[str] = []
-    for way, domain, passes, mode in (
-        ("DKIM", signing.domain if signing else None, dkim.passes, rules.dkim if rules else "r"),
-        ("SPF", envelope.domain, envelope.passes, rules.spf if rules else "r"),
-    ):
-        if domain is None:
-            continue
-        other = seen.walks[domain]
+    for one in route.proofs:
+        mode, other = modes[one.way], seen.walks[one.domain]
         agrees = None if _undecided(mode, author, other) else aligned(mode, author, other)
-        proof = False if passes is False or agrees is False else passes and agrees
+        proof = False if one.passes is False or agrees is False else one.passes and agrees
         proofs.append(proof)
         if proof:
-            ways.append(f"{way} ({domain})")
-    code, name = "verdict", sender.domain
-    if envelope.refused:
-        what = f"SES takes no mail of {name} as long as its MAIL FROM domain isn't in order."
+            ways.append(f"{one.way} ({one.domain})")
+    code = "verdict"
+    if route.refused:
+        what = f"SES takes no mail of {domain} as long as its MAIL FROM domain isn't in order."
         return Look("fail", what, "see above.", code)
     if ways:
-        return Look(
-            "ok", f"Receivers can tell that mail of {name} is yours, by {_and(ways)}.", "", code
-        )
-    if None in proofs or not sender.asked:
-        return not_told(code, f"receivers can tell that mail of {name} is yours", "see above")
-    return _unproven(sender, author, seen)
+        what = f"Receivers can tell that mail of {domain} is yours, by {listed(ways)}."
+        return Look("ok", what, "", code)
+    if None in proofs or not route.asked:
+        return not_told(code, f"receivers can tell that mail of {domain} is yours", "see above")
+    return _unproven(domain, author, seen)
 
 
 def _undecided(mode: Mode, author: TreeWalk, other: TreeWalk) -> bool:
@@ -154,9 +143,9 @@ def _undecided(mode: Mode, author: TreeWalk, other: TreeWalk) -> bool:
     return not all(is_under(author.organizational, domain) for domain in unknown)
 
 
-def _unproven(sender: Sender, author: TreeWalk, seen: DmarcSeen) -> Look:
+def _unproven(name: str, author: TreeWalk, seen: DmarcSeen) -> Look:
     policy = author.policy(exists=seen.exists is not False)
-    name, remedy = sender.domain, "mend what stands above, DKIM first."
+    remedy = "mend what stands above, DKIM first."
     mail = f"mail of {name} is yours: neither DKIM nor SPF passes for it"
     if policy == "reject":
         what = f"No receiver can tell that {mail}, and its DMARC record asks them to refuse such."
@@ -165,7 +154,3 @@ def _unproven(sender: Sender, author: TreeWalk, seen: DmarcSeen) -> Look:
         what = f"No receiver can tell that {mail}, and its DMARC record asks for the spam folder."
         return Look("warn", what, remedy, "verdict")
     return Look("warn", f"No receiver can tell that {mail}.", remedy, "verdict")
-
-
-def _and(words: list[str]) -> str:
-    return " and ".join(words)

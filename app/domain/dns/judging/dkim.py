@@ -112,7 +112,7 @@ def _whole(signing: Signing, looks: tuple[Look, ...], verifies: bool | None) -> 
 
 def _judge_key(signing: Signing, seen: KeySeen) -> tuple[Look, bool | None]:
     """The look, and whether a signature by it verifies; None: not known."""
-    code, name = f"dkim:{seen.selector}", signing.key_name(seen.selector)
+    code, name = signing.code(seen.selector), signing.key_name(seen.selector)
     key = _key(seen.text)
     if signing.zone is None:
         return _judge_own(code, name, seen, key)

@@ -1,0 +1,1 @@
+"""What is to be told of the records that receivers read. Pure."""
