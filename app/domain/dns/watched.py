@@ -83,7 +83,8 @@ def compare(
             there[code] = _as_it_is(look)
         elif look is not None and look.state in ("missing", "wrong") and not blind:
             if alarm is None and code in before.there:
-                alarm = Alarm(code, now, look.what, look.plain.remedy, before.there[code])
+                plain = look.plain
+                alarm = Alarm(code, now, plain.what, plain.remedy, before.there[code])
                 vanished.append(alarm)
             if alarm is not None:
                 alarms[code] = alarm

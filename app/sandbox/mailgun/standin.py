@@ -80,7 +80,8 @@ _FATES: dict[str, list[dict[str, Any]]] = {
 class MailgunConfig:
     """api_key: MAILGUN_API_KEY. domain: MAILGUN_DOMAIN. signing_key: MAILGUN_WEBHOOK_SIGNING_KEY.
     signs_anew: whether a repeated webhook gets a new token and signature: that isn't documented.
-    sending_key: whether the key may do nothing else. state: of the domain."""
+    sending_key: whether the key may do nothing else. state: of the domain. dkim: its public key,
+    as a TXT record."""
 
     api_key: str = "key-sandbox"
     domain: str = "mg.example.com"
@@ -88,6 +89,7 @@ class MailgunConfig:
     signs_anew: bool = False
     sending_key: bool = False
     state: str = "active"
+    dkim: str = "k=rsa; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDsandbox"
 
 
 class MailgunStandIn(StandIn):
@@ -124,7 +126,23 @@ class MailgunStandIn(StandIn):
             return _refused(404, "Domain not found")
         if self.config.sending_key:  # a key of a domain that may do nothing but send
             return Answer(401, b"Forbidden", {"Content-Type": "text/plain"})
-        return Answer.json({"domain": {"name": name, "state": self.config.state}})
+        return Answer.json(
+            {
+                "domain": {"name": name, "state": self.config.state},
+                "receiving_dns_records": [
+                    {"record_type": "MX", "valid": "unknown", "priority": "10", "value": host}
+                    for host in ("mxa.mailgun.org", "mxb.mailgun.org")
+                ],
+                "sending_dns_records": [
+                    {"record_type": kind, "valid": "unknown", "name": at, "value": value}
+                    for kind, at, value in (
+                        ("TXT", name, "v=spf1 include:mailgun.org ~all"),
+                        ("TXT", f"k1._domainkey.{name}", self.config.dkim),
+                        ("CNAME", f"email.{name}", "mailgun.org"),
+                    )
+                ],
+            }
+        )
 
     def _problem(self, one: dict[str, str], people: list[str]) -> str | None:
         if not _ADDRESS.fullmatch(parseaddr(one.get("from", ""))[1]):

@@ -1,7 +1,7 @@
 """Twilio SendGrid: `POST /v3/mail/send`, and its signed Event Webhook.
 
-Sources, beside those of `checks`: "Substitution Tags"; "Event Webhook Reference"; "Getting Started
-with the Event Webhook Security Features".
+Sources, beside those of `checks`: "Domain Authentication"; "Substitution Tags"; "Event Webhook
+Reference"; "Getting Started with the Event Webhook Security Features".
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ ROUNDS = 4
 """A value that holds a tag is substituted, too, so deep: whoever relies on values not being read
 again is found out here."""
 MOST_EVENTS = 1_000
-PATHS = ("/v3/mail/send", "/v3/scopes")
+DOMAINS = "/v3/whitelabel/domains"
+PATHS = ("/v3/mail/send", "/v3/scopes", DOMAINS)
 
 # What happens to a mail, by the local part of its address without a label.
 _FATES: dict[str, list[dict[str, Any]]] = {
@@ -45,11 +46,13 @@ _DELIVERED = [{"event": "delivered", "response": "250 OK"}]
 @dataclass(frozen=True, kw_only=True)
 class SendGridConfig:
     """api_key: SENDGRID_API_KEY. verified: addresses and domains that may send; empty: all. scopes:
-    what the key may do."""
+    what the key may do. domains: that are authenticated; plain: without automated security."""
 
     api_key: str = "SG.sandbox.sandbox"
     scopes: frozenset[str] = frozenset({"mail.send", "sender_verification_eligible"})
     verified: frozenset[str] = frozenset()
+    domains: tuple[str, ...] = ()
+    plain: bool = False
 
 
 class SendGridStandIn(StandIn):
@@ -74,6 +77,10 @@ class SendGridStandIn(StandIn):
             return _errors(401, [(wrong, None)])
         if path == "/v3/scopes":
             return Answer.json({"scopes": sorted(self.config.scopes)})
+        if path == DOMAINS:
+            if "whitelabel.read" not in self.config.scopes:
+                return _errors(403, [("access forbidden", None)])
+            return Answer.json([self._domain(name) for name in self.config.domains])
         if not headers.get("content-type", "").startswith("application/json"):
             return _errors(415, [("Content-Type should be application/json.", None)])
         if len(body) > MAX_BODY_BYTES:
@@ -98,6 +105,31 @@ class SendGridStandIn(StandIn):
                 ],
             )
         return Answer(202, headers={"X-Message-Id": self._accept(call)})
+
+    def _domain(self, name: str) -> dict[str, Any]:
+        records: dict[str, tuple[str, str, str]] = {
+            "mail_cname": ("cname", f"em7.{name}", "u7.wl.sendgrid.net"),
+            "dkim1": ("cname", f"s1._domainkey.{name}", "s1.domainkey.u7.wl.sendgrid.net"),
+            "dkim2": ("cname", f"s2._domainkey.{name}", "s2.domainkey.u7.wl.sendgrid.net"),
+        }
+        if self.config.plain:
+            records = {
+                "mail_server": ("mx", f"em7.{name}", "mx.sendgrid.net."),
+                "subdomain_spf": ("txt", f"em7.{name}", "v=spf1 include:sendgrid.net ~all"),
+                "domain_spf": ("txt", name, f"v=spf1 include:em7.{name} -all"),
+                "dkim": ("txt", f"m1._domainkey.{name}", "k=rsa; t=s; p=MIGfsandbox"),
+            }
+        return {
+            "id": 7,
+            "domain": name,
+            "subdomain": "em7",
+            "automatic_security": not self.config.plain,
+            "valid": False,
+            "dns": {
+                key: {"valid": False, "type": kind, "host": host, "data": data}
+                for key, (kind, host, data) in records.items()
+            },
+        }
 
     def _may_send(self, sender: str) -> bool:
         verified = self.config.verified
