@@ -31,14 +31,11 @@ from app.domain.notion.properties import PROPERTIES
 from app.domain.providers.settings import FallbackSettings
 from app.domain.queues.settings import QueueSettings
 from app.domain.schedules.zones import UnknownZone, find_zone
-from app.domain.ses.region import SesRegion
 from app.domain.standing.blocklists import dnsbl_zone
 from app.environment.env_file import check, text_of
+from app.environment.region_settings import RegionSettings
 from app.environment.regions import (
-    CONFIGURATION_SET,
-    ENDPOINT_ID,
     complete_regions,
-    read_region_names,
     require_signatures_of_two_regions,
     variables_by_region,
 )
@@ -55,10 +52,9 @@ def _split(value: object) -> object:
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 SecretList = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
-Regions = Annotated[tuple[SesRegion, ...], NoDecode, BeforeValidator(read_region_names)]
 
 
-class Settings(FallbackSettings, QueueSettings):
+class Settings(RegionSettings, FallbackSettings, QueueSettings):
     """The environment (and `.env`), validated."""
 
     model_config = SettingsConfigDict(
@@ -81,23 +77,14 @@ class Settings(FallbackSettings, QueueSettings):
     supabase_service_role_key: SecretStr | None = None
     data_dir: Path = Path(".data")
 
-    aws_region: str | None = None
     aws_access_key_id: str | None = None
     aws_secret_access_key: SecretStr | None = None
     aws_session_token: SecretStr | None = None
     aws_profile: str | None = None
-    aws_endpoint_url_sesv2: str | None = None
-    aws_endpoint_url_sns: str | None = None
-    ses_regions: Regions = ()
-    """Where mail leaves, in order of preference; the first is home. AWS_REGION alone where
-    SES_REGIONS isn't set; empty without either."""
-    ses_endpoint_id: str | None = Field(None, pattern=ENDPOINT_ID)
 
     ses_from_email: str | None = None
     from_name: str | None = None
     reply_to_email: str | None = None
-    ses_configuration_set: str | None = Field(None, pattern=CONFIGURATION_SET)
-    ses_tracking_configuration_set: str | None = Field(None, pattern=CONFIGURATION_SET)
     rate_limit_per_sec: float | None = Field(
         None, gt=0, allow_inf_nan=False
     )  # recipients/s, shared
@@ -220,8 +207,6 @@ class Settings(FallbackSettings, QueueSettings):
     @field_validator(
         "app_base_url",
         "supabase_url",
-        "aws_endpoint_url_sesv2",
-        "aws_endpoint_url_sns",
         "aws_endpoint_url_sqs",
         "sqs_queue_url",
         "ses_events_queue_url",
@@ -336,11 +321,6 @@ class Settings(FallbackSettings, QueueSettings):
                 "ASSETS_STORE is a bucket at Supabase, so SUPABASE_URL and "
                 "SUPABASE_SERVICE_ROLE_KEY must be set, too"
             )
-        if self.ses_endpoint_id and len(self.ses_regions) > 1:
-            raise ValueError(
-                "SES_ENDPOINT_ID and several SES_REGIONS exclude each other: a global endpoint "
-                "chooses between its two regions by itself"
-            )
         if set(self.executor_secrets) & set(self.unsubscribe_secrets):
             raise ValueError("UNSUBSCRIBE_SECRET must differ from EXECUTOR_SHARED_SECRET")
         if bool(self.slack_bot_token) != bool(self.slack_channel):
@@ -371,54 +351,6 @@ class Settings(FallbackSettings, QueueSettings):
     def uses_embedded_database(self) -> bool:
         return self.database_url is None and self.supabase_url is None
 
-    def configuration_set_for(self, own: str | None, *, tracking: bool) -> str | None:
-        """Of a mail. own: the mailout's. Where opens and clicks are watched, the set that does it
-        holds; a process that doesn't know it sends all the same, unwatched."""
-        return self.home.configuration_set_for(own, tracking=tracking)
-
-    @property
-    def uses_sandbox(self) -> bool:
-        """Whether no mail reaches Amazon."""
-        return all(region.endpoint_url for region in self.ses_regions)
-
-    @property
-    def home(self) -> SesRegion:
-        """The first of the regions; one without a name where none is set."""
-        return self.ses_regions[0] if self.ses_regions else self.default_region("")
-
-    def region(self, name: str) -> SesRegion:
-        """One of ours, or another with what is set for all."""
-        ours = (region for region in self.ses_regions if region.name == name)
-        return next(ours, self.default_region(name))
-
-    def sns_endpoint(self, region: str) -> str | None:
-        """AWS_ENDPOINT_URL_SNS there."""
-        return self.region(region).sns_endpoint_url
-
-    def of_region(self, region: SesRegion) -> Settings:
-        """As if this one were the only one."""
-        return self.model_copy(
-            update={
-                "aws_region": region.name,
-                "ses_regions": (region,),
-                "ses_configuration_set": region.configuration_set,
-                "ses_tracking_configuration_set": region.tracking_configuration_set,
-                "aws_endpoint_url_sesv2": region.endpoint_url,
-                "aws_endpoint_url_sns": region.sns_endpoint_url,
-            }
-        )
-
-    def default_region(self, name: str) -> SesRegion:
-        """With what is set for all regions alike."""
-        return SesRegion(
-            name,
-            configuration_set=self.ses_configuration_set,
-            tracking_configuration_set=self.ses_tracking_configuration_set,
-            endpoint_url=self.aws_endpoint_url_sesv2,
-            sns_endpoint_url=self.aws_endpoint_url_sns,
-            endpoint_id=self.ses_endpoint_id,
-        )
-
     @property
     def notion_names(self) -> dict[str, str]:
         """What each property of a row is called in the owner's database, by our own name for it."""
@@ -438,15 +370,6 @@ class Settings(FallbackSettings, QueueSettings):
     def uses_slack(self) -> bool:
         """Whether somebody's Slack is told of mailouts."""
         return bool(self.slack_bot_token or self.slack_webhook_url)
-
-    def missing_to_track(self, kept: str | None = None) -> str | None:
-        """What must be set before opens and clicks can be watched; None: nothing. kept: the only
-        region that the mailout takes."""
-        regions = [each for each in self.ses_regions if kept in (None, each.name)]
-        without = [each for each in regions if not each.tracking_configuration_set]
-        if len(without) == len(regions):
-            return "SES_TRACKING_CONFIGURATION_SET"
-        return f"SES_TRACKING_CONFIGURATION_SET_{without[0].suffix}" if without else None
 
     def missing_to_send(self) -> list[str]:
         """What must be set before a mail may leave, each with why, in plain words."""

@@ -41,6 +41,8 @@ class Mailout:
     content_hash: str
     tested_hash: str | None
     """Of the content that the latest test mails showed."""
+    region: str | None = None
+    """The only one that it is sent from; None: all."""
 
     @property
     def is_tested(self) -> bool | None:

@@ -33,6 +33,7 @@ class MailoutCalls(Calls):
             content=MailoutContent(**row["content"]),
             content_hash=row["content_hash"],
             tested_hash=row["tested_hash"],
+            region=row["region"],
         )
 
     async def snapshot_content(self, mailout_id: UUID) -> tuple[MailoutContent, str]:
@@ -53,12 +54,12 @@ class MailoutCalls(Calls):
         *,
         request_key: str | None,
         request_hash: str | None,
-        region: str | None = None,
+        regions: Sequence[str] = (),
         rate_limit: float | None = None,
         warnings: Sequence[str] = (),
         by: str | None = None,
     ) -> Claim:
-        """Start a mailout. region, rate_limit: of this process, to estimate quota and duration.
+        """Start a mailout. regions, rate_limit: of this process, to estimate quota and duration.
         warnings: put into the answer. by: here and below, who asks, for the audit log."""
         row = await self._call(
             "claim_mailout",
@@ -66,7 +67,8 @@ class MailoutCalls(Calls):
             p_content_hash=content_hash,
             p_request_key=request_key,
             p_request_hash=request_hash,
-            p_region=region,
+            p_region=None,
+            p_regions=list(regions),
             p_rate_limit=rate_limit,
             p_warnings=list(warnings),
             p_by=by,
@@ -234,12 +236,17 @@ class MailoutCalls(Calls):
         return count
 
     async def send_outlook(
-        self, region: str | None, rate_limit: float | None, recipients: int
+        self, regions: Sequence[str], rate_limit: float | None, recipients: int
     ) -> dict[str, Any]:
-        """What is known of sending to `recipients`: `quota_left` and `daily_quota`
-        (recipients), `rate` (recipients/s), `seconds` and `days`; what isn't known is left out."""
+        """What is known of sending to `recipients` from these regions together: `quota_left` and
+        `daily_quota` (recipients), `rate` (recipients/s), `seconds` and `days`; what isn't known is
+        left out."""
         row: dict[str, Any] = await self._call(
-            "send_outlook", p_region=region, p_rate_limit=rate_limit, p_recipients=recipients
+            "send_outlook",
+            p_region=None,
+            p_rate_limit=rate_limit,
+            p_recipients=recipients,
+            p_regions=list(regions),
         )
         return row
 

@@ -49,7 +49,7 @@ async def test_any_daily_quota_lets_claims_go_on(
     )
     assert not isinstance(claimed, Idle)
     assert sum(len(batch.recipients) for batch in claimed) == min(6, 3 * attempts)
-    outlook = await store.send_outlook(REGION, None, 6)
+    outlook = await store.send_outlook([REGION], None, 6)
     assert outlook["days"] == 1
     assert ("quota_left" in outlook) == (quota >= 0)
 

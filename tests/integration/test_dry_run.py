@@ -147,12 +147,12 @@ async def test_quota_duration_and_cost(
 async def test_an_account_nobody_asked_is_not_guessed(
     direct_store: Store, arrange: Arrange
 ) -> None:
-    assert await direct_store.send_outlook(REGION, None, 500) == {}
+    assert await direct_store.send_outlook([REGION], None, 500) == {}
     await direct_store.record_account(REGION, an_account(max_24h_send=200, sent_last_24h=200))
-    full = await direct_store.send_outlook(REGION, 10, 100)
+    full = await direct_store.send_outlook([REGION], 10, 100)
     assert (full["quota_left"], full["days"], full["seconds"]) == (0, 1, 86_400 + 10)
     await arrange.sql.execute("update send_rates set account_checked_at = now() - interval '2 d'")
-    assert await direct_store.send_outlook(REGION, 10, 100) == {"rate": 10, "seconds": 10}
+    assert await direct_store.send_outlook([REGION], 10, 100) == {"rate": 10, "seconds": 10}
 
 
 def test_parts_of_days() -> None:

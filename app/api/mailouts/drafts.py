@@ -36,6 +36,7 @@ class MailoutChange(Content):
 
     audience: dict[str, Any] | None = None
     canary: dict[str, Any] | None = None
+    region: str | None = None
     schedule: dict[str, Any] | None = None
     notion_page_id: str | None = None
 

@@ -37,6 +37,7 @@ CLEARABLE = {
     "template": "template_id",
     "schedule": "schedule",
     "notion-page-id": "notion_page_id",
+    "region": "region",
 }
 """What `--clear` takes, and the columns."""
 
@@ -63,6 +64,9 @@ Audience = Annotated[
 Canary = Annotated[
     str | None,
     typer.Option(help="SHARE,WAIT such as 0.02,15m: that share first, then wait for events."),
+]
+Region = Annotated[
+    str | None, typer.Option(help="Keep it to this one of SES_REGIONS (docs/regions.md).")
 ]
 Template = Annotated[
     UUID | None, typer.Option(metavar="ID", help="The template that the text stands in.")
@@ -91,12 +95,13 @@ def create(
     reply_to: ReplyTo = None,
     template: Template = None,
     tracking: Tracking = None,
+    region: Region = None,
 ) -> None:
     """Create a draft from a file and print its id. What couldn't be sent is refused."""
     mailout = {"subject": subject, **_body(file, "FILE")} | _given(
         preheader=preheader, text=text, notion_page_id=notion_page_id, tag=tag, audience=audience,
         canary=canary, from_name=from_name, from_email=from_email, reply_to=reply_to,
-        template=template, tracking=tracking,
+        template=template, tracking=tracking, region=region,
     )  # fmt: skip
 
     async def work(drafts: Drafts) -> None:
@@ -126,6 +131,7 @@ def update(
     reply_to: ReplyTo = None,
     template: Template = None,
     tracking: Tracking = None,
+    region: Region = None,
     clear: Annotated[
         list[str] | None,
         typer.Option(
@@ -144,7 +150,7 @@ def update(
     change |= _given(
         preheader=preheader, text=text, notion_page_id=notion_page_id, tag=tag, audience=audience,
         canary=canary, from_name=from_name, from_email=from_email, reply_to=reply_to,
-        template=template, tracking=tracking,
+        template=template, tracking=tracking, region=region,
     )  # fmt: skip
     change |= _cleared(clear or [], change)
     if not change:

@@ -157,6 +157,11 @@ def _schedule(value: Mapping[str, Any] | None, timezone: str) -> dict[str, str] 
         raise ValueError(str(exc)) from None
 
 
+def _region(value: str | None) -> str | None:
+    """Whether it is one that is sent from, the service knows (services/drafts/drafts.py)."""
+    return value.strip().lower() or None if value else None
+
+
 def _tracking(value: bool | None) -> bool:
     return bool(value)
 
@@ -189,4 +194,5 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "audience": parse_rule,
     "canary": _canary,
     "tracking": _tracking,
+    "region": _region,
 }

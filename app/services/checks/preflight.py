@@ -39,7 +39,7 @@ from app.services.checks.settings import (
 )
 from app.services.rendering import tasks
 from app.services.rendering.renderer import RENDERER
-from app.services.starting.start_mailout import StartMailout
+from app.services.starting.start_mailout import StartMailout, not_sent_from
 from app.settings import Settings
 from app.store import Store
 
@@ -64,7 +64,7 @@ class Preflight:
             check_around(settings, self._outside, tracking=mailout.content.tracking),
             self.of_pictures(),
             self._check_mailout(settings, mailout, links=links),
-            self._outlook(recipients),
+            self._outlook(recipients, mailout.region),
         )
         findings = [
             *check_settings(settings),
@@ -94,7 +94,7 @@ class Preflight:
         settings = _as_sent(self._settings, mailout)
         return [
             *await self._check_mailout(settings, mailout, links=links),
-            *check_outlook(recipients, await self._outlook(recipients)),
+            *check_outlook(recipients, await self._outlook(recipients, mailout.region)),
             *await check_audience(self._store, mailout_id),
         ]
 
@@ -135,15 +135,17 @@ class Preflight:
             raise MailoutNotFound(f"There is no mailout {mailout_id}.")
         return mailout
 
-    async def _outlook(self, recipients: int) -> dict[str, Any]:
+    async def _outlook(self, recipients: int, kept: str | None) -> dict[str, Any]:
         return await self._store.send_outlook(
-            self._settings.aws_region, self._settings.rate_limit_per_sec, recipients
+            self._settings.regions_for(kept), self._settings.rate_limit_per_sec, recipients
         )
 
     async def _check_mailout(
         self, settings: Settings, mailout: Mailout, *, links: bool
     ) -> list[Finding]:
         findings = [check_state(mailout), *check_people(settings, mailout)]
+        if mailout.region is not None and mailout.region not in self._settings.region_names:
+            findings.append(Finding("fail", *not_sent_from(mailout.region)))
         try:
             rows = await RENDERER(tasks.check_text, settings, mailout.content)
             findings += [Finding.from_row(row) for row in rows]
@@ -200,6 +202,7 @@ def _as_sent(settings: Settings, mailout: Mailout) -> Settings:
                     ),
                 )
                 for region in settings.ses_regions
+                if mailout.region in (None, region.name)
             ),
         }
     )

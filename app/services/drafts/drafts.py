@@ -9,6 +9,7 @@ from uuid import UUID
 
 from app.domain.mailouts import Created, Mailout, MailoutContent
 from app.domain.reports.findings import Finding
+from app.domain.untrusted import plain
 from app.domain.writing.drafts import TWO_BODIES, checked
 from app.errors import (
     AppError,
@@ -158,7 +159,14 @@ class Drafts:
         raise being_edited()
 
     def _checked(self, columns: Mapping[str, Any]) -> dict[str, Any]:
-        return checked(columns, self.settings.timezone)
+        stored = checked(columns, self.settings.timezone)
+        names = self.settings.region_names
+        if stored.get("region") and stored["region"] not in names:
+            raise InvalidRequest(
+                f"region: nothing is sent from {plain(stored['region'], 40)}; there are "
+                f"{', '.join(names) or 'none (set AWS_REGION)'}."
+            )
+        return stored
 
     async def _find(self, mailout_id: UUID) -> Mailout:
         mailout = await self.store.find_mailout(mailout_id)

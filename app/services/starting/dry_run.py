@@ -178,7 +178,9 @@ class RunDryRun:
                 await tell(rehearsal.recipients)
                 saved_at = time.monotonic()
         outlook = await self._store.send_outlook(
-            self._settings.aws_region, self._settings.rate_limit_per_sec, rehearsal.recipients
+            self._settings.regions_for(mailout.region),
+            self._settings.rate_limit_per_sec,
+            rehearsal.recipients,
         )
         return {
             "state": "done",

@@ -82,7 +82,7 @@ class ScheduleMailout:
                 return await self._repeat(mailout_id, schedule)
             if mailout.status != "ready":
                 raise not_ready(mailout_id, mailout.status)
-            self.start.require_configuration(tracking=mailout.content.tracking)
+            self.start.require_configuration(tracking=mailout.content.tracking, kept=mailout.region)
             await self.start.check_start(mailout)
             await require_confirmed(self.store, mailout_id, mailout.status, confirm_audience)
             zones = await self._zones(mailout_id, schedule)
@@ -105,7 +105,9 @@ class ScheduleMailout:
                 )
                 warnings = send_warnings(self.settings, mailout)
                 found = await self.store.show_mailout(mailout_id)
-                return self._described(found) | await self._outcome(planned, warnings)
+                return self._described(found) | await self._outcome(
+                    planned, warnings, mailout.region
+                )
             if done.outcome == "audience_empty":
                 raise audience_empty(mailout_id)
             # It was edited, started or scheduled meanwhile: look again.
@@ -124,7 +126,8 @@ class ScheduleMailout:
         planned = await self._plan(schedule, zones)
         diff = await audience_diff(self.store, mailout_id, QUICK_REACH)
         warnings = [diff.finding.what] if diff is not None and diff.is_large else []
-        return await self._outcome(planned, warnings) | {
+        kept = (await self.store.mailout_headline(mailout_id))["region"]
+        return await self._outcome(planned, warnings, kept) | {
             "recipients": sum(zones.values()),
             "confirms": diff.now if diff else None,
         }
@@ -161,7 +164,8 @@ class ScheduleMailout:
             [
                 replace(w, recipients=w.recipients - row["done"])
                 for w, row in zip(waves, rows, strict=True)
-            ]
+            ],
+            mailout["region"],
         )
         return {
             "waves": [
@@ -207,8 +211,10 @@ class ScheduleMailout:
             )
         return self._described(found) | await self.waves(found) | {"skipped": 0, "warnings": []}
 
-    async def _outcome(self, planned: Plan, warnings: list[str]) -> dict[str, Any]:
-        outlooks, capacity = await self._outlook(planned.waves)
+    async def _outcome(
+        self, planned: Plan, warnings: list[str], kept: str | None
+    ) -> dict[str, Any]:
+        outlooks, capacity = await self._outlook(planned.waves, kept)
         return {
             "waves": [
                 _row(wave, 0, outlook)
@@ -223,9 +229,9 @@ class ScheduleMailout:
         names = ("status", "schedule", "scheduled_at", "recipients")
         return {"mailout_id": found["id"]} | {name: found[name] for name in names}
 
-    async def _outlook(self, waves: Any) -> tuple[list[WaveOutlook], Capacity]:
+    async def _outlook(self, waves: Any, kept: str | None) -> tuple[list[WaveOutlook], Capacity]:
         known = await self.store.send_outlook(
-            self.settings.aws_region,
+            self.settings.regions_for(kept),
             self.settings.rate_limit_per_sec,
             sum(wave.recipients for wave in waves),
         )

@@ -13,6 +13,7 @@ import structlog
 
 from app.domain.addresses import canonical_address
 from app.domain.mailouts import Mailout
+from app.domain.reports.findings import Finding
 from app.errors import (
     AudienceEmpty,
     IdempotencyKeyReused,
@@ -66,6 +67,14 @@ def fingerprint(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
+def not_sent_from(region: str) -> tuple[str, str]:
+    """What is wrong, and the remedy."""
+    return (
+        f"The mailout is kept to {region}, from which nothing is sent.",
+        "add it to SES_REGIONS and restart, or let the mailout take any region.",
+    )
+
+
 def nobody_to_wake() -> None:
     """For a process without a sender: senders elsewhere look for work every second."""
 
@@ -98,7 +107,7 @@ class StartMailout:
             mailout = await self._find(request)
             if mailout.status != "ready":
                 raise not_ready(mailout.id, mailout.status)
-            self.require_configuration(tracking=mailout.content.tracking)
+            self.require_configuration(tracking=mailout.content.tracking, kept=mailout.region)
             await self.check_start(mailout)
             await require_confirmed(
                 self._store, mailout.id, mailout.status, request.confirm_audience
@@ -109,7 +118,7 @@ class StartMailout:
                 mailout.content_hash,
                 request_key=request.key,
                 request_hash=request.fingerprint,
-                region=self._settings.aws_region,
+                regions=self._settings.regions_for(mailout.region),
                 rate_limit=self._settings.rate_limit_per_sec,
                 warnings=warnings,
                 by=request.by,
@@ -148,7 +157,9 @@ class StartMailout:
             return earlier
         for _ in range(MAX_CHANGES):
             mailout = await self._find(request)
-            self.require_configuration(test=not to, tracking=mailout.content.tracking)
+            self.require_configuration(
+                test=not to, tracking=mailout.content.tracking, kept=mailout.region
+            )
             await self.check(mailout, test=True)
             queued = await self._store.queue_test(
                 mailout.id,
@@ -204,9 +215,16 @@ class StartMailout:
             )
         return mailout
 
-    def require_configuration(self, *, test: bool = False, tracking: bool = False) -> None:
+    def require_configuration(
+        self, *, test: bool = False, tracking: bool = False, kept: str | None = None
+    ) -> None:
+        """kept: the only region that the mailout takes."""
         missing = self._settings.missing_to_send()
-        if tracking and (untracked := self._settings.missing_to_track()):
+        if kept is not None and not missing and kept not in self._settings.region_names:
+            raise SesNotConfigured(
+                Finding("fail", *not_sent_from(kept)).sentences, missing=["SES_REGIONS"]
+            )
+        if tracking and (untracked := self._settings.missing_to_track(kept)):
             missing.append(untracked)
         if test and not self._settings.test_emails:
             missing.append("TEST_EMAILS")

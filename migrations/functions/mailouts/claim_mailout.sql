@@ -2,12 +2,13 @@
 -- opens the queue. Nothing is started when the content is no longer the one with p_content_hash, which the
 -- caller has compiled ("changed"), nor when nobody is to be mailed ("audience_empty").
 -- p_request_key: an Idempotency-Key or Notion event; a repeat of an accepted request gets the same answer
--- again and starts nothing. p_region, p_rate_limit: the caller's, to estimate quota and duration
+-- again and starts nothing. p_region, p_regions, p_rate_limit: the caller's, to estimate quota and duration
 -- (send_outlook.sql). p_warnings: put into the answer unchanged. p_by: see change_mailout.sql.
 create or replace function claim_mailout(
     p_mailout uuid, p_content_hash text, p_request_key text default null,
     p_request_hash text default null, p_region text default null,
-    p_rate_limit double precision default null, p_warnings jsonb default '[]', p_by text default null)
+    p_rate_limit double precision default null, p_warnings jsonb default '[]', p_by text default null,
+    p_regions jsonb default null)
 returns jsonb language plpgsql set search_path = public, pg_temp as $$
 declare
     v_mailout  mailouts;
@@ -49,7 +50,7 @@ begin
                                      'recipients', v_mailout.recipients,
                                      'recipients_estimated', v_size -> 'estimated',
                                      'warnings', p_warnings)
-               || send_outlook(p_region, p_rate_limit, v_mailout.recipients);
+               || send_outlook(p_region, p_rate_limit, v_mailout.recipients, p_regions);
     update send_requests set response = v_response where key = p_request_key;
     perform record_audit(p_by, 'mailout.start', p_mailout::text, '{"status": "ready"}',
                          audited_state(v_mailout) || jsonb_build_object('recipients', v_mailout.recipients));

@@ -9,10 +9,10 @@ declare
 begin
     insert into mailouts (subject, preheader, body_html, body_markdown, body_text, notion_page_id,
                           from_email, from_name, reply_to, configuration_set, audience, canary, template_id,
-                          tracking, schedule)
+                          tracking, schedule, region)
     select subject, preheader, body_html, body_markdown, body_text, notion_page_id, from_email,
            from_name, reply_to, configuration_set, audience, canary, template_id,
-           coalesce(tracking, false), schedule
+           coalesce(tracking, false), schedule, region
       from jsonb_populate_record(null::mailouts, p_mailout)
     on conflict (replace(lower(notion_page_id), '-', '')) where notion_page_id is not null do nothing
     returning * into v_mailout;
@@ -43,6 +43,7 @@ language sql stable set search_path = public, pg_temp as $$
         'canary', m.canary, 'notion_page_id', m.notion_page_id, 'from_name', m.from_name,
         'from_email', m.from_email, 'reply_to', m.reply_to, 'configuration_set', m.configuration_set,
         'template_id', m.template_id, 'tracking', nullif(m.tracking, false), 'schedule', m.schedule,
+        'region', m.region,
         'content_hash', mailout_content_hash(m)));
 $$;
 
@@ -63,10 +64,10 @@ begin
     begin
         update mailouts m
            set (subject, preheader, body_html, body_markdown, body_text, notion_page_id, from_email, from_name,
-                reply_to, configuration_set, audience, canary, template_id, tracking, schedule)
+                reply_to, configuration_set, audience, canary, template_id, tracking, schedule, region)
              = (select n.subject, n.preheader, n.body_html, n.body_markdown, n.body_text, n.notion_page_id,
                        n.from_email, n.from_name, n.reply_to, n.configuration_set, n.audience, n.canary,
-                       n.template_id, n.tracking, n.schedule
+                       n.template_id, n.tracking, n.schedule, n.region
                   from jsonb_populate_record(m, p_change) n),
                status_reason = null
          where id = p_mailout and version = p_version and status in ('draft', 'ready')
@@ -130,10 +131,10 @@ declare
     v_copy mailouts;
 begin
     insert into mailouts (subject, preheader, body_html, body_markdown, body_text, from_email, from_name, reply_to,
-                          configuration_set, audience, canary, template_id, tracking)
+                          configuration_set, audience, canary, template_id, tracking, region)
     select subject, preheader, body_html, body_markdown, body_text, from_email, from_name, reply_to,
            configuration_set, audience, canary,
-           (select t.id from templates t where t.id = template_id and t.archived_at is null), tracking
+           (select t.id from templates t where t.id = template_id and t.archived_at is null), tracking, region
       from mailouts where id = p_mailout
     returning * into v_copy;
     if not found then

@@ -3,7 +3,7 @@
 create or replace function find_mailout(p_mailout uuid default null, p_notion_page text default null)
 returns jsonb language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object('id', m.id, 'status', m.status, 'version', m.version, 'status_reason', m.status_reason,
-                              'content', mailout_content(m), 'content_hash', mailout_content_hash(m),
+                              'region', m.region, 'content', mailout_content(m), 'content_hash', mailout_content_hash(m),
                               'tested_hash', (select content_hash from mailout_tests
                                                where mailout_id = m.id))
     from mailouts m

@@ -4,7 +4,7 @@ language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object(
         'id', m.id, 'subject', m.subject, 'status', m.status, 'status_reason', m.status_reason,
         'notion_page_id', m.notion_page_id, 'audience', m.audience, 'canary', m.canary, 'recipients', m.recipients,
-        'template_id', m.template_id, 'tracking', m.tracking, 'schedule', m.schedule,
+        'template_id', m.template_id, 'tracking', m.tracking, 'region', m.region, 'schedule', m.schedule,
         'scheduled_at', m.scheduled_at, 'created_at', m.created_at, 'updated_at', m.updated_at,
         'started_at', m.started_at, 'sent_at', m.sent_at, 'version', m.version);
 $$;

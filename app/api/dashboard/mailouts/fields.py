@@ -22,6 +22,7 @@ LABELS = {
     "from_email": "Sender’s address",
     "reply_to": "Answers go to",
     "tracking": "Opens and clicks",
+    "region": "Region",
 }
 """The fields of the form, in its order, as people call them."""
 FORMATS = {"markdown": "Markdown", "html": "HTML"}
@@ -77,7 +78,7 @@ class Written:
         """As the mailout's columns. Of a template's and a body's text nothing is changed."""
         body, html = self["body"] or None, self["format"] == "html"
         return {
-            **{name: self[name] or None for name in (*LINES, "body_text", "template_id")},
+            **{name: self[name] or None for name in (*LINES, "body_text", "template_id", "region")},
             "body_html": body if html else None,
             "body_markdown": None if html else body,
             "tracking": bool(self["tracking"]),

@@ -96,7 +96,7 @@ async def _page(
         audience_diff(services.store, mailout_id, QUICK_REACH),
     )
     outlook = await services.store.send_outlook(
-        settings.aws_region, settings.rate_limit_per_sec, recipients
+        settings.regions_for(mailout["region"]), settings.rate_limit_per_sec, recipients
     )
     tone, tested = tested_words(mailout["tested"])
     return show(

@@ -28,6 +28,7 @@ from app.errors import (
 )
 from app.services.templates.starters import Starter, find_starter, starters
 from app.services.templates.templates import COLUMNS
+from app.settings import Settings
 
 MAX_FORM_BYTES = 8_000_000
 """As sent, in which a character takes up to twelve bytes (http/body_limit.py lets it through)."""
@@ -195,8 +196,17 @@ async def _editor(
             "from_email": settings.ses_from_email or "",
             "reply_to": settings.reply_to_email or "",
         },
+        regions=_regions(settings, written),
         notice=_NOTICES.get(notice),
     )
+
+
+def _regions(settings: Settings, written: Written) -> list[str]:
+    """What is offered; nothing where there is no choice."""
+    if len(settings.ses_regions) < 2 and not written["region"]:
+        return []
+    kept = [written["region"]] if written["region"] else []
+    return list(dict.fromkeys((*settings.region_names, *kept)))
 
 
 async def _too_late(
