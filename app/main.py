@@ -28,6 +28,7 @@ from app.api import (
     notion_events,
     provider_events,
     ses_events,
+    standing,
     subscribers,
     unsubscribe,
 )
@@ -43,6 +44,7 @@ from app.api.dashboard import keys as dashboard_keys
 from app.api.dashboard import notion as dashboard_notion
 from app.api.dashboard import people as dashboard_people
 from app.api.dashboard import slack as dashboard_slack
+from app.api.dashboard import standing as dashboard_standing
 from app.api.dashboard.audience import pages as dashboard_audience
 from app.api.dashboard.engagement import links as dashboard_link_map
 from app.api.dashboard.engagement import mailout as dashboard_engagement
@@ -178,6 +180,7 @@ def create_app(services: Services) -> FastAPI:
         imports.router,
         export.router,
         readership.router,
+        standing.router,
         subscribers.filtered,
         subscribers.router,
         audience.router,
@@ -197,6 +200,7 @@ def create_app(services: Services) -> FastAPI:
         dashboard_access.router,
         dashboard_account.router,
         dashboard_domain.router,
+        dashboard_standing.router,
         dashboard_mailouts.router,
         dashboard_writing.router,
         dashboard_overview.router,
@@ -404,18 +408,18 @@ async def working(
         queue_work(store, settings, meters) as queues,
     ):
         hooks.start(loops)
-        standing = await asyncio.to_thread(standing_work, store, settings)
+        looks = await asyncio.to_thread(standing_work, store, settings)
         kinds = [*job_kinds(store, settings), *(notion.kinds if notion else ())]
-        if standing:
-            kinds.append(standing.kind)
+        if looks:
+            kinds.append(looks.kind)
         jobs = JobRunner(JobStore(database), kinds)
         jobs.start(loops)
         JudgeRecipients(store, settings).start(loops)
         if notion:
             notion.start(loops)
         queues.start(loops)
-        if standing:
-            standing.start(loops, jobs.wake)
+        if looks:
+            looks.start(loops, jobs.wake)
         sender: Sender | None = None
         domains: WatchDomains | None = None
         if missing := settings.missing_to_send():

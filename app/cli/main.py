@@ -11,7 +11,17 @@ from typing import Annotated, NoReturn
 import typer
 
 from app import __version__
-from app.cli import keys, mailouts, notion, previews, schedules, service, subscribers, templates
+from app.cli import (
+    keys,
+    mailouts,
+    notion,
+    previews,
+    schedules,
+    service,
+    standing,
+    subscribers,
+    templates,
+)
 from app.cli.hooks import commands as hooks
 from app.cli.mailouts import engagement, lists, sending, steering, writing
 from app.cli.readership import judging, why
@@ -29,6 +39,7 @@ app = typer.Typer(
 app.add_typer(service.app)
 app.add_typer(mailouts.outside)
 app.add_typer(why.app)
+app.add_typer(standing.app)
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(mailouts.app, name="mailouts")
 # Each adds its commands to those of mailouts/group.py.

@@ -20,6 +20,7 @@ from app.domain.states import MAILOUT_STATUSES, PAUSE_CODES
 from app.errors import AppError
 from app.store import Store
 from app.telemetry.metrics import Metrics
+from app.telemetry.standing_gauges import standing_gauges
 
 log = structlog.get_logger(__name__)
 
@@ -65,8 +66,9 @@ class DatabaseGauges(Collector):
                 async with asyncio.timeout(ANSWER_SECONDS):
                     snapshot = await self._store.metrics_snapshot()
                     figures = await self._store.watchdog_figures(PATIENCE_SECONDS)
+                    standing = await standing_gauges(self._store)
                 watched = {found.code: found.count for found in findings_of(figures)}
-                self._gauges = list(_gauges(snapshot, watched))
+                self._gauges = [*_gauges(snapshot, watched), *standing]
                 ended = self._monotonic()
                 self._fresh_until = ended + max(KEPT_SECONDS, (ended - started) / SHARE_OF_TIME)
             except Exception as exc:

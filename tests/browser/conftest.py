@@ -25,6 +25,7 @@ from tests.browser.stage_imports import stage_imports
 from tests.browser.stage_people import stage_people
 from tests.browser.stage_schedules import stage_schedules
 from tests.browser.stage_segments import stage_segments
+from tests.browser.stage_standing import stage_standing
 from tests.browser.stage_templates import stage_templates
 from tests.browser.support import Site, Visit, elsewhere
 from tests.sandbox.support import ses_client
@@ -203,6 +204,7 @@ async def staged(
                 segments = await stage_segments(arrange)
                 engaged = await stage_engagement(arrange)
                 await stage_domain(arrange)
+                await stage_standing(arrange)
                 hooks = await stage_hooks(arrange, mailouts["sent"])
                 yield Staged(
                     url, dsn, arrange, mailouts, imports, person, schedules, template, segments,

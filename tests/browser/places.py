@@ -42,6 +42,7 @@ async def pages_of(staged: Staged, subject: str) -> dict[str, str]:
                 "none": f"/dashboard?cursor={long_ago}",
                 "account": "/dashboard/account",
                 "domain": "/dashboard/domain",
+                "standing": "/dashboard/standing",
                 "jobs": "/dashboard/jobs",
                 "no-jobs": f"/dashboard/jobs?cursor={long_ago}",
                 "pause": staged.page("sending", "/pause"),

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,15 @@ class Answering(Store):
             "silent": 0, "silent_mailouts": [], "unopened_mailouts": [], "unmatched": 0,
             "unasked": {"events": 0, "mailout_id": None}, "refused": {}, "suppression": [],
         }  # fmt: skip
+
+    async def standing_alarms(self) -> dict[str, Any]:
+        return {"looked_at": 1_769_850_000, "alarms": []}
+
+    async def provider_figures(self, windows: Sequence[int], days: int) -> dict[str, Any]:
+        counts = {"delivered": 1_000, "bounced": 1, "soft_bounced": 0, "suppressed": 0,
+                  "complained": 1, "delayed": 0}  # fmt: skip
+        row = {"window": 7, "provider": "Yahoo and AOL"} | counts
+        return {"windows": [row], "days": [], "complained": ["Yahoo and AOL"]}
 
 
 @pytest.fixture

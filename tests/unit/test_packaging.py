@@ -243,6 +243,8 @@ def test_the_policy_in_the_readme_allows_what_the_program_calls() -> None:
     ses = read("app/adapters/aws/ses.py")
     operations = set(re.findall(r'_client\.(\w+)\(|_look_up\(\s*"(\w+)"', ses))
     called = {f"ses:{camel(direct or looked_up)}" for direct, looked_up in operations}
+    standing = re.findall(r"self\._client\.([a-z]\w+)", read("app/adapters/aws/standing.py"))
+    called |= {f"ses:{camel(operation)}" for operation in standing}
     sns = {"ConfirmSubscription", "ListSubscriptionsByTopic", "GetSubscriptionAttributes"}
     source = read("app/adapters/aws/sns.py") + read("app/adapters/aws/topics.py")
     assert all(snake(action) in source for action in sns)

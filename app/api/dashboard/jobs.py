@@ -30,6 +30,7 @@ KINDS = {
     "change_people": "Change of subscribers",
     "notion_row": "Look at a row in Notion",
     "notion_talk": "Comment in Notion",
+    "standing": "Look at the sender’s standing",
     "notion_schema": "Changed properties in Notion",
 }
 """What people call each kind of job."""

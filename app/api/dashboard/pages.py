@@ -34,6 +34,7 @@ _ASSET_TYPES = {
     "write.js": "text/javascript",
     "preview.css": "text/css",
     "readership.css": "text/css",
+    "standing.css": "text/css",
     "preview.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }

@@ -82,6 +82,8 @@ class Health:
                 checks["hooks"] = hooks
             if (domain := await self._check_domain()) is not None:
                 checks["domain"] = domain
+            if (standing := await self._check_standing()) is not None:
+                checks["standing"] = standing
         else:
             found = None
             checks |= {"ses": _UNKNOWN, "sender": _UNKNOWN, "events": _UNKNOWN}
@@ -200,6 +202,19 @@ class Health:
         more = len(found["alarms"]) - 1
         detail = f"{first} And {more} more." if more else first
         return {"status": "warn", "detail": f"a DNS record vanished: {detail}"}
+
+    async def _check_standing(self) -> dict[str, Any] | None:
+        """Alarms about how others see the sender; None: nobody looked yet. Only a note."""
+        try:
+            found = await asyncio.wait_for(self._store.standing_alarms(), CHECK_SECONDS)
+        except (TimeoutError, AppError):
+            return _UNKNOWN
+        if found["looked_at"] is None:
+            return None
+        if not found["alarms"]:
+            return {"status": "ok"}
+        first, more = found["alarms"][0]["what"], len(found["alarms"]) - 1
+        return {"status": "warn", "detail": f"{first} And {more} more." if more else first}
 
     def _check_processes(self) -> dict[str, Any]:
         """Those of the supervisor: which run, and how often each was started again."""

@@ -53,7 +53,7 @@ end $$;
 
 -- Of p_windows ([1, 7, 30], in days up to now) the sums by provider, and of the last p_days days those of each day:
 -- {"windows": [{"window", "provider", …}], "days": [{"day", "provider", …}], "complained": providers that told of a complaint
--- since anything is kept}. Days are those of TIMEZONE.
+-- within 100 days}. Days are those of TIMEZONE.
 create or replace function provider_figures(p_windows jsonb, p_days integer) returns jsonb
 language sql stable set search_path = public, pg_temp set jit = off as $$
     select jsonb_build_object(
@@ -74,5 +74,5 @@ language sql stable set search_path = public, pg_temp set jit = off as $$
                            at time zone service_timezone()
              group by 1, 2) d),
         'complained', (select coalesce(jsonb_agg(distinct provider order by provider), '[]')
-                         from provider_hours where complained > 0));
+                         from provider_hours where complained > 0 and hour > now() - interval '100 days'));
 $$;
