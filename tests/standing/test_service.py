@@ -83,7 +83,7 @@ async def test_a_page_an_answer_gauges_and_a_note_in_health(
         assert "ses:GetDedicatedIps" in page
         assert "Not asked: the Virtual Deliverability Manager is not on." in page
         assert "24 hours" in (await visitor.get("/standing?days=1")).text
-        assert (await visitor.get("/standing?days=2")).status_code == 422
+        assert (await visitor.get("/standing?days=2")).status_code == 404
 
         gauges = (await service.http.get("/metrics")).text
         assert 'amazonsender_standing_alarms{level="fail"} 2.0' in gauges
