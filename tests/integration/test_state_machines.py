@@ -31,11 +31,12 @@ from psycopg.rows import dict_row
 from app.adapters.database.postgres import PostgresDatabase
 from app.domain.sending.batches import Batch, Outcome, Result
 from app.store import Store
-from tests.support.factories import Arrange, living_sender, try_claim
+from tests.support.factories import REGION, Arrange, an_account, living_sender, try_claim
 
 T = TypeVar("T")
 
 READERS = 3
+ROUTES = (REGION, "eu-west-1")
 RANK = {"sent": 10, "failed": 20, "soft": 30, "delivered": 40, "hard": 50, "complained": 60}
 """docs/states.md: an event moves a row only up; what isn't listed has rank 0."""
 EVENTS = {
@@ -71,9 +72,14 @@ class Row:
 
 @dataclass
 class Model:
-    """What ought to be."""
+    """What ought to be. kept: the only route that the mailout may take. blocked: those that refused
+    it. stopped: those whose account sends nothing. code: why it is paused."""
 
     mailout: str = "ready"
+    code: str = ""
+    kept: str | None = None
+    blocked: set[str] = field(default_factory=set)
+    stopped: set[str] = field(default_factory=set)
     rows: dict[str, Row] = field(default_factory=dict)
     readers: dict[str, str] = field(default_factory=dict)
     open: dict[UUID, Batch] = field(default_factory=dict)
@@ -81,6 +87,16 @@ class Model:
 
     def row(self, send_log_id: int) -> tuple[str, Row]:
         return next((email, row) for email, row in self.rows.items() if row.id == send_log_id)
+
+    def refusal(self, route: str) -> str | None:
+        """Why nothing may be claimed for this route, whoever is queued."""
+        if self.mailout != "sending":
+            return "not_sending"
+        if route in self.blocked:
+            return "blocked"
+        if self.kept not in {None, route}:
+            return "elsewhere"
+        return "account" if route in self.stopped else None
 
     def leave(self, email: str, status: str) -> None:
         """A reader's state changes; a queued row of somebody who leaves is skipped at once."""
@@ -128,8 +144,8 @@ class Machine(RuleBasedStateMachine):
         self.arrange = Arrange(bench.sql)
         self.model = Model()
 
-    @initialize()
-    def start(self) -> None:
+    @initialize(kept=st.sampled_from([None, None, *ROUTES]))
+    def start(self, kept: str | None) -> None:
         """A mailout to READERS people, started and queued."""
         self.wait(
             self.sql.execute("truncate mailouts, mailout_queues, send_batches, executors cascade")
@@ -142,7 +158,10 @@ class Machine(RuleBasedStateMachine):
             self.wait(self.arrange.subscriber(email, tags=[tag], id=reader))
             self.model.readers[email] = "active"
         # Those subscribed before the start are mailed.
-        self.mailout = self.wait(self.arrange.mailout(audience={"tags": [tag]}))
+        self.mailout = self.wait(self.arrange.mailout(audience={"tags": [tag]}, region=kept))
+        self.model.kept = kept
+        for route in ROUTES:
+            self.wait(self.store.record_account(route, an_account()))
         self.sender = self.wait(living_sender(self.store, lease=3_600))
         found = self.wait(self.store.find_mailout(self.mailout))
         assert found is not None
@@ -169,17 +188,18 @@ class Machine(RuleBasedStateMachine):
 
     # Sending
 
-    @rule(limit=st.integers(1, READERS))
-    def claim(self, limit: int) -> None:
+    @rule(limit=st.integers(1, READERS), route=st.sampled_from(ROUTES))
+    def claim(self, limit: int, route: str) -> None:
         model = self.model
-        found = self.wait(try_claim(self.store, self.mailout, self.sender, limit=limit))
+        found = self.wait(
+            try_claim(self.store, self.mailout, self.sender, limit=limit, region=route)
+        )
         due = sorted(
             (row.id, email) for email, row in model.rows.items() if row.status == "queued"
         )[:limit]
-        if model.mailout != "sending" or not due:
+        if (refusal := model.refusal(route)) or not due:
             assert not isinstance(found, Batch)
-            expected = "not_sending" if model.mailout != "sending" else "empty"
-            assert found.reason == expected
+            assert found.reason == (refusal or "empty")
             return
         mailed = [email for _, email in due if model.readers[email] == "active"]
         for _, email in due:
@@ -277,21 +297,57 @@ class Machine(RuleBasedStateMachine):
         self.model.finish()
         assert self.wait(self.store.finish_mailout(self.mailout)) == self.model.mailout
 
+    # Routes
+
+    @rule(route=st.sampled_from(ROUTES))
+    def block(self, route: str) -> None:
+        """The route refuses the mailout; it is paused when no other is left for it."""
+        model = self.model
+        moved = self.wait(
+            self.store.block_route(self.mailout, route, "account", "refused", routes=ROUTES)
+        )
+        self.wait(self.sql.execute("update mailout_blocks set until = 'infinity'"))
+        if model.mailout == "sending":
+            model.blocked.add(route)
+            if all(model.refusal(each) for each in ROUTES):
+                model.mailout, model.code = "paused", "account"
+                assert moved.changed
+                return
+        assert not moved.changed
+
+    @rule(route=st.sampled_from(ROUTES), can_send=st.booleans())
+    def account(self, route: str, can_send: bool) -> None:
+        """What SES says of a route's account; when it may send, what waited for it goes on."""
+        model = self.model
+        self.wait(self.store.record_account(route, an_account(sending_enabled=can_send)))
+        if not can_send:
+            model.stopped.add(route)
+            return
+        model.stopped.discard(route)
+        model.blocked.discard(route)
+        resumed = self.wait(self.store.resume_waiting_mailouts(route))
+        waited = (model.mailout, model.code) == ("paused", "account")
+        if goes_on := waited and model.kept in {None, route}:
+            model.mailout = "sending"
+        assert resumed == [self.mailout] * goes_on
+
     # People
 
     @rule()
     def pause(self) -> None:
-        self._move(
-            self.wait(self.store.pause_mailout(self.mailout, "person", "wait")).changed,
-            {"sending"},
-            "paused",
-        )
+        model = self.model
+        changed = self.wait(self.store.pause_mailout(self.mailout, "person", "wait")).changed
+        by_itself = (model.mailout, model.code) == ("paused", "account")
+        assert changed == (by_itself or model.mailout == "sending")
+        if changed:
+            model.mailout, model.code = "paused", "person"
 
     @rule()
     def resume(self) -> None:
-        self._move(
-            self.wait(self.store.resume_mailout(self.mailout)).changed, {"paused"}, "sending"
-        )
+        changed = self.wait(self.store.resume_mailout(self.mailout)).changed
+        self._move(changed, {"paused"}, "sending")
+        if changed:
+            self.model.blocked.clear()
 
     @precondition(lambda self: len(self.model.closed) > 1)
     @rule()

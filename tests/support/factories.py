@@ -172,13 +172,14 @@ async def try_claim(
     limit: int = 50,
     test: bool = False,
     guards: GuardLimits | None = None,
+    region: str = REGION,
 ) -> Batch | Idle:
-    """One batch, or why there is none."""
+    """One batch, or why there is none. region: the route."""
     claimed = await store.claim_batches(
         mailout_id,
         sender,
         attempts=[uuid4()],
-        region=REGION,
+        region=region,
         limit=limit,
         test=test,
         guards=guards,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
@@ -47,19 +47,35 @@ class Transaction:
         ]
         return await self.call("record_results", p_attempt=batch.attempt_id, p_results=results)
 
-    async def claim(self, mailout: UUID, sender: UUID, limit: int = 50) -> Any:
+    async def claim(
+        self, mailout: UUID, sender: UUID, limit: int = 50, region: str = REGION
+    ) -> Any:
         answer = await self.call(
             "claim_batches",
             p_mailout=mailout,
             p_executor=sender,
-            p_region=REGION,
+            p_region=region,
             p_limit=limit,
             p_attempts=[str(uuid4())],
         )
         return answer["batches"][0] if "batches" in answer else answer
 
+    async def block(self, mailout: UUID, region: str, routes: Sequence[str]) -> Any:
+        return await self.call(
+            "block_route",
+            p_mailout=mailout,
+            p_region=region,
+            p_code="account",
+            p_reason="refused",
+            p_routes=list(routes),
+        )
+
     async def commit(self) -> None:
         await self._connection.commit()
+
+    async def roll_back(self) -> None:
+        """As when the connection is lost before the commit."""
+        await self._connection.rollback()
 
     @property
     def pid(self) -> int:
