@@ -324,6 +324,12 @@ class ProviderNotConfigured(AppError):
     status, code, title = 503, "provider_not_configured", "The provider's webhook is not configured"
 
 
+class FallbackNotConfigured(AppError):
+    """FALLBACK_PROVIDERS names nobody."""
+
+    status, code, title = 409, "fallback_not_configured", "No provider may send in SES's place"
+
+
 class PictureRefused(AppError):
     """A picture that no mail can have. Its words follow the picture's name: what is wrong with it,
     and what to do. Carries `problem`, the same in one word."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from app import __version__
 from app.adapters.aws.ses import SesSender, sns_client
 from app.adapters.aws.sns import SnsConfirmer, SnsVerifier
 from app.adapters.database.migrations import check_schema
+from app.adapters.providers import fallback_senders
 from app.api import (
     access,
     assets,
@@ -26,7 +27,6 @@ from app.api import (
     mail_templates,
     metrics,
     notion_events,
-    provider_events,
     ses_events,
     standing,
     subscribers,
@@ -48,6 +48,7 @@ from app.api.dashboard import standing as dashboard_standing
 from app.api.dashboard.audience import pages as dashboard_audience
 from app.api.dashboard.engagement import links as dashboard_link_map
 from app.api.dashboard.engagement import mailout as dashboard_engagement
+from app.api.dashboard.fallback import pages as dashboard_fallback
 from app.api.dashboard.hooks import acts as dashboard_hook_acts
 from app.api.dashboard.hooks import pages as dashboard_hooks
 from app.api.dashboard.mailouts import audience as dashboard_audience_of
@@ -81,6 +82,8 @@ from app.api.mailouts import (
     steering,
     testing,
 )
+from app.api.providers import events as provider_events
+from app.api.providers import fallback
 from app.api.readership import engagement as readership
 from app.api.readership import why
 from app.api.signup import confirm, subscribe
@@ -90,7 +93,7 @@ from app.hooks import hook_work
 from app.keeping import shelf_at
 from app.notion import notion_work
 from app.outside import OUTSIDE, slack_way, watch_domains
-from app.ports import Database
+from app.ports import Database, FallbackSender
 from app.processes.member import Member
 from app.queues import queue_work
 from app.running.loops import Loops
@@ -115,6 +118,7 @@ from app.services.notion.webhook import NotionWebhook
 from app.services.pacing.keep import KeepPacing
 from app.services.people.many import ChangeMany, ManyPeople
 from app.services.preview.preview import Preview
+from app.services.providers.fallback import Fallback
 from app.services.providers.webhooks import ProviderWebhooks
 from app.services.rendering.renderer import RENDERER
 from app.services.sending.pausing import Guards, guard_limits
@@ -192,6 +196,7 @@ def create_app(services: Services) -> FastAPI:
         ses_events.router,
         notion_events.router,
         provider_events.router,
+        fallback.router,
         assets.router,
         unsubscribe.router,
         subscribe.router,
@@ -224,6 +229,7 @@ def create_app(services: Services) -> FastAPI:
         dashboard_audit.router,
         dashboard_notion.router,
         dashboard_slack.router,
+        dashboard_fallback.router,
         dashboard_audience.router,
         dashboard_readership.router,
         dashboard_people.router,
@@ -303,6 +309,7 @@ async def running(
             ),
             record_events=record_events,
             provider_webhooks=ProviderWebhooks(store, record_events, settings),
+            fallback=Fallback(store, settings),
             verifier=SnsVerifier(
                 allowed_topic_arns=frozenset(settings.sns_allowed_topic_arns),
                 sandbox_endpoint=settings.sns_endpoint,
@@ -422,11 +429,13 @@ async def working(
             looks.start(loops, jobs.wake)
         sender: Sender | None = None
         domains: WatchDomains | None = None
+        providers: Sequence[FallbackSender] = ()
         if missing := settings.missing_to_send():
             log.warning("sending_not_configured", missing=missing)
         else:
             outlets = await asyncio.to_thread(outlets_of, settings)
-            sender = Sender(store, outlets, settings, meters)
+            providers = fallback_senders(settings, max_connections=BULK_CALLS + SINGLE_CALLS)
+            sender = Sender(store, outlets, settings, meters, providers)
             for route in sender.routes:
                 route.account.start(loops)
             home = outlets[0]
@@ -452,3 +461,5 @@ async def working(
                 domains.close()
             if sender:
                 await sender.close()
+            for provider in providers:
+                provider.close()

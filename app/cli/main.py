@@ -22,6 +22,7 @@ from app.cli import (
     subscribers,
     templates,
 )
+from app.cli.fallback import commands as fallback
 from app.cli.hooks import commands as hooks
 from app.cli.mailouts import engagement, lists, sending, steering, writing
 from app.cli.readership import judging, why
@@ -50,6 +51,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(notion.app, name="notion")
 app.add_typer(hooks.app, name="hooks")
 app.add_typer(slack.app, name="slack")
+app.add_typer(fallback.app, name="fallback")
 
 
 EXIT_SECONDS = 9.5

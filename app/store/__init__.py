@@ -14,6 +14,7 @@ from app.store.drafts import DraftCalls
 from app.store.dry_runs import DryRunCalls
 from app.store.engagement.judging import EngagementCalls
 from app.store.events import EventCalls
+from app.store.fallback.calls import FallbackCalls
 from app.store.hooks.deliveries import HookDeliveryCalls
 from app.store.hooks.hooks import HookCalls
 from app.store.hooks.subscribing import HookSubscribingCalls
@@ -42,6 +43,7 @@ class Store(
     DraftCalls,
     DryRunCalls,
     SendingCalls,
+    FallbackCalls,
     EventCalls,
     EngagementCalls,
     SubscriberCalls,

@@ -15,6 +15,7 @@ import structlog
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from app.domain.providers import PROVIDERS
 from app.domain.reports.watch import PATIENCE_SECONDS, WatchCode, findings_of
 from app.domain.states import MAILOUT_STATUSES, PAUSE_CODES
 from app.errors import AppError
@@ -128,6 +129,13 @@ def _gauges(snapshot: dict[str, Any], watched: Mapping[Any, int]) -> Iterator[Ga
         "code",
         get_args(WatchCode),
         watched,
+    )
+    yield _by(
+        "fallback_open",
+        "1 while this provider sends in SES's place.",
+        "provider",
+        PROVIDERS,
+        {snapshot["fallback"]: 1},
     )
     yield from _regions(snapshot["regions"])
 

@@ -177,6 +177,18 @@ class Metrics:
             ("provider", "outcome"),
             product(PROVIDERS, PROVIDER_WEBHOOKS),
         )
+        self._provider_calls = self._counter(
+            "provider_calls_total",
+            "Calls with mail to the fallback providers, by what came of them.",
+            ("provider", "result"),
+            product(PROVIDERS, CALL_RESULTS),
+        )
+        self._provider_accepted = self._counter(
+            "provider_recipients_total",
+            "Recipients whose mail a fallback provider accepted.",
+            ("provider",),
+            product(PROVIDERS),
+        )
         self._notion_writes = self._counter(
             "notion_writes_total",
             "Rows of the Notion database that were due, by what came of it.",
@@ -284,6 +296,12 @@ class Metrics:
     def provider_webhook(self, provider: Provider, outcome: str) -> None:
         """outcome: `taken`, or the code of the AppError that refused it."""
         self._provider_webhooks.labels(provider, outcome).inc()
+
+    def provider_called(self, provider: Provider, answers: Sequence[Answer]) -> None:
+        """A call with mail ended; answers: one per recipient, at least one."""
+        self._provider_calls.labels(provider, call_result(answers)).inc()
+        accepted = sum(answer.outcome == "sent" for answer in answers)
+        self._provider_accepted.labels(provider).inc(accepted)
 
     def _counter(
         self,

@@ -19,7 +19,7 @@ begin
     foreach v_table in array array[
         'subscribers', 'mailouts', 'send_logs', 'send_batches', 'send_requests', 'mailout_tests', 'ses_events',
         'owner_notices', 'ended_sessions', 'jobs', 'audit_log', 'signups',
-        'hooks', 'slack_messages', 'webhook_tokens',
+        'hooks', 'slack_messages', 'webhook_tokens', 'fallback_changes',
         'notion_rows']
     loop
         -- Only when it is missing, since creating it waits for all transactions that write the table.

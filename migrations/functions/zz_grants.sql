@@ -36,6 +36,7 @@ begin
             'webhook_tokens',
             'mailout_blocks',
             'provider_paces', 'provider_answers', 'pacing_turns', 'warmups', 'warmup_days',
+            'fallback_changes', 'fallback_watch',
             'notion_rows']) t
     loop
         execute format('revoke all on table %s from public', v_table);
@@ -52,7 +53,7 @@ begin
         execute format('grant usage on all sequences in schema public to service_role');
     end if;
     foreach v_role in array v_roles loop
-        execute format('revoke all on sequence public.send_logs_id_seq, public.ses_events_id_seq, public.owner_notices_id_seq, public.subscriber_changes_id_seq, public.audit_log_id_seq, public.notion_write_asks_id_seq, public.mailout_links_id_seq, public.engagement_signals_id_seq, public.hook_deliveries_id_seq, public.owner_news_id_seq, public.list_moves_id_seq from %I', v_role);
+        execute format('revoke all on sequence public.send_logs_id_seq, public.ses_events_id_seq, public.owner_notices_id_seq, public.subscriber_changes_id_seq, public.audit_log_id_seq, public.notion_write_asks_id_seq, public.mailout_links_id_seq, public.engagement_signals_id_seq, public.hook_deliveries_id_seq, public.owner_news_id_seq, public.list_moves_id_seq, public.fallback_changes_id_seq from %I', v_role);
     end loop;
 
     for v_function in select p.oid::regprocedure from pg_proc p where p.pronamespace = 'public'::regnamespace
@@ -66,6 +67,8 @@ begin
             'place_waves', 'begin_waves', 'in_words', 'wave_state', 'mailout_waves', 'has_wave', 'freeze_content',
             'claim_mailout', 'queue_recipients', 'sender_work', 'heartbeat', 'is_alive',
             'open_routes', 'is_blocked', 'account_is_stopped', 'quota_left', 'block_route', 'hold_without_route', 'sends_by',
+            'is_fallback_route', 'fallback_provider', 'fallback_route', 'fallback_state', 'open_fallback', 'close_fallback',
+            'change_fallback', 'watch_fallback', 'ses_outlook', 'route_breaker', 'provider_trouble', 'provider_after', 'resume_for_fallback',
             'effective_rate', 'leave', 'recover_lost', 'record_account', 'claim_batches',
             'record_results', 'finish_mailout', 'closing_reason', 'ready_mailout', 'pause_mailout',
             'resume_mailout', 'resume_waiting_mailouts', 'cancel_mailout', 'cancel_recipients',

@@ -223,7 +223,7 @@ REFUSED = {
 }
 LOST = {
     "error_code": "sender_lost",
-    "error_message": "The sending process stopped before SES's answer was recorded.",
+    "error_message": "The sending process stopped before the answer was recorded.",
 }
 
 
@@ -265,8 +265,8 @@ async def stage_every_state(arrange: Arrange) -> dict[str, UUID]:
             Group("skipped", 9, error_code="unsubscribed"),
             minutes=14,
             ago=timedelta(days=3),
-            reason="50 of 11,708 recipients: it is unknown whether SES accepted the mail. SES's "
-            "events settle this; a person may resend.",
+            reason="50 of 11,708 recipients: it is unknown whether the mail was accepted. "
+            "Events settle this; a person may resend.",
             unsubscribed=58,
         ),
         "paused": await staged_mailout(

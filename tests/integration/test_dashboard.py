@@ -245,7 +245,7 @@ class TestFigures:
         person = Visitor(service)
         await person.sign_in()
         html = (await person.get(f"/mailouts/{mailout}")).text
-        assert re.search(r"Accepted by Amazon SES</th>.*?<td>60</td>", html, re.DOTALL)
+        assert re.search(r"Accepted for sending</th>.*?<td>60</td>", html, re.DOTALL)
         assert html.count('<svg xmlns="http://www.w3.org/2000/svg" class="chart"') == 3
         assert (await person.get("/account")).status_code == 200
 

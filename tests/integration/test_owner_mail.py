@@ -54,10 +54,10 @@ async def test_a_sent_mailout_is_told_with_its_closing_figures(
     assert mail["subject"] == "Sent: News for {{ name }}"
     for part in ("html", "text"):
         assert "is sent" in mail[part]
-        assert "Accepted by Amazon SES" in mail[part]
+        assert "Accepted for sending" in mail[part]
         assert f"/dashboard/mailouts/{mailout}" in mail[part]
         assert "@example.com" not in mail[part]
-    assert "Recipients: 4\nAccepted by Amazon SES: 3" in mail["text"]
+    assert "Recipients: 4\nAccepted for sending: 3" in mail["text"]
     assert "Refused: 1" in mail["text"]
     assert mail["tags"] == {"amazonsender_notice": str(mailout)}
     assert not any(h["name"].lower() == "list-unsubscribe" for h in mail["headers"])

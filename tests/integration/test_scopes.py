@@ -41,6 +41,8 @@ OTHERWISE: dict[tuple[str, str], Scope] = {
     ("POST", "/mailouts/{mailout_id}/test"): "send",
     ("POST", "/mailouts/{mailout_id}/schedule"): "send",
     ("DELETE", "/mailouts/{mailout_id}/schedule"): "send",
+    ("POST", "/fallback/open"): "send",
+    ("POST", "/fallback/close"): "send",
     ("GET", "/keys"): "manage",
     ("GET", "/audit"): "manage",
     ("GET", "/hooks"): "manage",

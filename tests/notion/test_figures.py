@@ -109,7 +109,7 @@ def test_what_a_person_should_know_stands_behind_the_progress() -> None:
     """Such as that the page was changed since. At the end it is no news any more."""
     note = "Changed since: it goes as it was."
     one = mailout("sending", {"queued": 1}, pace=0)
-    assert said(one, note=note)["Progress"] == f"0 of 1 handed to SES (0%). {note}"
+    assert said(one, note=note)["Progress"] == f"0 of 1 handed over (0%). {note}"
     assert note not in said(mailout("sent", {"sent": 1}), note=note)["Progress"]
 
 
@@ -165,14 +165,12 @@ def test_one_that_was_cancelled_before_it_began_has_no_figures() -> None:
 
 def test_under_way_says_how_far_how_fast_and_how_long_still() -> None:
     one = mailout("sending", {"queued": 35_700, "sent": 12_000, "failed": 300}, pace=148.7)
-    assert words(one) == (
-        "12,300 of 48,000 handed to SES (25%), 149 a second, about 4 minutes left."
-    )
+    assert words(one) == ("12,300 of 48,000 handed over (25%), 149 a second, about 4 minutes left.")
 
 
 def test_a_slow_one_counts_by_the_minute_and_one_that_stands_says_why() -> None:
     slow = mailout("sending", {"queued": 90, "sent": 10}, pace=0.5)
-    assert words(slow) == "10 of 100 handed to SES (10%), 30 a minute, about 3 minutes left."
+    assert words(slow) == "10 of 100 handed over (10%), 30 a minute, about 3 minutes left."
     canary = mailout(
         "sending",
         {"queued": 98, "sent": 2},
@@ -180,18 +178,18 @@ def test_a_slow_one_counts_by_the_minute_and_one_that_stands_says_why() -> None:
         status_reason="canary: waiting for events until 2026-11-26 10:00:00 UTC",
     )
     assert words(canary) == (
-        "2 of 100 handed to SES (2%). Canary: waiting for events until 2026-11-26 10:00:00 UTC"
+        "2 of 100 handed over (2%). Canary: waiting for events until 2026-11-26 10:00:00 UTC"
     )
 
 
 def test_the_speed_of_the_test_mails_is_not_that_of_the_send() -> None:
     one = mailout("sending", {"queued": 600}, pace=0.2)
-    assert words(one) == "0 of 600 handed to SES (0%)."
+    assert words(one) == "0 of 600 handed over (0%)."
 
 
 def test_who_left_in_time_is_not_waited_for_and_all_is_only_all() -> None:
     nearly = mailout("sending", {"queued": 1, "sent": 998, "skipped": 1}, pace=0)
-    assert words(nearly) == "998 of 999 handed to SES (99%)."
+    assert words(nearly) == "998 of 999 handed over (99%)."
 
 
 def test_a_schedule_names_the_time_by_its_own_clock() -> None:
@@ -228,7 +226,7 @@ def test_between_waves_it_says_when_the_next_goes() -> None:
         waves=[{"at": "2026-11-26T08:00:00+00:00"}, {"at": "2026-11-26T14:00:00+00:00"}],
     )
     assert words(one) == (
-        "100 of 300 handed to SES (33%), wave 2 of 2 on 26 November, 15:00 Europe/Berlin."
+        "100 of 300 handed over (33%), wave 2 of 2 on 26 November, 15:00 Europe/Berlin."
     )
 
 
@@ -238,9 +236,9 @@ def test_the_end_says_when_how_long_and_who_has_it() -> None:
         "Sent on 26 November, 09:59 Europe/Berlin, in 9 minutes. "
         "9,500 of 10,000 recipients delivered so far (95%)."
     )
-    assert words(mailout("failed", {"failed": 3})) == "Failed: SES accepted none of 3 recipients."
+    assert words(mailout("failed", {"failed": 3})) == "Failed: none of 3 recipients was accepted."
     cancelled = mailout("cancelled", {"sent": 30, "cancelled": 70})
-    assert words(cancelled) == "Cancelled: 30 of 100 handed to SES (30%)."
+    assert words(cancelled) == "Cancelled: 30 of 100 handed over (30%)."
 
 
 # -- problems
@@ -253,19 +251,19 @@ def test_a_pause_says_why_and_what_to_do() -> None:
         "the dashboard. Or set Status to Draft, and half a minute later to Send."
     )
     waits = mailout("paused", {"queued": 1}, pause_code="quota", status_reason="50,000 were sent.")
-    assert words(waits) == ("Paused: 0 of 1 handed to SES (0%). Waiting: quota. 50,000 were sent.")
+    assert words(waits) == ("Paused: 0 of 1 handed over (0%). Waiting: quota. 50,000 were sent.")
     assert "goes on by itself" in str(problem(row(), waits))
 
 
 def test_a_persons_own_pause_is_no_problem() -> None:
     one = mailout("paused", {"queued": 1}, pause_code="person", status_reason="Paused by a person.")
     assert problem(row(), one) is None
-    assert words(one) == "Paused: 0 of 1 handed to SES (0%). Paused by a person."
+    assert words(one) == "Paused: 0 of 1 handed over (0%). Paused by a person."
 
 
 def test_who_was_left_over_is_counted_as_of_now() -> None:
     """The reason of the end would stay, although events have settled it."""
-    reason = "2 of 5 recipients: it is unknown whether SES accepted the mail."
+    reason = "2 of 5 recipients: it is unknown whether the mail was accepted."
     one = mailout("sent", {"delivered": 3, "unknown": 2}, status_reason=reason)
     assert str(problem(row(), one)).startswith("2 of 5 recipients: it is unknown")
     settled = mailout("sent", {"delivered": 5}, status_reason=reason)

@@ -47,7 +47,7 @@ def test_one_round_does_everything_to_its_end(run: Run, dsn: str, notion: Notion
     empty = notion.make_page({"Name": "June letter", "Status": "Send"}, [])
     asked = notion.comment(sends, "/status")
     said = run("sync")
-    assert "May letter: Send → Sending · 0 of 1 handed to SES (0%)." in said
+    assert "May letter: Send → Sending · 0 of 1 handed over (0%)." in said
     assert "June letter: Send → Problem" in said
     assert "2 rows looked at, 1 command answered, 2 rows written." in said
     assert notion.values(sends)["Delivery"] == "Sending"

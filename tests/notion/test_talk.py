@@ -115,7 +115,7 @@ async def test_talk(page: Page) -> None:
     """Each command is answered once, in its thread; what people say else is left alone."""
     page.write("Looks good to me")
     status = await page.ask("/status")
-    assert status.startswith("Sending: 0 of 3 handed to SES (0%).\nRecipients 3, accepted 0")
+    assert status.startswith("Sending: 0 of 3 handed over (0%).\nRecipients 3, accepted 0")
     assert f"http://localhost:8000/dashboard/mailouts/{page.mailout}" in status
     assert "/why ann@example.com" in await page.ask("/help")
     assert "There is no /stauts here" in await page.ask("/stauts")

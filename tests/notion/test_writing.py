@@ -54,7 +54,7 @@ async def test_a_row_follows_its_mailout_and_peoples_words_stay(
     found = ours(notion, page)
     assert (found["Delivery"], found["Recipients"], found["Accepted"]) == ("Sending", 100, 40)
     assert (found["Delivered"], found["Bounced"], found["Unknown"]) == (10, 0, 0)
-    assert found["Progress"] == "40 of 100 handed to SES (40%)."
+    assert found["Progress"] == "40 of 100 handed over (40%)."
     assert found["Mailout"] == f"http://localhost:8000/dashboard/mailouts/{mailout}"
 
     notion.forget_requests()

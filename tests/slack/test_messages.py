@@ -18,17 +18,17 @@ async def test_a_bots_one_message_follows_its_mailout_to_the_end_and_a_day_on(
     await bot.tell()
     message = slack.only
     assert "“June letter” is being sent" in message.shown
-    assert "40 of 100 handed to SES (40%)" in message.shown
+    assert "40 of 100 handed over (40%)" in message.shown
     assert "▰▰▰▰▰▰▰▰▱▱▱▱▱▱▱▱▱▱▱▱ 40%" in message.shown
     assert message.fields["Recipients"] == "100"
-    assert message.fields["Accepted by Amazon SES"] == "40"
+    assert message.fields["Accepted for sending"] == "40"
     assert f"http://localhost:8000/dashboard/mailouts/{mailout}" in message.links
 
     assert await bot.tell(after=5) == 0  # figures wait for ten seconds
     await bot.move(mailout, "queued", "sent", 10)
     assert await bot.tell(after=3) == 0
     assert await bot.tell(after=8) == 1
-    assert message.fields["Accepted by Amazon SES"] == "50"
+    assert message.fields["Accepted for sending"] == "50"
     assert await bot.tell(after=11) == 0  # nothing differs
 
     await bot.move(mailout, "queued", "unknown", 50)

@@ -41,7 +41,7 @@ async def test_slack_is_left_alone_for_as_long_as_it_asks(
     assert await bot.tell(after=100) == 1
     await bot.tell_all()
     assert len(slack.there) == 2
-    assert any("2 of 3 handed to SES" in one.shown for one in slack.there)
+    assert any("2 of 3 handed over" in one.shown for one in slack.there)
     assert await bot.store.slack_trouble() is None
 
 
@@ -119,7 +119,7 @@ async def test_a_message_that_was_deleted_is_posted_anew(bot: Desk, slack: Slack
     await bot.move(mailout, "queued", "sent", 1)
     await bot.tell(after=11)
     await bot.tell_all()
-    assert slack.only.fields["Accepted by Amazon SES"] == "1"
+    assert slack.only.fields["Accepted for sending"] == "1"
 
 
 async def test_a_message_in_a_channel_that_we_left_is_followed_by_one_in_the_new(
@@ -133,7 +133,7 @@ async def test_a_message_in_a_channel_that_we_left_is_followed_by_one_in_the_new
     await bot.tell(after=11)
     slack.heal()
     await bot.tell(after=HOUR)
-    assert slack.only.fields["Accepted by Amazon SES"] == "1"
+    assert slack.only.fields["Accepted for sending"] == "1"
 
     await arrange.sql.execute(
         """update slack_messages set place = place || '{"channel": "C9", "asked_for": "C9"}'"""
@@ -142,7 +142,7 @@ async def test_a_message_in_a_channel_that_we_left_is_followed_by_one_in_the_new
     await bot.tell(after=11)
     await bot.tell_all()
     assert len(slack.there) == 2
-    assert slack.there[-1].fields["Accepted by Amazon SES"] == "2"
+    assert slack.there[-1].fields["Accepted for sending"] == "2"
 
 
 # -- two processes, and one that dies
@@ -183,7 +183,7 @@ async def test_who_dies_before_noting_a_change_is_followed_and_no_second_message
     await bot.move(mailout, "queued", "sent", 1)
     assert await bot.tell(after=11) == 0  # the lease still holds
     await bot.tell(after=60)
-    assert slack.only.fields["Accepted by Amazon SES"] == "2"
+    assert slack.only.fields["Accepted for sending"] == "2"
 
 
 async def test_who_dies_before_noting_a_post_may_double_it_once(

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from app.sandbox.config import SandboxConfig
+from app.sandbox.sendgrid.standin import SendGridStandIn
 from app.sandbox.server import SandboxServer
 from tests.support.ports import free_port
 from tests.support.service import BEARER, TOPIC, Process, client, command, environment, process
@@ -50,12 +51,14 @@ async def run_world(
     folder: Path,
     *,
     sandbox: Mapping[str, Any] | None = None,
+    providers: bool = False,
     migrate: bool = False,
     **variables: str | None,
 ) -> AsyncIterator[World]:
     """Both, once the program is healthy.
 
-    sandbox: settings of the sandbox; without them it has neither rate nor quota. migrate: run
+    sandbox: settings of the sandbox; without them it has neither rate nor quota. providers: it
+    plays SendGrid and Mailgun, too, and the program may send by both. migrate: run
     `amazonsender migrate` first. variables: changes to the program's configuration.
     """
     port = free_port()
@@ -63,7 +66,11 @@ async def run_world(
     settings: dict[str, Any] = {"max_send_rate": 100_000, "max_24h_send": -1}
     settings |= {"event_endpoint": f"{base}/ses-events", "topic_arn": TOPIC}
     settings |= {"event_delay": (0.0, 0.05), **(sandbox or {})}
+    if providers:
+        settings |= {"sendgrid": True, "mailgun": True, "provider_events": base}
     with SandboxServer(SandboxConfig(**settings)) as server:
+        if providers:
+            variables = provider_variables(server.url) | variables
         values = environment(dsn, server.url, PORT=str(port), APP_BASE_URL=base, **variables)
         if migrate:
             made = command(folder, values, "migrate")
@@ -73,3 +80,17 @@ async def run_world(
                 world = World(service, server, http, values, folder)
                 await world.healthy()
                 yield world
+
+
+def provider_variables(url: str) -> dict[str, str | None]:
+    """What the program needs to send by the stand-ins at this address."""
+    return {
+        "FALLBACK_PROVIDERS": "sendgrid,mailgun",
+        "SENDGRID_API_URL": url,
+        "SENDGRID_API_KEY": "SG.sandbox.sandbox",
+        "SENDGRID_WEBHOOK_PUBLIC_KEY": SendGridStandIn().public_key,
+        "MAILGUN_API_URL": url,
+        "MAILGUN_API_KEY": "key-sandbox",
+        "MAILGUN_DOMAIN": "mg.example.com",
+        "MAILGUN_WEBHOOK_SIGNING_KEY": "sandbox-signing-key",
+    }

@@ -35,6 +35,7 @@ SNAPSHOT = {
     "hooks": {"waiting": 0, "dead": 0, "failing": 0, "ended": 0, "oldest_seconds": 0},
     "mailouts": {"sending": 1},
     "paused": {},
+    "fallback": None,
     "regions": [
         {
             "region": "us-east-1",

@@ -45,7 +45,7 @@ def sender() -> SimpleNamespace:
         SimpleNamespace(name=name, breaker=Breaker(), account=SimpleNamespace(error=None))
         for name in ("eu-west-1", "us-east-1")
     ]
-    return SimpleNamespace(id=UUID(int=1), routes=routes, troubles=(), trouble=None)
+    return SimpleNamespace(id=UUID(int=1), routes=routes, fallbacks=(), troubles=(), trouble=None)
 
 
 @pytest.fixture

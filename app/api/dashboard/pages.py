@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from app.api.dashboard.around import AROUND
 from app.api.http.problems import RETRY_AFTER_SECONDS
 from app.domain.hooks.words import shown_host
+from app.domain.providers.words import provider_name
 from app.domain.reports.acts import caller_words
 from app.domain.reports.remedies import without_addresses
 from app.domain.reports.words import duration, plural
@@ -114,6 +115,7 @@ _TEMPLATES = Environment(
 )
 _TEMPLATES.filters.update(
     caller=caller_words,
+    carrier=provider_name,
     with_code=with_code,
     duration=duration,
     masked=without_addresses,

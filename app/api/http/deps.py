@@ -36,6 +36,7 @@ from app.services.imports.imports import Imports
 from app.services.notion.webhook import NotionWebhook
 from app.services.people.many import ManyPeople
 from app.services.preview.preview import Preview
+from app.services.providers.fallback import Fallback
 from app.services.providers.webhooks import ProviderWebhooks
 from app.services.sending.sender import Sender
 from app.services.signup.sign_up import SignUp
@@ -71,6 +72,7 @@ class Services:
     carry_out: CarryOut
     record_events: RecordEvents
     provider_webhooks: ProviderWebhooks
+    fallback: Fallback
     verifier: SnsVerifier
     take_message: TakeMessage
     notion_webhook: NotionWebhook

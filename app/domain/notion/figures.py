@@ -104,7 +104,7 @@ def _left_over(progress: Progress) -> str | None:
     parts = []
     if unknown := progress["unknown"]:
         parts.append(
-            f"{unknown:,} of {of}: it is unknown whether SES accepted the mail. SES's events "
+            f"{unknown:,} of {of}: it is unknown whether the mail was accepted. Events "
             "mostly settle this within 20 minutes; after that you may resend to them in the "
             "dashboard."
         )

@@ -13,13 +13,6 @@ from app.domain.reports.findings import Finding
 from app.domain.ses.answers import Answer
 from app.domain.untrusted import plain
 
-NOT_HANDED_OVER = Finding(
-    "warn",
-    "FALLBACK_PROVIDERS is set, but this version doesn't hand recipients over: while SES can't "
-    "send, they wait.",
-    "leave it set, so that events of mails that SendGrid or Mailgun had are taken, or take it out.",
-)
-
 
 def sendgrid_finding(said: Reply | Answer) -> Finding:
     if isinstance(said, Answer):

@@ -29,6 +29,9 @@ def _split(value: object) -> object:
 class FallbackSettings(BaseSettings):
     fallback_providers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     fallback_after_seconds: float = Field(600, ge=0, allow_inf_nan=False)  # 0: only by a person
+    fallback_rate_per_sec: float = Field(
+        20, gt=0, allow_inf_nan=False
+    )  # recipients/s, by each provider, shared
 
     sendgrid_api_key: SecretStr | None = None
     sendgrid_webhook_public_key: str | None = None  # base64, as SendGrid shows it

@@ -41,6 +41,8 @@ ACTS = {
     "hook.enable": "Webhook switched on",
     "hook.replay": "Webhook's deliveries sent again",
     "hook.delete": "Webhook deleted",
+    "fallback.open": "Another provider let to send in SES’s place",
+    "fallback.close": "SES alone let to send again",
     "dashboard.sign_in": "Signed in",
     "dashboard.sign_in_refused": "Sign-in refused",
 }
@@ -54,6 +56,7 @@ KINDS = {
     "job": "Jobs",
     "key": "Keys",
     "hook": "Webhooks",
+    "fallback": "Fallback providers",
     "dashboard": "Sign-ins",
 }
 """What an action begins with, and what people call it."""

@@ -25,7 +25,7 @@ def figures(progress: Progress) -> list[tuple[str, int]]:
     """Recipients in each state, by name; of most only those that there are."""
     lines = {
         "Recipients": progress.audience,
-        "Accepted by Amazon SES": progress.accepted,
+        "Accepted for sending": progress.accepted,
         "Delivered so far": progress.delivered,
         "Bounced": progress["bounced"],
         "Reported as spam": progress["complained"],
@@ -35,5 +35,5 @@ def figures(progress: Progress) -> list[tuple[str, int]]:
         "Skipped, because they left the list": progress["skipped"],
         "Still to be mailed": progress["queued"] + progress["sending"],
     }
-    always = ("Recipients", "Accepted by Amazon SES", "Delivered so far")
+    always = ("Recipients", "Accepted for sending", "Delivered so far")
     return [(name, count) for name, count in lines.items() if count or name in always]

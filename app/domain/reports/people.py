@@ -27,7 +27,7 @@ BY = {
 """Who did it, after what was done."""
 
 EVENTS = {
-    "send": "Accepted by Amazon SES",
+    "send": "Accepted for sending",
     "delivery": "Delivered",
     "delivery_delay": "Delivery is delayed",
     "bounce": "Bounced",

@@ -25,7 +25,7 @@ _REMEDIES = {
     ),
     "bounced/Permanent/OnAccountSuppressionList": (
         "Nothing to do, unless a reader says that the address works: then take it off your "
-        "account's suppression list in the SES console."
+        "account's suppression list, in the SES console or with the provider that had the mail."
     ),
     "bounced/Permanent/UnsubscribedRecipient": _NOTHING,
     "bounced/Transient": "Nothing to do: they stay on the list and get the next mailout.",
@@ -47,7 +47,7 @@ _REMEDIES = {
     "failed/too_large": "Shorten the mail or these subscribers' fields.",
     "failed/TRANSIENT_FAILURE": _RESEND,
     "failed/FAILED": _RESEND,
-    "failed/not_connected": f"Check this machine's way to Amazon SES. {_RESEND}",
+    "failed/not_connected": f"Check this machine's way to SES, or to the provider. {_RESEND}",
     "failed/certificate": f"Check this machine's clock and its certificates. {_RESEND}",
     "failed/reject": "Check the mail for links that look like malware before you send again.",
     "failed/rendering_failure": "Please report this: our mails need no rendering by SES.",
@@ -55,7 +55,7 @@ _REMEDIES = {
         "Read SES's words. In the SES sandbox only verified addresses get mail: request "
         "production access in the SES console."
     ),
-    "failed": f"Read SES's words and correct what they name. {_RESEND}",
+    "failed": f"Read the words of the refusal and correct what they name. {_RESEND}",
     "unknown": (
         "Wait 20 minutes: events mostly settle this. Whoever is still unknown then was probably "
         "not mailed, and you may resend to them."

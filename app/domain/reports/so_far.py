@@ -50,7 +50,7 @@ def progress_words(mailout: Mailout, zone: ZoneInfo, now: datetime) -> str:
             return _was_sent(mailout, zone, now)
         case "failed":
             everybody = plural(progress_of(mailout).audience, "recipient")
-            return f"Failed: SES accepted none of {everybody}."
+            return f"Failed: none of {everybody} was accepted."
         case _:
             if has_begun(mailout):
                 return f"Cancelled: {_handed(mailout)}."
@@ -110,7 +110,7 @@ def _handed(mailout: Mailout) -> str:
     done = progress.accepted + progress.missed
     if mailout["status"] == "cancelled":
         of = progress.audience
-    return f"{done:,} of {of:,} handed to SES ({_percent(done, of)})"
+    return f"{done:,} of {of:,} handed over ({_percent(done, of)})"
 
 
 def _percent(part: int, whole: int) -> str:

@@ -27,6 +27,7 @@ IdleReason = Literal[
     "blocked",
     "account",
     "limits",
+    "closed",
 ]
 
 

@@ -37,6 +37,7 @@ from app.services.checks.settings import (
     check_tracking,
     check_unsubscribing,
 )
+from app.services.providers.check import check_in_place
 from app.services.rendering import tasks
 from app.services.rendering.renderer import RENDERER
 from app.services.starting.start_mailout import StartMailout, not_sent_from
@@ -69,6 +70,7 @@ class Preflight:
         findings = [
             *check_settings(settings),
             *check_tracking(settings, tracking=mailout.content.tracking),
+            *check_in_place(settings, tracking=mailout.content.tracking, recipients=recipients),
             *check_unsubscribing(settings),
             *check_signup(settings),
             *around,

@@ -322,7 +322,7 @@ def _urgency(problem: Problem) -> tuple[int, int]:
 
 
 _CHARTS: tuple[tuple[str, tuple[tuple[str, frozenset[str]], ...]], ...] = (
-    ("Accepted by Amazon SES", (("accepted", frozenset({"accepted"})),)),
+    ("Accepted for sending", (("accepted", frozenset({"accepted"})),)),
     ("Delivered", (("delivered", frozenset({"delivery"})),)),
     (
         "Bounces, complaints, unsubscribes",

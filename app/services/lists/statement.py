@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from uuid import UUID
 
 from app.domain.csv_cells import protect
+from app.domain.providers import NAMES, PROVIDERS
 from app.store import Store
 
 COLUMNS = (
@@ -61,7 +62,7 @@ _BOUNCED = {
 }
 
 _FAILED = {
-    "reject": "Amazon SES found a virus in it and did not send it.",
+    "reject": "Amazon SES refused it after all and did not send it, as it does with a virus.",
     "rendering_failure": "Amazon SES could not put the mail together.",
     "TRANSIENT_FAILURE": "Amazon SES could not take it, also when tried again.",
     "FAILED": "Amazon SES could not take it, also when tried again.",
@@ -110,7 +111,16 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def reason(row: Mapping[str, Any]) -> str:
-    """Why a row of the ledger has its status: a sentence of ours, then the other side's words."""
+    """Why a row of the ledger has its status: a sentence of ours, then the other side's words. They
+    are of SES, unless its `route` is another provider."""
+    said = _reason(row)
+    route = row.get("route")
+    if route in PROVIDERS:
+        return said.replace("Amazon SES", NAMES[route])
+    return said
+
+
+def _reason(row: Mapping[str, Any]) -> str:
     words = " ".join((row["error_message"] or "").split())
     match row["status"]:
         case "skipped":  # a message would be of an earlier attempt

@@ -77,6 +77,10 @@ class AccountMonitor:
         else:
             self._is_current = True
 
+    def doubt(self) -> None:
+        """A mail was refused for the account: ask with the next look, not in a minute."""
+        self._is_current = False
+
     async def refresh(self) -> Account:
         """Ask SES, record the answer, act on it. Raises Unavailable."""
         try:

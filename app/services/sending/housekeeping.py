@@ -35,14 +35,17 @@ class Housekeeping:
         metrics: Metrics,
         *,
         routes: Sequence[str],
+        providers: Sequence[str] = (),
         wake: Callable[[], None],
     ) -> None:
-        """routes: by which this sender sends, the first is home. wake: called when somebody may be
-        sent to who couldn't be before."""
+        """routes: of SES by which this sender sends, the first is home. providers: in its place.
+        wake: called when somebody may be sent to who couldn't be before."""
         self._sender_id = sender_id
         self._store = store
         self._settings = settings
-        self._routes = tuple(routes)
+        self._home = routes[0]
+        self._rates: dict[str, float | None] = dict.fromkeys(routes, settings.rate_limit_per_sec)
+        self._rates |= dict.fromkeys(providers, settings.fallback_rate_per_sec)
         self._metrics = metrics
         self._wake = wake
         self._upkeep = Upkeep(store, wake, starts_scheduled=not settings.dry_run_send)
@@ -53,11 +56,11 @@ class Housekeeping:
         """Say that this sender lives, and call unknown what lost senders had claimed."""
         await self._store.heartbeat(
             self._sender_id,
-            region=self._routes[0],
+            region=self._home,
             label=f"{socket.gethostname()}:{os.getpid()}",
             lease_seconds=self._settings.lease_seconds,
             rate_limit=self._settings.rate_limit_per_sec,
-            routes=dict.fromkeys(self._routes, self._settings.rate_limit_per_sec),
+            routes=self._rates,
         )
         if lost := await self._store.recover_lost(self._sender_id):
             self._metrics.recipients_lost(lost)

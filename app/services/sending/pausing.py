@@ -18,6 +18,7 @@ from uuid import UUID
 
 import structlog
 
+from app.domain.providers import NAMES, PROVIDERS, Provider
 from app.domain.sending.batches import Account
 from app.domain.sending.guards import GuardLimits, pause_reason
 from app.domain.ses.answers import Halt
@@ -73,6 +74,7 @@ class Pausing:
         this one alone."""
         self._store = store
         self._region = region
+        self._provider = next((one for one in PROVIDERS if one == region), None)
         self._routes = tuple(routes or (region,))
 
     async def for_answers(self, mailout_id: UUID, halts: Mapping[Halt, str]) -> None:
@@ -133,10 +135,12 @@ class Pausing:
     async def _stop(self, mailout_id: UUID, code: PauseCode, reason: str) -> None:
         """By this route; the mailout is paused when no other can send it either, or when the cause
         is the mailout's own."""
+        if self._provider:
+            reason = of_provider(reason, self._provider)
         if code == "held":
             moved = await self._store.pause_mailout(mailout_id, code, reason)
         else:
-            several = len(self._routes) > 1
+            several = len(self._routes) > 1 and not self._provider
             moved = await self._store.block_route(
                 mailout_id,
                 self._region,
@@ -150,6 +154,14 @@ class Pausing:
             log.warning(
                 "route_blocked", mailout_id=str(mailout_id), region=self._region, reason=reason
             )
+
+
+def of_provider(reason: str, provider: Provider) -> str:
+    """What is said of SES, said of a provider in its place."""
+    reason = reason.replace("AWS_ENDPOINT_URL_SESV2", f"{provider.upper()}_API_URL")
+    return f"SES can't send, and nor can {NAMES[provider]}: " + reason.replace(
+        "SES", NAMES[provider]
+    )
 
 
 def account_reason(account: Account) -> str:

@@ -8,7 +8,7 @@ a route that is down doesn't claim, the others do.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from app.domain.sending.backoff import Breaker
@@ -40,7 +40,6 @@ class Route:
     name: str
     send: SendBatch
     dispatcher: Dispatcher
-    account: AccountMonitor
     wake: asyncio.Event
 
     @property
@@ -51,6 +50,11 @@ class Route:
     def troubles(self) -> tuple[Trouble, ...]:
         return (*self.send.troubles, *self.dispatcher.troubles)
 
+
+@dataclass(frozen=True)
+class SesRoute(Route):
+    account: AccountMonitor
+
     @property
     def is_open(self) -> bool:
         """Whether it would take mail now, as far as this process knows."""
@@ -59,18 +63,22 @@ class Route:
         return not stopped and not self.breaker.probing
 
 
-def first_open(routes: Sequence[Route]) -> Route:
-    """The preferred route of those that would take mail now; when none would, the preferred one."""
-    return next((route for route in routes if route.is_open), routes[0])
+def for_tests(routes: Sequence[SesRoute], provider: str | None) -> str:
+    """By which route test mails go now: the preferred one of those that would take mail; when none
+    of SES's would, the provider whose turn it is, or the preferred one."""
+    return next((route.name for route in routes if route.is_open), provider or routes[0].name)
 
 
 @dataclass
 class Waiting:
     """Shows on the mailouts that are sending why they wait for SES: on those that may take any
-    route when all are silent, on those that are kept to one when that is."""
+    route when all are silent, on those that are kept to one when that is.
+
+    routes: of SES. provider: whose turn it is beside them, if anybody's."""
 
     store: Store
     routes: tuple[str, ...]
+    provider: Callable[[], str | None] = lambda: None
     _silent: set[str] = field(default_factory=set)
 
     async def note(self, route: str, reason: str | None) -> None:
@@ -80,5 +88,14 @@ class Waiting:
         else:
             self._silent.add(route)
         await self.store.note_waiting(reason, kept_to=route)
-        all_are_silent = self._silent.issuperset(self.routes)
-        await self.store.note_waiting(reason if all_are_silent else None)
+        await self.store.note_waiting(reason if self._all_are_silent else None)
+
+    async def somebody_else_sends(self) -> None:
+        """A provider has got its turn. Raises Unavailable."""
+        if not self._all_are_silent:
+            await self.store.note_waiting(None)
+
+    @property
+    def _all_are_silent(self) -> bool:
+        also = self.provider()
+        return self._silent.issuperset((*self.routes, *((also,) if also else ())))

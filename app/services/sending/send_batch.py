@@ -27,9 +27,10 @@ from app.domain.sending.lanes import Lane, Lanes
 from app.domain.ses.answers import Halt
 from app.domain.ses.region import SesRegion
 from app.errors import AppError, MailoutNotFound, TemplateInvalid, Unavailable
-from app.ports import BulkSender
+from app.ports import BulkSender, FallbackSender
 from app.running.loops import Trouble
 from app.running.stopping import Stopping
+from app.services.providers.writings import Writings
 from app.services.rendering import tasks
 from app.services.rendering.renderer import RENDERER, Renderer
 from app.services.sending.deliver import Deliver, Delivery
@@ -79,22 +80,32 @@ class SendBatch:
         renderer: Renderer = RENDERER,
         *,
         region: SesRegion | None = None,
+        provider: FallbackSender | None = None,
         note_waiting: Callable[[str | None], Awaitable[None]] | None = None,
+        account_refused: Callable[[], None] = lambda: None,
     ) -> None:
-        """region: where `ses` sends, None: home. note_waiting: told why this route is silent, and
-        None when it no longer is."""
+        """ses: of `region` (None: home), or who calls `provider` in its place. note_waiting: told
+        why this route is silent, and None when it no longer is. account_refused: called when it
+        lets the account send nothing."""
         self._region = region or settings.home
+        self._name: str = provider.name if provider else self._region.name
         self._note_waiting = note_waiting or store.note_waiting
+        self._account_refused = account_refused
         self._renderer = renderer
         self.breaker = Breaker()
-        self.lanes = Lanes(settings.ses_send_mode)
+        # What makes SES carry some mails by SendEmail is no rule of others.
+        self.lanes = Lanes("bulk" if provider else settings.ses_send_mode)
         self._store = store
         self._settings = settings
         self._stopping = stopping
         self._metrics = metrics
         self._pausing = pausing
         self._builder = MailBuilder(settings)
-        self._deliver = Deliver(ses, settings.ses_send_mode)
+        self._deliver = (
+            Deliver(ses, "auto", Writings(provider))
+            if provider
+            else Deliver(ses, settings.ses_send_mode)
+        )
         self._prepared: dict[tuple[UUID, str], Prepared] = {}
         self._preparing: dict[UUID, asyncio.Task[Prepared]] = {}
         self._unprepared: set[UUID] = set()  # mailouts whose content could not be prepared
@@ -160,7 +171,7 @@ class SendBatch:
             log.exception("sender_step_failed", step="react")
         log.info(
             "batch_sent",
-            region=self._region.name,
+            region=self._name,
             lane=lane,
             calls=delivery.calls,
             seconds=round(time.monotonic() - started, 3),
@@ -195,7 +206,7 @@ class SendBatch:
         )
         if not await self._stopping.ended(work):
             return _for_all(
-                batch, "unknown", "stopped", "SES had not answered when the process was stopped."
+                batch, "unknown", "stopped", "No answer had come when the process was stopped."
             )
         try:
             return work.result()
@@ -252,15 +263,16 @@ class SendBatch:
             if wait := self.breaker.wait(now):
                 log.warning(
                     "ses_breaker_open",
-                    region=self._region.name,
+                    region=self._name,
                     seconds=wait,
                     error=delivery.halts["unreachable"],
                 )
                 at = datetime.now(UTC) + timedelta(seconds=wait)
-                news = f"Waiting for SES, which does not answer; next try at {at:%H:%M:%S} UTC."
+                who = "SES, which" if self._name == self._region.name else "SES, and another, which"
+                news = f"Waiting for {who} does not answer; next try at {at:%H:%M:%S} UTC."
         elif delivery.answered:
             if self.breaker.probing:
-                log.info("ses_breaker_closed", region=self._region.name)
+                log.info("ses_breaker_closed", region=self._name)
                 news = ""
             self.breaker.succeeded()
         self.lanes.finished(
@@ -310,7 +322,7 @@ class SendBatch:
         except Exception:
             log.exception("results_refused")
             self._note_trouble(
-                batch, "The database refuses to take SES's answers down", is_fault=True
+                batch, "The database refuses to take the answers down", is_fault=True
             )
             return "refused"
         try:
@@ -326,6 +338,8 @@ class SendBatch:
         self._troubles[batch.attempt_id] = Trouble("record", detail, is_fault, is_vital=True)
 
     async def _react(self, batch: Batch, delivery: Delivery, news: str | None) -> None:
+        if "account" in delivery.halts:
+            self._account_refused()
         if news is not None:
             await self._note_waiting(news or None)
         if batch.is_test:
@@ -335,7 +349,7 @@ class SendBatch:
 
 def _unrecorded(batch: Batch) -> Delivery:
     return _for_all(
-        batch, "unknown", "record_refused", "The database refused to take SES's answer down."
+        batch, "unknown", "record_refused", "The database refused to take the answer down."
     )
 
 

@@ -15,18 +15,22 @@ from uuid import uuid4
 
 import structlog
 
+from app.domain.ses.region import SesRegion
+from app.ports import BulkSender, FallbackSender
 from app.running.loops import Loops, Trouble
 from app.running.stopping import Stopping
+from app.services.providers.watch import LOOK_SECONDS, WatchFallback
 from app.services.sending import dispatch
 from app.services.sending.account import AccountMonitor
 from app.services.sending.housekeeping import Housekeeping
 from app.services.sending.pausing import Guards, Pausing, guard_limits
-from app.services.sending.routes import Outlet, Route, Waiting, first_open
+from app.services.sending.routes import Outlet, Route, SesRoute, Waiting, for_tests
 from app.services.sending.send_batch import SendBatch
 from app.services.signup.confirmation_mail import ConfirmationMail
 from app.services.watching.owner_mail import OwnerMail
 from app.settings import Settings
 from app.store import Store
+from app.telemetry.metered_provider import MeteredProvider
 from app.telemetry.metered_ses import MeteredSes
 from app.telemetry.metrics import Metrics
 
@@ -40,8 +44,10 @@ class Sender:
         outlets: Sequence[Outlet],
         settings: Settings,
         metrics: Metrics | None = None,
+        providers: Sequence[FallbackSender] = (),
     ) -> None:
-        """outlets: where mail may leave, the preferred one first; at least one."""
+        """outlets: where mail may leave, the preferred one first; at least one. providers: in their
+        place, in order."""
         self.id = uuid4()
         self._store = store
         self._settings = settings
@@ -51,10 +57,18 @@ class Sender:
         self._metrics = metrics = metrics or Metrics()
         names = tuple(outlet.name for outlet in outlets)
         self._housekeeping = Housekeeping(
-            self.id, store, settings, metrics, routes=names, wake=self._wake_routes
+            self.id,
+            store,
+            settings,
+            metrics,
+            routes=names,
+            providers=[provider.name for provider in providers],
+            wake=self._wake_routes,
         )
-        waiting = Waiting(store, names)
-        self.routes = tuple(self._route(outlet, names, waiting) for outlet in outlets)
+        self._fallback = WatchFallback(store, settings, regions=names, on_change=self._turn_changed)
+        self._waiting = Waiting(store, names, lambda: self._fallback.provider)
+        self.routes = tuple(self._ses_route(outlet, names) for outlet in outlets)
+        self.fallbacks = tuple(self._fallback_route(provider, names) for provider in providers)
         home = MeteredSes(outlets[0].ses, metrics)
         self._owner_mail: OwnerMail | None = None
         if settings.owner_email:
@@ -63,20 +77,40 @@ class Sender:
         if settings.signup and not settings.dry_run_send:
             self._confirmation_mail = ConfirmationMail(store, home, settings, self._stopping)
 
-    def _route(self, outlet: Outlet, names: tuple[str, ...], waiting: Waiting) -> Route:
+    def _ses_route(self, outlet: Outlet, names: tuple[str, ...]) -> SesRoute:
+        metered = MeteredSes(outlet.ses, self._metrics)
+        made = self._route(outlet.name, metered, names, region=outlet.region)
+        account = AccountMonitor(self._store, metered, outlet.name, self.wake, made.breaker, names)
+        return SesRoute(made.name, made.send, made.dispatcher, made.wake, account)
+
+    def _fallback_route(self, provider: FallbackSender, names: tuple[str, ...]) -> Route:
+        metered = MeteredProvider(provider, self._metrics)
+        return self._route(provider.name, metered, (*names, provider.name), provider=provider)
+
+    def _route(
+        self,
+        name: str,
+        calls: BulkSender,
+        names: tuple[str, ...],
+        *,
+        region: SesRegion | None = None,
+        provider: FallbackSender | None = None,
+    ) -> Route:
+        """calls: what takes its mails. names: routes by which what it may not send could leave."""
         store, settings, metrics = self._store, self._settings, self._metrics
-        metered = MeteredSes(outlet.ses, metrics)
-        pausing = Pausing(store, outlet.name, names)
+        pausing = Pausing(store, name, names)
         wake = asyncio.Event()
         send = SendBatch(
             store,
-            metered,
+            calls,
             settings,
             self._stopping,
             metrics,
             pausing,
-            region=outlet.region,
-            note_waiting=partial(waiting.note, outlet.name),
+            region=region,
+            provider=provider,
+            note_waiting=partial(self._waiting.note, name),
+            account_refused=partial(self._doubt_account, name),
         )
         dispatcher = dispatch.Dispatcher(
             self.id,
@@ -84,16 +118,34 @@ class Sender:
             settings,
             self._stopping,
             metrics,
-            region=outlet.name,
+            region=name,
             send=send,
             pausing=pausing,
             guards=Guards(store, guard_limits(settings)),
             housekeeping=self._housekeeping,
             work_to_send=wake,
-            takes_tests=lambda: first_open(self.routes).name == outlet.name,
+            takes_tests=lambda: for_tests(self.routes, self._fallback.provider) == name,
         )
-        account = AccountMonitor(store, metered, outlet.name, self.wake, send.breaker, names)
-        return Route(outlet.name, send, dispatcher, account, wake)
+        return Route(name, send, dispatcher, wake)
+
+    def _doubt_account(self, name: str) -> None:
+        for route in self.routes:
+            if route.name == name:
+                route.account.doubt()
+
+    @property
+    def _all(self) -> tuple[Route, ...]:
+        return (*self.routes, *self.fallbacks)
+
+    async def _turn_changed(self) -> None:
+        """Another provider has the turn, or none, or a mailout goes on."""
+        self._wake_routes()
+        await self._waiting.somebody_else_sends()
+
+    async def _send_in_turn(self, route: Route) -> None:
+        """By a provider, while it is its turn. Raises Unavailable."""
+        if self._fallback.provider == route.name:
+            await route.dispatcher.send_what_is_due()
 
     @property
     def home(self) -> Route:
@@ -102,7 +154,7 @@ class Sender:
     @property
     def troubles(self) -> tuple[Trouble, ...]:
         """What of the sender's work waits or fails now."""
-        return (*self._loops.troubles, *(t for route in self.routes for t in route.troubles))
+        return (*self._loops.troubles, *(t for route in self._all for t in route.troubles))
 
     @property
     def trouble(self) -> str | None:
@@ -117,7 +169,7 @@ class Sender:
         self._work_to_queue.set()
 
     def _wake_routes(self) -> None:
-        for route in self.routes:
+        for route in self._all:
             route.wake.set()
 
     def start(self) -> None:
@@ -135,6 +187,11 @@ class Sender:
         for route in self.routes:
             name = "dispatch" if len(self.routes) == 1 else f"dispatch {route.name}"
             start(name, route.dispatcher.send_what_is_due, poll, news=route.wake, vital=True)
+        if self.fallbacks:
+            start("fallback", self._fallback.look, LOOK_SECONDS)
+        for other in self.fallbacks:
+            send = partial(self._send_in_turn, other)
+            start(f"dispatch {other.name}", send, poll, news=other.wake)
         if self._owner_mail is not None:
             start("tell_owner", self._owner_mail.send_due, poll)
         if self._confirmation_mail is not None:
@@ -152,8 +209,8 @@ class Sender:
         """Stop, and return when the calls in flight are recorded and the sender has signed off,
         after stopping.GRACE_SECONDS at the latest."""
         await self._loops.close()
-        await asyncio.gather(*(route.dispatcher.drain() for route in self.routes))
-        for route in self.routes:
+        await asyncio.gather(*(route.dispatcher.drain() for route in self._all))
+        for route in self._all:
             route.send.close()
         if self._owner_mail is not None:
             self._owner_mail.close()

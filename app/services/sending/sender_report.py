@@ -82,6 +82,10 @@ class SenderReport:
                     "account_error": route.account.error,
                 }
                 for route in routes
+            }
+            | {
+                route.name: {"breaker": route.breaker.state(now)}
+                for route in self._sender.fallbacks
             },
         }
         if state == self._told and now - self._told_at < REPEAT_SECONDS:

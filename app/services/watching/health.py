@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from app import __version__
+from app.domain.providers.words import provider_name
 from app.domain.reports.words import plural
 from app.domain.sending.batches import Account
 from app.errors import AppError, ConfigurationError, Unavailable
@@ -53,6 +54,7 @@ class Health:
         self._uses_notion = settings.uses_notion
         self._uses_slack = settings.uses_slack
         self._uses_queues = settings.uses_queues
+        self._has_fallback = bool(settings.fallback_providers)
         self._uses_dns = bool(settings.dns_resolvers)
         self._watchdog = watchdog
         self._service_id = service_id
@@ -80,6 +82,8 @@ class Health:
             checks["events"] = await self._check_events()
             if (hooks := await self._check_hooks()) is not None:
                 checks["hooks"] = hooks
+            if self._has_fallback:
+                checks["fallback"] = await self._check_fallback()
             if (domain := await self._check_domain()) is not None:
                 checks["domain"] = domain
             if (standing := await self._check_standing()) is not None:
@@ -161,6 +165,17 @@ class Health:
             return {"status": "ok"}
         mailouts = plural(found["mailouts"], "mailout")
         return {"status": "warn", "detail": f"not told of {mailouts}: {found['error']}"}
+
+    async def _check_fallback(self) -> dict[str, Any]:
+        """Whether another provider sends in SES's place. Only a note: mail goes out."""
+        try:
+            found = await asyncio.wait_for(self._store.fallback_state(), CHECK_SECONDS)
+        except (TimeoutError, AppError):
+            return _UNKNOWN
+        if not found["open"]:
+            return {"status": "ok"}
+        detail = f"{provider_name(found['provider'])} sends in SES's place: {found['reason']}"
+        return {"status": "warn", "provider": found["provider"], "detail": detail.rstrip(".")}
 
     async def _check_hooks(self) -> dict[str, Any] | None:
         """Whether those who are to be told are; None: there are no hooks. Only a note."""

@@ -54,7 +54,7 @@ begin
      group by error_code order by sum(recipients) desc limit 1;
     return nullif(concat_ws(' ',
         case when v_unknown > 0 then format(
-            '%s of %s recipients: it is unknown whether SES accepted the mail. SES''s events settle this; a person may resend.',
+            '%s of %s recipients: it is unknown whether the mail was accepted. Events settle this; a person may resend.',
             v_unknown, v_total) end,
         case when v_failed > 0 then format('%s of %s recipients were refused: %s',
             v_failed, v_total, coalesce(v_error, 'see the statement')) end), '');

@@ -91,11 +91,14 @@ begin
           from send_logs l where l.id = any (v_ids)));
 end $$;
 
+-- route: by which its latest attempt went, an SES region or another provider; null: there was none, or it isn't known
+-- any more.
 create or replace function recipient_row(l send_logs) returns jsonb
-language sql immutable set search_path = public, pg_temp as $$
+language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object(
         'id', l.id, 'subscriber_id', l.subscriber_id, 'email', l.email, 'status', l.status, 'error_code', l.error_code,
         'error_message', l.error_message, 'bounce_type', l.bounce_type, 'bounce_subtype', l.bounce_subtype,
         'message_id', l.message_id, 'attempts', l.attempts, 'sent_at', l.sent_at, 'event_at', l.event_at,
-        'unsubscribed_at', l.unsubscribed_at);
+        'unsubscribed_at', l.unsubscribed_at,
+        'route', (select b.region from send_batches b where b.attempt_id = l.attempt_id));
 $$;

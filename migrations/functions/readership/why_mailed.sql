@@ -95,14 +95,15 @@ begin
 end $$;
 
 create or replace function why_mail(m send_logs, p_erased boolean) returns jsonb
-language sql immutable set search_path = public, pg_temp as $$
+language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object(
         'id', m.id, 'email', case when not p_erased then m.email end, 'status', m.status, 'error_code', m.error_code,
         'error_message', case when not p_erased then m.error_message end,
         'bounce_type', m.bounce_type, 'bounce_subtype', m.bounce_subtype, 'message_id', m.message_id,
         'attempts', m.attempts, 'queued_at', m.created_at, 'due_at', m.next_attempt_at, 'claimed_at', m.claimed_at,
         'sent_at', m.sent_at, 'event_at', m.event_at, 'unsubscribed_at', m.unsubscribed_at,
-        'canary', coalesce(m.canary, false));
+        'canary', coalesce(m.canary, false),
+        'route', (select b.region from send_batches b where b.attempt_id = m.attempt_id));
 $$;
 
 -- Where a person's consent comes from: what is recorded with them (without network addresses), how they came to the

@@ -20,6 +20,7 @@ language sql volatile set search_path = public, pg_temp as $$
                                         from (select due_at from notion_writes where due_at <= clock_timestamp()
                                                union all select asked_at from notion_write_asks) due),
         'hooks', hooks_overview(),
+        'fallback', fallback_provider(),
         'regions', (select coalesce(jsonb_agg(jsonb_build_object(
             'region', region,
             'rate', rate,

@@ -11,7 +11,7 @@
 --   guard: the guards stop the mailout (guards.sql; p_…_rate null: no guard)
 --   ahead: nobody is due until the next wave              late: a wave was missed (schedules/)
 --   elsewhere: it is kept to another route (with "kept")   blocked: this route refused it lately (routes.sql)
---   account: SES lets this account send nothing
+--   account: SES lets this account send nothing            closed: it isn't this provider's turn (fallback/)
 --   limits: whoever is due waits for a mailbox provider, or for a warm-up (with "at": until then at least)
 -- p_attempts: the caller's, so that it can give a claim back whose answer it never got
 -- (release_batches.sql). p_after: only rows with a higher id are looked at. In a long mailout the index of
@@ -53,6 +53,9 @@ begin
     perform from executors e where e.id = p_executor and is_alive(e);
     if not found then
         return jsonb_build_object('reason', 'lease');
+    end if;
+    if is_fallback_route(p_region) and fallback_provider() is distinct from p_region then
+        return jsonb_build_object('reason', 'closed');
     end if;
     if not p_test then
         -- The share lock orders this claim and a pause or cancel: whichever commits first counts.

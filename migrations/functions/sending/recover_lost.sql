@@ -26,7 +26,7 @@ begin
     ), marked as (
         update send_logs l
            set status = 'unknown', error_code = 'sender_lost',
-               error_message = 'The sending process stopped before SES''s answer was recorded.'
+               error_message = 'The sending process stopped before the answer was recorded.'
           from lost
          where l.id = any (lost.send_log_ids) and l.attempt_id = lost.attempt_id
            and l.status = 'sending'

@@ -1,11 +1,14 @@
 -- Routes: the ways out for mail, each with a token bucket and an account of its own (send_rates). A mailout
 -- takes every route that is open to it, as each has tokens; it is paused only when none is.
 
--- Those of p_routes (names, the preferred first) by which this mailout could be sent now.
+-- Those of p_routes (names, the preferred first), and the provider whose turn it is, whichever process has it, by
+-- which this mailout could be sent now.
 create or replace function open_routes(p_mailout uuid, p_routes jsonb) returns text[]
 language sql volatile set search_path = public, pg_temp as $$
     select coalesce(array_agg(s.region order by asked.n), '{}')
-      from jsonb_array_elements_text(p_routes) with ordinality as asked (region, n)
+      from (select region, n from jsonb_array_elements_text(p_routes) with ordinality as given (region, n)
+             where not is_fallback_route(region)
+            union all select p, null from fallback_route() p where p is not null) asked
       join mailouts m on m.id = p_mailout and coalesce(m.region, asked.region) = asked.region
       join send_rates s on s.region = asked.region
      where s.rate > 0 and not account_is_stopped(s.account) and coalesce(quota_left(s), 1) >= 1
