@@ -93,9 +93,8 @@ class DnsServer:
                 for reply in owner._answer(data, "tcp"):
                     self.request.sendall(struct.pack("!H", len(reply)) + reply)
 
-        self._udp = socketserver.ThreadingUDPServer(("127.0.0.1", 0), Udp)
+        self._udp, self._tcp = _both(Udp, Tcp)
         self.port: int = self._udp.server_address[1]
-        self._tcp = _TcpServer(("127.0.0.1", self.port), Tcp)
         self._threads = [
             threading.Thread(target=server.serve_forever, args=(0.02,))
             for server in (self._udp, self._tcp)
@@ -181,6 +180,19 @@ class DnsServer:
             name = target.lower()
         if not any(other == name or other.endswith(f".{name}") for other in self._zone):
             reply.set_rcode(dns.rcode.NXDOMAIN)
+
+
+def _both(
+    udp: type[socketserver.BaseRequestHandler], tcp: type[socketserver.BaseRequestHandler]
+) -> tuple[socketserver.ThreadingUDPServer, _TcpServer]:
+    """On one port: that of the first may be somebody else's for the second."""
+    for _ in range(20):
+        first = socketserver.ThreadingUDPServer(("127.0.0.1", 0), udp)
+        try:
+            return first, _TcpServer(("127.0.0.1", first.server_address[1]), tcp)
+        except OSError:
+            first.server_close()
+    raise OSError("no port is free for UDP and TCP alike")
 
 
 class _TcpServer(socketserver.ThreadingTCPServer):
