@@ -242,6 +242,19 @@ class TestMailgun:
         seen = await self.seen(good, server, MailgunConfig(sending_key=True))
         assert "by SPF (mg.example.com)" in seen["verdict"].what
 
+    async def test_it_does_not_speak_for_another_domain(
+        self, good: DnsServer, server: ProvidersServer
+    ) -> None:
+        for sending_key in (False, True):
+            config = MailgunConfig(domain="mg.other.example", dkim=KEY, sending_key=sending_key)
+            good.put("mailgun.org", "TXT", "v=spf1 ip4:192.0.2.0/24 ~all")
+            good.take("mg.other.example")
+            good.put("mg.other.example", "TXT", "v=spf1 include:mailgun.org ~all")
+            good.put("k1._domainkey.mg.other.example", "TXT", KEY)
+            verdict = (await self.seen(good, server, config))["verdict"]
+            assert verdict.level == "fail", "p=reject"
+            assert "only for mg.other.example" in verdict.what
+
     async def test_strict_alignment_lets_no_other_domain_speak(
         self, good: DnsServer, server: ProvidersServer
     ) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+import structlog
 from psycopg.rows import DictRow
 
 from app.domain.reports.findings import Finding
+from app.domain.slack.message import write_news as write_news_to_slack
 from app.outside import OUTSIDE, dns_resolver, slack_way
 from app.outside import examine as doctor
 from app.ports import SesAccount
@@ -157,13 +159,15 @@ async def test_the_page_health_and_account_tell_of_a_vanished_record(
         page = (await visitor.get("/domain")).text
         assert f">{DOMAIN}</h2>" in page
         assert "Receivers can tell" in page
-        assert "No longer in order" not in page
+        assert "no longer in order" not in page
         dns.take(f"{TOKENS[0]}._domainkey.{DOMAIN}")
         asked = await visitor.post("/domain/look", domain=DOMAIN)
         assert "notice=asked" in asked.headers["location"]
         await watch.step()
         page = (await visitor.get("/domain")).text
-        assert "No longer in order: aaa._domainkey.example.com is missing" in page
+        assert "1 record of this domain is no longer in order" in page
+        assert "Was in order before:</b> aaa._domainkey.example.com is missing" in page
+        assert '<code>aaa._domainkey<span class="zone">.example.com</span></code>' in page
         assert "<code>aaa.dkim.amazonses.com</code>" in page
         health = await eventually(
             service.health, until=lambda report: "vanished" in str(report["checks"]["domain"])
@@ -176,13 +180,64 @@ async def test_the_page_health_and_account_tell_of_a_vanished_record(
         gone = await visitor.post("/domain/look", domain="other.example")
         assert "notice=unknown" in gone.headers["location"]
         assert (await service.http.get("/dashboard/domain")).status_code in (303, 401)
-        await sql.execute(
-            "update domain_checks set domain = '<b>x</b>',"
-            " looks = jsonb_set(looks, '{0,what}', '\"<script>1</script>\"')"
-        )
+
+
+HOSTILE = "<script>1</script>`</code><img src=x>\x1b[31m\u202e&"
+
+
+async def test_text_of_others_records_is_shown_as_text(
+    dsn: str, dns: DnsServer, direct_store: Store, sql: psycopg.AsyncConnection[DictRow]
+) -> None:
+    in_order(dns, key=KEY)
+    ours = settings(dsn, dns, SLACK_WEBHOOK_URL="http://127.0.0.1:9/x")
+    watch = WatchDomains(direct_store, {REGION: Ses()}, dns_resolver(ours), ours)  # type: ignore[arg-type]
+    dns.take(DMARC)
+    dns.put(DMARC, "TXT", f"v=DMARC1; p=none; x={HOSTILE}")
+    await watch.step()
+    dns.take(DMARC)
+    dns.put(DMARC, "TXT", f"v=DMARC1; p={HOSTILE}")
+    dns.put(f"*.{DOMAIN}", "TXT", HOSTILE)
+    dns.put(f"{TOKENS[0]}._domainkey.{DOMAIN}.", "TXT", HOSTILE)
+    dns.take(f"{TOKENS[1]}._domainkey.{DOMAIN}")
+    dns.put(f"{TOKENS[1]}._domainkey.{DOMAIN}", "TXT", f"k=rsa; h={HOSTILE}; p=x")
+    await direct_store.ask_domain_check(DOMAIN)
+    with structlog.testing.capture_logs() as logs:
+        await watch.step()
+    assert {line["record"].partition(":")[0] for line in logs if "remedy" in line} == {
+        "dkim",
+        "dmarc",
+    }
+    assert all(str(value).isprintable() for line in logs for value in line.values())
+    news = await direct_store.claim_owner_news("slack")
+    assert news
+    assert all(line.isprintable() for line in news.lines)
+    assert "<script>" not in str(write_news_to_slack(news.headline, news.lines, "https://x"))
+    async with in_process(ours, with_sender=False) as service, visiting(service) as visitor:
         page = (await visitor.get("/domain")).text
+        assert "&lt;script&gt;1" in page
         assert "<script>1" not in page
-        assert "<b>x</b>" not in page
+        assert "<img" not in page
+        assert "\x1b" not in page
+        assert "\u202e" not in page
+
+
+async def test_many_domains_in_many_ways_are_told_apart(
+    dsn: str, dns: DnsServer, direct_store: Store, arrange: Arrange
+) -> None:
+    in_order(dns, key=KEY)
+    ours = settings(dsn, dns)
+    await arrange.sql.execute(
+        "insert into mailouts (subject, body_html, from_email)"
+        " values ('x', 'x', 'n@münze.example'), ('x', 'x', 'n@b.example')"
+    )
+    ways = {REGION: Ses(), "us-east-2": Ses(away=True)}
+    await WatchDomains(direct_store, ways, dns_resolver(ours), ours).step()  # type: ignore[arg-type]
+    async with in_process(ours, with_sender=False) as service, visiting(service) as visitor:
+        page = (await visitor.get("/domain")).text
+        assert "münze.example" in page
+        assert "(xn--mnze-0ra.example)" in page
+        assert "<h3>Amazon SES in us-east-2</h3>" in page
+        assert page.count('<details class="card domain"') == 1, "the last of three"
 
 
 async def test_without_the_setting_the_page_says_how_to_switch_it_on(dsn: str) -> None:

@@ -115,8 +115,10 @@ def _refusal(exc: dns.resolver.NoNameservers) -> str:
     if any(isinstance(reason, dns.message.ChainTooLong) for reason in reasons):
         return "its CNAMEs lead in a circle, or through too many names"
     last = reasons[-1] if reasons else ""
+    if last == "SERVFAIL":
+        return "the name servers of the domain fail (SERVFAIL)"
     if isinstance(last, str) and last.isupper():
-        return f"DNS answers {last}"
+        return f"the DNS server doesn't answer this question ({last})"
     if isinstance(last, OSError):
         return "no DNS server can be reached"
     return "the answer of DNS can't be read"

@@ -27,6 +27,7 @@ _ASSET_TYPES = {
     "audience.js": "text/javascript",
     "dashboard.css": "text/css",
     "domain.css": "text/css",
+    "domain.js": "text/javascript",
     "dashboard.js": "text/javascript",
     "mailouts.css": "text/css",
     "designs.css": "text/css",

@@ -64,11 +64,12 @@ def as_found(records: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def not_told(code: str, about: str, answer: Answer | str) -> Look:
-    """DNS didn't say: nothing is known, which is not the same as nothing being there."""
+    """DNS didn't say: nothing is known, which is not the same as nothing being there. answer: why;
+    empty: other looks say so."""
     why = answer if isinstance(answer, str) else answer.why
     return Look(
         "warn",
-        f"Whether {about} can't be told now: {why}.",
+        f"Whether {about} can't be told now{': ' if why else ''}{why}.",
         "look again later; where that stays, ask who runs the name servers of the domain.",
         code,
         "unknown",

@@ -7,7 +7,7 @@ neither: DNS that doesn't answer for a day takes nothing away.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from app.domain.dns.looks import Look
@@ -31,7 +31,8 @@ class Alarm:
 
     @property
     def sentences(self) -> str:
-        before = f" Before it was `{self.before}`." if self.before else ""
+        told = not self.before or f"`{self.before}`" in self.remedy
+        before = "" if told else f" Before it was `{self.before}`."
         return f"{self.what} {self.remedy[:1].upper()}{self.remedy[1:]}{before}"
 
 
@@ -83,7 +84,7 @@ def compare(
             there[code] = _as_it_is(look)
         elif look is not None and look.state in ("missing", "wrong") and not blind:
             if alarm is None and code in before.there:
-                plain = look.plain
+                plain = again(look, before.there[code]).plain
                 alarm = Alarm(code, now, plain.what, plain.remedy, before.there[code])
                 vanished.append(alarm)
             if alarm is not None:
@@ -99,6 +100,14 @@ def compare(
         tuple(alarm for code, alarm in before.alarms.items() if code in there),
         HOUR if alarms or unsure else DAY,
     )
+
+
+def again(look: Look, before: str) -> Look:
+    """Of a record that is gone: with the one to publish as it was, where that is known whole."""
+    if look.state != "missing" or look.publish is None or not before or before.endswith("…"):
+        return look
+    remedy = "publish it again as it was"
+    return replace(look, remedy=remedy, publish=replace(look.publish, value=before))
 
 
 def _as_it_is(look: Look) -> str:

@@ -47,9 +47,7 @@ def see_key(signing: Signing, selector: str) -> Walk[KeySeen]:
 def judge_dkim(sender: Sender, seen: tuple[KeySeen, ...]) -> DkimJudged:
     signing = sender.signing
     if not sender.asked:
-        return DkimJudged(
-            None, (not_told("dkim", "SES signs the mail", "SES couldn't be asked, see above"),)
-        )
+        return DkimJudged(None, (not_told("dkim", "SES signs the mail", "SES couldn't be asked"),))
     if signing is None:
         return DkimJudged(
             False,
@@ -100,7 +98,7 @@ def _whole(signing: Signing, looks: tuple[Look, ...], verifies: bool | None) -> 
             "ok", f"DKIM: receivers can verify the signature of {signing.domain}.", "", "dkim"
         )
     if verifies is None:
-        return not_told("dkim", f"the signature of {signing.domain} can be verified", "see above")
+        return not_told("dkim", f"the signature of {signing.domain} can be verified", "")
     return Look(
         "warn",
         f"SES signs by {signing.domain}, and no receiver can verify it: no usable key is there, so "

@@ -109,9 +109,12 @@ def judge_proofs(domain: str, seen: DmarcSeen, route: RouteJudged) -> Look:
     }
     proofs: list[bool | None] = []
     ways: list[str] = []
+    strangers: list[str] = []
     for one in route.proofs:
         mode, other = modes[one.way], seen.walks[one.domain]
         agrees = None if _undecided(mode, author, other) else aligned(mode, author, other)
+        if agrees is False and one.passes is not False:
+            strangers.append(one.domain)
         proof = False if one.passes is False or agrees is False else one.passes and agrees
         proofs.append(proof)
         if proof:
@@ -124,8 +127,8 @@ def judge_proofs(domain: str, seen: DmarcSeen, route: RouteJudged) -> Look:
         what = f"Receivers can tell that mail of {domain} is yours, by {listed(ways)}."
         return Look("ok", what, "", code)
     if None in proofs or not route.asked:
-        return not_told(code, f"receivers can tell that mail of {domain} is yours", "see above")
-    return _unproven(domain, author, seen)
+        return not_told(code, f"receivers can tell that mail of {domain} is yours", "")
+    return _unproven(domain, author, seen, strangers)
 
 
 def _undecided(mode: Mode, author: TreeWalk, other: TreeWalk) -> bool:
@@ -143,10 +146,13 @@ def _undecided(mode: Mode, author: TreeWalk, other: TreeWalk) -> bool:
     return not all(is_under(author.organizational, domain) for domain in unknown)
 
 
-def _unproven(name: str, author: TreeWalk, seen: DmarcSeen) -> Look:
+def _unproven(name: str, author: TreeWalk, seen: DmarcSeen, strangers: list[str]) -> Look:
+    """strangers: domains for which something passes, and that don't speak for this one."""
     policy = author.policy(exists=seen.exists is not False)
     remedy = "mend what stands above, DKIM first."
     mail = f"mail of {name} is yours: neither DKIM nor SPF passes for it"
+    if strangers:
+        mail += f", only for {listed(sorted(set(strangers)))}"
     if policy == "reject":
         what = f"No receiver can tell that {mail}, and its DMARC record asks them to refuse such."
         return Look("fail", what, remedy, "verdict")

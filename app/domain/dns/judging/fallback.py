@@ -110,9 +110,8 @@ def judge_provider(domain: str, theirs: ProviderDomain, seen: Sequence[RecordSee
         proofs.insert(0, Proof("DKIM", signer, passes))
     if theirs.keys is None and not keys:
         looks.append(_unsaid_keys(theirs))
-    return RouteJudged(
-        theirs.name, tuple(looks), tuple(proofs), asked=theirs.keys is not None or bool(keys)
-    )
+        proofs += [Proof("DKIM", one.name, None) for one in theirs.envelope]
+    return RouteJudged(theirs.name, tuple(looks), tuple(proofs), asked=bool(proofs))
 
 
 def _unsaid_keys(theirs: ProviderDomain) -> Look:
@@ -193,7 +192,6 @@ def _not_there(theirs: ProviderDomain, seen: RecordSeen, code: str) -> Look:
 
 
 def _missing(theirs: ProviderDomain, record: Record, code: str) -> Look:
-    what = (
-        f"{record.name} is missing, which {theirs.name} needs so that its mail is known as yours."
-    )
+    kind = "SPF" if code.startswith("spf:") else record.kind
+    what = f"{record.name} has no {kind} record, by which mail of {theirs.name} is known as yours."
     return Look("warn", what, "publish this", code, "missing", record)

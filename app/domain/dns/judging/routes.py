@@ -80,7 +80,7 @@ def told_by_route(judged: list[tuple[RouteJudged, Look]]) -> tuple[Look, ...]:
     several = len(judged) > 1
     told: dict[str, Look] = {}
     for route, verdict in judged:
-        for look in (verdict, *route.looks):
+        for look in (*route.looks, verdict):
             code, name = look.code, route.route
             if not several:
                 told[code] = look
