@@ -1,6 +1,9 @@
-"""A sender's domain of which one record vanished, one is wrong, and one isn't known."""
+"""A sender's domain of which one record vanished, one is wrong, one isn't known and one is missing
+in another region; and a domain in order."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from psycopg.types.json import Jsonb
 
@@ -17,6 +20,8 @@ async def stage_domain(arrange: Arrange) -> None:
     key = Record(f"{KEY}._domainkey.{DOMAIN}", "CNAME", f"{KEY}.dkim.amazonses.com")
     spf = "v=spf1 " + "ip4:192.0.2.1 " * 40 + "~all"
     missing = Look("warn", f"{key.name} is missing.", "publish this", "dkim:x", "missing", key)
+    home, away = ("eu-west-1",), ("us-east-2",)
+    mx = Record(f"bounce.{DOMAIN}", "MX", "10 feedback-smtp.us-east-2.amazonses.com")
     looks = [
         Look(
             "ok",
@@ -27,29 +32,52 @@ async def stage_domain(arrange: Arrange) -> None:
             None,
             ("v=DMARC1; p=reject",),
         ),
-        missing,
+        replace(missing, routes=home),
         Look(
             "warn",
             "The SPF record counts for nothing.",
             "correct it.",
-            "spf",
+            "spf:a",
             "wrong",
             None,
             (spf,),
+            home,
         ),
-        not_told("mx", "the MX record is there", "DNS answers SERVFAIL"),
-        Look("fail", "No receiver can tell that mail is yours.", "mend it.", "verdict"),
+        replace(not_told("mx:a", "the MX record is there", "the server fails"), routes=home),
+        Look(
+            "fail",
+            "No receiver can tell that mail is yours.",
+            "mend it.",
+            "verdict@eu-west-1",
+            routes=home,
+        ),
+        Look(
+            "warn",
+            f"The MX record of {mx.name} is missing.",
+            "publish this",
+            "mx:b",
+            "missing",
+            mx,
+            routes=away,
+        ),
+        Look("ok", "Receivers can tell that mail is yours.", "", "verdict@us-east-2", routes=away),
     ]
     alarm = Alarm(
         "dkim:x", "2026-11-25T09:00:00+00:00", missing.what, missing.plain.remedy, key.value
     )
-    await arrange.sql.execute(
-        "insert into domain_checks (domain, address, next_at, checked_at, asked, looks, watched)"
-        " values (%s, %s, now() + interval '1 hour', now(), true, %s, %s)",
-        (
-            DOMAIN,
-            f"news@{DOMAIN}",
-            Jsonb([look.to_stored() for look in looks]),
-            Jsonb(Watched({}, {alarm.code: alarm}).to_stored()),
-        ),
-    )
+    fine = [looks[0], Look("ok", "Receivers can tell that mail is yours.", "", "verdict")]
+    for domain, seen, watched in (
+        (DOMAIN, looks, Watched({}, {alarm.code: alarm})),
+        ("xn--mnze-0ra.example", fine, Watched()),
+    ):
+        await arrange.sql.execute(
+            "insert into domain_checks"
+            " (domain, address, next_at, checked_at, asked, looks, watched)"
+            " values (%s, %s, now() + interval '1 hour', now(), true, %s, %s)",
+            (
+                domain,
+                f"news@{domain}",
+                Jsonb([look.to_stored() for look in seen]),
+                Jsonb(watched.to_stored()),
+            ),
+        )

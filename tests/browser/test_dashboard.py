@@ -105,6 +105,27 @@ async def test_the_check_before_sending_is_good_too(
     await picture(tab.page, f"preflight-{look}")
 
 
+async def test_a_record_is_copied_by_keyboard_and_stays_open(
+    staged: Staged, signed_in: Any
+) -> None:
+    tab = await signed_in("/dashboard/domain", **LOOKS["desktop"])
+    page = tab.page
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await page.locator("#guide > summary").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("The public directory of the internet")).to_be_visible()
+    button = page.get_by_role("button", name="Copy the value").first
+    await button.focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#spoken")).to_have_text("Copied")
+    copied = await page.evaluate("navigator.clipboard.readText()")
+    assert copied.endswith(".dkim.amazonses.com")
+    folded = page.get_by_role("heading", name="münze.example")
+    await folded.click()
+    await expect(page.get_by_text("Receivers can tell that mail is yours.").last).to_be_visible()
+    await judge(tab, staged)
+
+
 async def test_figures_over_time_are_a_table_too(staged: Staged, signed_in: Any) -> None:
     tab = await signed_in(staged.page("sent"), **LOOKS["phone"])
     await tab.page.click("summary")
