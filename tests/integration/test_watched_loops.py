@@ -18,7 +18,8 @@ from tests.support.waiting import eventually
 READERS = 30
 LOOPS = {
     "heartbeat", "upkeep", "dispatch", "tell_owner", "account", "suppression", "report", "jobs",
-    "watchdog", "cloudwatch", "hooks", "hooks-tidy", "engagement", "slack",
+    "watchdog", "cloudwatch", "hooks", "hooks-tidy", "engagement", "slack", "slack_news",
+    "standing", "pacing",
 }  # fmt: skip
 
 

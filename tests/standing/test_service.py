@@ -3,7 +3,9 @@ told by what tells of all news (tests/dns, tests/integration)."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +28,13 @@ from tests.support.dashboard import signed_in
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, in_process, settings_for
 from tests.support.waiting import eventually
+
+
+def asynchronous(call: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:
+    async def called() -> Any:
+        return await asyncio.to_thread(call)
+
+    return called
 
 
 def look_at(store: Store, ours: Settings) -> LookAtStanding:
@@ -111,8 +120,11 @@ async def test_a_page_an_answer_gauges_and_a_note_in_health(
 async def test_the_service_looks_when_it_is_asked(
     dsn: str, direct_store: Store, ses_sandbox: SandboxServer
 ) -> None:
-    """As a background job, in the process that sends."""
-    async with in_process(settings_for(dsn, ses_sandbox.url)) as service:
+    """As a background job, in the process that sends; the owner gets a mail of what is new."""
+    ses_sandbox.account(max_send_rate=100)
+    ses_sandbox.standing(entities=[{"reference": ARN, "impact": "LOW"}])
+    ours = settings_for(dsn, ses_sandbox.url, OWNER_EMAIL="owner@example.com")
+    async with in_process(ours) as service:
         async with signed_in(service) as visitor:
             await visitor.post("/standing/look")
         seen = await eventually(
@@ -124,7 +136,12 @@ async def test_the_service_looks_when_it_is_asked(
             lambda: service.services.jobs.list_jobs(5),
             until=lambda rows: rows[0]["state"] == "done",
         )
-        assert job["result"] == {"regions": 1, "alarms": 0, "new": 0, "over": 0}
+        assert job["result"] == {"regions": 1, "alarms": 1, "new": 1, "over": 0}
+        [mail] = await eventually(
+            asynchronous(lambda: ses_sandbox.mails("owner@example.com")), until=bool
+        )
+        assert mail["subject"].startswith("Amazon has a finding on the reputation of identity/")
+        assert "/dashboard/standing" in ses_sandbox.mail(mail["message_id"])["text"]
 
 
 async def test_without_sending_nothing_is_looked_at(dsn: str, direct_store: Store) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from app.adapters.aws.ses import account_of, aws_client
+from app.domain.reports.remedies import without_addresses
 from app.domain.sending.batches import Account
 from app.domain.standing.blocklists import Listing, reason
 from app.domain.standing.told import Advice, DedicatedIp, Entity, Impact, Status
@@ -139,7 +140,7 @@ class SesStanding:
 
 
 def _not_answered(name: str, exc: Exception) -> Unavailable:
-    why = page_words(str(exc)) or type(exc).__name__
+    why = without_addresses(page_words(str(exc))) or type(exc).__name__
     return Unavailable(f"SES did not answer {name}: {why}")
 
 
