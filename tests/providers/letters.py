@@ -55,13 +55,14 @@ class Letter:
         )
 
     def by_ses(self, mail: Mail) -> Rendered:
-        """What SES's stand-in renders of the templates and the person's data."""
+        """What SES's stand-in renders of the templates and the person's data, without the mark on
+        links that SES takes away."""
         compiled = self.compiled
         subject, html, text = (
             compile_template(template).render(mail.values)
             for template in (compiled.subject, compiled.html, compiled.text)
         )
-        return Rendered(subject, html, text)
+        return Rendered(subject, html.replace(" ses:no-track", ""), text)
 
 
 def letter(

@@ -3,6 +3,9 @@ subscriber's data are."""
 
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import pytest
@@ -149,3 +152,42 @@ def test_a_call_has_neither_too_many_people_nor_one_of_them_twice() -> None:
         entries = [entry for mail in people if (entry := writing.entry(mail))]
         assert [len(group) for group in writing.split(entries)] == [1_000, 1, 1]
         assert [one for group in writing.split(entries) for one in group] == entries
+
+
+OUT = re.compile(r"<a [^>]*token=[^>]*>")
+
+
+def test_only_where_a_mailout_asks_for_it_are_readers_watched_and_never_who_leaves() -> None:
+    """The mark that SES needs for that goes to nobody else."""
+    html = '<p><a ses:tags="a:b;" href="https://example.com/x">x</a> ses:no-track {{ name }}</p>'
+    for tracking, sendgrid, mailgun in (
+        (False, "", ""),
+        (True, " clicktracking=off", " disable-tracking=true"),
+    ):
+        one = letter(html)
+        one = replace(one, envelope=replace(one.envelope, tracking=tracking))
+        writing = SendGridWriting(one.compiled, one.envelope)
+        mail = one.to("ann@example.com")
+        entry = writing.entry(mail)
+        assert entry is not None
+        for body in (
+            bulk_body(writing.head, [entry]),
+            single_body(one.compiled, one.envelope, mail),
+        ):
+            said = json.loads(body)
+            watched = said["tracking_settings"]
+            assert watched["click_tracking"] == {"enable": tracking, "enable_text": False}
+            assert watched["open_tracking"] == {"enable": tracking}
+            assert watched["subscription_tracking"] == {"enable": False}
+        fields = dict(form(MailgunWriting(one.compiled, one.envelope).head, []))
+        assert (fields["o:tracking"], fields["o:tracking-opens"]) == (
+            ("yes",) * 2 if tracking else ("no",) * 2
+        )
+        assert fields["o:tracking-clicks"] == ("htmlonly" if tracking else "no")
+        for got, attribute in (
+            (by_sendgrid(one, mail), sendgrid),
+            (by_mailgun(one, mail), mailgun),
+        ):
+            assert '<a href="https://example.com/x">x</a> ses:no-track Ann' in got.html
+            [out] = OUT.findall(got.html)
+            assert out.startswith(f"<a{attribute} href=")

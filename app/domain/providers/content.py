@@ -15,6 +15,27 @@ from app.domain.providers import MAX_RECIPIENTS
 from app.domain.ses.mail import BulkEntry
 
 _HOLE = re.compile(r"\{\{(h\d+)\}\}")
+_TAG, _NAME = re.compile(r"<[A-Za-z][^<>]*>"), re.compile(r"\A<[^\s/>]+")
+_NO_TRACK, _TAGS = (
+    re.compile(
+        rf"""\sses:{name}(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'>]+))?(?=[\s/>])""", re.IGNORECASE
+    )
+    for name in ("no-track", "tags")
+)
+
+
+def without_ses(html: str, untracked: str) -> str:
+    """Without the attributes of links that are for SES, which takes them away itself.
+
+    untracked: what this provider calls `ses:no-track`, as an attribute with a blank before it. It
+    stands before all others: SendGrid wants it before the address.
+    """
+
+    def own(tag: re.Match[str]) -> str:
+        bare, marked = _NO_TRACK.subn("", _TAGS.sub("", tag[0]))
+        return _NAME.sub(rf"\g<0>{untracked}", bare) if marked else bare
+
+    return _TAG.sub(own, html) if "ses:" in html else html
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +74,11 @@ class Texts:
     plain: Text
 
     @classmethod
-    def of(cls, compiled: Compiled) -> Texts:
+    def of(cls, compiled: Compiled, untracked: str) -> Texts:
+        """untracked: as of `without_ses`."""
         return cls(
             Text.of(compiled.subject, compiled),
-            Text.of(compiled.html, compiled),
+            Text.of(without_ses(compiled.html, untracked), compiled),
             Text.of(compiled.text, compiled),
         )
 

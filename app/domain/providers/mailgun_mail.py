@@ -21,6 +21,7 @@ MAX_CALL_BYTES = 20_000_000
 TAGS = ("mailout_id", "send_log_id", "attempt")
 _UNSUBSCRIBE = "list_unsubscribe"
 _PERCENT = "percent"
+_UNTRACKED = " disable-tracking=true"
 
 # Mailgun's tags are `%word%`, and what may be a word isn't said. A percent sign of the author's,
 # with which one may begin, here or together with what is pasted behind it, is itself pasted.
@@ -31,7 +32,8 @@ class MailgunWriting:
     """One mailout. head: the fields that every call of it has, as JSON."""
 
     def __init__(self, compiled: Compiled, envelope: Envelope) -> None:
-        texts = Texts.of(compiled)
+        watched = envelope.tracking
+        texts = Texts.of(compiled, _UNTRACKED if watched else "")
         self._holes = texts.holes
         subject, html, plain = (
             text.written(_literal, _tag) for text in (texts.subject, texts.html, texts.plain)
@@ -45,9 +47,9 @@ class MailgunWriting:
             ("h:List-Unsubscribe", _tag(_UNSUBSCRIBE)),
             ("h:List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
             *((f"v:{name}", _tag(name)) for name in TAGS),
-            ("o:tracking", "no"),
-            ("o:tracking-clicks", "no"),
-            ("o:tracking-opens", "no"),
+            ("o:tracking", "yes" if watched else "no"),
+            ("o:tracking-clicks", "htmlonly" if watched else "no"),
+            ("o:tracking-opens", "yes" if watched else "no"),
         ]
         if envelope.reply_to:
             fields.append(("h:Reply-To", ", ".join(envelope.reply_to)))

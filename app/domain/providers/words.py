@@ -23,7 +23,7 @@ def consequences(provider: str, *, waiting: int, rate: float | None) -> list[str
         f"Addresses, and what a mail shows of a person, go to {name}.",
         "Mailbox providers see your mail come from other machines than usual: much at once may "
         "land in spam.",
-        "Opens and clicks aren’t counted there.",
+        "Opens and clicks of mailouts that ask for it are watched by them, over links of theirs.",
         "Who may have been accepted by SES stays unknown, and is not sent to. SES goes on as soon "
         "as it can.",
     ]

@@ -22,7 +22,8 @@ MAX_TEMPLATE_DATA = 262_144
 class Envelope:
     """What is the same for every mail of a mailout: addresses in wire form, and the list's id.
 
-    from_name: as people read it; `from_mailbox` has it, too, in wire form.
+    from_name: as people read it; `from_mailbox` has it, too, in wire form. tracking: whether opens
+    and clicks are watched; for SES the configuration set says so.
     """
 
     from_mailbox: str
@@ -31,6 +32,7 @@ class Envelope:
     configuration_set: str | None
     list_id: str
     from_name: str | None = None
+    tracking: bool = False
 
 
 def make_envelope(
@@ -39,6 +41,7 @@ def make_envelope(
     from_name: str | None,
     reply_to: str | None,
     configuration_set: str | None,
+    tracking: bool = False,
 ) -> Envelope:
     """Raises ValueError (InvalidAddress) for what can't stand in a header."""
     mailbox, domain = from_email.rsplit("@", 1)
@@ -50,6 +53,7 @@ def make_envelope(
         configuration_set=configuration_set,
         list_id=f"<{label.lower()}.{domain}>",  # RFC 2919: stable, in a domain of ours
         from_name=" ".join((from_name or "").split()) or None,
+        tracking=tracking,
     )
 
 

@@ -145,6 +145,7 @@ def _envelope(
             configuration_set=(region or settings.home).configuration_set_for(
                 content.configuration_set, tracking=content.tracking and not test
             ),
+            tracking=content.tracking and not test,
         )
     except ValueError as exc:
         raise TemplateInvalid(f"from_name can't stand in a mail: {exc}", field="from_name") from exc
