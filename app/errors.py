@@ -249,9 +249,13 @@ class TooManyRequests(AppError):
 
 
 class Unavailable(AppError):
-    """A part we depend on can't be reached now; the caller should try again."""
+    """A part we depend on can't be reached now; the caller should try again.
+
+    concerns_one: what is wrong may be of this request alone, so that others needn't wait for it.
+    """
 
     status, code, title = 503, "unavailable", "Temporarily unavailable"
+    concerns_one = False
 
 
 class NotionAway(Unavailable):

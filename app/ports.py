@@ -245,8 +245,9 @@ class MessageQueue(Protocol):
         """They stay in hand for so long from now."""
         ...
 
-    async def give_back(self, messages: Sequence[Waiting]) -> None:
-        """They wait for whoever comes next, behind the others where the queue can do that."""
+    async def give_back(self, messages: Sequence[Waiting], seconds: float = 0.0) -> None:
+        """They wait for whoever comes next, for so long at least or behind the others, where the
+        queue can do that."""
         ...
 
     async def bury(self, message: Waiting, burial: Burial) -> bool:
@@ -263,12 +264,13 @@ class MessageQueue(Protocol):
 class BrokerQueue:
     """A queue of RabbitMQ. waiting: messages; None: there is no such queue. differs: how it is made
     in another way than this program makes it, in the broker's words. is_known: whether the broker
-    lets us ask for that."""
+    lets us ask for that. is_stream: so nothing can be taken out of it."""
 
     name: str
     waiting: int | None
     differs: str | None = None
     is_known: bool = True
+    is_stream: bool = False
 
 
 class Broker(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +13,7 @@ import httpx
 from app.adapters.aws.ses import sns_client
 from app.adapters.aws.sns import SnsConfirmer, SnsVerifier
 from app.adapters.aws.sqs import SqsQueue
+from app.domain.queues.sqs import queue_place
 from app.ports import MessageQueue
 from app.running.loops import Loops
 from app.services.access.keys import Keys
@@ -58,12 +59,8 @@ async def queue_work(store: Store, settings: Settings, meters: Metrics) -> Async
             take_requests(store, settings, Hands(queue, meters))
             for queue in request_queues(settings)
         ]
-        if settings.ses_events_queue_url:
-            # Beside the calls for messages, as many to delete them.
-            queue = SqsQueue(
-                settings, settings.ses_events_queue_url, name="ses_events", threads=2 * RECEIVERS
-            )
-            takers.append(take_events(store, settings, Hands(queue, meters), meters, http))
+        take = takes_events(store, settings, meters, http)
+        takers += [take(Hands(queue, meters)) for queue in events_queues(settings)]
         yield QueueWork(takers)
 
 
@@ -79,6 +76,20 @@ def request_queues(settings: Settings) -> list[MessageQueue]:
     return queues
 
 
+def events_queues(settings: Settings) -> list[SqsQueue]:
+    urls = settings.ses_events_queue_url
+    several = len(urls) > 1
+    return [
+        SqsQueue(
+            settings,
+            url,
+            name=f"ses_events {queue_place(url)}" if several else "ses_events",
+            threads=2 * RECEIVERS,  # beside the calls for messages, as many to delete them
+        )
+        for url in urls
+    ]
+
+
 def take_requests(store: Store, settings: Settings, hands: Hands) -> TakeRequests:
     start = StartMailout(store, settings)
     carry_out = CarryOut(
@@ -90,9 +101,11 @@ def take_requests(store: Store, settings: Settings, hands: Hands) -> TakeRequest
     return TakeRequests(hands, settings, Keys(store), carry_out)
 
 
-def take_events(
-    store: Store, settings: Settings, hands: Hands, meters: Metrics, http: httpx.AsyncClient
-) -> TakeEvents:
+def takes_events(
+    store: Store, settings: Settings, meters: Metrics, http: httpx.AsyncClient
+) -> Callable[[Hands], TakeEvents]:
+    """Out of any of the queues: they share what is known of certificates and how many are fetched,
+    and the commits."""
     verifier = SnsVerifier(
         allowed_topic_arns=frozenset(settings.sns_allowed_topic_arns),
         sandbox_endpoint=settings.sns_endpoint,
@@ -100,4 +113,4 @@ def take_events(
     )
     record = RecordEvents(store, Guards(store, guard_limits(settings)), meters)
     take = TakeMessage(record, SnsConfirmer(partial(sns_client, settings)))
-    return TakeEvents(hands, verifier, take, store, meters)
+    return lambda hands: TakeEvents(hands, verifier, take, store, meters)

@@ -208,8 +208,6 @@ class Settings(RegionSettings, FallbackSettings, QueueSettings):
         "app_base_url",
         "supabase_url",
         "aws_endpoint_url_sqs",
-        "sqs_queue_url",
-        "ses_events_queue_url",
         "notion_api_url",
         "assets_base_url",
         "slack_api_url",

@@ -21,7 +21,7 @@ import httpx
 
 from app.adapters.aws.sqs import SqsQueue
 from app.adapters.database.postgres import PostgresDatabase
-from app.queues import take_events
+from app.queues import takes_events
 from app.services.queues.events import RECEIVERS
 from app.services.queues.hands import Hands
 from app.store import Store
@@ -131,7 +131,7 @@ async def drain(dsn: str, queue_url: str, sns_url: str, count: int, receivers: i
     queue = SqsQueue(settings, queue_url, name="ses_events", threads=2 * receivers, wait_seconds=1)
     db = PostgresDatabase(dsn)
     async with httpx.AsyncClient() as http:
-        taker = take_events(Store(db), settings, Hands(queue, metrics), metrics, http)
+        taker = takes_events(Store(db), settings, metrics, http)(Hands(queue, metrics))
         done = ("amazonsender_queue_messages_total", ("ses_events", "done"))
         while metrics.totals()[done] < count:
             for _ in range(20):  # to add up all metrics costs as much as a batch

@@ -282,8 +282,9 @@ class Metrics:
         self._hooks.labels(outcome).inc()
 
     def queue_messages(self, queue: str, fate: str, count: int) -> None:
-        """queue: one of QUEUES; fate: one of QUEUE_FATES."""
-        self._queues.labels(queue, fate).inc(count)
+        """queue: one of QUEUES, perhaps with which of several it is behind a blank; fate: one of
+        QUEUE_FATES."""
+        self._queues.labels(queue.partition(" ")[0], fate).inc(count)
 
     def message_refused(self, code: str) -> None:
         """code: of the AppError that said why."""

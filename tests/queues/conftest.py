@@ -8,6 +8,7 @@ import pytest
 
 from app.store import Store
 from tests.queues.desk import RabbitDesk, SqsDesk
+from tests.queues.inbox import SIGNER, Inbox
 from tests.support.factories import Arrange
 from tests.support.rabbitmq import Rabbit, rabbitmq
 from tests.support.sqs import SqsServer
@@ -39,3 +40,16 @@ async def sqs(
 ) -> AsyncIterator[SqsDesk]:
     async with SqsDesk(dsn, direct_store, arrange, sqs_server) as desk:
         yield desk
+
+
+@pytest.fixture
+async def inbox(
+    dsn: str,
+    direct_store: Store,
+    arrange: Arrange,
+    sqs_server: SqsServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Inbox]:
+    monkeypatch.setattr("app.services.queues.events.LOOK_SECONDS", 0.05)
+    async with Inbox(dsn, direct_store, arrange, sqs_server, SIGNER) as inbox:
+        yield inbox

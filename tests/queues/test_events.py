@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any
 
 import httpx
 import psycopg
@@ -14,102 +13,14 @@ import pytest
 
 from app.adapters.aws.sqs import SqsQueue
 from app.errors import DatabaseUnavailable, Unavailable
-from app.queues import take_events
+from app.queues import takes_events
 from app.services.queues.hands import Hands
-from app.store import Store
-from app.telemetry.metrics import Metrics
-from tests.support.engagement import Mailed, mailed, told
-from tests.support.factories import Arrange
-from tests.support.service import settings_for
+from tests.queues.inbox import SIGNER, Inbox
+from tests.support.engagement import told
 from tests.support.sns import TOPIC_ARN, SnsSigner
-from tests.support.sqs import SqsServer, dead_letters_of
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("sqs")
-SIGNER = SnsSigner()
-
-
-class Inbox:
-    """An async context manager: a queue that SNS writes into, and who reads it."""
-
-    def __init__(
-        self, dsn: str, store: Store, arrange: Arrange, server: SqsServer, signer: SnsSigner
-    ) -> None:
-        self.store, self.arrange, self.server = store, arrange, server
-        self.url = server.queue()
-        self.signer = signer
-        self.settings = settings_for(
-            dsn,
-            None,
-            SES_EVENTS_QUEUE_URL=self.url,
-            AWS_ENDPOINT_URL_SQS=server.url,
-            SNS_ALLOWED_TOPIC_ARNS=TOPIC_ARN,
-        )
-        self.metrics = Metrics()
-        answer = httpx.MockTransport(lambda _: httpx.Response(200, content=signer.certificate_pem))
-        self.http = httpx.AsyncClient(transport=answer)
-
-    async def __aenter__(self) -> Self:
-        self.open()
-        return self
-
-    def open(self) -> None:
-        queue = SqsQueue(self.settings, self.url, name="ses_events", threads=8, wait_seconds=0)
-        self.hands = Hands(queue, self.metrics, pause_cap=0.02)
-        self.taker = take_events(self.store, self.settings, self.hands, self.metrics, self.http)
-
-    async def __aexit__(self, *_: object) -> None:
-        self.taker.stop()
-        await self.taker.close(1.0)
-        await self.http.aclose()
-
-    async def mail(self, email: str) -> Mailed:
-        """That SES took, of a mailout of its own."""
-        return await mailed(self.arrange, await self.arrange.mailout("sent"), email)
-
-    def put(self, *bodies: Any) -> None:
-        """As they are, or as JSON."""
-        texts = [body if isinstance(body, str) else json.dumps(body) for body in bodies]
-        for first in range(0, len(texts), 10):
-            self.server.client.send_message_batch(
-                QueueUrl=self.url,
-                Entries=[
-                    {"Id": str(number), "MessageBody": text}
-                    for number, text in enumerate(texts[first : first + 10])
-                ],
-            )
-
-    async def drain(self) -> None:
-        """Take steps until nothing waits and nothing is in hand."""
-        async with asyncio.timeout(60):
-            while True:
-                await self.taker.step()
-                if self.taker._busy:
-                    await asyncio.wait(self.taker._busy)
-                counts = self.server.count(self.url)
-                if not self.taker._busy and not counts["waiting"]:
-                    return
-
-    async def events(self) -> int:
-        found: int = await self.arrange.one("select count(*) from ses_events")
-        return found
-
-    def buried(self) -> dict[str, str]:
-        """Reasons by code."""
-        return {
-            each["MessageAttributes"]["amazonsender-code"]["StringValue"]: each[
-                "MessageAttributes"
-            ]["amazonsender-reason"]["StringValue"]
-            for each in self.server.read(dead_letters_of(self.url))
-        }
-
-
-@pytest.fixture
-async def inbox(
-    dsn: str, direct_store: Store, arrange: Arrange, sqs_server: SqsServer
-) -> AsyncIterator[Inbox]:
-    async with Inbox(dsn, direct_store, arrange, sqs_server, SIGNER) as inbox:
-        yield inbox
 
 
 async def test_what_came_while_the_service_was_down_takes_effect_once(inbox: Inbox) -> None:
@@ -161,7 +72,7 @@ async def test_a_certificate_may_end_while_a_message_waits(inbox: Inbox) -> None
     inbox.signer = ended
     answer = httpx.MockTransport(lambda _: httpx.Response(200, content=ended.certificate_pem))
     async with httpx.AsyncClient(transport=answer) as http:
-        taker = take_events(inbox.store, inbox.settings, inbox.hands, inbox.metrics, http)
+        taker = takes_events(inbox.store, inbox.settings, inbox.metrics, http)(inbox.hands)
         inbox.put(ended.notification(told(await inbox.mail("a@example.com"))))
         [waiting] = await inbox.hands.queue.take(1)
         with pytest.raises(Exception, match="certificate is not valid"):
@@ -192,7 +103,8 @@ async def test_while_the_database_is_away_nothing_is_lost_or_buried(
         await inbox.taker.step()
     assert inbox.server.count(inbox.url) == before, "no more are taken meanwhile"
     is_away = False
-    await inbox.drain()
+    while await inbox.events() < 20:
+        await inbox.patient_step()
     assert inbox.buried() == {}
     assert await inbox.events() == 20
 
@@ -200,8 +112,8 @@ async def test_while_the_database_is_away_nothing_is_lost_or_buried(
 async def test_a_stop_waits_for_no_call_that_only_waits(inbox: Inbox) -> None:
     """A call for messages takes up to 20 s; what it still brings is given back."""
     queue = SqsQueue(inbox.settings, inbox.url, name="ses_events", threads=4, wait_seconds=3)
-    taker = take_events(
-        inbox.store, inbox.settings, Hands(queue, inbox.metrics), inbox.metrics, inbox.http
+    taker = takes_events(inbox.store, inbox.settings, inbox.metrics, inbox.http)(
+        Hands(queue, inbox.metrics)
     )
     await taker.step()  # gives up looking after a second; the call goes on
     assert len(taker._busy) == 1

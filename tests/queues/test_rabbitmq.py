@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -18,8 +17,8 @@ from app.ports import Waiting
 from app.running.loops import Loops
 from app.services.queues.reading import MAX_BODY_BYTES
 from tests.queues.desk import RabbitDesk, a_request
+from tests.queues.road import a_road
 from tests.support.rabbitmq import READER, Rabbit
-from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("rabbitmq")
@@ -32,15 +31,16 @@ async def test_a_message_starts_its_mailout_once_however_often_it_comes(desk: Ra
     await desk.made()
     request = a_request(mailout)
     turned = dict(reversed(request.items()))
-    await asyncio.gather(*(desk.put(request if number % 2 else turned) for number in range(200)))
+    await asyncio.gather(*(desk.put(request if number % 2 else turned) for number in range(40)))
     await desk.drain()
     found = await desk.store.show_mailout(mailout)
     assert (found["status"], found["recipients"]) == ("sending", 3)
     assert await desk.requests() == 1
-    assert desk.fates("rabbitmq") == {"done": 200, "buried": 0, "back": 0}
+    assert desk.fates("rabbitmq") == {"done": 40, "buried": 0, "back": 0}
     assert await desk.dead_letters() == []
 
 
+@pytest.mark.short
 async def test_a_test_and_a_dry_run_are_asked_for_as_over_http(desk: RabbitDesk) -> None:
     await desk.arrange.subscribers(2)
     mailout = await desk.arrange.mailout("draft")
@@ -54,6 +54,7 @@ async def test_a_test_and_a_dry_run_are_asked_for_as_over_http(desk: RabbitDesk)
     assert (await desk.store.show_mailout(mailout))["status"] == "draft"
 
 
+@pytest.mark.short
 async def test_a_row_of_notion_is_asked_for_in_notions_form(desk: RabbitDesk) -> None:
     """The mailout that was made by hand for a page."""
     await desk.arrange.subscribers(1)
@@ -99,6 +100,7 @@ async def test_what_can_never_be_done_is_buried_with_the_reason(desk: RabbitDesk
     assert await desk.requests() == 0
 
 
+@pytest.mark.short
 async def test_a_refusal_says_how_the_mailout_is_and_the_key_stays_free(desk: RabbitDesk) -> None:
     """Once it is ready, the same message, moved back, starts it."""
     mailout = await desk.arrange.mailout("draft")
@@ -128,6 +130,7 @@ async def test_a_key_for_something_else_is_refused(desk: RabbitDesk) -> None:
     assert (await desk.store.show_mailout(second))["status"] == "ready"
 
 
+@pytest.mark.short
 async def test_the_messages_own_id_will_do_as_a_key(desk: RabbitDesk) -> None:
     await desk.arrange.subscribers(1)
     mailout = await desk.arrange.mailout()
@@ -166,6 +169,7 @@ async def test_who_dies_before_the_acknowledgement_starts_nothing_twice(desk: Ra
     assert await desk.dead_letters() == []
 
 
+@pytest.mark.short
 async def test_while_the_database_is_away_a_message_stays_in_hand(
     desk: RabbitDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +202,7 @@ async def test_while_the_database_is_away_a_message_stays_in_hand(
     assert await desk.dead_letters() == []
 
 
+@pytest.mark.short
 async def test_one_that_is_held_for_long_goes_to_the_end_of_the_queue(
     desk: RabbitDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,6 +233,7 @@ async def test_one_that_is_held_for_long_goes_to_the_end_of_the_queue(
     assert await desk.dead_letters() == []
 
 
+@pytest.mark.short
 async def test_a_message_at_which_the_program_fails_is_buried_in_the_end(
     desk: RabbitDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +249,7 @@ async def test_a_message_at_which_the_program_fails_is_buried_in_the_end(
     assert (letter.body, letter.code) == (b"poison", "internal")
 
 
+@pytest.mark.short
 async def test_one_whose_taker_always_dies_is_buried_by_the_broker(desk: RabbitDesk) -> None:
     await desk.made()
     await desk.taker.close(0)
@@ -258,6 +265,7 @@ async def test_one_whose_taker_always_dies_is_buried_by_the_broker(desk: RabbitD
     assert letter.body == b"deadly"
 
 
+@pytest.mark.short
 async def test_no_more_than_its_share_is_in_hand(
     desk: RabbitDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,6 +288,7 @@ async def test_no_more_than_its_share_is_in_hand(
     assert begun == 20
 
 
+@pytest.mark.short
 async def test_at_a_stop_what_is_in_hand_comes_to_its_end_or_back(
     desk: RabbitDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,41 +316,6 @@ async def test_at_a_stop_what_is_in_hand_comes_to_its_end_or_back(
     await desk.taker.close(0.3)
     await eventually(desk.count, until=lambda count: count == 2)  # the broker counts a little late
     assert desk.fates("rabbitmq") == {"done": 1, "buried": 0, "back": 1}
-
-
-class Road:
-    """A process whose way to the broker a test cuts; messages are taken in its loop."""
-
-    def __init__(self, desk: RabbitDesk, network: TcpProxy, loops: Loops) -> None:
-        self.desk, self.network, self.loops = desk, network, loops
-        self._taken = 0
-
-    async def one_more(self) -> None:
-        """A message that is written now starts its mailout."""
-        key = f"after {self._taken}"
-        await self.desk.put(a_request(await self.desk.arrange.mailout(), key))
-        self._taken += 1
-        await eventually(self.taken, until=lambda count: count == self._taken)
-
-    async def taken(self) -> int:
-        return round(self.desk.fates("rabbitmq")["done"])
-
-    async def troubles(self) -> list[str]:
-        return [trouble.detail for trouble in self.loops.troubles]
-
-
-@asynccontextmanager
-async def a_road(desk: RabbitDesk) -> AsyncIterator[Road]:
-    await desk.arrange.subscribers(1)
-    await desk.made()
-    await desk.taker.close(0)
-    async with TcpProxy(desk.rabbit.port) as network, Loops() as loops:
-        desk.open(desk.link(port=network.port))
-        desk.taker.start(loops)
-        road = Road(desk, network, loops)
-        await road.one_more()
-        yield road
-        desk.taker.stop()
 
 
 async def test_it_comes_back_after_a_cut_and_after_its_queue_was_deleted(desk: RabbitDesk) -> None:
@@ -394,6 +368,7 @@ async def test_a_consumer_that_the_broker_forgot_is_noticed(
     assert (await desk.store.show_mailout(mailout))["status"] == "sending"
 
 
+@pytest.mark.short
 async def test_a_queue_that_was_made_in_another_way_is_used(desk: RabbitDesk) -> None:
     await desk.channel.declare_queue(desk.name, durable=True)  # classic, without dead letters
     await desk.made()
@@ -403,6 +378,7 @@ async def test_a_queue_that_was_made_in_another_way_is_used(desk: RabbitDesk) ->
     assert letter.code == "invalid_request", "buried by us, so with the reason"
 
 
+@pytest.mark.short
 @pytest.mark.parametrize(
     ("user", "password", "says"),
     [
@@ -422,6 +398,7 @@ async def test_a_refusal_by_the_broker_names_the_remedy_and_no_password(
     await desk.made()  # so that there is something to be deleted
 
 
+@pytest.mark.short
 async def test_dead_letters_that_cant_be_written_leave_the_message_where_it_is(
     desk: RabbitDesk,
 ) -> None:

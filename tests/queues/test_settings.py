@@ -68,9 +68,30 @@ def test_what_is_no_queues_url_is_refused(setting: str, url: str) -> None:
         settings_for(DSN, None, **{setting: url})
 
 
+EVENTS = "https://sqs.us-east-1.amazonaws.com/123456789012/events"
+
+
+def test_each_region_may_have_its_queue_of_events() -> None:
+    found = settings_for(DSN, None, SES_EVENTS_QUEUE_URL=f" {EVENTS}/, {QUEUE},")
+    assert found.ses_events_queue_url == (EVENTS, QUEUE)
+
+
+@pytest.mark.parametrize(
+    ("urls", "says"),
+    [
+        (f"{EVENTS},{EVENTS}", "names a queue twice"),
+        (f"{EVENTS},requests", "must be a queue's URL"),
+        (f"{EVENTS}.fifo", "is a FIFO queue"),
+    ],
+)
+def test_what_are_no_queues_of_events_is_refused(urls: str, says: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"SES_EVENTS_QUEUE_URL.*{says}"):
+        settings_for(DSN, None, SES_EVENTS_QUEUE_URL=urls)
+
+
 def test_requests_and_events_dont_share_a_queue() -> None:
     with pytest.raises(ConfigurationError, match="must differ"):
-        settings_for(DSN, None, SQS_QUEUE_URL=QUEUE, SES_EVENTS_QUEUE_URL=QUEUE)
+        settings_for(DSN, None, SQS_QUEUE_URL=QUEUE, SES_EVENTS_QUEUE_URL=f"{EVENTS},{QUEUE}")
 
 
 def test_without_a_setting_there_is_no_queue() -> None:

@@ -24,13 +24,13 @@ pytestmark = pytest.mark.xdist_group("sqs")
 async def test_a_message_starts_its_mailout_once_however_often_it_comes(sqs: SqsDesk) -> None:
     await sqs.arrange.subscribers(3)
     mailout = await sqs.arrange.mailout()
-    for _ in range(40):
+    for _ in range(15):
         sqs.put(a_request(mailout))
     await sqs.drain()
     found = await sqs.store.show_mailout(mailout)
     assert (found["status"], found["recipients"]) == ("sending", 3)
     assert await sqs.requests() == 1
-    assert sqs.fates("sqs") == {"done": 40, "buried": 0, "back": 0}
+    assert sqs.fates("sqs") == {"done": 15, "buried": 0, "back": 0}
     assert sqs.server.count(sqs.url) == {"waiting": 0, "in_hand": 0}
     assert sqs.dead_letters() == []
 

@@ -57,6 +57,7 @@ async def queues_are_well(world: World) -> bool:
     return bool(checks["queues"] == {"status": "ok"})
 
 
+@pytest.mark.short
 async def test_from_a_request_in_a_queue_to_the_delivery_told_by_one(
     dsn: str, arrange: Arrange, tmp_path: Path, rabbit: Rabbit, sqs_server: SqsServer
 ) -> None:

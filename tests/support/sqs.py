@@ -54,7 +54,9 @@ class SqsServer:
         fixed: Any = {"FifoQueue": "true"} if fifo else {}
         redrive: Any = {}
         if dead_letters:
-            self.client.create_queue(QueueName=f"{name}-dead{end}", Attributes=fixed)
+            days = (attributes or {}).get("MessageRetentionPeriod")
+            keeps: Any = {"MessageRetentionPeriod": days} if days else {}
+            self.client.create_queue(QueueName=f"{name}-dead{end}", Attributes={**fixed, **keeps})
             target = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}-dead{end}"
             policy = {"deadLetterTargetArn": target, "maxReceiveCount": "5"}
             redrive = {"RedrivePolicy": json.dumps(policy)}

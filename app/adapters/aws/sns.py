@@ -56,10 +56,18 @@ class CertificateUnavailable(Unavailable):
     code, title = "certificate_unavailable", "The signing certificate can't be fetched"
 
 
+class CertificateMissing(CertificateUnavailable):
+    """There is none at its address, or too many addresses were asked for. Whoever invents messages
+    invents such addresses."""
+
+    concerns_one = True
+
+
 class SubscriptionNotConfirmed(Unavailable):
     """SNS couldn't be asked, or doesn't let us: after the remedy a repeated try may succeed."""
 
     code, title = "subscription_not_confirmed", "The subscription could not be confirmed"
+    concerns_one = True
 
 
 class ConfirmationRefused(AppError):
@@ -155,7 +163,7 @@ class _Certificates:
         now = self._monotonic()
         full = len(self._fetched_at) == FETCHES_PER_MINUTE
         if full and now - self._fetched_at[0] < 60:
-            raise CertificateUnavailable("Too many unknown certificates were asked for.")
+            raise CertificateMissing("Too many unknown certificates were asked for.")
         self._fetched_at.append(now)
 
     def _settle(self, url: str, done: asyncio.Task[x509.Certificate]) -> None:
@@ -172,12 +180,13 @@ class _Certificates:
             async with asyncio.timeout(FETCH_TIMEOUT_SECONDS):
                 pem = await self._download(url)
         except (httpx.HTTPError, TimeoutError) as exc:
-            raise CertificateUnavailable("The signing certificate can't be fetched now.") from exc
+            kind = CertificateMissing if _says_no(exc) else CertificateUnavailable
+            raise kind("The signing certificate can't be fetched now.") from exc
         try:
             certificate = x509.load_pem_x509_certificate(pem)
             certificate.public_key()  # parsed only by this call, which fails for an unusable key
         except (ValueError, UnsupportedAlgorithm) as exc:
-            raise CertificateUnavailable("The certificate's address holds none.") from exc
+            raise CertificateMissing("The certificate's address holds none.") from exc
         return certificate
 
     async def _download(self, url: str) -> bytes:
@@ -188,15 +197,19 @@ class _Certificates:
             answer.raise_for_status()
             # A few packed bytes may unpack to gigabytes before anybody counts them.
             if "content-encoding" in answer.headers:
-                raise CertificateUnavailable("The certificate came packed, though we asked not to.")
+                raise CertificateMissing("The certificate came packed, though we asked not to.")
             pem = b""
             async for chunk in answer.aiter_bytes():
                 pem += chunk
                 if len(pem) > CERTIFICATE_MAX_BYTES:
-                    raise CertificateUnavailable(
-                        "What is at the certificate's address is too large."
-                    )
+                    raise CertificateMissing("What is at the certificate's address is too large.")
             return pem
+
+
+def _says_no(exc: Exception) -> bool:
+    """Whether SNS answered that there is nothing at the address, rather than that it is unwell."""
+    status = exc.response.status_code if isinstance(exc, httpx.HTTPStatusError) else 0
+    return 400 <= status < 500 and status not in {408, 425, 429}
 
 
 class SnsConfirmer:

@@ -12,14 +12,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
 from app.adapters.aws.ses import aws_client
-from app.adapters.aws.sqs_words import QUEUE_REGION, queue_trouble
-from app.domain.queues.sqs import dead_letter_arn
+from app.adapters.aws.sqs_words import is_missing, is_refused, queue_trouble
+from app.domain.queues.sqs import dead_letter_arn, queue_region
 from app.errors import Unavailable
 from app.ports import Burial, Waiting
 from app.settings import Settings
@@ -81,8 +80,8 @@ class SqsQueue:
     async def keep(self, messages: Sequence[Waiting], seconds: float) -> None:
         await self._run(self._each_batch, self._hide, messages, round(seconds))
 
-    async def give_back(self, messages: Sequence[Waiting]) -> None:
-        await self._run(self._each_batch, self._hide, messages, 0)
+    async def give_back(self, messages: Sequence[Waiting], seconds: float = 0.0) -> None:
+        await self._run(self._each_batch, self._hide, messages, round(seconds))
 
     async def bury(self, message: Waiting, burial: Burial) -> bool:
         return await self._run(self._bury, message, burial)
@@ -146,27 +145,47 @@ class SqsQueue:
             log.warning("queue_messages_stay", queue=self.name, call=call, codes=codes)
 
     def _bury(self, message: Waiting, burial: Burial) -> bool:
-        dead = self._dead_letter_queue()
-        if dead is None:
+        if not self._send_dead(message, burial):
             self._hide([message], round(HOLD_SECONDS))
             return False
+        self._delete([message])
+        return True
+
+    def _send_dead(self, message: Waiting, burial: Burial) -> bool:
+        """False: there is no queue for it, or it is too large for that one."""
+        try:
+            dead = self._dead_letter_queue()
+            return dead is not None and self._send(dead, message, burial)
+        except ClientError as exc:
+            if not is_missing(exc):
+                raise
+            self._dead = None  # perhaps there will be another one
+            return False
+
+    def _send(self, dead: str, message: Waiting, burial: Burial) -> bool:
         # Characters that SQS takes nowhere are in no message either, but perhaps in a reason.
         reason = "".join(c if c.isprintable() else " " for c in burial.reason)[:REASON_CHARS]
         more: dict[str, Any] = {}
         if dead.endswith(".fifo"):
             group = message.handle.get("Attributes", {}).get("MessageGroupId", "amazonsender")
             more = {"MessageGroupId": group, "MessageDeduplicationId": message.id}
-        self._client().send_message(
-            QueueUrl=dead,
-            MessageBody=message.body.decode(errors="surrogatepass"),
-            MessageAttributes={
-                "amazonsender-code": {"DataType": "String", "StringValue": burial.code},
-                "amazonsender-reason": {"DataType": "String", "StringValue": reason},
-            },
-            **more,
-        )
-        self._delete([message])
-        return True
+        body = message.body.decode(errors="surrogatepass")
+        reasons: dict[str, Any] = {
+            "amazonsender-code": {"DataType": "String", "StringValue": burial.code},
+            "amazonsender-reason": {"DataType": "String", "StringValue": reason},
+        }
+        # They count to the message's size, of which there may be no more left.
+        for attributes in (reasons, {}):
+            try:
+                self._client().send_message(
+                    QueueUrl=dead, MessageBody=body, MessageAttributes=attributes, **more
+                )
+            except ClientError as exc:
+                if not is_refused(exc):
+                    raise
+            else:
+                return True
+        return False
 
     def _dead_letter_queue(self) -> str | None:
         """Its URL: the queue that the redrive policy names."""
@@ -193,11 +212,10 @@ class SqsQueue:
 
 def sqs_client(settings: Settings, url: str, connections: int = 1) -> SQSClient:
     """A client for a queue: its URL names the region."""
-    region = QUEUE_REGION.fullmatch(urlsplit(url).hostname or "")
     client: SQSClient = aws_client(
         settings,
         "sqs",
-        region=region[1] if region else settings.aws_region,
+        region=queue_region(url) or settings.aws_region,
         max_pool_connections=connections,
     )
     return client

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from app.domain.untrusted import page_words
 from app.errors import QueueAway
 
-QUEUE_REGION = re.compile(r"sqs\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?|queue\.amazonaws\.com")
-
 _MISSING = frozenset({"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"})
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "KmsAccessDenied"})
+_REFUSED = frozenset({"InvalidParameterValue", "InvalidMessageContents"})
 
 
 def is_missing(exc: Exception) -> bool:
@@ -21,6 +18,11 @@ def is_missing(exc: Exception) -> bool:
 
 def is_denied(exc: Exception) -> bool:
     return _code(exc) in _DENIED
+
+
+def is_refused(exc: Exception) -> bool:
+    """Whether a message can't be written as it is: too large for the queue, say."""
+    return _code(exc) in _REFUSED
 
 
 def queue_trouble(exc: Exception, url: str) -> QueueAway:

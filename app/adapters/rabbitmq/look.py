@@ -58,7 +58,19 @@ async def _look(
         await channel.declare_queue(name, durable=True, arguments=arguments)
     except ChannelPreconditionFailed as exc:
         words = page_words(" ".join(str(part) for part in exc.args))
-        return BrokerQueue(name, waiting, differs=words)
+        return BrokerQueue(
+            name, waiting, differs=words, is_stream=await _is_stream(connection, name)
+        )
     except ChannelAccessRefused:
         return BrokerQueue(name, waiting, differs=None, is_known=False)
     return BrokerQueue(name, waiting)
+
+
+async def _is_stream(connection: AbstractConnection, name: str) -> bool:
+    """As _look: to declare it as one changes nothing where it is one, and is refused else."""
+    channel = await connection.channel()
+    try:
+        await channel.declare_queue(name, durable=True, arguments={"x-queue-type": "stream"})
+    except ChannelPreconditionFailed:
+        return False
+    return True

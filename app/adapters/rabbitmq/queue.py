@@ -42,6 +42,9 @@ HOLD_SECONDS = 600.0
 CRASHES = 20
 """So often a message is handed out whose taker always dies; then the broker buries it."""
 REASON_CHARS = 1_000
+HEADERS_CHARS = 65_536
+"""A frame, into which all headers have to fit, has 128 KB."""
+_NOT_COPIED = frozenset({"CC", "BCC", "x-delivery-count", "x-acquired-count"})
 
 FAILURES = (AMQPException, OSError, TimeoutError, asyncio.InvalidStateError, RuntimeError)
 """What the library raises: also where it was closed meanwhile."""
@@ -70,12 +73,16 @@ DEAD_LETTERS_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum"}
 @dataclass
 class _Link:
     """One connection with its consumer. publisher: a channel of its own, whose messages the broker
-    confirms."""
+    confirms. careful: it gets one message at a time. handed, settled: messages handed out, and of
+    these those that came to their end."""
 
     connection: AbstractConnection
     channel: AbstractChannel
     publisher: AbstractChannel
     queue: AbstractQueue
+    careful: bool
+    handed: int = 0
+    settled: int = 0
     arrived: asyncio.Queue[AbstractIncomingMessage] = field(default_factory=asyncio.Queue)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     why: str = "the connection ended"
@@ -109,6 +116,7 @@ class RabbitQueue:
         self._url, self._queue = url, queue
         self._at_once, self._look_seconds = at_once, look_seconds
         self._link: _Link | None = None
+        self._careful = False
 
     async def take(self, most: int) -> list[Waiting]:
         link = await self._linked()
@@ -119,6 +127,7 @@ class RabbitQueue:
         taken = [first]
         while len(taken) < most and not link.arrived.empty():
             taken.append(link.arrived.get_nowait())
+        link.handed += len(taken)
         return [
             Waiting(message.body, message.message_id, message.timestamp, _Handle(link, message))
             for message in taken
@@ -126,7 +135,7 @@ class RabbitQueue:
 
     async def done(self, messages: Sequence[Waiting]) -> None:
         for message in messages:
-            await self._try(message.handle.link, message.handle.message.ack())
+            await self._ack(message.handle)
 
     async def keep(self, messages: Sequence[Waiting], seconds: float) -> None:
         """They stay for as long as the connection does. Raises QueueAway when it has ended: the
@@ -135,23 +144,23 @@ class RabbitQueue:
             if message.handle.link.ended.is_set():
                 raise QueueAway(f"RabbitMQ is away: {message.handle.link.why}")
 
-    async def give_back(self, messages: Sequence[Waiting]) -> None:
+    async def give_back(self, messages: Sequence[Waiting], seconds: float = 0.0) -> None:
         """As copies at the end: so they don't come at once again, and the broker doesn't count it
         as one of the crashes after which it buries a message."""
         for message in messages:
-            link = message.handle.link
-            await self._publish(link, self._queue, message.handle.message, {})
-            await self._try(link, message.handle.message.ack())
+            handle = message.handle
+            await self._publish(handle.link, self._queue, handle.message, {})
+            await self._ack(handle)
 
     async def bury(self, message: Waiting, burial: Burial) -> bool:
-        link = message.handle.link
+        handle = message.handle
         reasons = {
             "x-amazonsender-code": burial.code,
             "x-amazonsender-reason": burial.reason[:REASON_CHARS],
             "x-amazonsender-queue": self._queue,
         }
-        await self._publish(link, dead_letters_of(self._queue), message.handle.message, reasons)
-        await self._try(link, message.handle.message.ack())
+        await self._publish(handle.link, dead_letters_of(self._queue), handle.message, reasons)
+        await self._ack(handle)
         return True
 
     async def close(self) -> None:
@@ -160,13 +169,26 @@ class RabbitQueue:
             await _end(link)
 
     async def _linked(self) -> _Link:
+        """A message at which a connection ends, since it can't be read, ends each that gets it,
+        until the broker has counted enough and buries it. Those that were in hand beside it are
+        counted, too: so after such an end messages come one by one, until that goes well again.
+        """
         if self._link is not None and self._link.ended.is_set():
             link, self._link = self._link, None
+            self._careful = link.settled < self._at_once
             await _end(link)
             raise QueueAway(f"RabbitMQ is away: {link.why}")
+        if self._link is not None and self._is_over_it(self._link):
+            link, self._link = self._link, None
+            self._careful = False
+            await _end(link)
         if self._link is None:
             self._link = await self._connect()
         return self._link
+
+    def _is_over_it(self, link: _Link) -> bool:
+        at_rest = link.arrived.empty() and link.handed == link.settled
+        return link.careful and at_rest and link.settled >= self._at_once
 
     async def _connect(self) -> _Link:
         connection: AbstractConnection | None = None
@@ -184,10 +206,10 @@ class RabbitQueue:
 
     async def _consume(self, connection: AbstractConnection) -> _Link:
         channel = await connection.channel()
-        await channel.set_qos(prefetch_count=self._at_once)
+        await channel.set_qos(prefetch_count=1 if self._careful else self._at_once)
         publisher = await connection.channel(publisher_confirms=True, on_return_raises=True)
         queue = await channel.get_queue(self._queue, ensure=True)
-        link = _Link(connection, channel, publisher, queue)
+        link = _Link(connection, channel, publisher, queue, self._careful)
         connection.close_callbacks.add(lambda _, exc=None: link.end(exc))
         channel.close_callbacks.add(lambda _, exc=None: link.end(exc))
         await queue.consume(link.arrived.put)
@@ -223,7 +245,7 @@ class RabbitQueue:
             link.end(exc)
             raise broker_trouble(exc, self._queue) from exc
         if not asked.declaration_result.consumer_count:
-            link.end("the broker knows of no consumer")
+            link.end("the broker knows of no consumer; a queue that is a stream can't be used")
             await self._linked()
 
     async def _publish(
@@ -243,6 +265,10 @@ class RabbitQueue:
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
         )
         await self._try(link, link.publisher.default_exchange.publish(copy, queue, mandatory=True))
+
+    async def _ack(self, handle: _Handle) -> None:
+        await self._try(handle.link, handle.message.ack())
+        handle.link.settled += 1
 
     async def _try(self, link: _Link, work: Any) -> None:
         if link.ended.is_set():
@@ -289,12 +315,14 @@ async def declare(connection: AbstractConnection, name: str) -> None:
 
 
 def _own_headers(message: AbstractIncomingMessage) -> dict[str, Any]:
-    """Those of who wrote it. The broker's own count tries, which begin anew with a copy."""
-    return {
-        name: value
-        for name, value in (message.headers or {}).items()
-        if name not in {"x-delivery-count", "x-acquired-count"}
-    }
+    """Those of who wrote it, unless they are so long that ours would not fit into a frame beside
+    them. Not the broker's own, which count tries: these begin anew with a copy. Nor those by which
+    it would put the copy into other queues as well, this one perhaps (RabbitMQ's documentation,
+    "Sender-selected Distribution")."""
+    headers = message.headers or {}
+    if len(repr(headers)) > HEADERS_CHARS:
+        return {}
+    return {name: value for name, value in headers.items() if name not in _NOT_COPIED}
 
 
 async def _end(link: _Link) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from app.domain.networks import is_web_address
+
 
 def queue_url(value: str) -> str:
     """As SQS's console shows it. Raises ValueError."""
-    if not re.fullmatch(r"/[0-9]{12}/[A-Za-z0-9_-]{1,80}(\.fifo)?", urlsplit(value).path):
+    path = r"/[0-9]{12}/[A-Za-z0-9_-]{1,80}(\.fifo)?"
+    value = value.rstrip("/")
+    if not is_web_address(value) or not re.fullmatch(path, urlsplit(value).path):
         raise ValueError(
             "must be a queue's URL like https://sqs.eu-west-1.amazonaws.com/123456789012/NAME"
         )

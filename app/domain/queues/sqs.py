@@ -7,10 +7,20 @@ guide, "Subscribing an Amazon SQS queue to an Amazon SNS topic".
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 from urllib.parse import urlsplit
+
+# Regional endpoints, also those of FIPS and dual stack; those of private networks; the oldest ones,
+# of which the one that names no region is us-east-1's.
+# https://docs.aws.amazon.com/general/latest/gr/sqs-service.html
+_HOSTS = (
+    re.compile(r"sqs(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|api\.aws)"),
+    re.compile(r"vpce-[a-z0-9-]+\.sqs\.([a-z0-9-]+)\.vpce\.amazonaws\.com(?:\.cn)?"),
+    re.compile(r"(?:([a-z0-9-]+)\.)?queue\.amazonaws\.com(?:\.cn)?"),
+)
 
 Writes = Literal["yes", "no", "anybody"]
 
@@ -21,13 +31,28 @@ def queue_name(url: str) -> str:
     return url.rpartition("/")[2]
 
 
+def queue_place(url: str) -> str:
+    """For a person: region, account and name."""
+    return "/".join(filter(None, (queue_region(url), *urlsplit(url).path.split("/"))))
+
+
+def queue_region(url: str) -> str | None:
+    """The region that a queue's URL names; None: a stand-in's names none."""
+    host = urlsplit(url).hostname or ""
+    found = next(filter(None, (pattern.fullmatch(host) for pattern in _HOSTS)), None)
+    return (found[1] or "us-east-1") if found else None
+
+
+def queue_of(topic_arn: str, urls: Sequence[str]) -> str:
+    """Which of the queues a topic is to write into: that of its region, else the first."""
+    region = topic_arn.split(":")[3]
+    return next((url for url in urls if queue_region(url) == region), urls[0])
+
+
 def queue_arn(url: str, topic_arn: str, region: str | None) -> str:
     """topic_arn: one in the same partition. region: of a queue whose URL names none."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").split(".")
-    named = host[1] if len(host) > 3 and host[0] == "sqs" else region
-    _, account, name = parts.path.split("/")
-    return f"arn:{topic_arn.split(':')[1]}:sqs:{named}:{account}:{name}"
+    _, account, name = urlsplit(url).path.split("/")
+    return f"arn:{topic_arn.split(':')[1]}:sqs:{queue_region(url) or region}:{account}:{name}"
 
 
 def dead_letter_arn(attributes: Mapping[Any, str]) -> str | None:

@@ -89,13 +89,13 @@ async def check_queues_part(settings: Settings, outside: Outside) -> list[Findin
     """Nothing for queues that aren't set."""
     findings: list[Finding] = []
     if settings.rabbitmq_url is not None and outside.broker is not None:
-        findings += await check_rabbitmq(outside.broker(settings))
+        findings += await check_rabbitmq(outside.broker(settings), settings.rabbitmq_url)
     if outside.sqs is not None:
         facts = outside.sqs(settings)
         if settings.sqs_queue_url:
             findings += await check_request_queue(facts, settings.sqs_queue_url)
-        if settings.ses_events_queue_url:
-            findings += await check_events_queue(facts, settings.ses_events_queue_url, settings)
+        for url in settings.ses_events_queue_url:
+            findings += await check_events_queue(facts, url, settings)
     return findings
 
 

@@ -4,8 +4,18 @@ can't be taken be kept? A finding each, with its remedy."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
 
-from app.domain.queues.sqs import dead_letter_arn, lets_write, queue_name, receives
+from pydantic import SecretStr
+
+from app.domain.networks import LOCAL_HOSTS
+from app.domain.queues.sqs import (
+    dead_letter_arn,
+    lets_write,
+    queue_name,
+    queue_of,
+    receives,
+)
 from app.domain.reports.findings import Finding
 from app.domain.reports.words import plural
 from app.errors import Unavailable
@@ -21,19 +31,36 @@ AWS_KEY = "alias/aws/sqs"
 """The key that AWS manages: no service of AWS may write with it."""
 
 
-async def check_rabbitmq(broker: Broker) -> list[Finding]:
-    """Makes nothing: the service does, when it starts."""
+async def check_rabbitmq(broker: Broker, url: SecretStr) -> list[Finding]:
+    """url: RABBITMQ_URL. Makes nothing: the service does, when it starts."""
+    findings = list(_check_address(url))
     try:
         queue, dead = await broker.look()
     except Unavailable as exc:
-        return [Finding("fail", exc.detail)]  # it names its remedy
-    return [*_check_broker_queue(queue), *_check_dead_letters(dead)]
+        return [*findings, Finding("fail", exc.detail)]  # it names its remedy
+    return [*findings, *_check_broker_queue(queue), *_check_dead_letters(dead)]
+
+
+def _check_address(url: SecretStr) -> Iterator[Finding]:
+    parts = urlsplit(url.get_secret_value())
+    if parts.scheme == "amqp" and parts.hostname not in LOCAL_HOSTS:
+        yield Finding(
+            "warn",
+            "RABBITMQ_URL is not encrypted: who is on the way reads its password, and may send.",
+            "write amqps://, unless the way is a private network of yours.",
+        )
 
 
 def _check_broker_queue(queue: BrokerQueue) -> Iterator[Finding]:
     if queue.waiting is None:
         yield Finding(
             "ok", f"RabbitMQ answers. The queue {queue.name} is made when the service starts."
+        )
+    elif queue.is_stream:
+        yield Finding(
+            "fail",
+            f"RabbitMQ's queue {queue.name} is a stream, out of which nothing can be taken.",
+            "delete it, and the service makes a quorum queue; or name another in RABBITMQ_QUEUE.",
         )
     elif queue.differs:
         yield Finding(
@@ -60,7 +87,8 @@ def _check_dead_letters(queue: BrokerQueue) -> Iterator[Finding]:
             "warn",
             f"RabbitMQ's queue {queue.name} holds {plural(queue.waiting, 'message')} that could "
             "not be taken.",
-            "see the header x-amazonsender-reason of each (docs/queues.md).",
+            "see the header x-amazonsender-reason of each; one without it was buried by RabbitMQ, "
+            "since it could not be read or whoever took it died (docs/queues.md).",
         )
 
 
@@ -74,11 +102,12 @@ async def check_request_queue(facts: QueueFacts, url: str) -> list[Finding]:
 
 
 async def check_events_queue(facts: QueueFacts, url: str, settings: Settings) -> list[Finding]:
-    """SES_EVENTS_QUEUE_URL."""
+    """One of SES_EVENTS_QUEUE_URL."""
     attributes, findings = await _ask_queue(facts, url, "SES_EVENTS_QUEUE_URL")
     if attributes is None:
         return findings
     findings += _check_writers(url, attributes, settings)
+    findings += _check_key(url, attributes)
     findings += _check_days(url, attributes)
     findings += await _check_sqs_dead_letters(facts, url, attributes)
     return findings or [
@@ -140,6 +169,15 @@ async def _check_sqs_dead_letters(
     if dead is None:
         what = f"The dead-letter queue of {name} isn't there any more."
         return [*found, Finding("fail", what, "make it, or correct the redrive policy.")]
+    if _retention(dead) < _retention(attributes):
+        found.append(
+            Finding(
+                "warn",
+                f"The dead-letter queue of {name} keeps messages for {plural(_days(dead), 'day')}, "
+                "counted from when they came first: one that SQS moves there later is lost.",
+                f"set its message retention period to {LONGEST_DAYS} days.",
+            )
+        )
     if waiting := int(dead.get("ApproximateNumberOfMessages", 0)):
         found.append(
             Finding(
@@ -155,8 +193,17 @@ async def _check_sqs_dead_letters(
 def _check_writers(
     url: str, attributes: Mapping[str, str], settings: Settings
 ) -> Iterator[Finding]:
-    name = queue_name(url)
-    for topic in settings.sns_allowed_topic_arns:
+    """Of the topics that are to write into this one."""
+    name, urls = queue_name(url), settings.ses_events_queue_url or (url,)
+    topics = [each for each in settings.sns_allowed_topic_arns if queue_of(each, urls) == url]
+    if not topics:
+        yield Finding(
+            "warn",
+            f"No topic of SNS_ALLOWED_TOPIC_ARNS is in the region of SQS's queue {name}: what it "
+            "holds is refused, unless a topic of another region writes into it.",
+            "add the ARN of the region's topic, or take the queue out of SES_EVENTS_QUEUE_URL.",
+        )
+    for topic in topics:
         writes = lets_write(attributes.get("Policy"), topic)
         if writes == "no":
             yield Finding(
@@ -173,6 +220,10 @@ def _check_writers(
                 "they write is refused, but has to be looked at.",
                 "add the condition aws:SourceArn with the topic.",
             )
+
+
+def _check_key(url: str, attributes: Mapping[str, str]) -> Iterator[Finding]:
+    name = queue_name(url)
     if attributes.get("KmsMasterKeyId") == AWS_KEY:
         yield Finding(
             "fail",
@@ -182,11 +233,19 @@ def _check_writers(
 
 
 def _check_days(url: str, attributes: Mapping[str, str]) -> Iterator[Finding]:
-    days = int(attributes.get("MessageRetentionPeriod", LONGEST_DAYS * DAY)) // DAY
-    if days < LONGEST_DAYS:
+    if (days := _days(attributes)) < LONGEST_DAYS:
         yield Finding(
             "warn",
             f"SQS's queue {queue_name(url)} keeps events for {plural(days, 'day')}: while the "
             "service is down for longer, they are lost.",
             f"set its message retention period to {LONGEST_DAYS} days.",
         )
+
+
+def _retention(attributes: Mapping[str, str]) -> int:
+    """In seconds."""
+    return int(attributes.get("MessageRetentionPeriod", LONGEST_DAYS * DAY))
+
+
+def _days(attributes: Mapping[str, str]) -> int:
+    return _retention(attributes) // DAY

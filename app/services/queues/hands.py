@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Literal
 
 import structlog
@@ -30,6 +31,11 @@ PAUSE_BASE_SECONDS = 0.5
 PAUSE_CAP_SECONDS = 30.0
 MARGIN_SECONDS = 90.0
 """How much longer than the pause before its next try a message is kept in hand."""
+KEEP_SECONDS = 40.0
+"""So often while its commit takes its time: well before the margin is over."""
+ASIDE_SECONDS = 900.0
+"""A message that waits for something of its own is handed out again after so long: where it never
+comes, the queue's limit of ten times or so is reached after hours."""
 FAILED = Burial("internal", "The program fails at this message; its log says how.")
 
 Fate = Literal["done", "buried", "back"]
@@ -44,6 +50,7 @@ class Hands:
         metrics: Metrics,
         *,
         pause_cap: float = PAUSE_CAP_SECONDS,
+        keep_seconds: float = KEEP_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.queue = queue
@@ -51,6 +58,7 @@ class Hands:
         self._waits: dict[int, str] = {}
         self._metrics = metrics
         self._pause_cap = pause_cap
+        self._keep_seconds = keep_seconds
         self._monotonic = monotonic
 
     @property
@@ -70,7 +78,7 @@ class Hands:
         since, tries = self._monotonic(), 0
         left = list(messages)
         while left:
-            results = await asyncio.gather(*map(do, left), return_exceptions=True)
+            results = await self._do(left, do)
             tries += 1
             ends = [_end_of(result, tries) for result in results]
             done = [m for m, end in zip(left, ends, strict=True) if end is None]
@@ -80,6 +88,10 @@ class Hands:
             for message, end in zip(left, ends, strict=True):
                 if isinstance(end, Burial):
                     await self._bury(message, end)
+            aside = [m for m, end in zip(left, ends, strict=True) if isinstance(end, _Aside)]
+            if aside:
+                await self.queue.give_back(aside, ASIDE_SECONDS)
+                self._count("back", len(aside))
             waits = [(m, end) for m, end in zip(left, ends, strict=True) if isinstance(end, _Later)]
             left = [message for message, _ in waits]
             if not left:
@@ -91,6 +103,19 @@ class Hands:
                 self._count("back", len(left))
                 return
             await self._wait(left, tries)
+
+    async def _do(self, messages: Sequence[Waiting], do: Do) -> list[BaseException | None]:
+        """What each gave or raised. However long it takes, nobody else gets them meanwhile."""
+        work = asyncio.gather(*map(do, messages), return_exceptions=True)
+        try:
+            while not (await asyncio.wait({work}, timeout=self._keep_seconds))[0]:
+                with suppress(Unavailable):  # the commit may succeed; then it comes as a repeat
+                    await self.queue.keep(messages, MARGIN_SECONDS)
+        except asyncio.CancelledError:
+            work.cancel()
+            await asyncio.wait({work})
+            raise
+        return work.result()
 
     async def _wait(self, messages: Sequence[Waiting], tries: int) -> None:
         """Raises Unavailable when the queue can't keep them: they come again by themselves."""
@@ -123,10 +148,17 @@ class _Later:
         self.why = why
 
 
-def _end_of(result: object, tries: int) -> Burial | _Later | None:
+class _Aside:
+    """Others needn't wait for what this message waits for."""
+
+
+def _end_of(result: object, tries: int) -> Burial | _Later | _Aside | None:
     """None: it is done. result: what `do` gave or raised."""
     if not isinstance(result, BaseException):
         return None
+    if isinstance(result, Unavailable) and result.concerns_one:
+        log.warning("queue_message_aside", code=result.code, reason=result.detail)
+        return _Aside()
     if isinstance(result, Unavailable | SesNotConfigured):
         return _Later(result.detail)
     if isinstance(result, DatabaseError) and not result.concerns_arguments:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-from app.domain.queues.sqs import queue_arn
+from app.domain.queues.sqs import queue_arn, queue_of
 from app.domain.reports.findings import Finding
 from app.domain.sending.batches import Account
 from app.domain.ses.tracking import check_plain_set, check_tracking_set
@@ -160,9 +160,8 @@ async def _check_subscriptions(
     for topic in topics:
         endpoint, protocol = f"{settings.app_base_url}/ses-events", "HTTPS"
         if settings.ses_events_queue_url:
-            region = settings.aws_region
-            endpoint = queue_arn(settings.ses_events_queue_url, topic, region)
-            protocol = "SQS"
+            queue = queue_of(topic, settings.ses_events_queue_url)
+            endpoint, protocol = queue_arn(queue, topic, settings.aws_region), "SQS"
         try:
             sns = await asyncio.to_thread(outside.sns, settings)
             found = await ask(sns.subscriptions, topic, endpoint)
