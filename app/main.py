@@ -438,8 +438,10 @@ async def working(
             sender = Sender(store, outlets, settings, meters, providers)
             for route in sender.routes:
                 route.account.start(loops)
-            home = outlets[0]
-            SuppressionWatch(store, MeteredSes(home.ses, meters), home.name).start(loops)
+            one = len(outlets) == 1
+            for outlet in outlets:
+                watch = SuppressionWatch(store, MeteredSes(outlet.ses, meters), outlet.name)
+                watch.start(loops, "suppression" if one else f"suppression {outlet.name}")
             KeepPacing(store, settings).start(loops)
             accounts = {outlet.name: outlet.ses for outlet in outlets}
             domains = await asyncio.to_thread(watch_domains, store, settings, accounts)

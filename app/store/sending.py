@@ -82,6 +82,12 @@ class SendingCalls(Calls):
         require(row, "executor", "account", "account_age_seconds")
         return row
 
+    async def region_states(self, regions: Sequence[str]) -> list[dict[str, Any]]:
+        """Of each: `region`, `rate` (recipients/s), `account` and its age, `used` (recipients of
+        the daily quota) and `breaker`; None where nothing is known."""
+        found: list[dict[str, Any]] = await self._call("region_states", p_regions=list(regions))
+        return found
+
     async def note_waiting(self, reason: str | None, *, kept_to: str | None = None) -> None:
         """Set the reason that each running mailout shows for waiting; None: none waits any more.
         kept_to: only those that are kept to this route; None: only those that may take any."""

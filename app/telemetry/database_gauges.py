@@ -40,6 +40,7 @@ _REGION_GAUGES = (
     ("quota_used", "ses_quota_used_recipients", "How much of it is used."),
     ("sending_enabled", "ses_sending_enabled", "Whether SES lets the account send."),
     ("checked_at", "ses_account_checked_timestamp_seconds", "When SES last said so."),
+    ("breaker_open", "ses_region_waits", "Whether every sender waits for SES there."),
 )
 
 

@@ -153,6 +153,7 @@ begin
             'counted_as', 'uncounted_events', 'add_provider_events', 'provider_figures', 'queue_standing', 'save_standing', 'show_standing', 'standing_days', 'standing_alarms',
             'subscribe_hook', 'hook_sample_facts', 'replay_hook_since',
             'list_slot', 'list_source', 'list_move', 'count_list_gains', 'count_list_moves', 'count_list_losses', 'forget_list_moves', 'merge_list_moves', 'list_growth', 'mailout_churn', 'quiet_slice', 'tracked_mailouts', 'person_engagement', 'folded_engagement',
+            'region_states', 'region_breaker', 'silent_regions',
             'silent_mails', 'mailout_events', 'silent_mailouts', 'unopened_mailouts', 'unasked_events',
             'use_webhook_token',
             'has_aside', 'limits_on', 'limit_of', 'aside_keys', 'permitted_recipients', 'pass_limits', 'charge_limits', 'plus', 'give_back',

@@ -47,6 +47,7 @@ SNAPSHOT = {
             "sending_enabled": True,
             "enforcement_status": "HEALTHY",
             "checked_at": 1_769_850_000,
+            "breaker_open": False,
         }
     ],
 }
@@ -63,8 +64,9 @@ class Answering(Store):
 
     async def watchdog_figures(self, patience_seconds: float) -> dict[str, Any]:
         return {
-            "silent": 0, "silent_mailouts": [], "unopened_mailouts": [], "unmatched": 0,
-            "unasked": {"events": 0, "mailout_id": None}, "refused": {}, "suppression": [],
+            "silent": 0, "silent_mailouts": [], "silent_regions": [], "unopened_mailouts": [],
+            "unasked": {"events": 0, "mailout_id": None},
+            "unmatched": 0, "refused": {}, "suppression": [],
         }  # fmt: skip
 
     async def standing_alarms(self) -> dict[str, Any]:

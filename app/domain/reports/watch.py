@@ -84,8 +84,9 @@ def findings_of(figures: dict[str, Any]) -> list[WatchFinding]:
 
 
 def _silent(figures: dict[str, Any]) -> WatchFinding | None:
-    """Of all mails, or of mailouts whose own configuration set says nothing while others do."""
-    mailouts = figures["silent_mailouts"]
+    """Of all mails; of a region's, or of mailouts' whose own configuration set says nothing, while
+    others' come."""
+    mailouts, regions = figures["silent_mailouts"], figures["silent_regions"]
     if figures["silent"]:
         where = f" ({_mailouts(mailouts)})" if mailouts else ""
         return _finding(
@@ -95,6 +96,17 @@ def _silent(figures: dict[str, Any]) -> WatchFinding | None:
             "Give the configuration set an event destination of type SNS with all event types but "
             "opens and clicks, and set SES_CONFIGURATION_SET. `amazonsender doctor` looks where "
             "the chain ends.",
+        )
+    if regions:
+        names = ", ".join(each["region"] for each in regions)
+        return _finding(
+            "events_missing",
+            sum(each["mails"] for each in regions),
+            f"mails were accepted by SES in {names} minutes ago, and no event came back of any, "
+            "while other regions' come",
+            "Each region needs a topic of its own that its configuration set publishes to, in "
+            "SNS_ALLOWED_TOPIC_ARNS and subscribed by this service: `amazonsender doctor` looks "
+            "where the chain ends.",
         )
     return _finding(
         "events_missing",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,6 +18,7 @@ from app.domain.reports.progress import Progress, Rates
 from app.domain.reports.remedies import remedy, without_addresses
 from app.domain.reports.words import duration
 from app.domain.sending.batches import Account
+from app.services.checks.amazon.regions import join_regions
 from app.services.checks.amazon.ses import check_account
 from app.services.dashboard.answer_cache import AnswerCache
 from app.services.drafts.subjects import Subjects
@@ -119,10 +120,24 @@ class Timeline:
 
 
 @dataclass(frozen=True)
+class RegionView:
+    """Of one of several regions; as in AccountView."""
+
+    name: str
+    account: Account | None
+    age: float | None
+    rate: float | None
+    used: float
+    state: str
+    """What `/health` says of it; empty: it sends."""
+
+
+@dataclass(frozen=True)
 class AccountView:
-    """account: None before SES was asked. age, in seconds: of what SES said. rate: recipients per
-    second that hold; pace: that were sent of late. executors, health: as the store and `Health`
-    give them."""
+    """regions: empty where there is one alone, of which the rest is; of several it is of the first,
+    but for pace, day and month. account: None before SES was asked. age, in seconds: of what SES
+    said. rate: recipients per second that hold; pace: that were sent of late. executors, health: as
+    the store and `Health` give them."""
 
     region: str | None
     account: Account | None
@@ -136,6 +151,7 @@ class AccountView:
     executors: tuple[dict[str, Any], ...]
     health: dict[str, Any]
     findings: tuple[Finding, ...]
+    regions: tuple[RegionView, ...] = ()
 
 
 class Dashboard:
@@ -144,7 +160,7 @@ class Dashboard:
     ) -> None:
         self._store = store
         self._settings = settings
-        self._region = settings.aws_region
+        self._region = settings.home.name or None
         self._zone = ZoneInfo(settings.timezone)
         self._health = health
         self._subjects = subjects
@@ -251,6 +267,7 @@ class Dashboard:
     async def _account(self) -> AccountView:
         _, health = await self._health()
         found = await self._store.account_overview(self._region or "")
+        regions = await self._regions(health)
         account = Account(**found["account"]) if found["account"] else None
         used = (account.sent_last_24h if account else 0) + found["taken_since_check"]
         return AccountView(
@@ -264,21 +281,50 @@ class Dashboard:
             month=_rates(found["month"]),
             executors=tuple(found["executors"]),
             health=health,
-            findings=tuple(findings(self._settings, account, health)),
+            findings=tuple(
+                findings(
+                    self._settings,
+                    {each.name: each.account for each in regions} or {self._region or "": account},
+                    health,
+                )
+            ),
+            regions=regions,
+        )
+
+    async def _regions(self, health: dict[str, Any]) -> tuple[RegionView, ...]:
+        names = self._settings.region_names
+        if len(names) < 2:
+            return ()
+        told = health["checks"]["ses"].get("regions", {})
+        return tuple(
+            RegionView(
+                state["region"],
+                Account(**state["account"]) if state["account"] else None,
+                state["account_age_seconds"],
+                state["rate"],
+                state["used"],
+                told.get(state["region"], {}).get("detail", ""),
+            )
+            for state in await self._store.region_states(names)
         )
 
 
 def findings(
-    settings: Settings, account: Account | None, health: dict[str, Any]
+    settings: Settings, accounts: Mapping[str, Account | None], health: dict[str, Any]
 ) -> Iterator[Finding]:
-    """What needs a person: of the settings, the account and this process's health."""
+    """What needs a person: of the settings, the accounts by region and this process's health."""
     for name in settings.missing_to_send():
         what = name.replace(" (", " is not set right (") if "(" in name else f"{name} is not set"
         yield Finding("fail", f"{what}, so nothing is sent.", "set it and restart.")
     if settings.dry_run_send:
         yield Finding("warn", "DRY_RUN_SEND is on: no mail leaves.", "remove it to send.")
-    if account is not None:
-        yield from check_account(settings, account)
+    yield from join_regions(
+        {
+            name: list(check_account(settings.of_region(settings.region(name)), account))
+            for name, account in accounts.items()
+            if account is not None
+        }
+    )
     for name, check in health["checks"].items():
         if check["status"] == "fail":
             yield Finding("fail", f"{name}: {check.get('detail', 'it does not work')}.")

@@ -4,7 +4,9 @@ mailouts."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from app.domain.sending.fence import Fence
 from app.domain.ses.answers import Answer
@@ -17,25 +19,36 @@ from app.settings import Settings
 _STOPPED = Answer("unknown", "stopped", "SES had not answered when it was stopped.")
 
 
+@dataclass(frozen=True)
+class Way:
+    """The region that a mail of our own is sent from, and who sends it there."""
+
+    region: str
+    ses: NoticeSender
+
+
+FindWay = Callable[[], Way]
+"""Gives the preferred region of those that would take mail now."""
+
+
 class Notices:
-    def __init__(
-        self, ses: NoticeSender, settings: Settings, stopping: Stopping, thread: str
-    ) -> None:
+    def __init__(self, settings: Settings, stopping: Stopping, thread: str) -> None:
         """thread: its name. It has one of its own, so that no mailout waits for it and it for
         none."""
-        self._ses = ses
         self._bulk = settings.ses_send_mode == "bulk"
         self._fence_seconds = settings.lease_seconds / 2
         self._stopping = stopping
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=thread)
 
-    async def send(self, notice: Notice, *, from_mailbox: str, to: str, about: str) -> Answer:
+    async def send(
+        self, notice: Notice, way: Way, *, from_mailbox: str, to: str, about: str
+    ) -> Answer:
         """Send it once; `unknown` when SES hangs though a stop was asked for. about: the value of
         its tag, by which its events are known to be none of a mailout's."""
         fence = Fence(self._fence_seconds)
         work = asyncio.get_running_loop().run_in_executor(
             self._pool,
-            lambda: self._ses.send_notice(
+            lambda: way.ses.send_notice(
                 notice,
                 from_mailbox=from_mailbox,
                 to=to,

@@ -23,6 +23,7 @@ from app.services.providers.watch import LOOK_SECONDS, WatchFallback
 from app.services.sending import dispatch
 from app.services.sending.account import AccountMonitor
 from app.services.sending.housekeeping import Housekeeping
+from app.services.sending.notices import Way
 from app.services.sending.pausing import Guards, Pausing, guard_limits
 from app.services.sending.routes import Outlet, Route, SesRoute, Waiting, for_tests
 from app.services.sending.send_batch import SendBatch
@@ -69,13 +70,15 @@ class Sender:
         self._waiting = Waiting(store, names, lambda: self._fallback.provider)
         self.routes = tuple(self._ses_route(outlet, names) for outlet in outlets)
         self.fallbacks = tuple(self._fallback_route(provider, names) for provider in providers)
-        home = MeteredSes(outlets[0].ses, metrics)
+        self._ways = [Way(outlet.name, MeteredSes(outlet.ses, metrics)) for outlet in outlets]
         self._owner_mail: OwnerMail | None = None
         if settings.owner_email:
-            self._owner_mail = OwnerMail(store, home, settings, self._stopping)
+            self._owner_mail = OwnerMail(store, self._find_way, settings, self._stopping)
         self._confirmation_mail: ConfirmationMail | None = None
         if settings.signup and not settings.dry_run_send:
-            self._confirmation_mail = ConfirmationMail(store, home, settings, self._stopping)
+            self._confirmation_mail = ConfirmationMail(
+                store, self._find_way, settings, self._stopping
+            )
 
     def _ses_route(self, outlet: Outlet, names: tuple[str, ...]) -> SesRoute:
         metered = MeteredSes(outlet.ses, self._metrics)
@@ -146,6 +149,11 @@ class Sender:
         """By a provider, while it is its turn. Raises Unavailable."""
         if self._fallback.provider == route.name:
             await route.dispatcher.send_what_is_due()
+
+    def _find_way(self) -> Way:
+        """For a mail of our own: the preferred region of those that would take it now."""
+        ways = zip(self._ways, self.routes, strict=True)
+        return next((way for way, route in ways if route.is_open), self._ways[0])
 
     @property
     def home(self) -> Route:

@@ -18,9 +18,8 @@ from app.domain.addresses import ascii_address, format_mailbox
 from app.domain.reports.remedies import without_addresses
 from app.domain.ses.answers import Answer
 from app.domain.timed_tokens import SignupTokens
-from app.ports import NoticeSender
 from app.running.stopping import Stopping
-from app.services.sending.notices import Notices, settled
+from app.services.sending.notices import FindWay, Notices, settled
 from app.services.signup.texts import write_confirmation
 from app.settings import Settings
 from app.store import Store
@@ -37,19 +36,18 @@ class ConfirmationMail:
     """Needs SIGNUP, and what sending needs."""
 
     def __init__(
-        self, store: Store, ses: NoticeSender, settings: Settings, stopping: Stopping
+        self, store: Store, find_way: FindWay, settings: Settings, stopping: Stopping
     ) -> None:
         assert settings.ses_from_email is not None
-        assert settings.aws_region is not None
         self._store = store
         self._settings = settings
         self._tokens = SignupTokens(settings.unsubscribe_secrets)
         self._from = format_mailbox(
             settings.from_name or settings.org_name, ascii_address(settings.ses_from_email)
         )
-        self._region = settings.aws_region
+        self._find_way = find_way
         self._stopping = stopping
-        self._notices = Notices(ses, settings, stopping, "ses-signup")
+        self._notices = Notices(settings, stopping, "ses-signup")
 
     async def send_due(self) -> None:
         """Send every mail that is due, until a stop is asked for. Raises Unavailable."""
@@ -61,7 +59,8 @@ class ConfirmationMail:
 
     async def _send_next(self) -> bool:
         """False: none is due, or SES doesn't let the account send now."""
-        mail = await self._store.claim_signup_mail(self._region)
+        way = self._find_way()
+        mail = await self._store.claim_signup_mail(way.region)
         if mail is None:
             return False
         if wait := mail.get("wait"):
@@ -71,6 +70,7 @@ class ConfirmationMail:
         link = f"{self._settings.app_base_url}/confirm?token={quote(token, safe='')}"
         answer = await self._notices.send(
             write_confirmation(self._settings, link),
+            way,
             from_mailbox=self._from,
             to=mail["to"],
             about=NOTICE,

@@ -49,7 +49,7 @@ class Health:
     ) -> None:
         self._schema_fits = check_database
         self._store = store
-        self._region = settings.aws_region
+        self._regions = settings.region_names
         self._missing = settings.missing_to_send()
         self._uses_notion = settings.uses_notion
         self._uses_slack = settings.uses_slack
@@ -244,10 +244,12 @@ class Health:
         """What the sender of this service says; None when the database can't be asked for it."""
         if self._missing:
             return None
-        assert self._region is not None
         try:
             async with asyncio.timeout(CHECK_SECONDS):
-                return await self._store.executor_state(self._service_id, self._region)
+                found = await self._store.executor_state(self._service_id, self._regions[0])
+                if len(self._regions) > 1:
+                    found["regions"] = await self._store.region_states(self._regions)
+                return found
         except (TimeoutError, AppError):
             return None
 
@@ -259,8 +261,8 @@ class Health:
         if found is None:
             return _UNKNOWN, _UNKNOWN
         if self._service_id is None:
-            return ses_check(found), _NO_SENDER
-        return ses_check(found), sender_check(found["executor"])
+            return _check_ses(found), _NO_SENDER
+        return _check_ses(found), sender_check(found["executor"])
 
     def _ill_loops(self, found: dict[str, Any] | None) -> dict[str, str]:
         """Which loops, of this process and of the one that sends, don't do their work now. When
@@ -295,8 +297,36 @@ def sender_check(executor: dict[str, Any] | None) -> dict[str, Any]:
     return {"status": "ok"}
 
 
+def _check_ses(found: dict[str, Any]) -> dict[str, Any]:
+    """Of several regions: whether any sends, and of each how it is."""
+    if "regions" not in found:
+        return ses_check(found)
+    executor = found["executor"] or {"state": {}}
+    told = executor["state"].get("routes", {})
+    reports = {
+        state["region"]: ses_check(
+            state | {"executor": executor | {"state": told.get(state["region"], {})}}
+        )
+        for state in found["regions"]
+    }
+    return join_reports(reports)
+
+
+def join_reports(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """One report of several regions, the preferred first. warn: some can't send, others do."""
+    ill = [f"{name}: {one['detail']}" for name, one in reports.items() if one["status"] != "ok"]
+    report: dict[str, Any] = {"status": "ok"}
+    if ill:
+        report = {"status": "warn" if len(ill) < len(reports) else "fail", "detail": "; ".join(ill)}
+    return report | {
+        "max_send_rate": sum(one.get("max_send_rate", 0) for one in reports.values()),
+        "sending_enabled": any(one.get("sending_enabled", False) for one in reports.values()),
+        "regions": reports,
+    }
+
+
 def ses_check(found: dict[str, Any]) -> dict[str, Any]:
-    """What senders know of SES. found: what `executor_state` gives."""
+    """What senders know of SES in one region. found: what `executor_state` gives."""
     state = found["executor"]["state"] if found["executor"] else {}
     account = Account(**found["account"]) if found["account"] else None
     age, error, breaker = (

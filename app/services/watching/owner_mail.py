@@ -18,9 +18,8 @@ from app.domain.reports.progress import Progress
 from app.domain.reports.remedies import mailout_remedy, without_addresses
 from app.domain.ses.answers import Answer
 from app.domain.ses.mail import Notice
-from app.ports import NoticeSender
 from app.running.stopping import Stopping
-from app.services.sending.notices import Notices, settled
+from app.services.sending.notices import FindWay, Notices, settled
 from app.settings import Settings
 from app.store import Store
 from app.store.telling.news import OwnerNews
@@ -37,18 +36,17 @@ class OwnerMail:
     """Tells the owner what is due. Needs OWNER_EMAIL."""
 
     def __init__(
-        self, store: Store, ses: NoticeSender, settings: Settings, stopping: Stopping
+        self, store: Store, find_way: FindWay, settings: Settings, stopping: Stopping
     ) -> None:
         assert settings.owner_email is not None
         assert settings.ses_from_email is not None
-        assert settings.aws_region is not None
         self._store = store
         self._to = ascii_address(settings.owner_email)
         self._from = format_mailbox(SENDER_NAME, ascii_address(settings.ses_from_email))
-        self._region = settings.aws_region
+        self._find_way = find_way
         self._base_url = settings.app_base_url
         self._stopping = stopping
-        self._notices = Notices(ses, settings, stopping, "ses-owner")
+        self._notices = Notices(settings, stopping, "ses-owner")
 
     async def send_due(self) -> None:
         """Send every notice that is due, until a stop is asked for. Raises Unavailable."""
@@ -62,11 +60,13 @@ class OwnerMail:
 
     async def _send_next(self) -> bool:
         """Take the next notice and send it; False: none is due."""
-        facts = await self._store.claim_owner_notice(self._region)
+        way = self._find_way()
+        facts = await self._store.claim_owner_notice(way.region)
         if facts is None:
             return False
         answer = await self._notices.send(
             write_notice(facts, self._base_url),
+            way,
             from_mailbox=self._from,
             to=self._to,
             about=facts["mailout_id"],
@@ -76,11 +76,13 @@ class OwnerMail:
 
     async def _send_news(self) -> bool:
         """The same for what is of no single mailout (owner_news.sql)."""
-        due = await self._store.claim_owner_news("mail", self._region)
+        way = self._find_way()
+        due = await self._store.claim_owner_news("mail", way.region)
         if due is None:
             return False
         answer = await self._notices.send(
             write_news(due, self._base_url),
+            way,
             from_mailbox=self._from,
             to=self._to,
             about=f"news-{due.id}",

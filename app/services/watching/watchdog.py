@@ -86,8 +86,8 @@ class SuppressionWatch:
         self._region = region
         self._pause = pause
 
-    def start(self, loops: Loops) -> None:
-        loops.start("suppression", self.look, LOOK_SECONDS, first_after=LOOK_SECONDS)
+    def start(self, loops: Loops, name: str = "suppression") -> None:
+        loops.start(name, self.look, LOOK_SECONDS, first_after=LOOK_SECONDS)
 
     async def look(self) -> None:
         """Compare if it is this process's turn. Raises Unavailable when the database is away."""

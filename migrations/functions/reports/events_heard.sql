@@ -52,6 +52,42 @@ language sql stable set search_path = public, pg_temp as $$
      where mails > 0 limit 10;
 $$;
 
+-- SES regions that took mail within the last day and of whose last 20 calls (made more than p_patience seconds ago) nothing
+-- at all came back, while of another region's something did: [{"region", "mails"}]. A region's name has hyphens, a
+-- provider's hasn't.
+create or replace function silent_regions(p_patience double precision) returns jsonb
+language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off as $$
+declare
+    v_late  timestamptz := clock_timestamp() - make_interval(secs => p_patience);
+    v_calls jsonb;
+    v_found jsonb;
+begin
+    select jsonb_object_agg(region, ids) into v_calls
+      from (select region, jsonb_agg(id) as ids
+              from (select region, send_log_ids, row_number() over (partition by region order by claimed_at desc) as n
+                      from (select region, send_log_ids, claimed_at from send_batches
+                             where claimed_at between v_late - interval '24 hours' and v_late and recorded_at < v_late
+                               and region like '%-%'
+                             order by claimed_at desc limit 1000) late) numbered
+              cross join unnest(send_log_ids) as id
+             where n <= 20 group by region) of_region;
+    if v_calls is null or (select count(*) from jsonb_object_keys(v_calls)) < 2 then
+        return '[]';
+    end if;
+    select jsonb_agg(jsonb_build_object('region', key, 'mails', unheard, 'heard', heard)) into v_found
+      from jsonb_each(v_calls)
+      cross join lateral (
+          select count(*) filter (where status = 'sent' and event_at is null) as unheard,
+                 count(event_at) as heard
+            from send_logs
+           where id = any (array(select i::bigint from jsonb_array_elements_text(value) i))) mails;
+    if not exists (select from jsonb_array_elements(v_found) f where (f -> 'heard')::bigint > 0) then
+        return '[]';   -- that no events come at all is another finding
+    end if;
+    return (select coalesce(jsonb_agg(f - 'heard' order by f ->> 'region'), '[]') from jsonb_array_elements(v_found) f
+             where (f -> 'heard')::bigint = 0 and (f -> 'mails')::bigint > 0);
+end $$;
+
 -- Mailouts with tracking that at least 50 people got 4 hours to 3 days ago, and nobody opened or clicked: not one picture
 -- loaded, no proxy, no scanner. [{"id", "mails"}].
 create or replace function unopened_mailouts() returns jsonb

@@ -33,7 +33,8 @@ language sql volatile set search_path = public, pg_temp as $$
             'quota_used', (account ->> 'sent_last_24h')::double precision + taken_since_check,
             'sending_enabled', account -> 'sending_enabled',
             'enforcement_status', account -> 'enforcement_status',
-            'checked_at', extract(epoch from account_checked_at)) order by region), '[]')
+            'checked_at', extract(epoch from account_checked_at),
+            'breaker_open', region_breaker(region) <> 'closed') order by region), '[]')
                       from send_rates
                      where account_checked_at is null
                         or account_checked_at > now() - interval '1 day'));

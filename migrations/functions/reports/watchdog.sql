@@ -12,7 +12,7 @@ $$;
 -- p_patience: seconds that SES's events may take. Answers
 --   silent:    accepted mails (at most 1,000) without an event, when no event at all came after them; where there are
 --              50, two fifths of the patience suffice
---   silent_mailouts, unopened_mailouts, unasked: events_heard.sql
+--   silent_mailouts, silent_regions, unopened_mailouts, unasked: events_heard.sql
 --   unmatched: events (at most 1,000) of the last 24 hours that fit no recipient and are too old to fit one
 --   refused:   messages refused in this hour and the last one, per reason
 --   suppression: the last comparison with SES's list, per region
@@ -45,6 +45,7 @@ begin
               from (select event_at, status = 'sent' and event_at is null as unheard, id = any (v_late_mails) as late
                       from send_logs where id = any (v_mails)) mails),
         'silent_mailouts', silent_mailouts(p_patience),
+        'silent_regions', silent_regions(p_patience),
         'unopened_mailouts', unopened_mailouts(),
         'unasked', unasked_events(),
         'unmatched', (
