@@ -158,6 +158,29 @@ async def test_a_service_that_was_off_for_months_still_knows_what_was_there(desk
     assert await desk.alarms() == ["dmarc"]
 
 
+async def test_a_domain_that_is_no_longer_used_alarms_nobody_for_long(desk: Desk) -> None:
+    await desk.look()
+    desk.dns.take(DMARC)
+    await desk.look()
+    moved = desk.watch(SES_FROM_EMAIL="news@other.example")
+    await moved.step()
+    assert len(await desk.store.list_domain_checks()) == 2, "it may be that of another process"
+    await desk.sql.execute("update domain_checks set next_at = next_at - interval '3 days'")
+    await moved.step()
+    assert [row["domain"] for row in await desk.store.list_domain_checks()] == ["other.example"]
+
+
+async def test_the_domain_that_a_person_asks_for_is_the_next(desk: Desk) -> None:
+    senders = {"a.example": "n@a.example", "b.example": "n@b.example"}
+    for _ in senders:
+        await desk.store.claim_domain_check(senders, 60)
+    await desk.sql.execute("update domain_checks set next_at = now() - interval '1 hour'")
+    await desk.store.ask_domain_check("b.example")
+    due = await desk.store.claim_domain_check(senders, 60)
+    assert due
+    assert due.domain == "b.example"
+
+
 async def test_a_clock_that_was_wrong_puts_no_look_off_for_years(desk: Desk) -> None:
     await desk.look()
     desk.dns.take(DMARC)

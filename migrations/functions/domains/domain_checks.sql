@@ -12,7 +12,7 @@ language sql stable set search_path = public, pg_temp as $$
 $$;
 
 -- The domain that is due, held for p_lease_seconds, so that one process looks at it; null: none is.
--- p_senders: [{"domain", "address"}], all that are to be watched. Others are forgotten a month later. A turn that is
+-- p_senders: [{"domain", "address"}], all that are to be watched. Others, with their alarms, are forgotten two days later. A turn that is
 -- further off than any look puts it comes of a clock that was wrong.
 create or replace function claim_domain_check(p_senders jsonb, p_lease_seconds double precision) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
@@ -24,7 +24,7 @@ begin
      group by domain order by domain
     on conflict (domain) do nothing;
     delete from domain_checks
-     where next_at < clock_timestamp() - interval '30 days'
+     where next_at < clock_timestamp() - interval '2 days'
        and domain not in (select s.domain from jsonb_to_recordset(p_senders) as s (domain text));
     update domain_checks d
        set claims = claims + 1, next_at = clock_timestamp() + make_interval(secs => p_lease_seconds),
@@ -66,11 +66,11 @@ language sql stable set search_path = public, pg_temp as $$
       from domain_checks c;
 $$;
 
--- Have one looked at as soon as possible. Answers whether it is watched.
+-- Have one looked at before all others. Answers whether it is watched.
 create or replace function ask_domain_check(p_domain text) returns jsonb
 language sql set search_path = public, pg_temp as $$
     with asked as (
-        update domain_checks set next_at = least(next_at, clock_timestamp()) where domain = p_domain returning 1)
+        update domain_checks set next_at = least(next_at, clock_timestamp() - interval '1 day') where domain = p_domain returning 1)
     select to_jsonb(exists (select from asked));
 $$;
 
