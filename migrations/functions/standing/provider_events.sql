@@ -56,6 +56,7 @@ end $$;
 -- within 100 days}. Days are those of TIMEZONE.
 create or replace function provider_figures(p_windows jsonb, p_days integer) returns jsonb
 language sql stable set search_path = public, pg_temp set jit = off as $$
+    with here as materialized (select service_timezone() as zone)
     select jsonb_build_object(
         'windows', (select coalesce(jsonb_agg(to_jsonb(w) order by "window", provider), '[]') from (
             select days as "window", provider, sum(delivered)::bigint as delivered, sum(bounced)::bigint as bounced,
@@ -65,13 +66,12 @@ language sql stable set search_path = public, pg_temp set jit = off as $$
               join provider_hours on hour > now() - make_interval(days => days)
              group by 1, 2) w),
         'days', (select coalesce(jsonb_agg(to_jsonb(d) order by day, provider), '[]') from (
-            select (hour at time zone service_timezone())::date as day, provider, sum(delivered)::bigint as delivered,
+            select (hour at time zone zone)::date as day, provider, sum(delivered)::bigint as delivered,
                    sum(bounced)::bigint as bounced, sum(soft_bounced)::bigint as soft_bounced,
                    sum(suppressed)::bigint as suppressed, sum(complained)::bigint as complained,
                    sum(delayed)::bigint as delayed
-              from provider_hours
-             where hour >= ((now() at time zone service_timezone())::date - p_days + 1)::timestamp
-                           at time zone service_timezone()
+              from here, provider_hours
+             where hour >= (select ((now() at time zone zone)::date - p_days + 1)::timestamp at time zone zone from here)
              group by 1, 2) d),
         'complained', (select coalesce(jsonb_agg(distinct provider order by provider), '[]')
                          from provider_hours where complained > 0 and hour > now() - interval '100 days'));

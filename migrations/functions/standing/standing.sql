@@ -55,12 +55,13 @@ $$;
 -- [{"day", "region", "sent", "quota"}]. Days are those of TIMEZONE.
 create or replace function standing_days(p_days integer) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
+    with here as materialized (select service_timezone() as zone)
     select coalesce(jsonb_agg(jsonb_build_object('day', day, 'region', region, 'sent', sent, 'quota', quota)
                               order by day, region), '[]')
-      from (select (taken_at at time zone service_timezone())::date as day, region,
+      from (select (taken_at at time zone zone)::date as day, region,
                    max((sample #>> '{account,sent_last_24h}')::double precision) as sent,
                    (array_agg((sample #>> '{account,max_24h_send}')::double precision order by taken_at desc))[1] as quota
-              from standing_samples
+              from here, standing_samples
              where taken_at > now() - make_interval(days => p_days) and jsonb_typeof(sample -> 'account') = 'object'
              group by 1, 2) by_day;
 $$;
