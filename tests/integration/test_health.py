@@ -30,8 +30,10 @@ WELL: dict[str, str | bool | None] = {
 class Checks:
     """The checks of a supervised service on this database, never kept for later."""
 
-    def __init__(self, database: Database, service_id: UUID | None = SERVICE) -> None:
-        settings = settings_for("postgresql://unused", "http://unused")
+    def __init__(
+        self, database: Database, service_id: UUID | None = SERVICE, **more: str | None
+    ) -> None:
+        settings = settings_for("postgresql://unused", "http://unused", **more)
         self.board = Board(("web", "work"))
         for role, row in self.board.rows.items():
             row.began(pid=len(role), restarts=0)
@@ -99,6 +101,22 @@ async def test_one_that_is_in_trouble(checks: Checks, store: Store) -> None:
     assert (code, found["sender"]["detail"]) == (503, "Its disk is full")
     await store.tell_executor_state(sender, SERVICE, WELL)
     assert (await checks())[0] == 200
+
+
+async def test_queues_say_which_of_them_is_away_and_why(database: Database, store: Store) -> None:
+    """Of the process that takes from them; nothing is said of queues that aren't set."""
+    assert "queues" not in (await Checks(database)())[1]
+    checks = Checks(database, RABBITMQ_URL="amqp://localhost/")
+    sender = await living_sender(store, account=an_account())
+    ill = {"notion": "Notion is away", "queue rabbitmq": "RabbitMQ does not answer"}
+    await store.tell_executor_state(sender, SERVICE, WELL | {"loops": ill})
+    code, found = await checks()
+    assert (code, found["status"]) == (200, "degraded")
+    assert found["queues"] == {
+        "status": "warn", "detail": "queue rabbitmq: RabbitMQ does not answer",
+    }  # fmt: skip
+    await store.tell_executor_state(sender, SERVICE, WELL)
+    assert (await checks())[1]["queues"] == {"status": "ok"}
 
 
 async def test_loops_without_which_sending_goes_on_only_degrade(

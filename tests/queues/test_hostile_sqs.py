@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from app.queues import takes_events
 from app.store import Store
-from tests.queues.desk import SqsDesk
+from tests.queues.desk import SqsDesk, a_request
 from tests.queues.inbox import SIGNER, Inbox
 from tests.support.engagement import told
 from tests.support.sqs import ACCOUNT, REGION, dead_letters_of
@@ -79,6 +80,24 @@ async def test_dead_letters_that_are_deleted_and_made_anew_are_found(sqs: SqsDes
     sqs.put("third")
     await sqs.drain()
     assert [each["Body"] for each in sqs.server.read(other)] == ["third"]
+
+
+async def test_a_message_that_is_handed_out_again_while_it_is_committed_counts_once(
+    sqs: SqsDesk,
+) -> None:
+    """Its time in hand was over, for whatever reason: two hold it, and both tell SQS."""
+    await sqs.arrange.subscribers(2)
+    mailout = await sqs.arrange.mailout()
+    queue = sqs.link(in_hand_seconds=0)
+    sqs.put(a_request(mailout))
+    held = [*await queue.take(1), *await queue.take(1)]
+    assert len({message.id for message in held}) == 1
+    await asyncio.gather(*(sqs.hands.settle([message], sqs.taker.take) for message in held))
+    assert (await sqs.store.show_mailout(mailout))["recipients"] == 2
+    assert await sqs.requests() == 1
+    assert sqs.server.count(sqs.url) == {"waiting": 0, "in_hand": 0}
+    assert sqs.dead_letters() == []
+    await queue.close()
 
 
 @pytest.mark.parametrize("answer", [404, 403, 200])

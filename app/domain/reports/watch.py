@@ -50,7 +50,7 @@ def findings_of(figures: dict[str, Any]) -> list[WatchFinding]:
         _finding(
             "messages_refused",
             sum(refused.values()),
-            f"messages to /ses-events were refused within two hours ({_listed(refused)})",
+            f"messages of SNS were refused within two hours ({_listed(refused)})",
             "forbidden_source: put the topic's ARN into SNS_ALLOWED_TOPIC_ARNS if it is yours. "
             "bad_signature: a stranger, or a proxy that changes the body.",
         ),

@@ -45,7 +45,7 @@ class Watchdog:
         self._said: dict[WatchCode, float] = {}
 
     def refused(self, error: AppError) -> None:
-        """Count a message to /ses-events that was refused for its signature or its topic."""
+        """Count a message of SNS that was refused for its signature or its topic."""
         self._refused[error.code] += 1
 
     async def findings(self) -> list[WatchFinding]:
