@@ -20,6 +20,7 @@ from app.outside import examine as doctor
 from app.ports import SesAccount
 from app.runtime import open_database
 from app.sandbox.config import SandboxConfig
+from app.sandbox.sendgrid.standin import SendGridStandIn
 from app.sandbox.server import SandboxServer
 from app.services.checks.asking import Outside
 from app.services.checks.preflight import Preflight
@@ -29,7 +30,7 @@ from app.services.watching.owner_mail import write_news
 from app.settings import Settings
 from app.store import Store
 from app.store.telling.news import OwnerNews
-from tests.dns.desk import DOMAIN, REGION, TOKENS, Ses, in_order
+from tests.dns.desk import DOMAIN, MAIL_FROM, REGION, TOKENS, Ses, in_order
 from tests.dns.test_look import DMARC, KEY
 from tests.support.dashboard import Visitor
 from tests.support.dns_server import DnsServer
@@ -59,7 +60,7 @@ def settings(dsn: str, dns: DnsServer | None, **changes: str | None) -> Settings
 
 
 def about_dns(findings: list[Finding]) -> list[tuple[str, str, str]]:
-    words = ("DNS", "DKIM", "SPF", "DMARC", "MAIL FROM", "Receivers", "_domainkey")
+    words = ("DNS", "MX record", "DKIM", "SPF", "DMARC", "MAIL FROM", "Receivers", "_domainkey")
     return [
         (one.level, one.what, one.remedy)
         for one in findings
@@ -78,6 +79,28 @@ async def test_the_doctor_says_what_to_publish(dsn: str, dns: DnsServer) -> None
     [(level, _, remedy)] = [one for one in about_dns(found) if one[0] != "ok"]
     assert level == "warn"
     assert remedy == f"publish this: TXT {DMARC} with the value `v=DMARC1; p=none`."
+
+
+async def test_the_doctor_says_it_of_every_region(dsn: str, dns: DnsServer) -> None:
+    in_order(dns, key=KEY)
+    strict, other = Account(), Account()
+    strict.mail_from |= {"BehaviorOnMxFailure": "REJECT_MESSAGE"}
+    other.dkim |= {"Tokens": ["aaa", "ddd"]}
+    other.mail_from = {}
+    regions = {"eu-west-1": strict, "us-east-2": other}
+    both = replace(outside(strict), ses=lambda one: regions[one.home.name])
+    ours = settings(dsn, dns, SES_REGIONS="eu-west-1,us-east-2")
+    dns.take(MAIL_FROM, "MX")
+    found = about_dns(await doctor(ours, open_db=open_database, outside=both))
+    told = {what: level for level, what, _ in found}
+    refused = "eu-west-1: The MX record of bounce.example.com is missing. SES refuses every mail"
+    assert [level for what, level in told.items() if what.startswith(refused)] == ["warn"], (
+        "the other region sends"
+    )
+    assert any(what.startswith("us-east-2: ddd._domainkey.example.com is missing") for what in told)
+    regions["us-east-2"] = strict
+    found = about_dns(await doctor(ours, open_db=open_database, outside=both))
+    assert any(level == "fail" for level, *_ in found), "none sends"
 
 
 async def test_without_the_setting_nothing_is_asked_and_nothing_said(
@@ -252,19 +275,33 @@ async def test_without_the_setting_the_page_says_how_to_switch_it_on(dsn: str) -
 async def test_the_sender_looks_by_itself_and_mails_the_owner(
     dsn: str, dns: DnsServer, direct_store: Store
 ) -> None:
-    with SandboxServer(SandboxConfig(max_send_rate=100)) as sandbox:
+    """Of every region, and of who sends in their place."""
+    config = SandboxConfig(max_send_rate=100, regions=(REGION,), sendgrid=True)
+    with SandboxServer(config) as sandbox:
         in_order(dns, key=KEY)
         for token in ("sandboxa", "sandboxb", "sandboxc"):
             dns.put(f"{token}._domainkey.{DOMAIN}", "CNAME", f"{token}.dkim.amazonses.com")
             dns.put(f"{token}.dkim.amazonses.com", "TXT", KEY)
         ours = settings_for(
-            dsn, sandbox.url, DNS_RESOLVERS=dns.address, OWNER_EMAIL="owner@example.com"
+            dsn,
+            sandbox.url,
+            DNS_RESOLVERS=dns.address,
+            OWNER_EMAIL="owner@example.com",
+            SES_REGIONS=f"us-east-1,{REGION}",
+            AWS_ENDPOINT_URL_SESV2_EU_WEST_1=sandbox.regions[REGION].url,
+            FALLBACK_PROVIDERS="sendgrid",
+            SENDGRID_API_KEY="SG.sandbox.sandbox",
+            SENDGRID_WEBHOOK_PUBLIC_KEY=SendGridStandIn().public_key,
+            SENDGRID_API_URL=sandbox.url,
         )
         async with in_process(ours):
-            await eventually(
+            [row] = await eventually(
                 direct_store.list_domain_checks,
                 until=lambda rows: bool(rows and rows[0]["checked_at"]),
             )
+            routes = {look["code"]: look["routes"] for look in row["looks"]}
+            assert routes[f"dkim:sandboxa._domainkey.{DOMAIN}"] == ["us-east-1", REGION]
+            assert routes["verdict@SendGrid"] == ["SendGrid"]
             dns.take(DMARC)
             resolver = dns_resolver(ours)
             assert resolver is not None
