@@ -66,7 +66,7 @@ def supervise(settings: Settings) -> int:
 
     chore = None
     if settings.metrics_cloudwatch:
-        chore = Chore(EVERY_SECONDS, CloudWatch(web.metrics(), settings.aws_region).write)
+        chore = Chore(EVERY_SECONDS, CloudWatch(web.metrics(), settings.home.name).write)
     # The supervisor keeps the port open, so that callers wait while the web process is started
     # again, instead of being refused.
     with listener:

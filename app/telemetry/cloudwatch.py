@@ -1,8 +1,8 @@
 """CloudWatch through log lines: what was counted in the last minute, in embedded metric format.
 
 The CloudWatch agent, Lambda and ECS's log driver turn such a line on standard output into metrics.
-There is one dimension, the region: each further combination of values would be billed as a metric
-of its own.
+There is one dimension, the region (the first of several, for all together): each further
+combination of values would be billed as a metric of its own.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
@@ -90,7 +90,7 @@ async def telling_cloudwatch(
     if not settings.metrics_cloudwatch:
         yield
         return
-    cloudwatch = CloudWatch(metrics, settings.aws_region)
+    cloudwatch = CloudWatch(metrics, settings.home.name)
 
     async def write() -> None:
         cloudwatch.write()

@@ -83,6 +83,32 @@ async def _mails_to(remote: Remote, address: str) -> list[dict[str, object]]:
     return remote.mails(to=address)
 
 
+async def test_a_region_that_refuses_in_the_middle_loses_its_recipients_to_the_other(
+    service: Service, arrange: Arrange, home: SandboxServer
+) -> None:
+    """GetAccount still says that all is well there; only mails are refused."""
+    await arrange.subscribers(120)
+    mailout = await arrange.mailout()
+    home.faults(account_suspended=True)
+    assert (await service.send(mailout)).status_code == 202
+    await is_sent(service, mailout)
+    accepted = home.accepted()
+    assert {line["route"] for line in accepted} == {AWAY}
+    assert len({line["to"] for line in accepted}) == len(accepted) == 120
+
+
+async def test_a_region_without_a_topic_is_told_when_a_mailout_starts(
+    dsn: str, arrange: Arrange, home: SandboxServer
+) -> None:
+    await arrange.subscribers(1)
+    settings = two_regions(dsn, home, SNS_ALLOWED_TOPIC_ARNS=TOPIC)
+    async with in_process(settings, with_sender=False) as service:
+        for region, told in ((None, True), (AWAY, True), (HOME, False)):
+            mailout = await arrange.mailout(region=region)
+            warnings = (await service.send(mailout)).json()["warnings"]
+            assert any(f"no topic in {AWAY}" in each for each in warnings) is told, region
+
+
 async def test_the_account_page_says_of_each_region_what_is_left(
     visitor: Visitor, service: Service, away: Remote
 ) -> None:

@@ -76,8 +76,9 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
     yield from check_topics(settings)
 
 
-def check_topics(settings: Settings) -> Iterator[Finding]:
+def check_topics(settings: Settings, kept: str | None = None) -> Iterator[Finding]:
     """Of several regions each needs a topic of its own: SES publishes to those of its region alone.
+    kept: the only region that is asked about.
     Nothing where there are no topics at all, which is said elsewhere. Source: SES developer guide,
     "Set up an Amazon SNS event destination"."""
     topics = settings.sns_allowed_topic_arns
@@ -90,13 +91,13 @@ def check_topics(settings: Settings) -> Iterator[Finding]:
         )
     if not topics or len(settings.ses_regions) < 2:
         return
-    for region in settings.ses_regions:
-        if not any(topic.split(":")[3] == region.name for topic in topics):
+    for name in settings.regions_for(kept):
+        if not any(topic.split(":")[3] == name for topic in topics):
             yield Finding(
                 "warn",
-                f"SNS_ALLOWED_TOPIC_ARNS has no topic in {region.name}. SES publishes only to "
+                f"SNS_ALLOWED_TOPIC_ARNS has no topic in {name}. SES publishes only to "
                 "topics of its own region, so no bounces and complaints come from there.",
-                f"make a topic in {region.name} and add it.",
+                f"make a topic in {name} and add it.",
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.domain.mailouts import Mailout
 from app.domain.reports.findings import Finding
+from app.services.checks.settings import check_topics
 from app.settings import Settings
 
 NEVER_TESTED = Finding(
@@ -37,6 +38,8 @@ def send_warnings(settings: Settings, mailout: Mailout) -> list[str]:
         findings.append(NO_CONFIGURATION_SET)
     elif not settings.sns_allowed_topic_arns:
         findings.append(NO_TOPICS)
+    else:
+        findings += check_topics(settings, mailout.region)
     return [finding.sentences for finding in findings]
 
 
