@@ -28,6 +28,8 @@ from tests.support.service import command
 LOOK_SECONDS = 0.05
 # What a request may take from the fence to SES on a busy machine, beside SES's own time.
 ON_ITS_WAY_SECONDS = 1.5
+PROVIDER_SECONDS = 4.0
+"""How long a provider's next fault waits for its turn to begin."""
 CUT_SECONDS = 0.2
 """What is claimed so long after a region went down may have found the door just closing."""
 
@@ -42,6 +44,7 @@ class Run:
     stops: int = 0
     restarts: int = 0
     outages: list[tuple[str, float]] = field(default_factory=list)  # region, when
+    provider_faults: int = 0
     gave_up: int = 0
     unsubscribed: dict[str, float] = field(default_factory=dict)
 
@@ -171,6 +174,40 @@ class Run:
         await asyncio.sleep(seconds)
         await door.open()
 
+    async def black_out(self) -> None:
+        """All regions refuse everybody for longer than the fallback waits; the provider that has
+        the turn loses answers meanwhile."""
+        dice, plan = self.plan.dice("blackouts"), self.plan
+        for number in range(plan.blackouts):
+            span = plan.until * plan.recipients / plan.blackouts
+            await self.progress(round((number + 0.5 * dice.random()) * span))
+            seconds = dice.uniform(*plan.blackout_seconds)
+            self.outages += [(region, time.time()) for region in plan.regions]
+            troubles = self.trouble_providers(plan.provider_faults(number))
+            await asyncio.gather(*(self.shut(each, seconds) for each in plan.regions), troubles)
+
+    async def trouble_providers(self, faults: list[dict[str, Any]]) -> None:
+        """One fault after another, each to a call of whoever has the turn."""
+        for fault in faults:
+            before = await self.accepted_by_providers()
+
+            async def taken(before: int = before) -> bool:
+                now = await self.accepted_by_providers()
+                return now >= before + self.plan.batch or bool(await self.finished())
+
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.until(taken, "a provider's turn"), PROVIDER_SECONDS)
+            for name in self.plan.providers:
+                answer = await asyncio.to_thread(
+                    self.world.sandbox.control.put, f"/sandbox/{name}/faults", json=fault
+                )
+                answer.raise_for_status()
+                self.provider_faults += 1
+
+    async def accepted_by_providers(self) -> int:
+        self.world.log.read()
+        return sum(line["route"] in self.plan.providers for line in self.world.log.lines)
+
     async def unsubscribe(self) -> None:
         dice = self.plan.dice("unsubscribes")
         readers = dice.sample(range(1, self.plan.recipients + 1), self.plan.unsubscribes)
@@ -195,7 +232,9 @@ class Run:
         done = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             restarts = group.create_task(self.restart(done))
-            actors = (self.kill(), self.stop(), self.fail_regions(), self.unsubscribe())
+            actors = (
+                self.kill(), self.stop(), self.fail_regions(), self.black_out(), self.unsubscribe()
+            )  # fmt: skip
             works = [group.create_task(actor) for actor in actors]
             await asyncio.gather(*works)
             done.set()
@@ -273,7 +312,7 @@ class Run:
             rows = await done.fetchall()
         most = round(self.plan.rate) + self.plan.batch
         due = fullest_second((row["due"], row["tokens"]) for row in rows)
-        where = f" in {region}" if len(self.plan.regions) > 1 else ""
+        where = f" by {region}" if len(self.plan.regions) > 1 else ""
         verdict.expect(f"most tokens due in one second{where}", due, at_most=most)
         # A batch is claimed up to 0.05 s before its last token falls due (claim_batches.sql).
         claimed = fullest_second((row["claimed"], row["tokens"]) for row in rows)
@@ -376,14 +415,18 @@ async def _judge(one: Run) -> Verdict:
         "skipped": len(before.with_status("skipped")),
     }
     judge(verdict, readers, accepted, before, final=False)
+    if plan.blackouts:
+        by_providers = sum(by_route[name] for name in plan.providers)
+        verdict.figures["faults of providers"] = one.provider_faults
+        verdict.expect("blackouts in which no provider went on", int(by_providers == 0))
     unknown = before.with_status("unknown")
-    unsure = open_calls + cut + unreadable(met)
+    unsure = open_calls + cut + unreadable(met) + one.provider_faults
     verdict.expect("unknown (U)", len(unknown), at_most=plan.batch * unsure)
     verdict.figures["of these accepted by SES"] = len([a for a in unknown if a in accepted])
     if one.unsubscribed:
         verdict.figures["left in mid-send"] = len(one.unsubscribed)
         verdict.expect("mailed after they left", one.mailed_after_leaving(accepted))
-    for name in plan.regions:
+    for name in (*plan.regions, *plan.providers):
         await one.token_windows(name, verdict)
     await one.late_requests(verdict)
 

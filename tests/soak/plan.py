@@ -23,6 +23,8 @@ class Plan:
     None: it stays up. unsubscribes: readers who leave while the mailout runs.
     regions: of SES, the first is home; each has the rate and its own faults. outages: how often
     one of them refuses all connections for a while, and cuts those it has.
+    providers: that send while SES can't for `fallback_after` seconds. blackouts: how often all
+    regions refuse everybody, while a provider loses answers, too.
     hold_events: SES's events come only when the mailout is over. patience: how long SES may
     accept nobody before the run counts as stuck.
     """
@@ -38,6 +40,10 @@ class Plan:
     regions: tuple[str, ...] = ("us-east-1",)
     outages: int = 0
     outage_seconds: Interval = (0.5, 6.0)
+    providers: tuple[str, ...] = ()
+    fallback_after: float = 1.5
+    blackouts: int = 0
+    blackout_seconds: Interval = (9.0, 14.0)
     executors: int = 4
     rate: float = 40
     batch: int = 20
@@ -96,6 +102,21 @@ class Plan:
                 return {**call, kind: details}
             drawn -= share
         return call
+
+    def provider_faults(self, blackout: int) -> list[dict[str, Any]]:
+        """What a provider's calls meet during a blackout, one at a time: bodies of `PUT
+        /sandbox/NAME/faults`. The first is a call that is accepted and never answered."""
+        dice = self.dice(f"providers/{blackout}")
+        kinds: list[dict[str, Any]] = [
+            {"status": 0, "ending": "drop", "accept": True},
+            {"status": 0, "ending": "reset", "accept": True},
+            {"status": 0, "ending": "cut", "accept": True},
+            {"status": 0, "ending": "drop", "accept": False},
+            {"status": 503, "accept": dice.random() < 0.5},
+            {"status": 429},
+        ]
+        hang = {"status": 0, "ending": "hang", "accept": True}
+        return [{**fault, "times": 1} for fault in (hang, *dice.choices(kinds, k=5))]
 
     def points(self) -> list[int]:
         """How many recipients are accepted when each kill falls due, ascending."""

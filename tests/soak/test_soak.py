@@ -120,6 +120,33 @@ async def test_two_regions_short(tmp_path: Path, seed: int) -> None:
     await told(plan, tmp_path)
 
 
+@pytest.mark.short
+async def test_two_regions_and_providers_short(tmp_path: Path, seed: int) -> None:
+    """The same, and twice both regions are down until a provider goes on in their place, which
+    accepts and doesn't answer. SES comes back, with some calls of the provider still open."""
+    plan = Plan(
+        name="two regions and providers, short",
+        seed=seed,
+        recipients=1_200,
+        regions=("us-east-1", "eu-west-1"),
+        providers=("sendgrid", "mailgun"),
+        blackouts=2,
+        outages=1,
+        kills=4,
+        restarts=(6.0, 9.0),
+        executors=3,
+        rate=50,
+        lease=2,
+        latency=(0.1, 0.4),
+        unsubscribes=10,
+        dropped=0.04,
+        server_errors=0.02,
+        hold_events=False,
+        patience=90,
+    )
+    await told(plan, tmp_path)
+
+
 @pytest.fixture
 async def two_databases(postgres_server: DatabaseServer) -> AsyncIterator[list[Side]]:
     async with AsyncExitStack() as stack:
@@ -180,6 +207,32 @@ async def test_two_regions(tmp_path: Path, seed: int, outer_environment: dict[st
         kills=60,
         stops=10,
         restarts=(4, 10),
+        rate=40,
+        lease=2.5,
+        latency=(0.1, 0.8),
+        unsubscribes=100,
+        hold_events=False,
+    )
+    await told(Plan.sized(plan, outer_environment), tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3_600)
+async def test_two_regions_and_providers(
+    tmp_path: Path, seed: int, outer_environment: dict[str, str]
+) -> None:
+    plan = Plan(
+        name="two regions and providers",
+        seed=seed,
+        recipients=12_000,
+        regions=("us-east-1", "eu-west-1"),
+        providers=("sendgrid", "mailgun"),
+        blackouts=8,
+        blackout_seconds=(10.0, 40.0),
+        outages=20,
+        kills=60,
+        stops=10,
+        restarts=(10, 25),
         rate=40,
         lease=2.5,
         latency=(0.1, 0.8),

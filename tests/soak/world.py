@@ -30,6 +30,7 @@ from app.sandbox.server import Remote, SandboxServer
 from tests.soak.plan import Plan
 from tests.support.door import Door, door
 from tests.support.service import BEARER, TOPIC, Process, environment, process
+from tests.support.world import provider_variables
 
 # Children run the same tree as this process, also when that is a patched copy (controls.py).
 TREE = str(Path(app.__file__).parents[1])
@@ -190,6 +191,17 @@ def _by_region(plan: Plan, doors: Mapping[str, Door]) -> dict[str, str | None]:
     }
 
 
+def _by_provider(plan: Plan, url: str) -> dict[str, str | None]:
+    if not plan.providers:
+        return {}
+    return {
+        **provider_variables(url),
+        "FALLBACK_PROVIDERS": ",".join(plan.providers),
+        "FALLBACK_AFTER_SECONDS": str(plan.fallback_after),
+        "FALLBACK_RATE_PER_SEC": str(plan.rate),
+    }
+
+
 @asynccontextmanager
 async def world(plan: Plan, folder: Path) -> AsyncIterator[World]:
     """All of it, the executors running and the readers subscribed."""
@@ -205,6 +217,9 @@ async def world(plan: Plan, folder: Path) -> AsyncIterator[World]:
             event_endpoint=f"{front}/ses-events",
             topic_arn=TOPIC,
             regions=plan.regions[1:],
+            sendgrid="sendgrid" in plan.providers,
+            mailgun="mailgun" in plan.providers,
+            provider_events=front,
             event_delay=(0.0, 0.5),
             signature_version="2",
             accept_log=accept_log,
@@ -223,6 +238,7 @@ async def world(plan: Plan, folder: Path) -> AsyncIterator[World]:
             server.dsn(),
             sandbox.url,
             **_by_region(plan, doors),
+            **_by_provider(plan, sandbox.url),
             PORT=str(port),
             APP_BASE_URL=front,
             LEASE_SECONDS=str(plan.lease),
