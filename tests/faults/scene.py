@@ -29,6 +29,7 @@ from tests.support.door import Door, door
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, TOPIC, Service, settings_for
 from tests.support.waiting import eventually
+from tests.support.world import provider_variables
 
 HOME, AWAY = "us-east-1", "eu-west-1"
 REGIONS = (HOME, AWAY)
@@ -49,6 +50,7 @@ class Scene:
     sandbox: SandboxServer
     doors: dict[str, Door]
     arrange: Arrange
+    readers: int
 
     def ses(self, region: str) -> Remote:
         """The sandbox's side of a region."""
@@ -70,20 +72,25 @@ class Scene:
         """How many recipients each route accepted."""
         return Counter(line["route"] for line in await self.accepted(mailout))
 
-    async def under_way(self, mailout: UUID, *regions: str) -> None:
-        """Until each of the regions has accepted some of it."""
+    async def under_way(self, mailout: UUID, *routes: str) -> None:
+        """Until each of the routes has accepted some of it."""
 
         async def look() -> Counter[str]:
             return await self.routes(mailout)
 
-        await eventually(look, until=lambda by: all(by[r] >= 2 * BATCH for r in regions))
+        await eventually(look, until=lambda by: all(by[r] >= 2 * BATCH for r in routes))
 
     async def ended(self, mailout: UUID) -> dict[str, Any]:
         return await eventually(
             lambda: self.service.show(mailout), until=lambda s: s["status"] in ENDED
         )
 
-    async def judged(self, mailout: UUID, readers: int = READERS) -> Verdict:
+    def trouble(self, provider: str, **fault: Any) -> None:
+        """How its calls fail from now on; without a fault, none does."""
+        path = f"/sandbox/{provider}/faults"
+        self.sandbox.control.put(path, json=fault).raise_for_status()
+
+    async def judged(self, mailout: UUID) -> Verdict:
         """Once all events are in: nobody twice, nobody lost, and who wasn't accepted is unknown at
         most."""
         accepted = Accepted.read(await self.accepted(mailout), str(mailout))
@@ -101,7 +108,7 @@ class Scene:
             list(csv.DictReader(io.StringIO(statement.text))), await self.service.show(mailout)
         )
         verdict = Verdict({"accepted": len(accepted), "counts": shown.counts})
-        everybody = [f"reader{n}@example.com" for n in range(1, readers + 1)]
+        everybody = [f"reader{n}@example.com" for n in range(1, self.readers + 1)]
         judge(verdict, everybody, accepted, shown, final=True)
         assert verdict.wrong == [], verdict.table()
         assert shown.counts["delivered"] == len(accepted)
@@ -114,16 +121,20 @@ async def scene(
     arrange: Arrange,
     patch: pytest.MonkeyPatch,
     *,
-    sandbox: dict[str, Any] | None = None,
+    readers: int = READERS,
+    providers: bool = False,
     **variables: str | None,
 ) -> AsyncIterator[Scene]:
     """The service in this process, over real HTTP. It asks for the account far more often than it
-    does in earnest, so that what heals is seen to heal."""
+    does in earnest, so that what heals is seen to heal.
+
+    providers: SendGrid and Mailgun send in SES's place when all its regions are down.
+    """
     patch.setattr("app.services.sending.account.REFRESH_SECONDS", 1.0)
     patch.setattr("app.services.sending.account.RETRY_SECONDS", 0.3)
     seed = random.SystemRandom().randrange(10**6)
     sys.stdout.write(f"seed {seed}\n")
-    await arrange.subscribers(READERS)
+    await arrange.subscribers(readers)
     async with AsyncExitStack() as stack:
         listener = listen("127.0.0.1", 0)
         stack.callback(listener.close)
@@ -136,7 +147,9 @@ async def scene(
             event_endpoint=f"{front}/ses-events",
             event_delay=(0.0, 0.2),
             seed=seed,
-            **(sandbox or {}),
+            sendgrid=providers,
+            mailgun=providers,
+            provider_events=front,
         )
         server = stack.enter_context(SandboxServer(config))
         urls = {HOME: server.url, AWAY: server.regions[AWAY].url}
@@ -153,6 +166,7 @@ async def scene(
             SNS_ALLOWED_TOPIC_ARNS=f"{TOPIC},{TOPIC.replace(HOME, AWAY)}",
             RATE_LIMIT_PER_SEC=str(RATE),
             BATCH_SIZE=str(BATCH),
+            **(provider_variables(server.url) if providers else {}),
             **variables,
         )
         services = await stack.enter_async_context(running(settings, with_sender=True))
@@ -162,7 +176,7 @@ async def scene(
         http = await stack.enter_async_context(
             httpx.AsyncClient(base_url=front, trust_env=False, timeout=20)
         )
-        made = Scene(Service(services, http), server, doors, arrange)
+        made = Scene(Service(services, http), server, doors, arrange, readers)
         for region in REGIONS:
             made.ses(region).faults(latency=LATENCY)
         lines = stack.enter_context(capture_logs())  # a line for each event takes longer than it
