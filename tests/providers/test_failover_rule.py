@@ -136,6 +136,25 @@ async def test_while_one_region_or_one_process_can_send_it_stays_closed(senders:
     assert (await senders.look(regions=both))["provider"] == "sendgrid"
 
 
+async def test_a_region_without_quota_doesnt_stand_in_for_those_that_are_down(
+    senders: Senders,
+) -> None:
+    both = (HOME, AWAY)
+    sender = await senders.add(regions=both)
+    await senders.store.record_account(AWAY, an_account(max_24h_send=5, sent_last_24h=5))
+    await senders.tell(sender, eu_west_1="open", us_east_1="closed")
+    await senders.look(regions=both)
+    await senders.wait(AFTER)
+    found = await senders.look(regions=both)
+    assert found["reason"] == (
+        "SES can't send: it does not answer in eu-west-1, the daily quota is used up in us-east-1."
+    )
+    await senders.store.record_account(AWAY, an_account(max_24h_send=10, sent_last_24h=5))
+    await senders.look(regions=both)
+    await senders.wait(SETTLED)
+    assert (await senders.look(regions=both))["change"] == "closed"
+
+
 async def test_a_used_up_quota_and_zero_seconds_never_open_it(senders: Senders) -> None:
     sender = await senders.add()
     await senders.tell(sender, eu_west_1="closed")

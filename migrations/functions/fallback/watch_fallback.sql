@@ -72,27 +72,30 @@ end $$;
 
 -- Whether SES can send, as the senders see it, in any of these regions: {"state", "reason"}; state: `down` (none
 -- can), `up` (one can), null (not known now). A breaker that is half open is neither: the next call tells. When
--- it stays so because nobody is to be mailed, an answer to GetAccount is enough.
+-- it stays so because nobody is to be mailed, an answer to GetAccount is enough. A region whose quota is used up
+-- is no outage, but can't send for the others either: it counts as down where another one is.
 create or replace function ses_outlook(p_regions jsonb) returns jsonb
 language sql volatile set search_path = public, pg_temp as $$
     with seen as (
         select r.region, coalesce(account_is_stopped(s.account), false) as stopped,
+               coalesce(quota_left(s) < 1, false) as spent,
                s.account_checked_at > clock_timestamp() - interval '3 minutes' as answered,
                array(select route_breaker(e, r.region) from executors e
                       where is_alive(e) and sends_by(e, r.region) and route_breaker(e, r.region) is not null) as breakers
           from jsonb_array_elements_text(p_regions) r (region) left join send_rates s on s.region = r.region
     ), judged as (
-        select region, stopped,
+        select region, stopped, spent,
                stopped or 'open' = any (breakers) and not 'closed' = any (breakers) as down,
-               not stopped and ('closed' = any (breakers)
+               not stopped and not spent and ('closed' = any (breakers)
                                 or answered and cardinality(breakers) > 0 and not 'open' = any (breakers)) as up
           from seen
     )
     select jsonb_build_object(
-        'state', case when bool_or(up) then 'up' when bool_and(down) then 'down' end,
+        'state', case when bool_or(up) then 'up' when bool_and(down or spent) and bool_or(down) then 'down' end,
         'reason', 'SES can''t send: ' || string_agg(
-            case when stopped then 'it lets the account send nothing in ' else 'it does not answer in ' end || region,
-            ', ' order by region) filter (where down) || '.')
+            case when stopped then 'it lets the account send nothing in '
+                 when down then 'it does not answer in ' else 'the daily quota is used up in ' end || region,
+            ', ' order by region) filter (where down or spent) || '.')
       from judged;
 $$;
 
