@@ -94,6 +94,14 @@ class KeyExists(AppError):
     status, code, title = 409, "key_exists", "An API key has this name"
 
 
+class WarmupRunning(AppError):
+    status, code, title = 409, "warmup_running", "The route is being warmed up already"
+
+
+class WarmupNotRunning(NotFound):
+    code, title = "warmup_not_running", "The route isn't being warmed up"
+
+
 class TemplateNotFound(NotFound):
     code, title = "template_not_found", "There is no such template"
 

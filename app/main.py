@@ -61,6 +61,7 @@ from app.api.dashboard.mailouts import scheduling as dashboard_scheduling
 from app.api.dashboard.mailouts import steer as dashboard_steer
 from app.api.dashboard.mailouts import testing as dashboard_testing
 from app.api.dashboard.mailouts import writing as dashboard_writing
+from app.api.dashboard.pacing import warmup as dashboard_warmup
 from app.api.dashboard.readership import engagement as dashboard_readership
 from app.api.dashboard.readership import why as dashboard_why
 from app.api.dashboard.session import Sessions
@@ -82,6 +83,7 @@ from app.api.mailouts import (
     steering,
     testing,
 )
+from app.api.pacing import routes as pacing
 from app.api.providers import events as provider_events
 from app.api.providers import fallback
 from app.api.readership import engagement as readership
@@ -193,6 +195,7 @@ def create_app(services: Services) -> FastAPI:
         mail_templates.router,
         access.router,
         hooks.router,
+        pacing.router,
         ses_events.router,
         notion_events.router,
         provider_events.router,
@@ -204,6 +207,7 @@ def create_app(services: Services) -> FastAPI:
         health.router,
         dashboard_access.router,
         dashboard_account.router,
+        dashboard_warmup.router,
         dashboard_domain.router,
         dashboard_standing.router,
         dashboard_mailouts.router,

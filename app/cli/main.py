@@ -25,6 +25,7 @@ from app.cli import (
 from app.cli.fallback import commands as fallback
 from app.cli.hooks import commands as hooks
 from app.cli.mailouts import engagement, lists, sending, steering, writing
+from app.cli.pacing import warmup
 from app.cli.readership import judging, why
 from app.cli.telling import slack
 from app.errors import AppError
@@ -50,6 +51,7 @@ app.add_typer(judging.app, name="engagement")
 app.add_typer(keys.app, name="keys")
 app.add_typer(notion.app, name="notion")
 app.add_typer(hooks.app, name="hooks")
+app.add_typer(warmup.app, name="warmup")
 app.add_typer(slack.app, name="slack")
 app.add_typer(fallback.app, name="fallback")
 

@@ -44,6 +44,13 @@ _REGION_GAUGES = (
 )
 
 
+_WARMUP_GAUGES = (
+    ("cap", "warmup_cap_recipients", "What the warm-up of the route allows today."),
+    ("used", "warmup_used_recipients", "How much of it is used."),
+    ("day", "warmup_plan_day", "Which day of its plan that is, from 1."),
+)
+
+
 class DatabaseGauges(Collector):
     """Registers itself; without a recent answer of the database only `database_up` is there."""
 
@@ -139,6 +146,7 @@ def _gauges(snapshot: dict[str, Any], watched: Mapping[Any, int]) -> Iterator[Ga
         {snapshot["fallback"]: 1},
     )
     yield from _regions(snapshot["regions"])
+    yield from _pacing(snapshot["paces"], snapshot["warmups"])
 
 
 def _gauge(name: str, about: str, value: float) -> GaugeMetricFamily:
@@ -152,6 +160,26 @@ def _by(
     for value in known:
         family.add_metric([value], counts.get(value, 0))
     return family
+
+
+def _pacing(
+    paces: list[dict[str, Any]], warmups: list[dict[str, Any]]
+) -> Iterator[GaugeMetricFamily]:
+    """Only what holds now: a provider that isn't slowed down, and a route without a warm-up, have
+    none of these."""
+    family = GaugeMetricFamily(
+        "amazonsender_provider_paced_rate",
+        "Recipients per second of a mailbox provider that is slowed down because it defers.",
+        labels=["region", "provider"],
+    )
+    for pace in paces:
+        family.add_metric([pace["region"], pace["provider"]], pace["rate"])
+    yield family
+    for key, name, about in _WARMUP_GAUGES:
+        family = GaugeMetricFamily(f"amazonsender_{name}", about, labels=["region"])
+        for warmup in warmups:
+            family.add_metric([warmup["region"]], warmup[key])
+        yield family
 
 
 def _regions(regions: list[dict[str, Any]]) -> Iterator[GaugeMetricFamily]:

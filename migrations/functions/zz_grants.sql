@@ -156,7 +156,7 @@ begin
             'region_states', 'region_breaker', 'silent_regions',
             'silent_mails', 'mailout_events', 'silent_mailouts', 'unopened_mailouts', 'unasked_events',
             'use_webhook_token',
-            'has_aside', 'limits_on', 'limit_of', 'aside_keys', 'permitted_recipients', 'pass_limits', 'charge_limits', 'plus', 'give_back',
+            'has_aside', 'limits_on', 'limit_of', 'domain_of', 'sums', 'aside_keys', 'permitted_recipients', 'pass_limits', 'charge_limits', 'plus', 'give_back',
             'pacing_turn', 'read_answers', 'answer_of', 'keep_paces', 'pacing_overview',
             'start_warmup', 'stop_warmup', 'open_warmup_day', 'running_warmups', 'shown_warmup', 'list_warmups', 'note_warmups',
             'segment_json', 'segment_users', 'audience_diff', 'id_at'])

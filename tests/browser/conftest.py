@@ -22,6 +22,7 @@ from tests.browser.stage_domain import stage_domain
 from tests.browser.stage_engagement import stage_engagement
 from tests.browser.stage_hooks import stage_hooks
 from tests.browser.stage_imports import stage_imports
+from tests.browser.stage_pacing import stage_pacing
 from tests.browser.stage_people import stage_people
 from tests.browser.stage_schedules import stage_schedules
 from tests.browser.stage_segments import stage_segments
@@ -205,6 +206,7 @@ async def staged(
                 engaged = await stage_engagement(arrange)
                 await stage_domain(arrange)
                 await stage_standing(arrange)
+                await stage_pacing(arrange, mailouts["sending"])
                 hooks = await stage_hooks(arrange, mailouts["sent"])
                 yield Staged(
                     url, dsn, arrange, mailouts, imports, person, schedules, template, segments,

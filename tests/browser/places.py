@@ -43,6 +43,8 @@ async def pages_of(staged: Staged, subject: str) -> dict[str, str]:
                 "account": "/dashboard/account",
                 "domain": "/dashboard/domain",
                 "standing": "/dashboard/standing",
+                "warmup": "/dashboard/warmup",
+                "warmup-stop": "/dashboard/warmup/eu-west-1/stop",
                 "jobs": "/dashboard/jobs",
                 "no-jobs": f"/dashboard/jobs?cursor={long_ago}",
                 "pause": staged.page("sending", "/pause"),

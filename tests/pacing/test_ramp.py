@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.pacing.plan import Day, Plan, standard_plan
-from app.domain.pacing.ramp import Outcome, Thresholds, day_at, end_of, forecast, judge_day
+from app.domain.pacing.ramp import (
+    Outcome,
+    Ramp,
+    Thresholds,
+    day_at,
+    end_of,
+    forecast,
+    judge_day,
+    together,
+)
 
 LIMITS = Thresholds(0.05, 0.001)
 
@@ -59,21 +68,21 @@ def test_a_day_ends_at_midnight_there_also_when_the_clocks_change() -> None:
 
 def test_a_mailout_of_fifty_thousand_takes_its_days() -> None:
     plan = standard_plan(50_000)
-    assert forecast(plan, 0, 0, {}, {"": 50}).days == 1
-    assert forecast(plan, 0, 0, {}, {"": 51}).days == 2
-    assert forecast(plan, 0, 50, {}, {"": 50}).days == 2, "today is used up"
-    assert forecast(plan, 0, 0, {}, {"": 50_000}).days == 12
-    assert forecast(plan, 20, 0, {}, {"": 10**6}).days == 1, "the warm-up is over"
+    assert forecast(Ramp(plan), {"": 50}).days == 1
+    assert forecast(Ramp(plan), {"": 51}).days == 2
+    assert forecast(Ramp(plan, 50), {"": 50}).days == 2, "today is used up"
+    assert forecast(Ramp(plan), {"": 50_000}).days == 12
+    assert forecast(Ramp(plan[20:]), {"": 10**6}).days == 1, "the warm-up is over"
 
 
 def test_a_provider_with_a_small_cap_takes_longest() -> None:
     plan = (Day(100, {"Gmail": 10}),) * 30
-    assert forecast(plan, 0, 0, {}, {"": 90, "Gmail": 10}).days == 1
-    assert forecast(plan, 0, 0, {}, {"Gmail": 100}).days == 10
-    assert forecast(plan, 0, 5, {"Gmail": 5}, {"Gmail": 10}).days == 2
-    assert forecast(((Day(5, {"Gmail": 0}),) * 400), 0, 0, {}, {"Gmail": 1}).days == 401
+    assert forecast(Ramp(plan), {"": 90, "Gmail": 10}).days == 1
+    assert forecast(Ramp(plan), {"Gmail": 100}).days == 10
+    assert forecast(Ramp(plan, 5, {"Gmail": 5}), {"Gmail": 10}).days == 2
+    assert forecast(Ramp((Day(5, {"Gmail": 0}),) * 400), {"Gmail": 1}).days == 401
     never = (Day(5, {"Gmail": 0}),) * 1_000
-    assert forecast(never, 0, 0, {}, {"Gmail": 1}).days is None
+    assert forecast(Ramp(never), {"Gmail": 1}).days is None
 
 
 @settings(max_examples=40)
@@ -86,10 +95,23 @@ def test_what_a_forecast_promises_is_what_the_caps_allow(
     totals: list[int], others: int, gmail: int
 ) -> None:
     plan: Plan = tuple(Day(total, {"Gmail": total // 2}) for total in totals)
-    days = forecast(plan, 0, 0, {}, {"": others, "Gmail": gmail}).days
+    days = forecast(Ramp(plan), {"": others, "Gmail": gmail}).days
     assert days is not None
     if days <= len(plan):
         assert sum(totals[:days]) >= others + gmail
         assert sum(total // 2 for total in totals[:days]) >= gmail
     if others + gmail:
         assert days >= 1
+
+
+def test_two_routes_share_a_mailout_until_one_has_no_cap_any_more() -> None:
+    both = together(
+        [
+            Ramp((Day(10, {"Gmail": 5}), Day(20), Day(40)), used=4, used_by={"Gmail": 4}),
+            Ramp((Day(100, {"Gmail": 50}), Day(200))),
+        ]
+    )
+    assert both == Ramp((Day(110, {"Gmail": 55}), Day(220)), 4, {"Gmail": 4})
+    assert forecast(both, {"": 106}).days == 1
+    assert forecast(both, {"": 326}).days == 2
+    assert forecast(both, {"": 10**9}).days == 3

@@ -6,13 +6,14 @@ repeats it: a receiver knows a sender by the mails that it got, not by the calen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from app.domain.pacing.mailboxes import REST
-from app.domain.pacing.plan import Plan
+from app.domain.pacing.plan import Day, Plan
 
 USED_SHARE = 0.5
 """Of a day's cap, so much has to be sent for the day to count."""
@@ -95,36 +96,56 @@ def end_of(day: date, zone: ZoneInfo) -> datetime:
 
 
 @dataclass(frozen=True)
+class Ramp:
+    """A route that is warmed up: what is left of its plan, today first, and what today took."""
+
+    plan: Plan
+    used: int = 0
+    used_by: Mapping[str, int] = field(default_factory=dict)
+
+
+def together(ramps: Sequence[Ramp]) -> Ramp:
+    """Several routes as one, up to the day on which the first of them has no cap any more. A
+    provider has a cap where it has one on all of them."""
+    days = []
+    for those in zip(*(ramp.plan for ramp in ramps), strict=False):
+        common = set.intersection(*(set(day.providers) for day in those))
+        days.append(
+            Day(
+                sum(day.total for day in those),
+                {key: sum(day.providers[key] for day in those) for key in sorted(common)},
+            )
+        )
+    used_by = Counter[str]()
+    for ramp in ramps:
+        used_by.update(ramp.used_by)
+    return Ramp(tuple(days), sum(ramp.used for ramp in ramps), used_by)
+
+
+@dataclass(frozen=True)
 class Forecast:
     """days: up to the last mail's, today being the first. None: more than `MAX_FORECAST_DAYS`."""
 
     days: int | None
 
 
-def forecast(
-    plan: Plan,
-    step: int,
-    used: int,
-    used_by: Mapping[str, int],
-    recipients: Mapping[str, int],
-) -> Forecast:
-    """How long a mailout takes where each day uses its cap and counts. step: the plan's day that is
-    today, from 0; used, used_by: today's so far. recipients: by `mailbox` key, with `REST` for all
-    whom no cap of their own concerns."""
+def forecast(ramp: Ramp, recipients: Mapping[str, int]) -> Forecast:
+    """How long a mailout takes where each day uses its cap and counts. recipients: by `mailbox`
+    key, with `REST` for all whom no cap of their own concerns."""
     left = {key: count for key, count in recipients.items() if count > 0}
     for number in range(MAX_FORECAST_DAYS):
         if not left:
             return Forecast(number)
-        if step + number >= len(plan):
+        if number >= len(ramp.plan):
             return Forecast(number + 1)  # the warm-up is over: all at once
-        day = plan[step + number]
-        room = day.total - (used if number == 0 else 0)
+        day = ramp.plan[number]
+        room = day.total - (ramp.used if number == 0 else 0)
         sent = 0
         # Those with a cap of their own come first, since theirs is what takes longest.
         for key in sorted(left, key=lambda key: (key == REST, key)):
             most = room - sent
             if key in day.providers:
-                spent = used_by.get(key, 0) if number == 0 else 0
+                spent = ramp.used_by.get(key, 0) if number == 0 else 0
                 most = min(most, day.providers[key] - spent)
             taken = max(0, min(left[key], most))
             left[key] -= taken

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
-from app.domain.pacing.mailboxes import REST
 from app.domain.reports.words import plural
 
 WAITING_MOST = 10_000
@@ -20,6 +19,12 @@ def waiting_reason(region: str, cap: int, until: datetime) -> str:
         f"Waiting for the warm-up of {region}: today's {plural(cap, 'mail')} "
         f"{'is' if cap == 1 else 'are'} sent. It goes on at {at:%Y-%m-%d %H:%M} UTC."
     )
+
+
+def on_day(day: str) -> str:
+    """`26 Nov 2026`, of an ISO date."""
+    found = date.fromisoformat(day)
+    return f"{found.day} {found:%b %Y}"
 
 
 def rate_in_words(rate: float) -> str:
@@ -40,15 +45,11 @@ def count_in_words(count: int) -> str:
     return f"more than {WAITING_MOST:,}" if count > WAITING_MOST else f"{count:,}"
 
 
-def held_in_words(waiting: Mapping[str, Any], *, slowed: bool, capped: bool) -> str:
-    """Why somebody of a mailout who was set aside waits. slowed, capped: what holds for this
+def held_in_words(*, slowed: bool, capped: bool) -> str:
+    """What those of a mailout who were set aside wait for. slowed, capped: what holds for their
     provider now, by any route."""
     causes = [
-        *(["it defers mail and is sent less"] if slowed else []),
-        *(["the warm-up's cap for it"] if capped else []),
+        *(["it defers mail, so it is sent less"] if slowed else []),
+        *(["its part of today’s warm-up"] if capped else []),
     ]
-    return " and ".join(causes) or "their turn, which comes next"
-
-
-def name_of(key: str) -> str:
-    return "all others" if key == REST else key
+    return ", and ".join(causes) or "their turn, which comes next"

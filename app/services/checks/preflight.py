@@ -37,6 +37,7 @@ from app.services.checks.settings import (
     check_tracking,
     check_unsubscribing,
 )
+from app.services.pacing.warmups import Warmups
 from app.services.providers.check import check_in_place
 from app.services.rendering import tasks
 from app.services.rendering.renderer import RENDERER
@@ -51,6 +52,7 @@ class Preflight:
         self._settings = settings
         self._start = StartMailout(store, settings)
         self._outside = outside
+        self._warmups = Warmups(store, settings)
 
     async def __call__(self, mailout_id: UUID, *, links: bool = False) -> dict[str, Any]:
         """The report: `ok` (nothing that would make sending fail), `findings`, and what sending
@@ -77,6 +79,7 @@ class Preflight:
             *pictures,
             *within,
             *check_outlook(recipients, outlook),
+            *await self._warmups.findings(mailout_id, recipients),
             *await check_audience(self._store, mailout_id),
         ]
         return {
@@ -97,6 +100,7 @@ class Preflight:
         return [
             *await self._check_mailout(settings, mailout, links=links),
             *check_outlook(recipients, await self._outlook(recipients, mailout.region)),
+            *await self._warmups.findings(mailout_id, recipients),
             *await check_audience(self._store, mailout_id),
         ]
 

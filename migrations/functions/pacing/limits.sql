@@ -49,13 +49,16 @@ begin
             select jsonb_agg(p) from jsonb_array_elements(v_paces) p where not v_day.caps ? (p ->> 'key')), '[]'));
 end $$;
 
--- Whose limit an address is under: a key of p_keys (of limits_on), or null.
-create or replace function limit_of(p_email text, p_keys jsonb) returns text
+-- Whose limit a domain is under: a key of p_keys (of limits_on), or null.
+create or replace function limit_of(p_domain text, p_keys jsonb) returns text
 language sql immutable set search_path = public, pg_temp as $$
     select k ->> 'key' from jsonb_array_elements(p_keys) k
-     where k -> 'domains' ? lower(split_part(p_email, '@', -1))
-        or lower(split_part(p_email, '@', -1)) ~ (k ->> 'pattern')
+     where k -> 'domains' ? p_domain or p_domain ~ (k ->> 'pattern')
      limit 1;
+$$;
+
+create or replace function domain_of(p_email text) returns text language sql immutable as $$
+    select lower(split_part(p_email, '@', -1));
 $$;
 
 -- For which keys somebody of a mailout is set aside. Each is found by a look at the index.
@@ -172,8 +175,12 @@ begin
         ids := p_ids[:p_want]; people := p_people[:p_want]; keys := '[]'; aside := 0;
         return;
     end if;
-    with whose as materialized (
-        select l.id, limit_of(l.email, p_keys) as key from send_logs l where l.id = any (p_ids)
+    with asked as materialized (
+        select id, domain_of(email) as domain from send_logs where id = any (p_ids)
+    ), domains as materialized (   -- each is looked up once
+        select domain, limit_of(domain, p_keys) as key from (select distinct domain from asked) d
+    ), whose as (
+        select a.id, d.key from asked a join domains d on d.domain = a.domain
     ), numbered as (
         select g.id, g.person, g.n, w.key, row_number() over (partition by w.key order by g.n) as nth
           from unnest(p_ids, p_people) with ordinality as g (id, person, n) join whose w on w.id = g.id
@@ -207,10 +214,11 @@ begin
     if p_limits is null then
         return;
     end if;
-    select coalesce(sum(n), 0), coalesce(jsonb_object_agg(key, n) filter (where key is not null), '{}')
+    select coalesce(sum(n), 0), sums(array_agg(key), array_agg(n))
       into v_all, v_taken
-      from (select limit_of(email, p_limits -> 'keys') as key, count(*) as n from send_logs
-             where id = any (p_ids) and status = 'sending' group by 1) taken;
+      from (select limit_of(domain, p_limits -> 'keys') as key, n
+              from (select domain_of(email) as domain, count(*) as n from send_logs
+                     where id = any (p_ids) and status = 'sending' group by 1) domains) taken;
     update provider_paces p
        set next_at = greatest(p.next_at, p_now - make_interval(secs => 2))
                      + make_interval(secs => (v_taken ->> p.key)::bigint / p.rate)
@@ -220,6 +228,13 @@ begin
          where region = p_region and opened_at <= p_now and ends_at > p_now;
     end if;
 end $$;
+
+-- How many of each key, where one may come several times; null is none.
+create or replace function sums(p_keys text[], p_counts bigint[]) returns jsonb
+language sql immutable set search_path = public, pg_temp as $$
+    select coalesce(jsonb_object_agg(key, n), '{}')
+      from (select key, sum(n) as n from unnest(p_keys, p_counts) as k (key, n) where key is not null group by key) s;
+$$;
 
 -- p_a + p_b, of the keys in p_of.
 create or replace function plus(p_a jsonb, p_b jsonb, p_of jsonb) returns jsonb
@@ -252,11 +267,12 @@ begin
         return;
     end if;
     select mailboxes into v_boxes from warmups where region = v_batch.region;
-    select coalesce(sum(n), 0), coalesce(jsonb_object_agg(key, -n) filter (where key is not null), '{}')
+    select coalesce(sum(n), 0), sums(array_agg(key), array_agg(-n))
       into v_all, v_back
-      from (select limit_of(email, v_boxes) as key, count(*) as n from send_logs
-             where id = any (v_ids) and attempt_id = p_attempt and status in ('sending', 'unknown')
-               and not is_test group by 1) back;
+      from (select limit_of(domain, v_boxes) as key, n
+              from (select domain_of(email) as domain, count(*) as n from send_logs
+                     where id = any (v_ids) and attempt_id = p_attempt and status in ('sending', 'unknown')
+                       and not is_test group by 1) domains) back;
     update warmup_days set used = greatest(0, used - v_all), used_by = plus(used_by, v_back, caps)
      where region = v_day.region and day = v_day.day and v_all > 0;
 end $$;

@@ -62,7 +62,7 @@ begin
     end if;
     v_batch := array(select distinct attempt_id from send_logs where id = any (v_logs) and not is_test);
     with mails as materialized (
-        select id, lower(split_part(email, '@', -1)) as domain, attempt_id from send_logs
+        select id, domain_of(email) as domain, attempt_id from send_logs
          where id = any (v_logs) and not is_test
     ), domains as materialized (
         select domain, coalesce(limit_of(domain, p_mailboxes), domain) as key,
@@ -152,7 +152,8 @@ begin
 end $$;
 
 -- For people: who is slowed down, and how many of a mailout's recipients wait (of each, up to 10,001 are counted).
--- p_mailout null: without these. Answers {"paces": [...], "waiting": [{"key", "recipients"}], "warmups": [...]}.
+-- p_mailout null: without these. Answers {"now", "paces": [...], "waiting": [{"key", "recipients"}], "warmups": [...],
+-- "kept": the only route that the mailout may take}.
 create or replace function pacing_overview(p_mailout uuid default null) returns jsonb
 language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off as $$
 declare
@@ -173,5 +174,6 @@ begin
         'now', clock_timestamp(),
         'paces', (select coalesce(jsonb_agg(p order by region, key), '[]')
                     from provider_paces p where until > clock_timestamp()),
-        'waiting', v_waiting, 'warmups', list_warmups());
+        'waiting', v_waiting, 'warmups', list_warmups(),
+        'kept', (select region from mailouts where id = p_mailout));
 end $$;

@@ -21,6 +21,13 @@ language sql volatile set search_path = public, pg_temp as $$
                                                union all select asked_at from notion_write_asks) due),
         'hooks', hooks_overview(),
         'fallback', fallback_provider(),
+        'paces', (select coalesce(jsonb_agg(jsonb_build_object('region', region, 'provider', key, 'rate', rate)
+                                            order by region, key), '[]')
+                    from provider_paces where until > clock_timestamp()),
+        'warmups', (select coalesce(jsonb_agg(jsonb_build_object(
+                        'region', d.region, 'cap', d.cap, 'used', d.used, 'day', d.step + 1) order by d.region), '[]')
+                      from warmup_days d join warmups w using (region)
+                     where w.state = 'running' and d.ends_at > clock_timestamp() and d.opened_at >= w.started_at),
         'regions', (select coalesce(jsonb_agg(jsonb_build_object(
             'region', region,
             'rate', rate,

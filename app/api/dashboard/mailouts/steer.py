@@ -17,6 +17,7 @@ from fastapi.responses import RedirectResponse
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
 from app.api.dashboard.mailouts.overview import show_overview
 from app.api.dashboard.mailouts.steps import BEFORE, notion_trouble, slack_trouble
+from app.api.dashboard.pacing.warmup import pacing_of
 from app.api.dashboard.pages import page
 from app.api.dashboard.session import Session, log_action
 from app.api.http.deps import Services, ServicesDep
@@ -85,6 +86,7 @@ async def show_mailout(
         **times,
         notion_trouble=await notion_trouble(services, mailout_id),
         slack_trouble=await slack_trouble(services, mailout_id),
+        pacing=await pacing_of(services, mailout_id, view.mailout["status"]),
         actions=_actions(view),
         active=ACTIVE,
         bounce_pause=settings.bounce_rate_pause,
