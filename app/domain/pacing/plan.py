@@ -59,7 +59,7 @@ def standard_plan(target: int = STANDARD_TARGET) -> Plan:
         raise PlanInvalid(f"the target is between {STANDARD_FIRST} and {MAX_CAP:,} mails a day")
     caps, cap = [], float(STANDARD_FIRST)
     while cap < target:
-        caps.append(_round(cap))
+        caps.append(min(target, _round(cap)))
         cap *= 2 if cap < STANDARD_DOUBLES_UNTIL else STANDARD_GROWTH
     caps.append(target)
     shares = [{p: max(1, int(cap * STANDARD_SHARE)) for p in STANDARD_PROVIDERS} for cap in caps]
@@ -68,8 +68,7 @@ def standard_plan(target: int = STANDARD_TARGET) -> Plan:
 
 def _round(cap: float) -> int:
     """To two figures, as people write plans."""
-    step = 10 ** max(0, len(str(int(cap))) - 2)
-    return int(cap // step * step)
+    return int(float(f"{cap:.1e}"))
 
 
 def read_plan(rows: Any) -> Plan:
