@@ -36,6 +36,8 @@ SNAPSHOT = {
     "mailouts": {"sending": 1},
     "paused": {},
     "fallback": None,
+    "paces": [{"region": "us-east-1", "provider": "Gmail", "rate": 2.5}],
+    "warmups": [{"region": "us-east-1", "cap": 50, "used": 7, "day": 1}],
     "regions": [
         {
             "region": "us-east-1",
