@@ -91,31 +91,31 @@ def test_a_month_is_not_judged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("account", "words"),
+    ("account", "level", "words"),
     [
-        (replace(HEALTHY, enforcement_status="SHUTDOWN"), "Amazon has stopped sending"),
-        (replace(HEALTHY, sending_enabled=False), "switched off"),
-        (replace(HEALTHY, enforcement_status="PROBATION"), "under review"),
+        (replace(HEALTHY, enforcement_status="SHUTDOWN"), "fail", "Amazon has stopped sending"),
+        (replace(HEALTHY, sending_enabled=False), "fail", "switched off"),
+        (replace(HEALTHY, enforcement_status="PROBATION"), "warn", "under review"),
     ],
 )
-def test_what_amazon_says_of_the_account(account: Account, words: str) -> None:
+def test_what_amazon_says_of_the_account(account: Account, level: str, words: str) -> None:
     [fault] = judge([region(account=account)], {}).faults
-    assert (fault.level, fault.code) == ("fail", f"account:{REGION}:sending")
+    assert (fault.level, fault.code) == (level, f"account:{REGION}:sending")
     assert words in fault.what
 
 
 @pytest.mark.parametrize(
-    ("entity", "level", "words"),
+    ("entity", "level", "code", "words"),
     [
-        (Entity(ARN, "ENABLED", "DISABLED", "Spam traps"), "fail", "its reason: Spam traps"),
-        (Entity(ARN, "DISABLED", "ENABLED"), "fail", "switched off, by you"),
-        (Entity(ARN, "ENABLED", "ENABLED", impact="HIGH"), "fail", "harms it much"),
-        (Entity(ARN, "ENABLED", "REINSTATED", impact="LOW"), "warn", "harms it a little"),
+        (Entity(ARN, "ENABLED", "DISABLED", "Traps"), "fail", "sending", "its reason: Traps"),
+        (Entity(ARN, "DISABLED", "ENABLED"), "warn", "sending", "switched off, by you"),
+        (Entity(ARN, "ENABLED", "ENABLED", impact="HIGH"), "fail", "finding", "harms it much"),
+        (Entity(ARN, "", "REINSTATED", impact="LOW"), "warn", "finding", "harms it a little"),
     ],
 )
-def test_what_amazon_says_of_an_identity(entity: Entity, level: str, words: str) -> None:
+def test_what_amazon_says_of_an_identity(entity: Entity, level: str, code: str, words: str) -> None:
     [fault] = judge([region(entities=told([entity, Entity(f"{ARN}.x")]))], {}).faults
-    assert (fault.level, fault.code) == (level, f"reputation:{REGION}:{ARN}")
+    assert (fault.level, fault.code) == (level, f"reputation:{REGION}:{code}:{ARN}")
     assert "identity/example.com" in fault.what
     assert words in fault.what
 
@@ -159,6 +159,20 @@ def test_an_alarm_is_told_once_and_again_when_it_gets_worse_and_over() -> None:
     assert told_last["lines"] == ["None is left."]
 
 
+def test_who_was_under_review_and_is_stopped_is_told_again() -> None:
+    review = judge([region(account=replace(HEALTHY, enforcement_status="PROBATION"))], {})
+    begun = compare((), review, NOW)
+    stopped = judge([region(account=replace(HEALTHY, enforcement_status="SHUTDOWN"))], {})
+    told_then = notice(after(begun, stopped))
+    assert told_then
+    assert told_then["headline"].startswith("Amazon has stopped sending")
+    found = judge([region(entities=told([Entity(ARN, impact="HIGH")]))], {})
+    both = judge([region(entities=told([Entity(ARN, aws="DISABLED", impact="HIGH")]))], {})
+    worse = after(compare((), found, NOW), both)
+    assert [alarm.code for alarm in worse.begun] == [f"reputation:{REGION}:sending:{ARN}"]
+    assert worse.over == ()
+
+
 def test_many_are_told_in_one_notice() -> None:
     lists = [Listing(f"192.0.2.{n}", "bl.example", "listed") for n in range(20)]
     begun = compare((), judge([region(dnsbl=told(lists))], {}), NOW)
@@ -187,7 +201,7 @@ def test_a_single_alarm_is_the_headline_itself() -> None:
     ("code", "silent"),
     [
         (f"account:{REGION}:sending", {"account": None}),
-        (f"reputation:{REGION}:{ARN}", {"entities": unknown("denied")}),
+        (f"reputation:{REGION}:finding:{ARN}", {"entities": unknown("denied")}),
         (f"advice:{REGION}:DMARC:{ARN}", {"advice": unknown("denied")}),
         (f"list:{REGION}:192.0.2.1|bl.example", {"ips": unknown("denied")}),
         (f"list:{REGION}:192.0.2.1|bl.example", {"aws_lists": unknown("denied")}),

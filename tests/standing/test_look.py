@@ -94,7 +94,9 @@ async def test_what_amazon_finds_is_told_once_and_when_it_is_over(desk: Desk) ->
     assert seen["entities"]["state"] == "unknown"
     assert "ses:ListReputationEntities" in seen["entities"]["why"]
     assert "permission" in seen["entities"]["why"]
-    assert await desk.alarms() == [f"reputation:{REGION}:{ARN}"], "nobody says that it is over"
+    assert await desk.alarms() == [f"reputation:{REGION}:sending:{ARN}"], (
+        "nobody says that it is over"
+    )
     desk.sandbox.standing()
     await desk.look()
     over = await desk.store.claim_owner_news("mail")
@@ -293,6 +295,19 @@ async def test_a_look_is_due_once_an_hour(store: Store, arrange: Arrange) -> Non
     rows = await arrange.sql.execute("select state from jobs")
     [job] = await rows.fetchall()
     assert job["state"] == "waiting", "what was done well isn't listed"
+
+
+async def test_a_look_is_due_once_amazon_says_something_else(desk: Desk, arrange: Arrange) -> None:
+    await desk.look()
+    ses = SesStanding(desk.settings, REGION)
+    await desk.store.record_account(REGION, ses.get_account())
+    assert not await desk.store.queue_standing(3_600)
+    desk.sandbox.account(sending_enabled=False)
+    await desk.store.record_account(REGION, ses.get_account())
+    assert await desk.store.queue_standing(3_600)
+    await arrange.sql.execute("delete from jobs")
+    await desk.look()
+    assert not await desk.store.queue_standing(3_600), "that is known now"
 
 
 async def test_old_looks_are_thinned_and_forgotten(store: Store, arrange: Arrange) -> None:

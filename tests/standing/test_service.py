@@ -70,7 +70,7 @@ async def test_a_page_an_answer_gauges_and_a_note_in_health(
         assert found["verdict"]["level"] == "fail"
         assert [one["code"] for one in found["alarms"]] == [
             "rate:complaints",
-            f"reputation:{REGION}:{ARN}",
+            f"reputation:{REGION}:sending:{ARN}",
         ]
         by_provider = {one["provider"]: one for one in found["rates"]["7"]}
         assert by_provider["Yahoo and AOL"]["complaint_rate"]["value"] == 0.004

@@ -184,7 +184,7 @@ def _account(told: RegionStanding) -> Iterator[Fault]:
         )
     elif account.enforcement_status != "HEALTHY":
         yield Fault(
-            "fail",
+            "warn",
             f"Amazon has this account under review in {region} "
             f"({account.enforcement_status.lower()}).",
             "See the case in the AWS Support Center before you send more.",
@@ -193,24 +193,24 @@ def _account(told: RegionStanding) -> Iterator[Fault]:
 
 
 def _entity(told: RegionStanding, entity: Entity) -> Iterator[Fault]:
-    code = f"reputation:{told.region}:{entity.reference}"
+    about = f"reputation:{told.region}:"
     cause = f" It gives as its reason: {entity.cause.rstrip('.')}." if entity.cause else ""
     if entity.aws == "DISABLED":
         yield Fault(
             "fail",
             f"Amazon has stopped sending as {entity.name} in {told.region}.{cause}",
             "Answer the case in the AWS Support Center, and mend what led to it before you go on.",
-            code,
+            f"{about}sending:{entity.reference}",
         )
     elif entity.own == "DISABLED":
         yield Fault(
-            "fail",
+            "warn",  # perhaps somebody meant it
             f"Sending as {entity.name} in {told.region} is switched off, by you or by the policy "
             "that you gave it.",
             "See what the policy found in the SES console, and switch it on again there.",
-            code,
+            f"{about}sending:{entity.reference}",
         )
-    elif entity.impact is not None:
+    if entity.impact is not None:
         how = "much" if entity.impact == "HIGH" else "a little"
         yield Fault(
             "fail" if entity.impact == "HIGH" else "warn",
@@ -218,7 +218,7 @@ def _entity(told: RegionStanding, entity: Entity) -> Iterator[Fault]:
             f"harms it {how}.",
             "The SES console says which, on the page of that identity or tenant; it mostly is too "
             "many bounces, complaints, or an address on a block list.",
-            code,
+            f"{about}finding:{entity.reference}",
         )
 
 

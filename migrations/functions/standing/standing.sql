@@ -1,11 +1,20 @@
 -- Looks at the sender's standing (0046_standing.sql): one process at a time takes one, as a background job.
 
--- Add the job of a look when the last one is p_seconds old; what earlier ones did well is forgotten, so that they don't
--- fill the list of jobs. Answers whether it was added.
+-- Add the job of a look when the last one is p_seconds old, or SES says something else of an account since (it is asked
+-- once a minute): who was stopped learns of it at once. What earlier looks did well is
+-- forgotten, so that they don't fill the list of jobs. Answers whether it was added.
 create or replace function queue_standing(p_seconds double precision) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 begin
-    if exists (select from standing_state where looked_at > clock_timestamp() - make_interval(secs => p_seconds)) then
+    if exists (select from standing_state where looked_at > clock_timestamp() - make_interval(secs => p_seconds))
+       and not exists (
+           select from send_rates r, lateral (
+               select sample -> 'account' as account, taken_at from standing_samples s
+                where s.region = r.region order by taken_at desc limit 1) seen
+            where r.account_checked_at > seen.taken_at and jsonb_typeof(seen.account) = 'object'
+              and (r.account -> 'sending_enabled', r.account -> 'enforcement_status')
+                  is distinct from (seen.account -> 'sending_enabled', seen.account -> 'enforcement_status'))
+    then
         return to_jsonb(false);
     end if;
     delete from jobs where kind = 'standing' and state = 'done';
