@@ -184,8 +184,10 @@ async def test_the_page_health_and_account_tell_of_a_vanished_record(
         assert "Receivers can tell" in page
         assert "no longer in order" not in page
         dns.take(f"{TOKENS[0]}._domainkey.{DOMAIN}")
+        assert 'data-seconds="120"' in page, "nothing is to come soon"
         asked = await visitor.post("/domain/look", domain=DOMAIN)
         assert "notice=asked" in asked.headers["location"]
+        assert 'data-seconds="10"' in (await visitor.get("/domain")).text
         await watch.step()
         page = (await visitor.get("/domain")).text
         assert "1 record of this domain is no longer in order" in page
@@ -200,8 +202,9 @@ async def test_the_page_health_and_account_tell_of_a_vanished_record(
             lambda: visitor.get("/account"), until=lambda page: "vanished" in page.text
         )
         assert 'href="/dashboard/domain"' in account.text
-        gone = await visitor.post("/domain/look", domain="other.example")
-        assert "notice=unknown" in gone.headers["location"]
+        for other in ("other.example", "é" * 300, ""):
+            gone = await visitor.post("/domain/look", domain=other)
+            assert "notice=unknown" in gone.headers["location"]
         assert (await service.http.get("/dashboard/domain")).status_code in (303, 401)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -13,12 +14,14 @@ from app.api.dashboard.pages import page
 from app.api.dashboard.session import log_action
 from app.api.http.deps import ServicesDep
 from app.domain.dns.looks import Look, listed
-from app.domain.dns.names import parents
+from app.domain.dns.names import is_name, parents
 from app.domain.dns.watched import Alarm, Watched, again
 from app.domain.providers import NAMES
 
 DOMAIN = f"{HOME}/domain"
-LIVE_SECONDS = 10
+LIVE_SECONDS, QUIET_SECONDS = 10, 120
+"""Between two looks at the page: while a look at DNS is due, or under way, and else."""
+SOON = timedelta(minutes=10)
 LEVELS = ("ok", "warn", "fail")
 
 router = APIRouter(prefix=DOMAIN, route_class=Page, include_in_schema=False)
@@ -43,7 +46,7 @@ async def show_domains(services: ServicesDep, session: SignedIn, notice: str = "
         is_on=bool(services.settings.dns_resolvers),
         domains=domains,
         notice=NOTICES.get(notice),
-        live_seconds=LIVE_SECONDS,
+        live_seconds=LIVE_SECONDS if _is_soon(rows) else QUIET_SECONDS,
         spoken="A DNS record vanished" if alarms else "",
     )
 
@@ -51,10 +54,15 @@ async def show_domains(services: ServicesDep, session: SignedIn, notice: str = "
 @router.post("/look")
 async def look_again(services: ServicesDep, session: SignedIn, form: OwnForm) -> Response:
     domain = form.get("domain", [""])[0]
-    known = await services.store.ask_domain_check(domain[:253])
+    known = is_name(domain) and await services.store.ask_domain_check(domain)
     if known:
         log_action(session, "domain_look", domain=domain)
     return RedirectResponse(f"{DOMAIN}?notice={'asked' if known else 'unknown'}", 303)
+
+
+def _is_soon(rows: list[dict[str, Any]]) -> bool:
+    soon = datetime.now(UTC) + SOON
+    return not rows or any(datetime.fromisoformat(row["next_at"]) < soon for row in rows)
 
 
 @dataclass(frozen=True)
