@@ -98,6 +98,8 @@ async def test_the_page_offers_the_regions_where_there_are_several(
     saved = await visitor.post(path, version=version, region=AWAY, **fields)
     assert saved.status_code == 303
     assert f"<option selected>{AWAY}</option>" in (await visitor.get(path)).text
+    await arrange.subscribers(1)
+    assert f"{AWAY} alone" in (await visitor.get(f"/mailouts/{mailout}/release")).text
     version = str(await arrange.one("select version from mailouts"))
     await visitor.post(path, version=version, region="", **fields)
     assert await arrange.one("select region from mailouts") is None

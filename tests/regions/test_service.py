@@ -97,6 +97,26 @@ async def test_a_region_that_refuses_in_the_middle_loses_its_recipients_to_the_o
     assert len({line["to"] for line in accepted}) == len(accepted) == 120
 
 
+async def test_a_region_that_cannot_be_reached_loses_its_recipients_to_the_other(
+    dsn: str, arrange: Arrange, home: SandboxServer
+) -> None:
+    await arrange.subscribers(120)
+    mailout = await arrange.mailout()
+    nobody = "http://127.0.0.1:9"
+    async with in_process(
+        two_regions(dsn, home, AWS_ENDPOINT_URL_SESV2_US_EAST_1=nobody)
+    ) as service:
+        assert (await service.send(mailout)).status_code == 202
+        await is_sent(service, mailout)
+        told = await eventually(
+            service.health, until=lambda told: HOME in str(told["checks"]["ses"].get("detail"))
+        )
+        assert told["checks"]["ses"]["regions"][AWAY]["status"] == "ok"
+    accepted = home.accepted()
+    assert len({line["to"] for line in accepted}) == len(accepted) == 120
+    assert await arrange.counts(mailout) == {"sent": 120}
+
+
 async def test_a_region_without_a_topic_is_told_when_a_mailout_starts(
     dsn: str, arrange: Arrange, home: SandboxServer
 ) -> None:
