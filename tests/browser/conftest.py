@@ -17,7 +17,13 @@ from psycopg.rows import dict_row
 from app.sandbox.config import SandboxConfig
 from app.sandbox.server import SandboxServer
 from tests.browser.places import Staged
-from tests.browser.stage import stage_access, stage_every_state, stage_jobs, stage_senders
+from tests.browser.stage import (
+    stage_access,
+    stage_every_state,
+    stage_fallback,
+    stage_jobs,
+    stage_senders,
+)
 from tests.browser.stage_domain import stage_domain
 from tests.browser.stage_engagement import stage_engagement
 from tests.browser.stage_hooks import stage_hooks
@@ -35,7 +41,7 @@ from tests.support.factories import Arrange
 from tests.support.ports import free_port
 from tests.support.service import SECRET, client, environment, process
 from tests.support.waiting import eventually
-from tests.support.world import run_world
+from tests.support.world import provider_variables, run_world
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
@@ -176,8 +182,9 @@ async def staged(
     with postgres_server.database() as name, SandboxServer(config) as sandbox:
         dsn = postgres_server.dsn(name)
         variables = environment(
-            dsn, sandbox.url, PORT=str(port), APP_BASE_URL=url, RATE_LIMIT_PER_SEC="14"
-        )
+            dsn, sandbox.url, PORT=str(port), APP_BASE_URL=url, RATE_LIMIT_PER_SEC="14",
+            **provider_variables(sandbox.url),
+        )  # fmt: skip
         connection = await psycopg.AsyncConnection.connect(
             dsn, autocommit=True, row_factory=dict_row
         )
@@ -195,6 +202,7 @@ async def staged(
                 await eventually(answers, until=bool)
                 arrange = Arrange(connection)
                 await stage_senders(arrange)
+                await stage_fallback(arrange)
                 await stage_jobs(arrange)
                 mailouts = await stage_every_state(arrange)
                 await stage_access(arrange, mailouts["sending"])

@@ -41,6 +41,8 @@ async def pages_of(staged: Staged, subject: str) -> dict[str, str]:
                 "mailouts": "/dashboard",
                 "none": f"/dashboard?cursor={long_ago}",
                 "account": "/dashboard/account",
+                "fallback": "/dashboard/fallback",
+                "fallback-open": "/dashboard/fallback/open",
                 "domain": "/dashboard/domain",
                 "standing": "/dashboard/standing",
                 "warmup": "/dashboard/warmup",

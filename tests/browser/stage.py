@@ -300,6 +300,20 @@ async def stage_every_state(arrange: Arrange) -> dict[str, UUID]:
     }
 
 
+async def stage_fallback(arrange: Arrange) -> None:
+    """Another provider sent in SES's place, and does no more."""
+    await arrange.sql.execute(
+        "insert into fallback_changes (at, provider, by, reason) values"
+        " (now() - interval '3 hours', 'sendgrid', null,"
+        "  'SES can''t send: it does not answer in us-east-1.'),"
+        " (now() - interval '2 hours', 'mailgun', null,"
+        "  'SES can''t send, and nor can SendGrid: SendGrid refuses the configuration; set it "
+        "right and the mailout goes on by itself. SendGrid says: The provided authorization grant "
+        "is invalid, expired, or revoked'),"
+        " (now() - interval '1 hour', null, 'dashboard', 'Closed by a person.')"
+    )
+
+
 async def stage_senders(arrange: Arrange) -> None:
     """One that lives and one that was killed."""
     for number, limit, silent in ((1, None, 0), (2, 14.0, 700)):

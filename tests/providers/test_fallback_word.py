@@ -68,7 +68,7 @@ async def test_nobody_is_let_send_where_nobody_is_named(dsn: str) -> None:
 async def test_the_dashboard_asks_and_says_what_it_costs(
     dsn: str, store: Store, arrange: Arrange
 ) -> None:
-    await started_mailout(store, arrange, 30)
+    mailout = await started_mailout(store, arrange, 30)
     async with (
         in_process(settings_for(dsn, None, **PROVIDERS), with_sender=False) as service,
         signed_in(service) as visitor,
@@ -84,6 +84,8 @@ async def test_the_dashboard_asks_and_says_what_it_costs(
         assert "Mailgun sends in SES’s place since" in shown
         assert "&lt;b&gt;Now&lt;/b&gt;" in shown
         assert "by <a href" in (await visitor.get("/audit?action=fallback")).text
+        for path in ("", f"/mailouts/{mailout}"):
+            assert "Mailgun sends in SES’s place since" in (await visitor.get(path)).text
         late = await visitor.get("/fallback/open")
         assert late.headers["location"].endswith("notice=late")
         assert "the rule doesn’t open it again" in (await visitor.get("/fallback/close")).text

@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 from app.adapters.providers.mailgun import MailgunSender
 from app.adapters.providers.sendgrid import SendGridSender
 from app.domain.providers.signatures import MAX_AGE_SECONDS
+from app.domain.sending.batches import Outcome, Result
 from app.errors import DatabaseUnavailable
 from app.sandbox.mailgun.standin import MailgunConfig, MailgunStandIn
 from app.sandbox.providers.server import ProvidersServer
@@ -113,6 +114,35 @@ async def test_an_unknown_row_is_settled_by_its_event(ledger: Ledger, provider: 
     ledger.standin(provider).fail(status=0, ending="drop", accept=True)
     assert ledger.send(provider, [row]) == ["unknown"]
     assert await ledger.status(row) == "unknown"
+    await ledger.deliver_all(provider)
+    assert await ledger.status(row) == "delivered"
+
+
+@BOTH
+@pytest.mark.parametrize("outcome", ["sent", "unknown", "requeue"])
+async def test_events_may_come_before_the_answer_does(
+    ledger: Ledger, provider: str, outcome: Outcome
+) -> None:
+    """And hold, whatever the answer then is or isn't: nobody is queued again."""
+    row = await ledger.row("ann@example.com")
+    ledger.send(provider, [row])
+    await ledger.deliver_all(provider)
+    late = Result(row.number, outcome, message_id="x" if outcome == "sent" else None)
+    await ledger.service.services.store.record_results(row.attempt, [late])
+    assert await ledger.status(row) == "delivered"
+
+
+@BOTH
+async def test_an_event_of_an_earlier_attempt_says_that_it_was_accepted(
+    ledger: Ledger, provider: str
+) -> None:
+    """A person had sent it again, to whom nobody knew it had come: that isn't done once more."""
+    row = await ledger.row("ann@example.com", "unknown")
+    ledger.standin(provider).fail(status=0, ending="drop", accept=True)
+    assert ledger.send(provider, [row]) == ["unknown"]
+    await ledger.arrange.sql.execute(
+        "update send_logs set status = 'queued' where id = %s", [row.number]
+    )
     await ledger.deliver_all(provider)
     assert await ledger.status(row) == "delivered"
 

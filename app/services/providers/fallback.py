@@ -21,6 +21,13 @@ class Fallback:
         `consequences` it has to open it; `waiting` recipients; the last `changes`."""
         return self._shown(await self.store.fallback_state(self._next(None, required=False)))
 
+    async def in_place(self) -> dict[str, Any] | None:
+        """The state, where somebody sends in SES's place; None: nobody does."""
+        if not self.settings.fallback_providers:
+            return None
+        state = await self.show()
+        return state if state["open"] else None
+
     async def open(self, provider: str | None, reason: str | None, *, by: str) -> dict[str, Any]:
         """Let a provider send, the first in order where none is named; `changed`: it didn't before.
 

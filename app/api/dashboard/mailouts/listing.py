@@ -60,6 +60,7 @@ async def show_mailouts(
         active=ACTIVE,
         older=cursor is not None,
         next=link(cursor=paging.encode_cursor(last["created_at"], last["id"])) if last else None,
+        fallback=await services.fallback.in_place(),
         notice=_NOTICES.get(notice),
         live_seconds=LIVE_SECONDS if running else IDLE_SECONDS,
         spoken=f"{plural(found.counts.get('sending', 0), 'mailout')} being sent",

@@ -87,6 +87,7 @@ async def show_mailout(
         notion_trouble=await notion_trouble(services, mailout_id),
         slack_trouble=await slack_trouble(services, mailout_id),
         pacing=await pacing_of(services, mailout_id, view.mailout["status"]),
+        fallback=await services.fallback.in_place() if view.mailout["status"] in ACTIVE else None,
         actions=_actions(view),
         active=ACTIVE,
         bounce_pause=settings.bounce_rate_pause,
