@@ -86,6 +86,18 @@ def test_the_figures_and_the_remedy_are_told() -> None:
     assert "Gmail and Yahoo take 0.3 %" in one.remedy
 
 
+def test_domains_of_nobody_in_particular_have_a_name() -> None:
+    row = dict.fromkeys(("soft_bounced", "suppressed", "complained", "delayed"), 0)
+    mails = [
+        {"provider": "Gmail", "delivered": 5_000, "bounced": 0} | row,
+        {"provider": "Other", "delivered": 180, "bounced": 20} | row,
+    ]
+    [fault] = judge([], {1: rates(mails, ())}).faults
+    assert fault.what == (
+        "10 % (20 of 200) of the mails to all other domains of the last 24 hours bounced for good."
+    )
+
+
 def test_a_month_is_not_judged() -> None:
     assert judged(30, delivered=100, bounced=100).faults == ()
 

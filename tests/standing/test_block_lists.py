@@ -6,10 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.adapters.dns import resolver as adapter
 from app.adapters.dns.resolver import DnsResolver
-from app.domain.standing.blocklists import dnsbl_zone, reversed_address, shown_zone
+from app.domain.dns.questions import Answer
+from app.domain.standing.blocklists import dnsbl_zone, read, reversed_address, shown_zone
 from app.services.standing.block_lists import look_up
 from tests.support.dns_server import DnsServer, Manner
 
@@ -116,6 +119,18 @@ async def test_dns_that_does_not_answer_is_neither_listed_nor_clean(
     [found] = await look_up([IP], [ZONE], resolver)
     assert found.state == "unknown"
     assert found.why
+
+
+@settings(max_examples=50)
+@given(st.lists(st.one_of(st.ip_addresses(v=4).map(str), st.text(max_size=12)), min_size=1))
+def test_whatever_is_answered_only_addresses_of_lists_are_listings(records: list[str]) -> None:
+    """Never clean, since there was an answer; and listed by what a list may answer alone."""
+    found = read(Answer("found", tuple(records)))
+    lists = [one for one in records if one.startswith("127.") and one.count(".") == 3]
+    assert found.state in ("listed", "unknown")
+    if found.state == "listed":
+        assert len(lists) == len(records)
+        assert not any(one.startswith("127.255.255.") for one in records)
 
 
 def test_the_name_of_a_list_is_checked_and_its_key_is_not_shown() -> None:

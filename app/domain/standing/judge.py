@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from app.domain.engagement.providers import OTHER
 from app.domain.reports.findings import Finding
 from app.domain.standing.limits import BOUNCES, COMPLAINTS, OVER_SHARE, Limit
 from app.domain.standing.rates import ALL, FEWEST_COMPLAINTS, ProviderRates, Share
@@ -120,7 +121,8 @@ def _told(share: Share) -> str:
 def _of(one: ProviderRates, days: int, *, telling: bool = False) -> str:
     time = "24 hours" if days == 1 else f"{days} days"
     if one.provider != ALL:
-        return f"of the mails to {one.provider} of the last {time}"
+        whom = "all other domains" if one.provider == OTHER else one.provider
+        return f"of the mails to {whom} of the last {time}"
     who = " to providers that tell of complaints" if telling else ""
     return f"of the mails{who} of the last {time}"
 
