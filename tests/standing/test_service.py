@@ -117,16 +117,15 @@ async def test_a_page_an_answer_gauges_and_a_note_in_health(
         assert "Look at the sender’s standing" in jobs
 
 
-async def test_the_service_looks_when_it_is_asked(
-    dsn: str, direct_store: Store, ses_sandbox: SandboxServer
+async def test_the_service_looks_by_itself(
+    dsn: str, direct_store: Store, ses_sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a background job, in the process that sends; the owner gets a mail of what is new."""
+    monkeypatch.setattr("app.services.standing.look.POLL_SECONDS", 0.05)
     ses_sandbox.account(max_send_rate=100)
     ses_sandbox.standing(entities=[{"reference": ARN, "impact": "LOW"}])
     ours = settings_for(dsn, ses_sandbox.url, OWNER_EMAIL="owner@example.com")
     async with in_process(ours) as service:
-        async with signed_in(service) as visitor:
-            await visitor.post("/standing/look")
         seen = await eventually(
             direct_store.show_standing, until=lambda row: row["looked_at"] is not None
         )
