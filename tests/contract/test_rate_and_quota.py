@@ -30,7 +30,9 @@ async def test_the_rate_of_all_senders_together(store: Store, arrange: Arrange) 
     await living_sender(store, rate=4, account=account)
     assert await store.record_account(REGION, account) == 4
     await arrange.sql.execute("delete from executors where id <> %s", [one])
-    await arrange.sql.execute("update executors set rate_limit = null")
+    await arrange.sql.execute(
+        "update executors set rate_limit = null, routes = jsonb_build_object(region, null)"
+    )
     assert await store.record_account(REGION, account) == 9
 
 
