@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import pytest
 from psycopg.types.json import Jsonb
 
 from app.services.pacing.keep import KeepPacing
@@ -87,6 +88,17 @@ async def test_an_unknown_domain_is_slowed_by_itself(store: Store, arrange: Arra
     await told(arrange, "elsewhere.com", "delivery_delay", DELAY, 9)
     await keeping(store).look(every_seconds=0)
     assert {key for _, key in await paced(arrange)} == {"example.com"}, "nine are too few"
+
+
+async def test_of_many_that_defer_those_with_most_mail_are_slowed(
+    store: Store, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.services.pacing.keep.MOST_PACED", 2)
+    await sent_to(store, arrange, gmail=50, example=40, elsewhere=30)
+    for domain, count in (("gmail.com", 50), ("example.com", 40), ("elsewhere.com", 30)):
+        await told(arrange, domain, "delivery_delay", DELAY, count)
+    await keeping(store).look(every_seconds=0)
+    assert {key for _, key in await paced(arrange)} == {"Gmail", "example.com"}
 
 
 async def test_it_is_mailed_faster_once_it_takes_them_again(store: Store, arrange: Arrange) -> None:

@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from app.domain.pacing.plan import read_plan, standard_plan, to_csv
+from app.cli.pacing import warmup
+from app.domain.pacing.plan import Day, read_plan, standard_plan, to_csv
+from app.errors import InvalidRequest
+from app.services.pacing.files import read_plan_file
 from app.services.pacing.keep import KeepPacing
 from tests.pacing.conftest import a_mailout_to, a_pace, all_domains, sender_on
 from tests.support.dashboard import Visitor, signed_in
@@ -123,8 +127,11 @@ async def test_the_pages(service: Service, visitor: Visitor, arrange: Arrange) -
 
 
 async def test_a_preflight_says_how_long_it_takes(service: Service, arrange: Arrange) -> None:
-    for number in range(150):
-        await arrange.subscriber(f"reader{number}@{'gmail.com' if number % 3 else 'example.org'}")
+    await arrange.sql.execute(
+        "insert into subscribers (email) select format('reader%%s@%%s', n, case when n %% 3 > 0 "
+        "then 'gmail.com' else 'example.org' end) from generate_series(1, 150) n",
+        [],
+    )
     mailout = await arrange.mailout()
 
     async def said() -> list[str]:
@@ -155,23 +162,35 @@ async def test_a_preflight_says_how_long_it_takes(service: Service, arrange: Arr
 
 async def test_the_command(dsn: str, arrange: Arrange, tmp_path: Path) -> None:
     plan = standard_plan(300)
-    (tmp_path / "plan.csv").write_text(to_csv(plan))
-    (tmp_path / "plan.json").write_text('{"plan": [5, 4]}')
+    printed = CliRunner().invoke(warmup.app, ["plan", "--target", "300"])
+    assert printed.output == to_csv(plan)
+    (tmp_path / "plan.csv").write_text(printed.output)
 
     async def run(*arguments: str) -> tuple[int, str]:
         variables = environment(dsn, None, AWS_REGION=REGION)
         done = await asyncio.to_thread(command, tmp_path, variables, "warmup", *arguments)
         return done.returncode, done.stdout + done.stderr
 
-    assert await run("plan", "--target", "300") == (0, to_csv(plan))
-    code, said = await run("start", REGION, "--plan", "plan.json")
-    assert code == 1 and "day 2: 4 is less than the day before" in said
     code, said = await run("start", REGION, "--plan", "plan.csv")
     assert code == 0 and "in 4 days up to 300 mails a day" in said
-    code, said = await run("show")
+    assert read_plan(await arrange.one("select plan from warmups")) == plan
+    _, said = await run("show")
     assert said == f"{REGION}  running  day 1 of 4  not open yet: a running sender opens it\n"
-    assert (await run("stop", REGION))[0] == 0
+    await arrange.sql.execute("update warmups set state = 'stopped'")
     code, said = await run("stop", REGION)
     assert code == 1 and said == f"amazonsender: {REGION} isn't being warmed up.\n"
-    stored = await arrange.one("select plan from warmups")
-    assert read_plan(stored) == plan
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b'{"plan": [5, 4]}', "day 2: 4 is less than the day before"),
+        (b"[5", "the file is no JSON"),
+        (b"total\n\xff", "save the file as UTF-8"),
+        (b"\xef\xbb\xbftotal\nx", "day 1: total is a whole number"),
+    ],
+)
+def test_a_file_is_refused_with_what_is_wrong(data: bytes, says: str) -> None:
+    with pytest.raises(InvalidRequest, match=says):
+        read_plan_file(data)
+    assert read_plan_file(b'\xef\xbb\xbf[5, {"total": 6}]') == (Day(5), Day(6))

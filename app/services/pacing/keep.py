@@ -7,6 +7,7 @@ claim, of whatever process (migrations/functions/pacing/limits.sql).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
@@ -26,6 +27,9 @@ log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 15.0
 """How often somebody looks."""
+MOST_PACED = 100
+"""Providers of a route that are slowed down at once: each claim compares domains with all of them.
+When more defer, the route itself is what they mind."""
 POLL_SECONDS = 3.0
 """How often each sender asks whether it is time to, and opens days: no mail of a warm-up goes out
 between a day's end and the next one's opening."""
@@ -70,14 +74,16 @@ class KeepPacing:
             )
             for row in turn["figures"]
         }
-        rows = []
+        paces = {}
         for route_key in before.keys() | figures.keys():
             pace = before.get(route_key)
             after = next_pace(pace, figures.get(route_key, Figures(0, 0, 0.0)), now)
-            _log_change(*route_key, pace, after)
             if after is not None:
-                rows.append(_row(*route_key, after, now))
-        await self._store.keep_paces(rows)
+                paces[route_key] = after
+        paces = dict(_largest(paces))
+        for route_key in sorted(before.keys() | paces.keys()):
+            _log_change(*route_key, before.get(route_key), paces.get(route_key))
+        await self._store.keep_paces([_row(*of, pace, now) for of, pace in paces.items()])
 
     async def _open_day(self, warmup: Mapping[str, Any], now: datetime) -> bool:
         """Open today, where it isn't open; the days between are none that counted."""
@@ -103,6 +109,17 @@ class KeepPacing:
         if opened:
             log.info("warmup_day", route=warmup["region"], plan_day=step + 1, held=held)
         return opened
+
+
+def _largest(
+    paces: Mapping[tuple[str, str], Pace],
+) -> Iterable[tuple[tuple[str, str], Pace]]:
+    """Of each route the `MOST_PACED` that got most mail."""
+    left: Counter[str] = Counter()
+    for (region, key), pace in sorted(paces.items(), key=lambda one: (-one[1].ceiling, one[0])):
+        left[region] += 1
+        if left[region] <= MOST_PACED:
+            yield (region, key), pace
 
 
 def _waits(warmups: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:

@@ -92,7 +92,8 @@ create or replace function permitted_recipients(
 language plpgsql set search_path = public, pg_temp
 set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
 declare
-    c_rounds constant integer := 4;    -- a claim looks at no more than so many times its size
+    c_rounds constant integer := 4;
+    c_look   constant integer := 500;  -- of whom it looks at, once somebody was set aside
     v_keys   text[];
     v_key    text;
     v_room   bigint;
@@ -142,7 +143,8 @@ begin
     for v_round in 1 .. c_rounds loop
         exit when v_want <= 0;
         select d.ids, d.people into v_ids, v_people
-          from due_recipients(p_mailout, p_limit, p_now, p_after, false, p_canary, p_waves) d;
+          from due_recipients(p_mailout, case when v_aside then greatest(p_limit, c_look) else p_limit end, p_now, p_after,
+                              false, p_canary, p_waves) d;
         exit when v_ids is null;
         select * into v_passed from pass_limits(v_ids, v_people, limits -> 'keys', v_want);
         permitted_recipients.ids := permitted_recipients.ids || v_passed.ids;
