@@ -166,7 +166,8 @@ def test_only_what_was_there_can_vanish(data: st.DataObject, days: list[object])
     watched, ever = Watched(), set[str]()
     for day, said in enumerate(days):
         looks = look(data, Drawn(data), said)
-        news = compare(watched, looks, str(day), asked=said is not None)
+        now = f"2026-12-01T{6 * day:02}:00:00+00:00"
+        news = compare(watched, looks, now, asked=said is not None)
         gone = {one.code for one in looks if one.state in ("missing", "wrong")}
         assert {alarm.code for alarm in news.vanished} <= ever & gone
         assert news.watched.there.keys().isdisjoint(news.watched.alarms)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -27,6 +27,7 @@ class Desk:
 
     def __init__(self, store: Store, dns: DnsServer, sql: psycopg.AsyncConnection[DictRow]) -> None:
         self.store, self.dns, self.sql, self.ses = store, dns, sql, Ses()
+        self.now = NOW
 
     def watch(self, **changes: str) -> WatchDomains:
         settings = settings_for(
@@ -35,7 +36,9 @@ class Desk:
             **{"AWS_REGION": "eu-west-1", "OWNER_EMAIL": "owner@example.com"} | changes,
         )
         resolver = DnsResolver((self.dns.address,))
-        return WatchDomains(self.store, {REGION: self.ses}, resolver, settings, now=lambda: NOW)
+        return WatchDomains(
+            self.store, {REGION: self.ses}, resolver, settings, now=lambda: self.now
+        )
 
     async def look(self) -> None:
         """A look, whenever the next one is due."""
@@ -101,6 +104,32 @@ async def test_a_record_that_vanished_is_told_once_and_again_when_it_is_back(des
     assert back
     assert back.headline == f"1 DNS record of {DOMAIN} is back"
     assert await desk.store.claim_owner_news("slack") is None, "nobody asked for it"
+
+
+async def test_a_record_that_comes_and_goes_is_told_thrice_a_day_at_most(desk: Desk) -> None:
+    """As where the name servers of a domain don't agree."""
+    await desk.look()
+    record, told = "v=DMARC1; p=reject; rua=mailto:d@example.com", list[str]()
+    for hour in range(9):
+        desk.now += timedelta(hours=1)
+        desk.dns.take(DMARC)
+        if hour % 2:
+            desk.dns.put(DMARC, "TXT", record)
+        await desk.look()
+        while due := await desk.store.claim_owner_news("mail"):
+            told.append(" ".join((due.headline, *due.lines)))
+    assert [one.split(" of ")[1].split()[1] for one in told] == ["vanished", "is", "vanished"]
+    assert "comes and goes" in told[2]
+    assert await desk.alarms() == ["dmarc"]
+    desk.dns.take(DMARC)
+    desk.dns.put(DMARC, "TXT", record)
+    for _ in range(26):
+        desk.now += timedelta(hours=1)
+        await desk.look()
+    assert await desk.alarms() == []
+    due = await desk.store.claim_owner_news("mail")
+    assert due
+    assert due.headline == f"1 DNS record of {DOMAIN} is back"
 
 
 async def test_dns_that_does_not_answer_is_no_alarm(desk: Desk) -> None:

@@ -15,7 +15,7 @@ from app.api.dashboard.session import log_action
 from app.api.http.deps import ServicesDep
 from app.domain.dns.looks import Look, listed
 from app.domain.dns.names import is_name, parents
-from app.domain.dns.watched import Alarm, Watched, again
+from app.domain.dns.watched import COMES_AND_GOES, Alarm, Watched, again
 from app.domain.providers import NAMES
 
 DOMAIN = f"{HOME}/domain"
@@ -148,7 +148,7 @@ def _shown(row: dict[str, Any]) -> Shown:
     ]
     # Those of which DNS tells nothing now.
     left = [
-        Todo(Look("fail", one.what, one.remedy, one.code, "missing"), one)
+        Todo(Look("fail", one.what, _remedy(one), one.code, "missing"), one)
         for one in alarms.values()
     ]
     if left:
@@ -161,6 +161,11 @@ def _shown(row: dict[str, Any]) -> Shown:
         groups,
         sum(1 for group in groups for one in group.todo if one.alarm),
     )
+
+
+def _remedy(alarm: Alarm) -> str:
+    """Of a record that may be there again, or of which DNS tells nothing now."""
+    return COMES_AND_GOES if alarm.there_since else alarm.remedy
 
 
 def _group(domain: str, title: str, looks: list[Look], alarms: dict[str, Alarm]) -> Group:
