@@ -120,6 +120,8 @@ async def test_an_outage_in_the_midst_of_a_mailout(
             counted = re.search(r'provider_recipients_total\{provider="sendgrid"\} (.+)', page)
             assert counted and 0 < float(counted[1]) < len(by["sendgrid"]), "one call had no answer"
             assert 'amazonsender_fallback_open{provider="sendgrid"} 0.0' in page
+            assert 'amazonsender_rate_recipients_per_second{region="sendgrid"} 1000.0' in page
+            assert 'amazonsender_ses_region_waits{region="sendgrid"}' not in page
             listed = await world.http.get(
                 f"/mailouts/{mailout}/recipients", params={"limit": 200}, headers=BEARER
             )

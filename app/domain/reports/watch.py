@@ -92,10 +92,10 @@ def _silent(figures: dict[str, Any]) -> WatchFinding | None:
         return _finding(
             "events_missing",
             figures["silent"],
-            f"mails were accepted by SES minutes ago, and no event came back{where}",
+            f"mails were accepted minutes ago, and no event came back{where}",
             "Give the configuration set an event destination of type SNS with all event types but "
             "opens and clicks, and set SES_CONFIGURATION_SET. `amazonsender doctor` looks where "
-            "the chain ends.",
+            "the chain ends. Where SendGrid or Mailgun sends in SES's place, see to its webhook.",
         )
     if regions:
         names = ", ".join(each["region"] for each in regions)

@@ -41,7 +41,8 @@ language sql volatile set search_path = public, pg_temp as $$
             'sending_enabled', account -> 'sending_enabled',
             'enforcement_status', account -> 'enforcement_status',
             'checked_at', extract(epoch from account_checked_at),
-            'breaker_open', region_breaker(region) <> 'closed') order by region), '[]')
+            'breaker_open', case when not is_fallback_route(region) then region_breaker(region) <> 'closed' end
+            ) order by region), '[]')
                       from send_rates
                      where account_checked_at is null
                         or account_checked_at > now() - interval '1 day'));
