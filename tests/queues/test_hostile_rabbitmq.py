@@ -17,6 +17,7 @@ from app.ports import Waiting
 from app.services.queues.check import check_rabbitmq
 from tests.queues.desk import RabbitDesk, a_request
 from tests.queues.road import a_road
+from tests.support.rabbitmq import Rabbit
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("rabbitmq")
@@ -66,6 +67,43 @@ async def test_a_broker_that_refuses_connections_at_the_start_is_waited_for(
     nowhere._url = desk.link()._url  # it runs now
     assert await nowhere.take(1) == []
     await nowhere.close()
+
+
+async def test_headers_that_are_no_text_are_copied_all_the_same(
+    desk: RabbitDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a producer that writes Latin-1. The library reads them, and writes no such text."""
+    proper = pamqp.encode.long_string
+
+    def written(value: str) -> bytes:
+        return b"\x00\x00\x00\x02\xe9\xe8" if value == "latin" else proper(value)
+
+    await desk.made()
+    with monkeypatch.context() as patch:
+        patch.setattr(pamqp.encode, "long_string", written)
+        await desk.put(b"no JSON", headers={"x": "latin", "y": ["latin", {"z": "latin"}]})
+    await desk.drain()
+    [letter] = await desk.dead_letters()
+    assert letter.code == "invalid_request"
+
+
+@pytest.mark.short
+async def test_a_message_that_cant_be_buried_leaves_its_place_to_others(
+    desk: RabbitDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is wrong with it: by a fault of ours, say. In the end the broker buries it."""
+    await desk.arrange.subscribers(1)
+    await desk.made()
+    await desk.taker.close(0)
+    monkeypatch.setattr(adapter, "_own_headers", lambda _: {"x": object()})
+    await desk.put(b"no JSON")
+    await desk.put(a_request(await desk.arrange.mailout()))
+    desk.open(RabbitQueue(desk.link()._url, desk.name, at_once=1, look_seconds=0.1))
+    async with asyncio.timeout(90):
+        while desk.fates("rabbitmq")["done"] < 1:
+            with suppress(Unavailable):
+                await desk.taker.step()
+    assert await desk.count(dead_letters_of(desk.name)) == 1
 
 
 @pytest.fixture
@@ -127,6 +165,37 @@ async def test_a_thousand_copies_of_a_message_start_its_mailout_once(desk: Rabbi
     assert await desk.requests() == 1
     assert await desk.arrange.one("select count(*) from mailout_tests") == 0
     assert (await desk.store.show_mailout(other))["status"] == "ready"
+
+
+@pytest.mark.short
+async def test_what_is_committed_while_the_broker_restarts_is_known_afterwards(
+    desk: RabbitDesk, rabbit: Rabbit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_road(desk) as road:
+        mailout = await desk.arrange.mailout()
+        take, came, committed = desk.taker.take, 0, asyncio.Event()
+
+        async def watched(message: Waiting) -> None:
+            nonlocal came
+            came += 1
+            if came == 1:
+                await asyncio.to_thread(rabbit.kill)
+            await take(message)
+            committed.set()
+
+        monkeypatch.setattr(desk.taker, "take", watched)
+        await desk.put(a_request(mailout, "restart"))
+        await committed.wait()
+        await eventually(road.troubles, until=bool)
+        assert (await desk.store.show_mailout(mailout))["status"] == "sending"
+        await asyncio.to_thread(rabbit.start)
+        await desk.connect()
+        await road.one_more()
+        # Two of the road itself, and this one, which came twice.
+        await eventually(desk.requests, until=lambda count: count == 3)
+        await eventually(desk.count, until=lambda count: not count)
+        assert came == 3
+        assert await desk.dead_letters() == []
 
 
 @pytest.mark.short

@@ -280,6 +280,9 @@ class RabbitQueue:
         except FAILURES as exc:
             link.end(exc)  # a channel may have ended with it: all is made anew
             raise broker_trouble(exc, self._queue) from exc
+        except Exception as exc:  # else the message would stay in hand, and take its place for ever
+            link.end(exc)
+            raise
 
 
 async def connect(url: SecretStr) -> AbstractConnection:
@@ -322,7 +325,18 @@ def _own_headers(message: AbstractIncomingMessage) -> dict[str, Any]:
     headers = message.headers or {}
     if len(repr(headers)) > HEADERS_CHARS:
         return {}
-    return {name: value for name, value in headers.items() if name not in _NOT_COPIED}
+    return {name: _writable(value) for name, value in headers.items() if name not in _NOT_COPIED}
+
+
+def _writable(value: Any) -> Any:
+    """The library reads a text that is no UTF-8 as bytes, which it doesn't write."""
+    if isinstance(value, bytes):
+        return bytearray(value)
+    if isinstance(value, list):
+        return [_writable(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _writable(each) for name, each in value.items()}
+    return value
 
 
 async def _end(link: _Link) -> None:
