@@ -40,8 +40,9 @@ def test_its_sandbox_has_readers_that_are_slower_than_machines(
     arguments = demo.sandbox_arguments("http://127.0.0.1:0", "http://127.0.0.1:8000")
     told: list[SandboxConfig] = []
 
-    def run(listener: socket.socket, config: SandboxConfig) -> None:
-        listener.close()
+    def run(listeners: list[socket.socket], config: SandboxConfig) -> None:
+        for listener in listeners:
+            listener.close()
         told.append(config)
 
     monkeypatch.setattr("app.sandbox.main.run", run)
