@@ -88,7 +88,8 @@ async def test_a_message_that_is_handed_out_again_while_it_is_committed_counts_o
     """Its time in hand was over, for whatever reason: two hold it, and both tell SQS."""
     await sqs.arrange.subscribers(2)
     mailout = await sqs.arrange.mailout()
-    queue = sqs.link(in_hand_seconds=0)
+    queue: Any = sqs.queue
+    queue._in_hand_seconds = 0
     sqs.put(a_request(mailout))
     held = [*await queue.take(1), *await queue.take(1)]
     assert len({message.id for message in held}) == 1
@@ -97,7 +98,6 @@ async def test_a_message_that_is_handed_out_again_while_it_is_committed_counts_o
     assert await sqs.requests() == 1
     assert sqs.server.count(sqs.url) == {"waiting": 0, "in_hand": 0}
     assert sqs.dead_letters() == []
-    await queue.close()
 
 
 @pytest.mark.parametrize("answer", [404, 403, 200])
