@@ -78,7 +78,7 @@ class TestRemedies:
             ("bounced", "Undetermined", ("Undetermined", "Undetermined"), "stay on the list"),
             ("bounced", None, (None, None), "stay on the list"),
             ("failed", "MessageRejected", (None, None), "production access"),
-            ("failed", "SomethingNew", (None, None), "Read SES's words"),
+            ("failed", "SomethingNew", (None, None), "Read the words of the refusal"),
             ("unknown", "sender_lost", (None, None), "20 minutes"),
         ],
     )
