@@ -91,11 +91,15 @@ class _Side(asyncio.Protocol):
             self._under_way.popleft()
             if data is None:
                 out.close()
-                continue
-            out.write(data)
-            self._size -= len(data)
-            if self._size <= UNDER_WAY and self._transport is not None:
-                self._transport.resume_reading()
+            elif not out.is_closing():
+                out.write(data)
+                self._size -= len(data)
+                self._read_on()
+
+    def _read_on(self) -> None:
+        here = self._transport
+        if here is not None and not here.is_closing() and self._size <= UNDER_WAY:
+            here.resume_reading()
 
     def abort(self) -> None:
         if self._transport is not None:
