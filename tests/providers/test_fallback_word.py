@@ -77,7 +77,8 @@ async def test_the_dashboard_asks_and_says_what_it_costs(
         assert "SendGrid, then Mailgun, once no region of SES has been able to send for" in shown
         asked = (await visitor.get("/fallback/open")).text
         assert "Queued now: 30 recipients." in asked
-        assert "bills each mail by your plan" in asked
+        assert "Let SendGrid or Mailgun send?" in asked
+        assert "SendGrid or Mailgun bills each mail by your plan" in asked
         done = await visitor.post("/fallback/open", provider="mailgun", reason="<b>Now</b>")
         assert done.headers["location"] == "/dashboard/fallback?notice=opened"
         shown = (await visitor.get("/fallback")).text
@@ -88,7 +89,10 @@ async def test_the_dashboard_asks_and_says_what_it_costs(
             assert "Mailgun sends in SES’s place since" in (await visitor.get(path)).text
         late = await visitor.get("/fallback/open")
         assert late.headers["location"].endswith("notice=late")
-        assert "the rule doesn’t open it again" in (await visitor.get("/fallback/close")).text
+        assert (
+            "isn’t asked again by itself for the same outage"
+            in (await visitor.get("/fallback/close")).text
+        )
         done = await visitor.post("/fallback/close")
         assert done.headers["location"].endswith("notice=closed")
         assert "Amazon SES alone sends." in (await visitor.get("/fallback")).text
@@ -107,9 +111,10 @@ def test_the_command(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             return done.exception.detail
         return done.output
 
-    assert "Closed: SES alone sends. sendgrid and mailgun could." in run("status")
+    assert "Closed: SES alone sends. SendGrid and Mailgun could." in run("status")
     asked = run("open", say="n\n", expect=1)
     assert "bills each mail" in asked and "Open it?" in asked
+    assert "go to Mailgun." in run("open", "mailgun", say="n\n", expect=1)
     assert "Closed" in run("status")
     assert "Open: SendGrid sends" in run("open", say="y\n")
     assert "Open: Mailgun sends" in run("open", "mailgun", "--yes", "--reason", "Full.")

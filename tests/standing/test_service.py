@@ -163,7 +163,7 @@ def test_the_command_looks_and_tells(
     )
     looked = CliRunner().invoke(app, ["standing", "--look"])
     assert looked.exit_code == 0, looked.output
-    assert "ok   Nothing that could be asked stands between" in looked.output
+    assert "ok   Of all that could be asked, nothing stands between" in looked.output
     assert f"{REGION}: account: healthy, may send; 0 sent in 24 hours" in looked.output
     assert "block lists in DNS: not asked: `DNSBL_ZONES` is not set" in looked.output
     ses_sandbox.account(enforcement_status="SHUTDOWN")
@@ -206,7 +206,13 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
     ("alarms", "account", "at", "level", "words"),
     [
         ((), True, None, "warn", "Nothing was looked at"),
-        ((), True, "2026-11-26T11:30:00+00:00", "ok", "Nothing that could be asked"),
+        (
+            (),
+            True,
+            "2026-11-26T11:30:00+00:00",
+            "ok",
+            "Of all that could be asked, nothing stands between",
+        ),
         ((), True, "2026-11-26T08:30:00+00:00", "warn", "hours old"),
         ((), False, "2026-11-26T11:30:00+00:00", "warn", "didn’t say"),
         (("warn",), True, "2026-11-26T11:30:00+00:00", "warn", "1 thing should"),

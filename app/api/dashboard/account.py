@@ -34,7 +34,5 @@ async def show_account(services: ServicesDep, session: SignedIn) -> Response:
         view=view,
         findings=view.findings,
         live_seconds=LIVE_SECONDS,
-        spoken=""
-        if all(finding.level == "ok" for finding in view.findings)
-        else "There are warnings",
+        spoken="" if view.all_is_well else "There are warnings",
     )

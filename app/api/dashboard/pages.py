@@ -18,7 +18,7 @@ from app.domain.hooks.words import shown_host
 from app.domain.providers.words import provider_name
 from app.domain.reports.acts import caller_words
 from app.domain.reports.remedies import without_addresses
-from app.domain.reports.words import duration, plural
+from app.domain.reports.words import duration, part_name, plural
 
 _CODE = re.compile(r"`([^`]+)`")
 _FOLDER = Path(__file__).parent / "templates"
@@ -122,6 +122,7 @@ _TEMPLATES.filters.update(
     masked=without_addresses,
     number=number,
     pace=pace,
+    part_name=part_name,
     percent=percent,
     plural=plural,
     sentence=sentence,

@@ -21,7 +21,7 @@ _EXAMPLE: dict[str, Any] = {
     "waiting": False,
     "verdict": {
         "level": "ok",
-        "what": "Nothing that could be asked stands between you and your readers.",
+        "what": "Of all that could be asked, nothing stands between you and your readers.",
         "remedy": "",
     },
     "alarms": [],

@@ -8,6 +8,7 @@ import typer
 
 from app.cli.shared import open_store, quiet_settings, run
 from app.domain.access import CLI
+from app.domain.providers.words import provider_name
 
 if TYPE_CHECKING:
     from app.services.providers.fallback import Fallback
@@ -35,7 +36,7 @@ def open_(
 
     async def work(fallback: Fallback) -> None:
         if not yes:
-            for line in (await fallback.show())["consequences"]:
+            for line in (await fallback.show(provider))["consequences"]:
                 typer.echo(f"- {line}", err=True)
             typer.confirm("Open it?", abort=True, err=True)
         _tell(await fallback.open(provider, reason, by=CLI.by))
@@ -72,7 +73,8 @@ def _tell(state: dict[str, Any]) -> None:
         by = state["by"] or "the rule"
         typer.echo(f"Open: {state['name']} sends, since {state['since'][:16]}, by {by}.")
     elif state["providers"]:
-        typer.echo(f"Closed: SES alone sends. {' and '.join(state['providers'])} could.")
+        who = " and ".join(provider_name(one) for one in state["providers"])
+        typer.echo(f"Closed: SES alone sends. {who} could.")
     else:
         typer.echo("Closed: SES alone sends. FALLBACK_PROVIDERS names nobody else.")
     if state["reason"]:

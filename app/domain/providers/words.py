@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from app.domain.providers import NAMES, PROVIDERS
 from app.domain.reports.words import duration, plural
 
@@ -11,10 +13,15 @@ def provider_name(name: str) -> str:
     return next((NAMES[one] for one in PROVIDERS if one == name), f"Amazon SES in {name}")
 
 
-def consequences(provider: str, *, waiting: int, rate: float | None) -> list[str]:
-    """What it costs and means that this provider sends now. waiting: recipients who are queued.
+def any_of(providers: Sequence[str]) -> str:
+    """`SendGrid or Mailgun`."""
+    return " or ".join(provider_name(one) for one in providers)
+
+
+def consequences(*providers: str, waiting: int, rate: float | None) -> list[str]:
+    """What it costs and means that one of them sends now. waiting: recipients who are queued.
     rate: recipients per second."""
-    name = provider_name(provider)
+    name = any_of(providers)
     pace = f" At {rate:g} a second that takes {duration(waiting / rate)}." if rate else ""
     return [
         f"Queued now: {plural(waiting, 'recipient')}.{pace if waiting else ''}",
@@ -23,7 +30,6 @@ def consequences(provider: str, *, waiting: int, rate: float | None) -> list[str
         f"Addresses, and what a mail shows of a person, go to {name}.",
         "Mailbox providers see your mail come from other machines than usual: much at once may "
         "land in spam.",
-        "Opens and clicks of mailouts that ask for it are watched by them, over links of theirs.",
-        "Who may have been accepted by SES stays unknown, and is not sent to. SES goes on as soon "
-        "as it can.",
+        "Where a mailout watches opens and clicks, its links lead over addresses of theirs.",
+        "Who perhaps has the mail from SES already is not sent to. SES goes on as soon as it can.",
     ]

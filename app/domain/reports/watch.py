@@ -51,8 +51,9 @@ def findings_of(figures: dict[str, Any]) -> list[WatchFinding]:
             "messages_refused",
             sum(refused.values()),
             f"messages of SNS were refused within two hours ({_listed(refused)})",
-            "forbidden_source: put the topic's ARN into SNS_ALLOWED_TOPIC_ARNS if it is yours. "
-            "bad_signature: a stranger, or a proxy that changes the body.",
+            "Where that says forbidden_source, put the topic's ARN into SNS_ALLOWED_TOPIC_ARNS if "
+            "it is yours; where it says bad_signature, it was a stranger, or a proxy that changes "
+            "the body.",
         ),
         _finding(
             "suppression_differs",

@@ -4,6 +4,19 @@ from __future__ import annotations
 
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
+_PARTS = {
+    "ses": "Amazon SES",
+    "migrations": "Database schema",
+    "domain": "Sender’s domain",
+    "hooks": "Webhooks",
+    "loops": "Background work",
+}
+
+
+def part_name(check: str) -> str:
+    """As people know what `/health` has under this name."""
+    return _PARTS.get(check, check.capitalize())
+
 
 def duration(seconds: float) -> str:
     """In the largest unit of which there are two or more, such as `about 12 minutes`."""

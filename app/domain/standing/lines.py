@@ -48,7 +48,7 @@ def _region(region: Mapping[str, Any]) -> Iterator[str]:
         part = region[key]
         match part["state"]:
             case "told":
-                yield f"{name}: {words}: {len(part['items'])} told"
+                yield f"{name}: {words}: {len(part['items']) or 'none'}"
             case "off":
                 yield f"{name}: {words}: not asked: {part['why']}"
             case _:

@@ -46,4 +46,4 @@ def verdict(
             f"Amazon didn’t say how you stand in {', '.join(silent)}.",
             "Below is why; all else is as it should be.",
         )
-    return Finding("ok", "Nothing that could be asked stands between you and your readers.")
+    return Finding("ok", "Of all that could be asked, nothing stands between you and your readers.")

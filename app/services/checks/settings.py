@@ -66,13 +66,14 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "warn", "DRY_RUN_SEND is on: no mail leaves.", "remove it when you want to send."
         )
-    for endpoint in dict.fromkeys(region.endpoint_url for region in settings.ses_regions):
-        if endpoint:
-            yield Finding(
-                "warn",
-                f"Mails go to {endpoint}, not to Amazon SES.",
-                "remove AWS_ENDPOINT_URL_SESV2 to send to real people.",
-            )
+    elsewhere = [each.endpoint_url for each in settings.ses_regions if each.endpoint_url]
+    if elsewhere:
+        also = " and those of single regions" if len(settings.ses_regions) > 1 else ""
+        yield Finding(
+            "warn",
+            f"Mails go to {' and '.join(dict.fromkeys(elsewhere))}, not to Amazon SES.",
+            f"remove AWS_ENDPOINT_URL_SESV2{also} to send to real people.",
+        )
     yield from check_topics(settings)
 
 

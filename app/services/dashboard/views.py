@@ -16,7 +16,7 @@ from app.domain.reports.findings import Finding
 from app.domain.reports.lists import MailoutFilter
 from app.domain.reports.progress import Progress, Rates
 from app.domain.reports.remedies import remedy, without_addresses
-from app.domain.reports.words import duration
+from app.domain.reports.words import duration, part_name
 from app.domain.sending.batches import Account
 from app.services.checks.amazon.regions import join_regions
 from app.services.checks.amazon.ses import check_account
@@ -132,6 +132,10 @@ class RegionView:
     """What `/health` says of it; empty: it sends."""
 
 
+TOLD_APART = ("standing", "domain")
+"""Checks whose warnings the page tells with a link to their own pages."""
+
+
 @dataclass(frozen=True)
 class AccountView:
     """regions: empty where there is one alone, of which the rest is; of several it is of the first,
@@ -152,6 +156,12 @@ class AccountView:
     health: dict[str, Any]
     findings: tuple[Finding, ...]
     regions: tuple[RegionView, ...] = ()
+
+    @property
+    def all_is_well(self) -> bool:
+        checks = self.health["checks"]
+        told_apart = (checks[name]["status"] for name in TOLD_APART if name in checks)
+        return all(finding.level == "ok" for finding in self.findings) and set(told_apart) <= {"ok"}
 
 
 class Dashboard:
@@ -326,10 +336,13 @@ def findings(
         }
     )
     for name, check in health["checks"].items():
+        what = f"{part_name(name)}: {check.get('detail', 'it does not work')}."
         if check["status"] == "fail":
-            yield Finding("fail", f"{name}: {check.get('detail', 'it does not work')}.")
-        elif check["status"] == "warn" and "detail" in check:
-            yield Finding("warn", f"{name}: {check['detail']}.", "it is tried again by itself.")
+            yield Finding("fail", what)
+        elif name == "fallback" and check["status"] == "warn":
+            yield Finding("warn", f"{check['detail']}.", "it ends once SES can send again.")
+        elif name not in TOLD_APART and check["status"] == "warn" and "detail" in check:
+            yield Finding("warn", what, "it is tried again by itself.")
         for found in check.get("findings", ()):  # the watchdog's
             yield Finding("warn", found["detail"], found["remedy"])
 

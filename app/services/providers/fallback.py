@@ -16,10 +16,15 @@ class Fallback:
     store: Store
     settings: Settings
 
-    async def show(self) -> dict[str, Any]:
+    async def show(self, provider: str | None = None) -> dict[str, Any]:
         """`open`, `provider`, `since`, `by` (None: the rule), `reason`; `providers` in order, what
-        `consequences` it has to open it; `waiting` recipients; the last `changes`."""
-        return self._shown(await self.store.fallback_state(self._next(None, required=False)))
+        `consequences` it has to open it; `waiting` recipients; the last `changes`.
+
+        provider: whose consequences; when None, of whoever sends now or is the first. Raises
+        InvalidRequest.
+        """
+        name = self._next(provider, required=False)
+        return self._shown(await self.store.fallback_state(name), name)
 
     async def in_place(self) -> dict[str, Any] | None:
         """The state, where somebody sends in SES's place; None: nobody does."""
@@ -56,8 +61,8 @@ class Fallback:
             )
         return provider or (known[0] if known else None)
 
-    def _shown(self, state: dict[str, Any]) -> dict[str, Any]:
-        name = state["provider"] or self._next(None, required=False)
+    def _shown(self, state: dict[str, Any], asked: str | None = None) -> dict[str, Any]:
+        name = state["provider"] or asked or self._next(None, required=False)
         after = self.settings.fallback_after_seconds
         return state | {
             "name": provider_name(name) if name else None,

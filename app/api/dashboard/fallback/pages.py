@@ -12,6 +12,7 @@ from app.api.dashboard.pages import page
 from app.api.dashboard.session import Session, log_action
 from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD
+from app.domain.providers.words import any_of, consequences
 from app.errors import NotFound
 
 FALLBACK = f"{HOME}/fallback"
@@ -20,8 +21,8 @@ MAX_REASON_CHARS = 300
 router = APIRouter(prefix=FALLBACK, route_class=Page, include_in_schema=False)
 
 _NOTICES = {
-    "opened": "It is open: those who wait go there, too, from now on.",
-    "closed": "It is closed: SES alone sends. Calls under way are still recorded.",
+    "opened": "Another provider sends from now on, to those who wait.",
+    "closed": "SES alone sends from now on. What the provider already took is still written down.",
     "late": "Nothing was changed: it was so already.",
 }
 
@@ -52,7 +53,12 @@ async def ask(act: str, services: ServicesDep, session: SignedIn) -> Response:
         raise NotFound
     if state["open"] is (act == "open"):
         return _back("late")
-    return _page(services, session, "confirm.html", state=state, act=act)
+    providers = state["providers"]  # of whom the person is about to choose one
+    told = consequences(*providers, waiting=state["waiting"], rate=state["rate"])
+    who = any_of(providers)
+    return _page(
+        services, session, "confirm.html", state=state, act=act, who=who, consequences=told
+    )
 
 
 @router.post("/{act}")
