@@ -93,6 +93,16 @@ class SendingCalls(Calls):
         kept_to: only those that are kept to this route; None: only those that may take any."""
         await self._call("note_waiting", p_reason=reason, p_region=kept_to)
 
+    async def note_silence(
+        self, reason: str, *, routes: Sequence[str], silent: Sequence[str]
+    ) -> None:
+        """Set the reason on each running mailout that may take any route, where none can send it,
+        and take it away where one can. routes: of this process; silent: those that do not
+        answer."""
+        await self._call(
+            "note_silence", p_reason=reason, p_routes=list(routes), p_silent=list(silent)
+        )
+
     async def quota_frees_at(self, region: str) -> datetime | None:
         """When the first place in the daily quota that this database's mailouts used is free again
         (SES counts 24 hours); None: they used none."""

@@ -66,7 +66,7 @@ begin
             'schedule_mailout', 'unschedule_mailout', 'audience_zones', 'wave_lead', 'still_on_time', 'start_due_mailouts',
             'place_waves', 'begin_waves', 'in_words', 'wave_state', 'mailout_waves', 'has_wave', 'freeze_content',
             'claim_mailout', 'queue_recipients', 'sender_work', 'heartbeat', 'is_alive',
-            'open_routes', 'is_blocked', 'account_is_stopped', 'quota_left', 'block_route', 'hold_without_route', 'sends_by',
+            'open_routes', 'ses_routes', 'route_answers', 'note_silence', 'is_blocked', 'account_is_stopped', 'quota_left', 'block_route', 'hold_without_route', 'sends_by',
             'is_fallback_route', 'fallback_provider', 'fallback_route', 'fallback_state', 'open_fallback', 'close_fallback',
             'change_fallback', 'watch_fallback', 'ses_outlook', 'route_breaker', 'provider_trouble', 'provider_after', 'resume_for_fallback',
             'effective_rate', 'leave', 'recover_lost', 'record_account', 'claim_batches',

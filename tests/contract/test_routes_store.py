@@ -160,3 +160,66 @@ async def test_why_a_mailout_waits_is_shown_on_those_that_do(
     await store.note_waiting("Waiting for SES")
     await store.note_waiting(None, kept_to=AWAY)
     assert await reasons() == [None, "Waiting for SES"]
+
+
+async def test_a_mailout_that_is_kept_elsewhere_isnt_stopped_by_a_route(
+    store: Store, arrange: Arrange
+) -> None:
+    """Home is suspended before anybody has asked SES for the other region's rate."""
+    mailout = await started_mailout(store, arrange, 1)
+    await arrange.sql.execute("update mailouts set region = %s", [AWAY])
+    await sender_by(store, {HOME: an_account(sending_enabled=False)})
+    assert await block(store, mailout, HOME) == "sending"
+    assert await arrange.one("select status_reason from mailouts") is None
+
+
+async def test_a_sender_with_fewer_regions_pauses_nothing_that_another_can_send(
+    store: Store, arrange: Arrange
+) -> None:
+    mailout = await started_mailout(store, arrange, 1)
+    await sender_by(store, {HOME: an_account()})
+    other = await sender_by(store, {HOME: an_account(), AWAY: an_account()})
+    assert await block(store, mailout, HOME, routes=(HOME,)) == "sending"
+    await store.leave(other)
+    assert await block(store, mailout, HOME, routes=(HOME,)) == "paused"
+
+
+async def test_a_mailout_says_that_it_waits_when_who_answers_cannot_send_it(
+    store: Store, arrange: Arrange
+) -> None:
+    mailout = await started_mailout(store, arrange, 1)
+    await sender_by(store, {HOME: an_account(), AWAY: an_account()})
+
+    async def said(*silent: str, routes: tuple[str, ...] = BOTH) -> str | None:
+        await store.note_silence("Waiting for SES", routes=routes, silent=silent)
+        reason: str | None = await arrange.one("select status_reason from mailouts")
+        return reason
+
+    assert await said(AWAY) is None, "home sends"
+    assert await block(store, mailout, HOME) == "sending", "it isn't known that the other is silent"
+    assert await said(AWAY) == "Waiting for SES", "home is refused, and the other doesn't answer"
+    await store.resume_waiting_mailouts(HOME)
+    assert await said(AWAY) is None, "home sends again"
+    assert await said(HOME, routes=(HOME,)) is None, "another sender has a region that sends"
+    await store.record_account(AWAY, an_account(max_24h_send=9, sent_last_24h=9))
+    assert await said(HOME) == "Waiting for SES", "the other has no quota left"
+
+
+async def test_a_provider_that_has_the_turn_and_refuses_lets_the_mailout_say_that_it_waits(
+    store: Store, arrange: Arrange
+) -> None:
+    mailout = await started_mailout(store, arrange, 1)
+    await sender_by(store, {HOME: an_account(), "sendgrid": an_account()})
+    await store.open_fallback("sendgrid", "a test", "key:test")
+    everybody = (HOME, "sendgrid")
+
+    async def said(*silent: str) -> str | None:
+        await store.note_silence("Waiting for SES", routes=everybody, silent=silent)
+        reason: str | None = await arrange.one("select status_reason from mailouts")
+        return reason
+
+    assert await said(HOME) is None, "the provider sends"
+    assert await said(*everybody) == "Waiting for SES"
+    assert await said(HOME) is None
+    assert await block(store, mailout, "sendgrid", routes=everybody) == "sending"
+    assert await said(HOME) == "Waiting for SES"

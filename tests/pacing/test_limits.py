@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from app.domain.sending.batches import Batch, Idle, Result
 from app.store import Store
@@ -199,3 +199,26 @@ async def test_a_paced_provider_under_a_cap_has_the_smaller_of_both(
     assert (await all_domains(store, mailout, sender))[0] == {"gmail.com": 1}
     await arrange.sql.execute("delete from provider_paces")
     assert (await all_domains(store, mailout, sender))[0] == {"gmail.com": 5}
+
+
+async def test_a_mailout_says_that_it_waits_for_the_warm_up_when_others_cannot_send_it(
+    store: Store, arrange: Arrange
+) -> None:
+    mailout = await a_mailout_to(store, arrange, example=1)
+    await sender_on(store)
+    other = await sender_on(store, OTHER)
+    waits = [{"region": REGION, "reason": "Waiting for the warm-up", "until": "1"}]
+
+    async def said() -> str | None:
+        await store.note_warmups(waits)
+        reason: str | None = await arrange.one("select status_reason from mailouts")
+        return reason
+
+    assert await said() is None, "the other region sends"
+    await store.tell_executor_state(other, uuid4(), {"routes": {OTHER: {"breaker": "open"}}})
+    assert await said() == "Waiting for the warm-up", "the other doesn't answer"
+    await store.tell_executor_state(other, uuid4(), {"routes": {OTHER: {"breaker": "closed"}}})
+    assert await said() is None
+    blocked = await store.block_route(mailout, OTHER, "quota", "used up", routes=[REGION, OTHER])
+    assert blocked.status == "sending"
+    assert await said() == "Waiting for the warm-up", "the other's quota is used up"

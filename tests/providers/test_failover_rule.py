@@ -378,3 +378,18 @@ async def test_of_many_who_look_at_once_one_decides(senders: Senders) -> None:
     await senders.wait(AFTER)
     found = await asyncio.gather(*(senders.look() for _ in range(8)))
     assert [one["change"] for one in found].count("opened") == 1
+
+
+async def test_a_region_that_only_another_sender_has_keeps_it_closed(senders: Senders) -> None:
+    """As while SES_REGIONS grows, and processes are restarted one after the other."""
+    old = await senders.add()
+    new = await senders.add(regions=(HOME, AWAY))
+    await senders.tell(old, eu_west_1="open")
+    await senders.tell(new, eu_west_1="open", us_east_1="closed")
+    await senders.look()
+    await senders.wait(AFTER)
+    assert (await senders.look())["change"] is None, "the other region sends"
+    await senders.tell(new, eu_west_1="open", us_east_1="open")
+    await senders.look()
+    await senders.wait(AFTER)
+    assert (await senders.look())["change"] == "opened"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
@@ -9,42 +11,57 @@ from uuid import UUID
 import pytest
 
 from app.domain.sending.batches import Account
-from app.services.sending.pausing import Pausing
+from app.services.sending.pausing import Pausing, silence_reason
 from app.services.sending.routes import SesRoute, Waiting, for_tests
 from app.store import Store
 from tests.support.factories import an_account
 
 SILENT = "Waiting for SES, which does not answer; next try at 10:00:00 UTC."
+ITS_TOO = "Waiting for SES, in whose place SendGrid does not answer; next try at 10:00:00 UTC."
 
 
 class Shown:
-    """What the mailouts that are sending show."""
+    """What the mailouts that are sending show. turn: the provider that sends beside the regions."""
 
     def __init__(self) -> None:
+        self.turn: str | None = None
         self._reason: str | None = None
 
     async def note_waiting(self, reason: str | None, *, kept_to: str | None = None) -> None:
         if kept_to is None:
             self._reason = reason
 
+    async def note_silence(
+        self, reason: str, *, routes: Sequence[str], silent: Sequence[str]
+    ) -> None:
+        sending = {*(one for one in routes if one in {"eu-west-1", self.turn})}
+        self._reason = reason if sending <= {*silent} else None
+
     def reason(self) -> str | None:
         return self._reason
 
 
 async def test_nobody_is_said_to_wait_while_a_provider_sends() -> None:
-    shown, turn = Shown(), ["none"]
-    waiting = Waiting(
-        cast(Store, shown), ("eu-west-1",), lambda: None if turn == ["none"] else turn[0]
-    )
+    shown = Shown()
+    waiting = Waiting(cast(Store, shown), ("eu-west-1", "sendgrid"))
     await waiting.note("eu-west-1", SILENT)
     assert shown.reason() == SILENT
-    turn[0] = "sendgrid"
-    await waiting.somebody_else_sends()
+    shown.turn = "sendgrid"
+    await waiting.look()
     assert shown.reason() is None
-    await waiting.note("sendgrid", SILENT)
-    assert shown.reason() == SILENT, "that one is silent, too"
+    await waiting.note("sendgrid", ITS_TOO)
+    assert shown.reason() == ITS_TOO, "that one is silent, too"
     await waiting.note("sendgrid", None)
     assert shown.reason() is None
+
+
+def test_it_is_said_who_does_not_answer() -> None:
+    at = datetime(2026, 1, 1, 10, tzinfo=UTC)
+    assert silence_reason("eu-west-1", ["eu-west-1"], at) == SILENT
+    assert silence_reason("sendgrid", ["eu-west-1", "us-east-1"], at) == ITS_TOO
+    assert silence_reason("us-east-1", ["eu-west-1", "us-east-1"], at) == (
+        "Waiting for SES in us-east-1, which does not answer; next try at 10:00:00 UTC."
+    )
 
 
 def route(name: str, *, account: Account | None = None, silent: bool = False) -> SesRoute:

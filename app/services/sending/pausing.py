@@ -13,7 +13,7 @@ keeps its reason.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -162,6 +162,17 @@ def of_provider(reason: str, provider: Provider) -> str:
     return f"SES can't send, and nor can {NAMES[provider]}: " + reason.replace(
         "SES", NAMES[provider]
     )
+
+
+def silence_reason(route: str, regions: Sequence[str], next_try: datetime) -> str:
+    """What a mailout shows that waits since this route does not answer. regions: all of SES from
+    which this process sends."""
+    who = "SES, which"
+    if provider := next((one for one in PROVIDERS if one == route), None):
+        who = f"SES, in whose place {NAMES[provider]}"
+    elif len(regions) > 1:
+        who = f"SES in {route}, which"
+    return f"Waiting for {who} does not answer; next try at {next_try:%H:%M:%S} UTC."
 
 
 def account_reason(account: Account) -> str:

@@ -8,7 +8,7 @@ a route that is down doesn't claim, the others do.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.domain.sending.backoff import Breaker
@@ -72,30 +72,29 @@ def for_tests(routes: Sequence[SesRoute], provider: str | None) -> str:
 @dataclass
 class Waiting:
     """Shows on the mailouts that are sending why they wait for SES: on those that may take any
-    route when all are silent, on those that are kept to one when that is.
+    route when none can send them, on those that are kept to one when that is silent.
 
-    routes: of SES. provider: whose turn it is beside them, if anybody's."""
+    routes: all of this process, also providers in SES's place."""
 
     store: Store
     routes: tuple[str, ...]
-    provider: Callable[[], str | None] = lambda: None
-    _silent: set[str] = field(default_factory=set)
+    _silent: dict[str, str] = field(default_factory=dict)
+    """Why, the latest last."""
 
     async def note(self, route: str, reason: str | None) -> None:
         """reason: why this route is silent; None: it isn't any more. Raises Unavailable."""
-        if reason is None:
-            self._silent.discard(route)
-        else:
-            self._silent.add(route)
+        self._silent.pop(route, None)
+        if reason is not None:
+            self._silent[route] = reason
         await self.store.note_waiting(reason, kept_to=route)
-        await self.store.note_waiting(reason if self._all_are_silent else None)
-
-    async def somebody_else_sends(self) -> None:
-        """A provider has got its turn. Raises Unavailable."""
-        if not self._all_are_silent:
+        if reason is None:
             await self.store.note_waiting(None)
+        else:
+            await self.look()
 
-    @property
-    def _all_are_silent(self) -> bool:
-        also = self.provider()
-        return self._silent.issuperset((*self.routes, *((also,) if also else ())))
+    async def look(self) -> None:
+        """Whether somebody else can send changes without a word of the routes that are silent: he
+        is blocked, or has used up his quota, or has got his turn. Raises Unavailable."""
+        if self._silent:
+            reason = list(self._silent.values())[-1]
+            await self.store.note_silence(reason, routes=self.routes, silent=sorted(self._silent))

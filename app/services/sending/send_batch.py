@@ -34,7 +34,7 @@ from app.services.providers.writings import Writings
 from app.services.rendering import tasks
 from app.services.rendering.renderer import RENDERER, Renderer
 from app.services.sending.deliver import Deliver, Delivery
-from app.services.sending.pausing import Pausing
+from app.services.sending.pausing import Pausing, silence_reason
 from app.services.sending.prepare import MailBuilder, Prepared, prepare
 from app.settings import Settings
 from app.store import Store
@@ -268,8 +268,7 @@ class SendBatch:
                     error=delivery.halts["unreachable"],
                 )
                 at = datetime.now(UTC) + timedelta(seconds=wait)
-                who = "SES, which" if self._name == self._region.name else "SES, and another, which"
-                news = f"Waiting for {who} does not answer; next try at {at:%H:%M:%S} UTC."
+                news = silence_reason(self._name, self._settings.region_names, at)
         elif delivery.answered:
             if self.breaker.probing:
                 log.info("ses_breaker_closed", region=self._name)

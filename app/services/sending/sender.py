@@ -37,6 +37,9 @@ from app.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
+WAITING_SECONDS = 5.0
+"""Between two looks at who waits for routes that do not answer."""
+
 
 class Sender:
     def __init__(
@@ -67,7 +70,7 @@ class Sender:
             wake=self._wake_routes,
         )
         self._fallback = WatchFallback(store, settings, regions=names, on_change=self._turn_changed)
-        self._waiting = Waiting(store, names, lambda: self._fallback.provider)
+        self._waiting = Waiting(store, (*names, *(provider.name for provider in providers)))
         self.routes = tuple(self._ses_route(outlet, names) for outlet in outlets)
         self.fallbacks = tuple(self._fallback_route(provider, names) for provider in providers)
         self._ways = [Way(outlet.name, MeteredSes(outlet.ses, metrics)) for outlet in outlets]
@@ -143,7 +146,7 @@ class Sender:
     async def _turn_changed(self) -> None:
         """Another provider has the turn, or none, or a mailout goes on."""
         self._wake_routes()
-        await self._waiting.somebody_else_sends()
+        await self._waiting.look()
 
     async def _send_in_turn(self, route: Route) -> None:
         """By a provider, while it is its turn. Raises Unavailable."""
@@ -195,6 +198,7 @@ class Sender:
         for route in self.routes:
             name = "dispatch" if len(self.routes) == 1 else f"dispatch {route.name}"
             start(name, route.dispatcher.send_what_is_due, poll, news=route.wake, vital=True)
+        start("waiting", self._waiting.look, WAITING_SECONDS)
         if self.fallbacks:
             start("fallback", self._fallback.look, LOOK_SECONDS)
         for other in self.fallbacks:

@@ -82,7 +82,7 @@ language sql volatile set search_path = public, pg_temp as $$
                s.account_checked_at > clock_timestamp() - interval '3 minutes' as answered,
                array(select route_breaker(e, r.region) from executors e
                       where is_alive(e) and sends_by(e, r.region) and route_breaker(e, r.region) is not null) as breakers
-          from jsonb_array_elements_text(p_regions) r (region) left join send_rates s on s.region = r.region
+          from ses_routes(p_regions) r (region) left join send_rates s on s.region = r.region
     ), judged as (
         select region, stopped, spent,
                stopped or 'open' = any (breakers) and not 'closed' = any (breakers) as down,

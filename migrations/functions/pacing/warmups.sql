@@ -114,12 +114,9 @@ language sql set search_path = public, pg_temp as $$
         select m.id, (select w ->> 'reason' from jsonb_array_elements(p_waits) w
                        where m.region is null or w ->> 'region' = m.region
                        order by w ->> 'until', w ->> 'region' limit 1) as reason,
-               not exists (select from executors e, lateral (
-                               select jsonb_object_keys(case when e.routes = '{}' then jsonb_build_object(e.region, null)
-                                                             else e.routes end) as region) r
-                            where is_alive(e) and (m.region is null or r.region = m.region)
-                              and not exists (select from jsonb_array_elements(p_waits) w
-                                               where w ->> 'region' = r.region)) as all_wait
+               not exists (select from unnest(open_routes(m.id, '[]')) r
+                            where route_answers(r) and not exists (select from jsonb_array_elements(p_waits) w
+                                                              where w ->> 'region' = r)) as all_wait
           from mailouts m where m.status = 'sending'
     ), noted as (
         update mailouts m set status_reason = case when w.all_wait then w.reason end

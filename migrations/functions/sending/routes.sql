@@ -1,14 +1,23 @@
 -- Routes: the ways out for mail, each with a token bucket and an account of its own (send_rates). A mailout
 -- takes every route that is open to it, as each has tokens; it is paused only when none is.
 
--- Those of p_routes (names, the preferred first), and the provider whose turn it is, whichever process has it, by
--- which this mailout could be sent now.
+-- Regions of SES: those of p_regions, and of every living sender, which may have others.
+create or replace function ses_routes(p_regions jsonb) returns setof text
+language sql volatile set search_path = public, pg_temp as $$
+    select r from jsonb_array_elements_text(p_regions) r where not is_fallback_route(r)
+    union
+    select r from executors e, jsonb_object_keys(
+               case when e.routes = '{}' then jsonb_build_object(e.region, null) else e.routes end) r
+     where is_alive(e) and not is_fallback_route(r);
+$$;
+
+-- Those of p_routes (names), the regions of all other senders, and the provider whose turn it is, whichever process
+-- has it, by which this mailout could be sent now.
 create or replace function open_routes(p_mailout uuid, p_routes jsonb) returns text[]
 language sql volatile set search_path = public, pg_temp as $$
-    select coalesce(array_agg(s.region order by asked.n), '{}')
-      from (select region, n from jsonb_array_elements_text(p_routes) with ordinality as given (region, n)
-             where not is_fallback_route(region)
-            union all select p, null from fallback_route() p where p is not null) asked
+    select coalesce(array_agg(s.region order by s.region), '{}')
+      from (select region from ses_routes(p_routes) region
+            union all select p from fallback_route() p where p is not null) asked
       join mailouts m on m.id = p_mailout and coalesce(m.region, asked.region) = asked.region
       join send_rates s on s.region = asked.region
      where s.rate > 0 and not account_is_stopped(s.account) and coalesce(quota_left(s), 1) >= 1
@@ -42,7 +51,9 @@ create or replace function block_route(
 returns jsonb language plpgsql set search_path = public, pg_temp as $$
 begin
     -- Locked as pause_mailout does, so that of two routes that are blocked at once the second one sees it.
-    perform from mailouts where id = p_mailout and status = 'sending' for no key update;
+    -- One that is kept to another route doesn't mind.
+    perform from mailouts where id = p_mailout and status = 'sending' and coalesce(region, p_region) = p_region
+        for no key update;
     if not found then
         return mailout_transition(p_mailout, false);
     end if;
@@ -66,3 +77,29 @@ begin
     end if;
     return pause_mailout(p_mailout, 'held', p_reason);
 end $$;
+
+-- Say on every mailout that may take any route why it waits (p_reason), where nobody can send it, and no longer
+-- where somebody can. p_routes: those of the sender that asks; p_silent: which of them do not answer. How the others
+-- are, their senders have told. Only words of this function and of note_waiting are replaced.
+create or replace function note_silence(p_reason text, p_routes jsonb, p_silent jsonb) returns jsonb
+language sql set search_path = public, pg_temp as $$
+    with waits as (
+        select m.id, not exists (select from unnest(open_routes(m.id, p_routes)) r
+                                  where not p_silent ? r and (p_routes ? r or route_answers(r))) as all_wait
+          from mailouts m where m.status = 'sending' and m.region is null
+    ), noted as (
+        update mailouts m set status_reason = case when w.all_wait then p_reason end
+          from waits w
+         where m.id = w.id and m.status = 'sending'
+           and (m.status_reason is null or m.status_reason like 'Waiting for SES%')
+           and m.status_reason is distinct from case when w.all_wait then p_reason end
+        returning 1)
+    select to_jsonb(count(*)) from noted;
+$$;
+
+-- Whether a route answers, as far as its senders have told: false when it is silent for all of them.
+create or replace function route_answers(p_route text) returns boolean
+language sql volatile set search_path = public, pg_temp as $$
+    select coalesce(min(route_breaker(e, p_route)), 'closed') = 'closed'
+      from executors e where is_alive(e) and sends_by(e, p_route);
+$$;
