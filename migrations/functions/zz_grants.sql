@@ -35,6 +35,7 @@ begin
             'list_moves', 'list_moves_since',
             'webhook_tokens',
             'mailout_blocks',
+            'route_counts',
             'provider_paces', 'provider_answers', 'pacing_turns', 'warmups', 'warmup_days',
             'fallback_changes', 'fallback_watch',
             'notion_rows']) t
@@ -89,6 +90,7 @@ begin
             'canary_is_valid', 'is_canary', 'advance_canary', 'record_refused_messages',
             'watchdog_figures', 'begin_suppression_check', 'compare_suppressed',
             'end_suppression_check', 'mailouts_tell_owner', 'claim_owner_notice',
+            'is_accepted', 'count_proven', 'mailout_routes',
             'recipients_in', 'unsubscribed_count', 'example_message', 'subscribers_in', 'recount',
             'count_recipients', 'count_changed_recipients', 'forget_recipient_counts',
             'count_subscribers', 'count_changed_subscribers', 'forget_subscriber_counts',

@@ -74,8 +74,9 @@ async def show_mailout(
     events: of how many accepted mails SES has told a delivery, bounce or complaint (`heard_of`,
     `share`); silent: some were accepted five minutes ago, and nothing at all was told of them.
     tested: when a test mail was last asked for, and whether it showed what is sent. warnings:
-    what speaks against sending it, until it is over. waves: of one with a schedule, when who is
-    mailed; notes: what daylight saving does to it.
+    what speaks against sending it, until it is over. routes: by SES region or other provider, how
+    many mails it accepted, and of how many recipients that is unknown. waves: of one with a
+    schedule, when who is mailed; notes: what daylight saving does to it.
     """
     return await shown(services, mailout_id, response)
 

@@ -65,6 +65,8 @@ def show(mailout_id: UUID) -> None:
     """Show a mailout, and what became of its recipients."""
 
     async def work(store: Store) -> None:
+        from app.domain.reports.progress import figures_by_route
+
         found = await store.show_mailout(mailout_id)
         for name, words in _SHOWN.items():
             if found[name] is not None:
@@ -72,5 +74,7 @@ def show(mailout_id: UUID) -> None:
         for state, count in found["counts"].items():
             if count:
                 typer.echo(f"{state + ':':<14}{count:,}")
+        for route in figures_by_route(found["routes"]):
+            typer.echo(f"{route.name + ':':<14}{route}")
 
     with_store(work)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from app.domain.providers import PROVIDERS
 
 MIN_SAMPLE = 100
 """Mails with an outcome, below which a rate says nothing (CONTRACT: states of a mailout)."""
@@ -87,3 +90,28 @@ class Rates:
     @property
     def enough(self) -> bool:
         return self.outcomes >= MIN_SAMPLE
+
+
+@dataclass(frozen=True)
+class RouteFigures:
+    """What a route did for a mailout. name: an SES region or a provider. accepted: mails.
+
+    unknown: recipients of whom nobody knows whether it accepted their mail; None: too many failed
+    for them to be told apart.
+    """
+
+    name: str
+    accepted: int
+    unknown: int | None
+
+    def __str__(self) -> str:
+        unknown = f", {self.unknown:,} unknown" if self.unknown else ""
+        return f"{self.accepted:,} accepted{unknown}"
+
+
+def figures_by_route(routes: Mapping[str, Mapping[str, Any]]) -> tuple[RouteFigures, ...]:
+    """The busiest first; none where all left by one SES region. routes: of `GET /mailouts/{id}`."""
+    if len(routes) < 2 and not set(routes) & set(PROVIDERS):
+        return ()
+    figures = (RouteFigures(name, **figures) for name, figures in routes.items())
+    return tuple(sorted(figures, key=lambda figure: (-figure.accepted, figure.name)))

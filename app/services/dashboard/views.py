@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from app.domain.reports.charts import Series, bars_over_time, step_labels
 from app.domain.reports.findings import Finding
 from app.domain.reports.lists import MailoutFilter
-from app.domain.reports.progress import Progress, Rates
+from app.domain.reports.progress import Progress, Rates, RouteFigures, figures_by_route
 from app.domain.reports.remedies import remedy, without_addresses
 from app.domain.reports.words import duration, part_name
 from app.domain.sending.batches import Account
@@ -58,6 +58,8 @@ class Outcomes:
     problems: tuple[Problem, ...]
     events: dict[str, Any]
     """Of how many accepted mails SES has told: `events` of `GET /mailouts/{id}`."""
+    routes: tuple[RouteFigures, ...] = ()
+    """By what its mails left, where that isn't one SES region alone."""
 
 
 @dataclass(frozen=True)
@@ -261,6 +263,7 @@ class Dashboard:
             _rates(found["rates"]),
             tuple(sorted(map(_problem, found["groups"]), key=_urgency)),
             found["events"],
+            figures_by_route(found["routes"]),
         )
 
     async def _pace(self, row: dict[str, Any]) -> float:

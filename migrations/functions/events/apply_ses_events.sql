@@ -114,6 +114,7 @@ declare
     v_rounds  integer := (select max(n) from (select count(*) as n from unnest(p_logs) l group by l) rows);
     v_changes jsonb[] := '{}';
     v_more    jsonb[];
+    v_proven  uuid[];   -- attempts whose mails are now known to be accepted
     v_event   jsonb;
     v_log     bigint;
     v_people  uuid[];
@@ -151,10 +152,14 @@ begin
               from moves m, send_logs b
              where l.id = any (p_logs) and l.id = m.log and b.id = any (p_logs) and b.id = m.log
                and send_log_rank(m.status, m.bounce) > send_log_rank(b.status, b.bounce_type)
-            returning outcome_change(b, l) as change
+            returning outcome_change(b, l) as change,
+                      case when not l.is_test and is_accepted(l.status) and not is_accepted(b.status)
+                           then coalesce((e ->> 'attempt')::uuid, b.attempt_id) end as proven
         )
-        select array_agg(change) filter (where change is not null) into v_more from moved;
+        select array_agg(change) filter (where change is not null),
+               array_agg(proven) filter (where proven is not null) into v_more, v_proven from moved;
         v_changes := v_changes || v_more;
+        perform count_proven(v_proven);
     end loop;
     for v_log, v_event in select log, e from unnest(p_logs, p_events) as told (log, e)
                            where e ->> 'suppresses' is not null

@@ -35,6 +35,7 @@ begin
     v_gone := array(select distinct connection from recipient_counts where connection <> 0
                     union select connection from subscriber_counts where connection <> 0
                     union select connection from tag_counts where connection <> 0
+                    union select connection from route_counts where connection <> 0
                     except select pid from pg_stat_activity);
     with gone as (
         delete from recipient_counts
@@ -73,6 +74,18 @@ begin
         insert into tag_counts as c
         select tag, 0, sum(subscribers) from gone group by tag
         on conflict (tag, connection) do update set subscribers = c.subscribers + excluded.subscribers
+    )
+    select greatest(v_merged, count(*)) into v_merged from gone;
+    with gone as (
+        delete from route_counts
+         where ctid = any (array(select ctid from route_counts
+                                  where connection <> 0 and connection = any (v_gone)
+                                  limit p_limit for update skip locked))
+        returning *
+    ), merged as (
+        insert into route_counts as c
+        select mailout_id, region, 0, sum(accepted) from gone group by mailout_id, region
+        on conflict (mailout_id, region, connection) do update set accepted = c.accepted + excluded.accepted
     )
     select greatest(v_merged, count(*)) into v_merged from gone;
     return v_merged;

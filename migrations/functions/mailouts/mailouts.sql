@@ -27,6 +27,7 @@ language sql stable set search_path = public, pg_temp as $$
         'queueing', exists (select from mailout_queues where mailout_id = m.id and done_at is null),
         'counts', mailout_counts(m.id),
         'unsubscribed', unsubscribed_count(m.id),
+        'routes', mailout_routes(m.id),
         'events', mailout_events(m),
         'tested', mailout_tested(m))
       from mailouts m where m.id = p_mailout;

@@ -17,6 +17,7 @@ language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object(
         'counts', mailout_counts(p_mailout),
         'unsubscribed', unsubscribed_count(p_mailout),
+        'routes', mailout_routes(p_mailout),
         'events', (select mailout_events(m) from mailouts m where m.id = p_mailout),
         'rates', (select jsonb_build_object('outcomes', outcomes, 'bounces', bounces, 'complaints', complaints)
                     from guard_figures where mailout_id = p_mailout),

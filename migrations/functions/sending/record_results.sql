@@ -14,14 +14,16 @@ declare
     v_ids     bigint[] := array(select (r ->> 'id')::bigint from jsonb_array_elements(p_results) r);
     v_mailout uuid;
     v_status  text;
+    v_region  text;
     v_changed bigint;
+    v_taken   bigint;    -- mails that the route accepted, test mails aside
     v_waves   boolean;   -- a row that is queued needs an instant, and others keep theirs
 begin
     update send_batches
        set recorded_at = clock_timestamp(),
            accepted = (select count(*) from jsonb_array_elements(p_results) r
                         where r ->> 'outcome' = 'sent')
-     where attempt_id = p_attempt returning mailout_id into v_mailout;
+     where attempt_id = p_attempt returning mailout_id, region into v_mailout, v_region;
     if not found then
         return jsonb_build_object('recorded', 0);
     end if;
@@ -57,9 +59,13 @@ begin
           from r
          where l.id = any (v_ids) and l.id = r.id and l.attempt_id = p_attempt
            and (l.status in ('sending', 'unknown') or l.message_id is null)
-        returning 1
+        returning r.outcome = 'sent' and not l.is_test as taken
     )
-    select count(*) into v_changed from changed;
+    select count(*), count(*) filter (where taken) into v_changed, v_taken from changed;
+    if v_taken > 0 then
+        insert into route_counts as c values (v_mailout, v_region, pg_backend_pid(), v_taken)
+        on conflict (mailout_id, region, connection) do update set accepted = c.accepted + excluded.accepted;
+    end if;
 
     perform apply_parked_events(p_results);
     return jsonb_build_object('recorded', v_changed, 'mailout_status', finish_mailout(v_mailout));
