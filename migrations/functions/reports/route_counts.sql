@@ -28,7 +28,7 @@ create or replace function mailout_routes(p_mailout uuid) returns jsonb
 language plpgsql stable set search_path = public, pg_temp
 set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off as $$
 declare
-    c_reach    constant bigint := 20000;
+    c_reach    constant bigint := 10000;
     v_counted  boolean := true;
     v_attempts uuid[] := '{}';
     v_unknown  jsonb := '{}';
