@@ -23,6 +23,7 @@ TRIES = 2
 """A run finds a fault by chance: a green one is repeated with another seed."""
 
 KILLS = "tests/soak/test_soak.py::test_kills_short"
+PROVIDERS = "tests/soak/test_soak.py::test_two_regions_and_providers_short"
 EVENTS = "tests/soak/test_soak.py::test_events_in_disorder_short"
 FENCE = "tests/soak/test_fence.py::test_a_sender_stopped_beyond_its_lease_sends_nothing_with_it"
 LATE = (
@@ -191,6 +192,18 @@ CONTROLS = (
                 "app/domain/ses/answers.py",
                 '    if not 300 <= http_status < 500:\n        return Answer("unknown", ',
                 '    if not 300 <= http_status < 500:\n        return Answer("requeue", ',
+            ),
+        ),
+    ),
+    Control(
+        "a provider's lost answer is read as not accepted",
+        PROVIDERS,
+        TWICE,
+        (
+            Edit(
+                "app/domain/providers/answers.py",
+                '    "unknown", "no_answer", "The connection ended before',
+                '    "requeue", "no_answer", "The connection ended before',
             ),
         ),
     ),

@@ -28,8 +28,6 @@ from tests.support.service import command
 LOOK_SECONDS = 0.05
 # What a request may take from the fence to SES on a busy machine, beside SES's own time.
 ON_ITS_WAY_SECONDS = 1.5
-PROVIDER_SECONDS = 4.0
-"""How long a provider's next fault waits for its turn to begin."""
 CUT_SECONDS = 0.2
 """What is claimed so long after a region went down may have found the door just closing."""
 
@@ -44,6 +42,7 @@ class Run:
     stops: int = 0
     restarts: int = 0
     outages: list[tuple[str, float]] = field(default_factory=list)  # region, when
+    dark: bool = False  # all regions are shut, until a provider has gone on
     provider_faults: int = 0
     gave_up: int = 0
     unsubscribed: dict[str, float] = field(default_factory=dict)
@@ -172,37 +171,39 @@ class Run:
         door = self.world.doors[region]
         await door.shut()
         await asyncio.sleep(seconds)
-        await door.open()
+        if not self.dark:
+            await door.open()
 
     async def black_out(self) -> None:
-        """All regions refuse everybody for longer than the fallback waits; the provider that has
-        the turn loses answers meanwhile."""
+        """All regions refuse everybody until a provider has gone on for a while, which loses
+        answers meanwhile."""
         dice, plan = self.plan.dice("blackouts"), self.plan
         for number in range(plan.blackouts):
             span = plan.until * plan.recipients / plan.blackouts
             await self.progress(round((number + 0.5 * dice.random()) * span))
-            seconds = dice.uniform(*plan.blackout_seconds)
             self.outages += [(region, time.time()) for region in plan.regions]
-            troubles = self.trouble_providers(plan.provider_faults(number))
-            await asyncio.gather(*(self.shut(each, seconds) for each in plan.regions), troubles)
+            self.dark = True
+            for region in plan.regions:
+                await self.world.doors[region].shut()
+            for fault in plan.provider_faults(number):
+                await self.provider_goes_on()
+                for name in plan.providers:
+                    await asyncio.to_thread(self.world.trouble, name, fault)
+                    self.provider_faults += 1
+            await self.provider_goes_on()
+            self.dark = False
+            for region in plan.regions:
+                await self.world.doors[region].open()
 
-    async def trouble_providers(self, faults: list[dict[str, Any]]) -> None:
-        """One fault after another, each to a call of whoever has the turn."""
-        for fault in faults:
-            before = await self.accepted_by_providers()
+    async def provider_goes_on(self) -> None:
+        """Until one has accepted a batch more, or the mailout is over."""
+        before = await self.accepted_by_providers()
 
-            async def taken(before: int = before) -> bool:
-                now = await self.accepted_by_providers()
-                return now >= before + self.plan.batch or bool(await self.finished())
+        async def looked() -> bool:
+            now = await self.accepted_by_providers()
+            return now >= before + self.plan.batch or bool(await self.finished())
 
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.until(taken, "a provider's turn"), PROVIDER_SECONDS)
-            for name in self.plan.providers:
-                answer = await asyncio.to_thread(
-                    self.world.sandbox.control.put, f"/sandbox/{name}/faults", json=fault
-                )
-                answer.raise_for_status()
-                self.provider_faults += 1
+        await self.until(looked, "a provider that goes on")
 
     async def accepted_by_providers(self) -> int:
         self.world.log.read()

@@ -24,7 +24,7 @@ class Plan:
     regions: of SES, the first is home; each has the rate and its own faults. outages: how often
     one of them refuses all connections for a while, and cuts those it has.
     providers: that send while SES can't for `fallback_after` seconds. blackouts: how often all
-    regions refuse everybody, while a provider loses answers, too.
+    regions refuse everybody until a provider has gone on, which loses answers, too.
     hold_events: SES's events come only when the mailout is over. patience: how long SES may
     accept nobody before the run counts as stuck.
     """
@@ -43,7 +43,6 @@ class Plan:
     providers: tuple[str, ...] = ()
     fallback_after: float = 1.5
     blackouts: int = 0
-    blackout_seconds: Interval = (9.0, 14.0)
     executors: int = 4
     rate: float = 40
     batch: int = 20

@@ -228,7 +228,6 @@ async def test_two_regions_and_providers(
         regions=("us-east-1", "eu-west-1"),
         providers=("sendgrid", "mailgun"),
         blackouts=8,
-        blackout_seconds=(10.0, 40.0),
         outages=20,
         kills=60,
         stops=10,

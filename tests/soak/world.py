@@ -148,6 +148,11 @@ class World:
         response = await self.ask("GET", f"/mailouts/{mailout}")
         return None if response is None else response.raise_for_status().json()
 
+    def trouble(self, provider: str, fault: Mapping[str, Any]) -> None:
+        """Its next call meets this. Blocks."""
+        path = f"/sandbox/{provider}/faults"
+        self.sandbox.control.put(path, json=fault).raise_for_status()
+
     def restart_postgres(self) -> None:
         """`pg_ctl stop -m immediate` (as a crash: recovery follows), then start. Blocks."""
         self.server._pg_ctl("stop", "-m", "immediate", "-w", check=True)
