@@ -23,6 +23,9 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(180)
 
+UNSURE = 16
+"""Calls without an answer at most: until the breaker opens, those under way then, the probes."""
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -92,9 +95,9 @@ async def test_the_other_region_takes_over(
         kept = await one.mailout(region=region)
         shown = await one.ended(spread)
         assert shown["status"] == "sent", shown["status_reason"]
-        verdict = await one.judged(spread)
-        if fault.clear:
-            assert verdict.figures["accepted"] == READERS
+        await one.judged(spread)
+        accepted = len(await one.accepted(spread))
+        assert accepted == READERS if fault.clear else accepted >= READERS - UNSURE * BATCH
 
         waiting = await one.service.show(kept)
         assert waiting["status"] in {"sending", "paused"}

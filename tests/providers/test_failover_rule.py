@@ -280,6 +280,26 @@ async def test_a_silent_provider_hands_the_turn_on(senders: Senders) -> None:
     assert (await senders.look())["provider"] == "sendgrid"
 
 
+async def test_a_provider_whose_turn_ended_with_the_outage_has_not_failed(senders: Senders) -> None:
+    """SES fails again a minute later: who went on well then is the next one again."""
+    sender = await senders.add()
+
+    async def outage() -> list[Any]:
+        changes = []
+        await senders.tell(sender, eu_west_1="open", sendgrid="open", mailgun="closed")
+        for _ in range(3):
+            changes.append((await senders.look(after=SETTLED))["provider"])
+            await senders.wait(SETTLED)
+        await senders.tell(sender, eu_west_1="closed")
+        await senders.look(after=SETTLED)
+        await senders.wait(SETTLED)
+        assert (await senders.look(after=SETTLED))["change"] == "closed"
+        return changes
+
+    assert await outage() == [None, "sendgrid", "mailgun"]
+    assert await outage() == [None, "sendgrid", "mailgun"]
+
+
 async def test_a_provider_that_refuses_the_account_hands_it_on_and_the_mailout_goes_on(
     senders: Senders, store: Store, arrange: Arrange
 ) -> None:

@@ -176,21 +176,27 @@ class Run:
 
     async def black_out(self) -> None:
         """All regions refuse everybody until a provider has gone on for a while, which loses
-        answers meanwhile."""
+        answers meanwhile. In the second blackout the first provider refuses its key, so that the
+        next one has to."""
         dice, plan = self.plan.dice("blackouts"), self.plan
         for number in range(plan.blackouts):
             span = plan.until * plan.recipients / plan.blackouts
             await self.progress(round((number + 0.5 * dice.random()) * span))
             self.outages += [(region, time.time()) for region in plan.regions]
+            refuses = plan.providers[0] if number == 1 and len(plan.providers) > 1 else None
+            if refuses:
+                await asyncio.to_thread(self.world.trouble, refuses, {"status": 401})
             self.dark = True
             for region in plan.regions:
                 await self.world.doors[region].shut()
             for fault in plan.provider_faults(number):
                 await self.provider_goes_on()
-                for name in plan.providers:
+                for name in set(plan.providers) - {refuses}:
                     await asyncio.to_thread(self.world.trouble, name, fault)
                     self.provider_faults += 1
             await self.provider_goes_on()
+            if refuses:
+                await asyncio.to_thread(self.world.trouble, refuses, {})
             self.dark = False
             for region in plan.regions:
                 await self.world.doors[region].open()
@@ -330,10 +336,12 @@ class Run:
             claimed = {row["id"]: row["at"] async for row in done}
         most = self.plan.lease + self.plan.latency[1] + ON_ITS_WAY_SECONDS
         late = {
-            line["tags"]["attempt"]
+            attempt: f"{line['route']} {age:.1f} s at {line['time']}"
             for line in self.world.log.lines
-            if accepted_at(line) - claimed[line["tags"]["attempt"]] > most
+            if (age := accepted_at(line) - claimed[attempt := line["tags"]["attempt"]]) > most
         }
+        if late:
+            verdict.figures["which"] = "; ".join(late.values())
         verdict.expect("calls accepted with a lease long lost", len(late))
 
     def mailed_after_leaving(self, accepted: Accepted) -> int:
@@ -417,9 +425,9 @@ async def _judge(one: Run) -> Verdict:
     }
     judge(verdict, readers, accepted, before, final=False)
     if plan.blackouts:
-        by_providers = sum(by_route[name] for name in plan.providers)
+        turns = plan.providers[: plan.blackouts]
         verdict.figures["faults of providers"] = one.provider_faults
-        verdict.expect("blackouts in which no provider went on", int(by_providers == 0))
+        verdict.expect("providers that did not go on", sum(by_route[name] == 0 for name in turns))
     unknown = before.with_status("unknown")
     unsure = open_calls + cut + unreadable(met) + one.provider_faults
     verdict.expect("unknown (U)", len(unknown), at_most=plan.batch * unsure)
@@ -429,7 +437,8 @@ async def _judge(one: Run) -> Verdict:
         verdict.expect("mailed after they left", one.mailed_after_leaving(accepted))
     for name in (*plan.regions, *plan.providers):
         await one.token_windows(name, verdict)
-    await one.late_requests(verdict)
+    if plan.stops:  # a busy machine alone makes calls late
+        await one.late_requests(verdict)
 
     release = {"shuffle": True, "duplicate": 0.1, "seed": plan.seed}
     # Signing them all takes the sandbox a while.

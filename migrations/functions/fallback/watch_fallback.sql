@@ -118,7 +118,8 @@ language sql volatile set search_path = public, pg_temp as $$
             and not bool_or(route_breaker(e, p_provider) = 'closed')));
 $$;
 
--- The next in order, after the last the first; null: there is none that didn't fail within ten minutes.
+-- The next in order, after the last the first; null: there is none that didn't fail within ten minutes. Failed has
+-- who had to hand on; whose turn ended as SES could send again has not.
 create or replace function provider_after(p_provider text, p_providers jsonb) returns text
 language sql volatile set search_path = public, pg_temp as $$
     with asked as (select name, n from jsonb_array_elements_text(p_providers) with ordinality as a (name, n)),
@@ -126,7 +127,9 @@ language sql volatile set search_path = public, pg_temp as $$
     select name from asked, here
      where name <> p_provider
        and not exists (select from fallback_changes c
-                        where c.provider = name and c.at > clock_timestamp() - interval '10 minutes')
+                        where c.provider = name and c.at > clock_timestamp() - interval '10 minutes'
+                          and (select next.provider from fallback_changes next
+                                where next.id > c.id order by next.id limit 1) is not null)
      order by asked.n < here.n, asked.n limit 1;
 $$;
 
