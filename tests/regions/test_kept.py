@@ -10,7 +10,7 @@ import pytest
 
 from app.sandbox.server import Remote, SandboxServer
 from app.store import Store
-from tests.regions.conftest import AWAY, HOME
+from tests.regions.conftest import AWAY, HOME, two_regions
 from tests.support.dashboard import Visitor, signed_in
 from tests.support.factories import Arrange, an_account
 from tests.support.service import (
@@ -84,6 +84,32 @@ async def test_one_that_is_kept_to_a_region_that_is_gone_is_refused_with_the_rem
             page = (await person.get(f"/mailouts/{kept}/edit")).text
             assert f"<option selected>{AWAY}</option>" in page, "it can be seen and changed"
     assert (await arrange.one("select status from mailouts")) == "ready"
+
+
+async def test_whoever_is_left_when_its_region_is_given_up_can_still_be_mailed(
+    dsn: str, arrange: Arrange, home: SandboxServer
+) -> None:
+    await arrange.subscribers(3)
+    kept = await arrange.mailout(region=AWAY)
+    async with in_process(two_regions(dsn, home), with_sender=False) as service:
+        assert (await service.send(kept)).status_code == 202
+    async with in_process(settings_for(dsn, home.url)) as service:
+        path, any_version = f"/mailouts/{kept}", BEARER | {"If-Match": "*"}
+        held = await eventually(lambda: service.show(kept), until=lambda m: m["status"] == "paused")
+        assert f"mailouts update {kept} --clear region" in held["status_reason"]
+        for change in ({"subject": "Other"}, {"region": None, "subject": "Other"}):
+            refused = await service.http.patch(path, json=change, headers=any_version)
+            assert refused.status_code == 409 and "its region alone" in refused.text
+        freed = await service.http.patch(path, json={"region": None}, headers=any_version)
+        assert freed.status_code == 200, freed.text
+        assert (freed.json()["status"], freed.json()["status_reason"]) == (
+            "paused", held["status_reason"],
+        )  # fmt: skip
+        await service.http.post(f"{path}/resume", headers=BEARER)
+        await eventually(lambda: service.show(kept), until=lambda m: m["status"] == "sent")
+        again = await service.http.patch(path, json={"region": HOME}, headers=any_version)
+        assert again.status_code == 409, "it is over"
+    assert [line["route"] for line in home.accepted()] == [HOME] * 3
 
 
 async def test_the_page_offers_the_regions_where_there_are_several(

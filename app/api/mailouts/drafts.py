@@ -103,7 +103,8 @@ async def edit_mailout(
     response: Response,
     if_match: IfMatch = None,
 ) -> dict[str, Any]:
-    """Change a draft or a ready mailout as it was when you read it. A ready one that couldn't be
+    """Change a draft or a ready mailout as it was when you read it; of a paused one, its region
+    alone. A ready one that couldn't be
     sent any more goes back to draft: `findings` say why."""
     read = versions(if_match)
     findings = await services.drafts.edit(mailout_id, body.given(), read, by=caller.by)

@@ -64,8 +64,9 @@ class Drafts:
     async def edit(
         self, mailout_id: UUID, change: Mapping[str, Any], versions: Versions, *, by: str
     ) -> list[Finding]:
-        """Change columns of a draft or a ready mailout. One that was ready and couldn't be sent any
-        more goes back to draft: what is written is kept, and the findings say why.
+        """Change columns of a draft or a ready mailout, or the region alone of a paused one. One
+        that was ready and couldn't be sent any more goes back to draft: what is written is kept,
+        and the findings say why.
 
         Raises InvalidRequest, MailoutNotEditable, PreconditionFailed, NotionPageTaken; then nothing
         is changed.
@@ -73,7 +74,7 @@ class Drafts:
         columns = self._checked(change)
         for _ in range(_MAX_CHANGES):
             mailout = await self._find(mailout_id)
-            if mailout.status not in {"draft", "ready"}:
+            if not _is_editable(mailout, columns):
                 raise _not_editable(mailout)
             _require_version(mailout.version, versions)
             _require_one_body(mailout.content, columns)
@@ -214,11 +215,19 @@ def _words(findings: list[Finding]) -> str:
     return " ".join(finding.sentences for finding in findings)
 
 
+def _is_editable(mailout: Mailout, columns: Mapping[str, Any]) -> bool:
+    """What is sent is frozen with the start. From where isn't: else nobody could be mailed who was
+    left when a region was given up."""
+    if mailout.status == "paused":
+        return columns.keys() == {"region"}
+    return mailout.status in {"draft", "ready"}
+
+
 def _not_editable(mailout: Mailout) -> MailoutNotEditable:
     remedy = {
         "scheduled": "Take it off its schedule first.",
-        "sending": "What it sends was frozen when it started.",
-        "paused": "What it sends was frozen when it started.",
+        "sending": "What it sends was frozen when it started; pause it to change its region.",
+        "paused": "What it sends was frozen when it started; its region alone can be changed.",
     }.get(mailout.status, "Duplicate it, and edit the copy.")
     return MailoutNotEditable(
         f"Mailout {mailout.id} is {mailout.status}: only drafts and ready ones are edited. "

@@ -104,7 +104,8 @@ class Pausing:
         moved = await self._store.hold_without_route(
             mailout_id,
             f"This mailout is kept to {kept}, from which nobody sends: add it to SES_REGIONS, or "
-            "let the mailout take any region. Then resume it.",
+            f"let the mailout take any region (amazonsender mailouts update {mailout_id} --clear "
+            "region). Then resume it.",
         )
         if moved.changed:
             log.warning("mailout_paused", mailout_id=str(mailout_id), reason=moved.status_reason)

@@ -69,8 +69,9 @@ begin
                        n.from_email, n.from_name, n.reply_to, n.configuration_set, n.audience, n.canary,
                        n.template_id, n.tracking, n.schedule, n.region
                   from jsonb_populate_record(m, p_change) n),
-               status_reason = null
-         where id = p_mailout and version = p_version and status in ('draft', 'ready')
+               status_reason = case when status = 'paused' then status_reason end
+         where id = p_mailout and version = p_version
+           and (status in ('draft', 'ready') or status = 'paused' and p_change - 'region' = '{}')
         returning * into v_after;
     exception when unique_violation then
         return jsonb_build_object('taken', mailout_of_page(p_change ->> 'notion_page_id'));
