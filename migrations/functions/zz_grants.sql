@@ -69,7 +69,7 @@ begin
             'claim_mailout', 'queue_recipients', 'sender_work', 'heartbeat', 'is_alive',
             'open_routes', 'ses_routes', 'route_answers', 'note_silence', 'is_blocked', 'account_is_stopped', 'quota_left', 'block_route', 'hold_without_route', 'sends_by',
             'is_fallback_route', 'fallback_provider', 'fallback_route', 'fallback_state', 'open_fallback', 'close_fallback',
-            'change_fallback', 'watch_fallback', 'ses_outlook', 'route_breaker', 'provider_trouble', 'provider_after', 'resume_for_fallback',
+            'change_fallback', 'watch_fallback', 'ses_outlook', 'is_proved', 'route_breaker', 'provider_trouble', 'provider_after', 'resume_for_fallback',
             'effective_rate', 'leave', 'recover_lost', 'record_account', 'claim_batches',
             'record_results', 'finish_mailout', 'closing_reason', 'ready_mailout', 'pause_mailout',
             'resume_mailout', 'resume_waiting_mailouts', 'cancel_mailout', 'cancel_recipients',

@@ -40,9 +40,12 @@ class Senders:
             await self.store.record_account(region, an_account())
         return sender
 
-    async def tell(self, sender: UUID, **breakers: str) -> None:
-        """breakers: by route, with _ for -."""
-        routes = {name.replace("_", "-"): {"breaker": state} for name, state in breakers.items()}
+    async def tell(self, sender: UUID, *, proved: bool = True, **breakers: str) -> None:
+        """breakers: by route, with _ for -. proved: whether a call was answered."""
+        routes = {
+            name.replace("_", "-"): {"breaker": state, "proved": proved}
+            for name, state in breakers.items()
+        }
         state = {"breaker": "closed", "routes": routes}
         assert await self.store.tell_executor_state(sender, uuid4(), state)
 
@@ -208,6 +211,22 @@ async def test_where_nobody_is_mailed_an_answered_question_is_enough(
     await senders.wait(SETTLED)
     assert (await senders.look())["provider"] == "sendgrid", "SES doesn't answer GetAccount either"
     await senders.store.record_account(HOME, an_account())
+    await senders.look()
+    await senders.wait(SETTLED)
+    assert (await senders.look())["provider"] is None
+
+
+async def test_a_sender_that_has_just_started_proves_nothing(
+    senders: Senders, arrange: Arrange
+) -> None:
+    """Its breaker is closed because nobody was mailed yet."""
+    sender = await opened(senders)
+    await arrange.sql.execute("update send_rates set account_checked_at = now() - interval '1 h'")
+    await senders.tell(sender, eu_west_1="closed", proved=False)
+    await senders.look()
+    await senders.wait(SETTLED)
+    assert (await senders.look())["provider"] == "sendgrid"
+    await senders.tell(sender, eu_west_1="closed")
     await senders.look()
     await senders.wait(SETTLED)
     assert (await senders.look())["provider"] is None

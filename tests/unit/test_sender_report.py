@@ -119,4 +119,8 @@ async def test_mail_goes_out_as_long_as_one_route_lets_it(
         ("closed", None),
         ("open", "away"),
     ]
-    assert told.states[0]["routes"]["eu-west-1"] == {"breaker": "open", "account_error": "away"}
+    assert told.states[0]["routes"]["eu-west-1"] == {
+        "breaker": "open",
+        "proved": False,
+        "account_error": "away",
+    }

@@ -79,6 +79,7 @@ class SenderReport:
             "routes": {
                 route.name: {
                     "breaker": route.breaker.state(now),
+                    "proved": route.breaker.trusted,
                     "account_error": route.account.error,
                 }
                 for route in routes

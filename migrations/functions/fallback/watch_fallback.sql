@@ -80,7 +80,9 @@ language sql volatile set search_path = public, pg_temp as $$
         select r.region, coalesce(account_is_stopped(s.account), false) as stopped,
                coalesce(quota_left(s) < 1, false) as spent,
                s.account_checked_at > clock_timestamp() - interval '3 minutes' as answered,
-               array(select route_breaker(e, r.region) from executors e
+               array(select case when route_breaker(e, r.region) = 'closed' and not is_proved(e, r.region)
+                                 then 'half_open' else route_breaker(e, r.region) end
+                       from executors e
                       where is_alive(e) and sends_by(e, r.region) and route_breaker(e, r.region) is not null) as breakers
           from ses_routes(p_regions) r (region) left join send_rates s on s.region = r.region
     ), judged as (
@@ -97,6 +99,12 @@ language sql volatile set search_path = public, pg_temp as $$
                  when down then 'it does not answer in ' else 'the daily quota is used up in ' end || region,
             ', ' order by region) filter (where down or spent) || '.')
       from judged;
+$$;
+
+-- Whether a sender's last call by a route was answered: the breaker of one that has just started is closed, too.
+create or replace function is_proved(e executors, p_route text) returns boolean
+language sql immutable set search_path = public, pg_temp as $$
+    select coalesce((e.state -> 'routes' -> p_route ->> 'proved')::boolean, true);
 $$;
 
 -- How a sender's circuit breaker for a route stands: closed, half_open, open; null: it hasn't said.
