@@ -25,29 +25,33 @@ async def send_to_the_end(service: Service, arrange: Arrange) -> dict[str, Any]:
     )
 
 
+FAULTS: tuple[dict[str, Any], ...] = (
+    {"accept_then_drop": 1},
+    {"accept_then_drop": {"reset": True}},
+    {"drop_before_accept": 1},
+    {"server_error": {"status": 500, "accept": True}},
+    {"server_error": {"status": 503, "accept": False}},
+    {"server_error": {"status": 504, "accept": True}},
+    {"cut_answer": {"bytes": 10}},
+    {"cut_answer": {"bytes": 0}},
+)
+OF_LISTS: tuple[dict[str, Any], ...] = ({"short_results": 1}, {"long_results": 1})
+"""A single answer has no list of results."""
+
+
 @pytest.mark.parametrize(
-    "fault",
+    ("mode", "fault"),
     [
-        {"accept_then_drop": 1},
-        {"accept_then_drop": {"reset": True}},
-        {"drop_before_accept": 1},
-        {"server_error": {"status": 500, "accept": True}},
-        {"server_error": {"status": 503, "accept": False}},
-        {"server_error": {"status": 504, "accept": True}},
-        {"cut_answer": {"bytes": 10}},
-        {"cut_answer": {"bytes": 0}},
-        {"short_results": 1},
-        {"long_results": 1},
+        *(("bulk", fault) for fault in FAULTS + OF_LISTS),
+        ("single", FAULTS[0]),
+        *(pytest.param("single", fault, marks=pytest.mark.short) for fault in FAULTS[1:]),
     ],
     ids=str,
 )
-@pytest.mark.parametrize("mode", ["bulk", "single"])
 async def test_what_may_have_been_accepted_is_unknown(
     dsn: str, sandbox: SandboxServer, arrange: Arrange, fault: dict[str, Any], mode: str
 ) -> None:
     """One request, no repeat, and the mailout says how many are unknown."""
-    if mode == "single" and set(fault) & {"short_results", "long_results"}:
-        pytest.skip("a single answer has no list of results")
     calls = 1 if mode == "bulk" else RECIPIENTS
     sandbox.faults(next=[fault] * calls)
     async with in_process(settings_for(dsn, sandbox.url, SES_SEND_MODE=mode)) as service:

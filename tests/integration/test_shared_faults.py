@@ -45,29 +45,33 @@ def counts(shown: dict[str, Any]) -> dict[str, int]:
     return {status: n for status, n in shown["counts"].items() if n}
 
 
-@pytest.fixture(params=["bulk", "single"])
-def mode(request: pytest.FixtureRequest) -> str:
-    found: str = request.param
-    return found
+EACH_MODE = pytest.mark.parametrize("mode", ["bulk", "single"])
+
+
+REFUSALS = [
+    Reply.error("MessageRejected", NOT_VERIFIED),
+    Reply.error("MessageRejected", FAILED_CHECK + "Example News <news@example.com>"),
+    Reply.error("MessageRejected", FAILED_CHECK + '"News, Example" <news@example.com>'),
+    Reply.error("MessageRejected", FAILED_CHECK + "=?utf-8?q?N=C3=A4?= <news@example.com>"),
+    Reply.error(
+        "MessageRejected", FAILED_CHECK + "arn:aws:ses:us-east-1:123456789012:identity/news"
+    ),
+    Reply.error("MessageRejected", "Sending paused for this account."),
+    Reply.error("ConfigurationSetDoesNotExistException", "There is no set <x>."),
+    Reply.error("SomethingNewException", "Nobody knows these words."),
+    Reply.error("BadRequestException", "Illegal header name."),
+    Reply(404, b"<html><title>404 Not Found</title></html>", {"Content-Type": "text/html"}),
+]
 
 
 @pytest.mark.parametrize(
-    "refusal",
+    ("mode", "refusal"),
     [
-        Reply.error("MessageRejected", NOT_VERIFIED),
-        Reply.error("MessageRejected", FAILED_CHECK + "Example News <news@example.com>"),
-        Reply.error("MessageRejected", FAILED_CHECK + '"News, Example" <news@example.com>'),
-        Reply.error("MessageRejected", FAILED_CHECK + "=?utf-8?q?N=C3=A4?= <news@example.com>"),
-        Reply.error(
-            "MessageRejected", FAILED_CHECK + "arn:aws:ses:us-east-1:123456789012:identity/news"
-        ),
-        Reply.error("MessageRejected", "Sending paused for this account."),
-        Reply.error("ConfigurationSetDoesNotExistException", "There is no set <x>."),
-        Reply.error("SomethingNewException", "Nobody knows these words."),
-        Reply.error("BadRequestException", "Illegal header name."),
-        Reply(404, b"<html><title>404 Not Found</title></html>", {"Content-Type": "text/html"}),
+        *(("bulk", refusal) for refusal in REFUSALS),
+        ("single", REFUSALS[0]),
+        *(pytest.param("single", refusal, marks=pytest.mark.short) for refusal in REFUSALS[1:]),
     ],
-    ids=lambda reply: reply.body[-30:-3].decode(),
+    ids=lambda one: one if isinstance(one, str) else one.body[-30:-3].decode(),
 )
 async def test_whatever_the_words(
     dsn: str, arrange: Arrange, monkeypatch: pytest.MonkeyPatch, mode: str, refusal: Reply
@@ -113,6 +117,7 @@ async def test_however_few_they_are(
     assert (shown["status"], counts(shown)) == ("paused", {"queued": readers})
 
 
+@EACH_MODE
 @pytest.mark.parametrize("size", ["1", "50"])
 async def test_a_bad_address_beside_good_ones_fails_alone(
     dsn: str, arrange: Arrange, monkeypatch: pytest.MonkeyPatch, mode: str, size: str
@@ -132,6 +137,7 @@ async def test_a_bad_address_beside_good_ones_fails_alone(
     assert {row["email"] async for row in done} == bad
 
 
+@EACH_MODE
 async def test_the_innocent_of_a_split_call_get_their_mail(
     dsn: str, arrange: Arrange, mode: str
 ) -> None:
