@@ -1,33 +1,11 @@
 // Runs in a page; gives a list of what is wrong with it. Numbers are from WCAG 2.2.
-() => {
+// contrastAlone: the rest was judged already, and is the same in other colours.
+(contrastAlone) => {
   const problems = [];
   const report = (problem, element) =>
     problems.push(element ? `${problem}: ${element.outerHTML.slice(0, 120)}` : problem);
   const all = (selector) => [...document.querySelectorAll(selector)];
   const root = document.documentElement;
-
-  // Structure
-  if (!root.lang) report("no language");
-  if (!document.title.trim()) report("no title");
-  if (all("main").length !== 1) report("not exactly one main");
-  if (all("h1").length !== 1) report("not exactly one h1");
-  let level = 0;
-  for (const heading of all("h1, h2, h3, h4, h5, h6")) {
-    if (Number(heading.tagName[1]) > level + 1) report("a heading skips a level", heading);
-    level = Number(heading.tagName[1]);
-  }
-  const ids = all("[id]").map((element) => element.id);
-  if (new Set(ids).size !== ids.length) report("an id occurs twice");
-
-  // Names
-  const name = (element) =>
-    element.getAttribute("aria-label") || element.textContent.trim() || element.title ||
-    [...(element.labels ?? [])].map((label) => label.textContent).join("").trim();
-  for (const element of all("a[href], button, input:not([type=hidden]), select, textarea, iframe"))
-    if (!name(element)) report("has no name", element);
-  for (const image of all("img")) if (!image.hasAttribute("alt")) report("no alt", image);
-  for (const table of all("table"))
-    if (!table.querySelector("th[scope]")) report("a table without headers", table);
 
   // Contrast (1.4.3: 4.5, for text of every size)
   const channels = (color) => {
@@ -64,6 +42,31 @@
     const ratio = contrast(over(channels(getComputedStyle(element).color), behind), behind);
     if (ratio < 4.5) report(`contrast ${ratio.toFixed(2)}`, element);
   }
+
+  if (contrastAlone) return problems;
+
+  // Structure
+  if (!root.lang) report("no language");
+  if (!document.title.trim()) report("no title");
+  if (all("main").length !== 1) report("not exactly one main");
+  if (all("h1").length !== 1) report("not exactly one h1");
+  let level = 0;
+  for (const heading of all("h1, h2, h3, h4, h5, h6")) {
+    if (Number(heading.tagName[1]) > level + 1) report("a heading skips a level", heading);
+    level = Number(heading.tagName[1]);
+  }
+  const ids = all("[id]").map((element) => element.id);
+  if (new Set(ids).size !== ids.length) report("an id occurs twice");
+
+  // Names
+  const name = (element) =>
+    element.getAttribute("aria-label") || element.textContent.trim() || element.title ||
+    [...(element.labels ?? [])].map((label) => label.textContent).join("").trim();
+  for (const element of all("a[href], button, input:not([type=hidden]), select, textarea, iframe"))
+    if (!name(element)) report("has no name", element);
+  for (const image of all("img")) if (!image.hasAttribute("alt")) report("no alt", image);
+  for (const table of all("table"))
+    if (!table.querySelector("th[scope]")) report("a table without headers", table);
 
   // Layout: nothing wider than the screen (1.4.10) but in a region that scrolls by itself
   if (root.scrollWidth > root.clientWidth)

@@ -87,10 +87,13 @@ class Visit:
                 raise
             await self.page.goto("about:blank")
 
-    async def problems(self) -> list[str]:
-        """What is wrong with the page as it stands, for eyes, fingers and screen readers."""
+    async def problems(self, *, contrast_alone: bool = False) -> list[str]:
+        """What is wrong with the page as it stands, for eyes, fingers and screen readers.
+
+        contrast_alone: where only the colours are others than when it was asked before.
+        """
         await self.page.wait_for_selector("body")  # not between two documents
-        found: list[str] = await self.page.evaluate(_CHECKS)
+        found: list[str] = await self.page.evaluate(_CHECKS, contrast_alone)
         return found
 
     def foreign(self, origin: str) -> list[str]:

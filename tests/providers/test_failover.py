@@ -18,6 +18,8 @@ from tests.support.service import BEARER, process
 from tests.support.waiting import eventually
 from tests.support.world import World, run_world
 
+pytestmark = pytest.mark.short
+
 READERS = 300
 
 
@@ -131,7 +133,6 @@ async def test_an_outage_in_the_midst_of_a_mailout(
             )
 
 
-@pytest.mark.short
 async def test_an_account_that_is_paused_a_key_that_is_refused_and_a_kill(
     dsn: str, arrange: Arrange, tmp_path: Path
 ) -> None:
