@@ -72,6 +72,7 @@ async def whole_mailout(old: World, theirs: Arrange) -> dict[str, Any]:
     )
 
 
+@pytest.mark.short
 async def test_the_last_release_sends_on_this_schema(
     old: World, theirs: Arrange, empty_dsn: str
 ) -> None:

@@ -86,6 +86,7 @@ async def stopped(unshare: subprocess.Popen[bytes]) -> int:
     return await asyncio.to_thread(unshare.wait, WITHIN_SECONDS)
 
 
+@pytest.mark.short
 @pytest.mark.parametrize(
     ("command", "code"),
     [

@@ -127,6 +127,7 @@ async def test_a_call_that_never_answers_is_unknown_at_the_stop(
     assert await arrange.counts(mailout) == {"unknown": 10}
 
 
+@pytest.mark.short
 async def test_http_and_sender_in_processes_of_their_own(world: World, arrange: Arrange) -> None:
     """`serve --no-sender` takes the request, `worker` sends."""
     world.service.stop()
