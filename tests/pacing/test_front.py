@@ -89,6 +89,9 @@ async def test_the_api_starts_shows_and_stops_it(service: Service, arrange: Arra
 
     assert (await call("DELETE", f"/warmup/{REGION}"))[0] == 204
     assert (await call("DELETE", f"/warmup/{REGION}"))[1]["code"] == "warmup_not_running"
+    for odd in ("%00", "a%00b"):
+        for method in ("POST", "DELETE"):
+            assert (await call(method, f"/warmup/{odd}", target=50))[0] == 422
 
 
 async def test_the_pages(service: Service, visitor: Visitor, arrange: Arrange) -> None:

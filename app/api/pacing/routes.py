@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.api.http.deps import CallerDep, Protected, ServicesDep, needs
+from app.api.http.deps import CallerDep, Protected, ServicesDep, Text, needs
 from app.api.http.paging import Page
 from app.api.http.problems import problems
 from app.domain.pacing.plan import MAX_CAP, STANDARD_FIRST, STANDARD_TARGET
@@ -91,7 +91,7 @@ async def show_plan(
     responses=problems(Unauthorized, ScopeMissing, InvalidRequest, WarmupRunning),
 )
 async def start_warmup(
-    route: str, body: WarmupBody, services: ServicesDep, caller: CallerDep
+    route: Text, body: WarmupBody, services: ServicesDep, caller: CallerDep
 ) -> dict[str, Any]:
     """Cap each day's mails by a route (an SES region, a fallback provider) from now on."""
     plan = asked_plan(target=body.target, rows=body.rows())
@@ -105,9 +105,9 @@ async def start_warmup(
     "/warmup/{route}",
     status_code=204,
     dependencies=[needs("manage")],
-    responses=problems(Unauthorized, ScopeMissing, WarmupNotRunning),
+    responses=problems(Unauthorized, ScopeMissing, InvalidRequest, WarmupNotRunning),
 )
-async def stop_warmup(route: str, services: ServicesDep, caller: CallerDep) -> Response:
+async def stop_warmup(route: Text, services: ServicesDep, caller: CallerDep) -> Response:
     """No caps from now on."""
     await Warmups(services.store, services.settings).stop(route, by=caller.by)
     services.wake()

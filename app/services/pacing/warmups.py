@@ -17,6 +17,7 @@ from app.domain.pacing.ramp import Forecast, Ramp, day_at, forecast, together
 from app.domain.pacing.words import on_day
 from app.domain.reports.findings import Finding
 from app.domain.reports.words import plural
+from app.domain.untrusted import plain
 from app.errors import InvalidRequest, WarmupNotRunning, WarmupRunning
 from app.settings import Settings
 from app.store import Store
@@ -45,7 +46,8 @@ class Warmups:
         """From now on. Raises InvalidRequest for an unknown route, WarmupRunning."""
         if route not in self.routes:
             raise InvalidRequest(
-                f"{route} is no route of this service: name one of {', '.join(self.routes)}."
+                f"{plain(route, 40)} is no route of this service: name one of "
+                f"{', '.join(self.routes)}."
                 if self.routes
                 else "This service has no route yet: set AWS_REGION or SES_REGIONS."
             )

@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
 from app.api.dashboard.pages import page
 from app.api.dashboard.session import Session, log_action
-from app.api.http.deps import Services, ServicesDep
+from app.api.http.deps import Services, ServicesDep, Text
 from app.domain.access import DASHBOARD
 from app.domain.pacing.plan import (
     MAX_CAP,
@@ -75,7 +75,7 @@ def _plan(given: dict[str, str]) -> Plan:
 
 
 @router.get("/{route}/stop")
-async def ask_to_stop(route: str, services: ServicesDep, session: SignedIn) -> Response:
+async def ask_to_stop(route: Text, services: ServicesDep, session: SignedIn) -> Response:
     found = [w for w in await _running(services) if w["region"] == route]
     if not found:
         return RedirectResponse(f"{WARMUP}?notice=late", 303)
@@ -89,7 +89,7 @@ async def ask_to_stop(route: str, services: ServicesDep, session: SignedIn) -> R
 
 
 @router.post("/{route}/stop")
-async def stop(route: str, services: ServicesDep, session: SignedIn, _form: OwnForm) -> Response:
+async def stop(route: Text, services: ServicesDep, session: SignedIn, _form: OwnForm) -> Response:
     try:
         await Warmups(services.store, services.settings).stop(route, by=DASHBOARD.by)
     except WarmupNotRunning:
