@@ -266,7 +266,7 @@ async def running(
         http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
         store = Store(database)
         await store.tell_timezone(settings.timezone)
-        meters = member.metrics()
+        meters = member.metrics(settings.region_names)
         loops = await stack.enter_async_context(Loops())
         if not member.is_supervised:
             await stack.enter_async_context(telling_cloudwatch(settings, meters, loops))
@@ -444,7 +444,9 @@ async def working(
                 route.account.start(loops)
             one = len(outlets) == 1
             for outlet in outlets:
-                watch = SuppressionWatch(store, MeteredSes(outlet.ses, meters), outlet.name)
+                watch = SuppressionWatch(
+                    store, MeteredSes(outlet.ses, meters, outlet.name), outlet.name
+                )
                 watch.start(loops, "suppression" if one else f"suppression {outlet.name}")
             KeepPacing(store, settings).start(loops)
             accounts = {outlet.name: outlet.ses for outlet in outlets}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
@@ -29,6 +30,7 @@ class Member:
     def is_supervised(self) -> bool:
         return self.board.is_supervised
 
-    def metrics(self) -> Metrics:
-        """The service's metrics; what this process counts, it counts for its role."""
-        return Metrics(self.board, self.role)
+    def metrics(self, regions: Sequence[str]) -> Metrics:
+        """The service's metrics; what this process counts, it counts for its role. regions: of
+        SES, the same in each process."""
+        return Metrics(self.board, self.role, regions)

@@ -64,9 +64,9 @@ def supervise(settings: Settings) -> int:
         listener.close()
         run(work(settings, member=work_, begun=begun))
 
-    chore = None
+    chore, regions = None, settings.region_names
     if settings.metrics_cloudwatch:
-        chore = Chore(EVERY_SECONDS, CloudWatch(web.metrics(), settings.home.name).write)
+        chore = Chore(EVERY_SECONDS, CloudWatch(web.metrics(regions), regions).write)
     # The supervisor keeps the port open, so that callers wait while the web process is started
     # again, instead of being refused.
     with listener:
@@ -125,7 +125,7 @@ async def work(
     stopped = _stop_signal()
     port = settings.metrics_port if is_worker else None
     listener = None if port is None else _listen(settings.host, port, "METRICS_PORT")
-    meters = member.metrics()
+    meters = member.metrics(settings.region_names)
     async with _Http(listener, stopped, settings.forwarded_allow_ips) as http:
         with suppress(StopRequested):
             async with open_database(settings, stopping=stopped) as database:

@@ -1,8 +1,8 @@
 """CloudWatch through log lines: what was counted in the last minute, in embedded metric format.
 
 The CloudWatch agent, Lambda and ECS's log driver turn such a line on standard output into metrics.
-There is one dimension, the region (the first of several, for all together): each further
-combination of values would be billed as a metric of its own.
+There is one dimension, the region: each further combination of values would be billed as a metric
+of its own. The first region's line has all figures: what isn't of one region is of all together.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import orjson
@@ -23,14 +23,13 @@ from app.telemetry.metrics import Metrics
 EVERY_SECONDS = 60.0
 NAMESPACE = "AmazonSender"
 
-# Name in CloudWatch, unit, and the sample (with its label) whose growth it shows.
-_COUNTS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+Figure = tuple[str, str, str, tuple[str, ...]]
+"""Name in CloudWatch, unit, and the sample (with its label) whose growth it shows."""
+
+_OF_ALL: tuple[Figure, ...] = (
     ("Sent", "Count", "recipients_total", ("sent",)),
     ("Failed", "Count", "recipients_total", ("failed",)),
     ("Unknown", "Count", "recipients_total", ("unknown",)),
-    ("Throttled", "Count", "ses_throttled_recipients_total", ()),
-    ("SesCalls", "Count", "ses_call_seconds_count", ()),
-    ("SesCallSeconds", "Seconds", "ses_call_seconds_sum", ()),
     ("Delivered", "Count", "ses_events_total", ("delivery",)),
     ("Bounced", "Count", "ses_events_total", ("bounce",)),
     ("BouncedPermanently", "Count", "bounces_total", ("permanent",)),
@@ -40,57 +39,72 @@ _COUNTS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
 )
 
 
+def _of_region(region: str) -> tuple[Figure, ...]:
+    return (
+        ("SesAccepted", "Count", "ses_recipients_total", (region,)),
+        ("Throttled", "Count", "ses_throttled_recipients_total", (region,)),
+        ("SesCalls", "Count", "ses_call_seconds_count", (region,)),
+        ("SesCallSeconds", "Seconds", "ses_call_seconds_sum", (region,)),
+    )
+
+
 class CloudWatch:
-    """Remembers the totals of its last line, so that the next one has the growth since."""
+    """Remembers the totals of its last lines, so that the next ones have the growth since."""
 
     def __init__(
-        self, metrics: Metrics, region: str | None, *, now: Callable[[], float] = time.time
+        self, metrics: Metrics, regions: Sequence[str], *, now: Callable[[], float] = time.time
     ) -> None:
-        """now: seconds since 1970."""
+        """regions: of SES, the preferred one first. now: seconds since 1970."""
         self._metrics = metrics
-        self._region = region or "none"
-        self._now = now
-        self._told = self._totals()
-
-    def line(self) -> str:
-        """One JSON object without a line break at its end."""
-        totals = self._totals()
-        growth = {name: totals[name] - self._told[name] for name in totals}
-        self._told = totals
-        about = {
-            "Timestamp": int(self._now() * 1000),
-            "CloudWatchMetrics": [
-                {
-                    "Namespace": NAMESPACE,
-                    "Dimensions": [["Region"]],
-                    "Metrics": [{"Name": name, "Unit": unit} for name, unit, _, _ in _COUNTS],
-                }
-            ],
+        self._figures: dict[str, tuple[Figure, ...]] = {
+            region: _of_region(region) for region in regions or ("none",)
         }
-        return orjson.dumps({"_aws": about, "Region": self._region, **growth}).decode()
+        home = next(iter(self._figures))
+        self._figures[home] = (*_OF_ALL, *self._figures[home])
+        self._now = now
+        self._told = metrics.totals()
+
+    def lines(self) -> list[str]:
+        """For each region one JSON object without a line break at its end."""
+        before, self._told = self._told, self._metrics.totals()
+        lines = []
+        for region, figures in self._figures.items():
+            samples = {
+                name: (f"amazonsender_{sample}", labels) for name, _, sample, labels in figures
+            }
+            growth = {
+                name: self._told.get(sample, 0) - before.get(sample, 0)
+                for name, sample in samples.items()
+            }
+            about = {
+                "Timestamp": int(self._now() * 1000),
+                "CloudWatchMetrics": [
+                    {
+                        "Namespace": NAMESPACE,
+                        "Dimensions": [["Region"]],
+                        "Metrics": [{"Name": name, "Unit": unit} for name, unit, _, _ in figures],
+                    }
+                ],
+            }
+            lines.append(orjson.dumps({"_aws": about, "Region": region, **growth}).decode())
+        return lines
 
     def write(self) -> None:
-        """Write a line to standard output; drop it when nobody reads that any more."""
+        """Write the lines to standard output; drop them when nobody reads that any more."""
         with suppress(OSError, ValueError):  # ValueError: it is closed
-            sys.stdout.write(self.line() + "\n")
+            sys.stdout.write("".join(line + "\n" for line in self.lines()))
             sys.stdout.flush()
-
-    def _totals(self) -> dict[str, float]:
-        samples = self._metrics.totals()
-        return {
-            name: samples[f"amazonsender_{sample}", labels] for name, _, sample, labels in _COUNTS
-        }
 
 
 @asynccontextmanager
 async def telling_cloudwatch(
     settings: Settings, metrics: Metrics, loops: Loops
 ) -> AsyncIterator[None]:
-    """Write a line a minute to standard output, and one at the end, if the settings say so."""
+    """Write lines to standard output, once a minute and at the end, if the settings say so."""
     if not settings.metrics_cloudwatch:
         yield
         return
-    cloudwatch = CloudWatch(metrics, settings.home.name)
+    cloudwatch = CloudWatch(metrics, settings.region_names)
 
     async def write() -> None:
         cloudwatch.write()

@@ -17,14 +17,15 @@ from app.telemetry.metrics import Metrics
 
 
 class MeteredSes:
-    def __init__(self, ses: Ses, metrics: Metrics) -> None:
+    def __init__(self, ses: Ses, metrics: Metrics, region: str) -> None:
         self._ses = ses
         self._metrics = metrics
+        self._region = region
 
     def send_bulk(self, head: bytes, entries: Sequence[BulkEntry], fence: Fence) -> list[Answer]:
         started = time.monotonic()
         answers = self._ses.send_bulk(head, entries, fence)
-        self._metrics.call_ended("SendBulkEmail", answers, time.monotonic() - started)
+        self._metrics.call_ended(self._region, "SendBulkEmail", answers, time.monotonic() - started)
         return answers
 
     def send_single(
@@ -32,7 +33,7 @@ class MeteredSes:
     ) -> Answer:
         started = time.monotonic()
         answer = self._ses.send_single(compiled, envelope, mail, fence)
-        self._metrics.call_ended("SendEmail", [answer], time.monotonic() - started)
+        self._metrics.call_ended(self._region, "SendEmail", [answer], time.monotonic() - started)
         return answer
 
     def send_notice(
@@ -50,7 +51,7 @@ class MeteredSes:
             notice, from_mailbox=from_mailbox, to=to, tags=tags, bulk=bulk, fence=fence
         )
         operation = "SendBulkEmail" if bulk else "SendEmail"
-        self._metrics.call_ended(operation, [answer], time.monotonic() - started)
+        self._metrics.call_ended(self._region, operation, [answer], time.monotonic() - started)
         return answer
 
     def get_account(self) -> Account:
@@ -68,6 +69,6 @@ class MeteredSes:
         try:
             yield
         except Unavailable:
-            self._metrics.asked(operation, answered=False)
+            self._metrics.asked(self._region, operation, answered=False)
             raise
-        self._metrics.asked(operation, answered=True)
+        self._metrics.asked(self._region, operation, answered=True)

@@ -93,9 +93,12 @@ class Metrics:
     """The instruments of a service, and a method for each occasion on which the program counts.
 
     board, role: where a process under a supervisor counts; else it has a board of its own.
+    regions: of SES, from which this service sends; the same in each of its processes.
     """
 
-    def __init__(self, board: Board | None = None, role: str = ALONE) -> None:
+    def __init__(
+        self, board: Board | None = None, role: str = ALONE, regions: Sequence[str] = ()
+    ) -> None:
         board = board or Board()
         self._row = board.rows[role]
         self._allocator = CellAllocator(board, role)
@@ -121,17 +124,30 @@ class Metrics:
         self._calls = self._counter(
             "ses_calls_total",
             "Calls to SES by what came of them.",
-            ("operation", "result"),
+            ("operation", "region", "result"),
             [
-                *product(("SendBulkEmail", "SendEmail"), CALL_RESULTS),
-                *product(("GetAccount", "ListSuppressedDestinations"), ("ok", "unknown")),
+                *product(("SendBulkEmail", "SendEmail"), regions, CALL_RESULTS),
+                *product(("GetAccount", "ListSuppressedDestinations"), regions, ("ok", "unknown")),
             ],
         )
         self._call_seconds = self._histogram(
-            "ses_call_seconds", "Seconds that a call to SES with mail took.", _CALL_BUCKETS
+            "ses_call_seconds",
+            "Seconds that a call to SES with mail took.",
+            _CALL_BUCKETS,
+            ("region",),
+            product(regions),
+        )
+        self._accepted = self._counter(
+            "ses_recipients_total",
+            "Recipients whose mail SES accepted, test mails and those to the owner, too.",
+            ("region",),
+            product(regions),
         )
         self._throttled = self._counter(
-            "ses_throttled_recipients_total", "Recipients that SES refused for being too fast."
+            "ses_throttled_recipients_total",
+            "Recipients that SES refused for being too fast.",
+            ("region",),
+            product(regions),
         )
         self._token_wait = self._counter(
             "token_wait_seconds_total", "Seconds in which the sender waited for the shared rate."
@@ -230,15 +246,19 @@ class Metrics:
         """state: one of BREAKER_STATES, of this process's sender."""
         self._row.state = 1 + BREAKER_STATES.index(state)
 
-    def call_ended(self, operation: str, answers: Sequence[Answer], seconds: float) -> None:
+    def call_ended(
+        self, region: str, operation: str, answers: Sequence[Answer], seconds: float
+    ) -> None:
         """A call with mail ended; answers: one per recipient, at least one."""
-        self._calls.labels(operation, call_result(answers)).inc()
-        self._call_seconds.observe(seconds)
-        self._throttled.inc(sum(answer.halt == "throttled" for answer in answers))
+        self._calls.labels(operation, region, call_result(answers)).inc()
+        self._call_seconds.labels(region).observe(seconds)
+        self._accepted.labels(region).inc(sum(answer.outcome == "sent" for answer in answers))
+        throttled = sum(answer.halt == "throttled" for answer in answers)
+        self._throttled.labels(region).inc(throttled)
 
-    def asked(self, operation: str, *, answered: bool) -> None:
+    def asked(self, region: str, operation: str, *, answered: bool) -> None:
         """A call to SES without mail ended."""
-        self._calls.labels(operation, "ok" if answered else "unknown").inc()
+        self._calls.labels(operation, region, "ok" if answered else "unknown").inc()
 
     def waited_for_tokens(self, seconds: float) -> None:
         self._token_wait.inc(seconds)
@@ -316,8 +336,18 @@ class Metrics:
         self.registry.register(counter)
         return counter
 
-    def _histogram(self, name: str, about: str, buckets: Sequence[float]) -> Histogram:
-        histogram = Histogram(self._allocator, f"amazonsender_{name}", about, buckets)
+    def _histogram(
+        self,
+        name: str,
+        about: str,
+        buckets: Sequence[float],
+        labels: Sequence[str] = (),
+        known: Iterable[Sequence[str]] = (),
+    ) -> Histogram:
+        """known: as _counter."""
+        histogram = Histogram(
+            self._allocator, f"amazonsender_{name}", about, buckets, labels, known
+        )
         self.registry.register(histogram)
         return histogram
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.factories import Arrange
+from tests.support.factories import REGION, Arrange
 from tests.support.service import BEARER, Process, client, process, runs
 from tests.support.waiting import eventually, within
 from tests.support.world import World
@@ -234,14 +234,14 @@ async def test_no_counter_falls_when_a_process_is_started_again(
         lines = [json.loads(line) for line in service.log.splitlines()]
     requests = world.sandbox.stats()["requests"]
     for kind in ("SendBulkEmail", "SendEmail"):  # a lone recipient goes by SendEmail
-        assert found["ses_calls_total", kind, "ok"] == requests.get(kind, 0)
+        assert found["ses_calls_total", kind, REGION, "ok"] == requests.get(kind, 0)
     # On a slow machine a lease may have run out, and the call was not made.
     with_mail = sum(
         number
         for (name, *labels), number in found.items()
         if name == "ses_calls_total" and labels[0] in {"SendBulkEmail", "SendEmail"}
     )
-    assert found["ses_call_seconds_count",] == with_mail
+    assert found["ses_call_seconds_count", REGION] == with_mail
     assert found["ses_event_lag_seconds_bucket", "+Inf"] >= 300
     assert (found["process_restarts_total", "web"], found["process_restarts_total", "work"]) == (
         1,

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.domain.ses.answers import Answer
 from app.sandbox.server import SandboxServer
 from app.store import Store
 from app.telemetry.cloudwatch import CloudWatch
@@ -21,6 +22,7 @@ from app.telemetry.database_gauges import DatabaseGauges
 from app.telemetry.metrics import Metrics
 from tests.support.databases import DatabaseServer
 from tests.support.factories import (
+    REGION,
     Arrange,
     all_sent,
     an_account,
@@ -85,7 +87,7 @@ async def test_known_series_start_at_zero(service: Service) -> None:
     samples = await scrape(service)
     zero = [
         ("recipients_total", ("unknown",)),
-        ("ses_calls_total", ("SendBulkEmail", "throttled")),
+        ("ses_calls_total", ("SendBulkEmail", REGION, "throttled")),
         ("ses_events_total", ("complaint",)),
         ("bounces_total", ("permanent",)),
         ("sns_messages_refused_total", ("bad_signature",)),
@@ -103,10 +105,10 @@ async def test_a_mailout_shows_in_calls_recipients_and_gauges(
     await service.send(mailout)
     await eventually(lambda: service.show(mailout), until=lambda s: s["status"] == "sent")
     samples = await eventually(lambda: scrape(service), until=lambda s: s[SENT] == 120)
-    calls = samples["ses_calls_total", ("SendBulkEmail", "ok")]
+    calls = samples["ses_calls_total", ("SendBulkEmail", REGION, "ok")]
     assert calls == sandbox.stats()["requests"]["SendBulkEmail"]
-    assert calls == samples["ses_call_seconds_count", ()]
-    assert samples["ses_calls_total", ("GetAccount", "ok")] >= 1
+    assert calls == samples["ses_call_seconds_count", (REGION,)]
+    assert samples["ses_calls_total", ("GetAccount", REGION, "ok")] >= 1
     assert samples["mailouts", ("sent",)] == 1
     assert samples["senders", ()] == 1
     assert samples["ses_breaker_state", ("closed",)] == 1
@@ -121,7 +123,7 @@ async def test_test_mails_are_calls_but_no_recipients(service: Service, arrange:
     sent = "select count(*) from send_logs where is_test and status = 'sent'"
     await eventually(lambda: arrange.one(sent), until=lambda n: n == 2)
     samples = await scrape(service)
-    assert samples["ses_calls_total", ("SendBulkEmail", "ok")] >= 1
+    assert samples["ses_calls_total", ("SendBulkEmail", REGION, "ok")] >= 1
     assert samples[SENT] == 0
 
 
@@ -137,13 +139,13 @@ async def test_calls_beside_a_mailout_count_too(
         samples = await eventually(
             lambda: scrape(service),
             until=lambda s: (
-                s["ses_calls_total", ("SendEmail", "ok")]
-                and s["ses_calls_total", ("ListSuppressedDestinations", "ok")]
+                s["ses_calls_total", ("SendEmail", REGION, "ok")]
+                and s["ses_calls_total", ("ListSuppressedDestinations", REGION, "ok")]
             ),
         )
         requests = sandbox.stats()["requests"]
     for operation in ("SendEmail", "ListSuppressedDestinations"):
-        assert samples["ses_calls_total", (operation, "ok")] == requests[operation] == 1
+        assert samples["ses_calls_total", (operation, REGION, "ok")] == requests[operation] == 1
 
 
 async def test_what_the_watchdog_warns_of_is_shown(
@@ -302,16 +304,22 @@ def test_events_are_counted_once_and_bounces_by_kind() -> None:
 
 
 def test_cloudwatch_is_told_the_growth_since_the_last_line() -> None:
-    """A line as the embedded metric format wants it; one dimension, nothing per recipient."""
-    meters = Metrics()
-    cloudwatch = CloudWatch(meters, "eu-west-1", now=lambda: 1_769_850_000.0)
+    """Lines as the embedded metric format wants them; one dimension, nothing per recipient."""
+    meters = Metrics(regions=("eu-west-1", "us-east-1"))
+    cloudwatch = CloudWatch(meters, ("eu-west-1", "us-east-1"), now=lambda: 1_769_850_000.0)
     meters.recipients_lost(3)
-    first, second = json.loads(cloudwatch.line()), json.loads(cloudwatch.line())
-    assert (first["Unknown"], second["Unknown"]) == (3, 0)
-    about = first.pop("_aws")
-    [directive] = about["CloudWatchMetrics"]
-    assert about["Timestamp"] == 1_769_850_000_000
-    assert directive["Dimensions"] == [["Region"]]
-    assert first.pop("Region") == "eu-west-1"
-    assert {metric["Name"] for metric in directive["Metrics"]} == set(first)
-    assert {metric["Unit"] for metric in directive["Metrics"]} == {"Count", "Seconds"}
+    meters.call_ended("us-east-1", "SendBulkEmail", [Answer("sent"), Answer("sent")], 0.5)
+    first, second = (list(map(json.loads, cloudwatch.lines())) for _ in range(2))
+    home, away = first
+    assert [home["Unknown"], second[0]["Unknown"]] == [3, 0]
+    assert [line["SesCalls"] for line in (*first, *second)] == [0, 1, 0, 0]
+    assert [line["SesAccepted"] for line in (*first, *second)] == [0, 2, 0, 0]
+    assert "Unknown" not in away, "what is of all together is told once"
+    for region, line in zip(("eu-west-1", "us-east-1"), first, strict=True):
+        about = line.pop("_aws")
+        [directive] = about["CloudWatchMetrics"]
+        assert about["Timestamp"] == 1_769_850_000_000
+        assert directive["Dimensions"] == [["Region"]]
+        assert line.pop("Region") == region
+        assert {metric["Name"] for metric in directive["Metrics"]} == set(line)
+        assert {metric["Unit"] for metric in directive["Metrics"]} == {"Count", "Seconds"}

@@ -148,6 +148,7 @@ async def test_the_page_and_the_command_line_say_it_of_several_routes(
         )
         async with signed_in(service) as person:
             page = (await person.get(f"/mailouts/{mailout}")).text
+        metrics = (await service.http.get("/metrics")).text
     said = command(tmp_path, environment(dsn, None), "mailouts", "show", str(mailout)).stdout
     accepted = [line["route"] for line in home.accepted()]
     assert shown["routes"] == {
@@ -155,6 +156,7 @@ async def test_the_page_and_the_command_line_say_it_of_several_routes(
     }
     for region in set(accepted):
         count = accepted.count(region)
+        assert f'amazonsender_ses_recipients_total{{region="{region}"}} {count}.0' in metrics
         assert f'<tr><th scope="row">{region}</th><td>{count}</td><td>0</td></tr>' in page
         assert re.search(rf"^{region}: +{count} accepted$", said, re.MULTILINE), said
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from typing import get_args
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,6 +15,8 @@ from app.telemetry.counts import Board
 from app.telemetry.metrics import CALL_RESULTS, Metrics, call_result
 
 ROLES = ("web", "work")
+HOME, AWAY = "eu-west-1", "us-east-1"
+BOUNDS = ("0.025", "0.05", "30.0", "+Inf")
 
 
 def shown(metrics: Metrics) -> dict[tuple[str, ...], float]:
@@ -22,6 +25,10 @@ def shown(metrics: Metrics) -> dict[tuple[str, ...], float]:
         for family in text_string_to_metric_families(metrics.page().decode())
         for sample in family.samples
     }
+
+
+def counted(board: Board, role: str) -> Metrics:
+    return Metrics(board, role, (HOME, AWAY))
 
 
 def test_each_shows_what_all_have_counted() -> None:
@@ -47,12 +54,37 @@ def test_histograms_add_up() -> None:
     board = Board(ROLES)
     for role in ROLES:
         for seconds in (0.025, 0.026, 100.0):
-            Metrics(board, role).call_ended("SendEmail", [Answer("sent")], seconds)
-    samples = shown(Metrics(board, "web"))
-    buckets = [samples["ses_call_seconds_bucket", bound] for bound in ("0.025", "0.05", "30.0")]
-    assert buckets == [2, 4, 4]  # a bucket holds its bound
-    assert samples["ses_call_seconds_bucket", "+Inf"] == samples["ses_call_seconds_count",] == 6
-    assert round(samples["ses_call_seconds_sum",], 3) == 200.102
+            counted(board, role).call_ended(HOME, "SendEmail", [Answer("sent")], seconds)
+    counted(board, "work").call_ended(AWAY, "SendEmail", [Answer("sent")], 1)
+    samples = shown(counted(board, "web"))
+    shares = {bound: samples["ses_call_seconds_bucket", bound, HOME] for bound in BOUNDS}
+    assert list(shares.values()) == [2, 4, 4, 6]  # a bucket holds its bound
+    assert samples["ses_call_seconds_count", HOME] == 6
+    assert round(samples["ses_call_seconds_sum", HOME], 3) == 200.102
+    assert samples["ses_call_seconds_count", AWAY] == 1
+
+
+def test_calls_count_for_their_region_whichever_process_made_them() -> None:
+    board = Board(ROLES)
+    for role, region in product(ROLES, (HOME, AWAY, AWAY)):
+        answers = [Answer("sent"), Answer("requeue", halt="throttled")]
+        counted(board, role).call_ended(region, "SendBulkEmail", answers, 0.1)
+        counted(board, role).asked(region, "GetAccount", answered=region == HOME)
+    samples = shown(counted(board, "web"))
+    for region, calls in ((HOME, 2), (AWAY, 4)):
+        assert samples["ses_calls_total", "SendBulkEmail", region, "ok"] == calls
+        assert samples["ses_recipients_total", region] == calls
+        assert samples["ses_throttled_recipients_total", region] == calls
+    assert samples["ses_calls_total", "GetAccount", HOME, "ok"] == 2
+    assert samples["ses_calls_total", "GetAccount", AWAY, "unknown"] == 4
+
+
+def test_there_is_room_for_every_region_of_ses() -> None:
+    """SES is in about thirty; a service must not fail to start for having many."""
+    regions = [f"xx-somewhere-{number}" for number in range(60)]
+    metrics = Metrics(Board(ROLES), "web", regions)
+    metrics.call_ended(regions[-1], "SendEmail", [Answer("sent")], 1)
+    assert shown(metrics)["ses_recipients_total", regions[-1]] == 1
 
 
 def test_the_breaker_is_that_of_the_sender_and_gone_with_its_process() -> None:

@@ -84,7 +84,7 @@ class Answering(Store):
 @pytest.fixture
 async def shown() -> set[str]:
     """The names of all samples that a service shows."""
-    metrics = Metrics(Board(("web", "work")), "work")
+    metrics = Metrics(Board(("web", "work")), "work", ["us-east-1"])
     metrics.breaker_is("closed")
     await DatabaseGauges(Answering(), metrics).refresh()
     return {name for name, _ in metrics.totals()}

@@ -58,7 +58,7 @@ class Sender:
         self._stopping = Stopping()
         self._loops = Loops(self._stopping)
         self._work_to_queue = asyncio.Event()
-        self._metrics = metrics = metrics or Metrics()
+        self._metrics = metrics = metrics or Metrics(regions=[outlet.name for outlet in outlets])
         names = tuple(outlet.name for outlet in outlets)
         self._housekeeping = Housekeeping(
             self.id,
@@ -73,7 +73,9 @@ class Sender:
         self._waiting = Waiting(store, (*names, *(provider.name for provider in providers)))
         self.routes = tuple(self._ses_route(outlet, names) for outlet in outlets)
         self.fallbacks = tuple(self._fallback_route(provider, names) for provider in providers)
-        self._ways = [Way(outlet.name, MeteredSes(outlet.ses, metrics)) for outlet in outlets]
+        self._ways = [
+            Way(outlet.name, MeteredSes(outlet.ses, metrics, outlet.name)) for outlet in outlets
+        ]
         self._owner_mail: OwnerMail | None = None
         if settings.owner_email:
             self._owner_mail = OwnerMail(store, self._find_way, settings, self._stopping)
@@ -84,7 +86,7 @@ class Sender:
             )
 
     def _ses_route(self, outlet: Outlet, names: tuple[str, ...]) -> SesRoute:
-        metered = MeteredSes(outlet.ses, self._metrics)
+        metered = MeteredSes(outlet.ses, self._metrics, outlet.name)
         made = self._route(outlet.name, metered, names, region=outlet.region)
         account = AccountMonitor(self._store, metered, outlet.name, self.wake, made.breaker, names)
         return SesRoute(made.name, made.send, made.dispatcher, made.wake, account)
