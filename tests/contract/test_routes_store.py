@@ -115,6 +115,10 @@ async def test_a_mailout_that_is_kept_to_nowhere_is_held(store: Store, arrange: 
     other = await sender_by(store, {HOME: an_account(), "ap-south-1": an_account()})
     assert (await store.hold_without_route(mailout, "nobody")).status == "sending"
     await store.leave(other)
+    assert (await store.hold_without_route(mailout, "nobody")).status == "sending", "it restarts"
+    await arrange.sql.execute(
+        "update send_rates set account_checked_at = now() - interval '4 minutes'"
+    )
     assert (await store.hold_without_route(mailout, "nobody")).status == "paused"
     assert await arrange.one("select pause_code from mailouts") == "held"
 

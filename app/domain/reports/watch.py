@@ -112,11 +112,12 @@ def _silent(figures: dict[str, Any]) -> WatchFinding | None:
     return _finding(
         "events_missing",
         sum(each["mails"] for each in mailouts),
-        "mails were accepted by SES minutes ago, and no event came back of any, while others' "
+        "mails were accepted minutes ago, and no event came back of any, while others' "
         f"come ({_mailouts(mailouts)})",
         "Their configuration set (`configuration_set` of the mailout, or "
         "SES_TRACKING_CONFIGURATION_SET) needs an event destination of type SNS, too: "
-        "`amazonsender doctor MAILOUT_ID` looks at it.",
+        "`amazonsender doctor MAILOUT_ID` looks at it. Where SendGrid or Mailgun had "
+        "them, see to its webhook.",
     )
 
 

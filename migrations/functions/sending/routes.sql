@@ -67,12 +67,15 @@ begin
     return pause_mailout(p_mailout, p_code, p_reason);
 end $$;
 
--- Hold a mailout that is kept to a route which no living sender has, so that it doesn't wait unseen.
+-- Hold a mailout that is kept to a route which no living sender has, so that it doesn't wait unseen. Not yet when
+-- somebody asked SES for that route's account within three minutes: who has it may only be restarting.
 create or replace function hold_without_route(p_mailout uuid, p_reason text) returns jsonb
 language plpgsql set search_path = public, pg_temp as $$
 begin
     if exists (select from mailouts m join executors e on e.region = m.region or e.routes ? m.region
-                where m.id = p_mailout and is_alive(e)) then
+                where m.id = p_mailout and is_alive(e))
+       or exists (select from mailouts m join send_rates s on s.region = m.region
+                   where m.id = p_mailout and s.account_checked_at > clock_timestamp() - interval '3 minutes') then
         return mailout_transition(p_mailout, false);
     end if;
     return pause_mailout(p_mailout, 'held', p_reason);
