@@ -129,7 +129,9 @@ async def test_the_pages(service: Service, visitor: Visitor, arrange: Arrange) -
     ]  # fmt: skip
 
 
-async def test_a_preflight_says_how_long_it_takes(service: Service, arrange: Arrange) -> None:
+async def test_a_preflight_says_how_long_it_takes(
+    service: Service, visitor: Visitor, arrange: Arrange
+) -> None:
     await arrange.sql.execute(
         "insert into subscribers (email) select format('reader%%s@%%s', n, case when n %% 3 > 0 "
         "then 'gmail.com' else 'example.org' end) from generate_series(1, 150) n",
@@ -157,6 +159,10 @@ async def test_a_preflight_says_how_long_it_takes(service: Service, arrange: Arr
         f"This mailout to 150 recipients takes 10 days at the warm-up of {REGION}, up to "
     )
     assert "send to fewer people first" in alone
+    await arrange.sql.execute("update mailouts set status = 'draft'")
+    released = (await visitor.get(f"/mailouts/{mailout}/release")).text
+    assert "takes 10 days at the warm-up of" in released  # not so many seconds
+    assert "a warm-up holds it" in released
     await arrange.sql.execute("update mailouts set region = null")
     await start(OTHER, plan=[{"total": 1_000}], mailboxes=[], zone="UTC", by="me")
     [both] = await said()

@@ -70,7 +70,9 @@ def not_told(code: str, about: str, answer: Answer | str) -> Look:
     return Look(
         "warn",
         f"Whether {about} can't be told now{': ' if why else ''}{why}.",
-        "look again later; where that stays, ask who runs the name servers of the domain.",
+        "look again later; where that stays, ask who runs the name servers of the domain."
+        if why
+        else "see above what is not known, and why.",
         code,
         "unknown",
     )

@@ -20,6 +20,7 @@ from app.domain.access import DASHBOARD
 from app.domain.reports.cost import dollars
 from app.errors import AppError, AudienceChanged, MailoutNotReady, TransitionNotAllowed
 from app.services.audience.changes import QUICK_REACH, audience_diff, require_confirmed
+from app.services.pacing.warmups import Warmups
 from app.services.starting.start_mailout import SendRequest
 
 router = APIRouter(prefix=f"{HOME}/mailouts", route_class=Page, include_in_schema=False)
@@ -98,6 +99,7 @@ async def _page(
     outlook = await services.store.send_outlook(
         settings.regions_for(mailout["region"]), settings.rate_limit_per_sec, recipients
     )
+    warming = await Warmups(services.store, settings).findings(mailout_id, recipients)
     tone, tested = tested_words(mailout["tested"])
     return show(
         services,
@@ -109,6 +111,7 @@ async def _page(
         stops=[each for each in findings if each.level == "fail"],
         recipients=recipients,
         outlook=outlook,
+        held=[each for each in warming if each.level == "warn"],
         cost=dollars(recipients),
         difference=difference,
         rule=await rule_words(services, mailout),
