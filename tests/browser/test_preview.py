@@ -13,7 +13,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import FrameLocator, Page, expect
 
 from tests.browser.conftest import OpenVisit
-from tests.browser.support import LOOKS, PHONE_OR_DESKTOP, SCHEMES, Site
+from tests.browser.support import LOOKS, SCHEMES, Site
 from tests.support.factories import Arrange
 from tests.support.service import SECRET
 from tests.support.waiting import eventually
@@ -166,7 +166,8 @@ async def test_without_script_its_button_shows_what_is_typed(
     )
 
 
-@PHONE_OR_DESKTOP
+@pytest.mark.short  # the dashboard's own tests judge the page of a draft
+@pytest.mark.parametrize("look", LOOKS)
 async def test_its_page_is_legible(
     visit: OpenVisit, site: Site, arrange: Arrange, look: str
 ) -> None:
