@@ -180,6 +180,7 @@ class TestSendGrid:
     ) -> None:
         seen = await self.seen(good, server, SendGridConfig())
         assert seen["verdict@SendGrid"].state == "unknown"
+        assert seen["verdict@SendGrid"].remedy == "see above what is not known, and why."
         assert "under Settings, Sender Authentication" in seen["keys:SendGrid@SendGrid"].remedy
         good.put(f"s1._domainkey.news.{DOMAIN}", "CNAME", "s1.domainkey.u7.wl.sendgrid.net")
         good.put("s1.domainkey.u7.wl.sendgrid.net", "TXT", KEY)
