@@ -4,6 +4,7 @@ in the database, whichever process looks."""
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -432,3 +433,29 @@ async def test_a_region_that_only_another_sender_has_keeps_it_closed(senders: Se
     await senders.look()
     await senders.wait(AFTER)
     assert (await senders.look())["change"] == "opened"
+
+
+async def test_a_provider_that_nobody_has_any_more_hands_on_its_turn(senders: Senders) -> None:
+    """FALLBACK_PROVIDERS was changed while it was open."""
+    await senders.store.leave(await opened(senders))
+    await senders.wait(SETTLED)
+    assert (await senders.look())["change"] is None, "all are restarting"
+    await senders.add(providers=("mailgun",))
+    await senders.stop_account()
+    done = await senders.look()
+    assert (done["provider"], done["change"]) == ("mailgun", "handed_on")
+    assert done["reason"] == "No process that sends names it in FALLBACK_PROVIDERS."
+
+
+async def test_several_people_at_once_each_make_one_change(
+    senders: Senders, arrange: Arrange
+) -> None:
+    await senders.add()
+    asked = [
+        senders.store.open_fallback(name, "Now.", f"key:{n}")
+        for n, name in enumerate(("sendgrid", "sendgrid", "sendgrid", "mailgun"))
+    ]
+    changed = sum(done["changed"] for done in await asyncio.gather(*asked))
+    turns = await arrange.one("select array_agg(provider order by id) from fallback_changes")
+    assert len(turns) == changed
+    assert all(one != other for one, other in pairwise(turns)), "none is opened twice"

@@ -55,8 +55,11 @@ begin
         insert into fallback_changes (reason) values ('SES can send again.') returning * into v_last;
         v_change := 'closed';
     else
-        v_trouble := provider_trouble(v_last.provider);
         v_next := provider_after(v_last.provider, p_providers);
+        -- One that nobody has any more is known by a sender that lives and has the next: not while all restart.
+        v_trouble := coalesce(provider_trouble(v_last.provider), case
+            when fallback_route() is null and exists (select from executors e where sends_by(e, v_next) and is_alive(e))
+            then 'No process that sends names it in FALLBACK_PROVIDERS.' end);
         if v_trouble is not null and v_next is not null and v_last.at <= v_now - least(v_settled, interval '1 minute') then
             insert into fallback_changes (provider, by, reason) values (v_next, v_last."by", v_trouble) returning * into v_last;
             v_change := 'handed_on';
