@@ -65,6 +65,11 @@ async def staged_mailout(
         if group.status in {"sent", "delivered", "bounced", "complained"}
     )
     await _batches(arrange, mailout, accepted, start, now)
+    await arrange.sql.execute(
+        "insert into route_counts values (%(mailout)s, 'us-east-1', 0, %(rest)s), "
+        "(%(mailout)s, 'sendgrid', 0, %(some)s)",
+        {"mailout": mailout, "rest": accepted - accepted // 4, "some": accepted // 4},
+    )
     for kind, count in _events(groups, unsubscribed).items():
         await _spread(arrange, mailout, kind, count, start, now)
     await _judge(arrange, mailout, groups)

@@ -190,7 +190,7 @@ async def test_what_was_sent_before_is_counted_once(empty_dsn: str) -> None:
     [
         ({}, []),
         ({HOME: {"accepted": 5, "unknown": 0}}, []),
-        ({"mailgun": {"accepted": 5, "unknown": 0}}, ["mailgun: 5 accepted"]),
+        ({"mailgun": {"accepted": 5, "unknown": 0}}, ["Mailgun: 5 accepted"]),
         (
             {HOME: {"accepted": 5, "unknown": 2}, AWAY: {"accepted": 1200, "unknown": None}},
             [f"{AWAY}: 1,200 accepted", f"{HOME}: 5 accepted, 2 unknown"],

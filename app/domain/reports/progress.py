@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.providers import PROVIDERS
+from app.domain.providers import NAMES, PROVIDERS
 
 MIN_SAMPLE = 100
 """Mails with an outcome, below which a rate says nothing (CONTRACT: states of a mailout)."""
@@ -113,5 +113,6 @@ def figures_by_route(routes: Mapping[str, Mapping[str, Any]]) -> tuple[RouteFigu
     """The busiest first; none where all left by one SES region. routes: of `GET /mailouts/{id}`."""
     if len(routes) < 2 and not set(routes) & set(PROVIDERS):
         return ()
-    figures = (RouteFigures(name, **figures) for name, figures in routes.items())
+    shown: dict[str, str] = {**NAMES}
+    figures = (RouteFigures(shown.get(name, name), **of) for name, of in routes.items())
     return tuple(sorted(figures, key=lambda figure: (-figure.accepted, figure.name)))
