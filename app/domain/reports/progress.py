@@ -113,6 +113,6 @@ def figures_by_route(routes: Mapping[str, Mapping[str, Any]]) -> tuple[RouteFigu
     """The busiest first; none where all left by one SES region. routes: of `GET /mailouts/{id}`."""
     if len(routes) < 2 and not set(routes) & set(PROVIDERS):
         return ()
-    shown: dict[str, str] = {**NAMES}
+    shown: dict[str, str] = dict(NAMES.items())
     figures = (RouteFigures(shown.get(name, name), **of) for name, of in routes.items())
     return tuple(sorted(figures, key=lambda figure: (-figure.accepted, figure.name)))
