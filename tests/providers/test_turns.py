@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from app.domain.reports.people import EVENTS
 from app.domain.sending.batches import Account
 from app.services.sending.pausing import Pausing, silence_reason
 from app.services.sending.routes import SesRoute, Waiting, for_tests
@@ -62,6 +63,11 @@ def test_it_is_said_who_does_not_answer() -> None:
     assert silence_reason("us-east-1", ["eu-west-1", "us-east-1"], at) == (
         "Waiting for SES in us-east-1, which does not answer; next try at 10:00:00 UTC."
     )
+
+
+def test_no_event_is_said_to_be_of_ses() -> None:
+    """Whoever had the mail may have told of it."""
+    assert [words for words in EVENTS.values() if "SES" in words] == []
 
 
 def route(name: str, *, account: Account | None = None, silent: bool = False) -> SesRoute:

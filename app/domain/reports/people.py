@@ -32,7 +32,7 @@ EVENTS = {
     "delivery_delay": "Delivery is delayed",
     "bounce": "Bounced",
     "complaint": "Reported as spam",
-    "reject": "Refused by Amazon SES",
+    "reject": "Refused after it was accepted",
     "rendering_failure": "The mail could not be made",
     "open": "Opened",
     "click": "Clicked a link",
