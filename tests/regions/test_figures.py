@@ -99,6 +99,23 @@ async def test_a_mail_counts_once_for_the_route_that_accepted_it(
     assert (await routes(store, mailout))[HOME] == (10, 0), "the batches may go"
 
 
+async def test_a_providers_event_without_a_message_id_counts_no_second_time(
+    store: Store, arrange: Arrange
+) -> None:
+    mailout = await started_mailout(store, arrange, 5)
+    sender = await sender_by(store, {HOME: an_account()})
+    batch = await batch_by(store, HOME, mailout, sender)
+    await arrange.sql.execute("update send_batches set region = 'sendgrid'")
+    early = [told(batch, mailout, n) | {"message_id": None, "provider": "sendgrid"} for n in (0, 1)]
+    await store.apply_ses_events(early)
+    assert await routes(store, mailout) == {"sendgrid": (2, 0)}
+    await store.record_results(batch.attempt_id, [
+        Result(recipient.send_log_id, "sent", message_id=f"x{recipient.send_log_id}")
+        for recipient in batch.recipients
+    ])  # fmt: skip
+    assert await routes(store, mailout) == {"sendgrid": (5, 0)}
+
+
 async def test_test_mails_count_for_no_route(direct_store: Store, arrange: Arrange) -> None:
     mailout = await started_mailout(direct_store, arrange, 1)
     sender = await sender_by(direct_store, {HOME: an_account()})

@@ -16,6 +16,7 @@ declare
     v_status  text;
     v_region  text;
     v_changed bigint;
+    v_proven  bigint[] := '{}';   -- rows that an event has counted (route_counts.sql)
     v_taken   bigint;    -- mails that the route accepted, test mails aside
     v_waves   boolean;   -- a row that is queued needs an instant, and others keep theirs
 begin
@@ -30,6 +31,12 @@ begin
     -- The lock makes pause, cancel and finish, which update the mailout, come before or after this.
     select status, waves into v_status, v_waves from mailouts where id = v_mailout for share;
 
+    -- SES's events bring the message id, by which such rows are known below; those of other providers don't.
+    if is_fallback_route(v_region) then
+        v_proven := array(select id from (select id, status from send_logs where id = any (v_ids) and attempt_id = p_attempt
+                                           order by id for no key update) locked
+                           where is_accepted(status));
+    end if;
     perform give_back(p_attempt, p_results);
     with r as (
         select * from jsonb_to_recordset(p_results)
@@ -59,7 +66,7 @@ begin
           from r
          where l.id = any (v_ids) and l.id = r.id and l.attempt_id = p_attempt
            and (l.status in ('sending', 'unknown') or l.message_id is null)
-        returning r.outcome = 'sent' and not l.is_test as taken
+        returning r.outcome = 'sent' and not l.is_test and l.id <> all (v_proven) as taken
     )
     select count(*), count(*) filter (where taken) into v_changed, v_taken from changed;
     if v_taken > 0 then
