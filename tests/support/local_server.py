@@ -43,7 +43,11 @@ class LocalServer(ABC):
                 self.do_POST()
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                length = int(self.headers.get("Content-Length") or 0)
+                body = self.rfile.read(length)
+                if len(body) < length:  # its sender went away in the middle
+                    self.close_connection = True
+                    return
                 reply = owner.respond(self.path, body, dict(self.headers))
                 self.send_response(reply.status)
                 for name, value in reply.headers.items():
