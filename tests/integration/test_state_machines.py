@@ -301,8 +301,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(route=st.sampled_from(ROUTES))
     def block(self, route: str) -> None:
-        """The route refuses the mailout; it is paused when no other is left for it. Of one that is kept
-        to another route nothing changes."""
+        """The route refuses the mailout; it is paused when no other is left for it. One
+        that is kept to another route isn't touched."""
         model = self.model
         moved = self.wait(
             self.store.block_route(self.mailout, route, "account", "refused", routes=ROUTES)
