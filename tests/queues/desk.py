@@ -11,6 +11,7 @@ from uuid import UUID
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.exceptions import DeliveryError
 
 from app.adapters.aws.sqs import SqsQueue
 from app.adapters.rabbitmq.queue import RabbitQueue, dead_letters_of
@@ -25,6 +26,7 @@ from tests.support.rabbitmq import Rabbit
 from tests.support.service import settings_for
 from tests.support.sqs import SqsServer
 from tests.support.sqs import dead_letters_of as sqs_dead_letters_of
+from tests.support.waiting import eventually
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,15 @@ class RabbitDesk(Desk):
         """Confirmed by the broker. body: bytes, or what is written as JSON."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         message = aio_pika.Message(content, delivery_mode=2, **properties)
-        await self.channel.default_exchange.publish(message, self.name)
+
+        async def is_taken() -> bool:
+            try:
+                await self.channel.default_exchange.publish(message, self.name)
+            except DeliveryError:  # a broker that has just started refuses: the queue isn't up yet
+                return False
+            return True
+
+        await eventually(is_taken, until=bool)
 
     async def count(self, queue: str | None = None) -> int:
         """Messages that wait in the queue, those in hand aside."""

@@ -179,7 +179,7 @@ async def test_what_is_committed_while_the_broker_restarts_is_known_afterwards(
             nonlocal came
             came += 1
             if came == 1:
-                await asyncio.to_thread(rabbit.kill)
+                await asyncio.to_thread(rabbit.cut_power)
             await take(message)
             committed.set()
 

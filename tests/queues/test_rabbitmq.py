@@ -339,7 +339,7 @@ async def test_it_comes_back_after_a_silence_and_after_a_restart_of_the_broker(
         road.network.speak()
         await road.one_more()
 
-        rabbit.kill()
+        rabbit.cut_power()
         [said] = await eventually(road.troubles, until=bool)
         assert "RabbitMQ" in said
         assert "p4ss" not in said
