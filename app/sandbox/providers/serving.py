@@ -25,6 +25,8 @@ REPEAT_SECONDS = (0.5, 5.0)
 """First and longest wait before a webhook is repeated, far shorter than the providers'."""
 MOST_REPEATS = 60
 POST_SECONDS = 15.0
+POSTS_AT_ONCE = 20
+"""More would wait within httpx, whose pool looks at all that wait whenever one ends."""
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -98,21 +100,25 @@ async def posting(standin: StandIn, url: str) -> AsyncIterator[None]:
 
 
 async def _post(standin: StandIn, url: str, client: httpx.AsyncClient) -> None:
+    at_once = asyncio.Semaphore(POSTS_AT_ONCE)
     async with asyncio.TaskGroup() as group:
         while True:
             for post in standin.pending():
-                group.create_task(_deliver(standin, post, url, client))
+                group.create_task(_deliver(standin, post, url, client, at_once))
             await asyncio.sleep(COLLECT_SECONDS)
 
 
-async def _deliver(standin: StandIn, post: Post, url: str, client: httpx.AsyncClient) -> None:
+async def _deliver(
+    standin: StandIn, post: Post, url: str, client: httpx.AsyncClient, at_once: asyncio.Semaphore
+) -> None:
     wait, longest = REPEAT_SECONDS
     while post.attempts < MOST_REPEATS:
-        headers, body = standin.signed(post)
-        try:
-            status = (await client.post(url, content=body, headers=headers)).status_code
-        except httpx.HTTPError:
-            status = 0
+        async with at_once:
+            headers, body = standin.signed(post)
+            try:
+                status = (await client.post(url, content=body, headers=headers)).status_code
+            except httpx.HTTPError:
+                status = 0
         post.answers.append(status)
         if not standin.repeats(status):
             return
