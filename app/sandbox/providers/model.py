@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ class Post:
     signed: tuple[dict[str, str], bytes] | None = None
 
 
-class StandIn:
+class StandIn(ABC):
     """The part that both have: one lock, the mails, and how it fails on command."""
 
     def __init__(self) -> None:
@@ -136,8 +137,9 @@ class StandIn:
                 self.fault = None
         return fault
 
+    @abstractmethod
     def _answer(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        raise NotImplementedError
+        """What it says where nothing fails. headers: by their names in small letters."""
 
     # -- webhooks
 
@@ -151,13 +153,14 @@ class StandIn:
             random.Random(shuffle).shuffle(events)  # noqa: S311 - repeatable on purpose
         return self._posts(events)
 
+    @abstractmethod
     def _posts(self, events: list[dict[str, Any]]) -> list[Post]:
-        raise NotImplementedError
+        """The requests that tell these events."""
 
+    @abstractmethod
     def signed(self, post: Post) -> tuple[dict[str, str], bytes]:
         """Headers and body of a request's next try."""
-        raise NotImplementedError
 
+    @abstractmethod
     def repeats(self, status: int) -> bool:
         """Whether a request is posted again after this answer; 0: there was none."""
-        raise NotImplementedError
