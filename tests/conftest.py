@@ -21,6 +21,7 @@ from app.adapters.database.supabase import SupabaseDatabase
 from app.ports import Database
 from app.store import Store
 from tests.support.databases import DatabaseServer, database_server
+from tests.support.dns_server import DnsServer
 from tests.support.factories import Arrange
 from tests.support.postgrest import PostgrestStandIn, make_key
 from tests.support.read_once import read_once
@@ -187,3 +188,16 @@ def direct_store(postgres_database: PostgresDatabase) -> Store:
 @pytest.fixture
 def arrange(sql: psycopg.AsyncConnection[DictRow]) -> Arrange:
     return Arrange(sql)
+
+
+@pytest.fixture(scope="session")
+def dns_server() -> Iterator[DnsServer]:
+    with DnsServer() as server:
+        yield server
+
+
+@pytest.fixture
+def dns(dns_server: DnsServer) -> DnsServer:
+    """Fresh: it knows no name."""
+    dns_server.reset()
+    return dns_server

@@ -3,8 +3,6 @@ up."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,18 +18,6 @@ ZONE = "bl.example"
 IP, IP6 = "192.0.2.99", "2001:db8::f"
 NAME = f"99.2.0.192.{ZONE}"
 NAME6 = f"f.{'0.' * 23}8.b.d.0.1.0.0.2.{ZONE}"
-
-
-@pytest.fixture(scope="module")
-def _server() -> Iterator[DnsServer]:
-    with DnsServer() as running:
-        yield running
-
-
-@pytest.fixture
-def dns(_server: DnsServer) -> DnsServer:
-    _server.reset()
-    return _server
 
 
 @pytest.fixture
