@@ -164,6 +164,8 @@ def create_app(services: Services) -> FastAPI:
         version=__version__,
         description=DESCRIPTION,
         redirect_slashes=False,
+        # without a description there is no page of it either
+        openapi_url="/openapi.json" if services.settings.api_docs else None,
     )
     app.state.services = services
     problems.install(app)

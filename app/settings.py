@@ -159,6 +159,7 @@ class Settings(RegionSettings, FallbackSettings, QueueSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] | None = None  # None: console on a terminal, else json
+    api_docs: bool = True  # /docs, /openapi.json
     metrics_cloudwatch: bool = False
     metrics_port: int | None = Field(None, ge=0, le=65535)  # of a worker, which has no other HTTP
 
