@@ -30,6 +30,7 @@ from app.domain.networks import LOCAL_HOSTS, is_confidential, is_web_address
 from app.domain.notion.properties import PROPERTIES
 from app.domain.providers.settings import FallbackSettings
 from app.domain.queues.settings import QueueSettings
+from app.domain.retention.settings import RetentionSettings
 from app.domain.schedules.zones import UnknownZone, find_zone
 from app.domain.standing.blocklists import dnsbl_zone
 from app.environment.env_file import check, text_of
@@ -54,7 +55,7 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 SecretList = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 
 
-class Settings(RegionSettings, FallbackSettings, QueueSettings):
+class Settings(RegionSettings, FallbackSettings, QueueSettings, RetentionSettings):
     """The environment (and `.env`), validated."""
 
     model_config = SettingsConfigDict(

@@ -27,6 +27,7 @@ from app.store.pacing import PacingCalls
 from app.store.people import PeopleCalls
 from app.store.readership.calls import ReadershipCalls
 from app.store.reports import ReportCalls
+from app.store.retention.calls import RetentionCalls
 from app.store.sending import SendingCalls
 from app.store.signup import SignupCalls
 from app.store.standing import StandingCalls
@@ -53,6 +54,7 @@ class Store(
     PeopleCalls,
     ReadershipCalls,
     ReportCalls,
+    RetentionCalls,
     AccessCalls,
     TemplateCalls,
     AudienceCalls,

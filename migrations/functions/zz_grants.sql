@@ -38,6 +38,7 @@ begin
             'route_counts',
             'provider_paces', 'provider_answers', 'pacing_turns', 'warmups', 'warmup_days',
             'fallback_changes', 'fallback_watch',
+            'retention',
             'notion_rows']) t
     loop
         execute format('revoke all on table %s from public', v_table);
@@ -161,6 +162,7 @@ begin
             'has_aside', 'limits_on', 'limit_of', 'domain_of', 'sums', 'aside_keys', 'permitted_recipients', 'pass_limits', 'charge_limits', 'plus', 'give_back',
             'pacing_turn', 'read_answers', 'answer_of', 'keep_paces', 'pacing_overview',
             'start_warmup', 'stop_warmup', 'open_warmup_day', 'running_warmups', 'shown_warmup', 'list_warmups', 'note_warmups',
+            'may_drop', 'drop_old_events', 'drop_old_batches',
             'segment_json', 'segment_users', 'audience_diff', 'id_at'])
     loop
         execute format('revoke all on function %s from public', v_function);

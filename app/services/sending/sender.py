@@ -22,6 +22,7 @@ from app.running.stopping import Stopping
 from app.services.providers.watch import LOOK_SECONDS, WatchFallback
 from app.services.sending import dispatch
 from app.services.sending.account import AccountMonitor
+from app.services.sending.drop_details import REST_SECONDS, DropDetails
 from app.services.sending.housekeeping import Housekeeping
 from app.services.sending.notices import Way
 from app.services.sending.pausing import Guards, Pausing, guard_limits
@@ -69,6 +70,7 @@ class Sender:
             providers=[provider.name for provider in providers],
             wake=self._wake_routes,
         )
+        self._drop_details = DropDetails(store, settings)
         self._fallback = WatchFallback(store, settings, regions=names, on_change=self._turn_changed)
         self._waiting = Waiting(store, (*names, *(provider.name for provider in providers)))
         self.routes = tuple(self._ses_route(outlet, names) for outlet in outlets)
@@ -201,6 +203,7 @@ class Sender:
             name = "dispatch" if len(self.routes) == 1 else f"dispatch {route.name}"
             start(name, route.dispatcher.send_what_is_due, poll, news=route.wake, vital=True)
         start("waiting", self._waiting.look, WAITING_SECONDS)
+        start("retention", self._drop_details.look, REST_SECONDS)
         if self.fallbacks:
             start("fallback", self._fallback.look, LOOK_SECONDS)
         for other in self.fallbacks:

@@ -45,7 +45,8 @@ begin
                    'type', e.type, 'mailout_id', e.mailout_id,
                    'bounce_type', e.payload #>> '{bounce,bounceType}',
                    'bounce_subtype', e.payload #>> '{bounce,bounceSubType}',
-                   'feedback_type', e.payload #>> '{complaint,complaintFeedbackType}'))
+                   'feedback_type', e.payload #>> '{complaint,complaintFeedbackType}',
+                   'details', case when e.payload - 'provider' = '{}' then 'dropped' end))
           from unnest(v_mails) m, lateral (
               select * from ses_events where send_log_id = m.id and type not in ('open', 'click')) e
         union all

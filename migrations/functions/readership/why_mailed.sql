@@ -189,6 +189,7 @@ language sql stable set search_path = public, pg_temp set enable_seqscan = off a
                    'bounce_type', payload #> '{bounce,bounceType}', 'bounce_subtype', payload #> '{bounce,bounceSubType}',
                    'feedback_type', payload #> '{complaint,complaintFeedbackType}',
                    'delay_type', payload #> '{deliveryDelay,delayType}',
+                   'details', case when payload - 'provider' = '{}' then 'dropped' end,
                    'said', case when not p_erased then coalesce(
                        payload #> '{delivery,smtpResponse}', payload #> '{bounce,bouncedRecipients,0,diagnosticCode}',
                        payload #> '{deliveryDelay,delayedRecipients,0,diagnosticCode}', payload #> '{reject,reason}',

@@ -1,0 +1,1 @@
+"""How long details of the past are kept (docs/personal-data.md)."""

@@ -1,0 +1,1 @@
+"""Details of the past that are dropped (migrations/functions/retention/)."""
