@@ -89,6 +89,7 @@ from app.api.providers import fallback
 from app.api.readership import engagement as readership
 from app.api.readership import why
 from app.api.signup import confirm, subscribe
+from app.api.strangers.refusing import RefusalLimit
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import ConfigurationError
 from app.hooks import hook_work
@@ -172,6 +173,7 @@ def create_app(services: Services) -> FastAPI:
     description.install(app)
     app.add_middleware(ses_events.StraightToEvents)
     app.add_middleware(SingleHeaders)
+    app.add_middleware(RefusalLimit, services=services)
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestLog)
     for router in (

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -25,6 +26,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from app.adapters.database.connection_string import read_connection_string
 from app.domain.addresses import InvalidAddress, ascii_address
+from app.domain.clients.networks import trusted_proxies
 from app.domain.dns.names import dns_servers
 from app.domain.networks import LOCAL_HOSTS, is_confidential, is_web_address
 from app.domain.notion.properties import PROPERTIES
@@ -71,7 +73,7 @@ class Settings(RegionSettings, FallbackSettings, QueueSettings, RetentionSetting
     app_base_url: str = "http://localhost:8000"
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
-    forwarded_allow_ips: str = "127.0.0.1"  # as uvicorn reads it
+    forwarded_allow_ips: Annotated[str, AfterValidator(trusted_proxies)] = "127.0.0.1"
 
     database_url: SecretStr | None = None
     supabase_url: str | None = None

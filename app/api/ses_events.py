@@ -9,6 +9,7 @@ from app.api.http.body_limit import BodyRefused
 from app.api.http.deps import Services, get_services, limited_body
 from app.api.http.problems import logged_problem, problems
 from app.api.http.responses import JsonAnswer
+from app.api.strangers.refusing import stranger, too_many
 from app.domain.ses.events import MalformedEvent
 from app.domain.ses.sns_message import (
     BadSignature,
@@ -55,8 +56,11 @@ async def _verified(request: Request, services: Services) -> SnsMessage:
     # SNS repeats the topic in a header, so that a message of another topic is refused unread
     if claimed is not None:
         services.verifier.require_allowed(claimed)
+    elif stranger(request).is_limited("other"):
+        raise too_many(1)
     message = parse_sns_message(await limited_body(request, MAX_MESSAGE_BYTES), request.headers)
     await services.verifier.verify(message)
+    stranger(request).is_known()
     return message
 
 

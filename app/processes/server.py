@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from app.api.http.connection import ClientConnection
 from app.api.http.startup_app import StartupApp
 from app.api.metrics import metrics_app
+from app.api.strangers.proxies import Proxies
 from app.errors import ConfigurationError
 from app.listening import listen
 from app.main import create_app, require_secrets, running, working
@@ -189,14 +190,14 @@ class _Http:
 def _server(app: ASGIApp, proxies: str) -> _Server:
     return _Server(
         uvicorn.Config(
-            app,
+            Proxies(app, proxies),
             http=ClientConnection,
             ws="none",
             lifespan="off",
             access_log=False,
             log_config=None,
             server_header=False,
-            forwarded_allow_ips=proxies,
+            proxy_headers=False,  # Proxies does that
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
     )

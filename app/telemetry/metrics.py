@@ -52,6 +52,7 @@ REFUSED_MESSAGES = (
     "malformed_sns_message",
     "raw_message_delivery",
     "payload_too_large",
+    "too_many_requests",
 )
 NOTION_EVENTS = (
     "look",
@@ -181,6 +182,10 @@ class Metrics:
             ("reason",),
             product(REFUSED_MESSAGES),
         )
+        self._limited = self._counter(
+            "requests_limited_total",
+            "Requests answered with 429, because their client was refused too often.",
+        )
         self._notion_events = self._counter(
             "notion_events_total",
             "Requests to /notion-events by what was done about them, or why nothing was.",
@@ -309,6 +314,10 @@ class Metrics:
     def message_refused(self, code: str) -> None:
         """code: of the AppError that said why."""
         self._refused.labels(code).inc()
+
+    def request_limited(self) -> None:
+        """A refusal came on top of those that its client has free."""
+        self._limited.inc()
 
     def notion_event(self, outcome: str) -> None:
         """outcome: as NotionWebhook gives it, or the code of the AppError that refused it."""

@@ -48,7 +48,7 @@ FOREIGN = {
     "standardwebhooks": {"domain/hooks"},
     "fastapi": {"api", "main", "sandbox"},
     "starlette": {"api", "processes", "sandbox"},
-    "uvicorn": {"api/http", "processes", "sandbox"},
+    "uvicorn": {"api/http", "api/strangers/proxies", "processes", "sandbox"},
     "typer": {"cli"},
 }
 

@@ -8,7 +8,6 @@ import pytest
 from starlette.requests import Request
 
 from app.api.dashboard.session import Sessions, from_own_page
-from app.domain.attempts import MAX_CLIENTS, Attempts
 
 SECRET = "s" * 40
 TWELVE_HOURS = 12 * 3600
@@ -97,28 +96,3 @@ def request(headers: dict[str, str]) -> Request:
 )
 def test_where_a_form_may_come_from(headers: dict[str, str], *, own: bool) -> None:
     assert from_own_page(request(headers), "https://mail.example.com") is own
-
-
-class TestAttempts:
-    def test_the_sixth_failure_in_a_minute_waits(self) -> None:
-        attempts = Attempts()
-        for second in range(5):
-            assert attempts.wait("a", second) == 0
-            attempts.failed("a", second)
-        assert attempts.wait("a", 5) == 55
-        assert attempts.wait("b", 5) == 0
-        assert attempts.wait("a", 60) == 0
-
-    def test_one_network_is_one_client(self) -> None:
-        attempts = Attempts(limit=1)
-        attempts.failed("2001:db8::1", 0)
-        assert attempts.wait("2001:db8::ffff", 1) > 0
-        assert attempts.wait("2001:db8:0:1::1", 1) == 0
-
-    def test_memory_is_bounded(self) -> None:
-        attempts = Attempts(limit=1)
-        for number in range(MAX_CLIENTS + 10):
-            attempts.failed(f"client {number}", 0)
-        assert attempts.wait("client 0", 1) == 0
-        assert attempts.wait(f"client {MAX_CLIENTS}", 1) > 0
-        assert len(attempts._failures) == MAX_CLIENTS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import math
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -25,8 +25,9 @@ from app.api.dashboard.session import (
     set_cookie,
 )
 from app.api.http.deps import Services, ServicesDep, limited_body
+from app.api.strangers.refusing import stranger, too_many
 from app.domain.reports.words import duration
-from app.errors import AppError, InvalidRequest, NotFound, Unavailable
+from app.errors import AppError, InvalidRequest, NotFound, TooManyRequests, Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +79,7 @@ def _error_page(request: Request, error: AppError) -> Response:
         log.warning("request_unavailable", code=error.code, error=error.detail)
     state = request.scope.get("state", {})
     again = error.status == 503 and request.method == "GET"
-    return page(
+    answer = page(
         "error.html",
         error.status,
         session=state.get("dashboard_session"),
@@ -92,12 +93,21 @@ def _error_page(request: Request, error: AppError) -> Response:
         back=str(request.url.path) if again else HOME,
         back_words="Try again" if again else "To the mailouts",
     )
+    if isinstance(error, TooManyRequests):
+        answer.headers["Retry-After"] = str(error.extra["retry_after"])
+    return answer
 
 
 async def require_session(request: Request, services: ServicesDep) -> Session:
-    session = await services.sessions.find(request.cookies.get(COOKIE))
+    them, cookie = stranger(request), request.cookies.get(COOKIE)
+    session = await services.sessions.find(cookie)
     if session is None:
+        if cookie:
+            them.brought("secret")
+            if wait := them.refused():
+                raise too_many(wait)
         raise SignInNeeded
+    them.is_known()
     # For the page about what may go wrong later on, which keeps its way to the others.
     request.state.dashboard_session = session
     request.state.dashboard_org_name = services.settings.org_name
@@ -174,22 +184,16 @@ async def sign_in(request: Request, services: ServicesDep) -> Response:
     form = await _form(request, services)
     next_page = form.get("next", [HOME])[0]
     client = request.client.host if request.client else ""
-    attempts, now = services.sessions.attempts, time.monotonic()
-    if wait := attempts.wait(client, now):
-        answer = _login(
-            services,
-            next_page,
-            f"Too many tries. Wait {duration(wait).removeprefix('about ')}.",
-            429,
-        )
-        answer.headers["Retry-After"] = str(int(wait) + 1)
-        return answer
     cookie = services.sessions.sign_in(form.get("secret", [""])[0].strip())
     if cookie is None:
-        attempts.failed(client, now)
+        them = stranger(request)
+        them.brought("sign_in")
+        if wait := them.refused():
+            return _too_many(services, next_page, wait)
         log.warning("dashboard_sign_in_refused")
         await services.sign_ins.refused(client)
         return _login(services, next_page, "That is not the shared secret.", 401)
+    stranger(request).is_known()
     await services.sign_ins.accepted(client)
     log.info("dashboard_signed_in")
     answer = RedirectResponse(_own_path(next_page), 303)
@@ -203,6 +207,15 @@ async def sign_out(services: ServicesDep, session: SignedIn, _form: OwnForm) -> 
     log.info("dashboard_signed_out")
     answer = RedirectResponse(f"{HOME}/login", 303)
     forget_cookie(answer, secure=_secure(services))
+    return answer
+
+
+def _too_many(services: Services, next_page: str, wait: float) -> Response:
+    """The right secret is taken all the same: somebody else may have been wrong from here."""
+    after = duration(wait).removeprefix("about ")
+    words = f"Too many wrong secrets came from your network. Wait {after}."
+    answer = _login(services, next_page, words, 429)
+    answer.headers["Retry-After"] = str(math.ceil(wait))
     return answer
 
 

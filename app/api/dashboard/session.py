@@ -22,8 +22,6 @@ from itsdangerous import BadSignature, Signer
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.domain.attempts import Attempts
-
 log = structlog.get_logger(__name__)
 
 COOKIE = "amazonsender_dashboard"
@@ -72,7 +70,6 @@ class Sessions:
         self._secrets = tuple(secrets)
         self._ended = ended
         self._now = now
-        self.attempts = Attempts()
 
     def sign_in(self, presented: str) -> str | None:
         """A new session's cookie; None when `presented` is none of the secrets. Constant-time."""

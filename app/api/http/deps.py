@@ -14,6 +14,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from app.api.dashboard.session import Sessions
 from app.api.http.body_limit import announced_size
 from app.api.http.problems import problems
+from app.api.strangers.refusing import stranger
 from app.domain.access import SCOPES, Caller, Scope
 from app.domain.given.bodies import Text as Text
 from app.domain.given.bodies import without_nul as without_nul
@@ -130,13 +131,21 @@ async def find_caller(
     authorizations = request.headers.getlist("authorization")
     tokens = request.headers.getlist("x-auth-token")
     if len(authorizations) > 1 or len(tokens) > 1:
+        stranger(request).brought("secret")
         return None
     for value in authorizations:
         scheme, _, credential = value.partition(" ")
         if scheme.lower() == "bearer":
             presented.append(credential.strip())
     presented += tokens
-    return await known_caller(presented, services.settings, services.keys)
+    them = stranger(request)
+    limited = them.is_limited("secret")
+    caller = await known_caller(presented, services.settings, services.keys, in_haste=limited)
+    if caller:
+        them.is_known()
+    elif any(presented):
+        them.brought("secret")
+    return caller
 
 
 def refuse_unknown_parameters(request: Request, known: Collection[str] = ()) -> None:

@@ -10,9 +10,11 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app.api.http.problems import PROBLEM, PROBLEM_SCHEMA, problems
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, TooManyRequests
 
 _OURS_422 = problems(InvalidRequest)[422]
+_OURS_429 = problems(TooManyRequests)[429]
+"""Of every operation: what a client gets who was refused too often (strangers/refusing.py)."""
 
 
 def install(app: FastAPI) -> None:
@@ -43,9 +45,15 @@ def _described(app: FastAPI) -> dict[str, Any]:
             answers = operation["responses"]
             if "HTTPValidationError" in str(answers.get("422")):
                 answers["422"] = _OURS_422
+            answers.setdefault("429", _too_many(answers))
     for name, schema in list(_taken_out(found["paths"])):
         schemas[name] = schema
     return found
+
+
+def _too_many(answers: dict[str, Any]) -> dict[str, Any]:
+    pages = "text/html" in answers.get("200", {}).get("content", {})
+    return _OURS_429 | {"content": _OURS_429["content"] | ({"text/html": {}} if pages else {})}
 
 
 def _taken_out(node: Any) -> Iterator[tuple[str, Any]]:

@@ -41,8 +41,9 @@ class Keys:
     _failure: tuple[float, Unavailable] | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def find(self, presented: str) -> Caller | None:
-        """Who has this key; None when it is none, or was revoked.
+    async def find(self, presented: str, *, in_haste: bool = False) -> Caller | None:
+        """Who has this key; None when it is none, or was revoked. in_haste: a list that is still
+        trusted is enough, so a key that another process has just made may not be known yet.
 
         Raises DatabaseUnavailable, when it isn't known from before.
         """
@@ -51,7 +52,7 @@ class Keys:
         came, digest = self.now(), key_hash(presented)
         if digest not in self._living or came - self._asked_at > FRESH_SECONDS:
             async with self._lock:
-                if self._asked_at <= came:
+                if self._asked_at <= came - (FRESH_SECONDS if in_haste else 0.0):
                     await self._ask(came)
         key = self._living.get(digest)
         if key is None:

@@ -119,7 +119,8 @@ def check_signup(settings: Settings) -> Iterator[Finding]:
             "warn",
             f"HOST is {settings.host} and FORWARDED_ALLOW_IPS is not set: behind a reverse proxy "
             "all visitors who sign up would count as one, and soon be refused.",
-            "set FORWARDED_ALLOW_IPS to the address from which the proxy calls this service.",
+            "set FORWARDED_ALLOW_IPS to the address from which the proxy calls this service "
+            "(docs/deployment.md, Who the client is).",
         )
 
 

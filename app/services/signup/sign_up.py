@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import unicodedata
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 import structlog
 
 from app.domain.addresses import ADDRESS_MAX_CHARS, InvalidAddress, canonical_address
+from app.domain.clients.networks import network_of
 from app.errors import InvalidRequest, TooManyRequests, Unavailable
 from app.settings import Settings
 from app.store import Store
@@ -65,7 +65,7 @@ class SignUp:
             log.info("signup_dropped", because="the hidden field was filled in")
             return
         answer = await self._store.ask_signup(
-            client="trusted" if client is None else _network(client),
+            client="trusted" if client is None else network_of(client),
             client_limit=NO_LIMIT if client is None else CLIENT_LIMIT,
             address=address,
             name=name,
@@ -99,20 +99,6 @@ def _name(text: str) -> str | None:
     if any(unicodedata.category(char) in {"Cc", "Cs"} for char in name):
         raise InvalidRequest("The name holds a character that names don't have.", field="name")
     return name or None
-
-
-def _network(client: str) -> str:
-    """What counts as one client: an IPv4 address, or an IPv6 network of 64 bits, of which
-    everybody has as many addresses as they like."""
-    try:
-        address = ipaddress.ip_address(client.partition("%")[0])
-    except ValueError:
-        return "unknown"
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is None:
-            return str(ipaddress.ip_network((address, 64), strict=False))
-        address = address.ipv4_mapped
-    return str(address)
 
 
 def _page(text: str | None) -> str | None:
