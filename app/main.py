@@ -158,15 +158,16 @@ anyone. Callers present the shared secret, or an API key with the scope that an 
 `Authorization: Bearer …`, `X-Auth-Token: …`, or `auth_token` in the body of `/send-mailout`."""
 
 
-def create_app(services: Services) -> FastAPI:
-    """The ASGI application over running services (see `running`)."""
+def create_app(services: Services | None) -> FastAPI:
+    """The ASGI application over running services (see `running`). None: only to be described."""
+    is_described = services is None or services.settings.api_docs
     app = FastAPI(
         title="AmazonSender",
         version=__version__,
         description=DESCRIPTION,
         redirect_slashes=False,
         # without a description there is no page of it either
-        openapi_url="/openapi.json" if services.settings.api_docs else None,
+        openapi_url="/openapi.json" if is_described else None,
     )
     app.state.services = services
     problems.install(app)
