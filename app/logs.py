@@ -12,16 +12,13 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from types import TracebackType
-from urllib.parse import unquote
 
 import structlog
-from pydantic import SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from app.adapters.database.connection_string import read_connection_string
+from app.environment.secrets import texts_to_hide
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -43,8 +40,6 @@ _CUT_WORD = re.compile(rf"{_WORD}\Z")
 _CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 _IN_A_LINE = re.compile(rf"[{_CONTROLS}\n]")
 _IN_A_TEXT = re.compile(rf"[{_CONTROLS}]")
-_PASSWORD_IN_URL = re.compile(r"://[^:@/]*:(.*)@")
-_SHORTEST_SECRET = 8  # replacing a shorter one would also replace parts of ordinary words
 
 
 def configure_logging(settings: Settings) -> None:
@@ -61,7 +56,7 @@ def configure_logging(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
-        SafeValues(sorted(secrets_of(settings), key=len, reverse=True)),
+        SafeValues(sorted(texts_to_hide(settings), key=len, reverse=True)),
     ]
     renderer: Processor = (
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
@@ -154,29 +149,6 @@ class SafeValues:
 
 def _escaped(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode()
-
-
-def secrets_of(settings: Settings) -> set[str]:
-    """Everything in the settings that must never be written anywhere."""
-    found = {value for value in _secret_values(settings) if len(value) >= _SHORTEST_SECRET}
-    if settings.database_url is not None:
-        text = settings.database_url.get_secret_value()
-        given = read_connection_string(text)
-        spelt = _PASSWORD_IN_URL.search(text)
-        parts = (given.conninfo, given.password or "", spelt[1] if spelt else "")
-        found |= {part for part in parts if len(part) >= _SHORTEST_SECRET}
-    if settings.rabbitmq_url is not None:
-        spelt = _PASSWORD_IN_URL.search(settings.rabbitmq_url.get_secret_value())
-        both = {spelt[1], unquote(spelt[1])} if spelt else set()
-        found |= {part for part in both if len(part) >= _SHORTEST_SECRET}
-    return found
-
-
-def _secret_values(settings: Settings) -> Iterator[str]:
-    for _, value in settings:
-        for item in value if isinstance(value, tuple) else (value,):
-            if isinstance(item, SecretStr):
-                yield item.get_secret_value()
 
 
 def _log_crash(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from io import StringIO
 from pathlib import Path
@@ -19,6 +20,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -42,9 +44,9 @@ from app.environment.regions import (
     require_signatures_of_two_regions,
     variables_by_region,
 )
+from app.environment.secrets import shared_secrets
+from app.environment.strength import GENERATOR, MIN_SECRET_LENGTH, is_left_to_fill_in, weakness
 from app.errors import ConfigurationError
-
-MIN_SECRET_LENGTH = 32
 
 
 def _split(value: object) -> object:
@@ -55,6 +57,9 @@ def _split(value: object) -> object:
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 SecretList = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+
+
+_OF_SEVERAL_LINES = {"footer_html", "footer_text", "signup_mail"}
 
 
 class Settings(RegionSettings, FallbackSettings, QueueSettings, RetentionSettings):
@@ -100,6 +105,7 @@ class Settings(RegionSettings, FallbackSettings, QueueSettings, RetentionSetting
     sns_allowed_topic_arns: CommaSeparated = ()
 
     unsubscribe_secret: SecretList = ()
+    unsubscribe_old_secrets: SecretList = ()
     unsubscribe_confirm: bool = True
 
     signup: bool = False
@@ -168,13 +174,24 @@ class Settings(RegionSettings, FallbackSettings, QueueSettings, RetentionSetting
 
     @field_validator("*", mode="before")
     @classmethod
-    def _text(cls, value: object) -> object:
-        """Refuse bytes that aren't UTF-8, which Python shows as half surrogates."""
-        if isinstance(value, str):
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise ValueError("is not UTF-8 text") from None
+    def _text(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse bytes that aren't UTF-8, which Python shows as half surrogates, and control
+        characters: values go into headers, addresses, names and log lines. Around a secret or the
+        parts of a list a line break means nothing (and is left out later)."""
+        if not isinstance(value, str):
+            return value
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("is not UTF-8 text") from None
+        name = info.field_name or ""
+        annotation = str(cls.model_fields[name].annotation)
+        is_trimmed = "SecretStr" in annotation or "tuple" in annotation
+        for character in value.strip() if is_trimmed else value:
+            if unicodedata.category(character) in {"Cc", "Zl", "Zp"} and not (
+                character in "\n\r\t" and name in _OF_SEVERAL_LINES
+            ):
+                raise ValueError("holds a line break or another control character; take it out")
         return value
 
     @field_validator(
@@ -198,14 +215,34 @@ class Settings(RegionSettings, FallbackSettings, QueueSettings, RetentionSetting
             raise ValueError("is no key: it holds a blank or a character that keys don't have")
         return key
 
+    @field_validator("notion_webhook_verification_token", "mailgun_webhook_signing_key")
+    @classmethod
+    def _filled_in(cls, value: SecretStr | None) -> SecretStr | None:
+        """With what every example shows, anybody could sign events."""
+        if value is not None and is_left_to_fill_in(value.get_secret_value()):
+            raise ValueError("still holds what an example shows; put your own there, or nothing")
+        return value
+
     @field_validator("executor_shared_secret", "unsubscribe_secret")
+    @classmethod
+    def _strong(cls, secrets: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+        for number, secret in enumerate(secrets, 1):
+            if problem := weakness(secret.get_secret_value()):
+                which = f" (number {number} of {len(secrets)})" if len(secrets) > 1 else ""
+                remedy = f"make one with: {GENERATOR}"
+                if info.field_name == "unsubscribe_secret":
+                    remedy += (
+                        " (one that has signed links of mails already sent belongs into "
+                        "UNSUBSCRIBE_OLD_SECRETS, so that they go on working)"
+                    )
+                raise ValueError(f"{problem}{which}; {remedy}")
+        return secrets
+
+    @field_validator("unsubscribe_old_secrets")
     @classmethod
     def _long_enough(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if any(len(secret.get_secret_value()) < MIN_SECRET_LENGTH for secret in secrets):
-            raise ValueError(
-                f"each secret must have at least {MIN_SECRET_LENGTH} characters; "
-                'make one with: python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
-            )
+            raise ValueError(f"each secret must have at least {MIN_SECRET_LENGTH} characters")
         return secrets
 
     @field_validator(
@@ -323,8 +360,16 @@ class Settings(RegionSettings, FallbackSettings, QueueSettings, RetentionSetting
                 "ASSETS_STORE is a bucket at Supabase, so SUPABASE_URL and "
                 "SUPABASE_SERVICE_ROLE_KEY must be set, too"
             )
-        if set(self.executor_secrets) & set(self.unsubscribe_secrets):
-            raise ValueError("UNSUBSCRIBE_SECRET must differ from EXECUTOR_SHARED_SECRET")
+        for one, other in shared_secrets(self):
+            raise ValueError(
+                f"{one} and {other} must differ: whoever is given the secret for the one could use "
+                f"the other. Make a new one for one of them, as with: {GENERATOR}"
+            )
+        if self.unsubscribe_old_secrets and not self.unsubscribe_secret:
+            raise ValueError(
+                "UNSUBSCRIBE_OLD_SECRETS sign nothing: set UNSUBSCRIBE_SECRET, too; make one with: "
+                f"{GENERATOR}"
+            )
         if bool(self.slack_bot_token) != bool(self.slack_channel):
             raise ValueError(
                 "SLACK_BOT_TOKEN and SLACK_CHANNEL must be set together (an incoming webhook, "
@@ -347,7 +392,9 @@ class Settings(RegionSettings, FallbackSettings, QueueSettings, RetentionSetting
 
     @property
     def unsubscribe_secrets(self) -> tuple[str, ...]:
-        return tuple(secret.get_secret_value() for secret in self.unsubscribe_secret)
+        """The first signs, all verify."""
+        secrets = (*self.unsubscribe_secret, *self.unsubscribe_old_secrets)
+        return tuple(secret.get_secret_value() for secret in secrets)
 
     @property
     def uses_embedded_database(self) -> bool:

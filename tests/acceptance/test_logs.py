@@ -12,7 +12,14 @@ import pytest
 
 from app.domain.tokens import UnsubscribeTokens
 from tests.support.factories import Arrange
-from tests.support.service import BEARER, UNSUBSCRIBE_SECRET, command, process
+from tests.support.service import (
+    BEARER,
+    OTHER_SECRET,
+    SECRET,
+    UNSUBSCRIBE_SECRET,
+    command,
+    process,
+)
 from tests.support.waiting import eventually
 from tests.support.world import World
 
@@ -232,8 +239,8 @@ raise RuntimeError("postgresql://user:a-long-password@host/db")
 
 def test_each_secret_of_the_settings_is_replaced_wherever_it_turns_up() -> None:
     secrets = {
-        "EXECUTOR_SHARED_SECRET": "e" * 32 + ",f" + "e" * 31,
-        "UNSUBSCRIBE_SECRET": "u" * 32,
+        "EXECUTOR_SHARED_SECRET": f"{SECRET},{OTHER_SECRET}",
+        "UNSUBSCRIBE_SECRET": UNSUBSCRIBE_SECRET,
         "AWS_SECRET_ACCESS_KEY": "w" * 40,
         "NOTION_API_TOKEN": "ntn_" + "n" * 20,
         "DATABASE_URL": "postgresql://user:pass%2Bword%2Bword@host/db",

@@ -10,7 +10,7 @@ import pytest
 from app.api.dashboard.session import COOKIE
 from tests.support.dashboard import ORIGIN, Visitor, form_token
 from tests.support.factories import Arrange
-from tests.support.service import SECRET, Service, in_process, settings_for
+from tests.support.service import OTHER_SECRET, SECRET, Service, in_process, settings_for
 
 NOBODY = UUID(int=7)
 ACTIONS = ("pause", "resume", "cancel", "resend", "preflight")
@@ -76,7 +76,7 @@ class TestSigningIn:
         assert (await Visitor(quiet).sign_in(to=target)).headers["location"] == "/dashboard"
 
     async def test_each_secret_of_a_rotation_fits_until_it_is_taken_out(self, dsn: str) -> None:
-        old, new = "o" * 40, "n" * 40
+        old, new = SECRET, OTHER_SECRET
 
         def settings(secrets: str) -> Any:
             return settings_for(dsn, None, EXECUTOR_SHARED_SECRET=secrets, AWS_REGION=None)

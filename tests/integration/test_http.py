@@ -20,6 +20,7 @@ from tests.support.factories import Arrange
 from tests.support.routes import PROTECTED
 from tests.support.service import (
     BEARER,
+    OTHER_SECRET,
     SECRET,
     TOPIC,
     Service,
@@ -109,7 +110,7 @@ class TestAuthentication:
     async def test_several_secrets_allow_rotation(
         self, dsn: str, sandbox: SandboxServer, arrange: Arrange
     ) -> None:
-        old, new = "o" * 40, "n" * 40
+        old, new = SECRET, OTHER_SECRET
         settings = settings_for(dsn, sandbox.url, EXECUTOR_SHARED_SECRET=f"{new},{old}")
         async with in_process(settings, with_sender=False) as service:
             for secret in (old, new):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from app.environment.secrets import texts_to_hide
 from app.errors import ConfigurationError
-from app.logs import secrets_of
 from tests.support.service import settings_for
 
 DSN = "postgresql://nobody@127.0.0.1/none"
@@ -49,7 +49,7 @@ def test_what_is_no_address_of_rabbitmq_is_refused_unseen(url: str) -> None:
 
 def test_its_password_is_never_logged_however_it_is_spelt() -> None:
     found = settings_for(DSN, None, RABBITMQ_URL="amqp://user:p%40ss%2Fword@rabbit.example.com/")
-    assert {"p%40ss%2Fword", "p@ss/word"} <= secrets_of(found)
+    assert {"p%40ss%2Fword", "p@ss/word"} <= texts_to_hide(found)
     assert "word" not in repr(found.rabbitmq_url)
 
 

@@ -23,8 +23,9 @@ from app.settings import Settings, load_settings
 from tests.support.forks import Fork
 from tests.support.waiting import eventually
 
-SECRET = "caller-secret-0123456789abcdefghij"
-UNSUBSCRIBE_SECRET = "unsubscribe-secret-0123456789abcdef"
+SECRET = "caller-EnCWTevqr2rNnDzMOQbkO4wgX1UTl0hJ"
+OTHER_SECRET = "caller-5cB3sGZ1WkqRy8pFhVtLmXu0dNaJ7eTo"
+UNSUBSCRIBE_SECRET = "unsubscribe-JbV0xYw6LkqzR3tMdG8fHsCnP1oZ"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:amazonsender"
 BEARER = {"Authorization": f"Bearer {SECRET}"}
 

@@ -17,8 +17,9 @@ from app.adapters.database.connection_string import (
 )
 from app.adapters.database.migrations import status
 from app.adapters.database.postgres import PostgresDatabase
+from app.environment.secrets import texts_to_hide
 from app.errors import AppError
-from app.logs import SafeValues, secrets_of
+from app.logs import SafeValues
 from app.runtime import direct_dsn
 from app.settings import load_settings
 
@@ -100,7 +101,7 @@ def test_passwords_that_psql_takes(spelt: str, password: str) -> None:
     read = read_connection_string(f"postgresql://user:{spelt}@{HOST}?pgbouncer=true")
     assert read.password == password
     settings = load_settings(None, database_url=f"postgresql://user:{spelt}@{HOST}")
-    assert spelt in "".join(secrets_of(settings))  # which logs without a traceback
+    assert spelt in "".join(texts_to_hide(settings))  # which logs without a traceback
 
 
 def test_the_form_of_names_and_values() -> None:
@@ -182,7 +183,7 @@ async def test_no_part_of_a_password_is_ever_told(around: str, password: str, sp
     try:
         settings = load_settings(None, database_url=url)
         told += [repr(settings), str(settings)]
-        safe_values = SafeValues(sorted(secrets_of(settings), key=len, reverse=True))
+        safe_values = SafeValues(sorted(texts_to_hide(settings), key=len, reverse=True))
         async with direct_dsn(settings) as dsn:
             assert dsn is not None
             try:

@@ -21,8 +21,8 @@ _README_ROW = re.compile(r"^\|((?: `[A-Z][A-Z0-9_]*`,?)+) \|", re.MULTILINE)
 
 # What a newcomer fills in: the lines of the example that are empty or a placeholder.
 FILLED_IN = {
-    "EXECUTOR_SHARED_SECRET": "a secret for callers of more than 32 characters",
-    "UNSUBSCRIBE_SECRET": "a secret for links of more than 32 characters",
+    "EXECUTOR_SHARED_SECRET": "callers: 2wJ7#kQ9 vX4mN8 bT6zR1 hL3pD5",
+    "UNSUBSCRIBE_SECRET": "links: G8s6 YfK2nWq9 c4VtZ7 uR1xM3aB",
     "ORG_NAME": "Example Ltd",
     "ORG_ADDRESS": "1 Example Street, Exampletown",
     "SES_CONFIGURATION_SET": "newsletter",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.errors import ConfigurationError
 from app.settings import Settings, load_settings
-from tests.support.service import settings_for
+from tests.support.service import SECRET, settings_for
 
 
 def from_file(tmp_path: Path, text: str) -> object:
@@ -154,8 +154,7 @@ def test_blanks_around_a_key_are_no_part_of_it() -> None:
 
 def test_the_two_secrets_must_differ() -> None:
     with pytest.raises(ConfigurationError, match="must differ"):
-        settings_for("postgresql://x", None, UNSUBSCRIBE_SECRET="s" * 40,
-                     EXECUTOR_SHARED_SECRET="s" * 40)  # fmt: skip
+        settings_for("postgresql://x", None, UNSUBSCRIBE_SECRET=SECRET)
 
 
 def test_two_of_notions_properties_cant_have_one_name() -> None:

@@ -45,19 +45,15 @@ _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TZDIR", "LD_LIBRARY_PATH", "VIRTU
 """Of the environment. What isn't there, such as secrets, nothing that is rendered can reveal."""
 
 
-_NEEDED_SECRETS = {"unsubscribe_secret"}
-
-
 def for_rendering(settings: Settings) -> Settings:
     """The settings without secrets, but for the one that signs the links to unsubscribe."""
     hidden: dict[str, Any] = {}
     for name, value in settings:
-        if name in _NEEDED_SECRETS:
-            continue
         if isinstance(value, SecretStr):
             hidden[name] = None
         elif isinstance(value, tuple) and any(isinstance(each, SecretStr) for each in value):
             hidden[name] = ()
+    hidden["unsubscribe_secret"] = settings.unsubscribe_secret[:1]
     return settings.model_copy(update=hidden)
 
 
