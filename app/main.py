@@ -158,9 +158,9 @@ anyone. Callers present the shared secret, or an API key with the scope that an 
 `Authorization: Bearer …`, `X-Auth-Token: …`, or `auth_token` in the body of `/send-mailout`."""
 
 
-def create_app(services: Services | None) -> FastAPI:
-    """The ASGI application over running services (see `running`). None: only to be described."""
-    is_described = services is None or services.settings.api_docs
+def create_app(services: Services) -> FastAPI:
+    """The ASGI application over running services (see `running`); without, it can be described."""
+    is_described = not services or services.settings.api_docs
     app = FastAPI(
         title="AmazonSender",
         version=__version__,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import cast
 from uuid import UUID
 
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from app.api.http.deps import Protected
+from app.api.http.deps import Protected, Services
 from app.main import create_app
 
 MAILOUT = UUID(int=7)
@@ -43,7 +44,7 @@ def _example(parameter: re.Match[str]) -> str:
 
 ROUTES = [
     Route(method, context.original_route.path, context.original_route)
-    for context in iter_route_contexts(create_app(None).routes)
+    for context in iter_route_contexts(create_app(cast("Services", None)).routes)
     if isinstance(context.original_route, APIRoute)
     for method in sorted(context.original_route.methods or ())
 ]
