@@ -10,7 +10,6 @@ from fastapi import APIRouter, Query, Response
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     TypeAdapter,
 )
@@ -19,15 +18,14 @@ from app.api.http.deps import CallerDep, Protected, ServicesDep, Text, needs
 from app.api.http.paging import Page, decode_cursor, moment, page
 from app.api.http.problems import problems
 from app.domain.access import Scope, check_name
+from app.domain.given.bodies import StrictBody
 from app.errors import InvalidRequest, KeyExists, KeyNotFound, ScopeMissing, Unauthorized
 
 router = APIRouter(tags=["access"], route_class=Protected, dependencies=[needs("manage")])
 
 
-class KeyBody(BaseModel):
+class KeyBody(StrictBody):
     """name: by which the audit log knows the key; no other living key may have it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, AfterValidator(check_name)]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=10)]

@@ -8,12 +8,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, model_validator
 
 from app.api.http.deps import CallerDep, Protected, ServicesDep, Text, needs
 from app.api.http.paging import Page, decode_cursor, page
 from app.api.http.problems import problems
 from app.api.http.responses import JsonAnswer
+from app.domain.given.bodies import Id, StrictBody
 from app.domain.templates.names import check_name
 from app.errors import (
     InvalidRequest,
@@ -42,29 +43,25 @@ _Subject = Annotated[Text, Field(max_length=MAX_SUBJECT_CHARS)]
 _Body = Annotated[Text, Field(max_length=MAX_BODY_CHARS)]
 
 
-class TemplateBody(BaseModel):
+class TemplateBody(StrictBody):
     """subject: proposed to new mailouts. layout_id: the template whose content block this one
     fills. One of the two bodies; a mailout's own text stands where it has `{{ content }}`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: _Name
     subject: _Subject | None = None
     body_html: _Body | None = None
     body_markdown: _Body | None = None
-    layout_id: UUID | None = None
+    layout_id: Id | None = None
 
 
-class TemplateChange(BaseModel):
+class TemplateChange(StrictBody):
     """What changes; a body of one kind replaces that of the other."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: _Name | None = None
     subject: _Subject | None = None
     body_html: _Body | None = None
     body_markdown: _Body | None = None
-    layout_id: UUID | None = None
+    layout_id: Id | None = None
 
     @model_validator(mode="after")
     def _has_changes(self) -> Self:

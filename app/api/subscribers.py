@@ -11,9 +11,7 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
     TypeAdapter,
@@ -28,6 +26,7 @@ from app.domain import people
 from app.domain.addresses import InvalidAddress, typed_address
 from app.domain.audience.rule import AudienceRule
 from app.domain.audience.words import why_mailed
+from app.domain.given.bodies import StrictBody
 from app.domain.people import Change, Filter
 from app.domain.states import SubscriberStatus
 from app.errors import (
@@ -130,23 +129,19 @@ TimeZone = Annotated[Text, StringConstraints(max_length=100), AfterValidator(_ti
 Search = Annotated[_Line, StringConstraints(max_length=320)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewSubscriber(_Strict):
+class NewSubscriber(StrictBody):
     """consent: when, where and to what the person agreed, as you know it; kept as it is."""
 
     email: Email
     name: Name | None = None
     status: Settable = "active"
-    tags: Tags = []
-    fields: Fields = {}
+    tags: Tags = Field(default_factory=list)
+    fields: Fields = Field(default_factory=dict)
     timezone: TimeZone | None = None
     consent: dict[FieldName, FieldText | None] | None = None
 
 
-class Override(_Strict):
+class Override(StrictBody):
     """reason: kept in the history; needed for a status. asked: they asked for mail themselves, if
     the reason doesn't say so. force: lift a complaint or a permanent bounce."""
 
@@ -187,7 +182,7 @@ class ChangedSubscriber(Override):
 _RULES = {"all", "any", "not", "segment", "field", "op"}
 
 
-class Audience(_Strict):
+class Audience(StrictBody):
     """Whom: as in the list's filters (tags: any of them; {}: everybody), or the rule of an audience
     as a mailout has it, also beside a filter as `rule`."""
 
@@ -225,8 +220,8 @@ class StatusOfMany(ManyBody):
 
 
 class TagsOfMany(ManyBody):
-    add: Tags = []
-    remove: Tags = []
+    add: Tags = Field(default_factory=list)
+    remove: Tags = Field(default_factory=list)
 
 
 def list_filter(

@@ -61,9 +61,14 @@ def read_json(text: str | bytes) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        value = json.loads(text, parse_int=_number, parse_float=_number)
-        lenient = json.dumps(value, ensure_ascii=False)
-        return orjson.loads(_SURROGATE.sub("\ufffd", lenient))
+        return read_oddities(text)
+
+
+def read_oddities(text: str | bytes, **reading: Any) -> Any:
+    """What read_json makes of a text that orjson doesn't read. reading: of json.loads."""
+    value = json.loads(text, parse_int=_number, parse_float=_number, **reading)
+    lenient = json.dumps(value, ensure_ascii=False)
+    return orjson.loads(_SURROGATE.sub("\ufffd", lenient))
 
 
 def _number(digits: str) -> int | float | str:

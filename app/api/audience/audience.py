@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-import orjson
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict
 
 from app.api.http.deps import Protected, ServicesDep, Text, needs
 from app.api.http.problems import problems
 from app.domain.audience.rule import AudienceRule, parse_rule
+from app.domain.given.bodies import StrictBody
+from app.domain.given.strict_json import NotStrictJson, read_strict
 from app.domain.people import MAX_TAG_CHARS, MAX_TAGS
 from app.errors import InvalidRequest, Unauthorized
 
@@ -20,10 +20,8 @@ router = APIRouter(tags=["segments"], route_class=Protected)
 _counting = problems(Unauthorized, InvalidRequest)
 
 
-class CountBody(BaseModel):
+class CountBody(StrictBody):
     """audience: a rule; null or left out: everybody."""
-
-    model_config = ConfigDict(extra="forbid")
 
     audience: AudienceRule = None
 
@@ -51,9 +49,9 @@ async def show_audience(
     rules: list[Any] = []
     if audience is not None:
         try:
-            rules.append(orjson.loads(audience))
-        except orjson.JSONDecodeError as exc:
-            raise InvalidRequest("audience: this is no JSON.") from exc
+            rules.append(read_strict(audience))
+        except NotStrictJson as exc:
+            raise InvalidRequest(f"audience: {exc}.") from exc
     if tag:
         rules.append({"tags": list(tag)})
     if segment is not None:

@@ -6,12 +6,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, StringConstraints, TypeAdapter
 
 from app.api.http.deps import CallerDep, Protected, ServicesDep, Text, needs
 from app.api.http.paging import Page, decode_cursor, page
 from app.api.http.problems import problems
 from app.domain.audience.rule import AudienceRule
+from app.domain.given.bodies import StrictBody
 from app.errors import (
     InvalidRequest,
     SegmentExists,
@@ -39,10 +40,8 @@ SegmentName = Annotated[
 ]
 
 
-class SegmentChange(BaseModel):
+class SegmentChange(StrictBody):
     """Only what is there is changed."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: SegmentName | None = None
     audience: AudienceRule = None

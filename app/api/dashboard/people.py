@@ -292,9 +292,10 @@ async def change_many(services: ServicesDep, session: SignedIn, form: OwnForm) -
     wanted: dict[str, Any] = {"status": status if status in SUBSCRIBER_STATUSES else None, **chosen}
     segment = _one(form, "segment")
     in_it = {"rule": {"segment": segment}} if segment else {}
+    number = _one(form, "expected")[:18]
     body = {
         "audience": _asked(**wanted) | in_it,
-        "expected": _one(form, "expected"),
+        "expected": int(number) if number.isdecimal() else number,
         "reason": _one(form, "reason") or None,
         "asked": "asked" in form,
         "force": "force" in form,

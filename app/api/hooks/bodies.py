@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from app.api.http.deps import without_nul
 from app.api.http.paging import moment
+from app.domain.given.bodies import StrictBody, Time
 
 URL_NAMES = (
     "url",
@@ -43,13 +43,12 @@ Description = Annotated[str, Field(max_length=500), AfterValidator(without_nul)]
 Rate = Annotated[float, Field(ge=0.01, le=1000)]
 
 
-class NewHook(BaseModel):
+class NewHook(StrictBody):
     """url: where it is sent; also called hookUrl, targetUrl, target_url and the like. events: of
     those that `GET /hooks/samples/{event}` knows; `event`: a single one. rate_per_second: so many
     deliveries at most. source: who asked; known by itself for Zapier and Make."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "example": {
                 "url": "https://crm.example.com/in",
@@ -80,11 +79,11 @@ class NewHook(BaseModel):
         return rest
 
 
-class HookChange(BaseModel):
+class HookChange(StrictBody):
     """Only what is there is changed. state: `disabled` stops it, `active` has it tried again at
     once, with what waits."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"state": "disabled"}})
+    model_config = ConfigDict(json_schema_extra={"example": {"state": "disabled"}})
 
     url: Url | None = None
     events: Events | None = None
@@ -93,23 +92,19 @@ class HookChange(BaseModel):
     state: Literal["active", "disabled"] | None = None
 
 
-class Trial(BaseModel):
+class Trial(StrictBody):
     """event: of which an example is sent; the hook's first, if none is named."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"event": "recipient.bounced"}}
-    )
+    model_config = ConfigDict(json_schema_extra={"example": {"event": "recipient.bounced"}})
 
     event: EventName | None = None
 
 
-class Replay(BaseModel):
+class Replay(StrictBody):
     """ids: of deliveries that are over; or since: a day or a moment, for whatever was told since
     then; all dead ones, if neither is named."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"since": "2026-05-04"}}
-    )
+    model_config = ConfigDict(json_schema_extra={"example": {"since": "2026-05-04"}})
 
     ids: (
         Annotated[
@@ -117,7 +112,7 @@ class Replay(BaseModel):
         ]
         | None
     ) = None
-    since: Annotated[datetime, AfterValidator(moment)] | None = None
+    since: Annotated[Time, AfterValidator(moment)] | None = None
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:

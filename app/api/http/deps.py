@@ -12,12 +12,13 @@ from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.api.dashboard.session import Sessions
-from app.api.http.body_limit import announced_size
+from app.api.http.body_limit import BodyRefused, announced_size
 from app.api.http.problems import problems
 from app.api.strangers.refusing import stranger
 from app.domain.access import SCOPES, Caller, Scope
 from app.domain.given.bodies import Text as Text
 from app.domain.given.bodies import without_nul as without_nul
+from app.domain.given.strict_json import NotStrictJson, read_strict
 from app.domain.tokens import UnsubscribeTokens
 from app.domain.untrusted import plain
 from app.errors import InvalidRequest, PayloadTooLarge, ScopeMissing, Unauthorized
@@ -124,7 +125,8 @@ async def find_caller(
 ) -> Caller | None:
     """Who presents the shared secret (compared in constant time) or an API key; None: a stranger.
 
-    Two `Authorization` or two `X-Auth-Token` headers are ambiguous, so nobody is known then.
+    Two `Authorization` or two `X-Auth-Token` headers are ambiguous, so nobody is known then; nor
+    when one of each, or body_token, are of different callers.
     Raises DatabaseUnavailable when nobody can say whether a key is valid.
     """
     presented = [body_token] if isinstance(body_token, str) else []
@@ -161,6 +163,14 @@ def refuse_unknown_parameters(request: Request, known: Collection[str] = ()) -> 
         )
 
 
+class _StrictRequest(Request):
+    async def json(self) -> Any:
+        try:
+            return read_strict(await self.body())
+        except NotStrictJson as exc:
+            raise BodyRefused(InvalidRequest(exc.named("body"))) from None
+
+
 class ApiRoute(APIRoute):
     """A route of the API. Unlike pages and links that others add parameters to, it takes only query
     parameters that it knows. more_known: how further ones begin that it reads itself."""
@@ -178,7 +188,7 @@ class ApiRoute(APIRoute):
         async def handler(request: Request) -> Response:
             await self.admit(request)
             refuse_unknown_parameters(request, known | self._more(request))
-            return await handle(request)
+            return await handle(_StrictRequest(request.scope, request.receive))
 
         return handler
 

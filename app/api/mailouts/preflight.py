@@ -6,19 +6,18 @@ from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from app.api.http.deps import Protected, ServicesDep, needs
 from app.api.http.problems import problems
+from app.domain.given.bodies import StrictBody
 from app.errors import InvalidRequest, MailoutNotFound, Unauthorized, Unavailable
 
 router = APIRouter(tags=["mailouts"], route_class=Protected)
 
 
-class PreflightBody(BaseModel):
+class PreflightBody(StrictBody):
     """links: ask every link of the mail whether it answers; takes up to a minute."""
-
-    model_config = ConfigDict(extra="forbid")
 
     links: bool = False
 

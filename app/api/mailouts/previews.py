@@ -6,13 +6,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.api.http.deps import Protected, ServicesDep, Text, needs
 from app.api.http.mail_page import mail_page
 from app.api.http.problems import problems
 from app.api.http.responses import JsonAnswer
 from app.api.mailouts.content import Content
+from app.domain.given.bodies import StrictBody
 from app.errors import (
     InvalidRequest,
     MailoutNotFound,
@@ -27,11 +28,9 @@ from app.services.preview.preview import Who
 router = APIRouter(tags=["mailouts"], route_class=Protected)
 
 
-class PreviewBody(BaseModel):
+class PreviewBody(StrictBody):
     """email: whose mail it is, a subscriber's. Without it: who of the audience, `sample` or
     `awkward`, who lacks most of what the mail shows, or has the longest name."""
-
-    model_config = ConfigDict(extra="forbid")
 
     email: Annotated[Text, Field(max_length=320)] | None = None
     who: Who = "sample"

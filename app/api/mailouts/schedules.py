@@ -6,12 +6,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.api.http.deps import CallerDep, Protected, ServicesDep, Text, needs
 from app.api.http.problems import problems
 from app.api.http.responses import JsonAnswer
 from app.api.mailouts.starting import dry_run
+from app.domain.given.bodies import StrictBody
 from app.domain.schedules.plan import Passed
 from app.errors import (
     AudienceChanged,
@@ -30,13 +31,11 @@ from app.services.starting.start_mailout import SendRequest
 router = APIRouter(tags=["mailouts"], route_class=Protected)
 
 
-class ScheduleBody(BaseModel):
+class ScheduleBody(StrictBody):
     """at: a date and time of the clock, without an offset. zone: an IANA name, or `recipient`:
     each recipient's own; TIMEZONE when absent. With `recipient`: fallback, the zone of those whose
     own isn't known; passed, what becomes of those for whom the hour has passed at the start.
     confirm_audience: the number of recipients, where it was refused because that changed a lot."""
-
-    model_config = ConfigDict(extra="forbid")
 
     at: Annotated[Text, Field(max_length=40, examples=["2026-12-01T09:00"])]
     zone: Annotated[Text, Field(max_length=64, examples=["Europe/Berlin", "recipient"])] | None = (
@@ -44,7 +43,7 @@ class ScheduleBody(BaseModel):
     )
     fallback: Annotated[Text, Field(max_length=64)] | None = None
     passed: Passed | None = None
-    confirm_audience: Annotated[int, Field(ge=0, le=2**53, strict=True)] | None = None
+    confirm_audience: Annotated[int, Field(ge=0, le=2**53)] | None = None
 
 
 @router.post(

@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-import orjson
 import structlog
 from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel
@@ -21,6 +20,7 @@ from app.api.http.deps import (
 from app.api.http.problems import problems
 from app.api.http.responses import JsonAnswer
 from app.domain.access import Caller
+from app.domain.given.strict_json import NotStrictJson, read_strict
 from app.domain.notion.pages import is_integration_webhook
 from app.errors import (
     AppError,
@@ -177,15 +177,19 @@ async def _carry_out(
 
 
 async def _body_of_caller(request: Request, services: Services) -> tuple[Caller, bytes, Any]:
-    """A caller, and the body as it came and as JSON (None when it isn't).
+    """A caller, and the body as it came and as JSON.
 
     A caller without a credential in a header may present it in a small body; a larger one isn't
-    parsed. Raises Unauthorized, ScopeMissing, PayloadTooLarge.
+    parsed. Raises Unauthorized, ScopeMissing, PayloadTooLarge, InvalidRequest.
     """
     if caller := await find_caller(request, services):
         require_scope(caller, "send")
         raw = await request.body()
-        return caller, raw, _json(raw)
+        body = _json(raw)
+        token = body.get("auth_token") if isinstance(body, dict) else None
+        if token is not None and await find_caller(request, services, token) != caller:
+            raise Unauthorized("Present one credential, or several of the same caller.")
+        return caller, raw, body
     body, detail = (
         None,
         (
@@ -193,7 +197,7 @@ async def _body_of_caller(request: Request, services: Services) -> tuple[Caller,
             "`X-Auth-Token: …` or `auth_token` in the body."
         ),
     )
-    with suppress(PayloadTooLarge):
+    with suppress(PayloadTooLarge, InvalidRequest):  # authentication comes before any complaint
         raw = await limited_body(request, MAX_TOKEN_BODY_BYTES)
         body = _json(raw)
     if isinstance(body, dict):
@@ -214,8 +218,8 @@ async def dry_run(services: ServicesDep, send: SendRequest) -> JsonAnswer:
 
 
 def _json(raw: bytes) -> Any:
-    """The body as JSON; None when it isn't (authentication comes before any complaint)."""
+    """Raises InvalidRequest."""
     try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return None
+        return read_strict(raw)
+    except NotStrictJson as exc:
+        raise InvalidRequest(exc.named("body")) from None

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from app.api.http.deps import CallerDep, Protected, ServicesDep, needs
 from app.api.http.problems import problems
+from app.domain.given.bodies import StrictBody
 from app.errors import InvalidRequest, MailoutNotFound, TransitionNotAllowed, Unauthorized
 from app.services.starting.steering import Steering
 
@@ -40,10 +41,8 @@ async def cancel(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> 
     return done
 
 
-class ResendBody(BaseModel):
+class ResendBody(StrictBody):
     """statuses: whose rows go back to the queue. force: `unknown` ones of any age."""
-
-    model_config = ConfigDict(extra="forbid")
 
     statuses: Annotated[
         list[Annotated[str, StringConstraints(pattern="^(failed|unknown)$")]],

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from app.api.http.deps import CallerDep, Protected, ServicesDep, needs
 from app.api.http.problems import problems
 from app.api.http.responses import JsonAnswer
 from app.api.mailouts.starting import IdempotencyKey, SendAccepted
 from app.domain.addresses import InvalidAddress, typed_address
+from app.domain.given.bodies import StrictBody
 from app.errors import (
     IdempotencyKeyReused,
     InvalidRequest,
@@ -35,12 +36,10 @@ def usable(address: str) -> str:
         raise ValueError(f"is not a usable mail address: {exc}") from exc
 
 
-class TestBody(BaseModel):
+class TestBody(StrictBody):
     """to: instead of TEST_EMAILS; whoever is named twice gets it once."""
 
     __test__ = False  # for pytest
-    model_config = ConfigDict(extra="forbid")
-
     to: (
         Annotated[
             list[Annotated[str, Field(max_length=400), AfterValidator(usable)]],

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from app.api.http.deps import CallerDep, Protected, ServicesDep, Text, needs
 from app.api.http.paging import Page
 from app.api.http.problems import problems
+from app.domain.given.bodies import StrictBody
 from app.domain.pacing.plan import MAX_CAP, STANDARD_FIRST, STANDARD_TARGET
 from app.errors import InvalidRequest, ScopeMissing, Unauthorized, WarmupNotRunning, WarmupRunning
 from app.services.pacing.warmups import Warmups, asked_plan
@@ -19,20 +20,16 @@ router = APIRouter(tags=["pacing"], route_class=Protected)
 Target = Annotated[int, Field(ge=STANDARD_FIRST, le=MAX_CAP)]
 
 
-class PlanDay(BaseModel):
+class PlanDay(StrictBody):
     """total: mails to everybody together. providers: of them at most, by a provider's name or one
     of its domains."""
 
-    model_config = ConfigDict(extra="forbid")
-
     total: int
-    providers: dict[str, int] = {}
+    providers: dict[str, int] = Field(default_factory=dict)
 
 
-class WarmupBody(BaseModel):
+class WarmupBody(StrictBody):
     """plan: a day each; or target: the standard plan up to so many mails a day."""
-
-    model_config = ConfigDict(extra="forbid")
 
     plan: Annotated[list[PlanDay | int], Field(max_length=1_000)] | None = None
     target: Target | None = None

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.api.http.deps import CallerDep, Protected, ServicesDep, Text, needs
 from app.api.http.description import shown
 from app.api.http.problems import problems
+from app.domain.given.bodies import StrictBody
 from app.errors import FallbackNotConfigured, InvalidRequest, Unauthorized
 
 router = APIRouter(prefix="/fallback", tags=["fallback"], route_class=Protected)
@@ -31,9 +32,7 @@ _STATE = {
 }
 
 
-class Word(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class Word(StrictBody):
     reason: Annotated[Text, Field(max_length=300)] | None = None
 
 

@@ -10,12 +10,14 @@ from urllib.parse import parse_qs
 import structlog
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from app.api.http.deps import Services, ServicesDep, find_caller, limited_body
 from app.api.http.problems import problems
 from app.api.pages import page, unavailable_page
 from app.api.signup.where_on import WhereOn
+from app.domain.given.bodies import StrictBody
+from app.domain.given.strict_json import NotStrictJson, read_strict
 from app.errors import (
     AppError,
     InvalidRequest,
@@ -38,10 +40,10 @@ TRAP = "leave_empty"
 """The field that people don't see, and programs fill in."""
 
 
-class SignUpBody(BaseModel):
+class SignUpBody(StrictBody):
     """The same as JSON."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     email: str
     name: str | None = None
@@ -111,7 +113,9 @@ def _media_type(request: Request) -> str:
 
 def _read_json(request: Request, body: bytes) -> SignUpForm:
     try:
-        return SignUpBody.model_validate_json(body).to_form(_source(request))
+        return SignUpBody.model_validate(read_strict(body)).to_form(_source(request))
+    except NotStrictJson as exc:
+        raise InvalidRequest(exc.named("body"), field="body") from None
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"

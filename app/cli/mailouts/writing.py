@@ -259,13 +259,13 @@ def _body(file: Path, hint: str) -> dict[str, str]:
 
 
 def _json(text: str) -> Any:
-    import orjson
+    from app.domain.given.strict_json import NotStrictJson, read_strict
 
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as exc:
+        return read_strict(text)
+    except NotStrictJson as exc:
         raise typer.BadParameter(
-            'is no JSON: write a rule such as \'{"tags": ["news"]}\'', param_hint="--audience"
+            f'{exc}. Write a rule such as \'{{"tags": ["news"]}}\'', param_hint="--audience"
         ) from exc
 
 

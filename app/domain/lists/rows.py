@@ -12,6 +12,7 @@ from typing import Any
 
 from app.domain.addresses import InvalidAddress, trimmed, typed_address
 from app.domain.csv_cells import read_tags, restore
+from app.domain.given.strict_json import once_each
 from app.domain.lists.columns import CONSENT, Column, Columns
 from app.domain.lists.dates import read_time
 from app.domain.lists.people import Person
@@ -255,7 +256,7 @@ def _whole(digits: str) -> int | str:
 def _json(cell: str, title: str) -> Any:
     """Raises RowRefused, also for what the database's JSON can't hold."""
     try:
-        value = json.loads(cell, parse_int=_whole)
+        value = json.loads(cell, parse_int=_whole, object_pairs_hook=once_each)
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         text.encode()  # fails for half of a surrogate pair
     except (ValueError, RecursionError):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from app.domain.untrusted import read_json
+from app.domain.given.strict_json import DoubledKey, read_posted
 from app.errors import AppError
 
 Act = Literal["look", "talk", "schema"]
@@ -63,7 +63,9 @@ def is_signed(token: str, body: bytes, presented: str) -> bool:
 def read_body(body: bytes) -> dict[str, Any]:
     """Raises MalformedNotionEvent."""
     try:
-        content = read_json(body)
+        content = read_posted(body)
+    except DoubledKey as exc:
+        raise MalformedNotionEvent(f"The body: {exc}.") from None
     except (ValueError, RecursionError):
         raise MalformedNotionEvent("The body is no JSON.") from None
     if not isinstance(content, dict):

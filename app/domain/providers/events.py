@@ -19,6 +19,7 @@ import orjson
 from app.domain.engagement.agents import agent_of
 from app.domain.engagement.links import tidy_link
 from app.domain.engagement.networks import network_of
+from app.domain.given.strict_json import DoubledKey, read_posted
 from app.domain.providers import Provider
 from app.domain.providers.fields import (
     detail,
@@ -29,7 +30,6 @@ from app.domain.providers.fields import (
     uuid_of,
 )
 from app.domain.ses.events import Engagement, SesEvent, to_row
-from app.domain.untrusted import read_json
 from app.errors import AppError
 
 EVENT_ID_MAX_CHARS = 200
@@ -223,7 +223,9 @@ def _mailgun_kind(name: str, event: Mapping[str, Any]) -> _Kind:
 
 def _read(body: bytes) -> Any:
     try:
-        return read_json(body.replace(b"\\u0000", b"\\ufffd"))
+        return read_posted(body.replace(b"\\u0000", b"\\ufffd"))
+    except DoubledKey as exc:
+        raise MalformedWebhook(f"The body: {exc}.") from None
     except (ValueError, RecursionError):
         raise MalformedWebhook("The body is not JSON.") from None
 

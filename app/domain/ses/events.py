@@ -21,7 +21,8 @@ import orjson
 from app.domain.engagement.agents import agent_of
 from app.domain.engagement.links import MAX_CHARS, tidy_link
 from app.domain.engagement.networks import network_of
-from app.domain.untrusted import plain, read_json
+from app.domain.given.strict_json import DoubledKey, read_posted
+from app.domain.untrusted import plain
 from app.errors import AppError
 
 DETAIL_MAX_CHARS = 500  # enough for a diagnostic code; the payload keeps the whole text
@@ -258,9 +259,11 @@ def _load(message: str) -> dict[str, Any]:
     if "\\u0000" in message:
         message = _ESCAPED_NUL.sub(r"\1\\ufffd", message)
     try:
-        value = read_json(message)
+        value = read_posted(message)
         # orjson reads 1,024 levels but writes 254: what can't be written can't be stored.
         orjson.dumps(value)
+    except DoubledKey as exc:
+        raise MalformedEvent(f"The message: {exc}.") from exc
     # orjson's errors are subclasses of the first two; the standard library's has no limit.
     except (ValueError, TypeError, RecursionError) as exc:
         raise MalformedEvent("The message is not JSON, or is nested too deeply.") from exc

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
+from app.domain.given.strict_json import DoubledKey, once_each, read_strict
 from app.errors import AppError
 
 NOTIFICATION = "Notification"
@@ -214,8 +215,10 @@ def _load(body: bytes) -> dict[str, Any]:
         text = body.decode("utf-8")
         # A small body is cheap to parse, whatever it holds. A large one is read member by member,
         # so that it is refused as soon as one is not as SNS writes it.
-        envelope = _STRICT.decode(text) if len(body) <= SMALL_BYTES else _members(text)
-    # ValueError: not UTF-8, not JSON, a doubled key. RecursionError: nested thousands deep.
+        envelope = read_strict(body) if len(body) <= SMALL_BYTES else _members(text)
+    except DoubledKey as exc:
+        raise MalformedSnsMessage(f"The body is not JSON as SNS writes it: {exc}.") from exc
+    # ValueError: not UTF-8, not JSON. RecursionError: nested thousands deep.
     except (ValueError, RecursionError) as exc:
         raise MalformedSnsMessage(
             "The body is not JSON as SNS writes it. Subscribe this address to an SNS topic "
@@ -235,7 +238,7 @@ def _members(text: str) -> dict[str, Any]:
         value, at = _value(text, _after(_NAMED, text, at))
         found.append((name, value))
         if _CLOSED.match(text, at):
-            return _without_duplicates(found)
+            return once_each(found)
         at = _after(_NEXT, text, at)
     raise ValueError("too many members")
 
@@ -256,18 +259,11 @@ def _value(text: str, at: int) -> tuple[Any, int]:
     return value, at + length
 
 
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a key occurs twice")
-    return members
-
-
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-_STRICT = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
+_STRICT = json.JSONDecoder(object_pairs_hook=once_each, parse_constant=_refuse_constant)
 
 
 def _optional(envelope: Mapping[str, Any], name: str) -> str | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import orjson
-
+from app.domain.given.strict_json import NotStrictJson, read_strict
 from app.domain.pacing.plan import Plan, PlanInvalid, read_csv, read_plan
 from app.errors import InvalidRequest
 
@@ -23,7 +22,7 @@ def read_plan_file(data: bytes) -> Plan:
 def _json(text: str) -> object:
     """The days, bare or as the API's body has them, under `plan`."""
     try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError as exc:
+        found = read_strict(text)
+    except NotStrictJson as exc:
         raise PlanInvalid(f"the file is no JSON: {exc}") from exc
     return found["plan"] if isinstance(found, dict) and found.keys() == {"plan"} else found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from app.domain.given.strict_json import NotStrictJson, read_strict
 from app.domain.notion.pages import is_integration_webhook
 from app.errors import InvalidRequest
 from app.ports import Waiting
@@ -25,6 +26,8 @@ with all properties of a row some 20 KB."""
 BY = "queue"
 """Who asks, for the audit log, where the message presents nothing."""
 
+_FORM = 'The message must be a JSON object like {"mailout_id": "…", "idempotency_key": "…"}.'
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -42,13 +45,11 @@ def read_request(message: Waiting) -> Asked:
             f"{MAX_BODY_BYTES:,}."
         )
     try:
-        body = orjson.loads(message.body)
-    except orjson.JSONDecodeError:
-        body = None
+        body = read_strict(message.body)
+    except NotStrictJson as exc:
+        raise InvalidRequest(f"{exc.named('The message')}. {_FORM}") from None
     if not isinstance(body, dict):
-        raise InvalidRequest(
-            'The message must be a JSON object like {"mailout_id": "…", "idempotency_key": "…"}.'
-        )
+        raise InvalidRequest(_FORM)
     if is_integration_webhook(body):
         raise InvalidRequest(INTEGRATION_WEBHOOK)
     key = body.pop("idempotency_key", None)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
-from app.domain.given.bodies import Text, read_body
+from app.domain.given.bodies import Id, StrictBody, Text, read_body
 from app.domain.notion.pages import page_id
 from app.errors import InvalidRequest
 from app.services.notion.rows.asking import AskRow
@@ -27,16 +27,14 @@ INTEGRATION_WEBHOOK = (
 )
 
 
-class SendBody(BaseModel):
+class SendBody(StrictBody):
     """What a caller posts. auth_token: where a header can't be set. confirm_audience: the number
     of recipients, where the answer `audience_changed` asked for it."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    mailout_id: UUID
+    mailout_id: Id
     test: bool = False
     dry_run: bool = False
-    confirm_audience: Annotated[int, Field(ge=0, le=2**53, strict=True)] | None = None
+    confirm_audience: Annotated[int, Field(ge=0, le=2**53)] | None = None
     auth_token: str | None = None
 
 

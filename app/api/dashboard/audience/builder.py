@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from app.api.http.deps import Services
 from app.domain.audience.rule import ENGAGEMENT, parse_rule
+from app.domain.given.strict_json import read_strict
 from app.errors import InvalidRequest
 
 Form = dict[str, list[str]]
@@ -166,12 +167,9 @@ class Builder:
         """As it is stored; None: everybody. Raises InvalidRequest, which names the line."""
         if self.raw:
             try:
-                return parse_rule(json.loads(self.raw))
-            except RecursionError:
-                raise InvalidRequest("The rule: it is too deep.") from None
+                return parse_rule(read_strict(self.raw))
             except ValueError as exc:
-                wrong = "this is no JSON" if isinstance(exc, json.JSONDecodeError) else str(exc)
-                raise InvalidRequest(f"The rule: {wrong}.") from exc
+                raise InvalidRequest(f"The rule: {exc}.") from exc
         parts = []
         for n, line in enumerate(self.lines, 1):
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -19,6 +18,7 @@ from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD
 from app.domain.audience.rule import parse_rule
 from app.domain.audience.words import in_words
+from app.domain.given.strict_json import read_strict
 from app.errors import AppError, InvalidRequest, SegmentInUse, SegmentNotFound
 
 router = APIRouter(prefix=HOME, route_class=Page, include_in_schema=False)
@@ -67,8 +67,8 @@ async def new_segment(
     builder = Builder(lines=(Line(),))
     if rule:
         try:
-            builder = Builder.of_rule(parse_rule(json.loads(rule)))
-        except (ValueError, RecursionError) as exc:
+            builder = Builder.of_rule(parse_rule(read_strict(rule)))
+        except ValueError as exc:
             raise InvalidRequest("The rule in the page's address is none.") from exc
     return await _edit(services, session, None, name.replace("\0", ""), builder)
 
