@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import cast
 from uuid import UUID
 
@@ -42,9 +43,10 @@ def _example(parameter: re.Match[str]) -> str:
     return "a@example.com" if parameter[1] == "email" else str(MAILOUT)
 
 
+_NOTHING_RUNS = SimpleNamespace(settings=SimpleNamespace(api_docs=True))
 ROUTES = [
     Route(method, context.original_route.path, context.original_route)
-    for context in iter_route_contexts(create_app(cast("Services", None)).routes)
+    for context in iter_route_contexts(create_app(cast("Services", _NOTHING_RUNS)).routes)
     if isinstance(context.original_route, APIRoute)
     for method in sorted(context.original_route.methods or ())
 ]
