@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
-# IPv6 addresses that stand for an IPv4 address in their last 32 bits: RFC 6052, 8215 (NAT64),
-# 4291 (IPv4-compatible), 2765 (translated).
-_LAST_32_BITS = tuple(
-    map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96"))
-)
+_NAT64 = IPv6Network("64:ff9b::/96")
+"""Addresses that stand for the IPv4 address in their last 32 bits, anywhere (RFC 6052)."""
+_INSIDE = tuple(map(IPv6Network, ("64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96")))
+"""Others that stand for an IPv4 address, within a network alone, and where in them isn't said:
+RFC 8215 (NAT64), 4291 (IPv4-compatible), 2765 (translated)."""
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 """All that IANA has given out for the internet; the rest is for other uses, or for none yet."""
 _METADATA = tuple(
@@ -47,6 +47,7 @@ def is_reachable_privately(address: str) -> bool:
     ip = _meant(address)
     return not (
         ip in _METADATA
+        or _is_inside(ip)
         or ip.is_link_local
         or ip.is_multicast
         or ip.is_unspecified
@@ -66,9 +67,13 @@ def _meant(address: str) -> IPv4Address | IPv6Address:
         return ip
     if ip.ipv4_mapped or ip.sixtofour:
         return ip.ipv4_mapped or ip.sixtofour or ip
-    if not ip.is_loopback and any(ip in network for network in _LAST_32_BITS):
+    if ip in _NAT64:
         return IPv4Address(int(ip) & 0xFFFFFFFF)
     return ip
+
+
+def _is_inside(ip: IPv4Address | IPv6Address) -> bool:
+    return not ip.is_loopback and any(ip in network for network in _INSIDE)
 
 
 def is_web_address(value: str) -> bool:

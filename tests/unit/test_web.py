@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from app.domain.networks import is_public
-from app.pinned import asked
+from app.outbound.pinned import asked
 from app.services.checks import links as link_checks
 from app.services.checks.links import check_links
 from app.services.checks.web import MAX_REDIRECTS, Web, WebAnswer, web_client

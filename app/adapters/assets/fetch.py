@@ -20,7 +20,7 @@ from app.domain.assets.pictures import MAX_SOURCE_BYTES, too_large
 from app.domain.assets.videos import is_video_picture
 from app.domain.networks import is_public
 from app.errors import PictureExpired, PictureRefused, Unavailable
-from app.pinned import asked, resolve_name
+from app.outbound.pinned import asked, resolve_name
 
 CONNECT_SECONDS, READ_SECONDS, ALL_SECONDS = 5.0, 15.0, 60.0
 MAX_REDIRECTS = 5
@@ -69,7 +69,7 @@ class PictureFetcher:
                 return await self._follow(url)
         except (TimeoutError, httpx.TimeoutException):
             raise Unavailable("it did not arrive in time: try again later") from None
-        except httpx.InvalidURL:
+        except (httpx.InvalidURL, OverflowError):  # OverflowError: a port beyond 65535
             raise _refused("address", "its address is none: put it in again") from None
         except httpx.HTTPError as exc:
             # Not the error itself: its words may have the address, which opens the file.
@@ -101,7 +101,7 @@ class PictureFetcher:
             raise _refused("address", "its address is none: put it in again")
         try:
             found = await self._resolve(host, target.port or 443)
-        except (OSError, UnicodeError):
+        except (OSError, ValueError):  # ValueError: such as UnicodeError, for no name at all
             raise Unavailable("the name of its server isn't known now: try again later") from None
         if not found or not (self._is_own(target) or all(map(self._allowed, found))):
             raise _refused("private_address", "its address leads into a private network: upload it")

@@ -14,8 +14,10 @@ from urllib.parse import quote
 import httpx
 
 from app.adapters.assets.fetch import tls
+from app.domain.assets.pictures import MAX_SOURCE_BYTES
 from app.domain.untrusted import page_words, read_json
 from app.errors import ShelfRefused, Unavailable
+from app.outbound.bounded import bounded
 from app.settings import Settings
 
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -72,7 +74,11 @@ class SupabaseShelf:
     ) -> httpx.Response:
         try:
             async with httpx.AsyncClient(
-                timeout=SECONDS, trust_env=False, follow_redirects=False, verify=tls()
+                timeout=SECONDS,
+                trust_env=False,
+                follow_redirects=False,
+                verify=tls(),
+                event_hooks=bounded(MAX_SOURCE_BYTES),
             ) as http:
                 return await http.request(
                     method, url, headers={**self._headers, **(headers or {})}, content=content

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
+from app.adapters.aws.answers import AnswerTooLarge
 from app.adapters.aws.ses import aws_client
+from app.domain.assets.pictures import MAX_SOURCE_BYTES
 from app.domain.untrusted import page_words
 from app.errors import ShelfRefused, Unavailable
 from app.settings import Settings
@@ -53,14 +55,14 @@ class S3Shelf:
                 ContentType=media_type,
                 CacheControl=FOR_EVER,
             )
-        except (ClientError, BotoCoreError) as exc:
+        except Exception as exc:  # also for answers that make no sense
             raise self._refusal(exc, "s3:PutObject") from exc
 
     def _get(self, name: str) -> bytes | None:
         try:
             answer = self._client().get_object(Bucket=self._bucket, Key=self._key(name))
-            return answer["Body"].read()
-        except (ClientError, BotoCoreError) as exc:
+            return _content(answer["Body"])
+        except Exception as exc:  # also for answers that make no sense
             if _code(exc) in _MISSING:
                 return None
             raise self._refusal(exc, "s3:GetObject") from exc
@@ -68,7 +70,7 @@ class S3Shelf:
     def _check(self) -> None:
         try:
             self._client().head_bucket(Bucket=self._bucket)
-        except (ClientError, BotoCoreError) as exc:
+        except Exception as exc:  # also for answers that make no sense
             raise self._refusal(exc, "s3:ListBucket") from exc
 
     def _client(self) -> S3Client:
@@ -82,7 +84,8 @@ class S3Shelf:
 
     def _refusal(self, exc: Exception, permission: str) -> Unavailable | ShelfRefused:
         words = page_words(str(exc)) or type(exc).__name__
-        if isinstance(exc, HTTPClientError | BotoConnectionError):
+        is_asked = isinstance(exc, ClientError | BotoCoreError)
+        if isinstance(exc, HTTPClientError | BotoConnectionError) or not is_asked:
             return Unavailable(f"S3 can't be reached to keep pictures: {words}")
         if not isinstance(exc, ClientError):
             return ShelfRefused(
@@ -104,6 +107,14 @@ class S3Shelf:
         if status == 429 or status >= 500 or code == "SlowDown":
             return Unavailable(f"S3 can't keep pictures now: {words}")
         return ShelfRefused(f"S3 refuses a picture in the bucket {self._bucket}: {words}")
+
+
+def _content(body: Any) -> bytes:
+    """All of it. Raises botocore's exceptions, also when it was cut."""
+    content: bytes = body.read(MAX_SOURCE_BYTES)
+    if body.read(1):  # finds out, too, whether all came that was announced
+        raise AnswerTooLarge(most=MAX_SOURCE_BYTES)
+    return content
 
 
 def _code(exc: Any) -> str:

@@ -26,6 +26,7 @@ from botocore.exceptions import (
 )
 
 from app import __version__
+from app.adapters.aws.answers import bound_answers
 from app.adapters.aws.notice import bulk_request, single_request
 from app.domain.content.render import Compiled
 from app.domain.sending.batches import Account, Suppressed
@@ -67,7 +68,8 @@ class _Call:
 
 
 def aws_client(settings: Settings, service: str, *, region: str | None, **config: Any) -> Any:
-    """A boto3 client with this program's credentials, region and endpoint, retries off."""
+    """A boto3 client with this program's credentials, region and endpoint, retries off, its
+    answers bounded."""
     known = settings.region(region or "")
     endpoint = {
         "sesv2": known.endpoint_url,
@@ -81,7 +83,7 @@ def aws_client(settings: Settings, service: str, *, region: str | None, **config
         region_name=region,
         profile_name=settings.aws_profile,
     )
-    return session.client(  # type: ignore[call-overload]
+    client = session.client(  # type: ignore[call-overload]
         service,
         endpoint_url=endpoint,
         config=Config(
@@ -92,6 +94,8 @@ def aws_client(settings: Settings, service: str, *, region: str | None, **config
             **config,
         ),
     )
+    bound_answers(client, service)
+    return client
 
 
 def sns_client(settings: Settings, region: str) -> SNSClient:

@@ -179,7 +179,8 @@ class _Certificates:
         try:
             async with asyncio.timeout(FETCH_TIMEOUT_SECONDS):
                 pem = await self._download(url)
-        except (httpx.HTTPError, TimeoutError) as exc:
+        except (httpx.HTTPError, TimeoutError, UnicodeError) as exc:
+            # UnicodeError: httpx's, for a redirect to `http://xn--/`.
             kind = CertificateMissing if _says_no(exc) else CertificateUnavailable
             raise kind("The signing certificate can't be fetched now.") from exc
         try:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from app.adapters.aws.ses import aws_client
 from app.adapters.aws.sqs_words import is_missing, is_refused, queue_trouble
@@ -92,11 +92,13 @@ class SqsQueue:
     async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._threads, work, *arguments)
-        except (ClientError, BotoCoreError) as exc:
-            raise queue_trouble(exc, self._url) from exc
+            working = loop.run_in_executor(self._threads, work, *arguments)
         except RuntimeError as exc:  # the threads are shut down
             raise Unavailable("The queue is closed.") from exc
+        try:
+            return await working
+        except Exception as exc:  # also for answers that make no sense
+            raise queue_trouble(exc, self._url) from exc
 
     def _take(self, most: int, abandoned: threading.Event) -> list[Waiting]:
         answer = self._client().receive_message(

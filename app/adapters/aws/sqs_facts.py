@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from app.adapters.aws.sqs import sqs_client
 from app.adapters.aws.sqs_words import is_denied, is_missing, queue_trouble
@@ -28,7 +28,7 @@ class SqsFacts:
         client = sqs_client(self._settings, url)
         try:
             answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-        except (ClientError, BotoCoreError) as exc:
+        except Exception as exc:  # also for answers that make no sense
             if is_missing(exc):
                 return None
             raise queue_trouble(exc, url) from exc
@@ -39,7 +39,7 @@ class SqsFacts:
         *_, account, name = arn.split(":")
         try:
             found = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
-        except (ClientError, BotoCoreError) as exc:
+        except Exception as exc:  # also for answers that make no sense
             if is_missing(exc):
                 return None
             raise queue_trouble(exc, url) from exc
@@ -63,6 +63,6 @@ def _is_denied(call: Callable[[], Any], url: str) -> bool:
         call()
     except ClientError as exc:
         return is_denied(exc)
-    except BotoCoreError as exc:
+    except Exception as exc:
         raise queue_trouble(exc, url) from exc
     return False

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
 MOST = 1_000
-"""Of a list: who has more sees these."""
+"""Of a list, things and pages: who has more sees these."""
 LISTS_AT_ONCE = 50
 """Addresses in one GetBlacklistReports: they stand in the request's line."""
 _STATUSES: tuple[Status, ...] = ("ENABLED", "REINSTATED", "DISABLED")
@@ -116,10 +116,11 @@ class SesStanding:
     ) -> list[T]:
         found: list[T] = []
         token: str | None = None
-        while len(found) < MOST:
+        for _ in range(MOST):
             page = self._ask(name, call, **arguments, **({"NextToken": token} if token else {}))
             found += self._read(name, lambda page: [item(one) for one in page[member]], page)
-            if not (token := page.get("NextToken")):
+            token = page.get("NextToken")
+            if not token or len(found) >= MOST:
                 break
         return found[:MOST]
 

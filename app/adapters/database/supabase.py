@@ -19,9 +19,13 @@ from app.adapters.database.postgres import CALL_SECONDS, MESSAGE_CHARS
 from app.adapters.database.sqlstates import UNWRITABLE, is_outage, outage, retrying_conflicts
 from app.domain.untrusted import plain, read_json
 from app.errors import ConfigurationError, DatabaseError, DatabaseUnavailable
+from app.outbound.bounded import bounded
 
 # PostgREST's code for a JWT that it can't verify. The gateway before it answers 401 without one.
 _KEY_REFUSED = "PGRST301"
+
+MAX_BYTES = 32_000_000
+"""Of an answer: far beyond a file of 5 MB in base64, the longest there is."""
 
 _COME_AGAIN = {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.REQUEST_TIMEOUT}
 
@@ -37,9 +41,13 @@ class SupabaseDatabase:
         self._url, self._key = url, key
         self._client: AsyncClient | None = None
         self._liveness = LivenessProbe(lambda: self._call("schema_status", {}))
+        limits = bounded(MAX_BYTES, CALL_SECONDS)
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(timeout, read=CALL_SECONDS),
-            event_hooks={"response": [_refuse_gateway_errors]},
+            event_hooks={
+                "request": limits["request"],
+                "response": [*limits["response"], _refuse_gateway_errors],
+            },
             trust_env=False,  # the environment's proxies are not meant for the database
         )
 

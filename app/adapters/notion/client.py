@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import math
@@ -21,10 +22,17 @@ from app.adapters.notion.refusals import refusal
 from app.domain.notion.properties import as_rich_text
 from app.domain.sending.backoff import backoff_seconds
 from app.errors import NotionAway, NotionRefused
+from app.outbound.bounded import bounded
 
 VERSION = "2026-03-11"
 PAGE_SIZE = 100
+MAX_PAGES = 1_000
+"""Of a list: Notion itself ends a query after a tenth of that."""
 TIMEOUT_SECONDS = 30.0
+CALL_SECONDS = 120.0
+"""One request, from its beginning to its end: a file of 20 MB may be in it."""
+MAX_BYTES = 8_000_000
+"""Of an answer: a hundred blocks, each of several thousand characters."""
 TRIES = 4
 AWAY_SECONDS = 2.0
 """How long Notion is left alone where it doesn't say; twice as long for each further try."""
@@ -61,7 +69,7 @@ class NotionApi:
             retry=False,
             logger=_SILENT,
             log_level=logging.CRITICAL + 1,
-            client=http,
+            client=http or httpx.AsyncClient(event_hooks=bounded(MAX_BYTES, TIMEOUT_SECONDS)),
         )
         self._pace = pace or Pace(per_second)
 
@@ -162,7 +170,7 @@ class NotionApi:
     ) -> AsyncIterator[dict[str, Any]]:
         """Each page of a list, until the last."""
         cursor: str | None = None
-        while True:
+        for _ in range(MAX_PAGES):
             asked = {**body, "page_size": PAGE_SIZE}
             if cursor:
                 asked["start_cursor"] = cursor
@@ -171,6 +179,7 @@ class NotionApi:
             cursor = part.get("next_cursor")
             if not part.get("has_more") or not cursor:
                 return
+        raise _not_notion("with a list without end")
 
     async def _call(
         self,
@@ -206,20 +215,21 @@ class NotionApi:
         form: dict[str, Any] | None,
     ) -> dict[str, Any]:
         try:
-            answer = await self._client.request(
-                path=path,
-                method=method,
-                query=body if method == "GET" else None,
-                body=None if method == "GET" else body,
-                form_data=form,
-            )
+            async with asyncio.timeout(CALL_SECONDS):
+                answer = await self._client.request(
+                    path=path,
+                    method=method,
+                    query=body if method == "GET" else None,
+                    body=None if method == "GET" else body,
+                    form_data=form,
+                )
         except HTTPResponseError as exc:
             raise _error(exc, method, path) from None
-        except RequestTimeoutError:
+        except (RequestTimeoutError, TimeoutError):
             raise NotionAway(f"Notion doesn't answer within {TIMEOUT_SECONDS:.0f} s.") from None
         except httpx.RequestError as exc:
             raise NotionAway(f"Notion can't be reached ({type(exc).__name__}).") from None
-        except ValueError:  # no JSON, or no text
+        except (ValueError, RecursionError):  # no JSON, no text, or nested without end
             raise _not_notion("that can't be read") from None
         if not isinstance(answer, dict):
             raise _not_notion("that can't be read")
@@ -257,7 +267,7 @@ def _said(body: str) -> tuple[str | None, str]:
     None: it isn't Notion's."""
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None, ""
     if not isinstance(said, dict) or not isinstance(said.get("code"), str):
         return None, ""

@@ -45,7 +45,8 @@ class Asking:
             limits=httpx.Limits(
                 max_connections=max_connections, max_keepalive_connections=max_connections
             ),
-            headers={"User-Agent": f"amazonsender/{__version__}"},
+            # What comes packed may unpack to a thousand times as much before anybody counts it.
+            headers={"User-Agent": f"amazonsender/{__version__}", "Accept-Encoding": "identity"},
         )
 
     def close(self) -> None:
@@ -120,7 +121,7 @@ def _start_of(response: httpx.Response, ends: float) -> str:
     """What the body says, as far as it comes: the status has said already what matters most."""
     kept = b""
     try:
-        for part in response.iter_bytes():
+        for part in response.iter_raw():
             kept += part
             if len(kept) >= KEPT_BYTES or time.monotonic() > ends:
                 break

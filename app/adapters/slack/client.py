@@ -21,6 +21,7 @@ from app.adapters.slack.refusals import PASSING, refusal
 from app.domain.slack.message import Message
 from app.domain.slack.news import Place
 from app.errors import SlackAway, SlackMessageGone
+from app.outbound.bounded import AnswerRefused, bounded
 
 STEP_SECONDS = 10.0
 """To connect, and between two parts of an answer."""
@@ -53,7 +54,10 @@ class _Way:
 
     def __init__(self) -> None:
         self._http = httpx.AsyncClient(
-            follow_redirects=False, trust_env=False, timeout=STEP_SECONDS
+            follow_redirects=False,
+            trust_env=False,
+            timeout=STEP_SECONDS,
+            event_hooks=bounded(MAX_ANSWER_BYTES, CALL_SECONDS),
         )
 
     async def __aenter__(self) -> Self:
@@ -87,14 +91,11 @@ class _Way:
         return answer
 
     async def _read(self, url: str, body: dict[str, Any], headers: dict[str, str]) -> _Answer:
-        async with self._http.stream("POST", url, json=body, headers=headers) as answer:
-            parts, size = [], 0
-            async for part in answer.aiter_bytes():
-                parts.append(part)
-                size += len(part)
-                if size > MAX_ANSWER_BYTES:
-                    raise _not_slack("with far too much")
-            return _Answer(answer.status_code, answer.headers, b"".join(parts))
+        try:
+            answer = await self._http.post(url, json=body, headers=headers)
+        except AnswerRefused:
+            raise _not_slack("with far too much") from None
+        return _Answer(answer.status_code, answer.headers, answer.content)
 
 
 class SlackWebhook(_Way):
@@ -167,7 +168,7 @@ class SlackBot(_Way):
         answer = await self._ask(f"{self._api_url}/{method}", arguments, Authorization=bearer)
         try:
             said = json.loads(answer.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             said = None
         if not isinstance(said, dict) or not isinstance(said.get("ok"), bool):
             raise _not_slack("but not as Slack does")

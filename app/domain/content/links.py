@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from html.parser import HTMLParser
-from ipaddress import ip_address
 from urllib.parse import urlsplit
+
+from app.domain.networks import is_public
 
 _IN_TEXT = re.compile(r"https?://[^\s<>\"']+")
 _WEB = frozenset({"http", "https"})
@@ -53,7 +54,7 @@ def lead_nowhere(links: Iterable[str]) -> list[str]:
 def is_local(host: str) -> bool:
     """Whether a host's name says that it isn't on the public internet."""
     try:
-        return not ip_address(host).is_global
+        return not is_public(host)
     except ValueError:  # a name
         return "." not in host or host.endswith((".local", ".localhost", ".internal"))
 

@@ -30,6 +30,7 @@ def check_address(url: str, *, allow_private: bool) -> httpx.URL:
     try:
         target = httpx.URL(url)
         host = target.raw_host.decode("ascii")
+        _ = target.host  # reading it checks it
     except (httpx.InvalidURL, ValueError):
         raise AddressRefused("it is no address of the web: use https://….") from None
     if target.scheme not in ("https", "http") or not host:

@@ -15,10 +15,13 @@ import httpx
 
 from app import __version__
 from app.domain.networks import is_public
-from app.pinned import asked, resolve_name
+from app.outbound.bounded import bounded
+from app.outbound.pinned import asked, resolve_name
 
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 10.0
 MAX_REDIRECTS = 5
+MAX_BYTES = 21_000_000
+"""Of a body, where one is read: a PDF that lies in the shelf."""
 # Answers to HEAD after which GET is tried: some servers treat the two differently.
 _TRY_GET_AFTER = frozenset({400, 403, 404, 405, 406, 409, 500, 501, 503})
 
@@ -33,6 +36,7 @@ def web_client() -> httpx.AsyncClient:
         follow_redirects=False,
         trust_env=False,
         headers={"User-Agent": f"AmazonSender/{__version__} (link check)"},
+        event_hooks=bounded(MAX_BYTES),
     )
 
 
@@ -66,19 +70,19 @@ class Web:
                 answer = await self._follow("GET", url)
         except httpx.HTTPError as exc:
             return WebAnswer(None, explain(exc))
-        except httpx.InvalidURL:
+        except (httpx.InvalidURL, OverflowError):  # OverflowError: a port beyond 65535
             return WebAnswer(None, "is not an address")
         return answer
 
     async def _follow(self, method: str, url: str) -> WebAnswer:
         target = httpx.URL(url)
         for _ in range(MAX_REDIRECTS):
-            if target.scheme not in {"http", "https"} or not target.host:
+            if target.scheme not in {"http", "https"} or not target.raw_host:
                 return WebAnswer(None, "leads to what is no web address")
             port = target.port or (443 if target.scheme == "https" else 80)
             try:
                 addresses = await self._resolve(target.raw_host.decode("ascii"), port)
-            except (OSError, UnicodeError):
+            except (OSError, ValueError):  # ValueError: such as UnicodeError, for no name at all
                 return WebAnswer(None, "has a name that doesn't exist")
             if not addresses or not all(map(self._allowed, addresses)):
                 return WebAnswer(None, "leads to a private address, where readers can't follow")

@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-import httpx
 import structlog
 
 from app.domain.hooks.deliveries import LATER, Answer, Delivery, Result, judge_answer
+from app.domain.hooks.words import shown_host
 from app.errors import AppError, DatabaseError
 from app.running.loops import Loops
 from app.services.hooks.poster import ANSWER_SECONDS, Poster
@@ -133,7 +133,7 @@ class DeliverHooks:
                 log.info(
                     "hook_not_delivered",
                     hook_id=str(delivery.hook_id),
-                    host=httpx.URL(delivery.url).host,
+                    host=shown_host(delivery.url),
                     type=delivery.type,
                     event_id=delivery.event_id,
                     outcome=result.outcome,
@@ -144,7 +144,7 @@ class DeliverHooks:
             log.error(
                 "hook_ended",
                 hook_id=hook["id"],
-                host=httpx.URL(hook["url"]).host,
+                host=shown_host(hook["url"]),
                 state=hook["state"],
                 reason=hook["reason"],
                 remedy="mend its endpoint and switch the hook on again, or delete it",

@@ -19,7 +19,7 @@ from app.domain.hooks.examples import examples
 from app.domain.hooks.signing import new_secret
 from app.domain.hooks.words import source_of
 from app.errors import HookNotActive, HookNotFound, HookRefused
-from app.pinned import resolve_name
+from app.outbound.pinned import resolve_name
 from app.services.checks.web import Resolve
 from app.settings import Settings
 from app.store import Store
@@ -169,7 +169,7 @@ class Hooks:
                 addresses = await self.resolve(host, target.port or 443)
         except AddressRefused as exc:
             raise HookRefused(f"url: {exc}", field="url") from None
-        except (OSError, UnicodeError, TimeoutError):
+        except (OSError, ValueError, TimeoutError):
             return
         for address in addresses:
             if problem := address_problem(

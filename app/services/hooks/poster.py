@@ -23,7 +23,7 @@ from app import __version__
 from app.domain.hooks.addresses import AddressRefused, address_problem, check_address
 from app.domain.hooks.deliveries import Answer, Delivery, retry_after_seconds
 from app.domain.hooks.signing import signed_headers
-from app.pinned import asked, resolve_name
+from app.outbound.pinned import asked, resolve_name
 from app.services.checks.web import Resolve, explain
 
 CONNECT_SECONDS = 5.0
@@ -125,7 +125,7 @@ class Poster:
             addresses = await self._names(target.raw_host.decode("ascii"), port)
         except TimeoutError:
             raise
-        except (OSError, UnicodeError):
+        except (OSError, ValueError):  # ValueError: such as UnicodeError, for no name at all
             addresses = []
         if not addresses:
             raise AddressRefused("its name has no address.")

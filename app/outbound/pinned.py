@@ -37,20 +37,25 @@ async def asked(
     *others, last = addresses
     for address in others:
         try:
-            answer = await http.send(
-                _request(http, method, target, address, headers, content), stream=True
-            )
+            answer = await _sent(http, _request(http, method, target, address, headers, content))
             break
         except (httpx.ConnectError, httpx.ConnectTimeout):
             continue
     else:
-        answer = await http.send(
-            _request(http, method, target, last, headers, content), stream=True
-        )
+        answer = await _sent(http, _request(http, method, target, last, headers, content))
     try:
         yield answer
     finally:
         await answer.aclose()
+
+
+async def _sent(http: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    """httpx reads where a redirect leads also where it doesn't follow, and raises what is no error
+    of its own for `http://xn--/`."""
+    try:
+        return await http.send(request, stream=True)
+    except UnicodeError:
+        raise httpx.RemoteProtocolError("It redirects to no address.") from None
 
 
 def _request(

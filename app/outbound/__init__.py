@@ -1,0 +1,1 @@
+"""Requests that go out: to whom, and how much of an answer is read."""
