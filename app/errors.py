@@ -82,6 +82,16 @@ class MailoutNotFound(NotFound):
     code, title = "mailout_not_found", "There is no such mailout"
 
 
+class DetailsDropped(AppError):
+    """Who got a mailout isn't known any more (LEDGER_RETENTION_DAYS). Nothing was changed."""
+
+    status, code, title = 409, "details_dropped", "The details of a mailout were dropped"
+
+
+class DetailsGone(DetailsDropped):
+    status = 410
+
+
 class JobNotFound(NotFound):
     code, title = "job_not_found", "There is no such job"
 

@@ -10,7 +10,7 @@ from app.api.http.problems import problems
 from app.api.http.responses import csv_answer
 from app.api.subscribers import FilterDep, Filtered
 from app.domain.people import Filter
-from app.errors import InvalidRequest, Unauthorized
+from app.errors import DetailsDropped, InvalidRequest, Unauthorized
 from app.services.lists.export import Export
 
 router = APIRouter(tags=["subscribers"], route_class=Filtered)
@@ -20,7 +20,7 @@ router = APIRouter(tags=["subscribers"], route_class=Filtered)
     "/subscribers/export.csv",
     dependencies=[needs("read")],
     response_class=StreamingResponse,
-    responses=problems(Unauthorized, InvalidRequest)
+    responses=problems(Unauthorized, InvalidRequest, DetailsDropped)
     | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
 )
 async def export_subscribers(services: ServicesDep, wanted: FilterDep) -> StreamingResponse:

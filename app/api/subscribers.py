@@ -31,6 +31,7 @@ from app.domain.people import Change, Filter
 from app.domain.states import SubscriberStatus
 from app.errors import (
     CountDiffers,
+    DetailsDropped,
     InvalidRequest,
     StatusProtected,
     SubscriberErased,
@@ -280,7 +281,9 @@ FilterDep = Annotated[Filter, Depends(read_filter)]
 
 
 @filtered.get(
-    "/subscribers", dependencies=[needs("read")], responses=problems(Unauthorized, InvalidRequest)
+    "/subscribers",
+    dependencies=[needs("read")],
+    responses=problems(Unauthorized, InvalidRequest, DetailsDropped),
 )
 async def list_subscribers(
     services: ServicesDep,
@@ -447,7 +450,7 @@ async def erase_subscriber(email: Text, services: ServicesDep, caller: CallerDep
     return Response(status_code=204)
 
 
-_many = problems(Unauthorized, CountDiffers, InvalidRequest)
+_many = problems(Unauthorized, CountDiffers, InvalidRequest, DetailsDropped)
 
 
 @router.post("/subscribers/status", dependencies=[needs("manage")], responses=_many)

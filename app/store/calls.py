@@ -11,10 +11,13 @@ from uuid import UUID
 import structlog
 
 from app.domain.sending.guards import GuardLimits
-from app.errors import UnreadableAnswer
+from app.errors import DatabaseError, DetailsDropped, UnreadableAnswer
 from app.ports import Database
 
 log = structlog.get_logger(__name__)
+
+DETAILS_DROPPED = "P0D01"
+"""SQLSTATE of a refusal by functions/retention/shrink_mailouts.sql, whose words are for people."""
 
 
 class Calls:
@@ -40,6 +43,10 @@ def _readable(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[
     async def reading(*args: Any, **kwargs: Any) -> Any:
         try:
             return await method(*args, **kwargs)
+        except DatabaseError as exc:
+            if exc.sqlstate == DETAILS_DROPPED:
+                raise DetailsDropped(exc.detail) from exc
+            raise
         except (LookupError, TypeError, ValueError, AttributeError) as exc:
             log.exception("answer_unreadable", function=method.__name__)
             raise UnreadableAnswer(

@@ -38,7 +38,7 @@ begin
             'route_counts',
             'provider_paces', 'provider_answers', 'pacing_turns', 'warmups', 'warmup_days',
             'fallback_changes', 'fallback_watch',
-            'retention',
+            'retention', 'shrunk_mailouts', 'shrunk_rows',
             'notion_rows']) t
     loop
         execute format('revoke all on table %s from public', v_table);
@@ -55,7 +55,7 @@ begin
         execute format('grant usage on all sequences in schema public to service_role');
     end if;
     foreach v_role in array v_roles loop
-        execute format('revoke all on sequence public.send_logs_id_seq, public.ses_events_id_seq, public.owner_notices_id_seq, public.subscriber_changes_id_seq, public.audit_log_id_seq, public.notion_write_asks_id_seq, public.mailout_links_id_seq, public.engagement_signals_id_seq, public.hook_deliveries_id_seq, public.owner_news_id_seq, public.list_moves_id_seq, public.fallback_changes_id_seq from %I', v_role);
+        execute format('revoke all on sequence public.send_logs_id_seq, public.ses_events_id_seq, public.owner_notices_id_seq, public.subscriber_changes_id_seq, public.audit_log_id_seq, public.notion_write_asks_id_seq, public.mailout_links_id_seq, public.engagement_signals_id_seq, public.hook_deliveries_id_seq, public.owner_news_id_seq, public.list_moves_id_seq, public.shrunk_rows_id_seq, public.fallback_changes_id_seq from %I', v_role);
     end loop;
 
     for v_function in select p.oid::regprocedure from pg_proc p where p.pronamespace = 'public'::regnamespace
@@ -163,6 +163,7 @@ begin
             'pacing_turn', 'read_answers', 'answer_of', 'keep_paces', 'pacing_overview',
             'start_warmup', 'stop_warmup', 'open_warmup_day', 'running_warmups', 'shown_warmup', 'list_warmups', 'note_warmups',
             'may_drop', 'drop_old_events', 'drop_old_batches',
+            'shrink_old_mailouts', 'begin_shrinking', 'is_asked_about', 'report_part', 'kept_report', 'shrink_slice', 'row_mark', 'apply_late_events', 'refuse_dropped', 'refuse_dropped_condition',
             'segment_json', 'segment_users', 'audience_diff', 'id_at'])
     loop
         execute format('revoke all on function %s from public', v_function);

@@ -13,11 +13,11 @@ from app.domain.audience.rule import AudienceRule, parse_rule
 from app.domain.given.bodies import StrictBody
 from app.domain.given.strict_json import NotStrictJson, read_strict
 from app.domain.people import MAX_TAG_CHARS, MAX_TAGS
-from app.errors import InvalidRequest, Unauthorized
+from app.errors import DetailsDropped, InvalidRequest, Unauthorized
 
 router = APIRouter(tags=["segments"], route_class=Protected)
 
-_counting = problems(Unauthorized, InvalidRequest)
+_counting = problems(Unauthorized, InvalidRequest, DetailsDropped)
 
 
 class CountBody(StrictBody):

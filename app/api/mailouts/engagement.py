@@ -13,7 +13,7 @@ from app.api.http.description import shown
 from app.api.http.problems import problems
 from app.api.http.responses import csv_answer
 from app.api.readership.shown import OF_MAILOUT
-from app.errors import InvalidRequest, MailoutNotFound, Unauthorized
+from app.errors import DetailsGone, InvalidRequest, MailoutNotFound, Unauthorized
 from app.services.engagement.files import figures_csv, recipients_csv
 
 router = APIRouter(tags=["mailouts"], route_class=Protected)
@@ -60,7 +60,7 @@ async def show_figures(mailout_id: UUID, services: ServicesDep) -> Response:
     "/mailouts/{mailout_id}/engagement/recipients.csv",
     dependencies=[needs("read")],
     response_class=StreamingResponse,
-    responses=problems(Unauthorized, MailoutNotFound) | _CSV,
+    responses=problems(Unauthorized, MailoutNotFound, DetailsGone) | _CSV,
 )
 async def show_recipients(mailout_id: UUID, services: ServicesDep) -> Response:
     """What each recipient did. An answer that breaks off isn't whole."""

@@ -15,8 +15,9 @@ from app.api.http.paging import Page, created_before, decode_cursor, encode_curs
 from app.api.http.problems import problems
 from app.api.http.responses import csv_answer
 from app.domain.reports.lists import MailoutFilter
+from app.domain.retention.dropped import require_details
 from app.domain.states import MAILOUT_STATUSES, MailoutStatus, RecipientStatus
-from app.errors import InvalidRequest, MailoutNotFound, NotFound, Unauthorized
+from app.errors import DetailsGone, InvalidRequest, MailoutNotFound, NotFound, Unauthorized
 from app.services.drafts.drafts import etag
 from app.services.lists.statement import Statement, reason
 from app.services.starting.send_warnings import check_tested
@@ -74,9 +75,10 @@ async def show_mailout(
     events: of how many accepted mails SES has told a delivery, bounce or complaint (`heard_of`,
     `share`); silent: some were accepted five minutes ago, and nothing at all was told of them.
     tested: when a test mail was last asked for, and whether it showed what is sent. warnings:
-    what speaks against sending it, until it is over. routes: by SES region or other provider, how
-    many mails it accepted, and of how many recipients that is unknown. waves: of one with a
-    schedule, when who is mailed; notes: what daylight saving does to it.
+    what speaks against sending it, until it is over. details_dropped_at: since when only its
+    counts are known (LEDGER_RETENTION_DAYS). routes: by SES region or other provider, how many
+    mails it accepted, and of how many recipients that is unknown. waves: of one with a schedule,
+    when who is mailed; notes: what daylight saving does to it.
     """
     return await shown(services, mailout_id, response)
 
@@ -111,7 +113,7 @@ RECIPIENTS_REACH = 20_000
 @router.get(
     "/mailouts/{mailout_id}/recipients",
     dependencies=[needs("read")],
-    responses=problems(Unauthorized, MailoutNotFound, InvalidRequest),
+    responses=problems(Unauthorized, MailoutNotFound, DetailsGone, InvalidRequest),
 )
 async def list_recipients(
     mailout_id: UUID,
@@ -125,7 +127,7 @@ async def list_recipients(
     an address in any spelling, or a part of one. A page may be shorter than `limit`, even empty,
     and have a next one: where few fit, a call looks at some of them only."""
     after = decode_cursor(cursor, _CURSOR)
-    await services.store.mailout_headline(mailout_id)
+    require_details(await services.store.mailout_headline(mailout_id))
     rows, onward = await services.store.recipients_page(
         mailout_id,
         limit,
@@ -144,7 +146,7 @@ async def list_recipients(
     "/mailouts/{mailout_id}/statement.csv",
     dependencies=[needs("read")],
     response_class=StreamingResponse,
-    responses=problems(Unauthorized, MailoutNotFound)
+    responses=problems(Unauthorized, MailoutNotFound, DetailsGone)
     | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
 )
 async def show_statement(mailout_id: UUID, services: ServicesDep) -> StreamingResponse:

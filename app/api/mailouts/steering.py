@@ -11,7 +11,13 @@ from pydantic import Field, StringConstraints
 from app.api.http.deps import CallerDep, Protected, ServicesDep, needs
 from app.api.http.problems import problems
 from app.domain.given.bodies import StrictBody
-from app.errors import InvalidRequest, MailoutNotFound, TransitionNotAllowed, Unauthorized
+from app.errors import (
+    DetailsDropped,
+    InvalidRequest,
+    MailoutNotFound,
+    TransitionNotAllowed,
+    Unauthorized,
+)
 from app.services.starting.steering import Steering
 
 router = APIRouter(tags=["mailouts"], route_class=Protected)
@@ -55,7 +61,7 @@ class ResendBody(StrictBody):
     "/mailouts/{mailout_id}/resend",
     status_code=202,
     dependencies=[needs("send")],
-    responses=_steering | problems(InvalidRequest),
+    responses=_steering | problems(InvalidRequest, TransitionNotAllowed, DetailsDropped),
 )
 async def resend(
     mailout_id: UUID, body: ResendBody, services: ServicesDep, caller: CallerDep

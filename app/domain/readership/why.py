@@ -12,6 +12,7 @@ from typing import Any
 
 from app.domain.audience.words import in_words
 from app.domain.reports.people import as_text
+from app.domain.retention.dropped import in_words as in_words_dropped
 
 _GOT = {"sent", "delivered", "complained"}
 _OPEN = {"queued", "sending", "unknown"}
@@ -44,6 +45,8 @@ def outcome(why: Mapping[str, Any], reason: str | None) -> Outcome:
             return replace(came, words=f"{_chosen(why)} {came.words}")
         return came
     mailout, audience = why["mailout"], why["audience"]
+    if at := mailout.get("details_dropped_at"):
+        return Outcome(None, "details_dropped", in_words_dropped(at))
     if why["found"] == "erased":
         return Outcome(False, "erased", "This person was erased, and nothing of them is kept.")
     person, fits = why["person"], audience["explained"]

@@ -91,6 +91,14 @@ def line(item: Mapping[str, Any]) -> Line:
             ]
             title = EVENTS.get(kind, str(kind).replace("_", " ").capitalize())
             return Line(item["at"], title, "", (" · ".join(more),) if more else ())
+        case "dropped":
+            many = detail["mailouts"]
+            return Line(
+                item["at"],
+                f"Details of {many:,} mailout{'s' if many > 1 else ''} were dropped",
+                "",
+                ("Whether they were mailed with them is not known any more.",),
+            )
         case "changed":
             return _changed(item, by)
         case kind:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from app.domain.csv_cells import protect
 from app.domain.engagement.report import CLASSES, KINDS
+from app.domain.retention.dropped import require_details
 from app.services.engagement.reports import EngagementReports
 from app.store import Store
 
@@ -29,8 +30,8 @@ async def figures_csv(reports: EngagementReports, mailout_id: UUID) -> AsyncIter
 async def recipients_csv(store: Store, mailout_id: UUID) -> AsyncIterator[str]:
     """A row for each recipient in the order in which they were queued, in pieces of PAGE. `opened`,
     `clicked`: the best of what they did (human, unknown, machine), with the first time; empty:
-    nothing that was judged. Times are ISO 8601 with offset. Raises MailoutNotFound."""
-    await store.mailout_headline(mailout_id)
+    nothing that was judged. Times are ISO 8601 with offset. Raises MailoutNotFound, DetailsGone."""
+    require_details(await store.mailout_headline(mailout_id))
     yield _csv([RECIPIENTS])
     after = UUID(int=0)
     while rows := await store.engagement_page(mailout_id, after, PAGE):

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from app.domain.csv_cells import protect
 from app.domain.providers import NAMES, PROVIDERS
+from app.domain.retention.dropped import require_details
 from app.store import Store
 
 COLUMNS = (
@@ -80,8 +81,8 @@ class Statement:
 
     async def parts(self) -> AsyncIterator[str]:
         """The file's text in pieces, recipients in the order in which they were queued. Times are
-        ISO 8601 with offset. Raises MailoutNotFound before the first."""
-        await self._store.mailout_headline(self._mailout_id)
+        ISO 8601 with offset. Raises MailoutNotFound, DetailsGone before the first."""
+        require_details(await self._store.mailout_headline(self._mailout_id))
         yield _csv([COLUMNS])
         after = UUID(int=0)
         while page := await self._store.list_recipients(self._mailout_id, after, PAGE):

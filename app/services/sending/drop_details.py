@@ -27,4 +27,5 @@ class DropDetails:
             return
         more = await self._store.drop_old_events(self._settings.events_retention_days)
         more |= await self._store.drop_old_batches(self._settings.events_retention_days)
+        more |= await self._store.shrink_old_mailouts(self._settings.ledger_retention_days)
         self._look_at = 0.0 if more else time.monotonic() + LOOK_SECONDS

@@ -27,7 +27,7 @@ begin
     select p.* into v_previous from mailouts m join mailouts p
         on nullif(p.audience, '{}') is not distinct from nullif(m.audience, '{}') and p.id <> m.id
      where m.id = p_mailout and p.status = 'sent' order by p.started_at desc limit 1;
-    if v_previous.id is null then
+    if v_previous.id is null or exists (select from shrunk_mailouts where mailout_id = v_previous.id) then
         return null;
     end if;
     select * into v_audience from mailout_audience(p_mailout);

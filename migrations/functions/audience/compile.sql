@@ -180,6 +180,7 @@ declare
     v_mailouts text[];
     v_n        integer := cardinality(p_bound) + 1;
 begin
+    perform refuse_dropped_condition(p_rule, v_since);
     bound := p_bound;
     if p_rule ->> 'field' = 'received' then
         v_mailouts := array(

@@ -16,7 +16,11 @@ language plpgsql stable set search_path = public, pg_temp set jit = off set enab
 declare
     v_mailout mailouts;
     v         record;
+    v_kept    jsonb := kept_report(p_mailout, 'totals');
 begin
+    if v_kept is not null then
+        return v_kept;
+    end if;
     select * into v_mailout from mailouts where id = p_mailout;
     if not found then
         return null;
@@ -69,7 +73,7 @@ language sql stable set search_path = public, pg_temp set jit = off set enable_s
                count(*) filter (where machine and not human and not maybe) as machine, sum(events)::bigint as events
           from people group by link_id
     )
-    select coalesce(jsonb_agg(jsonb_build_object('url', url, 'place', place, 'position', position, 'pattern', pattern,
+    select coalesce(kept_report(p_mailout, 'links'), jsonb_agg(jsonb_build_object('url', url, 'place', place, 'position', position, 'pattern', pattern,
                'events', events)
                || by_class(human, machine, maybe) order by position nulls last, human + maybe desc, url), '[]')
       from (select l.url, l.place, l.position, l.pattern, coalesce(k.events, 0) as events, coalesce(k.human, 0) as human,
@@ -82,7 +86,7 @@ $$;
 -- Why what was done has its class: [{"kind", "class", "reason", "people", "events"}].
 create or replace function engagement_reasons(p_mailout uuid) returns jsonb
 language sql stable set search_path = public, pg_temp set jit = off set enable_seqscan = off set work_mem = '64MB' as $$
-    select coalesce(jsonb_agg(to_jsonb(r) order by people desc, kind, class, reason), '[]')
+    select coalesce(kept_report(p_mailout, 'reasons'), jsonb_agg(to_jsonb(r) order by people desc, kind, class, reason), '[]')
       from (select kind, class, reason, count(*) as people, sum(events)::bigint as events
               from (select kind, class, reason, send_log_id, sum(events) as events
                       from engagement_signals where mailout_id = p_mailout and class is not null
@@ -99,6 +103,8 @@ declare
 begin
     if v_start is null then
         return null;
+    elsif kept_report(p_mailout, 'series') is not null then
+        return kept_report(p_mailout, 'series');
     end if;
     return jsonb_build_object('start', v_start, 'points', (
         select coalesce(jsonb_agg(to_jsonb(p) order by at, kind, class), '[]') from (
@@ -134,7 +140,9 @@ declare
     v_people bigint;
     v_groups jsonb;
 begin
-    if p_by = 'tag' then
+    if kept_report(p_mailout, p_by) is not null then
+        return kept_report(p_mailout, p_by);
+    elsif p_by = 'tag' then
         v_name := 'tag';
         v_from := 'join subscribers s on s.id = p.subscriber_id, lateral unnest(s.tags) tag';
     elsif p_by = 'segment' then

@@ -17,6 +17,8 @@ declare
     v_events  jsonb[];
     v_changes jsonb[];
     v_tripped jsonb := '[]';
+    v_late    jsonb;       -- what suppresses somebody, and fits no row
+    v_known   text[] := '{}';
     v_unsure  uuid[];      -- mailouts with unknown rows, whose closing words may change
 begin
     v_unsure := array(select distinct mailout_id from send_logs
@@ -45,8 +47,9 @@ begin
     select count(id), coalesce(jsonb_agg(sns_id) filter (where id is null), '[]'),
            array_agg(id order by n) filter (where id is not null and log is not null),
            array_agg(log order by n) filter (where id is not null and log is not null),
-           array_agg(event - 'payload' order by n) filter (where id is not null and log is not null)
-      into v_new, v_copies, v_matched, v_logs, v_events from told;
+           array_agg(event - 'payload' order by n) filter (where id is not null and log is not null),
+           jsonb_agg(event - 'payload') filter (where id is not null and log is null and event ->> 'suppresses' is not null)
+      into v_new, v_copies, v_matched, v_logs, v_events, v_late from told;
     if v_matched is not null then
         v_changes := move_recipients(v_logs, v_events);
         perform count_events(v_matched);
@@ -58,7 +61,11 @@ begin
             v_tripped := tripped_mailouts(p_bounce_rate, p_complaint_rate);
         end if;
     end if;
-    return jsonb_build_object('new', v_new, 'matched', coalesce(cardinality(v_matched), 0),
+    if v_late is not null then
+        v_known := apply_late_events(v_late);
+        update ses_events set payload = '{}', parked = null where sns_message_id = any (v_known);
+    end if;
+    return jsonb_build_object('new', v_new, 'matched', coalesce(cardinality(v_matched), 0) + cardinality(v_known),
                               'copies', v_copies, 'tripped', v_tripped);
 end $$;
 

@@ -2,6 +2,13 @@
 create or replace function mailouts_before_update() returns trigger
 language plpgsql set search_path = public, pg_temp as $$
 begin
+    if new.status is distinct from old.status then
+        perform refuse_dropped(old.id, 'Who got this mailout is not known any more, because its details were dropped on %s '
+            '(LEDGER_RETENTION_DAYS): it can never be sent again. Duplicate it.');
+        if new.status = 'scheduled' then   -- so that its time doesn't find a rule that can't be asked
+            perform compile_audience(resolved_audience(new.audience), '$1', now(), service_timezone());
+        end if;
+    end if;
     new.updated_at := now();
     new.version := old.version + ((new.status, new.subject, new.preheader, new.body_html, new.body_markdown,
         new.body_text, new.notion_page_id, new.from_email, new.from_name, new.reply_to, new.configuration_set,
@@ -16,7 +23,8 @@ end $$;
 create or replace function mailouts_before_delete() returns trigger
 language plpgsql set search_path = public, pg_temp as $$
 begin
-    if exists (select from send_logs where mailout_id = old.id and not is_test) then
+    if exists (select from send_logs where mailout_id = old.id and not is_test)
+       or exists (select from shrunk_mailouts where mailout_id = old.id) then
         raise exception 'Mailout % has a ledger in send_logs and can''t be deleted.', old.id
             using errcode = 'foreign_key_violation', hint = 'Cancel it instead.';
     end if;

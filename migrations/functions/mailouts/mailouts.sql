@@ -28,6 +28,7 @@ language sql stable set search_path = public, pg_temp as $$
         'counts', mailout_counts(m.id),
         'unsubscribed', unsubscribed_count(m.id),
         'routes', mailout_routes(m.id),
+        'details_dropped_at', (select started_at from shrunk_mailouts where mailout_id = m.id),
         'events', mailout_events(m),
         'tested', mailout_tested(m))
       from mailouts m where m.id = p_mailout;

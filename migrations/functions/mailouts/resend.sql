@@ -19,6 +19,8 @@ begin
     if v_status is null or v_status not in ('sent', 'failed') then
         return mailout_transition(p_mailout, false);
     end if;
+    perform refuse_dropped(p_mailout, 'Who got this mailout is not known any more, because its details were dropped on %s '
+        '(LEDGER_RETENTION_DAYS): nobody can be mailed again. Duplicate it to send it anew.');
     v_missed := recipients_in(p_mailout, v_statuses);
     insert into mailout_resends as r (mailout_id, statuses, force) values (p_mailout, v_statuses, p_force)
     on conflict (mailout_id) do update

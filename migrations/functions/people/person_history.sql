@@ -23,7 +23,8 @@ begin
 end $$;
 
 -- The history of a person, newest first: [{"at", "kind", "detail", "by"}]. Kinds: `mail` (a mailout and what became of
--- it), `event` (what SES told of a mail; opens and clicks folded), `added`, `changed`, `removed`.
+-- it), `event` (what SES told of a mail; opens and clicks folded), `added`, `changed`, `removed`, `dropped` (mailouts whose
+-- details are gone, LEDGER_RETENTION_DAYS: theirs may be among them).
 create or replace function subscriber_history(p_subscriber uuid, p_limit integer) returns jsonb
 language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off as $$
 declare
@@ -51,6 +52,12 @@ begin
               select * from ses_events where send_log_id = m.id and type not in ('open', 'click')) e
         union all
         select at, 'event', 'ses', 2, detail from folded_engagement(array(select id from unnest(v_mails)))
+        union all
+        -- What isn't in it: mails of before that day.
+        select max(started_at), 'dropped', 'amazonsender', 3, jsonb_build_object(
+                   'mailouts', count(*), 'ended_until', max(ended_at))
+          from shrunk_mailouts
+         where ended_at >= (select created_at from subscribers where id = p_subscriber) having count(*) > 0
         union all
         select c.at, case when c.before is null and c.after is null then 'added'
                           when c.after is null then 'removed' else 'changed' end, c.by, 3,

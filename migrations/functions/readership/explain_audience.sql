@@ -105,6 +105,11 @@ declare
     v_had   jsonb;
     v_then  boolean;
 begin
+    begin
+        perform refuse_dropped_condition(p_rule, v_since);
+    exception when sqlstate 'P0D01' then   -- LEDGER_RETENTION_DAYS: not known any more
+        return jsonb_build_object('rule', p_rule, 'now', null, 'then', null, 'had', null);
+    end;
     if c_field = 'received' then
         select jsonb_agg(jsonb_build_object('mailout_id', mailout_id, 'at', sent_at, 'status', status,
                    'subject', (select subject from mailouts o where o.id = mailout_id))

@@ -53,6 +53,7 @@ begin
             'id', v_mailout.id, 'subject', v_mailout.subject, 'status', v_mailout.status,
             'status_reason', v_mailout.status_reason, 'started_at', v_mailout.started_at,
             'sent_at', v_mailout.sent_at, 'tracking', v_mailout.tracking,
+            'details_dropped_at', (select started_at from shrunk_mailouts where mailout_id = p_mailout),
             'canary', v_mailout.canary, 'canary_phase', v_mailout.canary_phase,
             'queued', v_mailout.started_at is not null and not exists (
                 select from mailout_queues where mailout_id = p_mailout and done_at is null)),

@@ -29,7 +29,9 @@ $$;
 -- One mailout without its recipients, which cost more; null: there is none.
 create or replace function mailout_headline(p_mailout uuid) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
-    select mailout_summary(m) from mailouts m where m.id = p_mailout;
+    select mailout_summary(m) || jsonb_build_object(
+               'details_dropped_at', (select started_at from shrunk_mailouts where mailout_id = m.id))
+      from mailouts m where m.id = p_mailout;
 $$;
 
 -- How many mailouts are in each status, and those being sent, newest first.

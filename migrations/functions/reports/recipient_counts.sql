@@ -59,11 +59,12 @@ language plpgsql set search_path = public, pg_temp as $$
 begin
     perform pg_advisory_xact_lock(hashtext('amazonsender:keep_house'));   -- against merge_counts, which writes them
     lock table ses_events, subscribers, send_logs in share row exclusive mode;
-    delete from recipient_counts;
+    -- Of a mailout that shrank, or does so now, the counts are all that there is.
+    delete from recipient_counts where mailout_id not in (select mailout_id from shrunk_mailouts);
     insert into recipient_counts
     select mailout_id, status, error_code, bounce_type, bounce_subtype, 0, count(*),
            count(unsubscribed_at), max(id)
-      from send_logs where not is_test
+      from send_logs where not is_test and mailout_id not in (select mailout_id from shrunk_mailouts)
      group by mailout_id, status, error_code, bounce_type, bounce_subtype;
     delete from subscriber_counts;
     insert into subscriber_counts select status, 0, count(*) from subscribers group by status;

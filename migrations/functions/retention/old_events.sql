@@ -42,7 +42,10 @@ begin
     v_free := array(select id from ses_events where id = any (v_ids) for update skip locked);
     v_to := coalesce((select min(id) - 1 from unnest(v_ids) id where id <> all (v_free)), v_ids[cardinality(v_ids)]);
     v_free := array(select id from unnest(v_free) id where id <= v_to);
-    delete from ses_events where id = any (v_free) and send_log_id is null;
+    -- By the ids of what suppressed somebody after its row was gone (apply_late_events) copies of it are known for good.
+    delete from ses_events
+     where id = any (v_free) and send_log_id is null
+       and (mailout_id is null or type not in ('bounce', 'complaint', 'subscription'));
     update ses_events
        set payload = jsonb_strip_nulls(jsonb_build_object('provider', payload -> 'provider')), parked = null
      where id = any (v_free) and (payload - 'provider' <> '{}' or parked is not null);

@@ -24,6 +24,7 @@ from app.api.http.deps import Services, ServicesDep
 from app.api.mailouts import steering as api
 from app.domain.access import DASHBOARD, Caller
 from app.domain.engagement.words import people_range, share_range
+from app.domain.retention.dropped import details_kept_until
 from app.errors import InvalidRequest, NotFound, TransitionNotAllowed
 from app.services.dashboard.views import ACTIVE, MailoutView
 
@@ -88,6 +89,7 @@ async def show_mailout(
         slack_trouble=await slack_trouble(services, mailout_id),
         pacing=await pacing_of(services, mailout_id, view.mailout["status"]),
         fallback=await services.fallback.in_place() if view.mailout["status"] in ACTIVE else None,
+        details_kept_until=details_kept_until(view.mailout, settings.ledger_retention_days),
         actions=_actions(view),
         active=ACTIVE,
         bounce_pause=settings.bounce_rate_pause,
@@ -181,7 +183,8 @@ def _actions(view: MailoutView) -> list[Action]:
     return [
         action
         for action in ACTIONS.values()
-        if view.mailout["status"] in action.states and (action.name != "resend" or missed)
+        if view.mailout["status"] in action.states
+        and (action.name != "resend" or (missed and not view.mailout["details_dropped_at"]))
     ]
 
 
