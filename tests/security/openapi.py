@@ -12,7 +12,13 @@ import httpx
 from tests.security.fortress import Fortress
 
 NOBODY = "00000000-0000-0000-0000-00000000000f"
-_PARAMETERS = {"email": "nobody@example.com", "event": "recipient.bounced", "route": "us-east-1"}
+_PARAMETERS = {
+    "email": "nobody@example.com",
+    "event": "recipient.bounced",
+    "route": "us-east-1",
+    "version": "7",
+    "name": "x",
+}
 
 
 @dataclass(frozen=True)
@@ -24,21 +30,22 @@ class Operation:
     described: dict[str, Any]
     schema: dict[str, Any] | None
 
-    @property
-    def url(self) -> str:
-        """With something of the right form, that isn't there, for each parameter."""
-        return re.sub(r"{(\w+)(?::\w+)?}", lambda it: _PARAMETERS.get(it[1], NOBODY), self.path)
+    def url(self, named: str = NOBODY) -> str:
+        """With something of the right form, that isn't there, for each parameter. named: an id."""
+        return re.sub(r"{(\w+)(?::\w+)?}", lambda it: _PARAMETERS.get(it[1], named), self.path)
 
     @property
     def scopes(self) -> list[str]:
         """That open it; empty: no credential does."""
         return [s for way in self.described.get("security", ()) for s in way.get("bearer", ())]
 
-    async def call(self, fortress: Fortress, body: bytes, **headers: str) -> httpx.Response:
+    async def call(
+        self, fortress: Fortress, body: bytes, named: str = NOBODY, **headers: str
+    ) -> httpx.Response:
         """A body, as JSON."""
         return await fortress.http.request(
             self.method,
-            self.url,
+            self.url(named),
             content=body,
             headers={"Content-Type": "application/json", "If-Match": "*", **headers},
         )
