@@ -20,6 +20,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from app.environment.secrets import texts_to_hide
 from app.settings import Settings
+from app.telemetry.log_bounds import LINES
 
 log = structlog.get_logger(__name__)
 
@@ -49,9 +50,11 @@ def configure_logging(settings: Settings) -> None:
     as_console = settings.log_format == "console" or (
         settings.log_format is None and sys.stderr.isatty()
     )
-    shared: list[Processor] = [
+    context: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
+    ]
+    shared: list[Processor] = [
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
@@ -64,7 +67,7 @@ def configure_logging(settings: Settings) -> None:
         else structlog.processors.JSONRenderer()
     )
     structlog.configure(
-        processors=[*shared, renderer],
+        processors=[*context, LINES, *shared, renderer],
         logger_factory=_Lines,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
@@ -72,7 +75,7 @@ def configure_logging(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*context, *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )

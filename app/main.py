@@ -147,6 +147,7 @@ from app.store import Store
 from app.store.jobs import JobStore
 from app.telemetry.cloudwatch import telling_cloudwatch
 from app.telemetry.database_gauges import DatabaseGauges
+from app.telemetry.log_bounds import LINES, WINDOW_SECONDS
 from app.telemetry.metered_ses import MeteredSes
 from app.telemetry.metrics import Metrics
 
@@ -287,6 +288,8 @@ async def running(
         preflights = Preflight(store, settings, OUTSIDE)
         watchdog = Watchdog(store)
         watchdog.start(loops)
+        loops.start("log", LINES.tell, WINDOW_SECONDS, first_after=WINDOW_SECONDS)
+        stack.push_async_callback(LINES.tell)
         has_sender = with_sender or member.is_supervised
         checks = Health(
             partial(check_schema, database),
@@ -325,7 +328,9 @@ async def running(
                 http=http,
             ),
             notion_webhook=NotionWebhook(store, settings),
-            take_message=TakeMessage(record_events, SnsConfirmer(partial(sns_client, settings))),
+            take_message=TakeMessage(
+                store, record_events, SnsConfirmer(partial(sns_client, settings))
+            ),
             tokens=(
                 UnsubscribeTokens(settings.unsubscribe_secrets)
                 if settings.unsubscribe_secrets

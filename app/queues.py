@@ -112,5 +112,5 @@ def takes_events(
         http=http,
     )
     record = RecordEvents(store, Guards(store, guard_limits(settings)), meters)
-    take = TakeMessage(record, SnsConfirmer(partial(sns_client, settings)))
+    take = TakeMessage(store, record, SnsConfirmer(partial(sns_client, settings)))
     return lambda hands: TakeEvents(hands, verifier, take, store, meters)

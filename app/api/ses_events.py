@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from fastapi import APIRouter, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -15,6 +16,7 @@ from app.domain.ses.sns_message import (
     BadSignature,
     ForbiddenSource,
     MalformedSnsMessage,
+    MessageTooOld,
     SnsMessage,
     parse_sns_message,
 )
@@ -24,6 +26,14 @@ router = APIRouter(tags=["events"])
 
 MAX_MESSAGE_BYTES = 300_000  # SNS's 256 KB and its envelope
 
+# The same whatever doesn't fit: whoever guesses topics must not be told when one was right.
+_ONE_ANSWER = (
+    "Only messages of a topic in SNS_ALLOWED_TOPIC_ARNS, signed by SNS, are taken. The service's "
+    "log says what doesn't fit."
+)
+
+log = structlog.get_logger(__name__)
+
 
 @router.post(
     "/ses-events",
@@ -31,7 +41,7 @@ MAX_MESSAGE_BYTES = 300_000  # SNS's 256 KB and its envelope
         MalformedSnsMessage,
         MalformedEvent,
         ForbiddenSource,
-        BadSignature,
+        MessageTooOld,
         PayloadTooLarge,
         Unavailable,
     ),
@@ -42,10 +52,13 @@ async def ses_events(request: Request) -> JsonAnswer:
     services = await get_services(request)
     try:
         message = await _verified(request, services)
+    except ForbiddenSource as refusal:
+        services.metrics.message_refused(BadSignature.code)  # anybody may read the metrics, too
+        services.watchdog.refused(refusal)
+        log.info("sns_message_refused", code=refusal.code, reason=refusal.detail)
+        raise ForbiddenSource(_ONE_ANSWER) from None
     except AppError as refusal:
         services.metrics.message_refused(refusal.code)
-        if isinstance(refusal, BadSignature | ForbiddenSource):
-            services.watchdog.refused(refusal)
         raise
     return JsonAnswer(await services.take_message(message))
 

@@ -26,6 +26,11 @@ class EventCalls(Calls):
         require(counts, "new", "matched", "copies", "tripped")
         return counts
 
+    async def is_event_known(self, sns_message_id: str) -> bool:
+        """Whether an SNS message with this id was taken before."""
+        known: bool = await self._call("is_event_known", p_sns_message_id=sns_message_id)
+        return known
+
     async def use_webhook_token(self, token: str, event: str) -> bool:
         """Whether a webhook's token may stand for this event: it is new, or came with it before."""
         usable: bool = await self._call("use_webhook_token", p_token=token, p_event=event)

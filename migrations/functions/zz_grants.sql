@@ -77,6 +77,7 @@ begin
             'resend_mailout', 'mailout_transition', 'send_log_rank', 'subscriber_rank',
             'subscribers_before_update', 'status_rises', 'subscribers_after_leaving', 'mailouts_before_update',
             'mailouts_before_delete', 'apply_ses_events', 'match_send_log', 'event_status', 'move_recipients',
+            'is_event_known',
             'apply_parked_events', 'apply_parked', 'parked_events', 'unsubscribe', 'find_subscriber', 'queue_test', 'take_request_key',
             'tested_content', 'sample_subscriber', 'awkward_reader', 'create_mailout', 'mailout_summary', 'mailout_counts', 'mailout_tested',
             'show_mailout', 'list_mailouts', 'list_recipients', 'import_subscribers',

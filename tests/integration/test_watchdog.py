@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from app.adapters.aws.ses import SesSender, aws_client
 from app.domain.sending.batches import Suppressed
+from app.domain.ses.sns_message import BadSignature
 from app.errors import Unavailable
 from app.sandbox.server import SandboxServer
 from app.services.watching.watchdog import SuppressionWatch, Watchdog, watchdog_findings
@@ -20,6 +21,7 @@ from tests.integration.test_guards import mailed
 from tests.support.factories import REGION, Arrange
 from tests.support.service import TOPIC, Service, settings_for
 from tests.support.sns import SnsSigner, body_of, headers_of
+from tests.support.waiting import eventually
 
 BRIEF = 0.001  # seconds of patience
 
@@ -61,54 +63,61 @@ async def test_events_that_fit_no_recipient_are_counted(store: Store, arrange: A
     assert await codes(store, patience_seconds=300) == {}
 
 
-async def test_refused_messages_show_in_health_with_their_remedy(
-    service: Service, sandbox: SandboxServer
+async def test_refused_messages_show_in_health_where_events_are_missing(
+    service: Service, store: Store, arrange: Arrange, sandbox: SandboxServer
 ) -> None:
-    """Degraded, and never 503: mail goes out and unsubscribing works all the same."""
+    """Degraded, and never 503: mail goes out and unsubscribing works all the same. By themselves
+    they are a stranger's doing, which changes nothing."""
     stranger = SnsSigner().notification("{}")
     answer = await service.http.post(
         "/ses-events", content=body_of(stranger), headers=headers_of(stranger)
     )
     assert answer.status_code == 403
     body = await service.healthy()
-    assert body["status"] == "degraded"
-    [finding] = body["checks"]["events"]["findings"]
+    assert body["status"] == "ok"
+    assert body["checks"]["events"]["findings"] == []
+    await mailed(store, arrange, 3)
+    await arrange.sql.execute("update send_batches set recorded_at = now() - interval '1 hour'")
+    body = await eventually(service.health, until=lambda report: report["status"] != "ok")
+    assert (body["status"], body["code"]) == ("degraded", 200)
+    missing, finding = body["checks"]["events"]["findings"]
+    assert missing["code"] == "events_missing"
     assert finding["code"] == "messages_refused"
     assert "1 forbidden_source" in finding["detail"]
     assert "SNS_ALLOWED_TOPIC_ARNS" in finding["remedy"]
     assert TOPIC not in json.dumps(body)
 
 
-async def test_every_process_sees_what_one_refused(store: Store) -> None:
-    from app.domain.ses.sns_message import BadSignature
-
-    one, other = Watchdog(store), Watchdog(store)
+async def test_every_process_sees_what_one_refused(store: Store, arrange: Arrange) -> None:
+    await mailed(store, arrange, 1)
+    await arrange.sql.execute("select pg_sleep(0.01)")
+    one, other = Watchdog(store, BRIEF), Watchdog(store, BRIEF)
     one.refused(BadSignature())
     one.refused(BadSignature())
-    assert await other.findings() == []
-    [finding] = await one.findings()
-    assert finding.count == 2
-    assert await other.findings() == [finding]
-    assert await one.findings() == [finding]  # written down once
+    assert [finding.code for finding in await other.findings()] == ["events_missing"]
+    missing, refused = await one.findings()
+    assert refused.count == 2
+    assert await other.findings() == [missing, refused]
+    assert await one.findings() == [missing, refused]  # written down once
 
 
 async def test_what_was_refused_during_an_outage_is_told_after_it(
-    direct_store: Store, monkeypatch: pytest.MonkeyPatch
+    direct_store: Store, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from app.domain.ses.sns_message import BadSignature
-
     async def away(self: Store, counts: dict[str, int]) -> None:
         raise Unavailable("gone")
 
-    watchdog = Watchdog(direct_store)
+    await mailed(direct_store, arrange, 1)
+    await arrange.sql.execute("select pg_sleep(0.01)")
+    watchdog = Watchdog(direct_store, BRIEF)
     watchdog.refused(BadSignature())
     with monkeypatch.context() as patch:
         patch.setattr(Store, "record_refused_messages", away)
         with pytest.raises(Unavailable):
             await watchdog.findings()
     watchdog.refused(BadSignature())
-    [finding] = await watchdog.findings()
-    assert finding.count == 2
+    _, refused = await watchdog.findings()
+    assert refused.count == 2
 
 
 async def test_a_finding_is_logged_once_and_its_end_too(

@@ -358,6 +358,7 @@ def test_the_row_for_the_database_is_json() -> None:
         "mailout_id": MAILOUT_ID,
         "send_log_id": "42",
         "attempt": ATTEMPT,
+        "odd": None,
         "notice": None,
         "recipients": ["ann@example.net"],
         "bounce_type": "Permanent",

@@ -15,13 +15,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from app.adapters.aws.sns import (
-    CACHED_CERTIFICATES,
+from app.adapters.aws.certificates import (
+    AT_ONCE,
     CERTIFICATE_MAX_BYTES,
-    FETCHES_PER_MINUTE,
+    KEPT,
+    WAITING,
     CertificateUnavailable,
-    SnsVerifier,
 )
+from app.adapters.aws.sns import SnsVerifier
 from app.domain.ses.sns_message import (
     BadSignature,
     ForbiddenSource,
@@ -29,6 +30,7 @@ from app.domain.ses.sns_message import (
     parse_sns_message,
 )
 from tests.support.sns import CERTIFICATE_URL, TOPIC_ARN, SnsSigner, body_of, headers_of
+from tests.support.waiting import eventually
 
 HOST = "https://sns.eu-central-1.amazonaws.com"
 SANDBOX = "http://127.0.0.1:4566"
@@ -388,44 +390,81 @@ async def test_a_packed_certificate_is_not_unpacked(signer: SnsSigner) -> None:
         await web.verifier.verify(received(signer.notification("text")))
 
 
-async def test_invented_certificate_names_do_not_flood_sns(signer: SnsSigner) -> None:
-    web = Web(lambda _: httpx.Response(404))
-
-    async def ask(n: int) -> None:
-        url = f"{HOST}/SimpleNotificationService-{n}.pem"
-        with pytest.raises(CertificateUnavailable):
-            await web.verifier.verify(received(signer.notification("text", SigningCertURL=url)))
-
-    for n in range(1000):
-        await ask(n)
-    assert len(web.fetched) == FETCHES_PER_MINUTE
-    web.clock.seconds += 60
-    await ask(1000)
-    assert len(web.fetched) == FETCHES_PER_MINUTE + 1
+async def test_invented_certificate_names_do_not_flood_sns(web: Web, signer: SnsSigner) -> None:
+    """Some at once, the others in turn, the rest not at all; a genuine one that comes last is among
+    the first."""
+    invented = [f"{HOST}/SimpleNotificationService-{n}.pem" for n in range(1000)]
+    web.answer = lambda request: httpx.Response(
+        200 if str(request.url) == CERTIFICATE_URL else 404, content=signer.certificate_pem
+    )
+    tasks = [
+        asyncio.create_task(
+            web.verifier.verify(received(signer.notification("text", SigningCertURL=url)))
+        )
+        for url in invented
+    ]
+    await asyncio.sleep(0)
+    await web.verifier.verify(received(signer.notification("text")))
+    assert web.fetched[:AT_ONCE] == invented[:AT_ONCE]
+    assert len(web.fetched) <= AT_ONCE + 2
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(result, CertificateUnavailable) for result in results)
+    assert len(web.fetched) <= AT_ONCE + WAITING + 1
 
 
 async def test_a_known_certificate_works_while_unknown_ones_are_held_off(
     web: Web, signer: SnsSigner
 ) -> None:
+    """Once one is known, nobody waits for others: they are fetched slowly, and SNS comes again."""
     await web.verifier.verify(received(signer.notification("text")))
     web.answer = lambda _: httpx.Response(404)
-    for n in range(FETCHES_PER_MINUTE * 2):
+    for n in range(100):
         url = f"{HOST}/SimpleNotificationService-{n}.pem"
         with pytest.raises(CertificateUnavailable):
             await web.verifier.verify(received(signer.notification("text", SigningCertURL=url)))
     await web.verifier.verify(received(signer.notification("text")))
+    assert len(web.fetched) <= AT_ONCE + 1
+
+
+async def test_a_new_certificate_is_fetched_in_spite_of_invented_ones(
+    web: Web, signer: SnsSigner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SNS changes its certificate while a stranger floods us."""
+    monkeypatch.setattr("app.adapters.aws.certificates.LONG_PAUSE_SECONDS", 0.01)
+    await web.verifier.verify(received(signer.notification("text")))
+    new = f"{HOST}/SimpleNotificationService-new.pem"
+    genuine = received(signer.notification("text", SigningCertURL=new))
+    web.answer = lambda request: httpx.Response(
+        200 if str(request.url) == new else 404, content=signer.certificate_pem
+    )
+    for n in range(AT_ONCE + 3 * WAITING):
+        url = f"{HOST}/SimpleNotificationService-{n}.pem"
+        with pytest.raises(CertificateUnavailable):
+            await web.verifier.verify(received(signer.notification("text", SigningCertURL=url)))
+    with pytest.raises(CertificateUnavailable):
+        await web.verifier.verify(genuine)
+    async def fetched() -> bool:
+        return new in web.fetched
+
+    await eventually(fetched, until=bool)
+    await web.verifier.verify(genuine)
 
 
 async def test_only_a_few_certificates_are_kept(web: Web, signer: SnsSigner) -> None:
-    """The ones last used."""
-    for n in range(CACHED_CERTIFICATES + 1):
-        url = f"{HOST}/SimpleNotificationService-{n}.pem"
-        await web.verifier.verify(received(signer.notification("text", SigningCertURL=url)))
+    """The ones last used; and those that nobody signed with take no place of them."""
+    stranger = SnsSigner()
+    url = f"{HOST}/SimpleNotificationService-{{}}.pem"
+    await web.verifier.verify(received(signer.notification("text", SigningCertURL=url.format(0))))
+    for n in range(1, KEPT + 2):
+        forged = stranger.notification("text", SigningCertURL=url.format(n))
         web.clock.seconds += 60
+        with pytest.raises(BadSignature):
+            await web.verifier.verify(received(forged))
     before = len(web.fetched)
-    last = received(signer.notification("text", SigningCertURL=url))
-    await web.verifier.verify(last)
+    for n in (0, KEPT + 1):
+        await web.verifier.verify(
+            received(signer.notification("text", SigningCertURL=url.format(n)))
+        )
     assert len(web.fetched) == before
-    url = f"{HOST}/SimpleNotificationService-0.pem"
-    await web.verifier.verify(received(signer.notification("text", SigningCertURL=url)))
+    await web.verifier.verify(received(signer.notification("text", SigningCertURL=url.format(1))))
     assert len(web.fetched) == before + 1

@@ -11,18 +11,17 @@ import base64
 import binascii
 import threading
 import time
-from collections import OrderedDict, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import httpx
 from botocore.exceptions import ClientError
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from app.adapters.aws.certificates import Certificates
 from app.domain.ses.sns_message import (
     BadSignature,
     ForbiddenSource,
@@ -38,29 +37,11 @@ from app.errors import AppError, Unavailable
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
-FETCH_TIMEOUT_SECONDS = 5.0  # SNS itself waits 15 s for our answer
-CERTIFICATE_MAX_BYTES = 64 * 1024  # real ones have about 2 KB
-CACHED_CERTIFICATES = 16  # SNS uses one or two per region
-FETCHES_PER_MINUTE = 10  # so a flood of messages with invented addresses makes us flood nobody
-
 # The hash of each SignatureVersion; SNS knows no other.
 _HASHES: dict[str, hashes.HashAlgorithm] = {
     "1": hashes.SHA1(),  # noqa: S303  the version that SNS uses unless the topic says 2
     "2": hashes.SHA256(),
 }
-
-
-class CertificateUnavailable(Unavailable):
-    """The signing certificate can't be had now, so nothing is known of the message."""
-
-    code, title = "certificate_unavailable", "The signing certificate can't be fetched"
-
-
-class CertificateMissing(CertificateUnavailable):
-    """There is none at its address, or too many addresses were asked for. Whoever invents messages
-    invents such addresses."""
-
-    concerns_one = True
 
 
 class SubscriptionNotConfirmed(Unavailable):
@@ -93,7 +74,7 @@ class SnsVerifier:
         self._allowed_topic_arns = allowed_topic_arns
         self._sandbox_endpoint = sandbox_endpoint
         self._now = now
-        self._certificates = _Certificates(http, monotonic)
+        self._certificates = Certificates(http, monotonic)
 
     def require_allowed(self, topic_arn: str) -> None:
         """Raises ForbiddenSource for a topic that isn't ours."""
@@ -134,83 +115,7 @@ class SnsVerifier:
             key.verify(signature, signed, padding.PKCS1v15(), algorithm)
         except InvalidSignature as exc:
             raise BadSignature from exc
-
-
-class _Certificates:
-    """Certificates by address: fetched once, kept a few, fetched at a bounded pace."""
-
-    def __init__(self, http: httpx.AsyncClient, monotonic: Callable[[], float]) -> None:
-        self._http = http
-        self._monotonic = monotonic
-        self._kept: OrderedDict[str, x509.Certificate] = OrderedDict()
-        self._under_way: dict[str, asyncio.Task[x509.Certificate]] = {}
-        self._fetched_at: deque[float] = deque(maxlen=FETCHES_PER_MINUTE)
-
-    async def get(self, url: str) -> x509.Certificate:
-        if (kept := self._kept.get(url)) is not None:
-            self._kept.move_to_end(url)
-            return kept
-        task = self._under_way.get(url)
-        if task is None:
-            self._take_turn()
-            task = asyncio.create_task(self._fetch(url))
-            self._under_way[url] = task
-            task.add_done_callback(lambda done: self._settle(url, done))
-        # Shielded: the request that began the fetch may go away while others wait for it.
-        return await asyncio.shield(task)
-
-    def _take_turn(self) -> None:
-        now = self._monotonic()
-        full = len(self._fetched_at) == FETCHES_PER_MINUTE
-        if full and now - self._fetched_at[0] < 60:
-            raise CertificateMissing("Too many unknown certificates were asked for.")
-        self._fetched_at.append(now)
-
-    def _settle(self, url: str, done: asyncio.Task[x509.Certificate]) -> None:
-        del self._under_way[url]
-        # Asking for the exception also keeps asyncio quiet when every waiter has gone away.
-        if done.cancelled() or done.exception() is not None:
-            return
-        self._kept[url] = done.result()
-        if len(self._kept) > CACHED_CERTIFICATES:
-            self._kept.popitem(last=False)
-
-    async def _fetch(self, url: str) -> x509.Certificate:
-        try:
-            async with asyncio.timeout(FETCH_TIMEOUT_SECONDS):
-                pem = await self._download(url)
-        except (httpx.HTTPError, TimeoutError, UnicodeError) as exc:
-            # UnicodeError: httpx's, for a redirect to `http://xn--/`.
-            kind = CertificateMissing if _says_no(exc) else CertificateUnavailable
-            raise kind("The signing certificate can't be fetched now.") from exc
-        try:
-            certificate = x509.load_pem_x509_certificate(pem)
-            certificate.public_key()  # parsed only by this call, which fails for an unusable key
-        except (ValueError, UnsupportedAlgorithm) as exc:
-            raise CertificateMissing("The certificate's address holds none.") from exc
-        return certificate
-
-    async def _download(self, url: str) -> bytes:
-        plain = {"Accept-Encoding": "identity"}
-        async with self._http.stream("GET", url, headers=plain, follow_redirects=False) as answer:
-            if answer.has_redirect_location:
-                raise ForbiddenSource("The certificate's address leads to another one.")
-            answer.raise_for_status()
-            # A few packed bytes may unpack to gigabytes before anybody counts them.
-            if "content-encoding" in answer.headers:
-                raise CertificateMissing("The certificate came packed, though we asked not to.")
-            pem = b""
-            async for chunk in answer.aiter_bytes():
-                pem += chunk
-                if len(pem) > CERTIFICATE_MAX_BYTES:
-                    raise CertificateMissing("What is at the certificate's address is too large.")
-            return pem
-
-
-def _says_no(exc: Exception) -> bool:
-    """Whether SNS answered that there is nothing at the address, rather than that it is unwell."""
-    status = exc.response.status_code if isinstance(exc, httpx.HTTPStatusError) else 0
-    return 400 <= status < 500 and status not in {408, 425, 429}
+        self._certificates.prove(message.signing_cert_url)
 
 
 class SnsConfirmer:

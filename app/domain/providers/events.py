@@ -261,6 +261,7 @@ def _row(
         mailout_id=mailout,
         send_log_id=row,
         attempt=attempt,
+        tags_are_odd=False,
         is_notice=False,
         recipients=(recipient,) if recipient and engagement is None else (),
         bounce_type=bounce_type,

@@ -38,8 +38,9 @@ def findings_of(figures: dict[str, Any]) -> list[WatchFinding]:
     active = sum(check["active"] for check in figures["suppression"])
     unopened, unasked = figures["unopened_mailouts"], figures["unasked"]
     asked_by_none = unasked["events"] if unasked["events"] >= UNASKED_FROM else 0
+    silent = _silent(figures)
     found = (
-        _silent(figures),
+        silent,
         _finding(
             "events_unmatched",
             figures["unmatched"],
@@ -49,7 +50,7 @@ def findings_of(figures: dict[str, Any]) -> list[WatchFinding]:
         ),
         _finding(
             "messages_refused",
-            sum(refused.values()),
+            sum(refused.values()) if silent else 0,  # else it may be a stranger's doing alone
             f"messages of SNS were refused within two hours ({_listed(refused)})",
             "Where that says forbidden_source, put the topic's ARN into SNS_ALLOWED_TOPIC_ARNS if "
             "it is yours; where it says bad_signature, it was a stranger, or a proxy that changes "

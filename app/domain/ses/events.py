@@ -10,8 +10,9 @@ and https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -100,6 +101,9 @@ class SesEvent:
     send_log_id: str | None
     attempt: str | None
     """The tags that we put on the mail; None when absent or not of our form."""
+    tags_are_odd: bool
+    """One of our tags is there, but not all of them with one value each of our form; or a member
+    of the event comes twice. Such an event says nothing certain of any recipient."""
     is_notice: bool
     """Of a mail to the owner, which is in no ledger."""
     recipients: tuple[str, ...]
@@ -169,6 +173,7 @@ def parse_ses_event(message: str, *, published_at: datetime) -> SesEvent | None:
         mailout_id=_uuid_tag(tags, "mailout_id"),
         send_log_id=_row_id_tag(tags, "send_log_id"),
         attempt=_uuid_tag(tags, "attempt"),
+        tags_are_odd=_are_odd(tags) or _repeats_a_member(message),
         is_notice=NOTICE_TAG in tags,
         recipients=_recipients(kind, about, mail),
         bounce_type=_text(bounce, "bounceType"),
@@ -193,6 +198,7 @@ def to_row(event: SesEvent, sns_message_id: str) -> dict[str, Any]:
         "mailout_id": event.mailout_id,
         "send_log_id": event.send_log_id,
         "attempt": event.attempt,
+        "odd": event.tags_are_odd or None,
         "notice": event.is_notice or None,
         "recipients": list(event.recipients),
         "bounce_type": event.bounce_type,
@@ -209,7 +215,7 @@ def without_payload(row: Mapping[str, Any]) -> dict[str, Any]:
     """Only those members of an event (`to_row`) that change its recipient and subscriber. They are
     stored when the whole event can't be."""
     decides = ("sns_message_id", "type", "message_id", "occurred_at", "mailout_id", "send_log_id",
-               "attempt", "notice", "suppresses")  # fmt: skip
+               "attempt", "odd", "notice", "suppresses")  # fmt: skip
     return {name: row.get(name) for name in decides} | {
         "bounce_type": plain(row.get("bounce_type")) or None,
         "bounce_subtype": plain(row.get("bounce_subtype")) or None,
@@ -321,6 +327,42 @@ def _uuid_tag(tags: Mapping[str, Any], name: str) -> str | None:
 def _row_id_tag(tags: Mapping[str, Any], name: str) -> str | None:
     value = _tag(tags, name)
     return value if _ROW_ID.fullmatch(value) and int(value) <= _BIGINT_MAX else None
+
+
+_OUR_TAGS: Mapping[str, Callable[[Mapping[str, Any], str], str | None]] = {
+    "mailout_id": _uuid_tag,
+    "send_log_id": _row_id_tag,
+    "attempt": _uuid_tag,
+}
+
+
+def _are_odd(tags: Mapping[str, Any]) -> bool:
+    """Every mail of ours carries all three; the older notifications name none."""
+    found = [read(tags, name) is not None for name, read in _OUR_TAGS.items() if name in tags]
+    return bool(found) and not (len(found) == len(_OUR_TAGS) and all(found))
+
+
+class _Repeated(Exception):
+    """A member of an object comes twice."""
+
+
+def _repeats_a_member(message: str) -> bool:
+    """Of two members with one name each reader takes another. message: was read as JSON before."""
+    try:
+        _UNREPEATED.decode(message)
+    except _Repeated:
+        return True
+    except (ValueError, RecursionError):  # an oddity that read_json overlooks
+        return False
+    return False
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) != len(pairs):
+        raise _Repeated
+
+
+_UNREPEATED = json.JSONDecoder(object_pairs_hook=_unrepeated, parse_int=len, parse_float=len)
 
 
 def _recipients(kind: str, about: Mapping[str, Any], mail: Mapping[str, Any]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -46,6 +46,8 @@ _DNS_SUFFIX = {
 SMALL_BYTES = 16_384
 MAX_MEMBERS = 32
 MAX_ATTRIBUTES_CHARS = 4_096
+# All but the line breaks, of which string_to_sign says more.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _OPENED = re.compile(r"[ \t\r\n]*\{[ \t\r\n]*")
 _NAMED = re.compile(r"[ \t\r\n]*:[ \t\r\n]*")
 _NEXT = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
@@ -79,8 +81,23 @@ class ForbiddenSource(AppError):
     status, code, title = 403, "forbidden_source", "The message is not from an allowed source"
 
 
-class BadSignature(AppError):
-    status, code, title = 403, "bad_signature", "The message's signature is not valid"
+class BadSignature(ForbiddenSource):
+    """Strangers aren't told this one from the other, so that they can't guess a topic's name."""
+
+    code, title = "bad_signature", "The message's signature is not valid"
+
+
+class MessageTooOld(AppError):
+    """Genuine, but of long ago, and never seen before."""
+
+    status, code, title = 403, "message_too_old", "The message was published too long ago"
+
+
+MAX_AGE = timedelta(days=15)
+"""SNS itself repeats a message for an hour at most, and a dead-letter queue, out of which somebody
+may post it again, keeps it for 14 days at most."""
+MAX_ID_CHARS = 255
+"""A MessageId has 36; it is an index's key."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +151,12 @@ def parse_sns_message(body: bytes, headers: Mapping[str, str]) -> SnsMessage:
     if headers.get("x-amz-sns-message-type", kind) != kind:
         raise MalformedSnsMessage("The header x-amz-sns-message-type differs from the body's Type.")
     confirmation = kind != NOTIFICATION
+    message_id = _required(envelope, "MessageId")
+    if len(message_id) > MAX_ID_CHARS:
+        raise MalformedSnsMessage(f"MessageId has more than {MAX_ID_CHARS} characters.")
     return SnsMessage(
         type=kind,
-        message_id=_required(envelope, "MessageId"),
+        message_id=message_id,
         topic_arn=_required(envelope, "TopicArn"),
         message=_required(envelope, "Message"),
         subject=_optional(envelope, "Subject"),
@@ -276,6 +296,8 @@ def _optional(envelope: Mapping[str, Any], name: str) -> str | None:
         value.encode()
     except UnicodeEncodeError as exc:  # half of a surrogate pair: JSON can spell it, UTF-8 can't
         raise MalformedSnsMessage(f"{name} is not valid Unicode.") from exc
+    if name != "Message" and _CONTROL.search(value):
+        raise MalformedSnsMessage(f"{name} holds a control character.")
     return value
 
 

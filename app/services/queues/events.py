@@ -125,7 +125,7 @@ class TakeEvents:
                 with suppress(Unavailable):  # only a count
                     await self._store.record_refused_messages({refusal.code: 1})
             raise
-        await self._take_message(message)
+        await self._take_message(message, of_any_age=True)
 
 
 def read_envelope(body: bytes) -> SnsMessage:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
 
 from app.domain.ses.events import parse_ses_event, to_row
 from app.domain.ses.sns_message import (
+    MAX_AGE,
+    NOTIFICATION,
     SUBSCRIPTION_CONFIRMATION,
     UNSUBSCRIBE_CONFIRMATION,
+    MessageTooOld,
     SnsMessage,
 )
 from app.ports import SnsConfirmer
 from app.services.watching.record_events import RecordEvents
+from app.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -22,15 +27,25 @@ log = structlog.get_logger(__name__)
 class TakeMessage:
     """The one way of all messages, posted or out of a queue."""
 
+    store: Store
     record_events: RecordEvents
     confirmer: SnsConfirmer
 
-    async def __call__(self, message: SnsMessage) -> dict[str, bool]:
-        """message: verified. Returns when its event is committed, and says whether there was one.
+    async def __call__(self, message: SnsMessage, *, of_any_age: bool = False) -> dict[str, bool]:
+        """message: verified. of_any_age: out of a queue, where it may have waited for long; what is
+        posted may be a stranger's repetition of what they once saw. Returns when its event is
+        committed, and says whether there was one.
 
-        Raises MalformedSnsMessage, MalformedEvent, ConfirmationRefused; Unavailable when it should
-        come again.
+        Raises MalformedSnsMessage, MalformedEvent, MessageTooOld, ConfirmationRefused; Unavailable
+        when it should come again.
         """
+        if not of_any_age and datetime.now(UTC) - message.published_at > MAX_AGE:
+            if message.type == NOTIFICATION and await self.store.is_event_known(message.message_id):
+                return {"recorded": True}
+            raise MessageTooOld(
+                f"It was published more than {MAX_AGE.days} days ago. Put it into the queue of "
+                "SES_EVENTS_QUEUE_URL, if it is to count."
+            )
         if message.type == SUBSCRIPTION_CONFIRMATION:
             await self.confirmer.confirm(message)
             log.info("subscription_confirmed", topic=message.topic_arn)

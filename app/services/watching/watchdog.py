@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, deque
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -22,6 +22,9 @@ from app.store import Store
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 30.0
+REMEMBERED = 10_000
+REMEMBERED_SECONDS = 3_600.0
+"""How many refused messages, and for how long."""
 REPEAT_SECONDS = 3_600.0
 """A finding that stays is logged again after this time."""
 PAGE_SECONDS = 1.0
@@ -36,27 +39,31 @@ async def watchdog_findings(
 
 
 class Watchdog:
-    """Says in the log what is new, and counts this process's refused messages for all to see."""
+    """Says in the log what is new, and tells all of this process's refused messages."""
 
     def __init__(self, store: Store, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._store = store
         self._patience = patience_seconds
-        self._refused: Counter[str] = Counter()
+        self._refused: deque[tuple[float, str]] = deque(maxlen=REMEMBERED)
         self._said: dict[WatchCode, float] = {}
 
     def refused(self, error: AppError) -> None:
-        """Count a message of SNS that was refused for its signature or its topic."""
-        self._refused[error.code] += 1
+        """Remember a message of SNS that was refused for its signature or its topic."""
+        self._refused.append((time.monotonic(), error.code))
 
     async def findings(self) -> list[WatchFinding]:
-        """What is wrong now, this moment's refusals included. Raises Unavailable."""
-        counts, self._refused = self._refused, Counter()
-        if counts:
-            try:
-                await self._store.record_refused_messages(counts)
-            except Unavailable:
-                self._refused.update(counts)
-                raise
+        """What is wrong now. Raises Unavailable.
+
+        Anybody can have messages refused, so it counts only while events are missing, as a sign of
+        what may be the reason.
+        """
+        findings = await watchdog_findings(self._store, self._patience)
+        if not self._refused or not any(f.code == "events_missing" for f in findings):
+            return findings
+        since = time.monotonic() - REMEMBERED_SECONDS
+        counts = Counter(code for at, code in self._refused if at > since)
+        await self._store.record_refused_messages(counts)
+        self._refused.clear()
         return await watchdog_findings(self._store, self._patience)
 
     async def look(self) -> None:

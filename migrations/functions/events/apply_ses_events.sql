@@ -70,8 +70,9 @@ begin
 end $$;
 
 -- The row an event speaks of, or null. Tags must be those of an attempt that we made: the row's
--- latest, or an earlier one of the same row; and its message id mustn't contradict. Without tags
--- (the older notifications) SES's message id decides. An address alone never does.
+-- latest, or an earlier one of the same row; and its message id mustn't contradict, nor be another row's. Without
+-- tags (the older notifications) SES's message id decides. Tags of which some are missing, doubled or of another form
+-- (`odd`, domain/ses/events.py) fit nothing. An address alone never does.
 create or replace function match_send_log(p_event jsonb) returns bigint
 language plpgsql stable set search_path = public, pg_temp as $$
 declare
@@ -79,7 +80,9 @@ declare
     v_attempt uuid := (p_event ->> 'attempt')::uuid;
     v_row     send_logs;
 begin
-    if p_event ->> 'send_log_id' is null or p_event ->> 'mailout_id' is null then
+    if p_event ->> 'odd' is not null then
+        return null;
+    elsif p_event ->> 'send_log_id' is null or p_event ->> 'mailout_id' is null then
         if v_message is null then
             return null;
         end if;
@@ -88,7 +91,8 @@ begin
     select * into v_row from send_logs
      where id = (p_event ->> 'send_log_id')::bigint
        and mailout_id = (p_event ->> 'mailout_id')::uuid and attempt_id is not null;
-    if not found then
+    if not found or v_row.message_id is distinct from v_message
+                    and exists (select from send_logs where message_id = v_message and id <> v_row.id) then
         return null;
     elsif v_attempt is null or v_attempt = v_row.attempt_id then
         return case when coalesce(v_row.message_id = v_message, true) then v_row.id end;
@@ -96,6 +100,12 @@ begin
     return (select v_row.id from send_batches
              where attempt_id = v_attempt and v_row.id = any (send_log_ids));
 end $$;
+
+-- Whether an SNS message with this id was taken before.
+create or replace function is_event_known(p_sns_message_id text) returns jsonb
+language sql stable set search_path = public, pg_temp as $$
+    select to_jsonb(exists (select from ses_events where sns_message_id = p_sns_message_id));
+$$;
 
 -- The status that an event gives its row; null: none.
 create or replace function event_status(p_event jsonb) returns text
