@@ -25,6 +25,11 @@ CERTIFICATE_URL = (
 TIMESTAMP = "2026-01-31T09:00:01.500Z"
 
 
+def now() -> str:
+    """As SNS writes it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 class SnsSigner:
     """One signing key with its certificate, valid from yesterday for a year by default."""
 
@@ -86,7 +91,7 @@ class SnsSigner:
             "MessageId": str(uuid.uuid4()),
             "TopicArn": TOPIC_ARN,
             "Message": text,
-            "Timestamp": TIMESTAMP,
+            "Timestamp": now(),
             "SigningCertURL": CERTIFICATE_URL,
             "UnsubscribeURL": "https://sns.eu-central-1.amazonaws.com/?Action=Unsubscribe",
             **fields,
@@ -104,7 +109,7 @@ class SnsSigner:
             "TopicArn": TOPIC_ARN,
             "Message": f"You have chosen to subscribe to the topic {TOPIC_ARN}.",
             "SubscribeURL": "https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription",
-            "Timestamp": TIMESTAMP,
+            "Timestamp": now(),
             "SigningCertURL": CERTIFICATE_URL,
             **fields,
         }

@@ -443,6 +443,7 @@ async def test_a_new_certificate_is_fetched_in_spite_of_invented_ones(
             await web.verifier.verify(received(signer.notification("text", SigningCertURL=url)))
     with pytest.raises(CertificateUnavailable):
         await web.verifier.verify(genuine)
+
     async def fetched() -> bool:
         return new in web.fetched
 

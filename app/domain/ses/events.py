@@ -10,7 +10,6 @@ and https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -102,8 +101,8 @@ class SesEvent:
     attempt: str | None
     """The tags that we put on the mail; None when absent or not of our form."""
     tags_are_odd: bool
-    """One of our tags is there, but not all of them with one value each of our form; or a member
-    of the event comes twice. Such an event says nothing certain of any recipient."""
+    """One of our tags is there, but not all of them with one value each of our form. Such an event
+    says nothing certain of any recipient."""
     is_notice: bool
     """Of a mail to the owner, which is in no ledger."""
     recipients: tuple[str, ...]
@@ -173,7 +172,7 @@ def parse_ses_event(message: str, *, published_at: datetime) -> SesEvent | None:
         mailout_id=_uuid_tag(tags, "mailout_id"),
         send_log_id=_row_id_tag(tags, "send_log_id"),
         attempt=_uuid_tag(tags, "attempt"),
-        tags_are_odd=_are_odd(tags) or _repeats_a_member(message),
+        tags_are_odd=_are_odd(tags),
         is_notice=NOTICE_TAG in tags,
         recipients=_recipients(kind, about, mail),
         bounce_type=_text(bounce, "bounceType"),
@@ -340,29 +339,6 @@ def _are_odd(tags: Mapping[str, Any]) -> bool:
     """Every mail of ours carries all three; the older notifications name none."""
     found = [read(tags, name) is not None for name, read in _OUR_TAGS.items() if name in tags]
     return bool(found) and not (len(found) == len(_OUR_TAGS) and all(found))
-
-
-class _Repeated(Exception):
-    """A member of an object comes twice."""
-
-
-def _repeats_a_member(message: str) -> bool:
-    """Of two members with one name each reader takes another. message: was read as JSON before."""
-    try:
-        _UNREPEATED.decode(message)
-    except _Repeated:
-        return True
-    except (ValueError, RecursionError):  # an oddity that read_json overlooks
-        return False
-    return False
-
-
-def _unrepeated(pairs: list[tuple[str, Any]]) -> None:
-    if len(dict(pairs)) != len(pairs):
-        raise _Repeated
-
-
-_UNREPEATED = json.JSONDecoder(object_pairs_hook=_unrepeated, parse_int=len, parse_float=len)
 
 
 def _recipients(kind: str, about: Mapping[str, Any], mail: Mapping[str, Any]) -> tuple[str, ...]:
