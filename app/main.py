@@ -70,6 +70,7 @@ from app.api.http import description, problems
 from app.api.http.body_limit import BodyLimit
 from app.api.http.deps import Services
 from app.api.http.request_log import RequestLog
+from app.api.http.responses import NoSniffing
 from app.api.http.single_headers import SingleHeaders
 from app.api.imports import routes as imports
 from app.api.mailouts import (
@@ -178,6 +179,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(RefusalLimit, services=services)
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestLog)
+    app.add_middleware(NoSniffing)
     for router in (
         starting.router,
         lists.router,

@@ -8,11 +8,17 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-# A spreadsheet takes a cell that begins like this for a formula, some after trimming spaces and
-# some in full-width characters too (CWE-1236; OWASP ASVS 1.2.10). The second apostrophe of a text
-# like `'=1` is ours, so that reading takes away exactly what writing put there.
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n ＝＋－＠]")
-_PROTECTED = re.compile(r"'+[=+\-@\t\r\n ＝＋－＠]")
+# A spreadsheet takes a cell that begins like this for a formula, some after trimming blanks and
+# what can't be seen, and some in the forms of other scripts too (CWE-1236; OWASP ASVS 1.2.10). The
+# second apostrophe of a text like `'=1` is ours, so that reading takes away exactly what writing
+# put there.
+_SIGNS = "=+\\-@＝＋－＠﹦﹢﹣﹫⁼⁺⁻₌₊₋−"
+_UNSEEN = (
+    "\\s\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f"
+    "\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+)
+_FORMULA = re.compile(f"'*[{_SIGNS}{_UNSEEN}]")
+_PROTECTED = re.compile(f"'+[{_SIGNS}{_UNSEEN}]")
 
 _TAG_SEPARATORS = re.compile(r"[;|,]")
 

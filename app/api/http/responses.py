@@ -1,4 +1,4 @@
-"""JSON answers."""
+"""Answers: JSON, files, and what stands in the head of every one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,25 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
+from starlette.datastructures import MutableHeaders
 from starlette.responses import Response, StreamingResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class NoSniffing:
+    """ASGI middleware: no browser takes an answer for anything but what it says it is, such as a
+    list for a page, though strangers' words are in it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_so(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).setdefault("X-Content-Type-Options", "nosniff")
+            await send(message)
+
+        await self._app(scope, receive, send_so if scope["type"] == "http" else send)
 
 
 class JsonAnswer(Response):

@@ -25,8 +25,23 @@ _NOT_CSV = {
     b"%PDF": f"a PDF: {SAVE_AS_CSV}",
     b"SQLite format 3": "a database",
     b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"GIF8": "a picture",
+    b"RIFF": "a picture, a sound or a film",
+    b"II*\x00": "a picture",
+    b"MM\x00*": "a picture",
+    b"\x00\x00\x01\x00": "a picture",
+    b"\x04\x22\x4d\x18": "compressed with lz4: unpack it first",
+    b"LZIP\x01": "compressed with lzip: unpack it first",
+    b"\x1f\x9d": "compressed with compress: unpack it first",
+    b"]\x00\x00": "compressed with lzma: unpack it first",
+    b"\x7fELF": "a program",
+    b"MZ\x90\x00": "a program",
+    b"{\\rtf": f"a text document: {SAVE_AS_CSV}",
+    b"\xff\xfe\x00\x00": f"text in UTF-32: {SAVE_AS_CSV}",
+    b"\x00\x00\xfe\xff": f"text in UTF-32: {SAVE_AS_CSV}",
 }
-_MARKUP = (b"<!doctype", b"<html", b"<?xml", b"<table", b"<workbook")
+_MARKUP = (b"<!doctype", b"<html", b"<?xml", b"<table", b"<workbook", b"<svg")
 
 
 class CsvRefused(AppError):
