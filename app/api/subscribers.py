@@ -62,7 +62,10 @@ class Filtered(Protected):
 router = APIRouter(tags=["subscribers"], route_class=Protected)
 filtered = APIRouter(tags=["subscribers"], route_class=Filtered)
 
-_PLACE = TypeAdapter(tuple[Text, Text | None, Text | None])
+_Road = Literal[
+    "all", "status", "rest", "tags", "address", "domain", "name1", "name2", "name3", "name4"
+]
+_PLACE = TypeAdapter(tuple[_Road, Text | None, Text | None])
 """Where the page before ended: see people_reached in migrations/functions/people."""
 MAX_CALLS = 20
 """How often the database is asked for one page, when few of the people it looks at fit."""

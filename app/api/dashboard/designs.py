@@ -10,6 +10,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import Field
 
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn, own_form
 from app.api.dashboard.pages import page
@@ -37,6 +38,7 @@ MAX_FORM_BYTES = 8_000_000
 PICTURES = 12
 """Templates on the list that are shown small; of further ones the names."""
 MAX_LISTED = 500
+_Version = Annotated[int, Field(ge=1, lt=2**31)]
 
 _FRAME = SANDBOXED | {
     "Content-Security-Policy": SANDBOXED["Content-Security-Policy"] + "; frame-ancestors 'self'",
@@ -158,7 +160,7 @@ async def frame(
     template_id: UUID,
     services: ServicesDep,
     session: SignedIn,
-    version: int | None = None,
+    version: _Version | None = None,
     light: Light = "light",
 ) -> Response:
     template = await services.templates.show(template_id, version)
@@ -198,7 +200,7 @@ def _not_shown(refusal: AppError) -> Response:
 
 @router.get("/{template_id}/versions/{version}")
 async def show_version(
-    template_id: UUID, version: int, services: ServicesDep, session: SignedIn
+    template_id: UUID, version: _Version, services: ServicesDep, session: SignedIn
 ) -> Response:
     present = await services.templates.show(template_id)
     return _page(
@@ -212,7 +214,7 @@ async def show_version(
 
 @router.post("/{template_id}/versions/{version}")
 async def restore(
-    template_id: UUID, version: int, services: ServicesDep, session: SignedIn, _form: OwnForm
+    template_id: UUID, version: _Version, services: ServicesDep, session: SignedIn, _form: OwnForm
 ) -> Response:
     await services.templates.restore(template_id, version, None, by=DASHBOARD.by)
     log_action(session, "template_restore")

@@ -34,6 +34,9 @@ begin
         when v_tagged <= c_rare and v_tagged * v_tagged <= p_limit * coalesce(v_known, subscribers_in(null)) then 'tags'
         when v_q is null or v_known <= c_rare then case when v_status is null then 'all' else 'status' end
         else next_road(null, v_q) end);
+    if v_road <> 'tags' and people_road(v_road) is null then
+        raise exception 'a list has no such place to go on from' using errcode = 'invalid_parameter_value';
+    end if;
     if v_road = 'tags' then
         select t.ids, t.onward into ids, onward from people_tagged(p_filter, p_limit, v_key) t;
         return;
@@ -115,6 +118,7 @@ language sql immutable as $$
       from jsonb_each_text(p_filter -> 'fields');
 $$;
 
+-- Null for what is no road: a part of it stands in the SQL.
 -- The rows of a road behind the key $9 and the address $10, in its order. $2: status; $6, $7, $8: what the address,
 -- the domain, a word of the name begins with.
 create or replace function people_road(p_road text) returns text
@@ -141,7 +145,8 @@ language sql immutable set search_path = public, pg_temp as $$
                 else format('name_from(name, %s)', substr(p_road, 5)) end,
             case p_road when 'name1' then 'name <> '''''
                 else format('split_part(name, '' '', %s) <> ''''', substr(p_road, 5)) end)
-        end;
+        end
+     where p_road = any (array['all', 'status', 'rest', 'address', 'domain', 'name1', 'name2', 'name3', 'name4']);
 $$;
 
 -- p_fields: how many fields are asked for ($4). p_rule: the rule's condition. What is tried on each row of a road: all conditions that the road itself doesn't fulfil. A person on several roads
