@@ -88,7 +88,8 @@ async def _migrate(settings: Settings, *, only_status: bool) -> None:
         applied = await migrations.migrate(dsn)
         typer.echo(f"Applied: {', '.join(applied)}" if applied else "Nothing to do.")
         async with open_database(settings, checked=False) as database:
-            for finding in check_database(await Store(database).examine_database()):
+            about = await Store(database).examine_database()
+            for finding in check_database(about, embedded=settings.uses_embedded_database):
                 typer.echo(finding.sentences, err=True)
 
 

@@ -17,13 +17,17 @@ language sql stable set search_path = public, pg_temp as $$
 $$;
 
 -- For `doctor`: synchronous_commit of the caller's sessions and who set it so (`source`: as in pg_settings),
--- and how many subscribers have an email that can't be mailed.
+-- how many subscribers have an email that can't be mailed, what strangers may use, and whether the caller
+-- may do everything on this server (which is no matter on one for tests).
 create or replace function examine_database() returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object(
         'synchronous_commit', (select jsonb_build_object('setting', setting, 'source', source)
                                  from pg_settings where name = 'synchronous_commit'),
-        'unusable_addresses', (select count(*) from subscribers where address is null));
+        'unusable_addresses', (select count(*) from subscribers where address is null),
+        'open_grants', open_grants(),
+        'superuser', (select rolsuper from pg_roles where rolname = current_user)
+                     and coalesce(current_setting('amazonsender.disposable', true), '') <> 'on');
 $$;
 
 -- Functions with the name of one of ours but another signature, left over from another version: PostgreSQL

@@ -1,17 +1,12 @@
 -- Who may call what. On Supabase `anon` and `authenticated` get nothing and `service_role` gets
--- what it needs, whatever the project's default privileges say. On plain PostgreSQL these roles
--- don't exist and the owner is the only user.
-do $grants$
-declare
-    v_function regprocedure;
-    v_table    regclass;
-    v_role     text;
-    v_roles    text[] := array(select rolname::text from pg_roles
-                                where rolname in ('anon', 'authenticated'));
-    v_service  boolean := exists (select from pg_roles where rolname = 'service_role');
-begin
-    for v_table in
-        select format('public.%I', t)::regclass from unnest(array[
+-- what it needs, whatever the project's default privileges say and whatever somebody granted since. On
+-- plain PostgreSQL these roles don't exist and the owner is the only user.
+--
+-- What is ours stands here by name, as tables and functions of the owner's may lie in the same schema and
+-- are none of our business. What was forgotten here is closed nevertheless: see migrations.py.
+create or replace function own_tables() returns text[]
+language sql immutable set search_path = public, pg_temp as $own_tables$
+    select array[
             'subscriber_aliases', 'subscribers', 'mailouts', 'mailout_snapshots', 'mailout_queues', 'send_logs',
             'send_batches', 'executors', 'send_rates', 'send_requests', 'ses_events',
             'mailout_tests', 'dry_runs', 'event_counts', 'ended_sessions',
@@ -39,27 +34,12 @@ begin
             'provider_paces', 'provider_answers', 'pacing_turns', 'warmups', 'warmup_days',
             'fallback_changes', 'fallback_watch',
             'retention', 'shrunk_mailouts', 'shrunk_rows',
-            'notion_rows']) t
-    loop
-        execute format('revoke all on table %s from public', v_table);
-        foreach v_role in array v_roles loop
-            execute format('revoke all on table %s from %I', v_table, v_role);
-        end loop;
-        if v_service then
-            execute format('grant select, insert, update, delete on table %s to service_role', v_table);
-        end if;
-    end loop;
-    if v_service then
-        grant select on table schema_version to service_role;
-        execute format('grant usage on schema public to service_role');
-        execute format('grant usage on all sequences in schema public to service_role');
-    end if;
-    foreach v_role in array v_roles loop
-        execute format('revoke all on sequence public.send_logs_id_seq, public.ses_events_id_seq, public.owner_notices_id_seq, public.subscriber_changes_id_seq, public.audit_log_id_seq, public.notion_write_asks_id_seq, public.mailout_links_id_seq, public.engagement_signals_id_seq, public.hook_deliveries_id_seq, public.owner_news_id_seq, public.list_moves_id_seq, public.shrunk_rows_id_seq, public.fallback_changes_id_seq from %I', v_role);
-    end loop;
+            'notion_rows']
+$own_tables$;
 
-    for v_function in select p.oid::regprocedure from pg_proc p where p.pronamespace = 'public'::regnamespace
-        and p.proname = any (array[
+create or replace function own_functions() returns text[]
+language sql immutable set search_path = public, pg_temp as $own_functions$
+    select array[
             'schema_overloads', 'unsafe_settings', 'examine_database', 'commit_durably', 'hold_empty_mailout', 'queue_again_if_empty', 'canonical_address', 'read_address', 'ascii_domain',
             'ascii_label', 'lower_letters', 'punycode', 'subscribers_set_address', 'subscriber_of',
             'merge_subscribers', 'merge_ledger', 'ledger_weight', 'unify_subscribers', 'unusable_addresses',
@@ -165,14 +145,81 @@ begin
             'start_warmup', 'stop_warmup', 'open_warmup_day', 'running_warmups', 'shown_warmup', 'list_warmups', 'note_warmups',
             'may_drop', 'drop_old_events', 'drop_old_batches',
             'shrink_old_mailouts', 'begin_shrinking', 'is_asked_about', 'report_part', 'kept_report', 'shrink_slice', 'row_mark', 'apply_late_events', 'refuse_dropped', 'refuse_dropped_condition',
-            'segment_json', 'segment_users', 'audience_diff', 'id_at'])
-    loop
-        execute format('revoke all on function %s from public', v_function);
-        foreach v_role in array v_roles loop
-            execute format('revoke all on function %s from %I', v_function, v_role);
+            'segment_json', 'segment_users', 'audience_diff', 'id_at',
+            'own_tables', 'own_functions', 'own_objects', 'open_grants']
+$own_functions$;
+
+-- kind: table, sequence, function. name: as SQL writes it.
+create or replace function own_objects() returns table (kind text, id oid, name text)
+language sql stable set search_path = public, pg_temp as $own_objects$
+    with tables as (
+        select c.oid from pg_class c
+         where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f')
+           and c.relname = any (own_tables() || array['schema_migrations', 'schema_version']))
+    select 'table', oid, oid::regclass::text from tables
+    union all
+    select 'sequence', d.objid, d.objid::regclass::text
+      from pg_depend d join pg_class s on s.oid = d.objid and s.relkind = 'S'
+     where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass
+       and d.refobjid in (table tables) and d.deptype in ('a', 'i')
+    union all
+    select 'function', p.oid, p.oid::regprocedure::text
+      from pg_proc p
+     where p.pronamespace = 'public'::regnamespace and p.proname = any (own_functions());
+$own_objects$;
+
+-- What is open to people who should have none of it, whoever granted it and however (to everybody, to a
+-- role they are in, on a column): each in words. `migrate` closes it.
+create or replace function open_grants() returns jsonb
+language sql stable set search_path = public, pg_temp as $open_grants$
+    with strangers as (
+        select 'public' as role
+        union all
+        select rolname::text from pg_roles where rolname in ('anon', 'authenticated')
+    ), found as (
+        select format('%s may use the %s %s', role, kind, name) as said
+          from own_objects(), strangers
+         where case kind
+                   when 'table' then
+                       has_table_privilege(role, id, 'select, insert, update, delete, truncate, references, trigger')
+                       or has_any_column_privilege(role, id, 'select, insert, update, references')
+                   when 'sequence' then has_sequence_privilege(role, id, 'usage, select, update')
+                   else has_function_privilege(role, id, 'execute')
+               end
+        union all
+        select format('row level security of the table %s is off', name)
+          from own_objects() join pg_class on oid = id
+         where kind = 'table' and relkind in ('r', 'p') and not relrowsecurity
+    )
+    select coalesce(jsonb_agg(said order by said), '[]') from found;
+$open_grants$;
+
+do $grants$
+declare
+    v_kind    text;
+    v_id      oid;
+    v_name    text;
+    v_role    text;
+    v_roles   text[] := array(select quote_ident(rolname) from pg_roles
+                               where rolname in ('anon', 'authenticated'));
+    v_service boolean := exists (select from pg_roles where rolname = 'service_role');
+begin
+    for v_kind, v_id, v_name in select kind, id, name from own_objects() loop
+        foreach v_role in array array['public'] || v_roles loop
+            execute format('revoke all on %s %s from %s cascade', v_kind, v_name, v_role);
         end loop;
-        if v_service then
-            execute format('grant execute on function %s to service_role', v_function);
+        if v_kind = 'table' and exists (
+            select from pg_class where oid = v_id and relkind in ('r', 'p') and not relrowsecurity) then
+            execute format('alter table %s enable row level security', v_name);
+        end if;
+        if v_service and v_name <> all (array['schema_migrations', 'schema_version']) then
+            execute format('grant %s on %s %s to service_role',
+                           case v_kind when 'table' then 'select, insert, update, delete'
+                                       when 'sequence' then 'usage' else 'execute' end, v_kind, v_name);
         end if;
     end loop;
+    if v_service then
+        grant select on table schema_version to service_role;
+        grant usage on schema public to service_role;
+    end if;
 end $grants$;

@@ -67,6 +67,38 @@ do $overloads$ declare v_function text; begin
 end $overloads$;
 """
 
+# What each transaction ends with: whatever it made or put anew is ours and for none but ourselves,
+# also where zz_grants.sql forgot it. Supabase's default privileges gave it to everybody.
+_CLOSE = """\
+do $close$ declare v_what text; v_role text; begin
+    for v_what, v_role in
+        with made as (
+            select case relkind when 'S' then 'sequence ' else 'table ' end || oid::regclass as what
+              from pg_class
+             where relnamespace = 'public'::regnamespace
+               and relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+               and xmin = pg_current_xact_id()::xid
+            union all
+            select 'routine ' || oid::regprocedure from pg_proc
+             where pronamespace = 'public'::regnamespace and xmin = pg_current_xact_id()::xid
+        )
+        select made.what, roles.name
+          from made, (select 'public' as name union all
+                      select quote_ident(rolname) from pg_roles
+                       where rolname in ('anon', 'authenticated')) roles
+    loop
+        execute format('revoke all on %s from %s cascade', v_what, v_role);
+    end loop;
+    for v_what in
+        select oid::regclass from pg_class
+         where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
+           and xmin = pg_current_xact_id()::xid and not relrowsecurity
+    loop
+        execute format('alter table %s enable row level security', v_what);
+    end loop;
+end $close$;
+"""
+
 _RECORD_FILE = "insert into public.schema_migrations (name, checksum) values (%s, %s)"
 
 _RECORD_BUNDLE = "insert into public.schema_version (version, min_code, digest) values (%s, %s, %s)"
@@ -120,6 +152,7 @@ async def migrate(dsn: str, bundle: Bundle | None = None) -> list[str]:
             async with _step(connection, file.name):
                 if await _is_missing(connection, file):
                     await connection.execute(file.text.encode())
+                    await connection.execute(_CLOSE.encode())
                     await connection.execute(_RECORD_FILE, [file.name, file.checksum])
                     applied.append(file.name)
         async with _step(connection, "functions"):
@@ -161,7 +194,7 @@ do $guard$ begin
 end $guard$;
 {"".join(_script_step(file) for file in bundle.numbered)}
 {functions}
-{_drop_overloads(bundle)}delete from public.schema_version;
+{_drop_overloads(bundle)}{_CLOSE}delete from public.schema_version;
 insert into public.schema_version (version, min_code, digest)
 values ({bundle.version}, {bundle.min_code}, '{bundle.digest}');
 commit;
@@ -309,14 +342,15 @@ async def _applied_rows(connection: _Connection) -> list[DictRow]:
 
 
 async def _is_done(connection: _Connection, bundle: Bundle) -> bool:
-    """Whether the database has this program's schema, and nothing beside it, or a later one."""
+    """Whether the database has this program's schema, nothing beside it and nothing of it open to
+    strangers, or a later one."""
     row = await _stamp_row(connection)
     if row is None:
         return False
     if row["version"] > bundle.version:
         return True
     same = (row["version"], row["digest"]) == (bundle.version, bundle.digest)
-    return same and not await _overloads(connection, bundle)
+    return same and not await _overloads(connection, bundle) and not await _open(connection, bundle)
 
 
 async def _overloads(connection: _Connection, bundle: Bundle) -> list[str]:
@@ -326,6 +360,15 @@ async def _overloads(connection: _Connection, bundle: Bundle) -> list[str]:
         "select schema_overloads(%s) as found", [json.dumps(bundle.signatures)]
     )
     [row] = await done.fetchall()
+    found: list[str] = row["found"]
+    return found
+
+
+async def _open(connection: _Connection, bundle: Bundle) -> list[str]:
+    """What somebody granted to strangers since."""
+    if "open_grants()" not in bundle.signatures:
+        return []
+    [row] = await _rows(connection, "select open_grants() as found")
     found: list[str] = row["found"]
     return found
 
@@ -342,6 +385,7 @@ async def _replace_functions(connection: _Connection, bundle: Bundle) -> None:
     for file in bundle.functions:
         await connection.execute(file.text.encode())
     await connection.execute(_drop_overloads(bundle).encode())
+    await connection.execute(_CLOSE.encode())
     await connection.execute("delete from public.schema_version")
     await connection.execute(_RECORD_BUNDLE, [bundle.version, bundle.min_code, bundle.digest])
     await connection.execute("notify pgrst, 'reload schema'")

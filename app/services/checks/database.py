@@ -18,11 +18,28 @@ _WHERE = {
     ),
     "client": ("the connection", "take it out of DATABASE_URL"),
 }
+MOST_GRANTS = 3
+
 _SERVER = ("the server", "set it to on in postgresql.conf and reload it")
 
 
-def check_database(about: dict[str, Any]) -> Iterator[Finding]:
-    """about: of `Store.examine_database`."""
+def check_database(about: dict[str, Any], *, embedded: bool = False) -> Iterator[Finding]:
+    """about: of `Store.examine_database`. embedded: the server is the program's own."""
+    if opened := about.get("open_grants"):
+        others = f" and {len(opened) - MOST_GRANTS:,} more" if len(opened) > MOST_GRANTS else ""
+        yield Finding(
+            "fail",
+            f"Strangers get at what is the program's: {', '.join(opened[:MOST_GRANTS])}{others}.",
+            "run `amazonsender migrate`, which takes it back (with Supabase's API alone paste what "
+            "`amazonsender migrate --print` prints into its SQL editor).",
+        )
+    if about.get("superuser") and not embedded:
+        yield Finding(
+            "warn",
+            "The database user is a superuser: whoever got hold of DATABASE_URL could read every "
+            "database of the server, and its files.",
+            "connect as a role that owns the database and no more: docs/deployment.md.",
+        )
     commit = about["synchronous_commit"]
     if commit["setting"] == "off":
         where, remedy = _WHERE.get(commit["source"], _SERVER)

@@ -103,7 +103,11 @@ async def _check_database(settings: Settings, open_db: OpenDatabase) -> list[Fin
     try:
         async with asyncio.timeout(DATABASE_SECONDS), open_db(settings) as database:
             store = Store(database)
-            about = list(check_database(await store.examine_database()))
+            about = list(
+                check_database(
+                    await store.examine_database(), embedded=settings.uses_embedded_database
+                )
+            )
             about += check_hooks(await store.list_hooks())
     except TimeoutError:
         return [
