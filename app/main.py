@@ -89,6 +89,7 @@ from app.api.providers import events as provider_events
 from app.api.providers import fallback
 from app.api.readership import engagement as readership
 from app.api.readership import why
+from app.api.reference import page as reference
 from app.api.signup import confirm, subscribe
 from app.api.strangers.refusing import RefusalLimit
 from app.domain.tokens import UnsubscribeTokens
@@ -168,12 +169,15 @@ def create_app(services: Services) -> FastAPI:
         version=__version__,
         description=DESCRIPTION,
         redirect_slashes=False,
-        # without a description there is no page of it either
         openapi_url="/openapi.json" if is_described else None,
+        docs_url=None,  # FastAPI's pages run a script from elsewhere
+        redoc_url=None,
     )
     app.state.services = services
     problems.install(app)
     description.install(app)
+    if is_described:
+        reference.install(app)
     app.add_middleware(ses_events.StraightToEvents)
     app.add_middleware(SingleHeaders)
     app.add_middleware(RefusalLimit, services=services)

@@ -14,7 +14,10 @@ from pydantic import (
     TypeAdapter,
 )
 
+from app.api.answers.people import AuditEntry, Key
+from app.api.answers.shared import ListOf
 from app.api.http.deps import CallerDep, Protected, ServicesDep, Text, needs
+from app.api.http.description import answers
 from app.api.http.paging import Page, decode_cursor, moment, page
 from app.api.http.problems import problems
 from app.domain.access import Scope, check_name
@@ -52,7 +55,7 @@ async def create_key(body: KeyBody, services: ServicesDep, caller: CallerDep) ->
     return KeyMade.model_validate(made)
 
 
-@router.get("/keys", responses=problems(Unauthorized))
+@router.get("/keys", responses=problems(Unauthorized) | answers(ListOf[Key]))
 async def list_keys(services: ServicesDep) -> Page:
     """The living ones, by name, all on one page. hint: the key's beginning and end. last_used_at:
     to the minute."""
@@ -74,7 +77,9 @@ _BEFORE = TypeAdapter(tuple[Annotated[int, Field(ge=1, lt=2**63)]])
 _Filter = Annotated[Text | None, Query(min_length=1, max_length=300)]
 
 
-@router.get("/audit", responses=problems(Unauthorized, InvalidRequest))
+@router.get(
+    "/audit", responses=problems(Unauthorized, InvalidRequest) | answers(ListOf[AuditEntry])
+)
 async def list_audit(
     services: ServicesDep,
     target: _Filter = None,

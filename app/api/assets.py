@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.api.http.deps import ServicesDep
+from app.api.http.description import a_file
 from app.api.http.problems import problem, problems
 from app.errors import NotFound, Unavailable
 
@@ -28,9 +29,9 @@ _PDF_POLICY = "default-src 'none'; frame-ancestors 'none'"
     "/assets/{name}",
     response_class=Response,
     responses={
-        200: {
-            "content": {"image/png": {}, "image/jpeg": {}, "image/gif": {}, "application/pdf": {}}
-        },
+        200: a_file(
+            "image/png", "image/jpeg", "image/gif", "application/pdf", schema={"format": "binary"}
+        ),
         304: {"description": "As in `If-None-Match`"},
         **problems(NotFound, Unavailable),
     },

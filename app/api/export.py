@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
 from app.api.http.deps import Services, ServicesDep, needs
+from app.api.http.description import CSV
 from app.api.http.problems import problems
 from app.api.http.responses import csv_answer
 from app.api.subscribers import FilterDep, Filtered
@@ -20,8 +21,7 @@ router = APIRouter(tags=["subscribers"], route_class=Filtered)
     "/subscribers/export.csv",
     dependencies=[needs("read")],
     response_class=StreamingResponse,
-    responses=problems(Unauthorized, InvalidRequest, DetailsDropped)
-    | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+    responses=problems(Unauthorized, InvalidRequest, DetailsDropped) | CSV,
 )
 async def export_subscribers(services: ServicesDep, wanted: FilterDep) -> StreamingResponse:
     """All subscribers, or those that the filters of the list (`GET /subscribers`) show, as CSV.

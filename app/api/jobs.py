@@ -7,7 +7,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
+from app.api.answers.people import Job
+from app.api.answers.shared import ListOf
 from app.api.http.deps import CallerDep, Protected, ServicesDep, needs
+from app.api.http.description import answers
 from app.api.http.paging import Page, created_before, page
 from app.api.http.problems import problems
 from app.domain.jobs import JOB_STATES, JobState
@@ -16,7 +19,11 @@ from app.errors import InvalidRequest, JobNotFound, TransitionNotAllowed, Unauth
 router = APIRouter(tags=["jobs"], route_class=Protected)
 
 
-@router.get("/jobs", dependencies=[needs("read")], responses=problems(Unauthorized, InvalidRequest))
+@router.get(
+    "/jobs",
+    dependencies=[needs("read")],
+    responses=problems(Unauthorized, InvalidRequest) | answers(ListOf[Job]),
+)
 async def list_jobs(
     services: ServicesDep,
     state: Annotated[str | None, Query(pattern=f"^({'|'.join(JOB_STATES)})$")] = None,
@@ -31,7 +38,7 @@ async def list_jobs(
 @router.get(
     "/jobs/{job_id}",
     dependencies=[needs("read", "manage")],
-    responses=problems(Unauthorized, JobNotFound),
+    responses=problems(Unauthorized, JobNotFound) | answers(Job),
 )
 async def show_job(job_id: UUID, services: ServicesDep) -> dict[str, Any]:
     """One job: state, progress, result, and the error of its latest try that failed."""
@@ -44,14 +51,18 @@ async def show_job(job_id: UUID, services: ServicesDep) -> dict[str, Any]:
 _steering = problems(Unauthorized, JobNotFound, TransitionNotAllowed)
 
 
-@router.post("/jobs/{job_id}/cancel", dependencies=[needs("manage")], responses=_steering)
+@router.post(
+    "/jobs/{job_id}/cancel", dependencies=[needs("manage")], responses=_steering | answers(Job)
+)
 async def cancel(job_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
     """waiting or running → cancelled. What it has done until then stays done."""
     changed = await services.jobs.cancel_job(job_id, by=caller.by)
     return await _moved(job_id, services, changed, "can't be cancelled any more")
 
 
-@router.post("/jobs/{job_id}/retry", dependencies=[needs("manage")], responses=_steering)
+@router.post(
+    "/jobs/{job_id}/retry", dependencies=[needs("manage")], responses=_steering | answers(Job)
+)
 async def retry(job_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
     """failed or cancelled → waiting, to be done again from where it was."""
     changed = await services.jobs.retry_job(job_id, by=caller.by)

@@ -10,7 +10,11 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from pydantic import AfterValidator, Field, TypeAdapter, model_validator
 
+from app.api.answers.mailouts import TemplatePreview
+from app.api.answers.shared import ListOf
+from app.api.answers.templates import Starter, Template, TemplateRow, TemplateVersion
 from app.api.http.deps import CallerDep, Protected, ServicesDep, Text, needs
+from app.api.http.description import answers, answers_or_text
 from app.api.http.paging import Page, decode_cursor, page
 from app.api.http.problems import problems
 from app.api.http.responses import JsonAnswer
@@ -70,7 +74,7 @@ class TemplateChange(StrictBody):
         return self
 
 
-class PreviewBody(TemplateChange):
+class TemplatePreviewBody(TemplateChange):
     """email: of the subscriber to show it for. version: an earlier one. The rest: as it would look
     with these changes, which aren't saved."""
 
@@ -113,7 +117,20 @@ _errors = problems(Unauthorized, ScopeMissing, InvalidRequest)
 _saving = _errors | problems(TemplateBroken, TemplateExists)
 
 
-@router.post("/templates", status_code=201, dependencies=_changing, responses=_saving)
+@router.post(
+    "/templates",
+    status_code=201,
+    dependencies=_changing,
+    responses=_saving
+    | answers(
+        Template,
+        201,
+        headers=(
+            "ETag",
+            "Location",
+        ),
+    ),
+)
 async def create_template(
     body: TemplateBody, services: ServicesDep, caller: CallerDep, response: Response
 ) -> dict[str, Any]:
@@ -127,7 +144,7 @@ async def create_template(
 _AFTER = TypeAdapter(tuple[Text])
 
 
-@router.get("/templates", dependencies=_reading, responses=_errors)
+@router.get("/templates", dependencies=_reading, responses=_errors | answers(ListOf[TemplateRow]))
 async def list_templates(
     services: ServicesDep,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -139,7 +156,9 @@ async def list_templates(
     return page(rows, limit, "name")
 
 
-@router.get("/templates/starters", dependencies=_reading, responses=_errors)
+@router.get(
+    "/templates/starters", dependencies=_reading, responses=_errors | answers(ListOf[Starter])
+)
 async def list_starters() -> Page:
     """Templates to begin with: store one, as it is or changed, by `POST /templates`."""
     return Page(items=[starter.to_row() for starter in starters()], next_cursor=None)
@@ -148,7 +167,11 @@ async def list_starters() -> Page:
 _found = _errors | problems(TemplateNotFound)
 
 
-@router.get("/templates/{template_id}", dependencies=_reading, responses=_found)
+@router.get(
+    "/templates/{template_id}",
+    dependencies=_reading,
+    responses=_found | answers(Template, headers=("ETag",)),
+)
 async def show_template(
     template_id: UUID, services: ServicesDep, response: Response
 ) -> dict[str, Any]:
@@ -160,7 +183,8 @@ async def show_template(
     "/templates/{template_id}",
     dependencies=_changing,
     responses=_saving
-    | problems(TemplateNotFound, TemplateInUse, PreconditionFailed, PreconditionRequired),
+    | problems(TemplateNotFound, TemplateInUse, PreconditionFailed, PreconditionRequired)
+    | answers(Template, headers=("ETag",)),
 )
 async def change_template(
     template_id: UUID,
@@ -196,7 +220,11 @@ async def delete_template(
 _BEFORE = TypeAdapter(tuple[Annotated[int, Field(ge=1, lt=2**31)]])
 
 
-@router.get("/templates/{template_id}/versions", dependencies=_reading, responses=_found)
+@router.get(
+    "/templates/{template_id}/versions",
+    dependencies=_reading,
+    responses=_found | answers(ListOf[TemplateVersion]),
+)
 async def list_versions(
     template_id: UUID,
     services: ServicesDep,
@@ -216,7 +244,11 @@ async def list_versions(
 _Number = Annotated[int, Field(ge=1, lt=2**31)]
 
 
-@router.get("/templates/{template_id}/versions/{version}", dependencies=_reading, responses=_found)
+@router.get(
+    "/templates/{template_id}/versions/{version}",
+    dependencies=_reading,
+    responses=_found | answers(Template),
+)
 async def show_version(
     template_id: UUID, version: _Number, services: ServicesDep
 ) -> dict[str, Any]:
@@ -227,7 +259,9 @@ async def show_version(
 @router.post(
     "/templates/{template_id}/versions/{version}/restore",
     dependencies=_changing,
-    responses=_saving | problems(TemplateNotFound, PreconditionFailed),
+    responses=_saving
+    | problems(TemplateNotFound, PreconditionFailed)
+    | answers(Template, headers=("ETag",)),
 )
 async def restore_version(
     template_id: UUID,
@@ -247,14 +281,19 @@ async def restore_version(
     "/templates/{template_id}/preview",
     dependencies=_reading,
     response_model=None,
-    responses=_found | problems(TemplateBroken, SubscriberNotFound),
+    responses=_found
+    | problems(TemplateBroken, SubscriberNotFound)
+    | answers_or_text(TemplatePreview),
 )
 async def preview_template(
-    template_id: UUID, services: ServicesDep, request: Request, body: PreviewBody | None = None
+    template_id: UUID,
+    services: ServicesDep,
+    request: Request,
+    body: TemplatePreviewBody | None = None,
 ) -> Response:
     """As a mailout with a sample text looks in it: JSON, or what `Accept` asks for of `text/html`
     and `text/plain`."""
-    asked = body or PreviewBody()
+    asked = body or TemplatePreviewBody()
     template = await services.templates.show(template_id, asked.version)
     changes = asked.model_dump(exclude_unset=True, exclude={"email", "version"})
     shown = await services.templates.preview(template, changes, email=asked.email)

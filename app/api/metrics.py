@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from app.api.http.body_limit import BodyLimit
 from app.api.http.deps import ApiRoute, ServicesDep
+from app.api.http.description import a_file
 from app.telemetry.database_gauges import DatabaseGauges
 from app.telemetry.metrics import Metrics
 
@@ -20,7 +21,7 @@ router = APIRouter(tags=["health"], route_class=ApiRoute)
 PATH = "/metrics"
 
 
-@router.get(PATH, response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get(PATH, response_class=Response, responses={200: a_file("text/plain")})
 async def metrics(services: ServicesDep) -> Response:
     """This process's counters and the database's gauges, in Prometheus's text format."""
     return await _page(services.metrics, services.database_gauges)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
+from app.api.answers.service import NotionTaken
 from app.api.http.deps import ApiRoute, ServicesDep, limited_body
+from app.api.http.description import answers, takes
 from app.api.http.problems import problems
 from app.api.http.responses import JsonAnswer
 from app.domain.notion.events import MAX_EVENT_BYTES, MalformedNotionEvent
@@ -27,8 +29,9 @@ router = APIRouter(tags=["events"], route_class=ApiRoute)
         PayloadTooLarge,
         NotionNotConfigured,
         Unavailable,
-    ),
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {}}}},
+    )
+    | answers(NotionTaken),
+    openapi_extra=takes("application/json"),
 )
 async def notion_events(request: Request, services: ServicesDep) -> JsonAnswer:
     """200 only when what it asks for is committed; Notion repeats what gets anything else, up to

@@ -6,8 +6,10 @@ import structlog
 from fastapi import APIRouter, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.answers.service import EventTaken
 from app.api.http.body_limit import BodyRefused
 from app.api.http.deps import Services, get_services, limited_body
+from app.api.http.description import answers, takes
 from app.api.http.problems import logged_problem, problems
 from app.api.http.responses import JsonAnswer
 from app.api.strangers.refusing import stranger, too_many
@@ -44,8 +46,9 @@ log = structlog.get_logger(__name__)
         MessageTooOld,
         PayloadTooLarge,
         Unavailable,
-    ),
-    openapi_extra={"requestBody": {"required": True, "content": {"text/plain": {}}}},
+    )
+    | answers(EventTaken),
+    openapi_extra=takes("text/plain", {"type": "string"}),
 )
 async def ses_events(request: Request) -> JsonAnswer:
     """200 only when the event is committed; SNS repeats what gets 503."""

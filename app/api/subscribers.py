@@ -19,7 +19,10 @@ from pydantic import (
 )
 from starlette.convertors import StringConvertor, register_url_convertor
 
+from app.api.answers.people import Count, History, ManyBegun, ManyChanged, PersonalData, Subscriber
+from app.api.answers.shared import ListOf
 from app.api.http.deps import CallerDep, Protected, Services, ServicesDep, Text, needs, without_nul
+from app.api.http.description import answers
 from app.api.http.paging import Page, decode_cursor, encode_cursor
 from app.api.http.problems import problems
 from app.domain import people
@@ -286,7 +289,7 @@ FilterDep = Annotated[Filter, Depends(read_filter)]
 @filtered.get(
     "/subscribers",
     dependencies=[needs("read")],
-    responses=problems(Unauthorized, InvalidRequest, DetailsDropped),
+    responses=problems(Unauthorized, InvalidRequest, DetailsDropped) | answers(ListOf[Subscriber]),
 )
 async def list_subscribers(
     services: ServicesDep,
@@ -321,7 +324,7 @@ async def read_page(services: Services, wanted: Filter, limit: int, cursor: str 
 @filtered.get(
     "/subscribers/count",
     dependencies=[needs("read")],
-    responses=problems(Unauthorized, InvalidRequest),
+    responses=problems(Unauthorized, InvalidRequest) | answers(Count),
 )
 async def count_subscribers(
     services: ServicesDep,
@@ -335,7 +338,9 @@ _about_one = problems(Unauthorized, SubscriberNotFound, InvalidRequest)
 
 
 @router.get(
-    "/subscribers/{email:address}/history", dependencies=[needs("read")], responses=_about_one
+    "/subscribers/{email:address}/history",
+    dependencies=[needs("read")],
+    responses=_about_one | answers(History),
 )
 async def show_history(
     email: Text, services: ServicesDep, limit: Annotated[int, Query(ge=1, le=1000)] = 200
@@ -346,7 +351,9 @@ async def show_history(
 
 
 @router.get(
-    "/subscribers/{email:address}/export", dependencies=[needs("read")], responses=_about_one
+    "/subscribers/{email:address}/export",
+    dependencies=[needs("read")],
+    responses=_about_one | answers(PersonalData),
 )
 async def export_subscriber(email: Text, services: ServicesDep) -> Response:
     """All that is known of a person, to give to them (GDPR, article 15)."""
@@ -377,7 +384,9 @@ def _now() -> str:
 
 
 @router.get(
-    "/subscribers/{email:address}", dependencies=[needs("read", "manage")], responses=_about_one
+    "/subscribers/{email:address}",
+    dependencies=[needs("read", "manage")],
+    responses=_about_one | answers(Subscriber),
 )
 async def show_subscriber(email: Text, services: ServicesDep) -> dict[str, Any]:
     """One subscriber, by any spelling of the address."""
@@ -398,7 +407,8 @@ async def find(services: Services, email: str) -> dict[str, Any]:
     "/subscribers",
     status_code=201,
     dependencies=[needs("manage")],
-    responses=problems(Unauthorized, SubscriberExists, SubscriberErased, InvalidRequest),
+    responses=problems(Unauthorized, SubscriberExists, SubscriberErased, InvalidRequest)
+    | answers(Subscriber, 201),
 )
 async def add_subscriber(
     body: NewSubscriber, services: ServicesDep, caller: CallerDep
@@ -416,7 +426,9 @@ async def add(services: Services, body: NewSubscriber, by: str, source: str) -> 
 @router.patch(
     "/subscribers/{email:address}",
     dependencies=[needs("manage")],
-    responses=_about_one | problems(SubscriberExists, SubscriberErased, StatusProtected),
+    responses=_about_one
+    | problems(SubscriberExists, SubscriberErased, StatusProtected)
+    | answers(Subscriber),
 )
 async def change_subscriber(
     email: Text, body: ChangedSubscriber, services: ServicesDep, caller: CallerDep
@@ -456,7 +468,11 @@ async def erase_subscriber(email: Text, services: ServicesDep, caller: CallerDep
 _many = problems(Unauthorized, CountDiffers, InvalidRequest, DetailsDropped)
 
 
-@router.post("/subscribers/status", dependencies=[needs("manage")], responses=_many)
+@router.post(
+    "/subscribers/status",
+    dependencies=[needs("manage")],
+    responses=_many | answers(ManyChanged) | answers(ManyBegun, 202, headers=("Location",)),
+)
 async def change_status_of_many(
     body: StatusOfMany, services: ServicesDep, caller: CallerDep, response: Response
 ) -> dict[str, Any]:
@@ -465,7 +481,11 @@ async def change_status_of_many(
     return await change_many(services, body, Change(status=body.status), caller.by, response)
 
 
-@router.post("/subscribers/tags", dependencies=[needs("manage")], responses=_many)
+@router.post(
+    "/subscribers/tags",
+    dependencies=[needs("manage")],
+    responses=_many | answers(ManyChanged) | answers(ManyBegun, 202, headers=("Location",)),
+)
 async def change_tags_of_many(
     body: TagsOfMany, services: ServicesDep, caller: CallerDep, response: Response
 ) -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from app.api.http.body_limit import announced_size
 from app.api.http.deps import Services, ServicesDep
+from app.api.http.description import a_page
 from app.api.pages import page, unavailable_page
 from app.domain.addresses import mask_address
 from app.domain.timed_tokens import Mistake, ResubscribeTokens
@@ -19,10 +18,7 @@ from app.errors import AppError, Unavailable
 log = structlog.get_logger(__name__)
 router = APIRouter(tags=["unsubscribe"])
 
-_responses: dict[int | str, dict[str, Any]] = {
-    400: {"description": "A page: the link is not valid"},
-    503: {"description": "A page: try again later"},
-}
+_responses = a_page(400, "The link is not valid") | a_page(503, "Try again later")
 
 
 @router.head("/unsubscribe", include_in_schema=False)

@@ -12,21 +12,8 @@ from app.api.dashboard.access import Page
 from app.api.http.deps import Protected, needs
 from app.domain.access import OWNER, Caller, Scope
 from tests.support.databases import DatabaseServer
-from tests.support.routes import PROTECTED, ROUTES, Route
+from tests.support.routes import IN_THE_BODY, PROTECTED, PUBLIC, ROUTES, Route
 from tests.support.service import BEARER, Service, in_process, settings_for
-
-# For whom there is no credential of ours. A route that isn't here has a scope or is a page.
-PUBLIC = {
-    ("GET", "/unsubscribe"), ("HEAD", "/unsubscribe"), ("POST", "/unsubscribe"),
-    ("POST", "/resubscribe"), ("GET", "/subscribe"), ("POST", "/subscribe"),
-    ("GET", "/confirm"), ("HEAD", "/confirm"), ("POST", "/confirm"),
-    ("POST", "/ses-events"), ("POST", "/notion-events"),
-    ("POST", "/sendgrid-events"), ("POST", "/mailgun-events"),
-    ("GET", "/health"), ("GET", "/health/live"), ("GET", "/metrics"),
-    ("GET", "/assets/{name}"), ("HEAD", "/assets/{name}"),
-}  # fmt: skip
-# The credential may be in its body, so it looks itself.
-IN_THE_BODY = {("POST", "/send-mailout")}
 
 # Looking needs `read`, and changing needs `manage`, but for these.
 OTHERWISE: dict[tuple[str, str], Scope] = {

@@ -8,12 +8,25 @@ from types import SimpleNamespace
 from typing import cast
 from uuid import UUID
 
+from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from app.api.http.deps import Protected, Services
 from app.main import create_app
 
 MAILOUT = UUID(int=7)
+# For whom there is no credential of ours. A route that isn't here has a scope or is a page.
+PUBLIC = {
+    ("GET", "/unsubscribe"), ("HEAD", "/unsubscribe"), ("POST", "/unsubscribe"),
+    ("POST", "/resubscribe"), ("GET", "/subscribe"), ("POST", "/subscribe"),
+    ("GET", "/confirm"), ("HEAD", "/confirm"), ("POST", "/confirm"),
+    ("POST", "/ses-events"), ("POST", "/notion-events"),
+    ("POST", "/sendgrid-events"), ("POST", "/mailgun-events"),
+    ("GET", "/health"), ("GET", "/health/live"), ("GET", "/metrics"),
+    ("GET", "/assets/{name}"), ("HEAD", "/assets/{name}"),
+}  # fmt: skip
+# The credential may be in its body, so it looks itself.
+IN_THE_BODY = {("POST", "/send-mailout")}
 
 
 @dataclass(frozen=True)
@@ -43,10 +56,15 @@ def _example(parameter: re.Match[str]) -> str:
     return "a@example.com" if parameter[1] == "email" else str(MAILOUT)
 
 
-_NOTHING_RUNS = SimpleNamespace(settings=SimpleNamespace(api_docs=True))
+def bare_app() -> FastAPI:
+    """The application without anything behind it, to look at what it declares."""
+    settings = SimpleNamespace(api_docs=True)
+    return create_app(cast("Services", SimpleNamespace(settings=settings)))
+
+
 ROUTES = [
     Route(method, context.original_route.path, context.original_route)
-    for context in iter_route_contexts(create_app(cast("Services", _NOTHING_RUNS)).routes)
+    for context in iter_route_contexts(bare_app().routes)
     if isinstance(context.original_route, APIRoute)
     for method in sorted(context.original_route.methods or ())
 ]

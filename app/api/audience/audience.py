@@ -7,7 +7,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
+from app.api.answers.people import Reached
 from app.api.http.deps import Protected, ServicesDep, Text, needs
+from app.api.http.description import answers
 from app.api.http.problems import problems
 from app.domain.audience.rule import AudienceRule, parse_rule
 from app.domain.given.bodies import StrictBody
@@ -26,7 +28,9 @@ class CountBody(StrictBody):
     audience: AudienceRule = None
 
 
-@router.post("/audience/count", dependencies=[needs("read")], responses=_counting)
+@router.post(
+    "/audience/count", dependencies=[needs("read")], responses=_counting | answers(Reached)
+)
 async def count_audience(body: CountBody, services: ServicesDep) -> dict[str, Any]:
     """How many active subscribers a rule reaches, five of them (masked), and who is left out and
     why: `excluded` has their number by status, `no_address` and `rule`. `estimated`: of a list of
@@ -34,7 +38,7 @@ async def count_audience(body: CountBody, services: ServicesDep) -> dict[str, An
     return await services.segments.count(body.audience)
 
 
-@router.get("/audience", dependencies=[needs("read")], responses=_counting)
+@router.get("/audience", dependencies=[needs("read")], responses=_counting | answers(Reached))
 async def show_audience(
     services: ServicesDep,
     audience: Annotated[Text | None, Query(max_length=65_536, description="A rule as JSON")] = None,

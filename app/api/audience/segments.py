@@ -8,7 +8,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import AfterValidator, StringConstraints, TypeAdapter
 
+from app.api.answers.people import Segment
+from app.api.answers.shared import ListOf
 from app.api.http.deps import CallerDep, Protected, ServicesDep, Text, needs
+from app.api.http.description import answers
 from app.api.http.paging import Page, decode_cursor, page
 from app.api.http.problems import problems
 from app.domain.audience.rule import AudienceRule
@@ -61,7 +64,12 @@ class NewSegment(SegmentChange):
 _saving = problems(Unauthorized, InvalidRequest, SegmentExists, SegmentRefused)
 
 
-@router.post("/segments", status_code=201, dependencies=[needs("manage")], responses=_saving)
+@router.post(
+    "/segments",
+    status_code=201,
+    dependencies=[needs("manage")],
+    responses=_saving | answers(Segment, 201, headers=("Location",)),
+)
 async def create_segment(
     body: NewSegment, services: ServicesDep, caller: CallerDep, response: Response
 ) -> dict[str, Any]:
@@ -76,7 +84,7 @@ _AFTER = TypeAdapter(tuple[Text])
 @router.get(
     "/segments",
     dependencies=[needs("read", "manage")],
-    responses=problems(Unauthorized, InvalidRequest),
+    responses=problems(Unauthorized, InvalidRequest) | answers(ListOf[Segment]),
 )
 async def list_segments(
     services: ServicesDep,
@@ -92,7 +100,7 @@ async def list_segments(
 @router.get(
     "/segments/{segment_id}",
     dependencies=[needs("read", "manage")],
-    responses=problems(Unauthorized, SegmentNotFound),
+    responses=problems(Unauthorized, SegmentNotFound) | answers(Segment),
 )
 async def show_segment(segment_id: UUID, services: ServicesDep) -> dict[str, Any]:
     """One segment; `notes` says what its rule asks in vain, such as a tag that nobody has."""
@@ -102,7 +110,7 @@ async def show_segment(segment_id: UUID, services: ServicesDep) -> dict[str, Any
 @router.patch(
     "/segments/{segment_id}",
     dependencies=[needs("manage")],
-    responses=_saving | problems(SegmentNotFound),
+    responses=_saving | problems(SegmentNotFound) | answers(Segment),
 )
 async def change_segment(
     segment_id: UUID, body: SegmentChange, services: ServicesDep, caller: CallerDep

@@ -9,10 +9,12 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Query, Response
 from pydantic import Field, TypeAdapter
 
+from app.api.answers.service import Delivery, Hook, HookEvent, HookWithSecret, Replayed
+from app.api.answers.shared import ListOf
 from app.api.hooks import shown as examples
 from app.api.hooks.bodies import HookChange, NewHook, Replay, Trial
 from app.api.http.deps import CallerDep, Protected, ServicesDep, needs
-from app.api.http.description import shown
+from app.api.http.description import answers
 from app.api.http.paging import Page, decode_cursor, page
 from app.api.http.problems import problems
 from app.errors import (
@@ -36,7 +38,7 @@ DELIVERY_STATES = ("waiting", "sending", "done", "dead")
     "",
     status_code=201,
     responses=problems(Unauthorized, InvalidRequest, HookRefused)
-    | shown(examples.WITH_SECRET, 201),
+    | answers(HookWithSecret, 201, headers=("Location",), example=examples.WITH_SECRET),
 )
 async def create_hook(
     body: NewHook, services: ServicesDep, caller: CallerDep, response: Response
@@ -60,7 +62,9 @@ async def create_hook(
 
 
 @router.get(
-    "", responses=problems(Unauthorized) | shown({"items": [examples.HOOK], "next_cursor": None})
+    "",
+    responses=problems(Unauthorized)
+    | answers(ListOf[Hook], example={"items": [examples.HOOK], "next_cursor": None}),
 )
 async def list_hooks(services: ServicesDep) -> Page:
     """All of them, newest first, without their secrets. state: `active`; `disabled` by a person, or
@@ -71,7 +75,8 @@ async def list_hooks(services: ServicesDep) -> Page:
 
 @router.get(
     "/samples/{event}",
-    responses=problems(Unauthorized, HookEventNotFound) | shown([examples.EVENT]),
+    responses=problems(Unauthorized, HookEventNotFound)
+    | answers(list[HookEvent], example=[examples.EVENT]),
 )
 async def list_samples(event: str, services: ServicesDep) -> list[dict[str, Any]]:
     """Examples of what is delivered, newest first, with made-up people: a plain array, each with an
@@ -79,7 +84,10 @@ async def list_samples(event: str, services: ServicesDep) -> list[dict[str, Any]
     return await samples(services.store, event)
 
 
-@router.get("/{hook_id}", responses=problems(Unauthorized, HookNotFound) | shown(examples.HOOK))
+@router.get(
+    "/{hook_id}",
+    responses=problems(Unauthorized, HookNotFound) | answers(Hook, example=examples.HOOK),
+)
 async def show_hook(hook_id: UUID, services: ServicesDep) -> dict[str, Any]:
     """One hook, without its secret. failing_since: nothing was delivered since then. held_until:
     its endpoint is left alone until then. old_secret_until: how long the secret before signs."""
@@ -89,7 +97,7 @@ async def show_hook(hook_id: UUID, services: ServicesDep) -> dict[str, Any]:
 _changing = problems(Unauthorized, HookNotFound, InvalidRequest, HookRefused)
 
 
-@router.patch("/{hook_id}", responses=_changing | shown(examples.HOOK))
+@router.patch("/{hook_id}", responses=_changing | answers(Hook, example=examples.HOOK))
 async def change_hook(
     hook_id: UUID, body: HookChange, services: ServicesDep, caller: CallerDep
 ) -> dict[str, Any]:
@@ -119,7 +127,8 @@ async def delete_hook(hook_id: UUID, services: ServicesDep, caller: CallerDep) -
 
 @router.post(
     "/{hook_id}/rotate",
-    responses=problems(Unauthorized, HookNotFound) | shown(examples.WITH_SECRET),
+    responses=problems(Unauthorized, HookNotFound)
+    | answers(HookWithSecret, example=examples.WITH_SECRET),
 )
 async def rotate_secret(hook_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
     """A new `secret`, which is in this answer and nowhere else. Deliveries are signed with the old
@@ -129,7 +138,7 @@ async def rotate_secret(hook_id: UUID, services: ServicesDep, caller: CallerDep)
 
 @router.post(
     "/{hook_id}/test",
-    responses=_changing | problems(HookNotActive) | shown(examples.DELIVERY),
+    responses=_changing | problems(HookNotActive) | answers(Delivery, example=examples.DELIVERY),
 )
 async def send_test(
     hook_id: UUID,
@@ -149,7 +158,7 @@ _BEFORE = TypeAdapter(tuple[Annotated[int, Field(ge=1, lt=2**63)]])
 @router.get(
     "/{hook_id}/deliveries",
     responses=problems(Unauthorized, HookNotFound, InvalidRequest)
-    | shown({"items": [examples.DELIVERY], "next_cursor": None}),
+    | answers(ListOf[Delivery], example={"items": [examples.DELIVERY], "next_cursor": None}),
 )
 async def list_deliveries(
     hook_id: UUID,
@@ -169,7 +178,7 @@ async def list_deliveries(
 
 @router.post(
     "/{hook_id}/replay",
-    responses=_changing | problems(HookNotActive) | shown({"replayed": 3}),
+    responses=_changing | problems(HookNotActive) | answers(Replayed, example={"replayed": 3}),
 )
 async def replay(
     hook_id: UUID,

@@ -9,6 +9,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app.api.http.body_limit import BodyRefused
 from app.api.http.responses import ProblemAnswer
@@ -97,6 +98,16 @@ def logged_problem(error: AppError) -> ProblemAnswer:
     return problem(error)
 
 
+def _allowed(request: Request) -> dict[str, str]:
+    """`Allow` for all that there is at this address: the framework names the methods of the first
+    route alone."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return {"Allow": ", ".join(sorted(methods))}
+
+
 def install(app: FastAPI) -> None:
     @app.exception_handler(AppError)
     async def on_app_error(_: Request, error: AppError) -> ProblemAnswer:
@@ -107,7 +118,7 @@ def install(app: FastAPI) -> None:
         return problem(invalid_request(error.errors()))
 
     @app.exception_handler(HTTPException)
-    async def on_http(_: Request, error: HTTPException) -> ProblemAnswer:
+    async def on_http(request: Request, error: HTTPException) -> ProblemAnswer:
         if isinstance(error, BodyRefused):
             return logged_problem(error.refusal)
         status = HTTPStatus(error.status_code)
@@ -120,7 +131,7 @@ def install(app: FastAPI) -> None:
                 "detail": str(error.detail),
             },
             status_code=status.value,
-            headers=error.headers,
+            headers=_allowed(request) if status == 405 else error.headers,
         )
 
     @app.exception_handler(Exception)

@@ -9,7 +9,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from app.api.answers.people import Import
+from app.api.answers.shared import ListOf
 from app.api.http.deps import CallerDep, Protected, ServicesDep, Text, needs
+from app.api.http.description import CSV, answers
 from app.api.http.paging import Page, created_before, page
 from app.api.http.problems import problems
 from app.api.imports.form import FileForm
@@ -54,9 +57,8 @@ _FILE = {
     status_code=202,
     dependencies=[needs("manage")],
     openapi_extra=_FILE,
-    responses=problems(
-        Unauthorized, InvalidRequest, PayloadTooLarge, BodyTooSlow, UnsupportedMedia
-    ),
+    responses=problems(Unauthorized, InvalidRequest, PayloadTooLarge, BodyTooSlow, UnsupportedMedia)
+    | answers(Import, 202, headers=("Location",)),
 )
 async def import_subscribers(
     request: Request,
@@ -105,7 +107,7 @@ async def _file(request: Request) -> tuple[str | None, AsyncIterator[bytes]]:
 @router.get(
     "/imports",
     dependencies=[needs("read", "manage")],
-    responses=problems(Unauthorized, InvalidRequest),
+    responses=problems(Unauthorized, InvalidRequest) | answers(ListOf[Import]),
 )
 async def list_imports(
     services: ServicesDep,
@@ -120,7 +122,7 @@ async def list_imports(
 @router.get(
     "/imports/{import_id}",
     dependencies=[needs("read", "manage")],
-    responses=problems(Unauthorized, ImportNotFound),
+    responses=problems(Unauthorized, ImportNotFound) | answers(Import),
 )
 async def show_import(import_id: UUID, services: ServicesDep) -> dict[str, Any]:
     """One import. Each row of the file is counted once: `added`, `updated`, `unchanged`, `repeated`
@@ -132,8 +134,7 @@ async def show_import(import_id: UUID, services: ServicesDep) -> dict[str, Any]:
     "/imports/{import_id}/rejected.csv",
     dependencies=[needs("read", "manage")],
     response_class=StreamingResponse,
-    responses=problems(Unauthorized, ImportNotFound)
-    | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+    responses=problems(Unauthorized, ImportNotFound) | CSV,
 )
 async def rejected(import_id: UUID, services: ServicesDep) -> Response:
     """The refused rows with the line each begins on and a plain reason; kept for 30 days."""
@@ -152,7 +153,7 @@ _steering = problems(Unauthorized, ImportNotFound, TransitionNotAllowed, Invalid
     "/imports/{import_id}/answer",
     status_code=202,
     dependencies=[needs("manage")],
-    responses=_steering,
+    responses=_steering | answers(Import, 202),
 )
 async def answer(
     import_id: UUID,
@@ -179,7 +180,7 @@ async def answer(
     "/imports/{import_id}/undo",
     status_code=202,
     dependencies=[needs("manage")],
-    responses=_steering,
+    responses=_steering | answers(Import, 202),
 )
 async def undo(import_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
     """Take it back: a job does it. What happened to somebody since stays, and is counted in

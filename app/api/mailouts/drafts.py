@@ -8,7 +8,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Response
 
+from app.api.answers.mailouts import Mailout
 from app.api.http.deps import CallerDep, Protected, Services, ServicesDep, needs
+from app.api.http.description import answers
 from app.api.http.problems import problems
 from app.api.mailouts.content import Content
 from app.api.mailouts.lists import shown
@@ -57,7 +59,15 @@ _writing = problems(Unauthorized, MailoutNotFound, InvalidRequest, NotionPageTak
     "/mailouts",
     status_code=201,
     dependencies=[needs("manage")],
-    responses=problems(Unauthorized, InvalidRequest, NotionPageTaken, PayloadTooLarge),
+    responses=problems(Unauthorized, InvalidRequest, NotionPageTaken, PayloadTooLarge)
+    | answers(
+        Mailout,
+        201,
+        headers=(
+            "ETag",
+            "Location",
+        ),
+    ),
 )
 async def create_mailout(
     body: NewMailout, services: ServicesDep, caller: CallerDep, response: Response
@@ -93,7 +103,9 @@ def versions(if_match: str | None) -> Versions:
 @router.patch(
     "/mailouts/{mailout_id}",
     dependencies=[needs("manage")],
-    responses=_writing | problems(MailoutNotEditable, PreconditionFailed, PreconditionRequired),
+    responses=_writing
+    | problems(MailoutNotEditable, PreconditionFailed, PreconditionRequired)
+    | answers(Mailout, headers=("ETag",)),
 )
 async def edit_mailout(
     mailout_id: UUID,
@@ -131,7 +143,15 @@ async def delete_mailout(
     "/mailouts/{mailout_id}/duplicate",
     status_code=201,
     dependencies=[needs("manage")],
-    responses=problems(Unauthorized, MailoutNotFound),
+    responses=problems(Unauthorized, MailoutNotFound)
+    | answers(
+        Mailout,
+        201,
+        headers=(
+            "ETag",
+            "Location",
+        ),
+    ),
 )
 async def duplicate_mailout(
     mailout_id: UUID, services: ServicesDep, caller: CallerDep, response: Response
@@ -147,7 +167,9 @@ _releasing = problems(Unauthorized, MailoutNotFound, TransitionNotAllowed)
 @router.post(
     "/mailouts/{mailout_id}/ready",
     dependencies=[needs("manage")],
-    responses=_releasing | problems(TransitionNotAllowed, NotSendable, AudienceEmpty),
+    responses=_releasing
+    | problems(TransitionNotAllowed, NotSendable, AudienceEmpty)
+    | answers(Mailout, headers=("ETag",)),
 )
 async def release_mailout(
     mailout_id: UUID, services: ServicesDep, caller: CallerDep, response: Response
@@ -161,7 +183,11 @@ async def release_mailout(
     return await shown(services, mailout_id, response)
 
 
-@router.post("/mailouts/{mailout_id}/unready", dependencies=[needs("manage")], responses=_releasing)
+@router.post(
+    "/mailouts/{mailout_id}/unready",
+    dependencies=[needs("manage")],
+    responses=_releasing | answers(Mailout, headers=("ETag",)),
+)
 async def take_back_mailout(
     mailout_id: UUID, services: ServicesDep, caller: CallerDep, response: Response
 ) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
+from app.api.answers.readership import MailoutEngagement
 from app.api.http.deps import Protected, ServicesDep, needs
-from app.api.http.description import shown
+from app.api.http.description import CSV, answers
 from app.api.http.problems import problems
 from app.api.http.responses import csv_answer
 from app.api.readership.shown import OF_MAILOUT
@@ -18,15 +19,12 @@ from app.services.engagement.files import figures_csv, recipients_csv
 
 router = APIRouter(tags=["mailouts"], route_class=Protected)
 
-_CSV: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/csv": {"schema": {"type": "string"}}}}
-}
-
 
 @router.get(
     "/mailouts/{mailout_id}/engagement",
     dependencies=[needs("read")],
-    responses=problems(Unauthorized, MailoutNotFound, InvalidRequest) | shown(OF_MAILOUT),
+    responses=problems(Unauthorized, MailoutNotFound, InvalidRequest)
+    | answers(MailoutEngagement, example=OF_MAILOUT),
 )
 async def show_engagement(
     mailout_id: UUID,
@@ -48,7 +46,7 @@ async def show_engagement(
     "/mailouts/{mailout_id}/engagement.csv",
     dependencies=[needs("read")],
     response_class=StreamingResponse,
-    responses=problems(Unauthorized, MailoutNotFound) | _CSV,
+    responses=problems(Unauthorized, MailoutNotFound) | CSV,
 )
 async def show_figures(mailout_id: UUID, services: ServicesDep) -> Response:
     """A row for each class of the opens, the clicks, and each link."""
@@ -60,7 +58,7 @@ async def show_figures(mailout_id: UUID, services: ServicesDep) -> Response:
     "/mailouts/{mailout_id}/engagement/recipients.csv",
     dependencies=[needs("read")],
     response_class=StreamingResponse,
-    responses=problems(Unauthorized, MailoutNotFound, DetailsGone) | _CSV,
+    responses=problems(Unauthorized, MailoutNotFound, DetailsGone) | CSV,
 )
 async def show_recipients(mailout_id: UUID, services: ServicesDep) -> Response:
     """What each recipient did. An answer that breaks off isn't whole."""

@@ -10,7 +10,10 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, TypeAdapter
 
+from app.api.answers.mailouts import DryRun, Mailout, MailoutRow, Recipient
+from app.api.answers.shared import ListOf
 from app.api.http.deps import Protected, Services, ServicesDep, Text, needs
+from app.api.http.description import CSV, answers
 from app.api.http.paging import Page, created_before, decode_cursor, encode_cursor, moment, page
 from app.api.http.problems import problems
 from app.api.http.responses import csv_answer
@@ -31,7 +34,9 @@ Moment = Annotated[datetime | None, AfterValidator(moment)]
 
 
 @router.get(
-    "/mailouts", dependencies=[needs("read")], responses=problems(Unauthorized, InvalidRequest)
+    "/mailouts",
+    dependencies=[needs("read")],
+    responses=problems(Unauthorized, InvalidRequest) | answers(ListOf[MailoutRow]),
 )
 async def list_mailouts(
     services: ServicesDep,
@@ -64,7 +69,7 @@ async def list_mailouts(
 @router.get(
     "/mailouts/{mailout_id}",
     dependencies=[needs("read")],
-    responses=problems(Unauthorized, MailoutNotFound),
+    responses=problems(Unauthorized, MailoutNotFound) | answers(Mailout, headers=("ETag",)),
 )
 async def show_mailout(
     mailout_id: UUID, services: ServicesDep, response: Response
@@ -97,7 +102,7 @@ async def shown(services: Services, mailout_id: UUID, response: Response) -> dic
 @router.get(
     "/mailouts/{mailout_id}/dry-run",
     dependencies=[needs("read")],
-    responses=problems(Unauthorized, NotFound),
+    responses=problems(Unauthorized, NotFound) | answers(DryRun),
 )
 async def show_dry_run(mailout_id: UUID, services: ServicesDep) -> dict[str, Any]:
     """The report of the latest dry run."""
@@ -113,7 +118,8 @@ RECIPIENTS_REACH = 20_000
 @router.get(
     "/mailouts/{mailout_id}/recipients",
     dependencies=[needs("read")],
-    responses=problems(Unauthorized, MailoutNotFound, DetailsGone, InvalidRequest),
+    responses=problems(Unauthorized, MailoutNotFound, DetailsGone, InvalidRequest)
+    | answers(ListOf[Recipient]),
 )
 async def list_recipients(
     mailout_id: UUID,
@@ -146,8 +152,7 @@ async def list_recipients(
     "/mailouts/{mailout_id}/statement.csv",
     dependencies=[needs("read")],
     response_class=StreamingResponse,
-    responses=problems(Unauthorized, MailoutNotFound, DetailsGone)
-    | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+    responses=problems(Unauthorized, MailoutNotFound, DetailsGone) | CSV,
 )
 async def show_statement(mailout_id: UUID, services: ServicesDep) -> StreamingResponse:
     """The closing statement: every recipient, what became of them, and why. An answer that breaks

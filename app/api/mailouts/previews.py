@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
+from app.api.answers.mailouts import MailPreview
 from app.api.http.deps import Protected, ServicesDep, Text, needs
+from app.api.http.description import answers_or_text
 from app.api.http.mail_page import mail_page
 from app.api.http.problems import problems
 from app.api.http.responses import JsonAnswer
@@ -28,7 +30,7 @@ from app.services.preview.preview import Who
 router = APIRouter(tags=["mailouts"], route_class=Protected)
 
 
-class PreviewBody(StrictBody):
+class MailPreviewBody(StrictBody):
     """email: whose mail it is, a subscriber's. Without it: who of the audience, `sample` or
     `awkward`, who lacks most of what the mail shows, or has the longest name."""
 
@@ -40,7 +42,7 @@ class PreviewBody(StrictBody):
 @router.post(
     "/mailouts/{mailout_id}/preview",
     dependencies=[needs("read")],
-    response_model=dict[str, Any],
+    response_model=None,
     responses=problems(
         Unauthorized,
         MailoutNotFound,
@@ -50,14 +52,14 @@ class PreviewBody(StrictBody):
         PayloadTooLarge,
         Unavailable,
     )
-    | {200: {"content": {"application/json": {}, "text/html": {}, "text/plain": {}}}},
+    | answers_or_text(MailPreview),
 )
 async def preview(
-    mailout_id: UUID, request: Request, services: ServicesDep, body: PreviewBody | None = None
+    mailout_id: UUID, request: Request, services: ServicesDep, body: MailPreviewBody | None = None
 ) -> Response:
     """One reader's mail, rendered by the code that sends; nothing is stored. As `text/html` or
     `text/plain` its part alone, as the `Accept` header wants it."""
-    asked = body or PreviewBody()
+    asked = body or MailPreviewBody()
     changes = asked.content.model_dump(exclude_unset=True) if asked.content else None
     found = await services.preview(mailout_id, email=asked.email, who=asked.who, changes=changes)
     wanted = _wanted(request.headers.get("accept", ""))

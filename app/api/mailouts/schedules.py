@@ -8,7 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import Field
 
+from app.api.answers.mailouts import Begun, Moved, Scheduled
 from app.api.http.deps import CallerDep, Protected, ServicesDep, Text, needs
+from app.api.http.description import answers
 from app.api.http.problems import problems
 from app.api.http.responses import JsonAnswer
 from app.api.mailouts.starting import dry_run
@@ -60,7 +62,9 @@ class ScheduleBody(StrictBody):
         InvalidRequest,
         SesNotConfigured,
         Unavailable,
-    ),
+    )
+    | answers(Scheduled)
+    | answers(Begun, 202),
 )
 async def schedule(
     mailout_id: UUID, body: ScheduleBody, services: ServicesDep, caller: CallerDep
@@ -86,7 +90,7 @@ async def schedule(
 @router.delete(
     "/mailouts/{mailout_id}/schedule",
     dependencies=[needs("send")],
-    responses=problems(Unauthorized, MailoutNotFound, TransitionNotAllowed),
+    responses=problems(Unauthorized, MailoutNotFound, TransitionNotAllowed) | answers(Moved),
 )
 async def unschedule(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
     """scheduled → ready: it can be changed again."""

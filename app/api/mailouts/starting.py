@@ -17,6 +17,7 @@ from app.api.http.deps import (
     limited_body,
     refuse_unknown_parameters,
 )
+from app.api.http.description import answers
 from app.api.http.problems import problems
 from app.api.http.responses import JsonAnswer
 from app.domain.access import Caller
@@ -100,8 +101,9 @@ IdempotencyKey = Annotated[
 @router.post(
     "/send-mailout",
     status_code=202,
-    response_model=SendAccepted | Reading | NotStarted,
-    responses=problems(
+    response_model=SendAccepted | Reading,
+    responses=answers(NotStarted)
+    | problems(
         Unauthorized,
         ScopeMissing,
         MailoutNotFound,
@@ -114,7 +116,8 @@ IdempotencyKey = Annotated[
         PayloadTooLarge,
         SesNotConfigured,
         Unavailable,
-    ),
+    )
+    | {202: {"headers": {"Location": {"schema": {"type": "string"}}}}},
     openapi_extra={
         "security": [{"bearer": ["send"]}, {"token": ["send"]}],
         "requestBody": {

@@ -8,7 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import Field, StringConstraints
 
+from app.api.answers.mailouts import Moved, Resent
 from app.api.http.deps import CallerDep, Protected, ServicesDep, needs
+from app.api.http.description import answers
 from app.api.http.problems import problems
 from app.domain.given.bodies import StrictBody
 from app.errors import (
@@ -25,13 +27,21 @@ router = APIRouter(tags=["mailouts"], route_class=Protected)
 _steering = problems(Unauthorized, MailoutNotFound, TransitionNotAllowed)
 
 
-@router.post("/mailouts/{mailout_id}/pause", dependencies=[needs("send")], responses=_steering)
+@router.post(
+    "/mailouts/{mailout_id}/pause",
+    dependencies=[needs("send")],
+    responses=_steering | answers(Moved),
+)
 async def pause(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
     """sending → paused: no new batch from now on; calls in flight are recorded."""
     return await Steering(services.store).pause(mailout_id, by=caller.by)
 
 
-@router.post("/mailouts/{mailout_id}/resume", dependencies=[needs("send")], responses=_steering)
+@router.post(
+    "/mailouts/{mailout_id}/resume",
+    dependencies=[needs("send")],
+    responses=_steering | answers(Moved),
+)
 async def resume(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
     """paused → sending."""
     done = await Steering(services.store).resume(mailout_id, by=caller.by)
@@ -39,7 +49,11 @@ async def resume(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> 
     return done
 
 
-@router.post("/mailouts/{mailout_id}/cancel", dependencies=[needs("send")], responses=_steering)
+@router.post(
+    "/mailouts/{mailout_id}/cancel",
+    dependencies=[needs("send")],
+    responses=_steering | answers(Moved),
+)
 async def cancel(mailout_id: UUID, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
     """ready, scheduled, sending or paused → cancelled: who was not mailed yet never is."""
     done = await Steering(services.store).cancel(mailout_id, by=caller.by)
@@ -61,7 +75,9 @@ class ResendBody(StrictBody):
     "/mailouts/{mailout_id}/resend",
     status_code=202,
     dependencies=[needs("send")],
-    responses=_steering | problems(InvalidRequest, TransitionNotAllowed, DetailsDropped),
+    responses=_steering
+    | problems(InvalidRequest, TransitionNotAllowed, DetailsDropped)
+    | answers(Resent, 202),
 )
 async def resend(
     mailout_id: UUID, body: ResendBody, services: ServicesDep, caller: CallerDep

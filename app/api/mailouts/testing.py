@@ -8,7 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from pydantic import AfterValidator, Field
 
+from app.api.answers.mailouts import Begun
 from app.api.http.deps import CallerDep, Protected, ServicesDep, needs
+from app.api.http.description import answers
 from app.api.http.problems import problems
 from app.api.http.responses import JsonAnswer
 from app.api.mailouts.starting import IdempotencyKey, SendAccepted
@@ -62,7 +64,8 @@ class TestBody(StrictBody):
         IdempotencyKeyReused,
         SesNotConfigured,
         Unavailable,
-    ),
+    )
+    | answers(Begun, 202),
 )
 async def send_test(
     mailout_id: UUID,

@@ -7,7 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field, model_validator
 
+from app.api.answers.service import SlowedProvider, Warmup
+from app.api.answers.shared import ListOf
 from app.api.http.deps import CallerDep, Protected, ServicesDep, Text, needs
+from app.api.http.description import answers
 from app.api.http.paging import Page
 from app.api.http.problems import problems
 from app.domain.given.bodies import StrictBody
@@ -50,7 +53,11 @@ class PlanShown(BaseModel):
     days: list[PlanDay]
 
 
-@router.get("/pacing", dependencies=[needs("read")], responses=problems(Unauthorized, ScopeMissing))
+@router.get(
+    "/pacing",
+    dependencies=[needs("read")],
+    responses=problems(Unauthorized, ScopeMissing) | answers(ListOf[SlowedProvider]),
+)
 async def show_pacing(services: ServicesDep) -> Page:
     """Mailbox providers that are slowed down because they defer, by route (`region`): `key`, `rate`
     (mails a second), `since`, and for which answers (`deferred` of `answered`)."""
@@ -60,7 +67,11 @@ async def show_pacing(services: ServicesDep) -> Page:
     return Page(items=items, next_cursor=None)
 
 
-@router.get("/warmup", dependencies=[needs("read")], responses=problems(Unauthorized, ScopeMissing))
+@router.get(
+    "/warmup",
+    dependencies=[needs("read")],
+    responses=problems(Unauthorized, ScopeMissing) | answers(ListOf[Warmup]),
+)
 async def list_warmups(services: ServicesDep) -> Page:
     """Of each route the latest, on one page: `region`, `state`, `plan`, `day_number`, `today`
     (`cap`, `used`, `caps` and `used_by` by provider, `ends_at`), `remains`, `held` (why a day is
@@ -85,7 +96,8 @@ async def show_plan(
     "/warmup/{route}",
     status_code=201,
     dependencies=[needs("manage")],
-    responses=problems(Unauthorized, ScopeMissing, InvalidRequest, WarmupRunning),
+    responses=problems(Unauthorized, ScopeMissing, InvalidRequest, WarmupRunning)
+    | answers(Warmup, 201),
 )
 async def start_warmup(
     route: Text, body: WarmupBody, services: ServicesDep, caller: CallerDep

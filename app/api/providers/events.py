@@ -6,7 +6,9 @@ from collections.abc import Awaitable
 
 from fastapi import APIRouter, Request
 
+from app.api.answers.service import EventsTaken
 from app.api.http.deps import ApiRoute, Services, ServicesDep, limited_body
+from app.api.http.description import answers, takes
 from app.api.http.problems import problems
 from app.api.http.responses import JsonAnswer
 from app.domain.providers import Provider
@@ -21,7 +23,7 @@ MAX_SENDGRID_BYTES = 4_000_000
 """SendGrid collects events for a moment; their documentation names no size."""
 MAX_MAILGUN_BYTES = 300_000
 
-_JSON = {"requestBody": {"required": True, "content": {"application/json": {}}}}
+_LIST = {"type": "array", "items": {"type": "object"}}
 _REFUSALS = problems(
     MalformedWebhook,
     WebhookStale,
@@ -32,7 +34,11 @@ _REFUSALS = problems(
 )
 
 
-@router.post("/sendgrid-events", responses=_REFUSALS, openapi_extra=_JSON)
+@router.post(
+    "/sendgrid-events",
+    responses=_REFUSALS | answers(EventsTaken),
+    openapi_extra=takes("application/json", _LIST),
+)
 async def sendgrid_events(request: Request, services: ServicesDep) -> JsonAnswer:
     """200 only when every event is committed; SendGrid repeats what gets anything else, for a
     day."""
@@ -48,7 +54,11 @@ async def sendgrid_events(request: Request, services: ServicesDep) -> JsonAnswer
     )
 
 
-@router.post("/mailgun-events", responses=_REFUSALS, openapi_extra=_JSON)
+@router.post(
+    "/mailgun-events",
+    responses=_REFUSALS | answers(EventsTaken),
+    openapi_extra=takes("application/json"),
+)
 async def mailgun_events(request: Request, services: ServicesDep) -> JsonAnswer:
     """200 only when the event is committed; Mailgun repeats what gets anything but that and 406,
     for eight hours."""

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body
 from pydantic import Field
 
+from app.api.answers.service import Fallback
 from app.api.http.deps import CallerDep, Protected, ServicesDep, Text, needs
-from app.api.http.description import shown
+from app.api.http.description import answers
 from app.api.http.problems import problems
 from app.domain.given.bodies import StrictBody
 from app.errors import FallbackNotConfigured, InvalidRequest, Unauthorized
@@ -42,7 +43,11 @@ class OpenWord(Word):
     provider: Annotated[Text, Field(max_length=40)] | None = None
 
 
-@router.get("", dependencies=[needs("read")], responses=problems(Unauthorized) | shown(_STATE))
+@router.get(
+    "",
+    dependencies=[needs("read")],
+    responses=problems(Unauthorized) | answers(Fallback, example=_STATE),
+)
 async def show_fallback(services: ServicesDep) -> dict[str, Any]:
     """Whether a provider sends in SES's place now, since when, why, and by whose word (`by` null:
     the rule); and what it would cost to let it."""
@@ -53,7 +58,7 @@ async def show_fallback(services: ServicesDep) -> dict[str, Any]:
     "/open",
     dependencies=[needs("send")],
     responses=problems(Unauthorized, InvalidRequest, FallbackNotConfigured)
-    | shown(_STATE | {"changed": True}),
+    | answers(Fallback, example=_STATE | {"changed": True}),
 )
 async def open_fallback(
     services: ServicesDep, caller: CallerDep, body: Annotated[OpenWord | None, Body()] = None
@@ -69,7 +74,8 @@ async def open_fallback(
 @router.post(
     "/close",
     dependencies=[needs("send")],
-    responses=problems(Unauthorized, InvalidRequest) | shown(_STATE | {"changed": True}),
+    responses=problems(Unauthorized, InvalidRequest)
+    | answers(Fallback, example=_STATE | {"changed": True}),
 )
 async def close_fallback(
     services: ServicesDep, caller: CallerDep, body: Annotated[Word | None, Body()] = None

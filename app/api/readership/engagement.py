@@ -8,8 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
+from app.api.answers.readership import ListEngagement, PersonEngagement
 from app.api.http.deps import Protected, ServicesDep, Text, needs
-from app.api.http.description import shown
+from app.api.http.description import CSV, answers
 from app.api.http.problems import problems
 from app.api.http.responses import csv_answer
 from app.api.readership.shown import OF_LIST, OF_PERSON
@@ -29,7 +30,7 @@ Groups = Annotated[list[Group] | None, Query(max_length=len(GROUPS))]
 @router.get(
     "/subscribers/engagement",
     dependencies=[needs("read")],
-    responses=problems(Unauthorized, InvalidRequest) | shown(OF_LIST),
+    responses=problems(Unauthorized, InvalidRequest) | answers(ListEngagement, example=OF_LIST),
 )
 async def show_list_engagement(
     services: ServicesDep,
@@ -48,8 +49,7 @@ async def show_list_engagement(
     "/subscribers/engagement/quiet.csv",
     dependencies=[needs("read")],
     response_class=StreamingResponse,
-    responses=problems(Unauthorized, InvalidRequest)
-    | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+    responses=problems(Unauthorized, InvalidRequest) | CSV,
 )
 async def export_quiet(
     services: ServicesDep, days: Days = DAYS, group: Groups = None
@@ -62,7 +62,8 @@ async def export_quiet(
 @router.get(
     "/subscribers/{email:address}/engagement",
     dependencies=[needs("read")],
-    responses=problems(Unauthorized, SubscriberNotFound, InvalidRequest) | shown(OF_PERSON),
+    responses=problems(Unauthorized, SubscriberNotFound, InvalidRequest)
+    | answers(PersonEngagement, example=OF_PERSON),
 )
 async def show_engagement(
     email: Text, services: ServicesDep, limit: Annotated[int, Query(ge=0, le=200)] = 50

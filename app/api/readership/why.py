@@ -7,8 +7,9 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
+from app.api.answers.mailouts import Why
 from app.api.http.deps import Protected, ServicesDep, Text, needs
-from app.api.http.description import shown
+from app.api.http.description import answers
 from app.api.http.problems import problems
 from app.api.readership.shown import WHY
 from app.api.subscribers import find  # noqa: F401  it registers the convertor `address`
@@ -21,7 +22,8 @@ router = APIRouter(tags=["mailouts"], route_class=Protected)
 @router.get(
     "/mailouts/{mailout_id}/recipients/{email:address}/why",
     dependencies=[needs("read")],
-    responses=problems(Unauthorized, MailoutNotFound, SubscriberNotFound) | shown(WHY),
+    responses=problems(Unauthorized, MailoutNotFound, SubscriberNotFound)
+    | answers(Why, example=WHY),
 )
 async def show_why(mailout_id: UUID, email: Text, services: ServicesDep) -> dict[str, Any]:
     """Why this person got the mailout, or why not: `got`, `code` and `reason`; where their consent

@@ -10,20 +10,23 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from app.api.http.deps import Services, ServicesDep
+from app.api.http.description import a_page
+from app.api.http.problems import problems
 from app.api.pages import page, unavailable_page
 from app.api.signup.where_on import WhereOn
 from app.domain.timed_tokens import SIGNUP_DAYS, SignupTokens
 from app.domain.tokens import InvalidToken
-from app.errors import AppError, Unavailable
+from app.errors import AppError, NotFound, Unavailable
 from app.services.signup.texts import consent_text
 
 log = structlog.get_logger(__name__)
 router = APIRouter(tags=["sign-up"], dependencies=[WhereOn])
 
-_responses: dict[int | str, dict[str, Any]] = {
-    400: {"description": "A page: the link is not valid, or too old"},
-    503: {"description": "A page: try again later"},
-}
+_responses = (
+    a_page(400, "The link is not valid, or too old")
+    | a_page(503, "Try again later")
+    | problems(NotFound)
+)
 
 
 @router.head("/confirm", include_in_schema=False)

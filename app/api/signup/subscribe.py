@@ -12,7 +12,9 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import ConfigDict, Field, ValidationError
 
+from app.api.answers.service import SignUpAsked
 from app.api.http.deps import Services, ServicesDep, find_caller, limited_body
+from app.api.http.description import a_page, answers
 from app.api.http.problems import problems
 from app.api.pages import page, unavailable_page
 from app.api.signup.where_on import WhereOn
@@ -21,6 +23,7 @@ from app.domain.given.strict_json import NotStrictJson, read_strict
 from app.errors import (
     AppError,
     InvalidRequest,
+    NotFound,
     PayloadTooLarge,
     TooManyRequests,
     Unauthorized,
@@ -56,7 +59,22 @@ class SignUpBody(StrictBody):
         return SignUpForm(self.email, self.name or "", tuple(self.tags), self.leave_empty, page)
 
 
-@router.get("/subscribe", response_class=HTMLResponse)
+_FORM = {
+    "type": "object",
+    "required": ["email"],
+    "properties": {
+        "email": {"type": "string"},
+        "name": {"type": "string"},
+        "tag": {"type": "array", "items": {"type": "string"}},
+    },
+}
+
+
+@router.get(
+    "/subscribe",
+    response_class=HTMLResponse,
+    responses=problems(NotFound) | a_page(503, "Try again later"),
+)
 async def show(
     services: ServicesDep, tag: Annotated[list[str] | None, Query(max_length=20)] = None
 ) -> HTMLResponse:
@@ -71,10 +89,21 @@ async def show(
 
 @router.post(
     "/subscribe",
-    responses={
-        200: {"description": "A page: open the mail", "content": {"text/html": {}}},
-        202: {"description": "The same for JSON"},
-        **problems(InvalidRequest, Unauthorized, PayloadTooLarge, TooManyRequests, Unavailable),
+    response_class=HTMLResponse,
+    responses=a_page(200, "Open the mail")
+    | a_page(422, "The form, and what is wrong with it")
+    | a_page(429, "Try again later")
+    | a_page(503, "Try again later")
+    | answers(SignUpAsked, 202)
+    | problems(NotFound, Unauthorized, PayloadTooLarge),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/x-www-form-urlencoded": {"schema": _FORM},
+                "application/json": {"schema": SignUpBody.model_json_schema()},
+            },
+        }
     },
 )
 async def ask(request: Request, services: ServicesDep) -> Response:

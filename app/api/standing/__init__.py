@@ -6,8 +6,9 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from app.api.answers.readership import Standing
 from app.api.http.deps import Protected, ServicesDep, needs
-from app.api.http.description import shown
+from app.api.http.description import answers
 from app.api.http.problems import problems
 from app.errors import Unauthorized
 from app.services.standing.report import standing_report
@@ -72,7 +73,7 @@ _EXAMPLE: dict[str, Any] = {
 @router.get(
     "/standing",
     dependencies=[needs("read")],
-    responses=problems(Unauthorized) | shown(_EXAMPLE),
+    responses=problems(Unauthorized) | answers(Standing, example=_EXAMPLE),
 )
 async def show_standing(services: ServicesDep) -> dict[str, Any]:
     """How Amazon, mailbox providers and block lists see the sender, as of the latest hourly look:

@@ -27,15 +27,21 @@ INTEGRATION_WEBHOOK = (
 )
 
 
+AuthToken = Annotated[
+    str | None,
+    Field(description="The shared secret or an API key, for callers that can't set a header."),
+]
+
+
 class SendBody(StrictBody):
-    """What a caller posts. auth_token: where a header can't be set. confirm_audience: the number
+    """What a caller posts. confirm_audience: the number
     of recipients, where the answer `audience_changed` asked for it."""
 
     mailout_id: Id
     test: bool = False
     dry_run: bool = False
     confirm_audience: Annotated[int, Field(ge=0, le=2**53)] | None = None
-    auth_token: str | None = None
+    auth_token: AuthToken = None
 
 
 class NotionSource(BaseModel):
@@ -51,6 +57,7 @@ class NotionBody(BaseModel):
 
     source: NotionSource
     data: NotionPage
+    auth_token: AuthToken = None
 
 
 @dataclass(frozen=True)
