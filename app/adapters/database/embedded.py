@@ -127,6 +127,11 @@ class EmbeddedPostgres:
             if self._claims_to_run():
                 self._pg_ctl("stop", "-m", "fast", "-w", check=True)
 
+    @property
+    def programs(self) -> Path:
+        """Where PostgreSQL's programs are: `pg_dump`, `pg_restore`, …"""
+        return self._bin
+
     def dsn(self, database: str = "postgres") -> str:
         """The address of `database` for the server's superuser. Holds the password."""
         password = self._password_file.read_text("ascii").strip()

@@ -26,13 +26,17 @@ begin
     select * into v_mailout from mailouts where id = p_mailout for no key update;
     v_outcome := case
         when not found then 'not_found'
-        when v_mailout.status <> 'ready' then 'not_ready'
+        when v_mailout.status <> 'ready' or not is_from_here(v_mailout.started_in) then 'not_ready'
         when (v_size -> 'recipients')::bigint = 0 then
             case when mailout_content_hash(v_mailout) = p_content_hash then 'audience_empty' else 'changed' end
         when not freeze_content(v_mailout, p_content_hash) then 'changed' end;
     if v_outcome is not null then
         delete from send_requests where key = p_request_key;   -- only an accepted one is kept
-        return jsonb_build_object('outcome', v_outcome, 'status', v_mailout.status);
+        if v_outcome = 'not_ready' then   -- perhaps because it was made ready in another database
+            perform hold_foreign_mailouts();
+        end if;
+        return jsonb_build_object('outcome', v_outcome,
+                                  'status', coalesce((select status from mailouts where id = p_mailout), v_mailout.status));
     end if;
 
     update mailouts

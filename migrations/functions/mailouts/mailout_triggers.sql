@@ -5,7 +5,9 @@ begin
     if new.status is distinct from old.status then
         perform refuse_dropped(old.id, 'Who got this mailout is not known any more, because its details were dropped on %s '
             '(LEDGER_RETENTION_DAYS): it can never be sent again. Duplicate it.');
-        if new.status = 'scheduled' then   -- so that its time doesn't find a rule that can't be asked
+        if new.status = 'ready' then
+            new.started_in := database_identity();
+        elsif new.status = 'scheduled' then   -- so that its time doesn't find a rule that can't be asked
             perform compile_audience(resolved_audience(new.audience), '$1', now(), service_timezone());
         end if;
     end if;
@@ -16,6 +18,16 @@ begin
         is distinct from (old.status, old.subject, old.preheader, old.body_html, old.body_markdown,
         old.body_text, old.notion_page_id, old.from_email, old.from_name, old.reply_to, old.configuration_set,
         old.audience, old.canary, old.template_id, old.tracking, old.schedule, old.region))::integer;
+    return new;
+end $$;
+
+-- One that is written as ready.
+create or replace function mailouts_before_insert() returns trigger
+language plpgsql set search_path = public, pg_temp as $$
+begin
+    if new.status = 'ready' and new.started_in is null then
+        new.started_in := database_identity();
+    end if;
     return new;
 end $$;
 
@@ -34,5 +46,7 @@ end $$;
 
 create or replace trigger mailouts_before_update before update on mailouts
     for each row execute function mailouts_before_update();
+create or replace trigger mailouts_before_insert before insert on mailouts
+    for each row execute function mailouts_before_insert();
 create or replace trigger mailouts_before_delete before delete on mailouts
     for each row execute function mailouts_before_delete();
