@@ -158,7 +158,7 @@ declare
     v_applied text[] := '{}';
 begin
     for v_event in select e from jsonb_array_elements(p_events) e
-                    where e ->> 'suppresses' is not null and e ->> 'mailout_id' is not null
+                    where e ->> 'suppresses' is not null and e ->> 'mailout_id' is not null and e ->> 'odd' is null
                       and e ->> 'send_log_id' is not null and jsonb_typeof(e -> 'recipients') = 'array'
                     order by e ->> 'sns_message_id'
     loop
