@@ -30,6 +30,7 @@ from app.adapters.database.connection_string import read_connection_string
 from app.domain.addresses import InvalidAddress, ascii_address
 from app.domain.clients.networks import trusted_proxies
 from app.domain.dns.names import dns_servers
+from app.domain.given.lines import require_line
 from app.domain.networks import LOCAL_HOSTS, is_confidential, is_web_address
 from app.domain.notion.properties import PROPERTIES
 from app.domain.providers.settings import FallbackSettings
@@ -319,6 +320,11 @@ class Settings(RegionSettings, FallbackSettings, QueueSettings, RetentionSetting
         if value is not None and not value.isprintable():
             raise ValueError("must be one line of plain text")
         return value
+
+    @field_validator("from_name", "signup_subject")
+    @classmethod
+    def _in_a_head(cls, value: str | None) -> str | None:
+        return None if value is None else require_line(value)
 
     @field_validator("timezone")
     @classmethod

@@ -13,6 +13,8 @@ from email.header import Header
 
 import idna
 
+from app.domain.given.lines import has_encoded_word, require_line
+
 ADDRESS_MAX_CHARS = 254  # RFC 5321 4.5.3.1.3: a path of 256 with its angle brackets
 LOCAL_PART_MAX_CHARS = 64  # RFC 5321 4.5.3.1.1
 ENCODED_WORD_MAX_CHARS = 75  # RFC 2047 section 2
@@ -21,10 +23,11 @@ _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~-"
 _DOT_ATOM = rf"[{_ATEXT}]+(?:\.[{_ATEXT}]+)*"
 _LABEL_END = r"(?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = rf"(?:[A-Za-z0-9]{_LABEL_END}\.)+[A-Za-z]{_LABEL_END}"  # no address ends in a number
-_MAILBOX = re.compile(rf"(?=.{{1,{LOCAL_PART_MAX_CHARS}}}@){_DOT_ATOM}@{_DOMAIN}", re.ASCII)
+_MAILBOX = re.compile(
+    rf"(?=.{{1,{LOCAL_PART_MAX_CHARS}}}@)(?![^@]*=\?[^@]*\?=){_DOT_ATOM}@{_DOMAIN}", re.ASCII
+)
 
 _ATOMS = re.compile(rf"[{_ATEXT}]+(?: [{_ATEXT}]+)*", re.ASCII)
-_ENCODED_WORD = re.compile(r"=\?.*\?=")
 # Control characters, line and paragraph separators, halves of surrogate pairs.
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Zl", "Zp", "Cs"})
 
@@ -136,10 +139,10 @@ def format_mailbox(name: str | None, address: str) -> str:
     mailbox = ascii_address(address)
     if name is None:
         return mailbox
-    if any(unicodedata.category(char) in _FORBIDDEN_CATEGORIES for char in name):
-        raise InvalidName("the name holds a line break or another control character")
-    if _ENCODED_WORD.search(name):
-        raise InvalidName("the name looks like an encoded header (=?…?=); write it as plain text")
+    try:
+        require_line(name)
+    except ValueError as exc:
+        raise InvalidName(str(exc)) from exc
     words = " ".join(name.split())
     return f"{_phrase(words)} <{mailbox}>" if words else mailbox
 
@@ -195,6 +198,8 @@ def _problem(address: str) -> str | None:
         return "the part before the @ has characters that Amazon SES refuses (ASCII only)"
     if len(local) > LOCAL_PART_MAX_CHARS:
         return f"the part before the @ is longer than {LOCAL_PART_MAX_CHARS} characters"
+    if has_encoded_word(local):  # some programs decode it, and deliver to what it hides
+        return "the part before the @ looks like an encoded header (=?…?=)"
     if not re.fullmatch(_DOT_ATOM, local, re.ASCII):
         return "the part before the @ has characters or dots in places that mail doesn't allow"
     return None

@@ -92,7 +92,7 @@ def require_signatures_of_two_regions() -> None:
 def _checked(variable: str, member: str, value: str) -> str:
     """Raises ConfigurationError."""
     if member.endswith("configuration_set"):
-        if not re.match(CONFIGURATION_SET, value):
+        if not re.fullmatch(CONFIGURATION_SET, value):
             raise ConfigurationError(
                 f"{variable}: must be the name of a configuration set (letters, digits, - and _)"
             )

@@ -56,6 +56,7 @@ language sql immutable set search_path = public, pg_temp as $own_functions$
             'resume_mailout', 'resume_waiting_mailouts', 'cancel_mailout', 'cancel_recipients',
             'resend_mailout', 'mailout_transition', 'send_log_rank', 'subscriber_rank',
             'subscribers_before_update', 'status_rises', 'subscribers_after_leaving', 'mailouts_before_update',
+            'mailouts_require_configuration_set',
             'mailouts_before_delete', 'apply_ses_events', 'match_send_log', 'event_status', 'move_recipients',
             'is_event_known',
             'mailouts_before_insert',

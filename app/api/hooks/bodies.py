@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 from app.api.http.deps import without_nul
 from app.api.http.paging import moment
 from app.domain.given.bodies import StrictBody, Time
+from app.domain.given.lines import require_line
 
 URL_NAMES = (
     "url",
@@ -39,7 +40,7 @@ Events = Annotated[
     Field(max_length=MAX_EVENTS),
 ]
 Url = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(without_nul)]
-Description = Annotated[str, Field(max_length=500), AfterValidator(without_nul)]
+Description = Annotated[str, Field(max_length=500), AfterValidator(require_line)]
 Rate = Annotated[float, Field(ge=0.01, le=1000)]
 
 

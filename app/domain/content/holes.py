@@ -22,15 +22,14 @@ from liquid.exceptions import LiquidError
 
 from app.domain.content import liquid
 from app.domain.content.gaps import LIQUID_MEMBERS, Shown
+from app.domain.given.lines import has_encoded_word, in_one_line, without_encoded_words
 from app.domain.limits.at_work import working_on
 
 _HOLE = re.compile(r"\{\{(h\d+)\}\}")
 # Handlebars reads `\{{` as a literal and `{{{` as another kind of tag: these characters must not
 # stand beside a hole, and `{{` nowhere.
 _SPECIAL = "\\{}"
-_LITERAL_TAG = re.compile(r"[\\{}]*\{\{[\\{}]*")
-# Every line break that a mail header or Python knows, and the other control characters.
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_LITERAL_TAG = re.compile(r"(?<![\\{}])[\\{}]*\{\{[\\{}]*")
 
 
 class RenderError(Exception):
@@ -70,8 +69,8 @@ class Part:
         field: str = "template",
         one_line: bool = False,
     ) -> None:
-        """names: of holes, unused so far. field: where the template is from. one_line: control
-        characters in values become blanks."""
+        """names: of holes, unused so far. field: where the template is from. one_line: values may
+        bring nothing into it that a mail's head can't have."""
         self._source = source
         self._field = field
         self._one_line = one_line
@@ -113,6 +112,10 @@ class Part:
             steps = self._other
         if steps:
             self._render(steps, variables, values, gaps)
+        if self._one_line and self._steps and has_encoded_word(self.paste(values)):
+            for step in self._steps:
+                if step.hole:
+                    values[step.hole] = without_encoded_words(values[step.hole])
 
     def _render(
         self,
@@ -150,7 +153,7 @@ class Part:
 
     def _shown(self, step: _Step, text: str) -> str:
         value = f"{step.before}{text}{step.after}"
-        return CONTROL.sub(" ", value) if self._one_line else value
+        return in_one_line(value) if self._one_line else value
 
     def paste(self, values: Mapping[str, str]) -> str:
         pieces = self._pieces.copy()

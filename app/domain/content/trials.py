@@ -10,8 +10,9 @@ from liquid import BoundTemplate
 from liquid.exceptions import LiquidError, ResourceLimitError
 
 from app.domain.content import liquid
-from app.domain.content.holes import CONTROL, Part, RenderError
+from app.domain.content.holes import Part, RenderError
 from app.domain.content.masking import Masks
+from app.domain.given.lines import require_line
 from app.domain.templates.assembly import Assembly
 from app.errors import TemplateInvalid
 
@@ -44,12 +45,10 @@ def check_subject(subject: str) -> None:
     """Raise TemplateInvalid for a subject that nobody could be sent."""
     if not subject.strip():
         raise TemplateInvalid("The subject is empty.", field="subject")
-    if control := CONTROL.search(subject):
-        raise TemplateInvalid(
-            f"The subject has a line break or control character (U+{ord(control[0]):04X}); "
-            "write it in one line.",
-            field="subject",
-        )
+    try:
+        require_line(subject)
+    except ValueError as exc:
+        raise TemplateInvalid(f"subject: {exc}.", field="subject") from exc
     if shows_subject(liquid.parse(subject, html=False, field="subject")):
         raise TemplateInvalid(
             "The subject can't show itself: of mailout, it may use mailout.id only.",

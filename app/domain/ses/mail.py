@@ -11,6 +11,7 @@ import orjson
 
 from app.domain.addresses import format_mailbox
 from app.domain.content.render import Compiled
+from app.domain.given.lines import plain_line
 
 # SES v2 quotas: "inline template: the whole input JSON at most 1 MB", and template data at most
 # 262,144 characters (botocore's model).
@@ -65,6 +66,9 @@ class Notice:
     text: str
     html: str
     reply_to: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "subject", plain_line(self.subject))  # it may quote anybody's
 
 
 @dataclass(frozen=True, slots=True)

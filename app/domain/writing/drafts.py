@@ -13,10 +13,11 @@ from uuid import UUID
 
 from app.domain.addresses import InvalidAddress, format_mailbox, trimmed, typed_address
 from app.domain.audience.rule import parse_rule
-from app.domain.content.holes import CONTROL
 from app.domain.content.render import MAX_BODY_BYTES
+from app.domain.given.lines import require_line
 from app.domain.notion.pages import page_id
 from app.domain.schedules.plan import ScheduleInvalid, read_schedule
+from app.domain.ses.names import require_configuration_set
 from app.domain.untrusted import plain
 from app.errors import InvalidRequest
 
@@ -27,7 +28,6 @@ MAX_PREHEADER_CHARS = 500
 """Inboxes show about 100."""
 MAX_FROM_NAME_CHARS = 200
 
-_CONFIGURATION_SET = re.compile(r"[A-Za-z0-9_-]{1,64}")  # as SES names them
 _SCHEDULE = ("at", "zone", "fallback", "passed")
 _WAIT = re.compile(r"[1-9][0-9]{0,4}[smh]")
 _HALF = re.compile("[\ud800-\udfff]")
@@ -72,16 +72,12 @@ def _whole(value: str) -> None:
 def _subject(value: str | None) -> str:
     if value is None or not value.strip():
         raise ValueError("it is empty; a mail needs a subject")
-    if found := CONTROL.search(value):
-        raise ValueError(
-            f"it has a line break or control character (U+{ord(found[0]):04X}); write it in one "
-            "line"
-        )
-    return _short(value, MAX_SUBJECT_CHARS)
+    return _short(require_line(value), MAX_SUBJECT_CHARS)
 
 
 def _preheader(value: str | None) -> str | None:
-    return _short(text, MAX_PREHEADER_CHARS) if (text := _text(value)) else None
+    text = _text(value)
+    return _short(require_line(text), MAX_PREHEADER_CHARS) if text else None
 
 
 def _body(value: str | None) -> str | None:
@@ -110,9 +106,7 @@ def _address(value: str | None) -> str | None:
 
 
 def _configuration_set(value: str | None) -> str | None:
-    if value and not _CONFIGURATION_SET.fullmatch(value):
-        raise ValueError("SES's names have 1 to 64 letters, digits, - and _")
-    return value or None
+    return require_configuration_set(value) if value else None
 
 
 def _notion_page(value: str | None) -> str | None:

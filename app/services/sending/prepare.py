@@ -25,6 +25,7 @@ from app.domain.ses.mail import (
     mail_tags,
     make_envelope,
 )
+from app.domain.ses.names import require_configuration_set
 from app.domain.ses.region import SesRegion
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import TemplateInvalid
@@ -137,6 +138,11 @@ def _envelope(
             addresses[field] = ascii_address(value) if value else None
         except InvalidAddress as exc:
             raise TemplateInvalid(f"{field} is not a usable address: {exc}", field=field) from exc
+    try:
+        require_configuration_set(content.configuration_set or "default")
+    except ValueError as exc:
+        field = "configuration_set"
+        raise TemplateInvalid(f"{field} can't be used: {exc}.", field=field) from exc
     try:
         return make_envelope(
             from_email=addresses["from_email"] or "",

@@ -44,6 +44,21 @@ begin
     return old;
 end $$;
 
+-- As app/domain/ses/names.py. A row that has another one already goes on, until that is changed.
+create or replace function mailouts_require_configuration_set() returns trigger
+language plpgsql set search_path = public, pg_temp as $$
+begin
+    raise exception 'configuration_set: SES''s names have 1 to 64 letters, digits, - and _.'
+        using errcode = 'check_violation';
+end $$;
+
+create or replace trigger mailouts_configuration_set_new before insert on mailouts
+    for each row when (new.configuration_set !~ '^[A-Za-z0-9_-]{0,64}$')
+    execute function mailouts_require_configuration_set();
+create or replace trigger mailouts_configuration_set_changed before update of configuration_set on mailouts
+    for each row when (new.configuration_set is distinct from old.configuration_set
+        and new.configuration_set !~ '^[A-Za-z0-9_-]{0,64}$')
+    execute function mailouts_require_configuration_set();
 create or replace trigger mailouts_before_update before update on mailouts
     for each row execute function mailouts_before_update();
 create or replace trigger mailouts_before_insert before insert on mailouts

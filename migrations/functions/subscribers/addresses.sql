@@ -27,7 +27,7 @@ declare
     v_domain    text collate "C";
 begin
     -- Nearly every address takes this path: ASCII only, and too short for any part of it to be too long.
-    if v_text ~ c_plain and v_text !~ '[@.]-|-(\.|$)' and length(v_text) <= 64 then
+    if v_text ~ c_plain and v_text !~ '[@.]-|-(\.|$)|=\?.*\?=' and length(v_text) <= 64 then
         address := lower(v_text);
         return;
     elsif length(v_text) > 1000 then
@@ -58,6 +58,7 @@ begin
         when octet_length(v_local) > length(v_local)
         then 'the part before the @ has characters that Amazon SES refuses (ASCII only)'
         when length(v_local) > 64 then 'the part before the @ is longer than 64 characters'
+        when v_local ~ '=\?.*\?=' then 'the part before the @ looks like an encoded header (=?…?=)'
         when v_local !~ c_local
         then 'the part before the @ has characters or dots in places that mail doesn''t allow'
         when v_domain is null

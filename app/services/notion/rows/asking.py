@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from app.domain.content.holes import CONTROL
+from app.domain.given.lines import plain_line
 from app.domain.notion.pages import NotAPage, database_id
 from app.domain.notion.properties import read
 from app.domain.notion.schema import ids_of_parent
@@ -59,7 +59,7 @@ class AskRow:
             return None
         if not isinstance(value, str):
             return None
-        return CONTROL.sub(" ", value).encode(errors="ignore").decode()[:MAX_SUBJECT_CHARS]
+        return plain_line(value)[:MAX_SUBJECT_CHARS]
 
     async def _may_be_ours(self, parent: Any) -> bool:
         """Whether a page with this parent may be a row of the database. The look makes sure."""
