@@ -1,3 +1,4 @@
+# ruff: noqa: E501  hostile inputs are read as they are written
 """What content may do to the service: mails that would take its time or memory, while another mailout
 is sent at RATE mails a second.
 

@@ -19,7 +19,6 @@ from app.api.http.paging import Page, decode_cursor, page
 from app.api.http.problems import problems
 from app.api.http.responses import JsonAnswer
 from app.domain.given.bodies import Id, StrictBody
-from app.domain.given.lines import require_line
 from app.domain.templates.names import check_name
 from app.errors import (
     InvalidRequest,
@@ -44,7 +43,7 @@ MAX_BODY_CHARS = 1_000_000
 MAX_SUBJECT_CHARS = 1_000
 
 _Name = Annotated[str, AfterValidator(check_name)]
-_Subject = Annotated[Text, Field(max_length=MAX_SUBJECT_CHARS), AfterValidator(require_line)]
+_Subject = Annotated[Text, Field(max_length=MAX_SUBJECT_CHARS)]
 _Body = Annotated[Text, Field(max_length=MAX_BODY_CHARS)]
 
 

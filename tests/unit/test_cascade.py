@@ -116,7 +116,7 @@ def test_the_footer_and_the_preheader_stay_as_they_are() -> None:
     css = "a{color:red}div{display:flex}@media dark{a{color:white}div{display:block}}"
     body = f"<style>{css}</style><a id=x href=x>x</a><div id=y>y</div>"
     html = mail(body, preheader="pre").html
-    assert "color:inherit;text-decoration:underline; color: inherit !important" in html
+    assert "color:inherit!important;background:none!important;" in html
     assert "mso-hide:all; display: none !important" in html
     assert styles(body) == {"x": {"color": "red"}, "y": {"display": "flex"}}
 

@@ -190,4 +190,4 @@ def test_the_footers_own_colours_keep_no_rule_from_being_inlined() -> None:
     assert styles(body)["x"] == {"color": "#b3261e"}
     html = mail(body).html
     assert ".w a{color:#f2b8b5 !important}" in html
-    assert 'style="color:#646464;text-decoration:underline">Unsubscribe' in html
+    assert 'style="color:#646464;text-decoration:underline;display:inline!important;' in html

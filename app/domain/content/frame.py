@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from app.domain.content.markup import ATTRIBUTE, MARKUP, Footer, footer_html
 from app.domain.content.masking import Masks
 from app.domain.css.surroundings import Surroundings, surroundings
+from app.domain.guarding.footer import stands_in
 
 # Tags of Liquid that what follows them depends on.
 _REMEMBERED = {"assign", "capture", "cycle", "decrement", "increment", "liquid"}
@@ -19,10 +20,12 @@ _REMEMBERED = {"assign", "capture", "cycle", "decrement", "increment", "liquid"}
 
 @dataclass(frozen=True)
 class Framed:
-    """ours: where in the document our own HTML stands."""
+    """ours: where in the document our own HTML stands. link: the token that is the address of the
+    footer's link."""
 
     document: str
     ours: list[range]
+    link: str
 
 
 def with_language_and_title(document: str, masks: Masks, *, language: str, title: str) -> str:
@@ -93,6 +96,21 @@ def framed(
     """The document with preheader and footer. preheader: HTML, may be empty. unsubscribe_url: a
     token."""
     around = surroundings(document, masks)
+    made = _around_it(document, masks, around, preheader, footer, unsubscribe_url)
+    if around.color == "inherit" and not stands_in(made.document, unsubscribe_url, around.tag):
+        # Something is left open before it, of whichever colour.
+        made = _around_it(document, masks, around.by_itself, preheader, footer, unsubscribe_url)
+    return made
+
+
+def _around_it(
+    document: str,
+    masks: Masks,
+    around: Surroundings,
+    preheader: str,
+    footer: Footer,
+    unsubscribe_url: str,
+) -> Framed:
     last = footer_html(footer, unsubscribe_url, around)
     start, end = _bounds(document, masks)
     end = end if around.place is None else around.place
@@ -109,7 +127,7 @@ def framed(
         done = place
         ours.append(range(len(out), len(out) + len(text)))
         out += text
-    return Framed(out + document[done:], ours)
+    return Framed(out + document[done:], ours, unsubscribe_url)
 
 
 def _bounds(document: str, masks: Masks) -> tuple[int, int]:

@@ -156,10 +156,29 @@ _PREHEADER = (
 _FOOTER = """\
 <div class="mail-footer" style="clear:both;max-width:{width}px;margin:32px auto 0;\
 padding:16px 24px;{background}color:{color};font-family:Helvetica,Arial,sans-serif;\
-font-size:13px;line-height:1.5;text-align:center">
+font-size:13px;line-height:1.5;text-align:center;{seen}">
 {lines}
 </div>
 """
+
+# What makes the footer's elements seen, in a way that no style sheet outranks: an author's rule for
+# all links or the body's last child would hide them as well. Outlook's Word ignores what is
+# important, and so do programs that don't know a property.
+_SEEN = (
+    "visibility:visible opacity:1 position:relative inset:auto z-index:2147483647 float:none "
+    "height:auto max-height:none width:auto overflow:visible clip:auto clip-path:none mask:none "
+    "filter:none transform:none translate:none scale:none rotate:none zoom:1 text-indent:0 "
+    "letter-spacing:normal word-spacing:normal text-transform:none text-shadow:none columns:auto "
+    "font-size:13px line-height:1.5 font-family:Helvetica,Arial,sans-serif direction:ltr "
+    "writing-mode:horizontal-tb content-visibility:visible mix-blend-mode:normal animation:none "
+    "transition:none pointer-events:auto -webkit-text-fill-color:currentcolor "
+    "-webkit-text-security:none"
+)
+_IMPORTANT = "".join(f"{each}!important;" for each in _SEEN.split())
+_BLOCK = (
+    "display:block!important;margin:32px auto 0!important;padding:16px 24px!important;"
+    "min-height:40px!important;max-width:{width}px!important;min-width:120px!important;"
+)
 
 
 def is_start_tag(match: re.Match[str]) -> bool:
@@ -197,6 +216,8 @@ def check(source: str) -> None:
         # The text part is derived by recursion.
         if open_tags.total() > MAX_DEPTH:
             raise MarkupError(f"elements are nested, or left open, more than {MAX_DEPTH} deep")
+    if open_tags["noscript"]:  # where scripts run, what follows is text
+        raise MarkupError("<noscript> is never closed, which would hide the footer")
 
 
 def loosened(source: str, masks: Masks) -> str:
@@ -218,20 +239,31 @@ class Place(Protocol):
     def color(self) -> str: ...
     @property
     def background(self) -> str | None: ...
+    @property
+    def differs_in_the_dark(self) -> bool: ...
 
 
 def footer_html(footer: Footer, unsubscribe_url: str, place: Place) -> str:
     """The footer. unsubscribe_url: a token."""
+    look = ""
+    if not place.differs_in_the_dark:  # where it does, our own rule has to outrank this
+        look = f"color:{place.color}!important;background:{place.background or 'none'}!important;"
     name, address = (_lines(text) for text in (footer.org_name, footer.org_address))
     link = (
         f'<a href="{unsubscribe_url}" ses:no-track style="color:{place.color};'
-        'text-decoration:underline">Unsubscribe</a>'
+        f"text-decoration:underline;display:inline!important;margin:0!important;"
+        f'max-width:none!important;{look}{_IMPORTANT}">Unsubscribe</a>'
     )
     above = f'<div style="margin:0 0 12px">{footer.html}</div>\n' if footer.html else ""
     lines = "<br>\n".join(line for line in (name, address, link) if line)
     background = f"background:{place.background};" if place.background else ""
-    look = {"width": str(place.width), "background": background, "color": place.color}
-    made = re.sub(r"\{(width|background|color)\}", lambda match: look[match[1]], _FOOTER)
+    values = {
+        "seen": _BLOCK.format(width=place.width) + look + _IMPORTANT,
+        "width": str(place.width),
+        "background": background,
+        "color": place.color,
+    }
+    made = re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), _FOOTER)
     return made.replace("{lines}", above + lines)
 
 

@@ -26,6 +26,8 @@ from app.domain.content.trials import (
 )
 from app.domain.content.untracked import untrack
 from app.domain.css import inlining
+from app.domain.guarding.covering import Covered, covered
+from app.domain.guarding.footer import require_footer
 from app.domain.limits.at_work import working_on
 from app.domain.templates.assembly import Assembly, Text, assemble, repaired
 from app.domain.textpart import plaintext
@@ -157,6 +159,8 @@ def compile_content(
     masks = _masks(content, assembly, footer)
     framed = _framed(content, assembly, footer, masks, language)
     document = framed.document
+    if not begun:
+        _require_footer(framed, masks, field)
     styled = inlining.inline_styles(document, masks, framed.ours)
     masked_html = untrack(styled.html, masks)
     html_source = masks.unmask(masked_html)
@@ -225,6 +229,25 @@ def _framed(
         footer=footer,
         unsubscribe_url=masks.add("{{ unsubscribe_url }}"),
     )
+
+
+def _require_footer(framed: frame.Framed, masks: Masks, field: str) -> None:
+    try:
+        require_footer(framed.document, masks, framed.link)
+    except markup.MarkupError as exc:
+        raise TemplateInvalid(f"{field}: {exc}.", field=field) from exc
+    cover = covered(framed.document, masks, framed.link)
+    if cover and cover.surely:
+        problem = f"{cover.by} hides the footer with the link to unsubscribe"
+        raise TemplateInvalid(f"{field}: {problem}.", field=field)
+
+
+def covered_footer(content: Content, footer: Footer) -> Covered | None:
+    """What may hide the footer of content that compiles."""
+    assembly = assemble(_body(content), content.sources)
+    masks = _masks(content, assembly, footer)
+    framed = _framed(content, assembly, footer, masks, "en")
+    return covered(framed.document, masks, framed.link)
 
 
 def _mails(compiled: Compiled) -> Iterator[tuple[str, str]]:

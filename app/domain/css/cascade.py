@@ -201,6 +201,12 @@ class Looks:
                     _set(found, declaration, known=declaration.always)
         return found
 
+    def doubtful(self, element: Element) -> Iterator[dict[str, str]]:
+        """The values of each rule that may or may not reach it, in whichever mail."""
+        for rule, _, verdict in self._index.reached([element]):
+            if verdict is None:
+                yield {each.name: each.value.lower() for each in rule.declarations}
+
 
 def _set(values: dict[str, str], declaration: Declaration, *, known: bool) -> None:
     values.pop(declaration.name, None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.domain.content.markup import MARKUP, VOID, is_start_tag
 from app.domain.content.masking import Masks
@@ -45,6 +45,7 @@ _LAYOUT = {
 }
 """Attributes of tables that make a layout. One without is a table of data."""
 _NOT_SEEN = {"head", "link", "meta", "script", "style", "template", "title", "noscript", "map"}
+_WHITE: RGB = parsed("#ffffff") or (1.0, 1.0, 1.0)
 _GRAY, _LIGHT_GRAY = parsed("#595959"), parsed("#c8c8c8")
 _DARK = re.compile(r"\(\s*prefers-color-scheme\s*:\s*dark\s*\)", re.IGNORECASE)
 _ALWAYS = re.compile(r"\b(?:only|screen|all|and)\b|@media|\s", re.IGNORECASE)
@@ -60,14 +61,20 @@ class Look:
     background: str | None = None
 
 
+_OWN = Look("#595959", "#ffffff")
+"""Legible wherever it stands."""
+
+
 @dataclass(frozen=True)
 class Surroundings:
-    """place: an index into the document; None: at its end. width: pixels. dark: None where nothing
+    """place: an index into the document; None: at its end. tag: of the element that is to hold what
+    stands there. width: pixels. dark: None where nothing
     is different in the dark."""
 
     place: int | None = None
+    tag: str = "body"
     width: int = DEFAULT_WIDTH
-    light: Look = Look("#595959", "#ffffff")
+    light: Look = _OWN
     dark: Look | None = None
 
     @property
@@ -77,6 +84,15 @@ class Surroundings:
     @property
     def background(self) -> str | None:
         return self.light.background
+
+    @property
+    def by_itself(self) -> Surroundings:
+        """The same place, where what is around it isn't what it seems to be."""
+        return replace(self, light=_OWN, dark=None)
+
+    @property
+    def differs_in_the_dark(self) -> bool:
+        return self.dark is not None
 
 
 def surroundings(document: str, masks: Masks) -> Surroundings:
@@ -117,9 +133,11 @@ class _Finder:
             (width for each in reversed(wrappers) if (width := self._width(each))),
             self._width_inside(wrappers[-1]),
         )
-        light = self._look(inner, _in_the_light)
-        dark = self._look(inner, _in_the_dark)
-        return Surroundings(place, width or DEFAULT_WIDTH, light, dark if dark != light else None)
+        light = self._look(inner, in_the_light)
+        dark: Look | None = self._look(inner, _in_the_dark)
+        tag = inner.tag or "body"
+        dark = dark if dark != light else None
+        return Surroundings(place, tag, width or DEFAULT_WIDTH, light, dark)
 
     # Wrappers
 
@@ -209,11 +227,15 @@ class _Finder:
     def _look(self, element: Element, holds: Holds) -> Look:
         background, is_sure = self._background(element, holds)
         text, is_said = self._text(element, holds)
+        if any(self._looks.values(e, holds).get("color") in _UNSEEN for e in _and_around(element)):
+            return _OWN
         if not is_sure:
             if is_said:  # it is legible for the author's own text
                 return Look(hexadecimal(text) if text else "inherit")
-            return Look("#595959", "#ffffff")
+            return _OWN
         if background is None:  # the reader's own
+            if text and holds is in_the_light and contrast(text, _WHITE) < LEGIBLE_CONTRAST:
+                return _OWN
             return Look(hexadecimal(text) if text else "inherit")
         if text and contrast(text, background) >= LEGIBLE_CONTRAST:
             return Look(hexadecimal(quieter(text, background)))
@@ -252,6 +274,7 @@ class _Finder:
         return None, False
 
 
+_UNSEEN = ("transparent", "rgba(0,0,0,0)", "rgba(0, 0, 0, 0)")
 _SEEN_THROUGH = ("transparent", "none", "inherit", "initial", "unset")
 
 
@@ -273,7 +296,7 @@ def _lets_in(values: dict[str, str]) -> bool:
     return not (is_cut and re.match(r"[1-9]", values.get("max-height", values.get("height", ""))))
 
 
-def _in_the_light(conditions: tuple[str, ...]) -> bool:
+def in_the_light(conditions: tuple[str, ...]) -> bool:
     return all(not _ALWAYS.sub("", each) for each in conditions)
 
 

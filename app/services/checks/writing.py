@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from app.domain.content.render import Content
+from app.domain.content.markup import MarkupError
+from app.domain.content.render import Content, covered_footer
 from app.domain.leftovers.find import as_read, leftovers, shown_lines, together
 from app.domain.mailcheck.check import check
 from app.domain.mailouts import MailoutContent
 from app.domain.reports.findings import Finding
 from app.domain.reports.words import plural
 from app.domain.templates.assembly import template_text
+from app.errors import TemplateInvalid
+from app.services.sending.prepare import sources_of
 from app.services.templates.starters import invented
+from app.settings import Settings
 
 MOST = 8
 """Findings of a kind in each field that are named one by one."""
@@ -28,6 +32,22 @@ def check_writing(content: MailoutContent | Content) -> list[Finding]:
         for label, kind, source in _sources(content)
         for finding in (*_check_leftovers(label, kind, source), *_check_html(label, kind, source))
     ]
+
+
+def check_footer(settings: Settings, content: MailoutContent) -> Iterator[Finding]:
+    """Whether it can't be told from the styles that the footer is seen. What surely hides it is
+    refused."""
+    try:
+        cover = covered_footer(*sources_of(settings, content))
+    except (TemplateInvalid, MarkupError):
+        return  # is told by whoever compiles it
+    if cover is not None:
+        yield Finding(
+            "warn",
+            f"It can't be told that the footer with the link to unsubscribe is seen: {cover.by} "
+            "may hide it.",
+            "send a test mail and look at its end, or take those styles away.",
+        )
 
 
 def check_example(content: MailoutContent) -> Iterator[Finding]:

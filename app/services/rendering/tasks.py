@@ -15,7 +15,7 @@ from app.domain.mailouts import MailoutContent
 from app.domain.reports.rehearsal import Rehearsal
 from app.domain.sending.batches import Batch, Recipient, Result
 from app.errors import TemplateInvalid
-from app.services.checks.writing import check_example, check_writing
+from app.services.checks.writing import check_example, check_footer, check_writing
 from app.services.rendering.rehearse import rehearse
 from app.services.sending.prepare import (
     MailBuilder,
@@ -35,7 +35,8 @@ def check_draft(settings: Settings, content: MailoutContent) -> None:
 
 def check_text(settings: Settings, content: MailoutContent) -> list[dict[str, str]]:
     """The findings about what its author wrote, as rows."""
-    return [finding.to_row() for finding in (*check_writing(content), *check_example(content))]
+    found = (*check_writing(content), *check_example(content), *check_footer(settings, content))
+    return [finding.to_row() for finding in found]
 
 
 def check_mailout(
