@@ -13,6 +13,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous.encoding import base64_decode, base64_encode
 
 from app.domain.tokens import InvalidToken
 
@@ -21,6 +22,15 @@ SIGNUP_DAYS = 7
 RESUBSCRIBE_HOURS = 1
 
 _MAX_CHARS = 300
+
+
+def is_canonical(signed: str) -> bool:
+    """Whether the signature at the end of what itsdangerous signed is spelled as it was. Base64 as
+    itsdangerous reads it has several spellings of the same bytes; the rest is what is signed.
+
+    Raises BadData."""
+    signature = signed.rpartition(".")[2]
+    return base64_encode(base64_decode(signature)).decode() == signature
 
 
 class _TimedTokens:
@@ -45,6 +55,8 @@ class _TimedTokens:
         if len(token) > _MAX_CHARS or not token.isascii():
             raise InvalidToken
         try:
+            if not is_canonical(token):
+                raise InvalidToken
             content: list[str | int] = self._serializer.loads(
                 token, max_age=int(self._lasts.total_seconds())
             )

@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 import structlog
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -232,4 +232,5 @@ def _login(services: Services, next_page: str, problem: str = "", status: int = 
 def _own_path(path: str) -> str:
     """`path` when it leads to a page of the dashboard, else the first page."""
     inside = path == HOME or path.startswith((f"{HOME}/", f"{HOME}?"))
-    return path if inside and "\\" not in path and path.isprintable() else HOME
+    ways_out = "\\" in path or "/." in unquote(path)
+    return path if inside and not ways_out and path.isprintable() else HOME

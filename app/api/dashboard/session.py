@@ -22,6 +22,8 @@ from itsdangerous import BadSignature, Signer
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.domain.timed_tokens import is_canonical
+
 log = structlog.get_logger(__name__)
 
 COOKIE = "amazonsender_dashboard"
@@ -93,6 +95,8 @@ class Sessions:
                 content = _signer(secret, _SESSION).unsign(cookie or "").decode()
             except BadSignature:
                 continue
+            if not is_canonical(cookie or ""):
+                return None
             identity, _, expires = content.partition(".")
             if int(expires) <= self._now() or await self._ended.session_ended(identity):
                 return None
