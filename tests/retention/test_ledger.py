@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
 
+from app.domain.notion.answers import why_words
 from app.domain.reports.people import line
 from app.errors import DetailsDropped
 from app.services.readership.why import why_mailed
@@ -239,8 +241,9 @@ async def test_a_late_event_needs_row_address_and_mailout_of_one_mail(
         Mailed(uuid4(), one.log, one.attempt, one.email, None),
         Mailed(one.mailout, 10**9, one.attempt, one.email, None),
     ]
-    done = await store.apply_ses_events([bounce(mail) for mail in wrong])
-    assert (done["new"], done["matched"]) == (4, 0)
+    odd = bounce(one) | {"odd": True}  # its tags contradict each other
+    done = await store.apply_ses_events([*(bounce(mail) for mail in wrong), odd])
+    assert (done["new"], done["matched"]) == (5, 0)
     assert {await status_of(arrange, mail) for mail in (one, other)} == {"active"}
     assert await arrange.one("select status from subscribers where id = %s", stranger) == "active"
 
@@ -333,3 +336,13 @@ async def test_a_persons_history_and_export_say_that_mails_are_missing(
     assert "dropped" in {item["kind"] for item in exported["history"]}
     why = await why_mailed(store, mails[0].mailout, email=mails[0].email)
     assert (why["got"], why["code"]) == (None, "details_dropped")
+
+
+async def test_a_comment_that_asks_why_is_told_that_nobody_knows(
+    direct_store: Store, arrange: Arrange
+) -> None:
+    mails = await an_old_mailout(direct_store, arrange)
+    await shrunk(direct_store)
+    facts = await arrange.one("select notion_why(%s, %s)", mails[0].mailout, mails[0].email)
+    words = why_words(mails[0].email, facts, None, ZoneInfo("UTC"), datetime.now(UTC))
+    assert "not known any more" in words

@@ -12,6 +12,7 @@ from app.domain.notion.commands import Command
 from app.domain.notion.figures import NUMBERS, Values
 from app.domain.readership.why import AWAY
 from app.domain.reports.so_far import at_words
+from app.domain.retention.dropped import in_words as dropped_words
 
 HELP = """\
 /status: how far this mailout is, its figures, and its problem if it has one
@@ -112,6 +113,8 @@ def why_words(
     who = person["email"]
     if mail is not None:
         return " ".join(_mail(who, mail, reason, zone, now))
+    if at := why.get("details_dropped_at"):
+        return dropped_words(at)
     if absent := _absence(person, why, zone, now):
         return f"{who} {absent}"
     match why["status"]:

@@ -112,10 +112,14 @@ begin
         select * into v_mail from send_logs
          where mailout_id = p_mailout and subscriber_id = any (person_ids(v_person.id)) and not is_test
          order by sent_at desc nulls last limit 1;
-        select c.* into v_rule
-          from mailout_audience(p_mailout) a, compile_audience(a.rule, '$1', a.at, a.zone) c;
-        execute format('select %s from subscribers s where s.id = $2', v_rule.condition)
-           into v_fits using v_rule.bound, v_person.id;
+        begin
+            select c.* into v_rule
+              from mailout_audience(p_mailout) a, compile_audience(a.rule, '$1', a.at, a.zone) c;
+            execute format('select %s from subscribers s where s.id = $2', v_rule.condition)
+               into v_fits using v_rule.bound, v_person.id;
+        exception when sqlstate 'P0D01' then   -- it asks for details that were dropped
+            v_fits := null;
+        end;
         select case when (was ->> 'known')::boolean then jsonb_build_object(
                    'status', was #> '{row,status}', 'fits', case when a.rule is null then true else (explain_audience(
                        a.rule, to_jsonb(v_person), was -> 'row', a.at, a.zone, person_ids(v_person.id)) ->> 'then')::boolean end) end
@@ -134,6 +138,7 @@ begin
             'queued_at', v_mail.created_at, 'due_at', v_mail.next_attempt_at, 'sent_at', v_mail.sent_at,
             'event_at', v_mail.event_at, 'unsubscribed_at', v_mail.unsubscribed_at) end,
         'fits', v_fits, 'then', v_then,
+        'details_dropped_at', (select started_at from shrunk_mailouts where mailout_id = p_mailout),
         'status', v_mailout.status, 'started_at', v_mailout.started_at,
         'queued', v_mailout.started_at is not null
                   and not exists (select from mailout_queues where mailout_id = p_mailout and done_at is null));
