@@ -113,4 +113,4 @@ def takes_events(
     )
     record = RecordEvents(store, Guards(store, guard_limits(settings)), meters)
     take = TakeMessage(store, record, SnsConfirmer(partial(sns_client, settings)))
-    return lambda hands: TakeEvents(hands, verifier, take, store, meters)
+    return lambda hands: TakeEvents(hands, verifier, take, meters)

@@ -7,15 +7,12 @@ has to be signed by SNS and of one of our topics all the same, as over HTTP.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import Any
 
 import orjson
 import structlog
 
 from app.domain.ses.sns_message import (
-    BadSignature,
-    ForbiddenSource,
     MalformedSnsMessage,
     RawDelivery,
     SnsMessage,
@@ -26,7 +23,6 @@ from app.ports import SnsVerifier, Waiting
 from app.running.loops import Loops
 from app.services.queues.hands import Hands
 from app.services.watching.take_message import TakeMessage
-from app.store import Store
 from app.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -44,7 +40,6 @@ class TakeEvents:
         hands: Hands,
         verifier: SnsVerifier,
         take_message: TakeMessage,
-        store: Store,
         metrics: Metrics,
         *,
         receivers: int = RECEIVERS,
@@ -53,7 +48,6 @@ class TakeEvents:
         self._queue = hands.queue
         self._verifier = verifier
         self._take_message = take_message
-        self._store = store
         self._metrics = metrics
         self._most_receivers = receivers
         self._receivers = 1
@@ -121,9 +115,6 @@ class TakeEvents:
             await self._verifier.verify(message, at=waiting.sent_at)
         except AppError as refusal:
             self._metrics.message_refused(refusal.code)
-            if isinstance(refusal, BadSignature | ForbiddenSource):
-                with suppress(Unavailable):  # only a count
-                    await self._store.record_refused_messages({refusal.code: 1})
             raise
         await self._take_message(message, of_any_age=True)
 

@@ -156,7 +156,8 @@ async def test_13_signed_all_the_same(sns: Sns) -> None:
             ("Type", "Other"),
         ):
             fields = {"Subject": "s"} | {name: value}
-            genuine = SIGNER.sign({**sns.notification("{}"), **fields})
+            event = {"eventType": "Send", "mail": {"a": 1}}
+            genuine = SIGNER.sign({**sns.notification(event), **fields})
             answer = await sns.post(genuine, {})
             assert answer.status_code == 400, (name, value, answer.text)
         for message in ("", "x", "null", "[]", "7", "{", '{"a":' * 2_000, '"\0"'):
