@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
@@ -20,6 +21,11 @@ async def resolve_name(host: str, port: int, threads: Executor | None = None) ->
     ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     found = await asyncio.get_running_loop().run_in_executor(threads, ask)
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+
+
+def no_cookies() -> CookieJar:
+    """For a client that asks addresses: cookies would go to every name that is at one."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ from app.domain.assets.pictures import MAX_SOURCE_BYTES, too_large
 from app.domain.assets.videos import is_video_picture
 from app.domain.networks import is_public
 from app.errors import PictureExpired, PictureRefused, Unavailable
-from app.outbound.pinned import asked, resolve_name
+from app.outbound.pinned import asked, no_cookies, resolve_name
 
 CONNECT_SECONDS, READ_SECONDS, ALL_SECONDS = 5.0, 15.0, 60.0
 MAX_REDIRECTS = 5
@@ -82,7 +82,11 @@ class PictureFetcher:
         target = httpx.URL(url)
         limits = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
         async with httpx.AsyncClient(
-            timeout=limits, follow_redirects=False, trust_env=False, verify=tls()
+            timeout=limits,
+            follow_redirects=False,
+            trust_env=False,
+            cookies=no_cookies(),
+            verify=tls(),
         ) as http:
             for _ in range(MAX_REDIRECTS + 1):
                 addresses = await self._addresses(target)

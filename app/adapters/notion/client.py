@@ -175,6 +175,9 @@ class NotionApi:
             if cursor:
                 asked["start_cursor"] = cursor
             part = await self._call(method, path, asked)
+            results = part.get("results")
+            if not isinstance(results, list) or not all(isinstance(r, dict) for r in results):
+                raise _not_notion("that can't be read")
             yield part
             cursor = part.get("next_cursor")
             if not part.get("has_more") or not cursor:

@@ -5,7 +5,7 @@ Shapes: Notion's API, "Page properties" and "Property values", version 2026-03-1
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -69,7 +69,8 @@ PROPERTIES = (
 
 def plain_text(rich_text: Any) -> str:
     """The text of a list of rich text items, without their form."""
-    return "".join(str(item.get("plain_text") or "") for item in rich_text or [])
+    items = rich_text if isinstance(rich_text, Sequence) else ()
+    return "".join(str(item.get("plain_text") or "") for item in items if isinstance(item, Mapping))
 
 
 def read(value: Mapping[str, Any] | None) -> Any:

@@ -16,7 +16,7 @@ import httpx
 from app import __version__
 from app.domain.networks import is_public
 from app.outbound.bounded import bounded
-from app.outbound.pinned import asked, resolve_name
+from app.outbound.pinned import asked, no_cookies, resolve_name
 
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 10.0
 MAX_REDIRECTS = 5
@@ -35,6 +35,7 @@ def web_client() -> httpx.AsyncClient:
         timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
         follow_redirects=False,
         trust_env=False,
+        cookies=no_cookies(),
         headers={"User-Agent": f"AmazonSender/{__version__} (link check)"},
         event_hooks=bounded(MAX_BYTES),
     )

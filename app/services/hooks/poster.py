@@ -23,7 +23,7 @@ from app import __version__
 from app.domain.hooks.addresses import AddressRefused, address_problem, check_address
 from app.domain.hooks.deliveries import Answer, Delivery, retry_after_seconds
 from app.domain.hooks.signing import signed_headers
-from app.outbound.pinned import asked, resolve_name
+from app.outbound.pinned import asked, no_cookies, resolve_name
 from app.services.checks.web import Resolve, explain
 
 CONNECT_SECONDS = 5.0
@@ -109,6 +109,7 @@ class Poster:
                 timeout=httpx.Timeout(self._answer_seconds, connect=CONNECT_SECONDS),
                 follow_redirects=False,
                 trust_env=False,
+                cookies=no_cookies(),
                 verify=self._trust or True,
                 # No connection is kept: the next hook at this network address may have another
                 # name, for which nobody has checked its certificate.

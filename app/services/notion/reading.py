@@ -8,9 +8,10 @@ from uuid import UUID
 
 import structlog
 
+from app.domain.notion.blocks.shape import is_sound
 from app.domain.notion.blocks.tree import VANISHED, kind, value
 from app.domain.notion.properties import plain_text
-from app.errors import NotionPageTooLarge, NotionRefused
+from app.errors import NotionAway, NotionPageTooLarge, NotionRefused
 from app.ports import Notion
 
 log = structlog.get_logger(__name__)
@@ -127,12 +128,18 @@ class _Reader:
         titles = [said.get("title"), *(p.get("title") for p in _properties(said))]
         title = next((plain_text(each) for each in titles if each), "")
         content["title"] = content.get("title") or title
-        content["public_url"] = said.get("public_url")
+        address = said.get("public_url")
+        content["public_url"] = address if isinstance(address, str) else None
         return {**block, kind(block): content}
 
     async def _children(self, parent: UUID) -> list[JsonBlock]:
         most = MAX_BLOCKS - self._count
         found = await self._notion.children(parent, most)
+        if not all(map(is_sound, found)):
+            raise NotionAway(
+                "Notion gave a block of the page in a form that can't be read. If it lasts, check "
+                "what stands between this machine and Notion."
+            )
         return [each for each in found if not (each.get("in_trash") or each.get("archived"))]
 
 
@@ -142,7 +149,8 @@ def _id(block: JsonBlock) -> UUID:
 
 def _properties(page: dict[str, Any]) -> list[dict[str, Any]]:
     properties = page.get("properties")
-    return [each for each in properties.values() if isinstance(each, dict)] if properties else []
+    found = properties.values() if isinstance(properties, dict) else ()
+    return [each for each in found if isinstance(each, dict)]
 
 
 def _is_missing(refused: NotionRefused) -> bool:
