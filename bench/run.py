@@ -24,7 +24,7 @@ from bench.audience import audiences
 from bench.big import big
 from bench.engagement import tracked
 from bench.events import compare
-from bench.flood import flooded
+from bench.floods import flooded
 from bench.hooks import hooks
 from bench.imports import imported
 from bench.many import many
@@ -296,10 +296,6 @@ def events(dsn: str) -> list[Row]:
     return list(compare(dsn))
 
 
-def flood(dsn: str) -> list[Row]:
-    return list(flooded(dsn))
-
-
 def help_page(_: str) -> list[Row]:
     """The command line's answer to somebody who asks what it can do: wall and CPU, median of 10."""
     program = str(Path(sys.executable).with_name("amazonsender"))
@@ -323,7 +319,7 @@ MEASUREMENTS: dict[str, Callable[[str], Iterable[Row]]] = {
     "events": events,
     "events-sqs": lambda dsn: list(backlog(dsn)),
     "events-engagement": lambda dsn: list(tracked(dsn)),
-    "flood": flood,
+    "flood": flooded,
     "hooks": lambda dsn: list(hooks(dsn)),
     "supabase": through_supabase,
     "growth": growth,

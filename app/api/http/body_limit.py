@@ -29,6 +29,12 @@ CONTENT = re.compile(r"(/dashboard)?/(mailouts|templates)(/[^/]*)?(/edit|/merge|
 """Where a mailout or a template is written: 1 MB of HTML takes up to three times that as JSON."""
 ALL_BODIES_BYTES = 64_000_000
 """At most, of the bodies of all requests that are being answered at one time."""
+STRANGERS_BYTES = 12_000_000
+"""The same of requests that have shown no credential before their body, as events can't: 40 of the
+largest messages of SNS, 4,000 usual ones."""
+SMALL_BYTES = 16_384
+"""A body as small as this is taken however many large ones there are: a usual event is, and all
+connections together come to 8 MB of them."""
 
 _DIGITS = 18  # of a size; a longer one is too large all the same
 
@@ -50,7 +56,8 @@ class BodyLimit:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._held = 0  # bytes of bodies whose requests are being answered
+        # Bytes of bodies whose requests are being answered: of those we know, and of strangers.
+        self._held = {True: 0, False: 0}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,12 +67,13 @@ class BodyLimit:
         try:
             await self._app(scope, body.receive, body.send)
         finally:
-            self._held -= body.held
+            self._held[body.known] -= body.held
 
-    def hold(self, size: int) -> None:
-        """Count `size` more bytes. Raises BodyRefused when there are too many."""
-        self._held += size
-        if self._held > ALL_BODIES_BYTES:
+    def hold(self, size: int, body: _Body) -> None:
+        """Count `size` more bytes of this one. Raises BodyRefused when there are too many."""
+        self._held[body.known] += size
+        most = ALL_BODIES_BYTES if body.known else STRANGERS_BYTES
+        if self._held[body.known] > most and body.size > SMALL_BYTES:
             raise BodyRefused(Unavailable("Too many large requests at once; try again."))
 
 
@@ -75,6 +83,11 @@ def takes_file(method: str, path: str) -> bool:
 
 def takes_content(method: str, path: str) -> bool:
     return method in {"POST", "PATCH", "PUT"} and CONTENT.fullmatch(path) is not None
+
+
+def is_known(scope: Scope) -> bool:
+    """Whether a credential that is right was shown (api/strangers/refusing.py says who it is)."""
+    return bool(scope.get("state", {}).get("is_known"))
 
 
 def announced_size(headers: Headers) -> int | None:
@@ -96,17 +109,21 @@ class _Body:
         elif takes_content(scope["method"], scope["path"]):
             self._limit = MAX_CONTENT_BYTES
         self._receive, self._send, self._all_bodies = receive, send, all_bodies
+        self._scope = scope
         self._expected = bool(self._announced) or "transfer-encoding" in headers
         self._complete = False
         self._begun = False
         self._waited = 0.0  # seconds, for the client; what our route does meanwhile isn't its fault
         self.size = 0
         self.gone = False
+        self.known = False
 
     async def receive(self) -> Message:
         """The next part of the body. Raises BodyRefused when it breaks a limit."""
         if self._complete:  # the body is complete; the next message says that the client has left
             return await self._receive()
+        if not self._begun:  # credentials come first
+            self.known = is_known(self._scope)
         self._begun = True
         self._check(self._announced or 0)
         asked = asyncio.get_running_loop().time()
@@ -122,7 +139,7 @@ class _Body:
         size = len(message.get("body", b""))
         self.size += size
         if not self._is_file:
-            self._all_bodies.hold(size)
+            self._all_bodies.hold(size, self)
         self._check(self.size)
         self._complete = not message.get("more_body", False)
         return message

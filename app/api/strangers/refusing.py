@@ -5,6 +5,7 @@ Only refusals count: floods of what is right are never limited (docs/security.md
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.http.problems import problem
@@ -28,16 +30,19 @@ class Stranger:
     """Who sent one request, until a route knows them."""
 
     def __init__(
-        self, host: str, refusals: Refusals, now: Callable[[], float] = time.monotonic
+        self, scope: Scope, refusals: Refusals, now: Callable[[], float] = time.monotonic
     ) -> None:
-        self._client = network_of(host)
+        self._client = network_of(scope["client"][0] if scope.get("client") else "")
         self._refusals, self._now = refusals, now
+        self._state = scope.setdefault("state", {})
+        self._state["stranger"] = self
         self._kind: Kind | None = "other"
 
     def is_known(self) -> None:
         """They have shown a secret, a key or a signature that is right: whatever is wrong with
-        their request, it isn't counted."""
+        their request, it isn't counted, and its body may be large (http/body_limit.py)."""
         self._kind = None
+        self._state["is_known"] = True
 
     def brought(self, kind: Kind) -> None:
         """As what a refusal of this request counts."""
@@ -73,21 +78,29 @@ def too_many(wait: float) -> TooManyRequests:
     )
 
 
+PACE_SECONDS = 0.005
+MAX_WAIT_SECONDS = 0.5
+
+
 class RefusalLimit:
-    """ASGI middleware: counts the refusals of each client, and answers 429 instead of more."""
+    """ASGI middleware: counts the refusals of each client, and answers 429 instead of more.
+
+    Those leave one after the other, PACE_SECONDS apart, so that strangers who ask again as soon as
+    they are answered don't take the whole process. Beyond MAX_WAIT_SECONDS nobody waits, since each
+    who does keeps a connection: theirs ends instead.
+    """
 
     def __init__(self, app: ASGIApp, services: Services) -> None:
         self._app, self._services = app, services
         self._refusals = Refusals()
+        self._next = 0.0  # when the next one leaves, by the event loop's clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        host = scope["client"][0] if scope.get("client") else ""
-        stranger = Stranger(host, self._refusals)
-        scope.setdefault("state", {})["stranger"] = stranger
-        instead = None
+        stranger = Stranger(scope, self._refusals)
+        instead: Response | None = None
 
         async def limited(message: Message) -> None:
             nonlocal instead
@@ -101,9 +114,21 @@ class RefusalLimit:
         await self._app(scope, receive, limited)
         if instead is not None:
             self._services.metrics.request_limited()
+            if not await self._turn():
+                instead.headers["Connection"] = "close"
             await instead(scope, receive, send)
 
-    def _too_many(self, headers: Headers, wait: float) -> ASGIApp:
+    async def _turn(self) -> bool:
+        """Wait for it; False: too many do."""
+        now = asyncio.get_running_loop().time()
+        wait = max(0.0, self._next - now)
+        if wait > MAX_WAIT_SECONDS:
+            return False
+        self._next = now + wait + PACE_SECONDS
+        await asyncio.sleep(wait)
+        return True
+
+    def _too_many(self, headers: Headers, wait: float) -> Response:
         if not headers.get("content-type", "").startswith("text/html"):
             return problem(too_many(wait))
         answer = page("too_many.html", self._services.settings, status=429)
