@@ -33,8 +33,8 @@ STRANGERS_BYTES = 12_000_000
 """The same of requests that have shown no credential before their body, as events can't: 40 of the
 largest messages of SNS, 4,000 usual ones."""
 SMALL_BYTES = 16_384
-"""A body as small as this is taken however many large ones there are: a usual event is, and all
-connections together come to 8 MB of them."""
+"""A stranger's body as small as this is taken however many large ones there are: a usual event is,
+and all connections together come to 8 MB of them."""
 
 _DIGITS = 18  # of a size; a longer one is too large all the same
 
@@ -72,8 +72,11 @@ class BodyLimit:
     def hold(self, size: int, body: _Body) -> None:
         """Count `size` more bytes of this one. Raises BodyRefused when there are too many."""
         self._held[body.known] += size
-        most = ALL_BODIES_BYTES if body.known else STRANGERS_BYTES
-        if self._held[body.known] > most and body.size > SMALL_BYTES:
+        if body.known:
+            too_much = self._held[True] > ALL_BODIES_BYTES
+        else:
+            too_much = self._held[False] > STRANGERS_BYTES and body.size > SMALL_BYTES
+        if too_much:
             raise BodyRefused(Unavailable("Too many large requests at once; try again."))
 
 

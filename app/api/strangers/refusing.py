@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -37,6 +37,8 @@ class Stranger:
         self._state = scope.setdefault("state", {})
         self._state["stranger"] = self
         self._kind: Kind | None = "other"
+        self.wait = 0.0
+        """Seconds until another refusal is within the budget; 0: this one is, or there was none."""
 
     def is_known(self) -> None:
         """They have shown a secret, a key or a signature that is right: whatever is wrong with
@@ -49,9 +51,11 @@ class Stranger:
         self._kind = kind
 
     def refused(self) -> float:
-        """Count a refusal, once: 0, or the seconds until another one is within the budget."""
-        kind, self._kind = self._kind, None
-        return self._refusals.count(self._client, kind, self._now()) if kind else 0.0
+        """Count a refusal, once; gives `wait`."""
+        if self._kind is not None:
+            self.wait = self._refusals.count(self._client, self._kind, self._now())
+            self._kind = None
+        return self.wait
 
     def is_limited(self, kind: Kind) -> bool:
         """Whether they were refused so often of late that nothing costly is done for them."""
@@ -104,18 +108,19 @@ class RefusalLimit:
 
         async def limited(message: Message) -> None:
             nonlocal instead
-            if message["type"] == "http.response.start" and 400 <= message["status"] < 500:
-                wait = stranger.refused()
-                if wait and message["status"] != 429:
-                    instead = self._too_many(Headers(raw=message["headers"]), wait)
+            is_start = message["type"] == "http.response.start"
+            if is_start and 400 <= message["status"] < 500 and (wait := stranger.refused()):
+                self._services.metrics.request_limited()
+                headers = MutableHeaders(scope=message)
+                if not await self._turn():
+                    headers["Connection"] = "close"
+                if message["status"] != 429:
+                    instead = self._too_many(headers, wait)
             if instead is None:
                 await send(message)
 
         await self._app(scope, receive, limited)
         if instead is not None:
-            self._services.metrics.request_limited()
-            if not await self._turn():
-                instead.headers["Connection"] = "close"
             await instead(scope, receive, send)
 
     async def _turn(self) -> bool:
@@ -128,9 +133,14 @@ class RefusalLimit:
         await asyncio.sleep(wait)
         return True
 
-    def _too_many(self, headers: Headers, wait: float) -> Response:
-        if not headers.get("content-type", "").startswith("text/html"):
-            return problem(too_many(wait))
-        answer = page("too_many.html", self._services.settings, status=429)
-        answer.headers["Retry-After"] = str(math.ceil(wait))
+    def _too_many(self, of: Headers, wait: float) -> Response:
+        """In place of an answer with these headers."""
+        answer: Response
+        if of.get("content-type", "").startswith("text/html"):
+            answer = page("too_many.html", self._services.settings, status=429)
+            answer.headers["Retry-After"] = str(math.ceil(wait))
+        else:
+            answer = problem(too_many(wait))
+        if "connection" in of:
+            answer.headers["Connection"] = of["connection"]
         return answer
