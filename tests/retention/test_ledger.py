@@ -205,6 +205,21 @@ async def test_nothing_begins_to_shrink_while_an_audience_is_being_queued(
     assert await arrange.one("select count(*) from shrunk_mailouts") == 0
 
 
+async def test_an_audience_that_came_in_between_takes_the_mark_back(
+    direct_store: Store, arrange: Arrange
+) -> None:
+    mails = await an_old_mailout(direct_store, arrange)
+    await direct_store.shrink_old_mailouts(365)
+    other = await arrange.mailout("sending")
+    await arrange.sql.execute("insert into mailout_queues (mailout_id) values (%s)", [other])
+    await shrunk(direct_store)
+    assert await arrange.one("select count(*) from shrunk_mailouts") == 0
+    assert await arrange.one("select count(*) from send_logs") == 8
+    await arrange.sql.execute("update mailout_queues set done_at = now()")
+    await shrunk(direct_store)
+    assert (await direct_store.show_mailout(mails[0].mailout))["details_dropped_at"] is not None
+
+
 # ------------------------------------------------------------------------------------------------
 # Nobody is lost: what comes later
 

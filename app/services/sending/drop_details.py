@@ -9,7 +9,7 @@ from app.settings import Settings
 from app.store import Store
 
 REST_SECONDS = 1.0
-"""Between two slices. One of 2,000 events takes some 50 ms, and more events than that a second
+"""Between two slices. One of 2,000 events takes some 150 ms, and more events than that a second
 don't come from mails that SES accepts."""
 LOOK_SECONDS = 60.0
 """Between two looks when nothing was left to drop."""

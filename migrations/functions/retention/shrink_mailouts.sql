@@ -27,6 +27,13 @@ begin
          where mailout_id = v_shrunk.mailout_id;
         return jsonb_build_object('mailout', v_shrunk.mailout_id, 'rows', 0, 'more', true);
     end if;
+    -- Whoever claimed a mailout in the moment in which this one was marked may have read a rule about it before. As long
+    -- as every row is there, the mark is taken back and set again later.
+    if v_shrunk.last_mail_at is null and v_shrunk.cursor = '00000000-0000-0000-0000-000000000000'
+       and exists (select from mailout_queues where done_at is null) then
+        delete from shrunk_mailouts where mailout_id = v_shrunk.mailout_id;
+        return '{"mailout": null, "rows": 0, "more": false}';
+    end if;
     v_rows := shrink_slice(v_shrunk, p_limit);
     if v_rows = 0 then
         delete from dry_runs where mailout_id = v_shrunk.mailout_id;
