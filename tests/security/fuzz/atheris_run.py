@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import atheris  # type: ignore[import-not-found]  # only where it is run
+import atheris  # only where this is run
 
 with atheris.instrument_imports(include=["app", "liquid", "markdown_it", "mdit_py_plugins"]):
     from tests.security.fuzz.targets import TARGETS
