@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache, partial
-from xml.etree.ElementTree import Element, SubElement
+from xml.etree.ElementTree import Element
 
 import pygal
 from pygal.style import Style
@@ -117,7 +117,10 @@ def _name(bar: Element, name: str) -> None:
     words = {note.get("class"): note.text for note in notes}
     for note in notes:
         bar.remove(note)
-    SubElement(bar, "title").text = f"{words['x_label']}: {words['value']} {name}"
+    # Made by the bar itself: pygal's elements are lxml's where that is installed.
+    title = bar.makeelement("title", {})
+    title.text = f"{words['x_label']}: {words['value']} {name}"
+    bar.append(title)
 
 
 def _ticks(highest: int) -> list[int]:
