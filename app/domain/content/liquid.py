@@ -28,6 +28,7 @@ from liquid.token import TOKEN_TAG, Token
 
 from app.domain.content.comparing import compare_as_numbers, has_no_order, number
 from app.domain.content.gaps import OutputTag, WatchedEchoTag, subexpressions
+from app.domain.guarding.filters import FILTERS
 from app.domain.leftovers.explain import (
     explain_syntax,
     explain_tag,
@@ -153,6 +154,8 @@ class MailEnvironment(Environment):
         for name in _REFUSED_FILTERS:
             del self.filters[name]
         self.add_filter("url_value", url_value)
+        for name, filter_ in FILTERS.items():
+            self.add_filter(name, filter_)
         self.add_tag(OutputTag)
         self.add_tag(WatchedEchoTag)
         self.add_tag(BoundedForTag)

@@ -28,6 +28,7 @@ from app.domain.content.untracked import untrack
 from app.domain.css import inlining
 from app.domain.guarding.covering import Covered, covered
 from app.domain.guarding.footer import require_footer
+from app.domain.guarding.places import guarded, refuse_programs
 from app.domain.limits.at_work import working_on
 from app.domain.templates.assembly import Assembly, Text, assemble, repaired
 from app.domain.textpart import plaintext
@@ -162,7 +163,7 @@ def compile_content(
     if not begun:
         _require_footer(framed, masks, field)
     styled = inlining.inline_styles(document, masks, framed.ours)
-    masked_html = untrack(styled.html, masks)
+    masked_html = _guarded(untrack(styled.html, masks), masks, field, begun=begun)
     html_source = masks.unmask(masked_html)
     text_source = _derived_text(document, styled, masks) if text is None else text
     text_source = (
@@ -240,6 +241,15 @@ def _require_footer(framed: frame.Framed, masks: Masks, field: str) -> None:
     if cover and cover.surely:
         problem = f"{cover.by} hides the footer with the link to unsubscribe"
         raise TemplateInvalid(f"{field}: {problem}.", field=field)
+
+
+def _guarded(masked: str, masks: Masks, field: str, *, begun: bool) -> str:
+    try:
+        if not begun:
+            refuse_programs(masked, masks)
+        return guarded(masked, masks)
+    except markup.MarkupError as exc:
+        raise TemplateInvalid(f"{field}: {exc}.", field=field) from exc
 
 
 def covered_footer(content: Content, footer: Footer) -> Covered | None:

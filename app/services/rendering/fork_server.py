@@ -151,6 +151,9 @@ def _answer(task: Any, arguments: tuple[Any, ...]) -> dict[str, Any]:
         return {"invalid": exc.detail, "extra": exc.extra}
     except AppError as exc:
         return {"refused": exc.detail}
+    except Exception as exc:  # noqa: BLE001  a parser that meets what nobody thought of
+        traceback.print_exc()
+        return {"failed": type(exc).__name__}
 
 
 def _line(message: dict[str, Any]) -> bytes:

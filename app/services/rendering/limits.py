@@ -17,6 +17,8 @@ MOST_TAGS = 5_000
 outputs and tags half a second, both on a busy machine; a newsletter has 0.1 MB and fifty."""
 CPU_SECONDS_EACH = 0.01
 """A recipient, of which most take less than a thousandth."""
+MOST_CPU_SECONDS = 20.0
+"""Whatever the size: others wait for their turn."""
 WALL_FACTOR, WALL_SECONDS = 4.0, 10.0
 """On a machine that is busy with other things it may take this much longer."""
 MEMORY_BYTES = 384_000_000
@@ -36,8 +38,9 @@ class Limits:
 def limits_for(size: int, tags: int = 0, recipients: int = 1) -> Limits:
     """size, tags: characters, and Liquid tags and outputs, of what an author wrote. recipients:
     how many are rendered."""
-    cpu = CPU_SECONDS + CPU_SECONDS_PER_MB * size / 1_000_000 + recipients * CPU_SECONDS_EACH
-    cpu += CPU_SECONDS_PER_TAG * min(tags, MOST_TAGS)
+    cpu = CPU_SECONDS + CPU_SECONDS_PER_MB * size / 1_000_000
+    cpu = min(cpu + CPU_SECONDS_PER_TAG * min(tags, MOST_TAGS), MOST_CPU_SECONDS)
+    cpu += recipients * CPU_SECONDS_EACH
     return Limits(cpu, cpu * WALL_FACTOR + WALL_SECONDS)
 
 

@@ -256,6 +256,12 @@ def _refusal(heard: list[dict[str, Any]], limits: Limits) -> Exception:
         return Unavailable(end["refused"])
     if "not_started" in end:
         return _not_started(end["not_started"])
+    if "failed" in end:
+        field = fields[-1] if fields else "content"
+        what = f"{field}: it can't be prepared ({end['failed']}). Something in it can't be read; "
+        return TemplateInvalid(
+            f"{what}leave out what was added last. The log says more.", field=field
+        )
     code = end.get("ended")
     if code == -SIGALRM:
         return NotRendered("The machine is too busy to render the mail; try again in a moment.")
