@@ -1,13 +1,43 @@
 # ruff: noqa: E501  hostile inputs are read as they are written
-"""What content may do to the service: mails that would take its time or memory, while another mailout
-is sent at RATE mails a second.
+"""What content may do to the service: mails that would take its time or memory, while another
+mailout is sent at RATE mails a second.
 
-`python -m bench.bombs` tries them all (some minutes), `python -m bench.bombs NAME …` these.
+`python -m bench.bombs` tries them all (some ten minutes), `python -m bench.bombs NAME …` these.
+A line for each: what it was answered by `POST /send-mailout` and after how long, how many mails of
+the other mailout left a second meanwhile, and the peak memory of the process for HTTP, the one that
+sends, and the one that rendered it. What is accepted is sent, to one reader.
 """
 
 from __future__ import annotations
 
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
+
+import httpx
+import psycopg
+
+from bench.parts import (
+    command,
+    database,
+    fill,
+    ready_mailout,
+    sink,
+    start_directly,
+    wait_for,
+    wait_until_up,
+)
+from tests.support.ports import free_port
+from tests.support.service import BEARER
+
+RATE = 200.0
+SENT_SECONDS = 4.0
+"""How long the sending of what was accepted is watched."""
 
 READER = "'aaaaaaaaaaaaaaaaaaaa'"
 
@@ -213,3 +243,113 @@ BOMBS: dict[str, dict[str, Any]] = {
     "text": {"body_html": "<p>x", "body_text": "\\" * 600_000},
     "text of outputs": {"body_html": "<p>x", "body_text": "{{ name }}" * 100_000},
 }
+
+
+class Memory:
+    """The peak resident memory of the service's processes by their role, in MB."""
+
+    def __init__(self, supervisor: int) -> None:
+        self._supervisor = supervisor
+        self._peaks: dict[str, float] = defaultdict(float)
+        self._ended = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def taken(self) -> dict[str, float]:
+        """Since it was asked last."""
+        found, self._peaks = self._peaks, defaultdict(float)
+        return found
+
+    def close(self) -> None:
+        self._ended.set()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.05):
+            for role, megabytes in self._now():
+                self._peaks[role] = max(self._peaks[role], megabytes)
+
+    def _now(self) -> list[tuple[str, float]]:
+        parents: dict[int, list[int]] = defaultdict(list)
+        for each in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                parents[int(each.read_text().rsplit(")", 1)[1].split()[1])].append(
+                    int(each.parent.name)
+                )
+        found, waiting = [], list(parents[self._supervisor])
+        while waiting:
+            pid = waiting.pop()
+            waiting += parents[pid]
+            with suppress(OSError, IndexError, StopIteration):
+                words = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+                status = Path(f"/proc/{pid}/status").read_text()
+                resident = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+                found.append((_role(words), int(resident.split()[1]) / 1024))
+        return found
+
+
+def _role(words: str) -> str:
+    if "fork_server" in words:
+        return "rendering"
+    return "sender" if "sender" in words or "worker" in words else "HTTP"
+
+
+def main(names: list[str]) -> None:
+    """Prints a table."""
+    with tempfile.TemporaryDirectory() as folder, database(Path(folder) / "data") as dsn:
+        fill(dsn, int(RATE * 600))
+        port = free_port()
+        base = f"http://127.0.0.1:{port}"
+        with (
+            psycopg.connect(dsn, autocommit=True) as sql,
+            sink() as target,
+            command(
+                dsn, target.url, "serve", PORT=str(port), APP_BASE_URL=base,
+                RATE_LIMIT_PER_SEC=str(RATE),
+            ) as service,
+            httpx.Client(base_url=base, headers=BEARER, timeout=120) as http,
+        ):  # fmt: skip
+            wait_for(dsn, "select count(*) from send_rates where rate is not null", 1)
+            wait_until_up(base)
+            sql.execute(
+                "insert into subscribers (email, name, tags, fields) "
+                "values ('bomb@example.com', 'Ann', '{bomb}', jsonb_build_object('x', %s::text))",
+                ["a" * 100],
+            )
+            start_directly(dsn, ready_mailout(dsn))
+            while not target.stats()["first"]:
+                time.sleep(0.05)
+            time.sleep(3)
+            memory = Memory(service.process.pid)
+            print("| bomb | answer | seconds | others/s | HTTP MB | sender MB | rendering MB |")
+            print("|---|---|---|---|---|---|---|")
+            for name in names:
+                print(tried(name, sql, http, target, memory), flush=True)
+            memory.close()
+
+
+def tried(name: str, sql: Any, http: httpx.Client, target: Any, memory: Memory) -> str:
+    row = {"subject": "Hello", **BOMBS[name]}
+    columns = ", ".join(row)
+    mailout = sql.execute(
+        f"insert into mailouts ({columns}, status, audience) values "
+        f"""({", ".join("%s" for _ in row)}, 'ready', '{{"tags": ["bomb"]}}') returning id::text""",
+        list(row.values()),
+    ).fetchone()[0]
+    memory.taken()
+    begun, before = time.monotonic(), target.stats()["mails"]
+    answer = http.post("/send-mailout", json={"mailout_id": mailout})
+    took = time.monotonic() - begun
+    said = answer.json()
+    if answer.status_code == 202:
+        time.sleep(SENT_SECONDS)
+        sql.execute("update mailouts set status = 'cancelled' where id = %s", [mailout])
+    while time.monotonic() - begun < 2:
+        time.sleep(0.05)
+    rate = (target.stats()["mails"] - before) / (time.monotonic() - begun)
+    peaks = memory.taken()
+    words = f"{answer.status_code} {said.get('limit') or said.get('code') or said.get('status')}"
+    figures = " | ".join(f"{peaks[role]:.0f}" for role in ("HTTP", "sender", "rendering"))
+    return f"| {name} | {words} | {took:.2f} | {rate:.0f} | {figures} |"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or list(BOMBS))
