@@ -77,9 +77,9 @@ language sql stable set search_path = public, pg_temp as $$
                    resolved_audience(o.audience),
                    '$.** ? (@.field == "received" || @.field == "opened" || @.field == "clicked")') asked
          where o.status = 'scheduled' and o.audience is not null
-           and (asked ->> 'value' = m.id::text
-                or asked ->> 'value' = 'any'
-                   and m.updated_at >= now() - make_interval(secs => 86400 * (asked ->> 'days')::double precision)));
+           and case asked ->> 'value'
+                   when 'any' then m.updated_at >= now() - make_interval(secs => 86400 * (asked ->> 'days')::double precision)
+                   else (asked ->> 'value')::uuid = m.id end);
 $$;
 
 create or replace function report_part(p_mailout uuid, p_part text) returns jsonb
