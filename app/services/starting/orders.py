@@ -60,6 +60,10 @@ class NotionBody(BaseModel):
     auth_token: AuthToken = None
 
 
+_OURS = SendBody.model_fields.keys() - {"auth_token"}
+"""What would count for nothing in Notion's form: `"test": true` beside it must not be a start."""
+
+
 @dataclass(frozen=True)
 class Order:
     """page: Notion's, as its request has it; event: Notion's name for the request."""
@@ -103,6 +107,10 @@ def read_order(body: Mapping[str, Any], *, key: str | None, fingerprint: str, by
 def _notion_order(body: Mapping[str, Any], key: str | None, by: str) -> Order:
     """Notion's own name for the request goes before the caller's key: it stays when Notion asks
     again."""
+    if ours := sorted(body.keys() & _OURS):
+        raise InvalidRequest(
+            f"{', '.join(ours)}: a request in Notion's form (source and data) takes none of these."
+        )
     notion = read_body(NotionBody, body)
     page, event = notion.data.id.hex, notion.source.event_id
     name = event or key

@@ -85,6 +85,22 @@ async def test_a_test_that_is_doubled_starts_nothing(fortress: Fortress) -> None
                 assert answer.status_code == (401 if unread else 422), (said, answer.text)
 
 
+async def test_a_test_beside_notions_form_starts_nothing(fortress: Fortress) -> None:
+    """Of Notion's payload two members are read: what is said beside them would be ignored."""
+    page = "0123456789abcdef0123456789abcdef"
+    mailout = str(await fortress.arrange.mailout("ready", notion_page_id=page))
+    await fortress.arrange.subscriber()
+    notion = {"source": {"event_id": "e-1"}, "data": {"id": page}}
+    async with fortress.untouched():
+        for more in (
+            {"test": True}, {"dry_run": True}, {"test": False}, {"confirm_audience": 0},
+            {"mailout_id": mailout}, {"mailout_id": "x", "test": "off"},
+        ):  # fmt: skip
+            told = await fortress.http.post("/send-mailout", json=notion | more, headers=BEARER)
+            assert (told.status_code, told.json()["started"]) == (200, False)
+            assert next(iter(more)) in told.json()["reason"]
+
+
 async def test_what_no_two_readers_read_alike_is_refused_by_its_place(fortress: Fortress) -> None:
     async with fortress.untouched():
         for operation, (body, place) in zip(
