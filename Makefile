@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help install install-dev demo test lint format bench soak image-check lock stamp clean
+.PHONY: help install install-dev demo test lint format bench soak image-check sbom lock stamp clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -57,6 +57,11 @@ soak: install-dev ## long fault-injection runs (SHORT=1: short ones, and all tes
 
 image-check: install-dev ## build the container image and run it (root on Debian; else it says why not)
 	@docker/image-check.sh
+
+SBOM := dist/sbom.cdx.json
+sbom: install-dev ## what the container is made of, as CycloneDX, into dist/sbom.cdx.json
+	@mkdir -p $(dir $(SBOM))
+	$(BIN)/cyclonedx-py requirements requirements-docker.lock --pyproject pyproject.toml --mc-type application --output-reproducible -o $(SBOM)
 
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q
 lock: ## make the four lock files anew (needs uv on the PATH; docs/dependencies.md)
