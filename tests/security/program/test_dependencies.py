@@ -1,4 +1,4 @@
-"""58, and the scan of 55: what the program is made of is pinned and listed, and no secret is in it."""
+"""58, and 55's scan: what the program is made of is pinned and listed; no secret is in it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KEYS = {
     "a webhook's secret": r"\bwhsec_([A-Za-z0-9+/]{32,})",
 }
 PUBLISHED = {"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}  # the example of Standard Webhooks
-MOST_BITS = 60  # of what is written in a key's place, such as AKIADEMODEMODEMODEMO
+MOST_BITS = 2.2  # a character of what is written in a key's place: AKIADEMODEMODEMODEMO
 
 
 def found_keys(text: str) -> list[str]:
@@ -42,7 +42,7 @@ def found_keys(text: str) -> list[str]:
         for whose, pattern in KEYS.items()
         for match in re.finditer(pattern, text)
         if (key := next(filter(None, match.groups()), match[0])) not in PUBLISHED
-        and bits(key) > MOST_BITS
+        and bits(key) > MOST_BITS * len(key)
     ]
 
 
