@@ -29,9 +29,9 @@ CONTENT = re.compile(r"(/dashboard)?/(mailouts|templates)(/[^/]*)?(/edit|/merge|
 """Where a mailout or a template is written: 1 MB of HTML takes up to three times that as JSON."""
 ALL_BODIES_BYTES = 64_000_000
 """At most, of the bodies of all requests that are being answered at one time."""
-STRANGERS_BYTES = 12_000_000
-"""The same of requests that have shown no credential before their body, as events can't: 40 of the
-largest messages of SNS, 4,000 usual ones."""
+STRANGERS_BYTES = 8_000_000
+"""The same of requests that have shown no credential before their body, as events can't: 26 of the
+largest messages of SNS, 2,500 usual ones."""
 SMALL_BYTES = 16_384
 """A stranger's body as small as this is taken however many large ones there are: a usual event is,
 and all connections together come to 8 MB of them."""
