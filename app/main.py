@@ -169,9 +169,7 @@ def create_app(services: Services) -> FastAPI:
         version=__version__,
         description=DESCRIPTION,
         redirect_slashes=False,
-        openapi_url="/openapi.json" if is_described else None,
-        docs_url=None,  # FastAPI's pages run a script from elsewhere
-        redoc_url=None,
+        openapi_url=None,  # nor FastAPI's pages of it, which run a script from elsewhere
     )
     app.state.services = services
     problems.install(app)

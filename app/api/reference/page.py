@@ -1,7 +1,9 @@
-"""`/docs`: `/openapi.json` as a page to read and to try, which needs nothing from elsewhere."""
+"""`/openapi.json`, and `/docs`: the same as a page to read and to try, which needs nothing from
+elsewhere."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import re
@@ -15,6 +17,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.requests import Request
+from starlette.responses import Response
 
 _FOLDER = Path(__file__).parent / "templates"
 _CODE = re.compile(r"`([^`]+)`")
@@ -54,14 +57,26 @@ _HEADERS = {
 
 
 def install(app: FastAPI) -> None:
-    """The page is made when it is asked for first, and kept."""
-    pages: list[str] = []
+    """Both are made when one of them is asked for first, which takes a second, and kept as bytes:
+    everybody may ask, so it has to cost nothing."""
+    kept: dict[str, bytes] = {}
+    making = asyncio.Lock()
 
-    async def docs(_: Request) -> HTMLResponse:
-        if not pages:
-            pages.append(_page(app.openapi()))
-        return HTMLResponse(pages[0], headers=_HEADERS)
+    async def made(path: str) -> bytes:
+        async with making:
+            if not kept:
+                document = await asyncio.to_thread(app.openapi)
+                kept["/docs"] = (await asyncio.to_thread(_page, document)).encode()
+                kept["/openapi.json"] = orjson.dumps(document)
+        return kept[path]
 
+    async def described(request: Request) -> Response:
+        return Response(await made(request.url.path), media_type="application/json")
+
+    async def docs(request: Request) -> Response:
+        return HTMLResponse(await made(request.url.path), headers=_HEADERS)
+
+    app.add_route("/openapi.json", described, include_in_schema=False)
     app.add_route("/docs", docs, include_in_schema=False)
 
 

@@ -110,6 +110,16 @@ def is_precise(schema: dict[str, Any], document: dict[str, Any]) -> bool:
     return bool(schema.get("properties"))
 
 
+async def test_59_the_document_is_what_is_answered(
+    fortress: Fortress, described: dict[str, Any]
+) -> None:
+    async with fortress.untouched():
+        for _ in range(2):
+            answer = await fortress.http.get("/openapi.json")
+            assert answer.headers["content-type"] == "application/json"
+            assert answer.json() == described
+
+
 async def test_59_other_methods_are_refused_alike(
     fortress: Fortress, described: dict[str, Any]
 ) -> None:
