@@ -26,9 +26,12 @@ SEEDS = {
         b"Hello {{ name | upcase }}, {% if fields.city %}from {{ fields.city }}{% endif %}"
     ],
     "blocks": [
-        b'[{"type":"paragraph","paragraph":{"rich_text":[{"type":"text","plain_text":"a",'
+        b'[{"id":"00000000-0000-0000-0000-000000000007",'
+        b'"type":"paragraph","paragraph":{"rich_text":[{"type":"text","plain_text":"a",'
         b'"text":{"content":"a","link":{"url":"https://example.com"}},"annotations":{"bold":true}}]}}]',
-        b'[{"type":"table","table":{"table_width":2},"children":[{"type":"table_row",'
+        b'[{"id":"00000000-0000-0000-0000-000000000007","type":"table",'
+        b'"table":{"table_width":2,"has_column_header":true},"children":[{"type":"table_row",'
+        b'"id":"00000000-0000-0000-0000-000000000007",'
         b'"table_row":{"cells":[[],[]]}}]}]',
     ],
     "addresses": [b"ann@example.com", "ann@b\u00fccher.example".encode()],

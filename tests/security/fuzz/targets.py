@@ -18,11 +18,13 @@ from app.domain.content.markup import Footer
 from app.domain.content.render import Content, compile_content, template_variables
 from app.domain.notion.blocks.canonical import canonical
 from app.domain.notion.blocks.document import document
+from app.domain.notion.blocks.shape import is_sound
 from app.domain.providers.events import mailgun_row, read_mailgun, sendgrid_rows
 from app.domain.ses.events import parse_ses_event, to_row
 from app.domain.ses.sns_message import parse_sns_message
 from app.errors import AppError
 from app.services.lists.list_file import ListFile
+from app.services.notion.reading import MAX_DEPTH
 
 NOW = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
 FOOTER = Footer("Example Org", "1 Street, Town")
@@ -110,10 +112,20 @@ def blocks(data: bytes) -> None:
         tree = json.loads(data)
     except (ValueError, RecursionError):
         return
-    if not isinstance(tree, list) or not all(isinstance(each, dict) for each in tree):
+    if not _are_sound(tree, depth=1):
         return
     document(tree).markdown.encode()
     canonical(tree)
+
+
+def _are_sound(tree: Any, depth: int) -> bool:
+    """As services/notion/reading.py lets blocks pass, each with its children beside it."""
+    return (
+        isinstance(tree, list)
+        and depth <= MAX_DEPTH
+        and all(map(is_sound, tree))
+        and all(_are_sound(each.get("children", []), depth + 1) for each in tree)
+    )
 
 
 def addresses(data: bytes) -> None:

@@ -96,6 +96,12 @@ def test_59_mails_of_pieces_of_liquid_html_and_markdown(data: bytes) -> None:
 
 
 @FEW
+@given(mutated("blocks"))
+def test_59_pages_of_notion(data: bytes) -> None:
+    targets.blocks(data)
+
+
+@FEW
 @given(LIQUID)
 def test_59_subjects(data: bytes) -> None:
     targets.subject(data)
@@ -105,6 +111,12 @@ def test_59_subjects(data: bytes) -> None:
 @given(ADDRESS | TEXT)
 def test_59_who_takes_an_address_gives_one_that_everybody_takes(data: bytes) -> None:
     targets.addresses(data)
+
+
+@pytest.mark.parametrize("name", targets.TARGETS)
+def test_59_the_seeds_are_sound(name: str) -> None:
+    for seed in SEEDS[name]:
+        targets.TARGETS[name](seed)
 
 
 @pytest.mark.parametrize("text", ["a\rb,c\n", '"a\n,b"\nc,d\n', "a,b", ""])
