@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 MAX_NAME_CHARS = 80
+_CONTROLS = frozenset({"Cc", "Zl", "Zp"})
+"""What PostgreSQL counts as such, whose table refuses it, too."""
 _NOT_ALLOWED = re.compile(r"[\x00-\x1f\x7f\"'{}%]")
 
 
@@ -17,6 +20,8 @@ def check_name(name: str) -> str:
         raise ValueError(f"use at most {MAX_NAME_CHARS} characters")
     if found := _NOT_ALLOWED.search(name):
         raise ValueError(f"it can't contain {found[0]!r}: other templates name it in quotes")
+    if any(unicodedata.category(char) in _CONTROLS for char in name):
+        raise ValueError("it can't contain a line break or another control character")
     try:
         name.encode()
     except UnicodeEncodeError as exc:

@@ -62,7 +62,7 @@ async def test_59_many_requests_of_every_kind_to_every_route(
 ) -> None:
     """PYTEST_FUZZ_EXAMPLES: of each operation by each role who may call it; of one who may not, a
     tenth, since all get the same answer."""
-    failed = []
+    failed: list[BaseException] = []
     for operation in fuzzed.operations():
         for role in ROLES:
             things = await arranged(fortress)
@@ -70,7 +70,7 @@ async def test_59_many_requests_of_every_kind_to_every_route(
             before = fuzzed.asked
             try:
                 await fuzzed.try_one(operation, things, role, examples)
-            except Exception as found:  # noqa: BLE001  the others are to be seen, too
+            except (Exception, BaseExceptionGroup) as found:  # noqa: BLE001  the others are to be seen
                 failed.append(found)
                 print("FOUND", operation.label, role, found, getattr(found, "exceptions", ""))
             print(operation.label, role, fuzzed.asked - before)
