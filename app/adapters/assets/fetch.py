@@ -60,7 +60,7 @@ class PictureFetcher:
         Markdown."""
         try:
             return is_at_notion(url) or is_video_picture(url) or self._is_own(httpx.URL(url))
-        except httpx.InvalidURL:
+        except (httpx.InvalidURL, UnicodeError):  # UnicodeError: half of a surrogate pair
             return False
 
     async def fetch(self, url: str) -> bytes:

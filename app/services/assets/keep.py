@@ -220,6 +220,9 @@ def _origin(given: str | bytes) -> str | None:
     """Host and name of a file, without what opens it."""
     if isinstance(given, bytes):
         return None
-    parts = urlsplit(given)
+    try:
+        parts = urlsplit(given)
+    except ValueError:
+        return None
     name = unquote(parts.path).rpartition("/")[2]
     return plain(f"{parts.hostname or ''}: {name}", ORIGIN_CHARS)

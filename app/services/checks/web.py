@@ -71,7 +71,8 @@ class Web:
                 answer = await self._follow("GET", url)
         except httpx.HTTPError as exc:
             return WebAnswer(None, explain(exc))
-        except (httpx.InvalidURL, OverflowError):  # OverflowError: a port beyond 65535
+        except (httpx.InvalidURL, ValueError, OverflowError):
+            # Half of a surrogate pair is a ValueError, a port beyond 65535 an OverflowError.
             return WebAnswer(None, "is not an address")
         return answer
 
