@@ -213,7 +213,6 @@ _FOLLOWING = {"link", "picture"}
         pytest.param("301 Moved Permanently", "{0}/latest/", marks=pytest.mark.short),
         pytest.param("302 Found", "{0}/latest/", marks=pytest.mark.short),
         pytest.param("302 Found", "http://xn--/", marks=pytest.mark.short),
-        pytest.param("302 Found", "http://[", marks=pytest.mark.short),
     ],
 )
 async def test_56_nobody_is_led_elsewhere(
