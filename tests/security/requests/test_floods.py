@@ -30,6 +30,7 @@ from tests.security.fortress import BEARER, SECRET, Fortress, fortress_at
 from tests.support.databases import DatabaseServer
 from tests.support.routes import PROTECTED
 from tests.support.service import TOPIC, UNSUBSCRIBE_SECRET, client
+from tests.support.waiting import eventually
 
 OTHERS, SECRETS = 20, 10
 DELIVERY = Path("tests/payloads/ses/delivery.json").read_text(encoding="utf-8")
@@ -335,3 +336,30 @@ async def test_48_where_every_proxy_is_trusted_the_nearest_one_counts(
                 )
                 found.append(answer.status_code)
     assert found == [401] * 5 + [429] * 3
+
+
+async def test_48_large_bodies_that_do_not_end_keep_no_event_out(
+    fortress: Fortress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events are small; what is large has to come again until there is room."""
+    monkeypatch.setattr("app.api.http.body_limit.STRANGERS_BYTES", 100_000)
+    opening = b"POST /ses-events HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n"
+    held = [await asyncio.open_connection("127.0.0.1", fortress.port) for _ in range(3)]
+    for _, writer in held:
+        writer.write(opening + b" " * 90_000)
+        await writer.drain()
+
+    async def large() -> httpx.Response:
+        return await fortress.http.post(
+            "/ses-events", content=b" " * 50_000, headers=by("203.0.113.60")
+        )
+
+    refused = await eventually(large, until=lambda answer: answer.status_code == 503)
+    assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+    event = genuine(fortress, json.loads(DELIVERY))
+    answer = await fortress.http.post("/ses-events", json=event, headers=by("203.0.113.61"))
+    assert answer.status_code == 200
+    owners = await fortress.http.get(f"/mailouts/{uuid4()}", headers=BEARER)
+    assert owners.status_code == 404
+    for _, writer in held:
+        writer.transport.abort()
