@@ -44,9 +44,7 @@ DATA = [
 
 
 @pytest.mark.parametrize("source", FOREIGN)
-async def test_30_31_33_what_is_no_liquid_of_ours_is_refused(
-    fortress: Fortress, source: str
-) -> None:
+async def test_30_what_is_no_liquid_of_ours_is_refused(fortress: Fortress, source: str) -> None:
     """In a body and a subject. A template may have names that only what includes it gives; it is
     refused with the mailout."""
     rows = [
@@ -64,7 +62,7 @@ async def test_30_31_33_what_is_no_liquid_of_ours_is_refused(
 
 
 @pytest.mark.parametrize("source", TRIED)
-def test_30_31_no_name_leads_out_of_a_readers_data(source: str) -> None:
+def test_31_no_name_leads_out_of_a_readers_data(source: str) -> None:
     try:
         html = mail(f"<p>[{source}]</p>", {"x": "1"}).html
     except RenderError:
