@@ -52,6 +52,9 @@ ATTRIBUTE = re.compile(
 
 MAX_DEPTH = 200  # a mail of nested layout tables has some 60
 
+MAX_ELEMENTS = 20_000
+"""A newsletter has some thousand. 50,000 links took 380 MB of the process that sends."""
+
 # Elements without content.
 VOID = {
     *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param"),
@@ -204,11 +207,15 @@ def as_document(source: str) -> str:
 def check(source: str) -> None:
     """Raise MarkupError for HTML that would hide the footer, or that is nested too deep."""
     open_tags: Counter[str] = Counter()
+    elements = 0
     for match in MARKUP.finditer(source):
         if match["comment_end"] == "":
             raise MarkupError("a comment (<!--) is never closed, which would hide the footer")
         if match["raw_end"] == "":
             raise MarkupError(f"<{match['raw']}> is never closed, which would hide the footer")
+        elements += is_start_tag(match)
+        if elements > MAX_ELEMENTS:
+            raise MarkupError(f"there are more than {MAX_ELEMENTS:,} elements; shorten it")
         name = (match["tag"] or "").lower()
         if not name or name in _UNNESTED:
             continue
