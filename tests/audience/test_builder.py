@@ -90,7 +90,7 @@ def test_the_buttons_of_the_builder() -> None:
         (form(("fields.n", "gt", "inf")), "Line 1: this number is too large."),
         (form(("created_at", "before", "x")), "Line 1: use a day such as"),
         (form(("received", "is", "x")), "Line 1: use a mailout's id"),
-        (form(raw="{"), "The rule: this is no JSON."),
+        (form(raw="{"), "The rule: it isn't JSON."),
         (form(raw='{"tags": []}'), "The rule: tags: name at least one."),
         (form(raw="[" * 9000), "The rule: "),
     ],
