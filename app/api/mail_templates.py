@@ -205,7 +205,7 @@ async def change_template(
     "/templates/{template_id}",
     status_code=204,
     dependencies=_changing,
-    responses=_found | problems(TemplateInUse, PreconditionFailed),
+    responses=_found | problems(TemplateInUse, PreconditionFailed, PreconditionRequired),
 )
 async def delete_template(
     template_id: UUID, services: ServicesDep, caller: CallerDep, if_match: IfMatch = None
@@ -260,7 +260,7 @@ async def show_version(
     "/templates/{template_id}/versions/{version}/restore",
     dependencies=_changing,
     responses=_saving
-    | problems(TemplateNotFound, PreconditionFailed)
+    | problems(TemplateNotFound, PreconditionFailed, PreconditionRequired)
     | answers(Template, headers=("ETag",)),
 )
 async def restore_version(

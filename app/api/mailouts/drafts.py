@@ -128,7 +128,13 @@ async def edit_mailout(
     "/mailouts/{mailout_id}",
     status_code=204,
     dependencies=[needs("manage")],
-    responses=problems(Unauthorized, MailoutNotFound, TransitionNotAllowed, PreconditionFailed),
+    responses=problems(
+        Unauthorized,
+        MailoutNotFound,
+        TransitionNotAllowed,
+        PreconditionFailed,
+        PreconditionRequired,
+    ),
 )
 async def delete_mailout(
     mailout_id: UUID, services: ServicesDep, caller: CallerDep, if_match: IfMatch = None
