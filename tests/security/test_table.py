@@ -14,7 +14,7 @@ NUMBERED = re.findall(r"^\| (\d+) \|.*\| ((?:`[^`|]+`(?:, )?)+) \|$", TABLE, re.
 ROADS = re.findall(r"`((?:\w+/)+test_\w+\.py)`", TABLE)
 
 
-def tests_in(file: Path) -> set[str]:
+def names_in(file: Path) -> set[str]:
     return {
         node.name
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
@@ -30,7 +30,7 @@ def test_every_input_has_its_row() -> None:
 def test_an_input_has_a_test_of_its_number(number: str, files: str) -> None:
     for file in re.findall(r"`([^`]+)`", files):
         named = f"test_{int(number):02}_"
-        assert any(name.startswith(named) for name in tests_in(HERE / file)), f"{named}… in {file}"
+        assert any(name.startswith(named) for name in names_in(HERE / file)), f"{named}… in {file}"
 
 
 @pytest.mark.parametrize("file", sorted(set(ROADS)))
