@@ -16,6 +16,17 @@ from app.environment.strength import is_left_to_fill_in
 SHORTEST_SECRET = 8
 """A shorter password may be an ordinary word: nothing follows from where else it stands."""
 
+_SHOWN_TO_US = frozenset(
+    {
+        "EXECUTOR_SHARED_SECRET",
+        "UNSUBSCRIBE_SECRET",
+        "UNSUBSCRIBE_OLD_SECRETS",
+        "NOTION_WEBHOOK_VERIFICATION_TOKEN",
+        "MAILGUN_WEBHOOK_SIGNING_KEY",
+    }
+)
+"""By which we tell friends from strangers."""
+
 _OF_ONE_ACCOUNT = {"MAILGUN_API_KEY", "MAILGUN_WEBHOOK_SIGNING_KEY"}
 """Older accounts at Mailgun have one for both."""
 
@@ -24,7 +35,8 @@ _KEY_IN_ZONE = re.compile(r"[a-z0-9]{16,}")
 
 
 def shared_secrets(settings: BaseSettings) -> Iterator[tuple[str, str]]:
-    """Pairs of variables with the same secret: whoever is given the one could use the other."""
+    """Pairs of variables with the same secret, one of which opens something here: whoever is given
+    the other could use it. That two others' doors have one key is theirs to judge."""
     found = secrets_by_setting(settings)
     for one, other in combinations(found, 2):
         same = {
@@ -32,7 +44,7 @@ def shared_secrets(settings: BaseSettings) -> Iterator[tuple[str, str]]:
             for secret in found[one] & found[other]
             if len(secret) >= SHORTEST_SECRET and not is_left_to_fill_in(secret)
         }
-        if same and {one, other} != _OF_ONE_ACCOUNT:
+        if same and {one, other} & _SHOWN_TO_US and {one, other} != _OF_ONE_ACCOUNT:
             yield one, other
 
 

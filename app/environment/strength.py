@@ -9,30 +9,18 @@ from collections.abc import Iterator
 MIN_SECRET_LENGTH = 32
 GENERATOR = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
 
-MIN_BITS = 64.0
+MIN_BITS = 48.0
 """What a secret must have by `bits`. One of 32 random hexadecimal digits has 85 to 125."""
 
-# What people write where a secret belongs until they think of one, and what manuals show there.
-_WORDS = (
-    "123 256 32 512 a abc access actual add admin administrator against aimed amazon amazonsender "
-    "amet api app application at auth aws base64 battery bearer bit bits brown by bytes caller "
-    "callers canary change changeit changeme character characters chars code config consectetur "
-    "correct data database db default demo dev development do dog dolor dragon dummy enter env "
-    "example executor fake fill fixme foo foobar for fox from geheim geheimnis generate generated "
-    "guess hello here hex hmac horse hunter2 i iloveyou in insecure insert ipsum is it jumps jwt "
-    "key keys lazy least letmein link links live local localhost long longer lorem mail mailer "
-    "mailout mailouts make master me mine minimum monkey more must my name need never new "
-    "newsletter no not now of on one only or our pass passphrase passw0rd passwd password "
-    "passwort phrase placeholder please private prod production put quick qwerty random real "
-    "replace replaceme required root safe sample secret secrets secure send sender server service "
-    "session set shared should sign signing some something staging staple string strong super "
-    "supersecret test testing text than that the thing this to todo token tokens unsafe "
-    "unsubscribe url urlsafe use user value very webhook welcome with word words world write xxx "
-    "you your yyy zzz"
+_PART_BITS = 6.0  # one more piece that continues or repeats
+
+_PLACEHOLDER = re.compile(
+    r"change[-_ ]?(?:me|it|this)|replace[-_ ]?(?:me|this|with)|place[-_ ]?holder"
+    r"|your[-_ ]?(?:\w+[-_ ])?(?:secret|key|token|password)|(?:secret|key|token|password)[-_ ]?here"
+    r"|at[-_ ]?least[-_ ]?\d+|example[-_ ]?key|correct[-_ ]?horse|^<.*>$|^\[.*\]$|^\{.*\}$",
+    re.IGNORECASE,
 )
-_WORD = re.compile("|".join(sorted(_WORDS.split(), key=len, reverse=True)))
-_PART_BITS = 6.0  # one word of these, or one more piece that continues or repeats
-_BETWEEN = re.compile(r"[-_ .:/+=!]+")
+"""What examples show where a secret belongs."""
 
 _ROWS = (
     "qwertyuiop", "qwertzuiop", "azertyuiop", "asdfghjkl", "zxcvbnm", "yxcvbnm", "1234567890",
@@ -63,15 +51,18 @@ def weakness(secret: str) -> str | None:
     `openssl rand`, `uuidgen` and password managers make passes."""
     if len(secret) < MIN_SECRET_LENGTH:
         return f"each secret must have at least {MIN_SECRET_LENGTH} characters"
-    if secret.lower() in _PUBLISHED or bits(secret) < MIN_BITS:
-        return "it can be guessed (words, repetitions and sequences are no secret)"
+    if _PLACEHOLDER.search(secret) or secret.lower() in _PUBLISHED:
+        return "it can be guessed (it is what an example shows in its place)"
+    if bits(secret) < MIN_BITS:
+        return "it can be guessed (repetitions and sequences are no secret)"
     return None
 
 
 def bits(secret: str) -> float:
     """How many bits one would have to guess at least: characters count by how many different ones
-    there are; what repeats, continues (`abcd`, `2468`, `qwer`) or is a word of a placeholder counts
-    little, also where two to six of such are interlaced (`a1b2c3`)."""
+    there are; what repeats or continues (`abcd`, `2468`, `qwer`) counts little, also where two to
+    six of such are interlaced (`a1b2c3`). Words count as letters: a sentence of one's own is a
+    secret."""
     text = secret.lower()
     of_each = math.log2(len(set(secret)))
     return min(
@@ -83,20 +74,9 @@ def bits(secret: str) -> float:
 def _costs(text: str, of_each: float) -> Iterator[float]:
     at = 0
     while at < len(text):
-        length = max(
-            _word(text, at), _continued(text, at), _on_a_keyboard(text, at), _repeated(text, at)
-        )
+        length = max(_continued(text, at), _on_a_keyboard(text, at), _repeated(text, at))
         yield of_each if length == 1 else min(length * of_each, _PART_BITS)
         at += length
-
-
-def _word(text: str, at: int) -> int:
-    """With what separates it from the next."""
-    word = _WORD.match(text, at)
-    if word is None:
-        return 1
-    between = _BETWEEN.match(text, word.end())
-    return (between or word).end() - at
 
 
 def _continued(text: str, at: int) -> int:
