@@ -163,8 +163,8 @@ class PostgresDatabase:
     async def _execute(self, query: bytes, values: dict[str, Any], limit: asyncio.Timeout) -> Any:
         try:
             async with self._pool.connection() as connection:
-                if not limit.expired():
-                    limit.reschedule(asyncio.get_running_loop().time() + CALL_SECONDS)
+                _stop_if_left(limit)
+                limit.reschedule(asyncio.get_running_loop().time() + CALL_SECONDS)
                 row = await (await connection.execute(query, values)).fetchone()
                 connection.answered_at = time.monotonic()
         except psycopg.Error as error:
@@ -187,6 +187,15 @@ class PostgresDatabase:
             # by one would take seconds.
             await self._pool.drain()
             raise
+
+
+def _stop_if_left(limit: asyncio.Timeout) -> None:
+    """Ends this task when its caller no longer waits. The pool swallows a cancellation that comes
+    together with a connection (so does asyncio.wait_for before Python 3.12), and what the caller
+    was told didn't happen must not happen afterwards."""
+    task = asyncio.current_task()
+    if limit.expired() or (task and task.cancelling()):
+        raise asyncio.CancelledError
 
 
 def not_connected(error: Exception) -> ConfigurationError | DatabaseUnavailable:
