@@ -21,6 +21,35 @@ class AnswerRefused(httpx.DecodingError):
     """It is too large, or packed as nobody asked for."""
 
 
+class BoundedClient(httpx.AsyncClient):
+    """A client whose answers are `bounded`, and have a head in time, too: httpx's own limit is one
+    for each piece, which a head that trickles never meets."""
+
+    def __init__(
+        self, most: int, seconds: float = SECONDS, *, head_seconds: float, **settings: Any
+    ) -> None:
+        """head_seconds: from a request's beginning until the head of its answer is there."""
+        super().__init__(event_hooks=bounded(most, seconds), **settings)
+        self._head_seconds = head_seconds
+
+    async def send(
+        self, request: httpx.Request, *, stream: bool = False, **named: Any
+    ) -> httpx.Response:
+        try:
+            async with asyncio.timeout(self._head_seconds):
+                answer = await super().send(request, stream=True, **named)
+        except TimeoutError:
+            raise httpx.ReadTimeout(
+                f"no head after {self._head_seconds:.0f} s", request=request
+            ) from None
+        if not stream:
+            try:
+                await answer.aread()
+            finally:
+                await answer.aclose()
+        return answer
+
+
 def bounded(most: int, seconds: float = SECONDS) -> dict[str, list[Callable[..., Any]]]:
     """The `event_hooks` of an httpx.AsyncClient whose answers have bodies of at most `most` bytes.
 

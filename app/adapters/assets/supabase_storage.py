@@ -17,11 +17,13 @@ from app.adapters.assets.fetch import tls
 from app.domain.assets.pictures import MAX_SOURCE_BYTES
 from app.domain.untrusted import page_words, read_json
 from app.errors import ShelfRefused, Unavailable
-from app.outbound.bounded import bounded
+from app.outbound.bounded import BoundedClient
 from app.settings import Settings
 
 FOR_EVER = "public, max-age=31536000, immutable"
 SECONDS = 30.0
+CALL_SECONDS = 120.0
+"""One request, until its answer begins: a file of 20 MB may be in it."""
 
 
 class SupabaseShelf:
@@ -73,12 +75,13 @@ class SupabaseShelf:
         content: bytes | None = None,
     ) -> httpx.Response:
         try:
-            async with httpx.AsyncClient(
+            async with BoundedClient(
+                MAX_SOURCE_BYTES,
+                head_seconds=CALL_SECONDS,
                 timeout=SECONDS,
                 trust_env=False,
                 follow_redirects=False,
                 verify=tls(),
-                event_hooks=bounded(MAX_SOURCE_BYTES),
             ) as http:
                 return await http.request(
                     method, url, headers={**self._headers, **(headers or {})}, content=content

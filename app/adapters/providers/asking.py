@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import math
 import ssl
+import threading
 import time
+from typing import Any
 
+import httpcore
 import httpx
 
 from app import __version__
@@ -33,18 +36,64 @@ KEPT_BYTES = 20_000
 """How much of an answer is read: what it says stands near its start."""
 
 
+class _Deadline(threading.local):
+    """Until when the request of this thread may read; monotonic."""
+
+    ends = math.inf
+
+
+class _Network(httpcore.SyncBackend):
+    """httpcore's, whose connections read no longer than that. Its own limit is one for each read,
+    which a head that trickles never meets."""
+
+    def __init__(self, deadline: _Deadline) -> None:
+        self._deadline = deadline
+
+    def connect_tcp(self, *arguments: Any, **named: Any) -> httpcore.NetworkStream:
+        return _Stream(super().connect_tcp(*arguments, **named), self._deadline)
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, stream: httpcore.NetworkStream, deadline: _Deadline) -> None:
+        self._stream, self._deadline = stream, deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        left = self._deadline.ends - time.monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout("the answer isn't all there")
+        return self._stream.read(max_bytes, left if timeout is None else min(left, timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, timeout)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(self, *arguments: Any, **named: Any) -> httpcore.NetworkStream:
+        return _Stream(self._stream.start_tls(*arguments, **named), self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
 class Asking:
     """One client for the life of the process; threads may share it."""
 
     def __init__(self, *, max_connections: int, call_seconds: float = CALL_SECONDS) -> None:
         self._call_seconds = call_seconds
-        self._http = httpx.Client(
-            follow_redirects=False,
+        self._deadline = _Deadline()
+        transport = httpx.HTTPTransport(
             trust_env=False,
-            timeout=httpx.Timeout(min(READ_SECONDS, call_seconds), connect=CONNECT_SECONDS),
             limits=httpx.Limits(
                 max_connections=max_connections, max_keepalive_connections=max_connections
             ),
+        )
+        transport._pool._network_backend = _Network(self._deadline)  # noqa: SLF001  no setting of httpx's
+        self._http = httpx.Client(
+            transport=transport,
+            follow_redirects=False,
+            trust_env=False,
+            timeout=httpx.Timeout(min(READ_SECONDS, call_seconds), connect=CONNECT_SECONDS),
             # What comes packed may unpack to a thousand times as much before anybody counts it.
             headers={"User-Agent": f"amazonsender/{__version__}", "Accept-Encoding": "identity"},
         )
@@ -103,7 +152,7 @@ class Asking:
             return LOST
 
     def _answer(self, request: httpx.Request, auth: tuple[str, str] | None) -> Reply | Answer:
-        ends = time.monotonic() + self._call_seconds
+        ends = self._deadline.ends = time.monotonic() + self._call_seconds
         response = self._http.send(request, stream=True, auth=auth)
         try:
             text = _start_of(response, ends)

@@ -15,10 +15,12 @@ import httpx
 
 from app import __version__
 from app.domain.networks import is_public
-from app.outbound.bounded import bounded
+from app.outbound.bounded import BoundedClient
 from app.outbound.pinned import asked, no_cookies, resolve_name
 
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 10.0
+HEAD_SECONDS = 20.0
+"""For all of an answer but its body. A piece of it has ANSWER_SECONDS."""
 MAX_REDIRECTS = 5
 MAX_BYTES = 21_000_000
 """Of a body, where one is read: a PDF that lies in the shelf."""
@@ -31,13 +33,14 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 def web_client() -> httpx.AsyncClient:
     """Strict in time, follows nothing, and takes neither proxy nor credentials from the
     environment."""
-    return httpx.AsyncClient(
+    return BoundedClient(
+        MAX_BYTES,
+        head_seconds=HEAD_SECONDS,
         timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
         follow_redirects=False,
         trust_env=False,
         cookies=no_cookies(),
         headers={"User-Agent": f"AmazonSender/{__version__} (link check)"},
-        event_hooks=bounded(MAX_BYTES),
     )
 
 

@@ -227,6 +227,13 @@ def trickle() -> Iterator[bytes]:
         yield b" "
 
 
+def trickling_head() -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\n"
+    waiting = threading.Event()
+    while not waiting.wait(0.01):
+        yield b"X: y\r\n"
+
+
 MANNERS = (
     html, large, large_refusal, endless, bomb, strange_packing, broken_packing,
     headers_without_end, one_long_header, nothing, garbage, deep_json, deep_refusal, no_object, cut,

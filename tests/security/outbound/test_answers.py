@@ -9,14 +9,18 @@ from uuid import UUID
 
 import httpx
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from app.adapters.aws.answers import AnswerTooSlow, bound_answers
 from app.adapters.aws.ses import aws_client
 from app.adapters.aws.standing import SesStanding
 from app.adapters.notion.client import NotionApi
+from app.adapters.providers.asking import Asking
+from app.domain.providers.answers import TOO_SLOW
 from app.domain.ses.answers import Answer
 from app.errors import AppError, NotionAway
-from app.outbound.bounded import bounded
+from app.outbound.bounded import BoundedClient, bounded
+from app.services.checks.web import Web, web_client
 from tests.security.outbound.strangers import (
     MANNERS,
     Ask,
@@ -27,6 +31,7 @@ from tests.security.outbound.strangers import (
     large,
     peak_kb,
     trickle,
+    trickling_head,
 )
 from tests.support.factories import Arrange
 from tests.support.local_server import Reply
@@ -105,6 +110,28 @@ async def test_57_an_answer_that_trickles_ends(stranger: Stranger) -> None:
     async with httpx.AsyncClient(event_hooks=bounded(1_000_000, 0.1), trust_env=False) as http:
         with pytest.raises(httpx.ReadTimeout):
             await http.get(stranger.url)
+
+
+async def test_57_a_head_that_trickles_ends(stranger: Stranger) -> None:
+    """A header now and then, for ever: each read gets something."""
+    stranger.manner = trickling_head
+    settings = settings_for("postgresql://unused", stranger.url)
+    client = aws_client(settings, "sesv2", region="us-east-1")
+    bound_answers(client, "sesv2", 0.1)
+    with pytest.raises(ReadTimeoutError):
+        await asyncio.to_thread(client.get_account)
+    async with BoundedClient(1_000, head_seconds=0.1, trust_env=False) as http:
+        with pytest.raises(httpx.ReadTimeout):
+            await http.get(stranger.url)
+        answer = await Web(http, allowed=lambda _: True).ask(stranger.url)
+        assert answer.problem == "does not answer in time"
+    asking = Asking(max_connections=1, call_seconds=0.1)
+    try:
+        assert await asyncio.to_thread(asking.get, stranger.url, {}) == TOO_SLOW
+    finally:
+        asking.close()
+    async with web_client() as ours:
+        assert isinstance(ours, BoundedClient)
 
 
 async def test_57_a_list_without_end_ends(
