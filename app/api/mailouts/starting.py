@@ -21,8 +21,9 @@ from app.api.http.description import answers
 from app.api.http.problems import problems
 from app.api.http.responses import JsonAnswer
 from app.domain.access import Caller
-from app.domain.given.strict_json import NotStrictJson, read_strict
+from app.domain.given.strict_json import DoubledKey, NotStrictJson, read_posted, read_strict
 from app.domain.notion.pages import is_integration_webhook
+from app.domain.untrusted import read_oddities
 from app.errors import (
     AppError,
     AudienceChanged,
@@ -136,7 +137,10 @@ async def send_mailout(
     request: Request, services: ServicesDep, idempotency_key: IdempotencyKey = None
 ) -> JsonAnswer:
     """Start a mailout: at once, in the background, once."""
-    caller, raw, body = await _body_of_caller(request, services)
+    try:
+        caller, raw, body = await _body_of_caller(request, services)
+    except _UnreadOfNotion as refusal:
+        return JsonAnswer(NotStarted(status=None, reason=refusal.detail).model_dump())
     if not isinstance(body, dict):
         raise InvalidRequest('The body must be a JSON object like {"mailout_id": "…"}.')
     if is_integration_webhook(body):
@@ -220,9 +224,27 @@ async def dry_run(services: ServicesDep, send: SendRequest) -> JsonAnswer:
     )
 
 
+class _UnreadOfNotion(InvalidRequest):
+    """Of a caller who sends what looks like Notion's payload."""
+
+
 def _json(raw: bytes) -> Any:
-    """Raises InvalidRequest."""
+    """In Notion's payload stands whatever is in somebody's database, which nobody can write in
+    another way for us: an oddity of it is mended. Raises InvalidRequest."""
     try:
         return read_strict(raw)
     except NotStrictJson as exc:
-        raise InvalidRequest(exc.named("body")) from None
+        if not _looks_like_notions(raw):
+            raise InvalidRequest(exc.named("body")) from None
+    try:
+        return read_posted(raw)
+    except DoubledKey as exc:
+        raise _UnreadOfNotion(exc.named("body")) from None
+
+
+def _looks_like_notions(raw: bytes) -> bool:
+    try:
+        body = read_oddities(raw)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(body, dict) and is_of_notion(body)

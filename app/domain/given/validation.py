@@ -14,6 +14,7 @@ _WORDS: dict[str, str | Callable[[Mapping[str, Any]], str]] = {
     "extra_forbidden": "there is no such field here; check its name, or leave it out",
     "json_invalid": "it isn't JSON",
     "model_attributes_type": "a JSON object is needed, such as {…}",
+    "model_type": "a JSON object is needed, such as {…}",
     "dict_type": "a JSON object is needed, such as {…}",
     "list_type": "a list is needed, such as […]",
     "string_type": "text is needed, in quotes",

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from typer.testing import CliRunner
@@ -99,6 +100,38 @@ async def test_a_test_beside_notions_form_starts_nothing(fortress: Fortress) -> 
             told = await fortress.http.post("/send-mailout", json=notion | more, headers=BEARER)
             assert (told.status_code, told.json()["started"]) == (200, False)
             assert next(iter(more)) in told.json()["reason"]
+
+
+async def test_what_stands_in_somebodys_notion_stops_no_automation(fortress: Fortress) -> None:
+    """JavaScript writes 2⁶⁴ like this, and half of a character where a text was cut: the person
+    whose page it is can't help it, and Notion pauses an automation that is refused."""
+    token = {"auth_token": SECRET}
+    for odd in (
+        b"18446744073709552000", b"-12345678901234567000", b"1e+300", b'"\\ud83d"', b'"\\u0000"',
+        b"[" * 250 + b"]" * 250,
+    ):  # fmt: skip
+        for headers, more in ((BEARER, {}), ({}, token)):
+            page = uuid4().hex
+            mailout = await fortress.arrange.mailout("ready", notion_page_id=page)
+            await fortress.arrange.subscriber()
+            notion = {
+                "source": {"type": "automation", "event_id": str(uuid4()), "user_id": None},
+                "data": {"object": "page", "id": page, "cover": None, "properties": {"P": "@"}},
+            }
+            body = json.dumps(notion | more).encode().replace(b'"@"', odd)
+            told = await fortress.http.post("/send-mailout", content=body, headers=headers)
+            assert (told.status_code, told.json().get("mailout_id")) == (202, str(mailout)), odd
+
+
+async def test_a_doubled_key_in_notions_form_pauses_no_automation(fortress: Fortress) -> None:
+    notion = b'{"source": {"event_id": "e"}, "data": {"id": "%s", "P": {"kx": 1, "kx": 2}}}' % (
+        uuid4().hex.encode()
+    )
+    async with fortress.untouched():
+        told = await fortress.http.post("/send-mailout", content=notion, headers=BEARER)
+        assert (told.status_code, told.json()["started"]) == (200, False)
+        assert '"kx" stands there twice' in told.json()["reason"]
+        assert (await fortress.http.post("/send-mailout", content=notion)).status_code == 401
 
 
 async def test_what_no_two_readers_read_alike_is_refused_by_its_place(fortress: Fortress) -> None:
