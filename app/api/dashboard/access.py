@@ -79,6 +79,11 @@ def _error_page(request: Request, error: AppError) -> Response:
         log.warning("request_unavailable", code=error.code, error=error.detail)
     state = request.scope.get("state", {})
     again = error.status == 503 and request.method == "GET"
+    back, words = HOME, "To the mailouts"
+    if again:
+        back, words = str(request.url.path), "Try again"
+    elif isinstance(error, TooManyRequests):  # their cookie may just be old: signing in helps
+        back, words = f"{HOME}/login", "Sign in"
     answer = page(
         "error.html",
         error.status,
@@ -90,8 +95,8 @@ def _error_page(request: Request, error: AppError) -> Response:
             if error.status in {500, 503}
             else error.detail
         ),
-        back=str(request.url.path) if again else HOME,
-        back_words="Try again" if again else "To the mailouts",
+        back=back,
+        back_words=words,
     )
     if isinstance(error, TooManyRequests):
         answer.headers["Retry-After"] = str(error.extra["retry_after"])

@@ -13,13 +13,20 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import ConfigDict, Field, ValidationError
 
 from app.api.answers.service import SignUpAsked
-from app.api.http.deps import Services, ServicesDep, find_caller, limited_body
+from app.api.http.deps import (
+    Services,
+    ServicesDep,
+    find_caller,
+    limited_body,
+    presents_credential,
+)
 from app.api.http.description import a_page, answers
 from app.api.http.problems import problems
 from app.api.pages import page, unavailable_page
 from app.api.signup.where_on import WhereOn
 from app.domain.given.bodies import StrictBody
 from app.domain.given.strict_json import NotStrictJson, read_strict
+from app.domain.given.validation import described
 from app.errors import (
     AppError,
     InvalidRequest,
@@ -129,7 +136,7 @@ async def ask(request: Request, services: ServicesDep) -> Response:
 async def _client(request: Request, services: Services) -> str | None:
     """Whose sign-ups are counted. None: nobody's, since a program that presents a credential of
     ours (which one doesn't matter here) speaks for many visitors. Raises Unauthorized."""
-    if {"authorization", "x-auth-token"} & set(request.headers):
+    if presents_credential(request):
         if await find_caller(request, services) is None:
             raise Unauthorized("Present a valid credential, or none.")
         return None
@@ -148,7 +155,7 @@ def _read_json(request: Request, body: bytes) -> SignUpForm:
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"
-        raise InvalidRequest(f"{where}: {first['msg']}", field=where) from None
+        raise InvalidRequest(described(exc.errors()), field=where) from None
 
 
 def _read_form(request: Request, body: bytes) -> SignUpForm:

@@ -170,7 +170,8 @@ async def test_48_guessed_cookies_are_limited(fortress: Fortress) -> None:
         return await fortress.http.get("/dashboard", headers=here | {"Cookie": cookie})
 
     async with fortress.untouched():
-        await limited_after(SECRETS, guess, 303)
+        limited = await limited_after(SECRETS, guess, 303)
+    assert 'href="/dashboard/login"' in limited.text, "whose cookie is just old may sign in"
 
 
 JUNK: list[tuple[str, str, dict[str, Any], int]] = [

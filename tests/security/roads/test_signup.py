@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -156,3 +157,16 @@ async def test_a_tag_has_to_be_one_that_is_offered(fortress: Fortress) -> None:
             assert form.status_code == 422
             assert "<script" not in form.text
             assert (await fortress.http.get("/subscribe", params={"tag": tag})).status_code == 200
+
+
+async def test_what_a_proxy_in_front_asks_for_is_no_credential_of_ours(fortress: Fortress) -> None:
+    """Browsers send `Basic` with every request to a site behind such a proxy."""
+    email = f"{uuid4().hex}@example.com"
+    basic = {"Authorization": "Basic dXNlcjpwYXNzd29yZA=="}
+    told = await fortress.http.post("/subscribe", data={"email": email}, headers=basic)
+    assert told.status_code == 200
+    assert await one(fortress, "select 1 from signups where address = %s", email)
+    async with fortress.untouched():
+        for wrong in ({"Authorization": "Bearer wrong"}, {"X-Auth-Token": "wrong"}):
+            told = await fortress.http.post("/subscribe", data={"email": email}, headers=wrong)
+            assert told.status_code == 401
