@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from app.api.http.body_limit import announced_size
-from app.api.http.deps import Services, ServicesDep
+from app.api.http.deps import LinkToken, Services, ServicesDep
 from app.api.http.description import a_page
 from app.api.pages import page, unavailable_page
 from app.domain.addresses import mask_address
@@ -23,7 +23,7 @@ _responses = a_page(400, "The link is not valid") | a_page(503, "Try again later
 
 @router.head("/unsubscribe", include_in_schema=False)
 @router.get("/unsubscribe", response_class=HTMLResponse, responses=_responses)
-async def show(request: Request, services: ServicesDep, token: str = "") -> HTMLResponse:
+async def show(request: Request, services: ServicesDep, token: LinkToken) -> HTMLResponse:
     """One button. Scanners and previews open links, so looking changes nothing (unless
     UNSUBSCRIBE_CONFIRM is false)."""
     try:
@@ -46,7 +46,7 @@ async def show(request: Request, services: ServicesDep, token: str = "") -> HTML
 
 
 @router.post("/unsubscribe", response_class=HTMLResponse, responses=_responses)
-async def act(request: Request, services: ServicesDep, token: str = "") -> HTMLResponse:
+async def act(request: Request, services: ServicesDep, token: LinkToken) -> HTMLResponse:
     """Unsubscribe now. The token says all, so the body (`List-Unsubscribe=One-Click`, or the
     button's, which is empty) isn't read: no cookie, no login, no redirect, any number of times."""
     try:
@@ -57,7 +57,7 @@ async def act(request: Request, services: ServicesDep, token: str = "") -> HTMLR
 
 
 @router.post("/resubscribe", response_class=HTMLResponse, responses=_responses)
-async def take_back(services: ServicesDep, token: str = "") -> HTMLResponse:
+async def take_back(services: ServicesDep, token: LinkToken) -> HTMLResponse:
     """ "I clicked by mistake": give the status back that the unsubscribing took, within an hour and
     unless anything else has happened to it."""
     found = None

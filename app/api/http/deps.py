@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin
 
 from fastapi import Depends, Request, Response, Security, params
 from fastapi.dependencies.utils import get_flat_params, get_validation_alias
@@ -150,6 +150,12 @@ async def find_caller(
     return caller
 
 
+def presents_credential(request: Request) -> bool:
+    """Whether it has one of the kinds that we know; `Basic …` is for a proxy in front."""
+    schemes = [one.partition(" ")[0].lower() for one in request.headers.getlist("authorization")]
+    return "bearer" in schemes or "x-auth-token" in request.headers
+
+
 def refuse_unknown_parameters(request: Request, known: Collection[str] = ()) -> None:
     """Raises InvalidRequest for a query parameter that isn't among the known ones: a filter with a
     spelling mistake would otherwise be none."""
@@ -163,6 +169,27 @@ def refuse_unknown_parameters(request: Request, known: Collection[str] = ()) -> 
         )
 
 
+def refuse_doubled_parameters(request: Request, repeatable: Collection[str]) -> None:
+    """Raises InvalidRequest for a query parameter that comes twice and takes one value: a door in
+    front may have looked at the first, and we at the last."""
+    names = [name for name, _ in request.query_params.multi_items() if name not in repeatable]
+    if len(names) != len(set(names)):
+        name = plain(next(name for name in names if names.count(name) > 1), MAX_NAME_CHARS)
+        raise InvalidRequest(f"{name}: it stands in the address twice; leave one of both out.")
+
+
+async def only_token(request: Request, token: str = "") -> str:
+    """Of a link. One that comes twice is as good as none."""
+    return token if len(request.query_params.getlist("token")) == 1 else ""
+
+
+LinkToken = Annotated[str, Depends(only_token)]
+
+
+def _takes_many(annotation: Any) -> bool:
+    return get_origin(annotation) is list or any(map(_takes_many, get_args(annotation)))
+
+
 class _StrictRequest(Request):
     async def json(self) -> Any:
         try:
@@ -173,21 +200,24 @@ class _StrictRequest(Request):
 
 class ApiRoute(APIRoute):
     """A route of the API. Unlike pages and links that others add parameters to, it takes only query
-    parameters that it knows. more_known: how further ones begin that it reads itself."""
+    parameters that it knows, and each once, but where it takes a list. more_known: how further ones
+    begin that it reads itself."""
 
     more_known: str | None = None
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
-        known = {
-            get_validation_alias(field)
+        takes_many = {
+            get_validation_alias(field): _takes_many(field.field_info.annotation)
             for field in get_flat_params(self.dependant)
             if isinstance(field.field_info, params.Query)
         }
+        repeatable = {name for name, many in takes_many.items() if many}
 
         async def handler(request: Request) -> Response:
             await self.admit(request)
-            refuse_unknown_parameters(request, known | self._more(request))
+            refuse_unknown_parameters(request, takes_many.keys() | self._more(request))
+            refuse_doubled_parameters(request, repeatable)
             return await handle(_StrictRequest(request.scope, request.receive))
 
         return handler

@@ -9,7 +9,7 @@ import structlog
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from app.api.http.deps import Services, ServicesDep
+from app.api.http.deps import LinkToken, Services, ServicesDep
 from app.api.http.description import a_page
 from app.api.http.problems import problems
 from app.api.pages import page, unavailable_page
@@ -31,7 +31,7 @@ _responses = (
 
 @router.head("/confirm", include_in_schema=False)
 @router.get("/confirm", response_class=HTMLResponse, responses=_responses)
-async def show(services: ServicesDep, token: str = "") -> HTMLResponse:
+async def show(services: ServicesDep, token: LinkToken) -> HTMLResponse:
     """One button. Scanners and previews open links, so looking changes nothing."""
     try:
         found = await services.store.find_signup(_verify(services, token))
@@ -50,7 +50,7 @@ async def show(services: ServicesDep, token: str = "") -> HTMLResponse:
 
 
 @router.post("/confirm", response_class=HTMLResponse, responses=_responses)
-async def act(services: ServicesDep, token: str = "") -> HTMLResponse:
+async def act(services: ServicesDep, token: LinkToken) -> HTMLResponse:
     """Put the person on the list. It has an effect once; afterwards it tells how things are."""
     try:
         signup = _verify(services, token)

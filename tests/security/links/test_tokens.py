@@ -65,6 +65,10 @@ async def test_19_what_isnt_quite_the_token_is_invalid(fortress: Fortress, road:
     async with fortress.untouched():
         answers = [await post(fortress, road, bad) for bad in changed(SIGNERS[road](someone))]
         answers += [await fortress.http.post(f"{road}?{query}") for query in ("", "token=%FF%00")]
+        right = SIGNERS[road](someone)
+        for others in (right, "x", ""):
+            for pair in ((right, others), (others, right)):
+                answers.append(await fortress.http.post(road, params={"token": pair}))
     assert {answer.status_code for answer in answers} <= {400, 431}
     assert len({answer.content for answer in answers if answer.status_code == 400}) == 1
 
