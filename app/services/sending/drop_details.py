@@ -11,8 +11,9 @@ from app.store import Store
 REST_SECONDS = 1.0
 """Between two slices. One of 2,000 events takes some 150 ms, and more events than that a second
 don't come from mails that SES accepts."""
-LOOK_SECONDS = 60.0
-"""Between two looks when nothing was left to drop."""
+LOOK_SECONDS = 3600.0
+"""Between two looks when nothing was left to drop, another process is at it, or it failed: nobody
+waits for it, and a slice that the database cuts off shouldn't be tried each second."""
 
 
 class DropDetails:
@@ -25,7 +26,9 @@ class DropDetails:
         """Drop the next slice of each kind, once it is time. Raises Unavailable."""
         if time.monotonic() < self._look_at:
             return
+        self._look_at = time.monotonic() + LOOK_SECONDS
         more = await self._store.drop_old_events(self._settings.events_retention_days)
         more |= await self._store.drop_old_batches(self._settings.events_retention_days)
         more |= await self._store.shrink_old_mailouts(self._settings.ledger_retention_days)
-        self._look_at = 0.0 if more else time.monotonic() + LOOK_SECONDS
+        if more:
+            self._look_at = 0.0

@@ -13,6 +13,10 @@ begin
     if v_known is not null then
         return v_known;
     end if;
+    -- Its rows would be kept for good. Locked, so that none comes in while it begins to shrink.
+    perform from mailouts where id = p_mailout for share;
+    perform refuse_dropped(p_mailout, 'This mailout''s details were dropped on %s (LEDGER_RETENTION_DAYS), so nothing of '
+        'it can be mailed again. Duplicate it, and test that.');
     insert into mailout_tests as t (mailout_id, content, content_hash)
     select m.id, mailout_content(m), mailout_content_hash(m) from mailouts m
      where m.id = p_mailout and mailout_content_hash(m) = coalesce(p_content_hash, mailout_content_hash(m))

@@ -27,10 +27,11 @@ begin
          where mailout_id = v_shrunk.mailout_id;
         return jsonb_build_object('mailout', v_shrunk.mailout_id, 'rows', 0, 'more', true);
     end if;
-    -- Whoever claimed a mailout in the moment in which this one was marked may have read a rule about it before. As long
-    -- as every row is there, the mark is taken back and set again later.
-    if v_shrunk.last_mail_at is null and v_shrunk.cursor = '00000000-0000-0000-0000-000000000000'
-       and exists (select from mailout_queues where done_at is null) then
+    -- Whoever claimed or scheduled a mailout in the moment in which this one was marked may have read a rule about it
+    -- before. As long as every row is there, the mark is taken back and set again later.
+    if v_shrunk.cursor = '00000000-0000-0000-0000-000000000000'
+       and (exists (select from mailout_queues where done_at is null)
+            or is_asked_about((select m from mailouts m where id = v_shrunk.mailout_id))) then
         delete from shrunk_mailouts where mailout_id = v_shrunk.mailout_id;
         return '{"mailout": null, "rows": 0, "more": false}';
     end if;
@@ -118,6 +119,11 @@ begin
                         limit p_limit);
         v_ids := v_ids || array(select id from send_logs where mailout_id = v_mailout and is_test limit p_limit);
     end if;
+    if v_ids = '{}' then   -- and those that came to lie behind the cursor: their people were merged meanwhile
+        v_ids := array(select id from send_logs
+                        where mailout_id = v_mailout and subscriber_id <= p_shrunk.cursor and not is_test
+                        order by mailout_id, subscriber_id limit p_limit);
+    end if;
     if v_ids = '{}' then
         return 0;
     end if;
@@ -129,7 +135,8 @@ begin
      where id = any (v_ids) and attempt_id is not null and not is_test and canonical_address(email) is not null
     having count(*) > 0;
     update shrunk_mailouts
-       set cursor = coalesce(v_last, cursor),
+       -- Never that of the beginning again: rows are gone, so the mark can't be taken back any more.
+       set cursor = greatest(v_last, cursor, '00000000-0000-0000-0000-000000000001'),
            last_mail_at = greatest(last_mail_at, (select max(sent_at) from send_logs where id = any (v_ids)))
      where mailout_id = v_mailout;
 

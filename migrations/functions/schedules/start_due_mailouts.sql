@@ -18,6 +18,7 @@ declare
     v_mailout mailouts;
     v_reason  text;
     v_nobody  boolean;
+    v_dropped text;
 begin
     select * into v_mailout from mailouts
      where p_start and status = 'scheduled'
@@ -26,8 +27,12 @@ begin
     if not found then
         return jsonb_build_object('started', null, 'held', begin_waves());
     end if;
-    v_mailout.recipients := (audience_size(v_mailout.id, 200000) -> 'recipients')::bigint;
-    v_nobody := v_mailout.recipients = 0;
+    begin
+        v_mailout.recipients := (audience_size(v_mailout.id, 200000) -> 'recipients')::bigint;
+    exception when sqlstate 'P0D01' then   -- details that its rule asks for were dropped; those behind it still start
+        v_dropped := sqlerrm || ' It was due now, and waits: cancel it, and change and send a duplicate of it.';
+    end;
+    v_nobody := v_dropped is not null or v_mailout.recipients = 0;   -- what a person resumes is queued anew
     v_reason := case
         when not is_from_here(v_mailout.started_in) then
             'The database was restored from a backup, copied or failed over after this mailout was scheduled, '
@@ -36,6 +41,7 @@ begin
         when v_mailout.scheduled_at < clock_timestamp() - still_on_time() then format(
             'It was due at %s, and no sender was running then or in the hour after it. Resume it to send it '
             'now, or cancel it.', in_words(v_mailout.scheduled_at))
+        when v_dropped is not null then v_dropped
         when v_nobody then
             'Its time has come, and nobody is left in its audience. Cancel it, or bring subscribers into the '
             'audience and resume it.' end;
