@@ -24,7 +24,7 @@ fail() { echo "image-check: $*" >&2; exit 1; }
 prepare() { # a command, …: part of the preparation, whose failure isn't the image's
     local left=$((limit - SECONDS)) code=0
     [ "$left" -gt 0 ] && timeout "$left" "$@" >"$work/log" 2>&1 || code=$?
-    [ "$left" -gt 0 ] && [ "$code" != 124 ] || skip "its preparation takes longer than $limit s"
+    [ "$left" -gt 0 ] && [ "$code" != 124 ] || skip "its preparation takes longer than $limit s (IMAGE_SECONDS: how long it may take)"
     return "$code"
 }
 judge() { # what couldn't be done: for want of a network, or by a fault of ours

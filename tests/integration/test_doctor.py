@@ -252,7 +252,8 @@ async def test_a_missing_setting_is_named_with_what_to_do(name: str) -> None:
         ({"RATE_LIMIT_PER_SEC": "20"}, "warn", "SES allows 14 a second"),
         ({"SES_CONFIGURATION_SET": None}, "warn", "Bounces and complaints will not arrive"),
         ({"SNS_ALLOWED_TOPIC_ARNS": None}, "warn", "Bounces and complaints will not arrive"),
-        ({"SIGNUP": "true", "HOST": "0.0.0.0"}, "warn", "visitors who sign up would count as one"),
+        ({"HOST": "0.0.0.0"}, "warn", "all visitors count as one client"),
+        ({"SIGNUP": "true", "HOST": "::"}, "warn", "all visitors count as one client"),
     ],
 )
 async def test_a_setting_that_does_not_fit_is_told(

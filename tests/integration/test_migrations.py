@@ -9,9 +9,11 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 
 from app.adapters.database import migrations
@@ -138,6 +140,24 @@ async def test_a_table_in_use_is_waited_for_only_so_long(
             await migrate(empty_dsn, upgraded(folder))
     assert caught.value.sqlstate == "55P03"
     assert await migrate(empty_dsn, upgraded(folder)) == ["0002_price.sql", "functions"]
+
+
+@pytest.mark.parametrize("may_read", [False, True])
+async def test_another_role_than_the_owner_is_told_so(
+    empty_dsn: str, empty: Sql, bundle: Bundle, folder: Path, may_read: bool
+) -> None:
+    """As after a backup that a superuser restored."""
+    await migrate(empty_dsn, bundle)
+    role = f"not_the_owner_{uuid4().hex[:12]}"
+    await empty.execute(f"create role {role} login".encode())
+    try:
+        if may_read:
+            await empty.execute(f"grant all on all tables in schema public to {role}".encode())
+        dsn = make_conninfo(empty_dsn, options=f"-c role={role}")
+        with pytest.raises(DatabaseError, match=r"has to own the tables.*pg_restore --role="):
+            await migrate(dsn, upgraded(folder))
+    finally:
+        await empty.execute(f"drop owned by {role}; drop role {role}".encode())
 
 
 async def test_an_unreachable_database_is_unavailable(bundle: Bundle) -> None:

@@ -144,8 +144,9 @@ async def migrate(dsn: str, bundle: Bundle | None = None) -> list[str]:
     applied: list[str] = []
     async with _connection(dsn) as connection:
         _require_server_version(connection.info.server_version)
-        if await _is_done(connection, bundle):
-            return []
+        with _errors_of("The look at the schema"):
+            if await _is_done(connection, bundle):
+                return []
         async with _step(connection, "The runner's tables"):
             await connection.execute(_TABLES.encode())
         for file in bundle.numbered:
@@ -301,6 +302,14 @@ def _errors_of(name: str) -> Iterator[None]:
         raise DatabaseError(
             f"{name} waited {_LOCK_WAIT} for a table that another session holds, and was undone: "
             "run it again when that one is done",
+            sqlstate=error.sqlstate,
+        ) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise DatabaseError(
+            f"{name} failed: {error.diag.message_primary}. The role of DATABASE_URL has to own the "
+            "tables and functions: use the one that made them, or, where a backup was restored as "
+            "another role, restore it with `pg_restore --role=` the one of DATABASE_URL "
+            "(docs/deployment.md, The database's role)",
             sqlstate=error.sqlstate,
         ) from error
     except psycopg.Error as error:

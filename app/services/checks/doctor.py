@@ -14,7 +14,12 @@ from app.services.checks.asking import Outside
 from app.services.checks.database import check_database
 from app.services.checks.pictures import keeps_pictures
 from app.services.checks.preflight import Preflight, check_around
-from app.services.checks.settings import check_settings, check_signup, check_unsubscribing
+from app.services.checks.settings import (
+    check_clients,
+    check_settings,
+    check_signup,
+    check_unsubscribing,
+)
 from app.services.hooks.check import check_hooks
 from app.services.notion.check import check_notion, check_notion_settings
 from app.services.providers.check import check_fallback
@@ -51,6 +56,7 @@ async def examine(
         *check_settings(settings),
         *check_unsubscribing(settings),
         *check_signup(settings),
+        *check_clients(settings),
         *database,
         *await check_around(settings, outside),
         *await check_fallback(outside.fallback(settings)),

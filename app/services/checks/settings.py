@@ -114,11 +114,16 @@ def check_signup(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", f"People can sign up at {settings.app_base_url}/subscribe.")
+
+
+def check_clients(settings: Settings) -> Iterator[Finding]:
+    """Whether those behind a reverse proxy can be told apart, by whom limits are kept."""
     if settings.host not in LOCAL_HOSTS and settings.forwarded_allow_ips == "127.0.0.1":
         yield Finding(
             "warn",
             f"HOST is {settings.host} and FORWARDED_ALLOW_IPS is not set: behind a reverse proxy "
-            "all visitors who sign up would count as one, and soon be refused.",
+            "all visitors count as one client, so that sign-ups and refusals of all are limited "
+            "together.",
             "set FORWARDED_ALLOW_IPS to the address from which the proxy calls this service "
             "(docs/deployment.md, Who the client is).",
         )
