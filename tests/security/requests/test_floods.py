@@ -21,12 +21,13 @@ from structlog.testing import capture_logs
 from app.domain.access import OWNER
 from app.domain.clients import refusals
 from app.domain.clients.refusals import BUDGETS, Budget
+from app.domain.notion.events import signature
 from app.domain.timed_tokens import Mistake, ResubscribeTokens, SignupTokens
 from app.domain.tokens import UnsubscribeTokens
 from app.sandbox.providers.server import ProvidersServer
 from app.sandbox.server import SandboxServer
 from app.sandbox.sns.signing import new_message_id, signing_identity
-from tests.security.fortress import BEARER, SECRET, Fortress, fortress_at
+from tests.security.fortress import BEARER, NOTION_TOKEN, SECRET, Fortress, fortress_at
 from tests.support.databases import DatabaseServer
 from tests.support.routes import PROTECTED
 from tests.support.service import TOPIC, UNSUBSCRIBE_SECRET, client
@@ -172,6 +173,23 @@ async def test_48_guessed_cookies_are_limited(fortress: Fortress) -> None:
     async with fortress.untouched():
         limited = await limited_after(SECRETS, guess, 303)
     assert 'href="/dashboard/login"' in limited.text, "whose cookie is just old may sign in"
+
+
+async def test_48_webhooks_that_strangers_have_verified_are_limited(fortress: Fortress) -> None:
+    """Nobody can tell Notion's from theirs, and each is written down. Signed events go on."""
+    here = by("198.51.100.24")
+
+    async def verify() -> httpx.Response:
+        asking = {"verification_token": f"secret_{uuid4().hex}"}
+        return await fortress.http.post("/notion-events", json=asking, headers=here)
+
+    await limited_after(OTHERS, verify, 200)
+    async with fortress.untouched():
+        assert (await verify()).status_code == 429
+    event = json.dumps({"type": "user.created", "id": str(uuid4())}).encode()
+    signed = {"X-Notion-Signature": signature(NOTION_TOKEN, event)}
+    answer = await fortress.http.post("/notion-events", content=event, headers=here | signed)
+    assert answer.status_code == 200, answer.text
 
 
 JUNK: list[tuple[str, str, dict[str, Any], int]] = [
