@@ -35,7 +35,7 @@ _TALKATIVE = ("app", "uvicorn")
 # What stands before the @ of an address, or of the host in `scheme://user:password@host`. At most
 # 64 characters (RFC 5321, 4.5.3.1.1), which also bounds the search in a hostile text.
 _WORD = r"[^\s@<>()\[\],;:\"\\]{1,64}"
-_LOCAL_PART = re.compile(rf"{_WORD}@")
+_LOCAL_PART = re.compile(rf'(?:{_WORD}|"[^"\n@]{{1,64}}")(@|%40)')
 _CUT_WORD = re.compile(rf"{_WORD}\Z")
 # C0 and C1 (terminals obey them), line separators, and marks that reverse the direction of text.
 _CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
@@ -147,7 +147,7 @@ class SafeValues:
             # the word at the cut may be a part of an address
             whole = _CUT_WORD.sub("", text[:limit])
             text = f"{whole}… ({len(text):,} characters)"
-        return _LOCAL_PART.sub("…@", text) if "@" in text else text
+        return _LOCAL_PART.sub(r"…\1", text) if "@" in text or "%40" in text else text
 
 
 def _escaped(match: re.Match[str]) -> str:

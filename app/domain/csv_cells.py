@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 # A spreadsheet takes a cell that begins like this for a formula, some after trimming blanks and
@@ -19,20 +19,39 @@ _UNSEEN = (
 )
 _FORMULA = re.compile(f"'*[{_SIGNS}{_UNSEEN}]")
 _PROTECTED = re.compile(f"'+[{_SIGNS}{_UNSEEN}]")
+# A spreadsheet that takes another separator than ours (Excel does where commas stand in numbers, so
+# in most of Europe) reads a quote within a cell as a character. So a cell of its own, or a row,
+# begins within ours, and there it is the same; the mark stands right before the sign.
+# Matched with or without one, so that each character is looked at once.
+_WITHIN = re.compile(f"([;|\\t\\r\\n]['\"{_UNSEEN}]*+)([{_SIGNS}]?)")
 
-_TAG_SEPARATORS = re.compile(r"[;|,]")
+_MARK = "'"
+_LEADING = re.compile(f"['\"{_UNSEEN}]*")
 
 
 def protect(text: str) -> str:
-    """The text as a cell that no spreadsheet takes for a formula: `'` stands before those."""
-    return f"'{text}" if _FORMULA.match(text) else text
+    """The text as a cell that no spreadsheet takes for a formula: `'` stands before those, also
+    where one would begin for who reads another separator than the comma."""
+    safe = _behind_leading(text, lambda found: f"{found[1]}'{found[2]}" if found[2] else found[0])
+    return f"'{safe}" if _FORMULA.match(text) else safe
 
 
 def restore(cell: str) -> str:
     """The text that `protect` was given."""
-    return cell[1:] if _PROTECTED.match(cell) else cell
+    text = cell[1:] if _PROTECTED.match(cell) else cell
+    return _behind_leading(
+        text, lambda found: f"{found[1].removesuffix(_MARK)}{found[2]}" if found[2] else found[0]
+    )
 
 
+def _behind_leading(text: str, put: Callable[[re.Match[str]], str]) -> str:
+    """What the text begins with has one mark for all."""
+    leading = _LEADING.match(text)
+    at = leading.end() if leading else 0
+    return text[:at] + _WITHIN.sub(put, text[at:])
+
+
+_TAG_SEPARATORS = re.compile(r"[;|,]")
 _QUOTED_TAG = re.compile(r'(?:^|[;|,])\s*"(?:[^"]|"")*"\s*(?:$|([;|,]))')
 
 

@@ -8,6 +8,7 @@ import csv
 import gzip
 import io
 import lzma
+import re
 import tracemalloc
 import unicodedata
 import zipfile
@@ -62,6 +63,36 @@ def test_36_no_cell_is_a_formula(text: str) -> None:
     cell = protect(text)
     assert cell.startswith("'")
     assert restore(cell) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Bob;=1+1", "Bob; =1", "Bob\t=1", "Bob|=1", "Bob\n=1", "Bob\r\n@SUM(A1)", 'Bob;"=1"',
+        "Bob;'=1", ";=1", ";\t=1", "a;;+1;-2", '";=1', "Bob;\u200b＝1", "=1;=2", "a\n\n'\t-1",
+    ],
+)  # fmt: skip
+def test_36_no_cell_is_a_formula_where_another_separator_is_read(text: str) -> None:
+    """As Excel reads where `;` separates, and LibreOffice by default: quotes in the middle are
+    characters then, and each line is a row."""
+    cell = protect(text)
+    assert restore(cell) == text
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\r\n").writerow(["a@example.com", cell, ""])
+    for seen in re.split(r"[;\t|\r\n]", out.getvalue()):
+        assert not _looks_like_a_formula(seen.strip('"')) or seen == "", seen
+
+
+def test_36_a_long_cell_takes_no_long_time() -> None:
+    """Each character is looked at once; a square would take minutes."""
+    text = "x" + "\t" * 100_000
+    assert restore(protect(text)) == text
+
+
+@given(st.text(st.sampled_from(";|\t\r\n'\"=-＝ \u200bab,"), max_size=12))
+@settings(max_examples=200, deadline=None)
+def test_36_whatever_separators_hold_comes_back(text: str) -> None:
+    assert restore(protect(text)) == text
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=12))
@@ -129,6 +160,18 @@ async def test_36_every_export_is_safe_and_the_list_comes_back(
     assert rejected.status_code == 200, rejected.text
     for row in csv.reader(io.StringIO(rejected.text)):
         assert not any(_looks_like_a_formula(cell.lstrip("\ufeff")) for cell in row), row
+
+
+async def test_36_tags_are_no_formulas_either(fortress: Fortress) -> None:
+    tags = ["a", "=1+1", "b"]
+    made = await fortress.http.post(
+        "/subscribers", json={"email": "tags@example.com", "tags": tags}, headers=BEARER
+    )
+    assert made.is_success, made.text
+    exported = await fortress.http.get("/subscribers/export.csv", headers=BEARER)
+    assert ";=1+1" not in exported.text
+    assert "=1+1" in exported.text
+    assert set(read_people(exported.content)["tags@example.com"].tags) == set(tags)
 
 
 # 37: what no list looks like

@@ -16,6 +16,7 @@ import httpx
 import psycopg
 import pytest
 
+from app.logs import SafeValues
 from app.sandbox.server import SandboxServer
 from tests.support.databases import DatabaseServer
 from tests.support.ports import free_port
@@ -218,6 +219,13 @@ async def test_52_processes_show_no_secret(program: Program) -> None:
                 rendering += 1
                 assert leaks(Path(f"/proc/{pid}/environ").read_bytes().decode()) == []
     assert rendering
+
+
+def test_52_an_address_is_masked_however_it_is_spelt() -> None:
+    """As libraries quote them: in the address of a request that failed, and of odd mailboxes."""
+    safe = SafeValues([])
+    for text in ("https://x/v2/addresses/{}%40example.com", '"{} Jr"@example.com', "<{}@b.test>"):
+        assert PERSON not in str(safe(None, "", {"event": text.format(PERSON)}))
 
 
 def test_52_a_crash_leaves_no_secret(program: Program) -> None:
