@@ -82,6 +82,7 @@ language sql immutable set search_path = public, pg_temp as $own_functions$
             'settle_owner_notice', 'quota_frees_at', 'note_quota',
             'add_job', 'claim_job', 'claim_one_job', 'extend_job', 'settle_job', 'cancel_job', 'retry_job', 'show_job',
             'list_jobs', 'prune_jobs', 'queue_dry_run',
+            'tidy_imports',
             'begin_import', 'drop_upload', 'store_import_chunk', 'read_import_chunk', 'start_import', 'import_order',
             'note_import', 'end_import', 'import_state', 'import_json', 'show_import', 'list_imports',
             'list_import_refusals', 'unread_emails', 'settle_email', 'import_chunk', 'rows_done', 'import_turn', 'import_rows',

@@ -71,3 +71,20 @@ async def test_a_copy_that_cannot_be_told_is_held_by_a_person(arrange: Arrange) 
     }  # fmt: skip
     foreign = "select not is_from_here(started_in) from mailouts where id = %s"
     assert await arrange.one(foreign, held["scheduled"])
+
+
+async def test_a_database_that_is_tended_stays_itself(arrange: Arrange) -> None:
+    """Also when whoever connects changes, such as from the superuser to a role of its own."""
+    before = await arrange.one("select database_identity()")
+    for tending in (
+        "vacuum full mailouts",
+        "cluster mailouts using mailouts_pkey",
+        "reindex table mailouts",
+        "alter table mailouts add column note text default 'x'",
+        "alter table mailouts alter column note type varchar(9)",
+        "create role tender; grant execute on function database_identity to tender; "
+        "set role tender",
+    ):
+        await arrange.sql.execute(tending.encode())
+        assert await arrange.one("select database_identity()") == before, tending
+    await arrange.sql.execute("reset role; drop owned by tender; drop role tender")

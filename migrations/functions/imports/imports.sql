@@ -1,19 +1,33 @@
 -- Imports from the upload to the end. import_rows.sql writes the subscribers, undo_import.sql takes them back.
 
--- Begin an upload. What earlier ones left behind and nobody needs is dropped by the way: files of uploads
--- that broke off, and of dry runs and questions that nobody came back to; refused rows after 30 days.
+-- What imports left behind and nobody needs goes: files of uploads that broke off, and of dry runs and questions that
+-- nobody came back to; refused rows after 30 days. Housekeeping calls it, so that no list waits for the next upload.
+create or replace function tidy_imports() returns void
+language plpgsql set search_path = public, pg_temp as $$
+declare
+    v_ids uuid[];
+begin
+    delete from imports where state = 'uploading' and created_at < clock_timestamp() - interval '1 day';
+    v_ids := array(
+        select id from imports i
+         where created_at < clock_timestamp() - interval '7 days'
+           and (state = 'question' or dry_run and state in ('done', 'failed'))
+           and exists (select from import_chunks where import_id = i.id));
+    delete from import_chunks where import_id = any (v_ids);
+    v_ids := array(
+        select id from imports i
+         where finished_at < clock_timestamp() - interval '30 days'
+           and exists (select from import_refusals where import_id = i.id));
+    delete from import_refusals where import_id = any (v_ids);
+end $$;
+
+-- Begin an upload.
 create or replace function begin_import(
     p_by text, p_mode text, p_dry_run boolean, p_tags jsonb, p_mapping jsonb, p_file_name text)
 returns jsonb language plpgsql set search_path = public, pg_temp as $$
 declare
     v_id uuid;
 begin
-    delete from imports where state = 'uploading' and created_at < clock_timestamp() - interval '1 day';
-    delete from import_chunks c using imports i
-     where i.id = c.import_id and i.created_at < clock_timestamp() - interval '7 days'
-       and (i.state = 'question' or i.dry_run and i.state in ('done', 'failed'));
-    delete from import_refusals r using imports i
-     where i.id = r.import_id and i.finished_at < clock_timestamp() - interval '30 days';
     insert into imports (by, mode, dry_run, tags, mapping, file_name)
     values (p_by, p_mode, p_dry_run, array(select jsonb_array_elements_text(p_tags)), p_mapping, p_file_name)
     returning id into v_id;
