@@ -92,6 +92,7 @@ def deliver(
     lane: Lane = "bulk",
     attempts: int = 1,
     is_test: bool = False,
+    of: Prepared | None = None,
 ) -> Delivery:
     batch = Batch(
         uuid4(),
@@ -101,7 +102,7 @@ def deliver(
         is_test,
     )
     with ThreadPoolExecutor(4) as singles:
-        return Deliver(ses, mode)(prepared(), batch, build, lane, FENCE, singles)
+        return Deliver(ses, mode)(of or prepared(), batch, build, lane, FENCE, singles)
 
 
 class Sequel:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
 import pytest
 
 from app.domain.sending.backoff import MAX_ATTEMPTS
@@ -10,7 +14,7 @@ from app.domain.sending.lanes import Mode
 from app.domain.ses.answers import NOT_ASKED, Answer, entry_answer
 from app.domain.ses.mail import MAX_TEMPLATE_DATA, Mail
 from app.services.sending.deliver import _halts, settle
-from tests.support.deliveries import Ses, deliver, mail, outcomes
+from tests.support.deliveries import Ses, deliver, mail, outcomes, prepared
 
 
 def test_a_batch_is_one_call_and_everybody_gets_a_result() -> None:
@@ -176,3 +180,41 @@ def test_what_ses_says_can_be_stored() -> None:
     assert result.message is not None
     assert "\0" not in result.message
     assert len(result.message) <= 500
+
+
+# Mails that take long to make
+
+
+def test_mails_that_are_large_together_leave_in_several_calls() -> None:
+    """Who is put off was not asked for, and nothing counts against them."""
+
+    def build(recipient: Recipient) -> Mail | Result:
+        return replace(mail(recipient), values={"h0": "x" * 3_000_000})
+
+    delivery = deliver(Ses(), build=build)
+    assert outcomes(delivery) == {"sent": 3, "requeue": 47}
+    assert not delivery.halts
+    assert {r.code for r in delivery.results if r.outcome == "requeue"} == {NOT_ASKED}
+
+
+def test_mails_that_take_long_leave_in_several_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.services.sending.deliver.MAKING_SECONDS", -1.0)
+    assert outcomes(deliver(Ses())) == {"sent": 1, "requeue": 49}
+    assert outcomes(deliver(Ses(), is_test=True)) == {"sent": 50}
+
+
+def test_one_thread_at_a_time_makes_a_mailouts_mails() -> None:
+    """Others would make none sooner, and take the processor from other mailouts."""
+    making, most, same = [0], [0], prepared()
+
+    def build(recipient: Recipient) -> Mail | Result:
+        making[0] += 1
+        most[0] = max(most[0], making[0])
+        time.sleep(0)  # another thread may go on
+        making[0] -= 1
+        return mail(recipient)
+
+    with ThreadPoolExecutor(4) as threads:
+        for done in [threads.submit(deliver, Ses(), build=build, of=same) for _ in range(4)]:
+            assert outcomes(done.result()) == {"sent": 50}
+    assert most == [1]

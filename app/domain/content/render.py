@@ -20,6 +20,7 @@ from app.domain.content.trials import (
     check_rendering,
     check_size,
     check_subject,
+    check_tags,
     check_together,
     shows_subject,
     template_variables,
@@ -155,6 +156,7 @@ def compile_content(
         ("FOOTER_TEXT", footer.text),
     ]
     if not begun:
+        check_tags((source for _, source in written), field=field)
         notion_files.refuse_written(written)
 
     masks = _masks(content, assembly, footer)
@@ -165,6 +167,8 @@ def compile_content(
     styled = inlining.inline_styles(document, masks, framed.ours)
     masked_html = _guarded(untrack(styled.html, masks), masks, field, begun=begun)
     html_source = masks.unmask(masked_html)
+    if not begun:  # a partial may be there many times
+        check_tags((html_source,), field=field)
     text_source = _derived_text(document, styled, masks) if text is None else text
     text_source = (
         f"{text_source}\n\n{_text_footer(footer)}" if text_source else _text_footer(footer)

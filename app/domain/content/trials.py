@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import count
 from typing import Any
 
@@ -13,6 +13,7 @@ from app.domain.content import liquid
 from app.domain.content.holes import Part, RenderError
 from app.domain.content.masking import Masks
 from app.domain.given.lines import require_line
+from app.domain.limits.steps import MAX_TAGS
 from app.domain.templates.assembly import Assembly
 from app.errors import TemplateInvalid
 
@@ -71,6 +72,13 @@ def check_size(source: str, *, field: str) -> None:
     if size > MAX_BODY_BYTES:
         limit = MAX_BODY_BYTES // 1_000_000
         raise TemplateInvalid(f"{field} is larger than {limit} MB; shorten it.", field=field)
+
+
+def check_tags(sources: Iterable[str], *, field: str) -> None:
+    """Raise TemplateInvalid for more Liquid than one mail may have. sources: all of it."""
+    if sum(source.count("{%") + source.count("{{") for source in sources) > MAX_TAGS:
+        problem = f"there are more than {MAX_TAGS:,} Liquid tags and outputs"
+        raise TemplateInvalid(f"{field}: {problem}; use a loop, or shorten it.", field=field)
 
 
 def check(source: str, *, field: str, html: bool = False) -> None:

@@ -21,9 +21,12 @@ from liquid.exceptions import ResourceLimitError
 from liquid.expression import Expression
 from liquid.token import Token
 
-MAX_STEPS = 200_000
-"""A tag, an output or a part of an expression is one, in each round of a loop; a second or so in
-all. A digest of a hundred entries takes some thousands."""
+MAX_STEPS = 50_000
+"""A tag, an output or a part of an expression is one, in each round of a loop; a quarter of a
+second or so in all, for each recipient. A digest of a hundred entries takes some thousands."""
+MAX_TAGS = 2_000
+"""Tags and outputs in one mail, as it is written. A newsletter has fifty; 5,000 conditions held the
+process that sends for seconds, and each mail of it half a second."""
 MAX_CHARS = 100_000
 """Of a text that a filter gives: what Gmail shows of a whole mail."""
 MAX_DATE_CHARS = 100

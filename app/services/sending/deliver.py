@@ -38,6 +38,10 @@ LATER_SECONDS = 5.0
 whether these pass."""
 THROTTLED_SECONDS = 1.0
 """How long a recipient waits, at most, whom SES throttled while it took others of the call."""
+MAKING_SECONDS = 2.0
+"""How long the mails of one batch are made, before those that are ready are sent."""
+MAKING_CHARS = 8_000_000
+"""Of what stands in their holes: as many as one batch has in memory, but for its last mail."""
 SHARED_RENDER_FAULTS = frozenset({"render_error", "too_large"})
 """Codes of failures before any call that everybody may share."""
 
@@ -88,8 +92,8 @@ class Deliver:
         unsendable: list[Result] = []
         bulk: list[BulkEntry] = []
         single: list[Mail] = []
-        for recipient in batch.recipients:
-            built = _built(build, recipient)
+        mails, put_off = _mails(prepared, batch, build)
+        for built in mails:
             if isinstance(built, Result):
                 unsendable.append(built)
                 continue
@@ -122,7 +126,7 @@ class Deliver:
             unsendable = self._judge_rendering(batch, unsendable, asking.answers, began, halts)
             results = self._judge_refusals(batch, results, asking.answers, began, halts)
         return Delivery(
-            tuple(unsendable + results),
+            tuple(unsendable + results + put_off),
             halts,
             asking.calls,
             answered=any(answer.from_ses for answer in asking.answers.values()),
@@ -261,6 +265,28 @@ def _taken_out(groups: list[list[BulkEntry]]) -> list[list[BulkEntry]]:
         rest for group in groups if (rest := [e for e in group if e.send_log_id not in chosen])
     ]
     return taken
+
+
+def _mails(
+    prepared: Prepared, batch: Batch, build: Callable[[Recipient], Mail | Result]
+) -> tuple[list[Mail | Result], list[Result]]:
+    """What is made of each recipient, and who is put off, since those before them took so long or
+    are so large: whatever one mail takes, a call is made in time, and memory is bounded."""
+    mails: list[Mail | Result] = []
+    with prepared.turn:
+        ends, chars = time.monotonic() + MAKING_SECONDS, 0
+        for recipient in batch.recipients:
+            if not batch.is_test and mails and (chars > MAKING_CHARS or time.monotonic() > ends):
+                break
+            built = _built(build, recipient)
+            mails.append(built)
+            if isinstance(built, Mail):
+                chars += sum(map(len, built.values.values()))
+    left = "Not asked: the mails of others in this batch took too long to make, or are too large."
+    return mails, [
+        Result(recipient.send_log_id, "requeue", code=NOT_ASKED, message=left)
+        for recipient in batch.recipients[len(mails) :]
+    ]
 
 
 def _built(build: Callable[[Recipient], Mail | Result], recipient: Recipient) -> Mail | Result:

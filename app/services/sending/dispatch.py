@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
@@ -81,6 +82,8 @@ class Dispatcher:
             "single": asyncio.Semaphore(SINGLE_BATCHES),
         }
         self._in_flight: dict[asyncio.Task[None], float] = {}  # since when, monotonic
+        self._under_way = Counter[UUID]()  # batches of each mailout
+        self._turns = 0  # mailouts that take turns, but for those with nothing to do
         self._reached: dict[UUID, int] = {}
         """Of each mailout, the last row claimed in this round: the next claim looks behind it."""
         self._failing: dict[UUID, Trouble] = {}  # mailouts whose last turn failed
@@ -100,6 +103,7 @@ class Dispatcher:
         Unavailable."""
         work = await self._store.sender_work()
         turns = [(i, True) for i in work.testing] + [(i, False) for i in work.sending]
+        self._turns = len(turns)
         for over in self._failing.keys() - {mailout_id for mailout_id, _ in turns}:
             del self._failing[over]
         looked = time.monotonic()
@@ -111,6 +115,7 @@ class Dispatcher:
             for turn in list(turns):
                 if not await self._try_turn(*turn):
                     turns.remove(turn)
+                    self._turns -= turn[0] not in self._under_way
         if self._in_flight and not self._stopping.asked:
             # The last results may free more work (retries, a mailout to finish).
             await self._one_landed()
@@ -143,6 +148,9 @@ class Dispatcher:
         lane = await self._open_lane()
         if lane is None:
             return False
+        share = self._share(mailout_id, lane)
+        if share < 1:
+            return False
         slots = self._slots[lane]
         await slots.acquire()
         if self._stopping.asked:
@@ -153,7 +161,7 @@ class Dispatcher:
             return True
         # The attempts' ids are chosen here, so that a claim without an answer can be given back.
         attempts = [uuid4()]
-        while len(attempts) < self._claims() and not slots.locked():
+        while len(attempts) < min(self._claims(), share) and not slots.locked():
             await slots.acquire()
             attempts.append(uuid4())
         launched = 0
@@ -197,6 +205,14 @@ class Dispatcher:
             await self._stopping.sleep(min(wait, POLL_SECONDS))
         return None
 
+    def _share(self, mailout_id: UUID, lane: Lane) -> int:
+        """How many more batches a mailout may have under way: each of those that take turns has as
+        many places, so that one whose mails take long to make leaves the others theirs."""
+        places = BULK_CALLS if lane == "bulk" else SINGLE_BATCHES
+        if self._turns < 2:
+            return places
+        return max(1, places // self._turns) - self._under_way[mailout_id]
+
     def _claims(self) -> int:
         """How many batches one claim may take at most, if tokens are due for them. Just one until
         SES has answered, so that an outage costs few, or while bulk calls are a second apart."""
@@ -236,11 +252,15 @@ class Dispatcher:
         self._lanes.started(lane, time.monotonic())
         task = asyncio.create_task(self._send(batch, lane, fence))
         self._in_flight[task] = time.monotonic()
-        task.add_done_callback(lambda done: self._landed(done, self._slots[lane]))
+        self._under_way[batch.mailout_id] += 1
+        task.add_done_callback(lambda done: self._landed(done, batch.mailout_id, lane))
 
-    def _landed(self, done: asyncio.Task[None], slots: asyncio.Semaphore) -> None:
+    def _landed(self, done: asyncio.Task[None], mailout_id: UUID, lane: Lane) -> None:
         del self._in_flight[done]
-        slots.release()
+        self._under_way[mailout_id] -= 1
+        if not self._under_way[mailout_id]:
+            del self._under_way[mailout_id]
+        self._slots[lane].release()
         if not done.cancelled() and (error := done.exception()):
             log.error("batch_failed", exc_info=error)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import threading
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -36,12 +38,19 @@ TEST_SUBJECT_MARK = "[Test] "
 
 @dataclass(frozen=True)
 class Prepared:
-    """A mailout compiled once: the same for every recipient. bulk_head: domain/ses/mail.py."""
+    """A mailout compiled once: the same for every recipient. bulk_head: domain/ses/mail.py.
+
+    turn: held by who makes its mails. Python runs one thread at a time, so more of them make
+    no mail sooner, and everybody else would wait for each.
+    """
 
     mailout_id: UUID
     compiled: Compiled
     envelope: Envelope
     bulk_head: bytes
+    turn: threading.Lock = dataclasses.field(
+        default_factory=threading.Lock, compare=False, repr=False
+    )
 
 
 def prepare(

@@ -64,7 +64,7 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
     ({"subject": "\ud800"}, "subject: half"),
     ({"body_text": "\udfff"}, "body_text: half"),
     ({"schedule": {"\ud800": "x"}}, "schedule"),
-    ({"schedule": {"at": "2999-01-01T09:00", "zone": "\ud800"}}, "schedule: zone"),
+    ({"schedule": {"at": "2999-01-01T09:00", "zone": "\ud800"}}, "schedule.zone: half"),
     ({"canary": {"share": float("nan"), "wait": "1m"}}, "canary"),
     ({"audience": {"all": [{"not": [{"not": {}}]}]}}, "audience"),
     ({"body_markdown": "# Hello"}, "body_html, body_markdown"),
