@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from textwrap import dedent
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,8 @@ import psycopg
 import pytest
 
 from app.sandbox.server import SandboxServer
+from app.services.sending.deliver import Deliver, Delivery
+from app.services.sending.prepare import Prepared
 from app.store import Store
 from tests.support.factories import Arrange, start
 from tests.support.service import Service, in_process, settings_for
@@ -228,3 +231,32 @@ async def test_nobody_is_claimed_before_the_content_is_ready(
             await holder.commit()
             shown = await finished(service, mailout)
     assert shown["counts"]["sent"] == 30
+
+
+async def test_mails_that_take_long_to_make_leave_other_mailouts_their_places(
+    dsn: str,
+    sandbox: SandboxServer,
+    arrange: Arrange,
+    direct_store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await arrange.subscribers(20)
+    slow, quick = await arrange.mailout(), await arrange.mailout()
+    deliver, over = Deliver.__call__, threading.Event()
+
+    def held(self: Deliver, prepared: Prepared, *others: Any) -> Delivery:
+        if prepared.mailout_id == slow:
+            over.wait(60)
+        return deliver(self, prepared, *others)
+
+    monkeypatch.setattr(Deliver, "__call__", held)
+    for mailout in (slow, quick):
+        await start(direct_store, mailout)
+    settings = settings_for(dsn, sandbox.url, BATCH_SIZE="1")
+    try:
+        async with in_process(settings) as service:
+            assert (await finished(service, quick))["counts"]["sent"] == 20
+            over.set()
+            assert (await finished(service, slow))["counts"]["sent"] == 20
+    finally:
+        over.set()

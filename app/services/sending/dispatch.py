@@ -115,7 +115,6 @@ class Dispatcher:
             for turn in list(turns):
                 if not await self._try_turn(*turn):
                     turns.remove(turn)
-                    self._turns -= turn[0] not in self._under_way
         if self._in_flight and not self._stopping.asked:
             # The last results may free more work (retries, a mailout to finish).
             await self._one_landed()
@@ -177,7 +176,9 @@ class Dispatcher:
                     and self._reached.pop(mailout_id, 0)
                 ):
                     return True  # look once more, from the mailout's first row on
-                return await self._idle(mailout_id, claim)
+                more = await self._idle(mailout_id, claim)
+                self._turns -= not more and mailout_id not in self._under_way
+                return more
             if not test:
                 self._reached[mailout_id] = claim[-1].recipients[-1].send_log_id
             for batch in claim:

@@ -141,6 +141,9 @@ BOMBS = [
     "{{" * 50_000,
     "<div>" * 5_000,
     "<a href='https://example.com/'>x</a>" * 21_000,
+    "{% if name == fields.x %}y{% else %}n{% endif %}" * 700,
+    "{{ name | upcase }}" * 2_100,
+    "{% for a in (1..9999) %}{{ name | upcase | downcase | size | plus: a }}{% endfor %}",
     "&#" + "9" * 6_000 + ";",
 ]
 
