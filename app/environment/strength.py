@@ -17,10 +17,13 @@ _PART_BITS = 6.0  # one more piece that continues or repeats
 _PLACEHOLDER = re.compile(
     r"change[-_ ]?(?:me|it|this)|replace[-_ ]?(?:me|this|with)|place[-_ ]?holder"
     r"|your[-_ ]?(?:\w+[-_ ])?(?:secret|key|token|password)|(?:secret|key|token|password)[-_ ]?here"
-    r"|at[-_ ]?least[-_ ]?\d+|example[-_ ]?key|correct[-_ ]?horse|^<.*>$|^\[.*\]$|^\{.*\}$",
+    r"|at[-_ ]?least[-_ ]?\d+|example[-_ ]?key|correct[-_ ]?horse|^<.*>$|^\[.*\]$|^\{.*\}$"
+    r"|^\$[({].*[)}]$|^`.*`$|^[$%][A-Z_]{3,}%?$"
+    r"|import secrets|token_urlsafe|token_hex|openssl rand|/dev/u?random|uuidgen",
     re.IGNORECASE,
 )
-"""What examples show where a secret belongs."""
+"""What examples show where a secret belongs, and what a shell was to put there: the command that
+makes one, a variable's name."""
 
 _ROWS = (
     "qwertyuiop", "qwertzuiop", "azertyuiop", "asdfghjkl", "zxcvbnm", "yxcvbnm", "1234567890",

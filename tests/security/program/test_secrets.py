@@ -45,6 +45,12 @@ GUESSED = [
     "correct-horse-battery-staple-correct", "secret-secret-secret-secret-secret",
     "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
     "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", SECRET[:31],
+    # What a shell was to put there, but `.env` is none.
+    '$(python3 -c "import secrets; print(secrets.token_urlsafe(32))")',
+    "python3 -c import secrets; print(secrets.token_urlsafe(32))",
+    "`openssl rand -base64 48 | cat`",
+    "$(head -c 32 /dev/urandom | base64 -w0)", "${EXECUTOR_SHARED_SECRET_OF_THE_VAULT}",
+    "$EXECUTOR_SHARED_SECRET_OF_THE_VAULT", "%EXECUTOR_SHARED_SECRET_OF_THE_VAULT%",
 ]  # fmt: skip
 
 # What somebody wrote by hand, with words, is theirs to judge.
