@@ -20,6 +20,7 @@ from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
 from tests.support.service import Service, in_process, settings_for
 from tests.support.waiting import eventually
+from tests.support.wide import wide
 
 NO_LINES = {
     **{
@@ -31,7 +32,7 @@ NO_LINES = {
     "encoded in base64": "=?UTF-8?B?CkJjYzogeEBldmlsLnRlc3Q=?=",
     "of another charset": "=?iso-8859-1*en?Q?=0D=0ABcc:x?= Bob",
 }
-LINES = pytest.mark.parametrize("line", NO_LINES.values(), ids=NO_LINES)
+LINES = pytest.mark.parametrize("line", wide(NO_LINES.values(), 5), ids=NO_LINES)
 DRAFT = {"subject": "Hello", "body_html": "<p>Hello"}
 
 

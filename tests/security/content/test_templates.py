@@ -22,6 +22,7 @@ from app.domain.providers.content import Texts
 from app.domain.ses.mail import Mail, bulk_entry
 from tests.security.fortress import BEARER, SECRET, Fortress
 from tests.support.service import UNSUBSCRIBE_SECRET
+from tests.support.wide import wide
 
 FOREIGN = [
     "{{7*7}}", "{{ ''.__class__ }}", "{{ ''.__class__.__mro__[1].__subclasses__() }}", "{{ x|attr('format') }}",
@@ -43,7 +44,7 @@ DATA = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("source", FOREIGN)
+@pytest.mark.parametrize("source", wide(FOREIGN, 6))
 async def test_30_what_is_no_liquid_of_ours_is_refused(fortress: Fortress, source: str) -> None:
     """In a body and a subject. A template may have names that only what includes it gives; it is
     refused with the mailout."""
@@ -148,7 +149,7 @@ BOMBS = [
 ]
 
 
-@pytest.mark.parametrize("bomb", BOMBS, ids=range(len(BOMBS)))
+@pytest.mark.parametrize("bomb", wide(BOMBS, 3), ids=range(len(BOMBS)))
 async def test_34_a_bomb_costs_its_author_an_answer(fortress: Fortress, bomb: str) -> None:
     """At every road on which content comes: never a 5xx, and the field is named."""
     mailout = await fortress.arrange.mailout(body_html=f"<p>{bomb}")
@@ -175,7 +176,7 @@ READERS_BOMBS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("source", "data"), READERS_BOMBS, ids=range(len(READERS_BOMBS)))
+@pytest.mark.parametrize(("source", "data"), wide(READERS_BOMBS), ids=range(len(READERS_BOMBS)))
 def test_34_a_readers_data_costs_that_reader_alone(source: str, data: str) -> None:
     """The sender renders for everybody in its own process: what one reader's data would make of it is
     counted in steps, and ends that mail only."""

@@ -14,6 +14,7 @@ import pytest
 
 from tests.assets.samples import picture as drawn_picture
 from tests.security.fortress import BEARER, SECRET, Fortress
+from tests.support.wide import wide
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 DEEP_OBJECTS = b'{"a":' * 50_000 + b"1" + b"}" * 50_000
@@ -45,7 +46,9 @@ async def test_15_ten_megabytes_are_refused_unread(fortress: Fortress) -> None:
             assert b"connection: close" in answer.lower()
 
 
-@pytest.mark.parametrize("path", ["/ses-events", "/subscribe", "/send-mailout", "/templates"])
+@pytest.mark.parametrize(
+    "path", wide(["/ses-events", "/subscribe", "/send-mailout", "/templates"], 1)
+)
 async def test_15_chunks_that_announce_nothing_come_to_an_end(
     fortress: Fortress, path: str
 ) -> None:
@@ -75,7 +78,7 @@ async def test_15_json_of_100_000_levels_is_malformed(fortress: Fortress, body: 
             assert answer.headers["content-type"] == "application/problem+json", path
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, gzip"])
+@pytest.mark.parametrize("encoding", wide(["gzip", "deflate", "br", "gzip, gzip"], 1))
 async def test_15_nothing_is_unpacked(fortress: Fortress, encoding: str) -> None:
     """A bomb is the kilobytes that came, and those are no JSON."""
     bomb = gzip.compress(b'{"mailout_id": "' + b"a" * TEN_MB + b'"}')
@@ -274,7 +277,7 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", wide(NAMES, 4))
 async def test_41_the_name_of_a_file_is_only_shown(
     fortress: Fortress, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
