@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from io import BytesIO
+
+from PIL import Image
+
 from app.domain.assets.kept import Kept
 from tests.support.notion_blocks import (
     Block,
@@ -31,17 +36,15 @@ def greet(name):
     return f"Hello, {name} & friends" """
 
 
-def kept(url: str, color: str = "2f6f8f", width: int = 1200, height: int = 600) -> Kept:
+def kept(url: str, color: str = "#2f6f8f", width: int = 1200, height: int = 600) -> Kept:
     """A picture of one colour, as an address that needs no server."""
-    drawn = (
-        f"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='{width}' "
-        f"height='{height}'%3E%3Crect width='100%25' height='100%25' fill='%23{color}'/%3E"
-        "%3C/svg%3E"
-    )
+    file = BytesIO()
+    Image.new("RGB", (width, height), color).save(file, format="PNG")
+    drawn = f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
     return Kept(drawn, width, height, sha256="a" * 64)
 
 
-PICTURES = {BOAT: kept(BOAT), PARROT: kept(PARROT, "c04020", 64, 64)}
+PICTURES = {BOAT: kept(BOAT), PARROT: kept(PARROT, "#c04020", 64, 64)}
 
 
 def newsletter() -> list[Block]:
