@@ -28,7 +28,7 @@ APP = Path(__file__).parents[3] / "app"
 # The sandbox asks whom its owner tells it to, and is no part of the service.
 PLACES = {
     ("adapters/assets/fetch", "httpx.AsyncClient"): "Notion's hosts and YouTube's, pinned",
-    ("adapters/assets/supabase_storage", "httpx.AsyncClient"): "SUPABASE_URL",
+    ("adapters/assets/supabase_storage", "app.outbound.bounded.BoundedClient"): "SUPABASE_URL",
     ("adapters/aws/ses", "boto3.session.Session"): "AWS, or AWS_ENDPOINT_URL_…",
     ("adapters/database/embedded", "subprocess.run"): "our own PostgreSQL",
     ("adapters/database/embedded_host", "socket.socket"): "this machine, whether a port is free",
@@ -40,13 +40,17 @@ PLACES = {
     ("adapters/notion/client", "httpx.AsyncClient"): "NOTION_API_URL",
     ("adapters/notion/client", "notion_client.AsyncClient"): "by the client above",
     ("adapters/providers/asking", "httpx.Client"): "SENDGRID_API_URL, MAILGUN_API_URL",
+    ("adapters/providers/asking", "httpx.HTTPTransport"): "of the client above",
     ("adapters/rabbitmq/queue", "aio_pika.Connection"): "RABBITMQ_URL",
     ("adapters/rabbitmq/queue", ".connect"): "by the connection above",
     ("adapters/slack/client", "httpx.AsyncClient"): "SLACK_API_URL, SLACK_WEBHOOK_URL",
     ("main", "httpx.AsyncClient"): "certificates of SNS, by a strict pattern",
     ("outbound/pinned", "socket.getaddrinfo"): "names of links, pictures and hooks",
     ("queues", "httpx.AsyncClient"): "certificates of SNS, by a strict pattern",
-    ("services/checks/web", "httpx.AsyncClient"): "links, pinned; APP_BASE_URL, ASSETS_BASE_URL",
+    (
+        "services/checks/web",
+        "app.outbound.bounded.BoundedClient",
+    ): "links, pinned; our own addresses",
     ("services/hooks/poster", "httpx.AsyncClient"): "hooks, pinned",
     ("services/rendering/fork_server", "socket.socket"): "a descriptor of its parent's",
     ("services/rendering/renderer", "socket.socketpair"): "its child",
@@ -93,7 +97,9 @@ def _asking(path: Path) -> Iterator[str]:
         first, _, rest = dotted.partition(".")
         full = ".".join(filter(None, (names.get(first, ""), rest)))
         last = full.rpartition(".")[2]
-        if full.partition(".")[0] in _LIBRARIES and last in _CALLS and first in names:
+        if full == "app.outbound.bounded.BoundedClient":  # a client of httpx's
+            yield full
+        elif full.partition(".")[0] in _LIBRARIES and last in _CALLS and first in names:
             if full not in {"asyncio.run", "dns.rdatatype.get"}:
                 yield full
         elif isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS:
