@@ -246,7 +246,7 @@ class TestFigures:
         await person.sign_in()
         html = (await person.get(f"/mailouts/{mailout}")).text
         assert re.search(r"Accepted for sending</th>.*?<td>60</td>", html, re.DOTALL)
-        assert html.count('<svg xmlns="http://www.w3.org/2000/svg" class="chart"') == 3
+        assert len(re.findall(r'<svg\b[^>]* class="chart\b', html)) == 3
         assert (await person.get("/account")).status_code == 200
 
     async def test_test_mails_count_nowhere(
