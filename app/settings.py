@@ -60,7 +60,7 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 SecretList = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 
 
-_OF_SEVERAL_LINES = {"footer_html", "footer_text", "signup_mail"}
+_OF_SEVERAL_LINES = {"footer_html", "footer_text", "sendgrid_webhook_public_key", "signup_mail"}
 
 
 class Settings(RegionSettings, FallbackSettings, QueueSettings, RetentionSettings):

@@ -56,8 +56,8 @@ def test_the_owners_words_and_paragraphs() -> None:
         ("SIGNUP_MAIL", "Press this.", "{link}"),
         ("SIGNUP_MAIL", "Press {link} now.", "{link}"),
         ("SIGNUP_MAIL", r"{link}\n{link}", "{link}"),
-        ("SIGNUP_SUBJECT", "one\ntwo", "one line"),
-        ("SIGNUP_TEXT", "one\ntwo", "one line"),
+        ("SIGNUP_SUBJECT", "one\ntwo", "a line break"),
+        ("SIGNUP_TEXT", "one\ntwo", "a line break"),
     ],
 )
 def test_words_that_cant_be_used_stop_the_start(name: str, value: str, words: str) -> None:
