@@ -7,16 +7,13 @@ import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from app.domain.access import OWNER
-from app.domain.hooks.deliveries import Delivery, judge_answer
-from app.domain.hooks.signing import new_secret
+from app.domain.hooks.deliveries import judge_answer
 from app.errors import HookNotActive, HookNotFound, HookRefused
 from app.services.hooks.hooks import Hooks
 from app.services.hooks.poster import RESOLVING, Poster
@@ -24,26 +21,12 @@ from app.settings import Settings
 from app.store import Store
 from tests.hooks.conftest import Handler, Receiver, served, silence
 from tests.support.certificates import self_signed, server_context
+from tests.support.hooks import a_delivery
 from tests.support.local_server import Reply
 from tests.support.service import settings_for
 
 SOON = 0.4
 """How long these endpoints may take, in seconds."""
-
-
-def a_delivery(url: str) -> Delivery:
-    return Delivery(
-        id=1,
-        claim=1,
-        hook_id=uuid4(),
-        url=url,
-        secrets=(new_secret(),),
-        event_id="evt_1",
-        type="subscriber.created",
-        occurred_at=datetime.now(UTC),
-        attempts=0,
-        data={"id": "x"},
-    )
 
 
 def resolving(

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ValidationError
 
+from app.api import subscriber_bodies as bodies
 from app.api import subscribers as api
 from app.api.dashboard.access import HOME, OwnForm, Page, SignedIn
 from app.api.dashboard.pages import page
@@ -167,7 +168,7 @@ async def add(services: ServicesDep, session: SignedIn, form: OwnForm) -> Respon
     try:
         given = _given(form)
         given["fields"] = {k: v for k, v in _fields(form, {}).items() if v is not None}
-        added = await api.add(services, _read(api.NewSubscriber, given), BY, source="dashboard")
+        added = await api.add(services, _read(bodies.NewSubscriber, given), BY, source="dashboard")
     except AppError as error:
         return _form(services, session, None, form, error)
     return _back(added["id"], "added")
@@ -304,12 +305,12 @@ async def change_many(services: ServicesDep, session: SignedIn, form: OwnForm) -
     try:
         what = _one(form, "what")
         if what == "status":
-            to_status = _read(api.StatusOfMany, body | {"status": _one(form, "to")})
+            to_status = _read(bodies.StatusOfMany, body | {"status": _one(form, "to")})
             change = Change(status=to_status.status)
             done = await api.change_many(services, to_status, change, BY, answer)
         else:
             key = "add" if what == "add" else "remove"
-            to_tags = _read(api.TagsOfMany, body | {key: read_tags(_one(form, "tags"))})
+            to_tags = _read(bodies.TagsOfMany, body | {key: read_tags(_one(form, "tags"))})
             if not to_tags.add and not to_tags.remove:
                 raise InvalidRequest("Tags: name at least one.")
             change = Change(add_tags=to_tags.add, remove_tags=to_tags.remove)
@@ -388,7 +389,7 @@ async def edit(
         given = _given(form) | {"fields": _fields(form, person["fields"])}
         if given["email"] == person["email"]:
             del given["email"]  # perhaps one from before addresses were checked
-        await api.change(services, person["email"], _read(api.ChangedSubscriber, given), BY)
+        await api.change(services, person["email"], _read(bodies.ChangedSubscriber, given), BY)
     except AppError as error:
         return _form(services, session, person, form, error)
     return _back(subscriber_id, "changed")
@@ -443,7 +444,7 @@ async def change_status(
         "force": "force" in form,
     }
     try:
-        await api.change(services, person["email"], _read(api.ChangedSubscriber, given), BY)
+        await api.change(services, person["email"], _read(bodies.ChangedSubscriber, given), BY)
     except AppError as error:
         return _status(services, session, person, form, error)
     log_action(session, "status")

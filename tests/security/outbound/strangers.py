@@ -33,8 +33,6 @@ from app.adapters.providers.mailgun import MailgunSender
 from app.adapters.providers.sendgrid import SendGridSender
 from app.adapters.slack.client import SlackBot, SlackWebhook
 from app.domain.content.render import template_variables
-from app.domain.hooks.deliveries import Delivery
-from app.domain.hooks.signing import new_secret
 from app.domain.mailouts import MailoutContent
 from app.domain.sending.fence import Fence
 from app.domain.ses.answers import Answer
@@ -45,6 +43,7 @@ from app.services.checks.public import check_public
 from app.services.checks.web import Web, web_client
 from app.services.hooks.poster import Poster
 from app.services.sending.prepare import prepare
+from tests.support.hooks import a_delivery
 from tests.support.service import TOPIC, settings_for
 
 LARGE = 400_000_000
@@ -397,20 +396,8 @@ async def _slack(way: SlackWebhook | SlackBot) -> None:
 
 
 async def _hook(url: str) -> object:
-    delivery = Delivery(
-        id=1,
-        claim=1,
-        hook_id=uuid4(),
-        url=url,
-        secrets=(new_secret(),),
-        event_id="evt_1",
-        type="subscriber.created",
-        occurred_at=datetime.now(UTC),
-        attempts=0,
-        data={"id": "x"},
-    )
     async with Poster(allow_private=True) as poster:
-        return await poster.post(delivery)
+        return await poster.post(a_delivery(url))
 
 
 async def _link(url: str) -> object:

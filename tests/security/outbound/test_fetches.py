@@ -17,9 +17,9 @@ from app.domain.networks import is_public, is_reachable_privately
 from app.errors import AppError
 from app.services.checks.web import Web, web_client
 from app.services.hooks.poster import Poster
-from tests.hooks.test_strangers import a_delivery
 from tests.security.fortress import BEARER, Fortress
 from tests.security.outbound.strangers import Ask, Stranger, everybody, html, redirect
+from tests.support.hooks import a_delivery
 
 APP = Path(__file__).parents[3] / "app"
 

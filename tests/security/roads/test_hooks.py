@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from app.services.hooks.poster import READ_BYTES, Poster
-from tests.hooks.test_strangers import a_delivery
 from tests.security.fortress import BEARER, Fortress
 from tests.security.outbound.strangers import MANNERS, Stranger
+from tests.support.hooks import a_delivery
 
 GOOD = {"url": "https://hooks.example.com/x", "events": ["mailout.finished"]}
 
