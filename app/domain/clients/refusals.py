@@ -28,7 +28,7 @@ class Budget:
 
 BUDGETS: dict[Kind, Budget] = {
     "sign_in": Budget(5, 5 / 60),
-    "secret": Budget(200, 2),
+    "secret": Budget(250, 2),
     "other": Budget(600, 10),
 }
 ALL = Budget(6_000, 100)
