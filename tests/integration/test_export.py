@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import typer
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 from typer.testing import CliRunner
@@ -103,6 +103,11 @@ async def test_what_was_written_elsewhere_is_exported_such_that_it_can_be_import
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(subscribers=st.lists(SUBSCRIBER, min_size=1, max_size=5))
+@example(
+    subscribers=[
+        {"fields": {";'=": "", ";=": ";'="}, "consent": {"source": ";'=1"}, "tags": [";'=", "'=1"]}
+    ]
+)
 async def test_an_export_imported_is_the_same_list(
     direct_store: Store, jobs: JobStore, arrange: Arrange, subscribers: list[dict[str, Any]]
 ) -> None:

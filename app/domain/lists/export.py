@@ -25,7 +25,8 @@ class ExportedRows:
 
     def header(self) -> list[str]:
         fields = [name if is_plain_field(name) else FIELD_PREFIX + name for name in self._texts]
-        return [*OWN_COLUMNS, *map(protect, fields), *(JSON_PREFIX + n for n in self._others)]
+        fields += [JSON_PREFIX + name for name in self._others]
+        return [*OWN_COLUMNS, *map(protect, fields)]
 
     def row(self, subscriber: Mapping[str, Any]) -> list[str]:
         consent, fields = subscriber["consent"], subscriber["fields"]
@@ -36,7 +37,7 @@ class ExportedRows:
             protect(write_tags(subscriber["tags"])),
             protect(subscriber["timezone"] or ""),
             subscriber["created_at"],
-            "" if consent is None else _json(consent),
+            "" if consent is None else protect(_json(consent)),
             *self._fields(fields),
         ]
 
