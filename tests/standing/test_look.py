@@ -276,7 +276,14 @@ async def test_shares_of_our_own_events_are_alarms(desk: Desk, arrange: Arrange)
 
 async def test_of_two_looks_at_once_one_tells(desk: Desk) -> None:
     desk.sandbox.account(enforcement_status="PROBATION")
-    first, second = await asyncio.gather(desk.made().look(), desk.made().look())
+    both = asyncio.Barrier(2)
+
+    async def until_both_have_looked() -> None:
+        await both.wait()
+
+    first, second = await asyncio.gather(
+        *(desk.made().look(until_both_have_looked) for _ in range(2))
+    )
     assert sorted([first.kept, second.kept]) == [False, True]
     assert await desk.store.claim_owner_news("mail")
     assert await desk.store.claim_owner_news("mail") is None

@@ -118,15 +118,16 @@ async def program(
                 with process(folder, variables, "serve") as running:
                     async with client(f"http://127.0.0.1:{port}", timeout=30) as http:
                         found = Program(variables, folder, running, http, sql)
-                        await eventually(lambda: lives(http), until=bool)
+                        await eventually(lambda: answers(http, found.bearer), until=bool)
                         yield found
             finally:
                 sql.execute("drop role canary")
 
 
-async def lives(http: httpx.AsyncClient) -> bool:
+async def answers(http: httpx.AsyncClient, bearer: dict[str, str]) -> bool:
+    """Until the database is connected all is 503."""
     try:
-        return (await http.get("/health/live")).status_code == 200
+        return (await http.get("/keys", headers=bearer)).status_code == 200
     except httpx.TransportError:
         return False
 
