@@ -100,6 +100,7 @@ def test_nobody_is_there() -> None:
         sender.close()
 
 
+@pytest.mark.usefixtures("sendgrid", "mailgun")
 def test_a_wrong_key_stops_everything_and_isnt_shown(providers_server: ProvidersServer) -> None:
     one = letter()
     for sender in (
@@ -150,6 +151,7 @@ def test_mailgun_doesnt_say_who_spoils_the_call(
     assert len(mailgun.mails) == 1
 
 
+@pytest.mark.usefixtures("mailgun")
 def test_mailgun_answers_200_where_nothing_is(providers_server: ProvidersServer) -> None:
     one = letter()
     sender = mailgun_sender(providers_server.url + "/v3", KEYS[1], "mg.example.com")

@@ -188,13 +188,12 @@ async def test_opens_and_clicks_are_kept_without_the_reader(ledger: Ledger, prov
     }
     standin: Any = ledger.standin(provider)
     standin.happens(mail, {"event": names[0], **reader})
-    standin.happens(mail, {"event": names[1], "url": "https://example.com/p?token=abc", **reader})
+    standin.happens(mail, {"event": names[1], "url": "https://example.com/p?token=ecret", **reader})
     await ledger.deliver_all(provider)
     assert await ledger.status(row) == "delivered"
     kept = await ledger.arrange.one("select string_agg(payload::text, ' ') from ses_events")
     assert "203.0.113.9" not in kept
     assert "ecret" not in kept
-    assert "abc" not in kept
     links = await ledger.arrange.one(
         "select payload #>> '{click,link}' from ses_events where type = 'click'"
     )

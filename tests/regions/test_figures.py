@@ -14,7 +14,7 @@ from app.adapters.database.migration_files import Bundle, read_bundle
 from app.adapters.database.migrations import migrate
 from app.domain.reports.progress import figures_by_route
 from app.domain.sending.batches import Batch, Outcome, Result
-from app.sandbox.server import SandboxServer
+from app.sandbox.server import Remote, SandboxServer
 from app.store import Store
 from tests.contract.test_routes_store import claim_by, sender_by
 from tests.regions.conftest import AWAY, HOME, two_regions
@@ -153,11 +153,12 @@ async def test_the_figures_stay_when_connections_go(
 
 
 async def test_the_page_and_the_command_line_say_it_of_several_routes(
-    tmp_path: Path, dsn: str, arrange: Arrange, home: SandboxServer
+    tmp_path: Path, dsn: str, arrange: Arrange, home: SandboxServer, away: Remote
 ) -> None:
     await arrange.subscribers(300)
     mailout = await arrange.mailout()
-    home.account(max_24h_send=100)
+    for region in (home, away):
+        region.account(max_24h_send=200)  # so it takes both
     async with in_process(two_regions(dsn, home)) as service:
         assert (await service.send(mailout)).status_code == 202
         shown = await eventually(
