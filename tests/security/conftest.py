@@ -36,12 +36,21 @@ def providers() -> Iterator[ProvidersServer]:
 
 
 @pytest.fixture(scope="module")
+def elsewhere() -> dict[str, str]:
+    """Settings in which a folder's service differs from all others."""
+    return {}
+
+
+@pytest.fixture(scope="module")
 async def fortress(
-    postgres_server: DatabaseServer, sandbox: SandboxServer, providers: ProvidersServer
+    postgres_server: DatabaseServer,
+    sandbox: SandboxServer,
+    providers: ProvidersServer,
+    elsewhere: dict[str, str],
 ) -> AsyncIterator[Fortress]:
     """The service with every road open, for all tests of a module: their refused requests leave
     nothing behind."""
     with postgres_server.database() as database:
         dsn = postgres_server.dsn(database)
-        async with fortress_at(dsn, sandbox.url, providers) as running:
+        async with fortress_at(dsn, sandbox.url, providers, **elsewhere) as running:
             yield running

@@ -52,6 +52,7 @@ class NewMailout(MailoutChange):
     subject: str
 
 
+_made = answers(Mailout, 201, headers=("ETag", "Location"))
 _writing = problems(Unauthorized, MailoutNotFound, InvalidRequest, NotionPageTaken, PayloadTooLarge)
 
 
@@ -59,15 +60,7 @@ _writing = problems(Unauthorized, MailoutNotFound, InvalidRequest, NotionPageTak
     "/mailouts",
     status_code=201,
     dependencies=[needs("manage")],
-    responses=problems(Unauthorized, InvalidRequest, NotionPageTaken, PayloadTooLarge)
-    | answers(
-        Mailout,
-        201,
-        headers=(
-            "ETag",
-            "Location",
-        ),
-    ),
+    responses=problems(Unauthorized, InvalidRequest, NotionPageTaken, PayloadTooLarge) | _made,
 )
 async def create_mailout(
     body: NewMailout, services: ServicesDep, caller: CallerDep, response: Response
@@ -149,15 +142,7 @@ async def delete_mailout(
     "/mailouts/{mailout_id}/duplicate",
     status_code=201,
     dependencies=[needs("manage")],
-    responses=problems(Unauthorized, MailoutNotFound)
-    | answers(
-        Mailout,
-        201,
-        headers=(
-            "ETag",
-            "Location",
-        ),
-    ),
+    responses=problems(Unauthorized, MailoutNotFound) | _made,
 )
 async def duplicate_mailout(
     mailout_id: UUID, services: ServicesDep, caller: CallerDep, response: Response

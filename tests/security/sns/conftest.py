@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from app.sandbox.providers.server import ProvidersServer
-from app.sandbox.server import SandboxServer
-from tests.security.fortress import Fortress, fortress_at
+from tests.security.fortress import Fortress
 from tests.security.sns.amazon import Amazon, Sns
-from tests.support.databases import DatabaseServer
 
 
 @pytest.fixture(scope="module")
@@ -20,18 +17,8 @@ def amazon() -> Iterator[Amazon]:
 
 
 @pytest.fixture(scope="module")
-async def fortress(
-    postgres_server: DatabaseServer,
-    sandbox: SandboxServer,
-    providers: ProvidersServer,
-    amazon: Amazon,
-) -> AsyncIterator[Fortress]:
-    with postgres_server.database() as database:
-        dsn = postgres_server.dsn(database)
-        async with fortress_at(
-            dsn, sandbox.url, providers, AWS_ENDPOINT_URL_SNS=amazon.url
-        ) as running:
-            yield running
+def elsewhere(amazon: Amazon) -> dict[str, str]:
+    return {"AWS_ENDPOINT_URL_SNS": amazon.url}
 
 
 @pytest.fixture(scope="module")
