@@ -170,3 +170,15 @@ async def test_a_report_that_is_not_the_readers_word_counts_for_nothing(
     assert await arrange.one("select status from send_logs") == "sent"
     assert await arrange.one("select coalesce(sum(complaints), 0) from guard_figures") == 0
     assert await arrange.one("select count(*) from event_counts") == 0
+
+
+@pytest.mark.parametrize("said", [{"bounceType": None}, {"bounceType": ""}, {"": None}])
+async def test_a_bounce_that_says_no_kind_is_stored(
+    front: Service, arrange: Arrange, tags: dict[str, list[str]], said: dict[str, Any]
+) -> None:
+    """SES names one always. Nobody is suppressed for what isn't said to be permanent."""
+    assert await post(front, json.dumps(bounce(tags) | {"bounce": said})) == 200
+    assert await arrange.one("select status from send_logs") == "bounced"
+    assert await arrange.one("select status from subscribers") == "active"
+    figures = "select (outcomes, bounces)::text from guard_figures"
+    assert await arrange.one(figures) == "(1,0)"

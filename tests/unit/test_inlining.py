@@ -227,6 +227,14 @@ def test_what_holds_nothing_is_empty(element: str) -> None:
     assert inlined("p:not(:empty){top:0}", element) == {}
 
 
+def test_what_holds_of_one_mail_says_nothing_of_the_next() -> None:
+    """A sheet without Liquid is read once for many mails."""
+    css = "div :empty{display:none}"
+    for _ in range(60):
+        assert inlined(css, "<div><p id=x></p></div>") == {"display": "none"}
+        assert inlined(css, "<div><p id=x>full</p></div>") == {}
+
+
 def test_an_element_that_may_be_empty_gets_what_holds_either_way() -> None:
     css = ".card{height:9px}.card:empty{height:0}"
     body = f"<style>{css}</style><p id=x class=card>{{{{ name }}}}</p>"

@@ -29,16 +29,22 @@ _CLIENT_NAMES = {
 
 
 class Selector:
-    """One complex selector, such as `.a > p:first-child`."""
+    """One complex selector, such as `.a > p:first-child`. It keeps its verdicts on the elements of
+    one mail: another mail takes a `fresh` one."""
 
     def __init__(self, parsed: parser.Selector) -> None:
         self.specificity: Specificity = parsed.specificity
+        self._parsed = parsed
         self._tree = parsed.parsed_tree
         self._memo: _Memo = {}
         # To rule out most elements quickly. Names are ids, classes and tags, in lower case.
         self.name = next(_names(self._tree), "")
         """A name that the element must have; "" if there is none."""
         self._names_around = frozenset(_names_around(self._tree))
+
+    def fresh(self) -> Selector:
+        """The same, without verdicts."""
+        return Selector(self._parsed)
 
     def reaches(self, element: Element) -> Verdict:
         around = element.parent.names if element.parent else None
@@ -80,7 +86,9 @@ def _unsure(verdict: Verdict) -> Verdict:
     return False if verdict is False else None
 
 
-_Memo = dict[tuple[int, int], Verdict]
+# By the selector's part, which the selector keeps alive, and the element, which the memo does: the
+# address of an element that is gone may be another's.
+_Memo = dict[tuple[int, Element], Verdict]
 
 
 def _names(tree: Any) -> Iterator[str]:
@@ -110,7 +118,7 @@ def _reaches(tree: Any, element: Element, memo: _Memo) -> Verdict:
     """tree: a selector as cssselect2 parses it. memo: the verdicts found so far."""
     if isinstance(tree, parser.CompoundSelector):
         return every(_holds(each, element, memo) for each in tree.simple_selectors)
-    key = id(tree), id(element)
+    key = id(tree), element
     if key not in memo:
         right = _reaches(tree.right, element, memo)
         memo[key] = right if right is False else every((right, _left(tree, element, memo)))

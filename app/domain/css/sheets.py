@@ -82,7 +82,7 @@ def read_sheet(
         return _read(source, masks, always, offset, conditions)
     return [
         Rule(
-            list(rule.selectors),
+            [selector and selector.fresh() for selector in rule.selectors],
             [replace(d, place=d.place + offset, end=d.end + offset) for d in rule.declarations],
             rule.conditions,
         )

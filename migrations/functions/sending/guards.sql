@@ -8,7 +8,7 @@ create or replace function has_outcome(l send_logs) returns boolean language sql
     select l.status in ('delivered', 'bounced', 'complained');
 $$;
 create or replace function counts_as_bounce(l send_logs) returns boolean language sql immutable as $$
-    select l.status = 'bounced' and l.bounce_type = 'Permanent' and coalesce(l.bounce_subtype, '') not in
+    select l.status = 'bounced' and l.bounce_type is not distinct from 'Permanent' and coalesce(l.bounce_subtype, '') not in
         ('OnAccountSuppressionList', 'OnTenantSuppressionList', 'Suppressed',
          'EmailValidationSuppressed', 'UnsubscribedRecipient');
 $$;

@@ -147,6 +147,13 @@ def mailed(tree: list[dict[str, Any]]) -> str:
         return ""
 
 
+@pytest.mark.parametrize("children", [[[]], [7], ["x"], [None], "xx", {"a": 1}, 7])
+def test_children_that_are_no_blocks_are_refused_in_words(children: Any) -> None:
+    page = _block("paragraph", {}, {"has_children": False}, children)
+    with pytest.raises(NotionAway):
+        asyncio.run(read(page))
+
+
 @given(_blocks())
 @settings(max_examples=60, deadline=None, phases=[Phase.generate])
 def test_any_json_is_a_mail_or_a_refusal_in_words(page: list[Any]) -> None:

@@ -55,7 +55,7 @@ def _fits(name: str, value: Any, depth: int) -> bool:
         return _is_object(value, depth)
     if name in _NUMBERS:
         return isinstance(value, int | float)
-    if name in ("rich_text", "caption"):
+    if name in ("rich_text", "caption", "children"):
         return _are_items(value, depth)
     if name == "title":
         return isinstance(value, str) or _are_items(value, depth)
