@@ -10,11 +10,14 @@ import base64
 import hashlib
 import hmac
 import re
+from binascii import b2a_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from itsdangerous import HMACAlgorithm, Signer
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
+from itsdangerous import Signer
 
 from app.errors import AppError
 
@@ -24,6 +27,7 @@ _PURPOSE = b"amazonsender/unsubscribe/v1"
 # flags (1 byte), subscriber (16 bytes), mailout (16 bytes or none), in base64url without padding
 _TOKEN = re.compile(r"([A-Za-z0-9_-]{44}|[A-Za-z0-9_-]{23})\.[A-Za-z0-9_-]{43}", re.ASCII)
 _TEST = 1
+_FLAGS = (b"\x00", bytes([_TEST]))
 _UUID_BYTES = 16
 
 
@@ -51,12 +55,12 @@ class UnsubscribeTokens:
         """
         if not secrets or not all(secrets):
             raise ValueError("UNSUBSCRIBE_SECRET needs at least one secret, and none empty.")
-        self._signers = [_signer(secret) for secret in secrets]
+        self._keys = [HMAC(_derived(secret), SHA256()) for secret in secrets]
 
     def sign(self, subscriber_id: UUID, mailout_id: UUID | None, *, test: bool = False) -> str:
         """A token of 67 or 88 characters, letters, digits, `-`, `_` and one dot."""
         payload = _encode(subscriber_id, mailout_id, test=test)
-        return self._signers[0].sign(payload).decode("ascii")
+        return _signed(self._keys[0], payload).decode("ascii")
 
     def verify(self, token: str) -> UnsubscribeTarget:
         """Whom the token unsubscribes. Raises InvalidToken, whatever is wrong with it.
@@ -71,33 +75,39 @@ class UnsubscribeTokens:
         target = _decode(match[1])
         payload = _encode(target.subscriber_id, target.mailout_id, test=target.test)
         fits = [
-            hmac.compare_digest(signer.sign(payload), token.encode("ascii"))
-            for signer in self._signers
+            hmac.compare_digest(_signed(key, payload), token.encode("ascii")) for key in self._keys
         ]
         if not any(fits):
             raise InvalidToken
         return target
 
 
-class _Sha256(HMACAlgorithm):
-    """HMAC-SHA256 in one call, several times faster than `hmac.new`: one is made for each mail."""
-
-    def get_signature(self, key: bytes, value: bytes) -> bytes:
-        return hmac.digest(key, value, "sha256")
-
-
-def _signer(secret: str) -> Signer:
-    """The key is derived here, once, and not anew for each signature."""
-    key = Signer(
+def _derived(secret: str) -> bytes:
+    """The key, derived once and not anew for each signature."""
+    return Signer(
         secret, salt=_PURPOSE, key_derivation="hmac", digest_method=hashlib.sha256
     ).derive_key()
-    return Signer(key, salt=_PURPOSE, key_derivation="none", algorithm=_Sha256())
+
+
+def _signed(key: HMAC, payload: bytes) -> bytes:
+    """What itsdangerous's Signer makes of it, in 2 µs and not 8: one is made for each mail. A MAC
+    that has its key is copied; to look the algorithm up and begin with the key takes longest."""
+    mac = key.copy()
+    mac.update(payload)
+    return payload + b"." + _base64(mac.finalize())
+
+
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
+def _base64(content: bytes) -> bytes:
+    """For URLs, without padding."""
+    return b2a_base64(content, newline=False).translate(_URL_SAFE).rstrip(b"=")
 
 
 def _encode(subscriber_id: UUID, mailout_id: UUID | None, *, test: bool) -> bytes:
     mailout = mailout_id.bytes if mailout_id else b""
-    content = bytes([_TEST if test else 0]) + subscriber_id.bytes + mailout
-    return base64.urlsafe_b64encode(content).rstrip(b"=")
+    return _base64(_FLAGS[test] + subscriber_id.bytes + mailout)
 
 
 def _decode(payload: str) -> UnsubscribeTarget:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.given.lines import in_one_line
 from app.domain.untrusted import page_words, plain, read_json
 
 ANYTHING = st.text(alphabet=st.characters()) | st.text(
@@ -37,6 +38,14 @@ def test_it_can_be_stored(value: object) -> None:
 )
 def test_in_one_line(value: object, text: str) -> None:
     assert plain(value) == text
+
+
+def test_what_breaks_or_turns_a_line_is_out_of_it() -> None:
+    breaking = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0xD800, 0xE000)]
+    assert {in_one_line(f"a{chr(code)}b") for code in breaking} == {"a b"}
+    assert {in_one_line(f"a{chr(code)}b") for code in (0x202D, 0x202E)} == {"ab"}
+    kept = "a\u200fb \u00a0é😀\u2067"
+    assert in_one_line(kept) == kept
 
 
 def test_of_a_web_page_only_the_words() -> None:

@@ -85,11 +85,12 @@ class Part:
         self._known: dict[tuple[str, str, str], str] = {}
         self.constant: dict[str, str] = {}
         self._steps: list[_Step] = []
-        self._bare: list[tuple[str, _Step, Callable[[Mapping[str, Any]], str]]] = []
+        self._bare: list[tuple[str, _Step, Callable[[Mapping[str, Any]], str], bool]] = []
         self._other: list[_Step] = []
         self.template = "".join(self._compiled())
-        # Static text and hole names in turns, so that pasting is one join.
+        # Static text and hole names in turns; and as Python's own format, which pastes at once.
         self._pieces = _HOLE.split(self.template)
+        self._format = _HOLE.sub(r"%(\1)s", self.template.replace("%", "%%"))
         self._static_bytes = sum(len(text.encode()) for text in self._pieces[0::2])
 
     def fill(
@@ -104,11 +105,11 @@ class Part:
         """
         steps = self._steps
         if gaps is None:
-            for hole, step, look_up in self._bare:
+            for hole, step, look_up, is_whole in self._bare:
                 text = look_up(variables)
                 if not text.isascii():
                     self._check_sendable(text, step.node)
-                values[hole] = self._shown(step, text)
+                values[hole] = text if is_whole else self._shown(step, text)
             steps = self._other
         if steps:
             self._render(steps, variables, values, gaps)
@@ -156,9 +157,7 @@ class Part:
         return in_one_line(value) if self._one_line else value
 
     def paste(self, values: Mapping[str, str]) -> str:
-        pieces = self._pieces.copy()
-        pieces[1::2] = [values[name] for name in pieces[1::2]]
-        return "".join(pieces)
+        return self._format % values
 
     def size(self, values: Mapping[str, str]) -> int:
         """Bytes of what `paste` gives, in UTF-8."""
@@ -215,7 +214,8 @@ class Part:
             else None
         )
         if look_up and step.hole:
-            self._bare.append((step.hole, step, look_up))
+            is_whole = not (self._one_line or step.before or step.after)
+            self._bare.append((step.hole, step, look_up, is_whole))
         else:
             self._other.append(step)
 

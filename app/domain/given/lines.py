@@ -38,6 +38,8 @@ def require_line(text: str) -> str:
 
 def in_one_line(text: str) -> str:
     """The text with blanks for line breaks and control characters, and nothing turned around."""
+    if text.isprintable():  # as nearly all is, and so has none of those
+        return text
     return _OVERRIDES.sub("", _CONTROL.sub(" ", text))
 
 

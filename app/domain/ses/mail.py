@@ -90,7 +90,9 @@ class Mail:
         )
 
 
-def mail_tags(mailout_id: UUID, send_log_id: int, attempt_id: UUID) -> tuple[tuple[str, str], ...]:
+def mail_tags(
+    mailout_id: UUID | str, send_log_id: int, attempt_id: UUID | str
+) -> tuple[tuple[str, str], ...]:
     """The tags by which SES's events find their row; ASCII letters, digits, `_` and `-` only."""
     return (
         ("mailout_id", str(mailout_id)),

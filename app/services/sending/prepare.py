@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from app.domain.addresses import InvalidAddress, ascii_address, canonical_address
@@ -34,6 +34,13 @@ from app.errors import TemplateInvalid
 from app.settings import Settings
 
 TEST_SUBJECT_MARK = "[Test] "
+NOBODY = UUID(int=0)
+
+
+class Build(Protocol):
+    """MailBuilder.build, of a batch."""
+
+    def __call__(self, recipient: Recipient, gaps: set[str] | None = None) -> Mail | Result: ...
 
 
 @dataclass(frozen=True)
@@ -186,47 +193,50 @@ class MailBuilder:
         sample: whose name and fields a test mail shows. gaps: gets the variables that the mail
         shows and this recipient lacks.
         """
-        try:
-            to = canonical_address(recipient.email)
-        except InvalidAddress as exc:
-            return _failed(recipient, "invalid_address", f"The address can't be mailed: {exc}.")
-        try:
-            values = self.values(prepared, recipient, sample, gaps, test=batch.is_test)
-        except RenderError as exc:
-            reason = f"The template fails for them ({exc.field}): {exc.detail}"
-            return _failed(recipient, "render_error", reason)
-        return Mail(
-            send_log_id=recipient.send_log_id,
-            to=to,
-            values=values,
-            unsubscribe_url=self._unsubscribe_url(prepared, recipient, test=batch.is_test),
-            tags=mail_tags(prepared.mailout_id, recipient.send_log_id, batch.attempt_id),
-        )
+        return self.of(prepared, batch, sample)(recipient, gaps)
 
-    def values(
-        self,
-        prepared: Prepared,
-        recipient: Recipient,
-        sample: dict[str, Any] | None = None,
-        gaps: set[str] | None = None,
-        *,
-        test: bool = False,
-    ) -> dict[str, str]:
-        """What stands in the holes of their mail; parameters as of `build`. Raises RenderError."""
-        shown = sample or {}
-        variables = template_variables(
-            email=recipient.email,
-            name=shown.get("name") or recipient.name,
-            fields=shown.get("fields") or recipient.fields,
-            mailout_id=str(prepared.mailout_id),
-            unsubscribe_url=self._unsubscribe_url(prepared, recipient, test=test),
-        )
-        return prepared.compiled.values(variables, gaps)
+    def of(self, prepared: Prepared, batch: Batch, sample: dict[str, Any] | None = None) -> Build:
+        """`build` for those of one batch: what is the same for all of them is written once."""
+        mailout_id, attempt = str(prepared.mailout_id), str(batch.attempt_id)
+
+        def build(recipient: Recipient, gaps: set[str] | None = None) -> Mail | Result:
+            try:
+                to = canonical_address(recipient.email)
+            except InvalidAddress as exc:
+                return _failed(recipient, "invalid_address", f"The address can't be mailed: {exc}.")
+            url = self._unsubscribe_url(prepared, recipient, test=batch.is_test)
+            variables = _variables(mailout_id, recipient, url, sample)
+            try:
+                values = prepared.compiled.values(variables, gaps)
+            except RenderError as exc:
+                reason = f"The template fails for them ({exc.field}): {exc.detail}"
+                return _failed(recipient, "render_error", reason)
+            tags = mail_tags(mailout_id, recipient.send_log_id, attempt)
+            return Mail(recipient.send_log_id, to, values, url, tags)
+
+        return build
+
+    def values(self, prepared: Prepared, recipient: Recipient) -> dict[str, str]:
+        """What stands in the holes of their mail. Raises RenderError."""
+        url = self._unsubscribe_url(prepared, recipient, test=False)
+        return prepared.compiled.values(_variables(str(prepared.mailout_id), recipient, url, None))
 
     def _unsubscribe_url(self, prepared: Prepared, recipient: Recipient, *, test: bool) -> str:
-        subscriber = recipient.subscriber_id or UUID(int=0)
-        token = self._tokens.sign(subscriber, prepared.mailout_id, test=test)
+        token = self._tokens.sign(recipient.subscriber_id or NOBODY, prepared.mailout_id, test=test)
         return f"{self._base_url}/unsubscribe?token={token}"  # nothing in it needs quoting
+
+
+def _variables(
+    mailout_id: str, recipient: Recipient, unsubscribe_url: str, sample: dict[str, Any] | None
+) -> dict[str, Any]:
+    shown = sample or {}
+    return template_variables(
+        email=recipient.email,
+        name=shown.get("name") or recipient.name,
+        fields=shown.get("fields") or recipient.fields,
+        mailout_id=mailout_id,
+        unsubscribe_url=unsubscribe_url,
+    )
 
 
 def _failed(recipient: Recipient, code: str, message: str) -> Result:

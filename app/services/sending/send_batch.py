@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, Literal
 from uuid import UUID
 
@@ -198,7 +197,7 @@ class SendBatch:
             return _for_all(batch, outcome, exc.code, exc.detail, halt="content")
         except Unavailable as exc:
             return _for_all(batch, "requeue", exc.code, exc.detail, CONTENT_AWAY_SECONDS)
-        build = partial(self._builder.build, prepared, batch, sample=sample)
+        build = self._builder.of(prepared, batch, sample)
         if batch.delay > 0:
             await asyncio.sleep(batch.delay)
         work = asyncio.get_running_loop().run_in_executor(
