@@ -65,11 +65,13 @@ def sink(latency: float = 0.0, *more: str) -> Iterator[Sink]:
 
 
 @contextmanager
-def database(folder: Path) -> Iterator[str]:
-    """A durable PostgreSQL (fsync on), migrated; gives its DSN."""
+def database(folder: Path, **changes: str) -> Iterator[str]:
+    """A durable PostgreSQL (fsync on), migrated; gives its DSN. changes: of the server's
+    settings."""
     import asyncio
 
     settings = {"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}
+    settings |= changes
     with EmbeddedPostgres(folder, settings=settings) as server:
         asyncio.run(migrate(server.dsn()))
         yield server.dsn()

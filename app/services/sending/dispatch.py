@@ -8,11 +8,13 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Literal
 from uuid import UUID, uuid4
 
 import structlog
 
 from app.domain.sending.batches import Batch, Idle
+from app.domain.sending.fairness import Fairness
 from app.domain.sending.fence import Fence
 from app.domain.sending.lanes import Lane
 from app.errors import DatabaseError, Unavailable
@@ -37,11 +39,19 @@ CAREFUL_BATCH = 10
 """After a call whose outcome is unknown, until one succeeds: fewer recipients at stake."""
 CLAIMED_AT_ONCE = 8
 """Batches: beyond some thousand recipients a second, a commit per batch is what takes longest."""
+QUICK_SECONDS = 1.0
+"""A mailout whose last batch took less may claim several in its turn, however many others take
+turns: for ten, 16 places are one each, and that would be a claim for every 50 recipients."""
 STUCK_SECONDS = 300.0
 """A batch that is under way for longer hangs, or the database is away for its results."""
 POLL_SECONDS = 1.0
 """How often the sender looks for work of which nobody told it, and the longest that it waits for
 anything before it looks again."""
+
+
+Turn = Literal["taken", "waited", "full", "over"]
+"""waited: its tokens weren't due yet. full: as much of the mailout is under way as may be. over:
+there is nothing to do for it now."""
 
 
 class Dispatcher:
@@ -83,7 +93,9 @@ class Dispatcher:
         }
         self._in_flight: dict[asyncio.Task[None], float] = {}  # since when, monotonic
         self._under_way = Counter[UUID]()  # batches of each mailout
+        self._quick: set[UUID] = set()  # mailouts whose last batch didn't take long
         self._turns = 0  # mailouts that take turns, but for those with nothing to do
+        self._fairness = Fairness()
         self._reached: dict[UUID, int] = {}
         """Of each mailout, the last row claimed in this round: the next claim looks behind it."""
         self._failing: dict[UUID, Trouble] = {}  # mailouts whose last turn failed
@@ -99,26 +111,45 @@ class Dispatcher:
         return (*self._failing.values(), stuck)
 
     async def send_what_is_due(self) -> None:
-        """Send until there is nothing to do now; mailouts take turns, claim by claim. Raises
-        Unavailable."""
+        """Send until there is nothing to do now; mailouts take turns, claim by claim, and each
+        gets as much as the others. Raises Unavailable."""
         work = await self._store.sender_work()
         turns = [(i, True) for i in work.testing] + [(i, False) for i in work.sending]
         self._turns = len(turns)
+        sending = set(work.sending)
+        self._fairness.keep(sending)
+        self._quick &= sending
         for over in self._failing.keys() - {mailout_id for mailout_id, _ in turns}:
             del self._failing[over]
         looked = time.monotonic()
         self._reached.clear()  # now those that are to be tried again have their turn
+        full: set[tuple[UUID, bool]] = set()
         while turns and not self._stopping.asked:
             if time.monotonic() - looked > POLL_SECONDS:
                 self._work_to_send.set()  # look for new work, and go on
                 return
-            for turn in list(turns):
-                if not await self._try_turn(*turn):
-                    turns.remove(turn)
+            if len(full) == len(turns):
+                if self._in_flight:
+                    await self._one_landed()
+                full.clear()
+            turn = min((t for t in turns if t not in full), key=self._standing)
+            came = await self._try_turn(*turn)
+            if came == "over":
+                turns.remove(turn)
+            elif came == "full":
+                full.add(turn)
+            else:
+                full.clear()
         if self._in_flight and not self._stopping.asked:
             # The last results may free more work (retries, a mailout to finish).
             await self._one_landed()
             self._work_to_send.set()
+
+    def _standing(self, turn: tuple[UUID, bool]) -> tuple[bool, int]:
+        """Tests are next, then whoever got least: also when tokens had to be waited for, or new
+        work was looked for in between."""
+        mailout_id, test = turn
+        return not test, self._fairness.standing(mailout_id)
 
     async def drain(self) -> None:
         """At the stop: wait until the calls in flight have ended and are recorded, by the stop's
@@ -126,38 +157,38 @@ class Dispatcher:
         if self._in_flight:
             await asyncio.wait(self._in_flight, timeout=self._stopping.left + RECORD_SECONDS)
 
-    async def _try_turn(self, mailout_id: UUID, test: bool) -> bool:
+    async def _try_turn(self, mailout_id: UUID, test: bool) -> Turn:
         """A turn, without letting one mailout's trouble become the others'."""
         try:
-            more = await self._take_turn(mailout_id, test)
+            came = await self._take_turn(mailout_id, test)
         except Unavailable:
             raise
         except Exception:
             log.exception("sender_step_failed", step="turn", mailout_id=str(mailout_id))
             name = f"mailout {mailout_id}"
             self._failing[mailout_id] = Trouble(name, FAULT, is_fault=True, is_vital=False)
-            return False
+            return "over"
         self._failing.pop(mailout_id, None)
-        return more
+        return came
 
-    async def _take_turn(self, mailout_id: UUID, test: bool) -> bool:
-        """Claim and launch a mailout's next batches; False when it has nothing to do now."""
+    async def _take_turn(self, mailout_id: UUID, test: bool) -> Turn:
+        """Claim and launch a mailout's next batches."""
         if not test and not self._send.is_ready(mailout_id, self._work_to_send.set):
-            return False
+            return "over"
         lane = await self._open_lane()
         if lane is None:
-            return False
+            return "over"
         share = self._share(mailout_id, lane)
         if share < 1:
-            return False
+            return "full"
         slots = self._slots[lane]
         await slots.acquire()
         if self._stopping.asked:
             slots.release()
-            return False
+            return "over"
         if self._breaker.wait(time.monotonic()):  # it opened while a slot was waited for
             slots.release()
-            return True
+            return "taken"
         # The attempts' ids are chosen here, so that a claim without an answer can be given back.
         attempts = [uuid4()]
         while len(attempts) < min(self._claims(), share) and not slots.locked():
@@ -175,16 +206,24 @@ class Dispatcher:
                     and claim.reason in {"empty", "ahead", "limits"}
                     and self._reached.pop(mailout_id, 0)
                 ):
-                    return True  # look once more, from the mailout's first row on
+                    return "taken"  # look once more, from the mailout's first row on
+                if claim.reason == "wait":
+                    await self._wait_for_tokens(claim.seconds)
+                    return "waited"
                 more = await self._idle(mailout_id, claim)
+                if more and not test:
+                    self._fairness.serve(
+                        mailout_id, self._limit(lane)
+                    )  # it took a claim's time all the same
                 self._turns -= not more and mailout_id not in self._under_way
-                return more
+                return "taken" if more else "over"
             if not test:
                 self._reached[mailout_id] = claim[-1].recipients[-1].send_log_id
+                self._fairness.serve(mailout_id, sum(len(batch.recipients) for batch in claim))
             for batch in claim:
                 self._launch(batch, lane, fence)
                 launched += 1
-            return True
+            return "taken"
         finally:
             for _ in attempts[launched:]:
                 slots.release()
@@ -208,11 +247,15 @@ class Dispatcher:
 
     def _share(self, mailout_id: UUID, lane: Lane) -> int:
         """How many more batches a mailout may have under way: each of those that take turns has as
-        many places, so that one whose mails take long to make leaves the others theirs."""
+        many places, so that one whose mails take long to make leaves the others theirs. One whose
+        batches are soon over keeps nobody waiting: it may have half of the places for one claim."""
         places = BULK_CALLS if lane == "bulk" else SINGLE_BATCHES
         if self._turns < 2:
             return places
-        return max(1, places // self._turns) - self._under_way[mailout_id]
+        under_way = self._under_way[mailout_id]
+        if mailout_id in self._quick and not under_way:
+            return max(1, places // 2)
+        return max(1, places // self._turns) - under_way
 
     def _claims(self) -> int:
         """How many batches one claim may take at most, if tokens are due for them. Just one until
@@ -257,7 +300,11 @@ class Dispatcher:
         task.add_done_callback(lambda done: self._landed(done, batch.mailout_id, lane))
 
     def _landed(self, done: asyncio.Task[None], mailout_id: UUID, lane: Lane) -> None:
-        del self._in_flight[done]
+        took = time.monotonic() - self._in_flight.pop(done)
+        if took < QUICK_SECONDS:
+            self._quick.add(mailout_id)
+        else:
+            self._quick.discard(mailout_id)
         self._under_way[mailout_id] -= 1
         if not self._under_way[mailout_id]:
             del self._under_way[mailout_id]
@@ -271,13 +318,13 @@ class Dispatcher:
             self._in_flight, return_when=asyncio.FIRST_COMPLETED, timeout=POLL_SECONDS
         )
 
+    async def _wait_for_tokens(self, seconds: float) -> None:
+        started = time.monotonic()
+        await self._stopping.sleep(min(seconds, POLL_SECONDS))
+        self._metrics.waited_for_tokens(time.monotonic() - started)
+
     async def _idle(self, mailout_id: UUID, idle: Idle) -> bool:
-        """Nothing was claimed: wait, finish or pause. True: ask again."""
-        if idle.reason == "wait":
-            started = time.monotonic()
-            await self._stopping.sleep(min(idle.seconds, POLL_SECONDS))
-            self._metrics.waited_for_tokens(time.monotonic() - started)
-            return True
+        """Nothing was claimed: finish or pause. True: ask again."""
         if idle.reason == "skipped":
             return True
         if idle.reason == "canary":

@@ -1,0 +1,185 @@
+"""Ten million recipients, in stages, since a machine that others use too is never quiet for as long
+as all of it takes: `python -m bench.size STAGE …`, on one data directory (BENCH_DATA).
+
+fill         ten million subscribers; it ends after FILL_SECONDS: call it until all are there
+previous     the ledger of a mailout that was sent to all of them
+queued       or of one for which all of them are queued
+first_call   POST /send-mailout and SES's first call, beside all that is there
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+
+from bench.parts import (
+    BODY,
+    command,
+    database,
+    dropped_indexes,
+    indexed,
+    ready_mailout,
+    sink,
+    truncate,
+    wait_for,
+    wait_until_up,
+)
+from tests.support.ports import free_port
+from tests.support.service import BEARER
+
+Sql = psycopg.Connection[Any]
+
+DATA = Path(os.environ.get("BENCH_DATA", "/var/tmp/amazonsender-size"))
+SIZE = int(os.environ.get("SIZE", "10000000"))
+FILL_SECONDS = float(os.environ.get("FILL_SECONDS", "150"))
+SLICE = 1_000_000
+
+
+def fill(sql: Sql) -> None:
+    """Indexes are made at the end, one after the other (see `dropped_indexes`)."""
+    sql.execute("create table if not exists size_indexes (name text primary key, definition text)")
+    began = time.monotonic()
+    [have] = one(sql, "select count(*) from subscribers")
+    if have == 0:
+        truncate(sql)
+    if have < SIZE:
+        for name, definition in dropped_indexes(sql, "subscribers").items():
+            sql.execute(
+                "insert into size_indexes values (%s, %s) on conflict do nothing",
+                [name, definition],
+            )
+    while have < SIZE:
+        if time.monotonic() - began > FILL_SECONDS:
+            print(f"{have:,} subscribers; go on")
+            return
+        sql.execute(
+            "insert into subscribers (email, address, name, status, tags, created_at) "
+            "select 'reader' || n || '@example.com', 'reader' || n || '@example.com', "
+            "'Reader ' || n, 'active', case when n % 2 = 0 then '{even}' else '{odd}' end::text[], "
+            f"now() - interval '1 day' from generate_series({have + 1}, "
+            f"{min(have + SLICE, SIZE)}) n"
+        )
+        have = min(have + SLICE, SIZE)
+    sql.execute("set maintenance_work_mem = '512MB'")
+    for name, definition in sql.execute("select * from size_indexes order by name").fetchall():
+        if time.monotonic() - began > FILL_SECONDS:
+            print(f"all subscribers, indexes from {name} on are missing; go on")
+            return
+        sql.execute(definition.encode())
+        sql.execute("delete from size_indexes where name = %s", [name])
+    sql.execute("alter table subscribers enable trigger user")
+    sql.execute("select recount()")
+    sql.execute("vacuum analyze")
+    sql.execute("checkpoint")
+    sql.execute("drop table size_indexes")
+    print("all subscribers and indexes are there")
+
+
+def ledger(sql: Sql, name: str, sent: int) -> str:
+    """Everybody's row of a mailout, in the order of the subscribers' ids, as queueing writes them;
+    the first `sent` of them were sent, the rest is queued. Takes the place of what was there; gives
+    the mailout's id."""
+    began = time.monotonic()
+    sql.execute("truncate send_logs, send_batches, mailouts, recipient_counts, executors cascade")
+    over = sent >= SIZE
+    [mailout] = one(
+        sql,
+        "insert into mailouts (subject, body_html, status, started_in, started_at, sent_at, "
+        "recipients) values (%s, %s, 'draft', database_identity(), now(), now(), %s) "
+        "returning id::text",
+        name, BODY, SIZE,
+    )  # fmt: skip
+    sql.execute("insert into mailout_queues (mailout_id, done_at) values (%s, now())", [mailout])
+    indexes = dropped_indexes(sql, "send_logs")
+    sql.execute("set work_mem = '256MB'; set enable_indexscan = off; set jit = off")
+    sql.execute(
+        "insert into send_logs (mailout_id, subscriber_id, email, status, message_id, attempts, "
+        "attempt_id, claimed_at, sent_at) select %s, id, email, "
+        "case when n > %s then 'queued' else %s end, case when n <= %s then '0100019b' || "
+        "substr(md5(email), 1, 8) || '-' || md5(email)::uuid || '-000000' end, (n <= %s)::integer, "
+        "case when n <= %s then md5((n / 50)::text)::uuid end, case when n <= %s then now() end, "
+        "case when n <= %s then now() end "
+        "from (select id, email, row_number() over (order by id) as n from subscribers) s "
+        "order by id",
+        [mailout, sent, "delivered" if over else "sent", *[sent] * 5],
+    )
+    print(f"{SIZE:,} rows after {time.monotonic() - began:.0f} s", flush=True)
+    sql.execute("reset enable_indexscan")
+    sql.execute("set maintenance_work_mem = '512MB'")
+    indexed(sql, indexes, "send_logs")
+    sql.execute(
+        "insert into mailout_snapshots (mailout_id, content, content_hash) "
+        "select id, mailout_content(m), mailout_content_hash(m) from mailouts m where id = %s",
+        [mailout],
+    )
+    sql.execute(
+        "update mailouts set status = %s where id = %s",
+        ["sent" if over else "paused", mailout],
+    )
+    print(f"all is there after {time.monotonic() - began:.0f} s", flush=True)
+    return str(mailout)
+
+
+def first_call(sql: Sql, dsn: str) -> None:
+    """Three times, each a mailout that is cancelled and deleted behind it."""
+    with sink() as target:
+        port = free_port()
+        base = f"http://127.0.0.1:{port}"
+        with command(dsn, target.url, "serve", PORT=str(port), APP_BASE_URL=base):
+            wait_for(dsn, "select count(*) from send_rates where account is not null", 1)
+            wait_until_up(base)
+            for _ in range(3):
+                answered, first, recipients = post(dsn, target, base)
+                print(
+                    f"{recipients:,} recipients: answered after {answered * 1000:.0f} ms, SES's "
+                    f"first call {first * 1000:.0f} ms after the request",
+                    flush=True,
+                )
+
+
+def post(dsn: str, target: Any, base: str) -> tuple[float, float, int]:
+    mailout = ready_mailout(dsn)
+    target.reset()
+    sent = time.monotonic()
+    answer = httpx.post(
+        f"{base}/send-mailout", json={"mailout_id": mailout}, headers=BEARER, timeout=60
+    )
+    answered = time.monotonic() - sent
+    assert answer.status_code == 202, answer.text
+    while not (first := target.stats()["first"]):
+        time.sleep(0.01)
+    with psycopg.connect(dsn, autocommit=True) as sql:
+        sql.execute("update mailouts set status = 'cancelled' where id = %s", [mailout])
+        sql.execute("update mailout_queues set done_at = now() where mailout_id = %s", [mailout])
+        wait_for(dsn, "select count(*) from send_batches where recorded_at is null", 0)
+        time.sleep(1)  # the cancel of what is queued
+    return answered, first - sent, answer.json()["recipients"]
+
+
+def one(sql: Sql, query: str, *values: Any) -> Any:
+    row = sql.execute(query.encode(), values or None).fetchone()
+    assert row is not None
+    return row
+
+
+def main(stages: list[str]) -> None:
+    with database(DATA, max_wal_size="2GB") as dsn, psycopg.connect(dsn, autocommit=True) as sql:
+        for stage in stages:
+            if stage == "fill":
+                fill(sql)
+            elif stage == "previous":
+                ledger(sql, "Previous", SIZE)
+            elif stage == "queued":
+                ledger(sql, "Queued", 0)
+            elif stage == "first_call":
+                first_call(sql, dsn)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
