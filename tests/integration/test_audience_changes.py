@@ -9,6 +9,8 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from app.domain.audience.diff import AudienceDiff
+from app.errors import AudienceChanged
+from app.services.audience import changes
 from app.store import Store
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, Service
@@ -121,6 +123,55 @@ def diff(**changes: Any) -> AudienceDiff:
 def test_what_a_person_has_to_confirm(changes: dict[str, Any], large: bool) -> None:
     """More than a third and at least a hundred, known well enough."""
     assert diff(**changes).is_large is large
+
+
+@pytest.mark.parametrize(
+    ("found", "small"),
+    [
+        ({"removed": 100}, True),
+        ({"removed": 101}, False),
+        ({"removed": 83, "estimated": True, "sampled": 2500}, False),  # a margin of 6 %
+        ({"removed": 81, "estimated": True, "sampled": 2500}, True),
+        ({"added": 83, "estimated": True, "sampled": 2500}, False),
+        ({"removed": 0, "estimated": True, "sampled": 25}, False),
+    ],
+)
+def test_when_a_few_who_were_looked_at_settle_it(found: dict[str, Any], small: bool) -> None:
+    assert diff(**found).is_surely_small is small
+
+
+@pytest.mark.parametrize(("leave", "looks"), [(10, [1200]), (1300, [1200, 2000])])
+async def test_a_request_to_send_looks_at_more_people_only_in_a_close_case(
+    store: Store,
+    arrange: Arrange,
+    monkeypatch: pytest.MonkeyPatch,
+    leave: int,
+    looks: list[int],
+) -> None:
+    monkeypatch.setattr(changes, "FIRST_REACH", 1200)
+    monkeypatch.setattr(changes, "QUICK_REACH", 2000)
+    looked: list[int] = []
+    look = Store.audience_diff
+
+    async def watched(self: Store, mailout: UUID, reach: int) -> dict[str, Any] | None:
+        looked.append(reach)
+        return await look(self, mailout, reach)
+
+    monkeypatch.setattr(Store, "audience_diff", watched)
+    await people(arrange, "reader", 3000)
+    await sent(arrange, None)
+    await arrange.sql.execute(
+        "update subscribers set status = 'unsubscribed' where email in "
+        "(select email from subscribers limit %s)",
+        [leave],
+    )
+    asked = changes.require_confirmed(store, await arrange.mailout(), "ready", None)
+    if leave > 1000:
+        with pytest.raises(AudienceChanged):
+            await asked
+    else:
+        await asked
+    assert looked == looks
 
 
 def test_a_confirmed_number_may_be_a_little_off() -> None:

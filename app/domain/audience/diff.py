@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from math import sqrt
 
 from app.domain.reports.findings import Finding
 
@@ -14,6 +15,9 @@ FEWEST = 100
 """So many people must have come or left: on a small list a third is soon reached."""
 MIN_SAMPLED = 500
 """Of fewer, an estimate stops nobody."""
+SURE = 6
+"""Standard deviations. The share of those before who still get it, found by a sample of n whose ids
+are random, has one of at most 1 / (2 √n)."""
 CONFIRMED_WITHIN = 0.01
 """A confirmed number may be off by this share: people come and go while somebody decides."""
 
@@ -46,6 +50,14 @@ class AudienceDiff:
             return False
         most = max(self.added, self.removed)
         return most >= FEWEST and most > SHARE * self.before
+
+    @property
+    def is_surely_small(self) -> bool:
+        """Whether looking at more people can't make it large."""
+        if not self.estimated:
+            return not self.is_large
+        margin = SURE / (2 * sqrt(max(1, self.sampled)))
+        return max(self.added, self.removed) <= (SHARE - margin) * self.before
 
     def is_confirmed(self, count: int | None) -> bool:
         """count: of recipients, as the person saw it."""

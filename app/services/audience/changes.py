@@ -11,7 +11,10 @@ from app.store import Store
 REACH = 250_000
 """People that are looked at, of the list and of the last mailout: more keeps a page waiting."""
 QUICK_REACH = 100_000
-"""People that are looked at when a request to send waits for the answer."""
+"""People that are looked at when a request to send waits for the answer and few don't settle it."""
+FIRST_REACH = 2_500
+"""People that are looked at first. Of a long list each is in a page of its own, and 100,000 of ten
+million people are in half of the table."""
 
 
 async def audience_diff(store: Store, mailout_id: UUID, reach: int = REACH) -> AudienceDiff | None:
@@ -27,7 +30,11 @@ async def require_confirmed(store: Store, mailout_id: UUID, status: str, count: 
     Raises AudienceChanged when the audience has changed by more than a third and that isn't
     confirmed.
     """
-    found = await audience_diff(store, mailout_id, QUICK_REACH)
+    found = await audience_diff(store, mailout_id, FIRST_REACH)
+    if found is None or found.is_surely_small:
+        return
+    if found.estimated:
+        found = await audience_diff(store, mailout_id, QUICK_REACH)
     if found is None or found.now == 0:
         return  # nobody: that is refused as such
     if not found.is_large or found.is_confirmed(count):

@@ -5,10 +5,12 @@
 --   removed, reasons    who got that one and wouldn't get this: how many, by status, `deleted`, `no_address` or `rule`
 --   estimated, sampled  whether these are estimates, and of how many of both they are
 -- p_reach: so many people are looked at, of the list and of that mailout's recipients; of more, those with the lowest
--- ids, which are random.
+-- ids, which are random. How many fit a rule now is counted as at the start, where the rows of a sample lie together
+-- and more are needed: by c_counted at least.
 create or replace function audience_diff(p_mailout uuid, p_reach bigint default 1000000) returns jsonb
 language plpgsql stable set search_path = public, pg_temp set jit = off as $$
 declare
+    c_counted  constant bigint := 100000;
     v_audience record;
     v_rule     record;
     v_previous mailouts;
@@ -56,7 +58,7 @@ begin
     if v_to = id_at(1) then
         v_count := v_listed.fitting;
     else
-        v_now := count_rule(v_audience.rule, v_audience.at, v_audience.zone, p_reach);
+        v_now := count_rule(v_audience.rule, v_audience.at, v_audience.zone, greatest(p_reach, c_counted));
         v_count := (v_now ->> 'fitting')::bigint - coalesce((v_now ->> 'unusable')::bigint, 0);
     end if;
     v_scale := case when v_seen > 0 then v_before::double precision / v_seen else 0 end;
