@@ -87,11 +87,10 @@ def run(dsn: str, target: Sink, mailouts: int, recipients: int, workers: int) ->
 def asked(sql: psycopg.Connection[tuple[object, ...]]) -> dict[str, float]:
     """Calls of each function so far."""
     time.sleep(1.1)  # until the backends have told their figures
-    found = dict(
-        sql.execute(
-            "select funcname, sum(calls)::float8 from pg_stat_user_functions group by 1"
-        ).fetchall()
-    )
+    rows = sql.execute(
+        "select funcname, sum(calls)::float8 from pg_stat_user_functions group by 1"
+    ).fetchall()
+    found = {str(name): calls for name, calls in rows}
     return {name: float(str(found.get(name, 0))) for name in ASKED}
 
 
