@@ -22,8 +22,10 @@ MAX_NAME_CHARS = 100
 """Of a key, in the words that name it."""
 
 _DOUBLED = re.compile(r'Detected duplicate key "(.*)" at line \d+ column \d+', re.DOTALL)
-# Only where one of these stands can a number be too large, so most texts aren't looked through.
-_PERHAPS_LARGE = re.compile(rb"[0-9]{19}|[0-9][eE]")
+# Only where one of these stands can a number within an object or a list be too large, so most texts
+# aren't looked through. `[0-9][eE]` alone stands in every id in hexadecimal: each event was looked
+# through then, which took more than all that was done with it besides.
+_PERHAPS_LARGE = re.compile(rb"[:\[,][ \t\r\n]*+-?+[0-9](?:[0-9]{18}|[0-9.]*+[eE])")
 _HALF = re.compile("[\ud800-\udfff]")
 _TOO_DEEP = "it is nested too deeply"
 
@@ -58,7 +60,8 @@ def read_strict(text: str | bytes) -> Any:
         value = jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True)
     except ValueError as exc:
         raise _described(data, str(exc)) from None
-    if _PERHAPS_LARGE.search(data) and (found := next(_oddities(value), None)):
+    may_be_odd = isinstance(value, int | float) or _PERHAPS_LARGE.search(data)
+    if may_be_odd and (found := next(_oddities(value), None)):
         raise found
     return value
 
