@@ -12,6 +12,7 @@ from uuid import UUID
 import httpx
 import structlog
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from app import __version__
 from app.adapters.aws.ses import SesSender, sns_client
@@ -161,10 +162,22 @@ anyone. Callers present the shared secret, or an API key with the scope that an 
 `Authorization: Bearer …`, `X-Auth-Token: …`, or `auth_token` in the body of `/send-mailout`."""
 
 
+class _Application(FastAPI):
+    """Nearly all that a large mailout's readers cause are events: they go before the framework."""
+
+    usual_events: ses_events.UsualEvents
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.usual_events(scope, receive, send)
+
+    async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__(scope, receive, send)
+
+
 def create_app(services: Services) -> FastAPI:
     """The ASGI application over running services (see `running`); without, it can be described."""
     is_described = not services or services.settings.api_docs
-    app = FastAPI(
+    app = _Application(
         title="AmazonSender",
         version=__version__,
         description=DESCRIPTION,
@@ -172,6 +185,7 @@ def create_app(services: Services) -> FastAPI:
         openapi_url=None,  # nor FastAPI's pages of it, which run a script from elsewhere
     )
     app.state.services = services
+    app.usual_events = ses_events.UsualEvents(app.framework, services)
     problems.install(app)
     description.install(app)
     if is_described:

@@ -24,7 +24,7 @@ _TOLD = "lines_left_out"
 
 
 @dataclass(frozen=True)
-class _Kind:
+class LineKind:
     """What lines have in common that are counted together; None: they don't say."""
 
     level: str
@@ -44,8 +44,8 @@ class BoundedLines:
     id is in its context, or when it refuses a connection."""
 
     def __init__(self) -> None:
-        self._counts: Counter[_Kind] = Counter()
-        self._left_out: Counter[_Kind] = Counter()
+        self._counts: Counter[LineKind] = Counter()
+        self._left_out: Counter[LineKind] = Counter()
         self._refusals = 0
 
     def __call__(self, _: WrappedLogger, __: str, line: EventDict) -> EventDict:
@@ -53,7 +53,7 @@ class BoundedLines:
         if ("request_id" not in line and name != "connection_refused") or name == _TOLD:
             return line
         method = line.get("method")
-        kind = _Kind(
+        kind = LineKind(
             str(line.get("level")),
             str(name),
             line.get("code"),
@@ -61,12 +61,21 @@ class BoundedLines:
             line.get("path"),
             line.get("status"),
         )
-        if self._counts[kind] >= OF_A_KIND or (kind.is_refusal and self._refusals >= OF_REFUSALS):
-            self._left_out[kind] += 1
+        if self.leaves_out(kind):
             raise structlog.DropEvent
         self._counts[kind] += 1
         self._refusals += kind.is_refusal
         return line
+
+    def leaves_out(self, kind: LineKind) -> bool:
+        """Whether the window has no room for another; it is counted then. Who asks beforehand needs
+        not make the line."""
+        full = self._counts[kind] >= OF_A_KIND or (
+            kind.is_refusal and self._refusals >= OF_REFUSALS
+        )
+        if full:
+            self._left_out[kind] += 1
+        return full
 
     async def tell(self) -> None:
         """The window's end."""

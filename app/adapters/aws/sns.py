@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 import httpx
@@ -72,7 +73,8 @@ class SnsVerifier:
         """sandbox_endpoint: gives AWS_ENDPOINT_URL_SNS of a region. now: judges a certificate's
         dates (aware)."""
         self._allowed_topic_arns = allowed_topic_arns
-        self._sandbox_endpoint = sandbox_endpoint
+        # Of a topic's region: asked for each message, of the topics that are allowed.
+        self._sandbox_endpoint = cache(sandbox_endpoint)
         self._now = now
         self._certificates = Certificates(http, monotonic)
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import time
-from uuid import uuid4
+from random import getrandbits
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
+
+
+def name_request() -> None:
+    """All lines that are written for it have its name. (uuid4 takes ten times as long, since it
+    asks the system for what nobody can guess.)"""
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=f"{getrandbits(128):032x}")
 
 
 class RequestLog:
@@ -23,8 +30,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=uuid4().hex)
+        name_request()
         started = time.monotonic()
         status = 0
 

@@ -60,10 +60,15 @@ def read_strict(text: str | bytes) -> Any:
         value = jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True)
     except ValueError as exc:
         raise _described(data, str(exc)) from None
-    may_be_odd = isinstance(value, int | float) or _PERHAPS_LARGE.search(data)
-    if may_be_odd and (found := next(_oddities(value), None)):
+    if _may_be_odd(value, data) and (found := next(_oddities(value), None)):
         raise found
     return value
+
+
+def _may_be_odd(value: Any, data: bytes) -> bool:
+    if isinstance(value, dict) and all(isinstance(member, str) for member in value.values()):
+        return False  # as an envelope is
+    return isinstance(value, int | float) or _PERHAPS_LARGE.search(data) is not None
 
 
 def read_posted(text: str | bytes) -> Any:

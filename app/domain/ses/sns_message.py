@@ -223,6 +223,7 @@ def check_certificate_url(url: str, topic_arn: str, sandbox_endpoint: str | None
     raise ForbiddenSource(f"SigningCertURL is not a certificate of https://{host}.")
 
 
+@lru_cache(maxsize=64)
 def _partition_and_region(topic_arn: str) -> tuple[str, str]:
     match = _TOPIC_ARN.fullmatch(topic_arn)
     if match is None or match[1] not in _DNS_SUFFIX:

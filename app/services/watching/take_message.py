@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
@@ -39,7 +40,7 @@ class TakeMessage:
         Raises MalformedSnsMessage, MalformedEvent, MessageTooOld, ConfirmationRefused; Unavailable
         when it should come again.
         """
-        if not of_any_age and datetime.now(UTC) - message.published_at > MAX_AGE:
+        if not of_any_age and _is_old(message):
             if message.type == NOTIFICATION and await self.store.is_event_known(message.message_id):
                 return {"recorded": True}
             raise MessageTooOld(
@@ -62,3 +63,16 @@ class TakeMessage:
             return {"recorded": False}
         await self.record_events(to_row(event, message.message_id))
         return {"recorded": True}
+
+
+def usual_row(message: SnsMessage) -> dict[str, Any] | None:
+    """What RecordEvents takes, of a verified message that is neither old nor anything but an event;
+    None: TakeMessage knows what to do with it. Raises MalformedSnsMessage, MalformedEvent."""
+    if message.type != NOTIFICATION or _is_old(message):
+        return None
+    event = parse_ses_event(message.message, published_at=message.published_at)
+    return None if event is None else to_row(event, message.message_id)
+
+
+def _is_old(message: SnsMessage) -> bool:
+    return datetime.now(UTC) - message.published_at > MAX_AGE
