@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -26,7 +27,9 @@ from botocore.exceptions import (
 )
 
 from app import __version__
+from app.adapters.aws import bulk_calls
 from app.adapters.aws.answers import bound_answers
+from app.adapters.aws.bulk_calls import MESSAGE_ID_MAX_CHARS, BulkCalls
 from app.adapters.aws.notice import bulk_request, single_request
 from app.domain.content.render import Compiled
 from app.domain.sending.batches import Account, Suppressed
@@ -56,15 +59,23 @@ READ_TIMEOUT = 30.0
 
 @dataclass
 class _Call:
-    """One request. body: its ready JSON, if boto3 shouldn't write it. left: it got past the fence,
-    so bytes of it may be on their way. status, text: of the answer as it came, for those that
-    boto3 can't read."""
+    """One request. left: it got past the fence, so bytes of it may be on their way. status, text:
+    of the answer as it came, for those that boto3 can't read."""
 
     fence: Fence
-    body: bytes | None = None
     left: bool = False
     status: int = 0
     text: str = ""
+
+    def leave(self) -> None:
+        """Right before its bytes do. Raises LeaseLost."""
+        self.fence.check()
+        self.left = True
+
+    def note(self, status: int, body: bytes) -> None:
+        if status >= 300:
+            self.status = status
+            self.text = body[:_KEPT_BYTES].decode("utf-8", "replace")
 
 
 def aws_client(settings: Settings, service: str, *, region: str | None, **config: Any) -> Any:
@@ -127,26 +138,19 @@ class SesSender:
         self._local = threading.local()
         # Fires after signing, right before the bytes leave.
         self._client.meta.events.register("before-send.sesv2", self._check_fence)
-        # Fires before signing.
-        self._client.meta.events.register("before-call.sesv2.SendBulkEmail", self._use_ready_body)
         self._client.meta.events.register("before-parse.sesv2", self._note_answer)
-
-    def _use_ready_body(self, params: dict[str, Any], **_: Any) -> None:
-        call: _Call | None = getattr(self._local, "call", None)
-        if call is not None and call.body is not None:
-            params["body"] = call.body
+        bulk_calls.teachable(self._client)
+        self._bulk: BulkCalls | None = None
 
     def _check_fence(self, **_: Any) -> None:
         call: _Call | None = getattr(self._local, "call", None)
         if call is not None:
-            call.fence.check()
-            call.left = True
+            call.leave()
 
     def _note_answer(self, response_dict: dict[str, Any], **_: Any) -> None:
         call: _Call | None = getattr(self._local, "call", None)
-        if call is not None and response_dict["status_code"] >= 300:
-            call.status = response_dict["status_code"]
-            call.text = response_dict["body"][:_KEPT_BYTES].decode("utf-8", "replace")
+        if call is not None:
+            call.note(response_dict["status_code"], response_dict["body"])
 
     @contextmanager
     def _fenced(self, call: _Call) -> Iterator[None]:
@@ -160,16 +164,31 @@ class SesSender:
         """One SendBulkEmail call (domain/ses/mail.py: bulk_head); an answer per entry, in order."""
         if self._endpoint:
             head = orjson.dumps(self._endpoint)[:-1] + b"," + head[1:]
-        call = _Call(fence, body=bulk_body(head, entries))
+        call = _Call(fence)
         try:
-            with self._fenced(call):
-                # What is passed here is replaced by the ready body (see _use_ready_body).
-                response = self._client.send_bulk_email(
-                    DefaultContent={}, BulkEmailEntries=[], **self._endpoint
-                )
+            calls = self._bulk_calls()
+            request = calls.request(bulk_body(head, entries))
+            call.leave()
+            answer = calls.send(request)
+            call.note(answer.status_code, answer.content)
+            if answer.status_code == HTTPStatus.OK and (
+                ids := bulk_calls.accepted_ids(answer.content, len(entries))
+            ):
+                return [Answer("sent", message_id=message_id) for message_id in ids]
+            response = calls.read(answer)
         except Exception as exc:  # noqa: BLE001  every way a call can end is an answer
             return [_failed_call(exc, call, len(entries))] * len(entries)
-        return _entry_answers(response, len(entries))
+        return entry_answers(response, len(entries))
+
+    def _bulk_calls(self) -> BulkCalls:
+        if self._bulk is None:
+            self._bulk = bulk_calls.learn(
+                self._client,
+                lambda: self._client.send_bulk_email(
+                    DefaultContent={}, BulkEmailEntries=[], **self._endpoint
+                ),
+            )
+        return self._bulk
 
     def send_single(
         self, compiled: Compiled, envelope: Envelope, mail: Mail, fence: Fence
@@ -223,7 +242,7 @@ class SesSender:
             with self._fenced(call):
                 if not bulk:
                     return _single_answer(self._client.send_email(**request))
-                [answer] = _entry_answers(self._client.send_bulk_email(**request), 1)
+                [answer] = entry_answers(self._client.send_bulk_email(**request), 1)
         except Exception as exc:  # noqa: BLE001  every way a call can end is an answer
             return _failed_call(exc, call, 1)
         return answer
@@ -285,7 +304,6 @@ class SesSender:
 
 _KEPT_BYTES = 20_000
 """How much is kept of an answer that boto3 can't read: what it says stands near its start."""
-_MESSAGE_ID_MAX_CHARS = 255
 
 _UNREADABLE = Answer(
     "unknown",
@@ -295,7 +313,7 @@ _UNREADABLE = Answer(
 )
 
 
-def _entry_answers(response: Mapping[str, Any], entries: int) -> list[Answer]:
+def entry_answers(response: Mapping[str, Any], entries: int) -> list[Answer]:
     """An answer for each entry of a bulk call."""
     results = response.get("BulkEmailEntryResults")
     if not isinstance(results, list) or len(results) != entries:
@@ -321,7 +339,7 @@ def _single_answer(response: Mapping[str, Any]) -> Answer:
 
 def _message_id(value: object) -> str | None:
     """None for what can't be an id of SES: its events could never be found by it."""
-    if not isinstance(value, str) or not 0 < len(value) <= _MESSAGE_ID_MAX_CHARS:
+    if not isinstance(value, str) or not 0 < len(value) <= MESSAGE_ID_MAX_CHARS:
         return None
     return value if value.isascii() and value.isprintable() and " " not in value else None
 
