@@ -3,7 +3,9 @@ as all of it takes: `python -m bench.size STAGE …`, on one data directory (BEN
 
 fill         ten million subscribers; it ends after FILL_SECONDS: call it until all are there
 previous     the ledger of a mailout that was sent to all of them
-queued       or of one for which all of them are queued
+queued       or of one that half of them got, and the other half is queued
+advance      from there on, until 95 % of them have got it
+slices       MAILS sent from where it stands, beside a mailout to as many
 first_call   POST /send-mailout and SES's first call, beside all that is there
 """
 
@@ -20,7 +22,10 @@ import psycopg
 
 from bench.parts import (
     BODY,
+    Child,
+    Sink,
     command,
+    cpu_of_postgres,
     database,
     dropped_indexes,
     ready_mailout,
@@ -38,6 +43,8 @@ DATA = Path(os.environ.get("BENCH_DATA", "/var/tmp/amazonsender-size"))
 SIZE = int(os.environ.get("SIZE", "10000000"))
 FILL_SECONDS = float(os.environ.get("FILL_SECONDS", "150"))
 SLICE = 1_000_000
+MAILS = int(os.environ.get("MAILS", "100000"))
+ROUNDS = int(os.environ.get("ROUNDS", "2"))
 
 
 def fill(sql: Sql) -> None:
@@ -120,15 +127,9 @@ def ledger(sql: Sql, name: str, sent: int) -> str:
     )
     sql.execute("vacuum analyze send_logs")
     sql.execute("checkpoint")
-    sql.execute(
-        "insert into mailout_snapshots (mailout_id, content, content_hash) "
-        "select id, mailout_content(m), mailout_content_hash(m) from mailouts m where id = %s",
-        [mailout],
-    )
-    sql.execute(
-        "update mailouts set status = %s where id = %s",
-        ["sent" if over else "paused", mailout],
-    )
+    freeze(sql, mailout)
+    if over:
+        sql.execute("update mailouts set status = 'sent' where id = %s", [mailout])
     print(f"all is there after {time.monotonic() - began:.0f} s", flush=True)
     return str(mailout)
 
@@ -150,7 +151,7 @@ def first_call(sql: Sql, dsn: str) -> None:
                 )
 
 
-def post(dsn: str, target: Any, base: str) -> tuple[float, float, int]:
+def post(dsn: str, target: Sink, base: str) -> tuple[float, float, int]:
     mailout = ready_mailout(dsn)
     target.reset()
     sent = time.monotonic()
@@ -169,6 +170,117 @@ def post(dsn: str, target: Any, base: str) -> tuple[float, float, int]:
     return answered, first - sent, answer.json()["recipients"]
 
 
+def small(sql: Sql) -> str:
+    """A mailout to MAILS of the subscribers, queued, beside what is there."""
+    [mailout] = one(
+        sql,
+        "insert into mailouts (subject, body_html, status, started_in, started_at, recipients) "
+        "values ('Small', %s, 'draft', database_identity(), now(), %s) returning id::text",
+        BODY, MAILS,
+    )  # fmt: skip
+    sql.execute("insert into mailout_queues (mailout_id, done_at) values (%s, now())", [mailout])
+    sql.execute(
+        "insert into send_logs (mailout_id, subscriber_id, email) "
+        "select %s, id, email from (select * from subscribers order by id limit %s) s",
+        [mailout, MAILS],
+    )
+    freeze(sql, mailout)
+    return str(mailout)
+
+
+def freeze(sql: Sql, mailout: str) -> None:
+    sql.execute(
+        "insert into mailout_snapshots (mailout_id, content, content_hash) "
+        "select id, mailout_content(m), mailout_content_hash(m) from mailouts m where id = %s",
+        [mailout],
+    )
+    sql.execute("update mailouts set status = 'paused' where id = %s", [mailout])
+
+
+def advance(sql: Sql, upto: int) -> None:
+    """Rows of the large mailout become sent, by updates such as those of claim and record, but
+    both in one; ends after FILL_SECONDS."""
+    began = time.monotonic()
+    [mailout] = one(sql, "select id::text from mailouts where subject = 'Queued'")
+    while time.monotonic() - began < FILL_SECONDS:
+        [first] = one(
+            sql,
+            "select id from send_logs where (mailout_id, id) > (%s, 0) and mailout_id <= %s "
+            "and status = 'queued' and not is_test and aside is null order by mailout_id, id "
+            "limit 1", mailout, mailout,
+        )  # fmt: skip
+        if first > upto:
+            break
+        sql.execute(
+            "update send_logs set status = 'sent', sent_at = now(), claimed_at = now(), "
+            "attempts = 1, message_id = '0100019b' || substr(md5(email), 1, 8) || '-' || "
+            "md5(email)::uuid || '-000000', attempt_id = md5((id / 50)::text)::uuid "
+            "where id between %s and %s and mailout_id = %s and status = 'queued'",
+            [first, min(first + 99_999, upto), mailout],
+        )
+    print(f"queued from {first:,} on, after {time.monotonic() - began:.0f} s", flush=True)
+
+
+def slices(sql: Sql, dsn: str) -> None:
+    """Interleaved: MAILS of a small mailout, and of the large one from where it stands now."""
+    [large] = one(sql, "select id::text from mailouts where subject = 'Queued'")
+    with sink() as target:
+        for _ in range(ROUNDS):
+            for name, mailout in (("a mailout of as many", small(sql)), ("ten million", large)):
+                [sent] = one(sql, "select recipients_in(%s, '{sent}')", mailout)
+                print(f"{name}, {sent:,} sent: {send_some(sql, dsn, target, mailout)}", flush=True)
+
+
+def send_some(sql: Sql, dsn: str, target: Sink, mailout: str) -> str:
+    with command(dsn, target.url, "worker") as worker:
+        wait_for(dsn, "select count(*) from executors e where is_alive(e)", 1)
+        wait_for(dsn, "select count(*) from send_rates where account is not null", 1)
+        sql.execute("checkpoint")
+        before = figures(sql, dsn, worker, mailout)
+        sql.execute("update mailouts set status = 'sending' where id = %s", [mailout])
+        while True:
+            time.sleep(0.02)
+            after = figures(sql, dsn, worker, mailout)
+            if after["mails"] - before["mails"] >= MAILS:
+                break
+        sql.execute(
+            "update mailouts set status = 'paused', pause_code = 'person' "
+            "where id = %s and status = 'sending'",
+            [mailout],
+        )
+        wait_for(dsn, "select count(*) from send_batches where recorded_at is null", 0)
+        began, ended, mails = one(
+            sql,
+            "select min(extract(epoch from claimed_at))::float8, "
+            "max(extract(epoch from recorded_at))::float8, sum(accepted)::bigint from "
+            "send_batches where mailout_id = %s and extract(epoch from claimed_at) > %s",
+            mailout, before["at"],
+        )  # fmt: skip
+        after = figures(sql, dsn, worker, mailout)
+        return (
+            f"{mails / (ended - began):,.0f} mails/s, CPU a mail: worker "
+            f"{(after['cpu'] - before['cpu']) / mails * 1e6:.0f} µs, PostgreSQL "
+            f"{(after['postgres'] - before['postgres']) / mails * 1e6:.0f}; pages a mail: touched "
+            f"{(after['hit'] - before['hit']) / mails:.1f}, not in the cache "
+            f"{(after['read'] - before['read']) / mails:.2f}; WAL "
+            f"{(after['wal'] - before['wal']) / mails:,.0f} bytes; {worker.peak_mb:.0f} MB"
+        )
+
+
+def figures(sql: Sql, dsn: str, worker: Child, mailout: str) -> dict[str, float]:
+    at, mails, hit, read, wal = one(
+        sql,
+        "select extract(epoch from clock_timestamp())::float8, recipients_in(%s, '{sent}'), "
+        "blks_hit, blks_read, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 "
+        "from pg_stat_database where datname = current_database()",
+        mailout,
+    )
+    return {
+        "at": at, "mails": mails, "hit": hit, "read": read, "wal": wal, "cpu": worker.cpu_seconds,
+        "postgres": cpu_of_postgres(dsn),
+    }  # fmt: skip
+
+
 def one(sql: Sql, query: str, *values: Any) -> Any:
     row = sql.execute(query.encode(), values or None).fetchone()
     assert row is not None
@@ -183,7 +295,11 @@ def main(stages: list[str]) -> None:
             elif stage == "previous":
                 ledger(sql, "Previous", SIZE)
             elif stage == "queued":
-                ledger(sql, "Queued", 0)
+                ledger(sql, "Queued", SIZE // 2)
+            elif stage == "advance":
+                advance(sql, SIZE * 95 // 100)
+            elif stage == "slices":
+                slices(sql, dsn)
             elif stage == "first_call":
                 first_call(sql, dsn)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import asyncio
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from app.domain.sending.batches import Idle
 from app.sandbox.server import SandboxServer
 from app.services.sending import dispatch
 from app.services.sending.send_batch import BULK_CALLS
@@ -56,7 +58,7 @@ async def test_of_many_one_whose_batches_are_soon_over_claims_several_at_once(
 
     monkeypatch.setattr(dispatch.Dispatcher, "_claim", watched)
     monkeypatch.setattr(dispatch, "QUICK_SECONDS", 60.0 if quick else 0.0)
-    await arrange.subscribers(20)
+    await arrange.subscribers(12)
     await send_all(dsn, sandbox, arrange, direct_store, 6)
     while_all_were_there = asked[: len(asked) // 2]
     if quick:
@@ -65,21 +67,52 @@ async def test_of_many_one_whose_batches_are_soon_over_claims_several_at_once(
         assert max(while_all_were_there) <= BULK_CALLS // 6
 
 
-@pytest.mark.parametrize("mailouts", [2, 3])
-async def test_at_a_limit_each_gets_as_much_as_the_others(
+async def test_whoever_waited_for_tokens_gets_them(
     dsn: str,
     sandbox: SandboxServer,
     arrange: Arrange,
     direct_store: Store,
     monkeypatch: pytest.MonkeyPatch,
-    mailouts: int,
 ) -> None:
-    """Whoever waited for tokens gets them, and after a look for new work the round goes on."""
+    """Also when there was a look for new work in between. Else of two, one waits and the other one
+    gets."""
     monkeypatch.setattr(dispatch, "POLL_SECONDS", 0.03)
-    await arrange.subscribers(50)
-    order = await send_all(dsn, sandbox, arrange, direct_store, mailouts, RATE_LIMIT_PER_SEC="250")
-    ids = set(order)
-    begun = max(order.index(mailout) for mailout in ids)
-    ended = min(len(order) - order[::-1].index(mailout) for mailout in ids)
-    got = Counter(order[begun:ended])
-    assert max(got.values()) - min(got.values()) <= dispatch.CLAIMED_AT_ONCE, got
+    claims: list[tuple[UUID, bool]] = []  # whose, and whether it has to wait
+    claim = Store.claim_batches
+
+    async def watched(self: Store, mailout_id: UUID, *arguments: Any, **more: Any) -> Any:
+        answer = await claim(self, mailout_id, *arguments, **more)
+        claims.append((mailout_id, isinstance(answer, Idle) and answer.reason == "wait"))
+        return answer
+
+    monkeypatch.setattr(Store, "claim_batches", watched)
+    await arrange.subscribers(12)
+    await send_all(dsn, sandbox, arrange, direct_store, 3, RATE_LIMIT_PER_SEC="60")
+    assert any(waits for _, waits in claims)
+    assert all(asked == then for (asked, waits), (then, _) in pairwise(claims) if waits)
+
+
+async def test_claims_that_look_from_the_first_row_on_are_a_small_part_of_the_time(
+    dsn: str,
+    sandbox: SandboxServer,
+    arrange: Arrange,
+    direct_store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They read past all that was claimed since the last vacuum: of a long mailout that takes
+    long, while all other claims wait."""
+    monkeypatch.setattr(dispatch, "POLL_SECONDS", 0.01)
+    asked: list[int] = []
+    claim = Store.claim_batches
+
+    async def slowly(self: Store, *arguments: Any, after: int, **more: Any) -> Any:
+        asked.append(after)
+        if not after:
+            await asyncio.sleep(0.03)
+        return await claim(self, *arguments, after=after, **more)
+
+    monkeypatch.setattr(Store, "claim_batches", slowly)
+    await arrange.subscribers(30)
+    await send_all(dsn, sandbox, arrange, direct_store, 1, RATE_LIMIT_PER_SEC="100")
+    while_it_was_sent = asked[: asked.index(max(asked))]
+    assert while_it_was_sent.count(0) <= 2, asked  # the first one, and perhaps one of a first slice

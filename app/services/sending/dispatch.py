@@ -42,6 +42,11 @@ CLAIMED_AT_ONCE = 8
 QUICK_SECONDS = 1.0
 """A mailout whose last batch took less may claim several in its turn, however many others take
 turns: for ten, 16 places are one each, and that would be a claim for every 50 recipients."""
+FROM_THE_START = 50
+"""After a claim that looked from a mailout's first row on, so many times as long goes by until the
+next such one, in which those are found that are to be tried again. It reads past all rows that were
+claimed since the last vacuum; while a backup runs nothing is vacuumed, and of ten million
+recipients those are millions."""
 STUCK_SECONDS = 300.0
 """A batch that is under way for longer hangs, or the database is away for its results."""
 POLL_SECONDS = 1.0
@@ -98,6 +103,7 @@ class Dispatcher:
         self._fairness = Fairness()
         self._reached: dict[UUID, int] = {}
         """Of each mailout, the last row claimed in this round: the next claim looks behind it."""
+        self._from_the_start_at = 0.0  # monotonic
         self._failing: dict[UUID, Trouble] = {}  # mailouts whose last turn failed
 
     @property
@@ -122,7 +128,8 @@ class Dispatcher:
         for over in self._failing.keys() - {mailout_id for mailout_id, _ in turns}:
             del self._failing[over]
         looked = time.monotonic()
-        self._reached.clear()  # now those that are to be tried again have their turn
+        if looked >= self._from_the_start_at:  # those that are to be tried again have their turn
+            self._reached.clear()
         full: set[tuple[UUID, bool]] = set()
         while turns and not self._stopping.asked:
             if time.monotonic() - looked > POLL_SECONDS:
@@ -266,8 +273,9 @@ class Dispatcher:
     async def _claim(
         self, mailout_id: UUID, attempts: list[UUID], lane: Lane, *, test: bool
     ) -> tuple[Batch, ...] | Idle:
+        after, began = self._reached.get(mailout_id, 0), time.monotonic()
         try:
-            return await self._store.claim_batches(
+            claim = await self._store.claim_batches(
                 mailout_id,
                 self._sender_id,
                 attempts=attempts,
@@ -275,7 +283,7 @@ class Dispatcher:
                 test=test,
                 limit=self._limit(lane),
                 guards=self._guards.limits,
-                after=self._reached.get(mailout_id, 0),
+                after=after,
                 kept_only=test and not self._takes_tests(),
             )
         except BaseException as exc:
@@ -283,6 +291,11 @@ class Dispatcher:
             if not (isinstance(exc, DatabaseError) and exc.sqlstate):
                 self._housekeeping.note_unanswered(attempts)
             raise
+        if not after and not test:
+            now = time.monotonic()
+            again = now + FROM_THE_START * (now - began)
+            self._from_the_start_at = max(self._from_the_start_at, again)
+        return claim
 
     def _limit(self, lane: Lane) -> int:
         """Recipients per batch."""
