@@ -18,6 +18,7 @@ from app import __version__
 from app.adapters.aws.ses import SesSender, sns_client
 from app.adapters.aws.sns import SnsConfirmer, SnsVerifier
 from app.adapters.database.migrations import check_schema
+from app.adapters.database.postgres import PostgresDatabase
 from app.adapters.providers import fallback_senders
 from app.api import (
     access,
@@ -103,6 +104,7 @@ from app.ports import Database, FallbackSender
 from app.processes.member import Member
 from app.queues import queue_work
 from app.running.loops import Loops
+from app.running.resting import Resting
 from app.runtime import open_database
 from app.services.access.keys import Keys
 from app.services.access.sign_ins import SignIns
@@ -140,6 +142,7 @@ from app.services.starting.start_mailout import StartMailout, nobody_to_wake
 from app.services.telling.slack import TellSlack
 from app.services.telling.slack_news import TellSlackNews
 from app.services.templates.templates import Templates
+from app.services.watching.find_work import FindWork
 from app.services.watching.health import Health
 from app.services.watching.record_events import RecordEvents
 from app.services.watching.take_message import TakeMessage
@@ -291,7 +294,7 @@ async def running(
         store = Store(database)
         await store.tell_timezone(settings.timezone)
         meters = member.metrics(settings.region_names)
-        loops = await stack.enter_async_context(Loops())
+        loops = await stack.enter_async_context(Loops(resting=Resting()))
         if not member.is_supervised:
             await stack.enter_async_context(telling_cloudwatch(settings, meters, loops))
         work = None
@@ -467,7 +470,7 @@ async def working(
         else:
             outlets = await asyncio.to_thread(outlets_of, settings)
             providers = fallback_senders(settings, max_connections=BULK_CALLS + SINGLE_CALLS)
-            sender = Sender(store, outlets, settings, meters, providers)
+            sender = Sender(store, outlets, settings, meters, providers, resting=loops.resting)
             for route in sender.routes:
                 route.account.start(loops)
             one = len(outlets) == 1
@@ -483,6 +486,10 @@ async def working(
                 domains.start(loops)
             SenderReport(store, sender, meters, service_id, loops).start(loops)
             sender.start()
+        if loops.resting is not None:
+            # Supabase's API tells nothing by itself.
+            listen = database.listen if isinstance(database, PostgresDatabase) else None
+            FindWork(store, loops.resting, listen).start(loops)
         try:
             yield Work(sender, jobs)
         finally:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -24,6 +25,10 @@ from app.domain.slack.news import Place
 from app.domain.standing.blocklists import Listing
 from app.domain.standing.told import Advice, DedicatedIp, Entity
 from app.domain.standing.vdm import Query
+
+Listen = Callable[[str], AbstractAsyncContextManager[AsyncIterator[str]]]
+"""Opens a connection that hears what is sent to a channel of the database. Raises
+DatabaseUnavailable, also while hearing."""
 
 
 class Database(Protocol):

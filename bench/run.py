@@ -43,6 +43,7 @@ from bench.parts import (
     wait_for,
     wait_until_up,
 )
+from bench.rest import rest, start
 from bench.sqs import backlog
 from bench.supabase import supabase
 from tests.support.ports import free_port
@@ -312,6 +313,8 @@ def help_page(_: str) -> list[Row]:
 
 MEASUREMENTS: dict[str, Callable[[str], Iterable[Row]]] = {
     "help": help_page,
+    "start": start,
+    "rest": rest,
     "throughput": throughput,
     "first_call": first_call,
     "queueing": queueing,

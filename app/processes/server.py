@@ -27,6 +27,7 @@ from app.processes.member import Member
 from app.processes.supervisor import Chore, Role, Supervisor
 from app.running.event_loop import run
 from app.running.loops import Loops
+from app.running.resting import Resting
 from app.runtime import StopRequested, open_database
 from app.settings import Settings
 from app.store import Store
@@ -133,7 +134,7 @@ async def work(
                 store = Store(database)
                 http.root.app = metrics_app(meters, DatabaseGauges(store, meters))
                 async with AsyncExitStack() as stack:
-                    loops = await stack.enter_async_context(Loops())
+                    loops = await stack.enter_async_context(Loops(resting=Resting()))
                     if is_worker:
                         await stack.enter_async_context(telling_cloudwatch(settings, meters, loops))
                     await stack.enter_async_context(

@@ -17,6 +17,7 @@ import structlog
 
 from app.domain.sending.backoff import backoff_seconds
 from app.errors import Unavailable
+from app.running.resting import Resting
 from app.running.stopping import Stopping
 
 log = structlog.get_logger(__name__)
@@ -51,7 +52,7 @@ class Trouble:
 class _Loop:
     name: str
     step: Callable[[], Awaitable[object]]
-    seconds: float
+    seconds: Callable[[], float]
     news: asyncio.Event | None
     first_after: float
     vital: bool
@@ -67,11 +68,13 @@ class _Loop:
 class Loops:
     """Start each loop once; `close`, or leave the `async with`, to end them all.
 
-    stopping: once a stop is asked for, no loop takes another step.
+    stopping: once a stop is asked for, no loop takes another step. resting: lets loops that look
+    for work rest while there is none; None: they never do.
     """
 
-    def __init__(self, stopping: Stopping | None = None) -> None:
+    def __init__(self, stopping: Stopping | None = None, *, resting: Resting | None = None) -> None:
         self._stopping = stopping or Stopping()
+        self.resting = resting
         self._loops: dict[str, _Loop] = {}
         self._troubles: dict[str, Trouble] = {}
 
@@ -90,8 +93,9 @@ class Loops:
         self,
         name: str,
         step: Callable[[], Awaitable[object]],
-        seconds: float,
+        seconds: float | Callable[[], float],
         *,
+        kind: str | None = None,
         news: asyncio.Event | None = None,
         first_after: float = 0.0,
         vital: bool = False,
@@ -99,11 +103,16 @@ class Loops:
     ) -> None:
         """Take `step` every `seconds`, sooner when there are `news`, from now until `close`.
 
-        first_after: seconds before the first step. vital: nothing is sent while this loop fails.
-        to_the_end: at the stop, a step under way may end.
+        seconds: or what says so after each step. kind: of work that it looks for, seldom while
+        there is none (resting.py). first_after: seconds before the first step. vital: nothing is
+        sent while this loop fails. to_the_end: at the stop, a step under way may end.
         """
         assert name not in self._loops, f"the loop {name} runs already"
-        self._loops[name] = _Loop(name, step, seconds, news, first_after, vital, to_the_end)
+        pause = seconds if callable(seconds) else _always(seconds)
+        if kind is not None and self.resting is not None:
+            news = news or asyncio.Event()
+            pause = self.resting.pause(kind, pause, news)
+        self._loops[name] = _Loop(name, step, pause, news, first_after, vital, to_the_end)
         self._run(self._loops[name])
 
     async def close(self) -> None:
@@ -145,11 +154,11 @@ class Loops:
             if trouble is None:
                 failures = loop.deaths = 0
                 self._troubles.pop(loop.name, None)
-                await self._stopping.sleep(loop.seconds, loop.news)
+                await self._stopping.sleep(loop.seconds(), loop.news)
             else:
                 failures += 1
                 self._troubles[loop.name] = trouble
-                base = min(RETRY_BASE_SECONDS, loop.seconds)
+                base = min(RETRY_BASE_SECONDS, loop.seconds())
                 await self._stopping.sleep(
                     backoff_seconds(failures, 1.0, base=base, cap=RETRY_CAP_SECONDS)
                 )
@@ -177,6 +186,10 @@ class Loops:
         log.error("loop_ended", loop=loop.name, times=loop.deaths, exc_info=error)
         pause = backoff_seconds(loop.deaths, 1.0, base=RETRY_BASE_SECONDS, cap=RETRY_CAP_SECONDS)
         loop.restart = asyncio.get_running_loop().call_later(pause, self._run, loop)
+
+
+def _always(seconds: float) -> Callable[[], float]:
+    return lambda: seconds
 
 
 def _hangs(name: str, seconds: float) -> Trouble:

@@ -25,6 +25,12 @@ class SendingCalls(Calls):
         row = await self._call("sender_work")
         return Work(**{name: tuple(map(UUID, ids)) for name, ids in row.items()})
 
+    async def work_due(self, kinds: Sequence[str], probe: str | None = None) -> dict[str, float]:
+        """In how many seconds there is work of these kinds (work_due.sql); one that is left out has
+        nothing ahead. probe: sent to all who listen."""
+        row: dict[str, float] = await self._call("work_due", p_kinds=list(kinds), p_probe=probe)
+        return row
+
     async def start_due_mailouts(self, *, start: bool = True) -> dict[str, Any]:
         """Start one mailout whose time has come, unless told not to: `started` (its id or None),
         `status`, `recipients`; and let waves begin: `held`, ids of mailouts that missed one."""

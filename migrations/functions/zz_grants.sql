@@ -47,6 +47,7 @@ language sql immutable set search_path = public, pg_temp as $own_functions$
             'snapshot_content', 'find_send_request', 'count_audience',
             'schedule_mailout', 'unschedule_mailout', 'audience_zones', 'wave_lead', 'still_on_time', 'start_due_mailouts',
             'place_waves', 'begin_waves', 'in_words', 'wave_state', 'mailout_waves', 'has_wave', 'freeze_content',
+            'work_due', 'ring_on_change', 'ring_for_hooks',
             'claim_mailout', 'queue_recipients', 'sender_work', 'heartbeat', 'is_alive',
             'open_routes', 'ses_routes', 'route_answers', 'note_silence', 'is_blocked', 'account_is_stopped', 'quota_left', 'block_route', 'hold_without_route', 'sends_by',
             'is_fallback_route', 'fallback_provider', 'fallback_route', 'fallback_state', 'open_fallback', 'close_fallback',

@@ -7,6 +7,8 @@ import functools
 import re
 import select
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
@@ -140,6 +142,20 @@ class PostgresDatabase:
         to_the_end = function in NEVER_GIVEN_UP
         return await retrying_conflicts(lambda: self._bounded(query, values, to_the_end))
 
+    @asynccontextmanager
+    async def listen(self, channel: str) -> AsyncIterator[AsyncIterator[str]]:
+        """`ports.Listen`: a connection of its own that hears what is sent to this channel."""
+        try:
+            connection = await psycopg.AsyncConnection.connect(self._dsn, **self._options)
+        except CONNECT_ERRORS as error:
+            raise DatabaseUnavailable("No connection to listen by") from error
+        async with connection:
+            try:
+                await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+            except psycopg.Error as error:
+                raise _translated(error) from error
+            yield _heard(connection)
+
     async def _bounded(self, query: bytes, values: dict[str, Any], to_the_end: bool) -> Any:
         """Run it in a task of its own, which cleans up after itself when its time is over.
 
@@ -187,6 +203,15 @@ class PostgresDatabase:
             # by one would take seconds.
             await self._pool.drain()
             raise
+
+
+async def _heard(connection: psycopg.AsyncConnection[Any]) -> AsyncIterator[str]:
+    """What is sent to it. Raises DatabaseUnavailable when the connection breaks."""
+    try:
+        async for notification in connection.notifies():
+            yield notification.payload
+    except psycopg.Error as error:
+        raise DatabaseUnavailable("The connection to listen by broke") from error
 
 
 def _stop_if_left(limit: asyncio.Timeout) -> None:

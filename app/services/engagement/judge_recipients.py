@@ -42,7 +42,7 @@ class JudgeRecipients:
         self._links_at = 0.0
 
     def start(self, loops: Loops) -> None:
-        loops.start("engagement", self.step, SECONDS, news=self._more)
+        loops.start("engagement", self.step, SECONDS, kind="engagement", news=self._more)
 
     async def step(self) -> None:
         """A slice; the next one comes soon after a full one."""

@@ -61,7 +61,9 @@ class DeliverHooks:
         self._news = asyncio.Event()
 
     def start(self, loops: Loops) -> None:
-        loops.start("hooks", self.step, POLL_SECONDS, news=self._news, to_the_end=True)
+        loops.start(
+            "hooks", self.step, POLL_SECONDS, kind="hooks", news=self._news, to_the_end=True
+        )
         loops.start("hooks-tidy", self.tidy, TIDY_SECONDS, first_after=60.0)
 
     async def step(self) -> None:

@@ -119,7 +119,7 @@ class JobRunner:
             task.add_done_callback(self._ended)
 
     def start(self, loops: Loops) -> None:
-        loops.start("jobs", self.step, POLL_SECONDS, news=self._news, to_the_end=True)
+        loops.start("jobs", self.step, POLL_SECONDS, kind="jobs", news=self._news, to_the_end=True)
 
     async def do(self, job_id: UUID) -> bool:
         """Do this job here and now, in place of a runner elsewhere. False: one has it, or it is

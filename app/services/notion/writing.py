@@ -92,7 +92,7 @@ class Writing:
         self._mute_until = float("-inf")
 
     def start(self, loops: Loops) -> None:
-        loops.start("notion_writing", self.step, POLL_SECONDS)
+        loops.start("notion_writing", self.step, POLL_SECONDS, kind="notion")
 
     async def step(self) -> int:
         """Write the rows that are due, AT_ONCE at most; give how many there were. None are taken

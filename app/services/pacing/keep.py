@@ -43,7 +43,8 @@ class KeepPacing:
         self._said_so = True  # perhaps another sender did, which is gone
 
     def start(self, loops: Loops) -> None:
-        loops.start("pacing", self.look, POLL_SECONDS)
+        # While nothing is sent there is nothing to slow down, and no mail for a day to open.
+        loops.start("pacing", self.look, POLL_SECONDS, kind="mailouts")
 
     async def look(self, *, every_seconds: float = LOOK_SECONDS) -> None:
         """Costs a small query where nothing is paced and no warm-up runs."""

@@ -22,6 +22,10 @@ class DropDetails:
         self._settings = settings
         self._look_at = 0.0
 
+    def pause(self) -> float:
+        """Seconds until the next look."""
+        return max(REST_SECONDS, self._look_at - time.monotonic())
+
     async def look(self) -> None:
         """Drop the next slice of each kind, once it is time. Raises Unavailable."""
         if time.monotonic() < self._look_at:

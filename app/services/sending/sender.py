@@ -18,11 +18,12 @@ import structlog
 from app.domain.ses.region import SesRegion
 from app.ports import BulkSender, FallbackSender
 from app.running.loops import Loops, Trouble
+from app.running.resting import Resting
 from app.running.stopping import Stopping
 from app.services.providers.watch import LOOK_SECONDS, WatchFallback
 from app.services.sending import dispatch
 from app.services.sending.account import AccountMonitor
-from app.services.sending.drop_details import REST_SECONDS, DropDetails
+from app.services.sending.drop_details import DropDetails
 from app.services.sending.housekeeping import Housekeeping
 from app.services.sending.notices import Way
 from app.services.sending.pausing import Guards, Pausing, guard_limits
@@ -50,14 +51,16 @@ class Sender:
         settings: Settings,
         metrics: Metrics | None = None,
         providers: Sequence[FallbackSender] = (),
+        *,
+        resting: Resting | None = None,
     ) -> None:
         """outlets: where mail may leave, the preferred one first; at least one. providers: in their
-        place, in order."""
+        place, in order. resting: as of Loops."""
         self.id = uuid4()
         self._store = store
         self._settings = settings
         self._stopping = Stopping()
-        self._loops = Loops(self._stopping)
+        self._loops = Loops(self._stopping, resting=resting)
         self._work_to_queue = asyncio.Event()
         self._metrics = metrics = metrics or Metrics(regions=[outlet.name for outlet in outlets])
         names = tuple(outlet.name for outlet in outlets)
@@ -198,21 +201,22 @@ class Sender:
         beat, poll = self._settings.lease_seconds / 3, dispatch.POLL_SECONDS
         start = partial(self._loops.start, to_the_end=True)
         start("heartbeat", self._housekeeping.heartbeat, beat, vital=True)
-        start("upkeep", self._keep_up, poll, news=self._work_to_queue, vital=True)
+        look = partial(start, kind="mailouts")
+        look("upkeep", self._keep_up, poll, news=self._work_to_queue, vital=True)
         for route in self.routes:
             name = "dispatch" if len(self.routes) == 1 else f"dispatch {route.name}"
-            start(name, route.dispatcher.send_what_is_due, poll, news=route.wake, vital=True)
+            look(name, route.dispatcher.send_what_is_due, poll, news=route.wake, vital=True)
         start("waiting", self._waiting.look, WAITING_SECONDS)
-        start("retention", self._drop_details.look, REST_SECONDS)
+        start("retention", self._drop_details.look, self._drop_details.pause)
         if self.fallbacks:
             start("fallback", self._fallback.look, LOOK_SECONDS)
         for other in self.fallbacks:
             send = partial(self._send_in_turn, other)
-            start(f"dispatch {other.name}", send, poll, news=other.wake)
+            look(f"dispatch {other.name}", send, poll, news=other.wake)
         if self._owner_mail is not None:
-            start("tell_owner", self._owner_mail.send_due, poll)
+            start("tell_owner", self._owner_mail.send_due, poll, kind="owner")
         if self._confirmation_mail is not None:
-            start("confirm_signups", self._confirmation_mail.send_due, poll)
+            start("confirm_signups", self._confirmation_mail.send_due, poll, kind="signups")
 
     async def _keep_up(self) -> None:
         if await self._housekeeping.take_turns():

@@ -64,7 +64,7 @@ class TellSlack:
         self._unsettled: tuple[Due, Settled] | None = None
 
     def start(self, loops: Loops) -> None:
-        loops.start("slack", self.step, POLL_SECONDS, to_the_end=True)
+        loops.start("slack", self.step, POLL_SECONDS, kind="slack", to_the_end=True)
 
     async def step(self) -> None:
         """Look at what is due until Slack was asked once. Raises Unavailable, DatabaseError of the

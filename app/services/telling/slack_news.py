@@ -24,7 +24,7 @@ class TellSlackNews:
         self._pages = f"{base_url}/dashboard"
 
     def start(self, loops: Loops) -> None:
-        loops.start("slack_news", self.step, POLL_SECONDS, to_the_end=True)
+        loops.start("slack_news", self.step, POLL_SECONDS, kind="slack_news", to_the_end=True)
 
     async def step(self) -> None:
         """Tell what is due. Raises Unavailable of the database."""

@@ -28,6 +28,7 @@ begin
     end if;
     insert into send_logs (mailout_id, email, is_test)
     select p_mailout, email, true from jsonb_array_elements_text(p_emails) as e (email);
+    perform pg_notify('amazonsender', 'work');   -- not by a trigger on the ledger (sending/work_due.sql)
     select jsonb_build_object('mailout_id', id, 'status', status,
                               'recipients', jsonb_array_length(p_emails), 'test', true)
       into v_response from mailouts where id = p_mailout;
