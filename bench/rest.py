@@ -70,7 +70,8 @@ def until_healthy(base: str) -> float:
 def transactions(sql: psycopg.Connection) -> int:
     sql.execute("select pg_stat_clear_snapshot()")
     row = sql.execute(
-        "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()"
+        "select xact_commit + xact_rollback from pg_stat_database "
+        "where datname = current_database()"
     ).fetchone()
     assert row is not None
     return int(row[0])

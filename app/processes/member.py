@@ -10,7 +10,8 @@ from uuid import UUID, uuid4
 from app.telemetry.counts import ALONE, Board
 from app.telemetry.metrics import Metrics
 
-BEAT_SECONDS = 1.0
+BEAT_SECONDS = 5.0
+"""Twice between two looks of the supervisor; more would only wake an idle machine."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ READERS = 30
 LOOPS = {
     "heartbeat", "upkeep", "dispatch", "tell_owner", "account", "suppression", "report", "jobs",
     "watchdog", "cloudwatch", "hooks", "hooks-tidy", "engagement", "slack", "slack_news",
-    "standing", "pacing", "waiting", "log", "retention",
+    "standing", "pacing", "waiting", "log", "retention", "work", "listening",
 }  # fmt: skip
 
 
