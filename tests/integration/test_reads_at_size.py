@@ -149,6 +149,8 @@ class Life:
         known = await self.arrange.one("select email from subscribers order by id desc limit 1")
         for function, arguments in (
             ("sender_work", {}),
+            ("work_due",
+             {"p_kinds": ["mailouts", "jobs", "hooks", "engagement", "owner", "signups", "slack"]}),
             ("finish_mailout", {"p_mailout": mailout}),
             ("recover_lost", {"p_executor": self.sender}),
             ("release_batches", {"p_attempts": [str(uuid4())]}),
