@@ -165,8 +165,16 @@ def post(dsn: str, target: Sink, base: str) -> tuple[float, float, int]:
     with psycopg.connect(dsn, autocommit=True) as sql:
         sql.execute("update mailouts set status = 'cancelled' where id = %s", [mailout])
         sql.execute("update mailout_queues set done_at = now() where mailout_id = %s", [mailout])
+        [queued, claimed] = one(
+            sql,
+            "select extract(epoch from (select created_at from send_logs where mailout_id = m.id "
+            "order by id limit 1) - m.started_at)::float8, extract(epoch from (select "
+            "min(claimed_at) from send_batches where mailout_id = m.id) - m.started_at)::float8 "
+            "from mailouts m where id = %s", mailout,
+        )  # fmt: skip
+        print(f"  after the start: queueing {queued * 1000:.0f} ms, claim {claimed * 1000:.0f}")
         wait_for(dsn, "select count(*) from send_batches where recorded_at is null", 0)
-        time.sleep(1)  # the cancel of what is queued
+        wait_for(dsn, "select jsonb_array_length(sender_work() -> 'cancelling')", 0)
     return answered, first - sent, answer.json()["recipients"]
 
 
@@ -263,21 +271,24 @@ def send_some(sql: Sql, dsn: str, target: Sink, mailout: str) -> str:
             f"{(after['postgres'] - before['postgres']) / mails * 1e6:.0f}; pages a mail: touched "
             f"{(after['hit'] - before['hit']) / mails:.1f}, not in the cache "
             f"{(after['read'] - before['read']) / mails:.2f}; WAL "
-            f"{(after['wal'] - before['wal']) / mails:,.0f} bytes; {worker.peak_mb:.0f} MB"
+            f"{(after['wal'] - before['wal']) / mails:,.0f} bytes; transactions for 1,000 mails "
+            f"{(after['xids'] - before['xids']) / mails * 1000:.1f}, multixacts "
+            f"{(after['multis'] - before['multis']) / mails * 1000:.1f}; {worker.peak_mb:.0f} MB"
         )
 
 
 def figures(sql: Sql, dsn: str, worker: Child, mailout: str) -> dict[str, float]:
-    at, mails, hit, read, wal = one(
+    at, mails, hit, read, wal, xids, multis = one(
         sql,
         "select extract(epoch from clock_timestamp())::float8, recipients_in(%s, '{sent}'), "
-        "blks_hit, blks_read, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 "
-        "from pg_stat_database where datname = current_database()",
+        "blks_hit, blks_read, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8, "
+        "age(datfrozenxid), mxid_age(datminmxid) "
+        "from pg_stat_database join pg_database using (datname) where datname = current_database()",
         mailout,
     )
     return {
-        "at": at, "mails": mails, "hit": hit, "read": read, "wal": wal, "cpu": worker.cpu_seconds,
-        "postgres": cpu_of_postgres(dsn),
+        "at": at, "mails": mails, "hit": hit, "read": read, "wal": wal, "xids": xids,
+        "multis": multis, "cpu": worker.cpu_seconds, "postgres": cpu_of_postgres(dsn),
     }  # fmt: skip
 
 

@@ -201,3 +201,34 @@ async def test_a_second_resend_starts_from_the_beginning(store: Store, arrange: 
     assert await store.finish_mailout(mailout) == "sent"
     second = await store.resend_mailout(mailout, ["failed", "unknown"], force=True)
     assert (second["requeued"], second["too_young"]) == (4, 0)
+
+
+@pytest.mark.parametrize(
+    ("long", "slices"), [(60.0, [2, 8, 20, 20]), (-1.0, [2] * 16)], ids=["quick", "long"]
+)
+async def test_slices_grow_while_they_are_quick(
+    direct_store: Store,
+    arrange: Arrange,
+    monkeypatch: pytest.MonkeyPatch,
+    long: float,
+    slices: list[int],
+) -> None:
+    """The first mail waits for the first one, and of people who aren't in memory few are read in
+    the time that a statement may take."""
+    monkeypatch.setattr(upkeep, "SLICE", 20)
+    monkeypatch.setattr(upkeep, "LONG_SLICE_SECONDS", long)
+    asked: list[int] = []
+    queue = Store.queue_recipients
+
+    async def watched(self: Store, mailout_id: UUID, limit: int) -> tuple[int, bool]:
+        asked.append(limit)
+        return await queue(self, mailout_id, limit)
+
+    monkeypatch.setattr(Store, "queue_recipients", watched)
+    await arrange.subscribers(31)
+    mailout = await started(direct_store, arrange)
+    rounds = Upkeep(direct_store, lambda: None)
+    while await rounds.take_turns():
+        pass
+    assert asked == slices
+    assert await arrange.counts(mailout) == {"queued": 31}
