@@ -195,12 +195,12 @@ class SendingCalls(Calls):
                 mailout_id=mailout_id,
                 recipients=tuple(
                     Recipient(
-                        send_log_id=r["id"],
-                        email=r["email"],
-                        attempts=r["attempts"],
-                        subscriber_id=UUID(r["subscriber_id"]) if r["subscriber_id"] else None,
-                        name=r["name"],
-                        fields=r["fields"] or {},
+                        r["id"],
+                        r["email"],
+                        r["attempts"],
+                        UUID(r["subscriber_id"]) if r["subscriber_id"] else None,
+                        r["name"],
+                        r["fields"] or {},
                     )
                     for r in batch["rows"]
                 ),

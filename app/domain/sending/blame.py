@@ -123,6 +123,8 @@ class Blame:
         began earlier prove nothing of a later refusal: the account may have been closed between."""
         case.passed = True
         case.streak = 0
+        if not case.size:
+            return  # nobody was refused, as in nearly all batches
         before = {one for one, at in case.suspects.items() if at < began}
         case.guilty |= before
         case.guilty.difference_update(passed)

@@ -7,8 +7,7 @@ SendEmail) and the SES developer guide, "Errors related to sending quotas".
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from app.domain.sending.batches import Outcome
 
@@ -32,8 +31,7 @@ something between here and SES). split: find the one that spoils the call. unrea
 answer (counts for the circuit breaker)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One verdict: of an entry of a bulk call, or of a whole call that was refused or lost."""
 
     outcome: Outcome
@@ -195,8 +193,10 @@ def unless_sender_unverified(answer: Answer, sender: str) -> Answer:
     sender (or its domain) is named, by address, mailbox or ARN, nobody is to blame but the
     configuration. When nobody is named, who else is refused tells (blame.py).
     """
+    if answer.outcome != "failed":
+        return answer
     text = (answer.message or "").lower()
-    if answer.outcome != "failed" or "not verified" not in text:
+    if "not verified" not in text:
         return answer
     named = text.partition("failed the check")[2] or text
     identities = {

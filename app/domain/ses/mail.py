@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -71,8 +71,7 @@ class Notice:
         object.__setattr__(self, "subject", plain_line(self.subject))  # it may quote anybody's
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(NamedTuple):
     """One recipient's mail. to: ASCII address. values: of every hole of the compiled content."""
 
     send_log_id: int
@@ -140,8 +139,7 @@ def common_members(envelope: Envelope) -> dict[str, Any]:
     return common
 
 
-@dataclass(frozen=True, slots=True)
-class BulkEntry:
+class BulkEntry(NamedTuple):
     """One recipient of a bulk call, as JSON: for SES an element of BulkEmailEntries.
 
     to: whose it is, where a call may not have the same address twice.

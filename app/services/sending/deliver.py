@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
@@ -316,7 +316,7 @@ def _judged(result: Result, verdict: str | None, halt: Halt, halts: dict[Halt, s
         halts.setdefault(halt, result.message or result.code or "")
     if result.outcome == "unknown":
         return result  # nobody can say, so it is never sent again by itself
-    return replace(result, outcome="requeue", delay=LATER_SECONDS if verdict == "later" else 0.0)
+    return result._replace(outcome="requeue", delay=LATER_SECONDS if verdict == "later" else 0.0)
 
 
 def _halts(answers: dict[int, Answer]) -> dict[Halt, str]:
@@ -335,6 +335,8 @@ def _halts(answers: dict[int, Answer]) -> dict[Halt, str]:
 def settle(send_log_id: int, answer: Answer, attempts: int, *, is_test: bool = False) -> Result:
     """An answer as a result: a retry gets its pause, and ends after MAX_ATTEMPTS."""
     outcome: Outcome = answer.outcome
+    if outcome == "sent":
+        return Result(send_log_id, outcome, answer.message_id)
     delay = 0.0
     if outcome == "retry":
         if attempts >= MAX_ATTEMPTS:
