@@ -123,7 +123,8 @@ def measure(dsn: str, service: Child, port: int, requests: list[bytes]) -> Event
 
 
 def sent_mails(dsn: str) -> None:
-    """A new ledger, with the row of every event. No service may be running: it would be in it."""
+    """A new ledger, with the row of every event as sending leaves it. No service may be running: it
+    would be in it."""
     fill(dsn, EVENTS)
     with psycopg.connect(dsn, autocommit=True) as sql:
         sql.execute(
@@ -131,8 +132,9 @@ def sent_mails(dsn: str) -> None:
         )
         sql.execute(
             "insert into send_logs (id, mailout_id, subscriber_id, email, status, attempt_id, "
-            "attempts) overriding system value select row_number() over (), %s, id, email, 'sent', "
-            "%s, 1 from subscribers",
+            "attempts, message_id, claimed_at, sent_at) overriding system value "
+            "select row_number() over (), %s, id, email, 'sent', %s, 1, "
+            "'m-' || row_number() over (), now(), now() from subscribers",
             [MAILOUT, ATTEMPT],
         )
         sql.execute("vacuum analyze send_logs")

@@ -26,9 +26,17 @@ begin
                                                from jsonb_array_elements(p_events) e))
                          and status = 'unknown');
     with given as materialized (
-        select e as event, n, e ->> 'sns_message_id' as sns_id, match_send_log(e) as log,
+        select e as event, n, e ->> 'sns_message_id' as sns_id, coalesce(plain.id, match_send_log(e)) as log,
                row_number() over (partition by e ->> 'sns_message_id' order by n) as copy
           from jsonb_array_elements(p_events) with ordinality as given (e, n)
+          -- What match_send_log finds of nearly all: the latest attempt, with its message id. A call for each event
+          -- costs more than the row.
+          left join (select id, mailout_id, attempt_id, message_id from send_logs
+                      where id = any (array(select (e ->> 'send_log_id')::bigint
+                                              from jsonb_array_elements(p_events) e))) plain
+            on e ->> 'odd' is null and plain.id = (e ->> 'send_log_id')::bigint
+               and plain.mailout_id = (e ->> 'mailout_id')::uuid
+               and plain.attempt_id = (e ->> 'attempt')::uuid and plain.message_id = e ->> 'message_id'
     ), stored as (
         insert into ses_events (sns_message_id, type, message_id, mailout_id, send_log_id, payload,
                                 parked, occurred_at)
@@ -55,7 +63,9 @@ begin
         perform count_events(v_matched);
         perform fold_engagement(v_matched, v_logs, v_events);
         perform forget_erased_events(v_matched, v_logs);
-        perform refresh_reasons(v_unsure);
+        if v_unsure <> '{}' then
+            perform refresh_reasons(v_unsure);
+        end if;
         -- A statement of its own, so that the judgement sees these figures.
         if count_outcomes(v_changes) then
             v_tripped := tripped_mailouts(p_bounce_rate, p_complaint_rate);

@@ -18,9 +18,10 @@ create or replace function counts_as_complaint(l send_logs) returns boolean lang
 $$;
 
 -- What a row's change of state changes in the figures; null: nothing. Test rows never count. It is one
--- expression without settings of its own, so that PostgreSQL inlines it: it runs for every event.
+-- expression without settings of its own, and not called immutable, as jsonb_build_object isn't, so that PostgreSQL
+-- inlines it: it runs for every event.
 create or replace function outcome_change(p_before send_logs, p_after send_logs) returns jsonb
-language sql immutable as $$
+language sql stable as $$
     select case when not p_after.is_test and has_outcome(p_after) then jsonb_build_object(
         'mailout_id', p_after.mailout_id,
         'outcomes', has_outcome(p_after)::int - has_outcome(p_before)::int,
