@@ -12,10 +12,12 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 import orjson
 from botocore.config import Config
 from botocore.exceptions import (
@@ -87,7 +89,10 @@ def aws_client(settings: Settings, service: str, *, region: str | None, **config
         "sns": known.sns_endpoint_url,
         "sqs": settings.aws_endpoint_url_sqs,
     }.get(service)
+    core = botocore.session.get_session()
+    core.register_component("data_loader", _service_data())
     session = boto3.session.Session(
+        botocore_session=core,
         aws_access_key_id=settings.aws_access_key_id,
         aws_secret_access_key=_reveal(settings.aws_secret_access_key),
         aws_session_token=_reveal(settings.aws_session_token),
@@ -107,6 +112,13 @@ def aws_client(settings: Settings, service: str, *, region: str | None, **config
     )
     bound_answers(client, service)
     return client
+
+
+@cache
+def _service_data() -> Any:
+    """botocore's descriptions of services and endpoints. Each session would read its own: 8 MB for
+    every client but the first."""
+    return botocore.session.get_session().get_component("data_loader")
 
 
 def sns_client(settings: Settings, region: str) -> SNSClient:
