@@ -177,6 +177,57 @@ async def test_where_few_fit_a_page_is_short_and_the_next_goes_on(
     assert 0 in sizes[:-1]  # looked at 200 people, none of whom fits
 
 
+@pytest.mark.parametrize("tags", [None, ["few"]], ids=["everybody", "a rare tag"])
+async def test_a_rule_about_many_mailouts_makes_pages_shorter_and_loses_nobody(
+    lists: Lists, arrange: Arrange, tags: list[str] | None
+) -> None:
+    """Each person is looked up in the ledger of each mailout: 200 mailouts, and 300 people of whom
+    every tenth got one."""
+    await arrange.sql.execute(
+        "insert into subscribers (email, tags) select 'user' || n || '@example.com', '{few}' "
+        "from generate_series(1, 300) n"
+    )
+    await arrange.sql.execute(
+        "insert into mailouts (id, subject, status, started_at, sent_at) "
+        "select md5(n::text)::uuid, 'x', 'sent', now(), now() from generate_series(1, 200) n"
+    )
+    await arrange.sql.execute(
+        "insert into send_logs (mailout_id, subscriber_id, email, status, sent_at) "
+        "select md5((substr(email, 5, 2)::integer)::text)::uuid, id, email, 'delivered', now() "
+        "from subscribers where email like 'user%0@%'"
+    )
+    rule = {"field": "received", "op": "is", "value": "any", "days": 3}
+    wanted: dict[str, Any] = {"rule": rule, **({"tags": tags} if tags else {})}
+    found: list[str] = []
+    reads, after = [], None
+    while True:
+        page, read = await lists.reader.call(
+            "subscribers_page", p_filter=wanted, p_limit=PAGE, p_after=after
+        )
+        found += [row["email"] for row in page["items"]]
+        reads.append(read)
+        after = page["next"]
+        if after is None:
+            break
+    assert found == sorted(f"user{n}@example.com" for n in range(10, 301, 10))
+    assert len(reads) > 5  # 25 people each: 5,000 looks
+    assert max(reads) <= 2_000
+    assert await counted(lists, wanted) == 30
+
+
+async def counted(lists: Lists, wanted: dict[str, Any]) -> int:
+    total: int = 0
+    after = None
+    while True:
+        row, _ = await lists.reader.call(
+            "count_people", p_filter=wanted, p_reach=20_000, p_after=after
+        )
+        total += row["count"]
+        after = row["next"]
+        if after is None:
+            return total
+
+
 async def test_tags_are_counted_with_every_write(arrange: Arrange, lists: Lists) -> None:
     sql = arrange.sql
     ann = await arrange.subscriber(tags=["a", "b"])
@@ -206,3 +257,35 @@ async def test_a_name_of_any_kind_can_be_stored(arrange: Arrange) -> None:
     for name in ("x" * 100_000, "\u0301" * 3_000, " ", " a  b ", "\U0001f600 " * 300, "", "İI ıi"):
         await arrange.subscriber(name=name)
     assert await arrange.one("select count(*) from subscribers") == 7
+
+
+async def test_segments_are_listed_with_whoever_uses_each(lists: Lists, arrange: Arrange) -> None:
+    """All at once: the same as one after the other, and each draft read once."""
+    sql = arrange.sql
+
+    async def segment(name: str, audience: dict[str, Any]) -> str:
+        return str(await arrange.one(
+            "insert into segments (name, audience) values (%s, %s) returning id",
+            name, Jsonb(audience),
+        ))  # fmt: skip
+
+    news = await segment("news", {"tags": ["news"]})
+    inner = {"not": {"segment": news}}
+    other = await segment("Other", {"any": [inner, {"tags": ["x"]}]})
+    await segment("all", {"all": [{"segment": other}, inner]})
+    await segment("unused", {"tags": ["y"]})
+    for status in ("draft", "ready", "sent", "cancelled"):
+        await arrange.mailout(status, subject=status, audience={"segment": news})
+    await sql.execute(
+        "insert into mailouts (subject, audience) select 'x', %s from generate_series(1, 1000)",
+        [Jsonb({"tags": ["news"]})],
+    )
+    listed, read = await lists.reader.call("list_segments", p_limit=200)
+    assert [one["name"] for one in listed] == ["all", "news", "Other", "unused"]
+    assert [one["used"] for one in listed] == [0, 4, 1, 0]
+    assert [one["name"] for one in listed[1]["used_by"]["segments"]] == ["all", "Other"]
+    alone = await arrange.one(
+        "select jsonb_agg(segment_json(s) order by lower(name)) from segments s"
+    )
+    assert listed == alone
+    assert read <= 1_200

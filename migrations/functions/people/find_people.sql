@@ -5,8 +5,9 @@
 -- row. How many rows a call looks at is limited: where few of them fit, a page is shorter than asked for, or empty,
 -- and `next` says where to go on. So no combination of conditions takes long, whatever the size of the list.
 
--- The next people of a list: at most p_limit, of at most p_reach rows on each road. p_after, onward: where the list
--- goes on, [road, key, address]; onward is null at its end.
+-- The next people of a list: at most p_limit, of at most p_reach rows on each road; of fewer where a rule looks each of
+-- them up in the ledger of several mailouts, so that a call makes no more look-ups than that. p_after, onward: where the
+-- list goes on, [road, key, address]; onward is null at its end.
 create or replace function people_reached(
     p_filter jsonb, p_limit integer, p_reach integer, p_after jsonb, out ids uuid[], out onward jsonb)
 language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off set enable_bitmapscan = off
@@ -18,6 +19,7 @@ declare
     v_fields  text[] := people_fields(p_filter);
     v_q       jsonb := people_search(p_filter ->> 'q');
     v_rule    record;
+    v_reach   integer;
     v_known   bigint := case when v_status is not null then subscribers_in(array[v_status]) end;
     v_tagged  bigint := case when v_tags is not null then tagged(v_tags) end;
     v_road    text := p_after ->> 0;
@@ -29,6 +31,7 @@ declare
 begin
     ids := '{}';
     select * into v_rule from compile_audience(p_filter -> 'rule', '$11', now(), service_timezone());
+    v_reach := reach_of_rule(p_reach, v_rule.cost);
     v_road := coalesce(v_road, case
         -- In the order of addresses, a page is full after about limit * known / tagged rows.
         when v_tagged <= c_rare and v_tagged * v_tagged <= p_limit * coalesce(v_known, subscribers_in(null)) then 'tags'
@@ -38,7 +41,7 @@ begin
         raise exception 'a list has no such place to go on from' using errcode = 'invalid_parameter_value';
     end if;
     if v_road = 'tags' then
-        select t.ids, t.onward into ids, onward from people_tagged(p_filter, p_limit, v_key) t;
+        select t.ids, t.onward into ids, onward from people_tagged(p_filter, p_limit, v_reach, v_key) t;
         return;
     end if;
     while v_road is not null loop
@@ -50,13 +53,13 @@ begin
                       from (select * from (%s limit $1) s where %s limit $5) fitting) numbered
             $query$, v_rows, people_condition(v_road, cardinality(v_fields) / 2, v_rule.condition))
            into v_more, v_to
-          using p_reach, v_status, v_tags, v_fields, p_limit - cardinality(ids),
+          using v_reach, v_status, v_tags, v_fields, p_limit - cardinality(ids),
                 v_q ->> 'address', v_q ->> 'domain', v_q ->> 'name', v_key, coalesce(v_address, ''), v_rule.bound;
         ids := ids || v_more;
         if cardinality(ids) < p_limit then
             execute format('select array[array[key, address]] from (%s offset $1 - 1 limit 1) last', v_rows)
                into v_to
-              using p_reach, v_status, v_tags, v_fields, p_limit,
+              using v_reach, v_status, v_tags, v_fields, p_limit,
                     v_q ->> 'address', v_q ->> 'domain', v_q ->> 'name', v_key, coalesce(v_address, '');
         end if;
         if v_to is not null then
@@ -171,30 +174,42 @@ language sql immutable set search_path = public, pg_temp as $$
       from meant;
 $$;
 
--- As people_reached, for rare tags: all who have one are looked at, by the index of tags, which has no order.
+-- So many rows, where a condition may cost as much as one look-up (100: compile_audience) for each of p_reach.
+create or replace function reach_of_rule(p_reach integer, p_cost integer) returns integer
+language sql immutable set search_path = public, pg_temp as $$
+    select case when p_cost <= 100 then p_reach else least(p_reach, greatest(10, 100::bigint * p_reach / p_cost))::integer end;
+$$;
+
+-- As people_reached, for rare tags: all who have one are looked at, by the index of tags, which has no order; the rule
+-- is tried on the first p_reach of them.
+drop function if exists people_tagged(jsonb, integer, text);
 create or replace function people_tagged(
-    p_filter jsonb, p_limit integer, p_after text, out ids uuid[], out onward jsonb)
+    p_filter jsonb, p_limit integer, p_reach integer, p_after text, out ids uuid[], out onward jsonb)
 language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off set enable_indexscan = off
 set enable_bitmapscan = on as $$
 declare
     v_q    jsonb := people_search(p_filter ->> 'q');
     v_rule record;
     v_last text;
+    v_reached text;       -- null: all of them
 begin
     select * into v_rule from compile_audience(p_filter -> 'rule', '$11', now(), service_timezone());
     -- \x7f: those without an address come last. `offset 0` keeps the conditions apart, so that only the index fits.
     execute format($query$
-        select coalesce(array_agg(id order by key), '{}'), max(key)
-          from (select id, key from (select *, coalesce(address, E'\x7f' || email) collate "C" as key
-                                       from subscribers where tags && $3 offset 0) s
-                 where key > $9 and %s order by key limit $5) fitting
+        with reached as materialized (
+            select * from (select *, coalesce(address, E'\x7f' || email) collate "C" as key
+                             from subscribers where tags && $3 offset 0) s
+             where key > $9 order by key limit $1
+        )
+        select coalesce(array_agg(id order by key), '{}'), max(key),
+               (select key from reached order by key offset $1 - 1 limit 1)
+          from (select id, key from reached s where %s order by key limit $5) fitting
         $query$, people_condition('tags', cardinality(people_fields(p_filter)) / 2, v_rule.condition))
-       into ids, v_last
-      using 0, p_filter ->> 'status', people_tags(p_filter), people_fields(p_filter), p_limit,
+       into ids, v_last, v_reached
+      using p_reach, p_filter ->> 'status', people_tags(p_filter), people_fields(p_filter), p_limit,
             v_q ->> 'address', v_q ->> 'domain', v_q ->> 'name', coalesce(p_after, ''), null::text, v_rule.bound;
-    if cardinality(ids) = p_limit then
-        onward := jsonb_build_array('tags', v_last, '');
-    end if;
+    onward := case when cardinality(ids) = p_limit then jsonb_build_array('tags', v_last, '')
+                   when v_reached is not null then jsonb_build_array('tags', v_reached, '') end;
 end $$;
 
 -- A page: {"items", "next"}. It may be short, even empty, and yet have a next one.

@@ -136,7 +136,8 @@ begin
                           where subscriber_id = i and after ->> 'status' = 'active' order by id desc limit 20) c));
 end $$;
 
--- Who took the mail to SES: the latest attempt, and those before it.
+-- Who took the mail to SES: the latest attempt, and those before it, among the 5,000 batches before: so long after it
+-- was queued another 250,000 mails may have gone.
 create or replace function why_claim(p_mail send_logs) returns jsonb
 language sql stable set search_path = public, pg_temp set enable_seqscan = off as $$
     select coalesce(jsonb_agg(jsonb_build_object(
@@ -146,9 +147,10 @@ language sql stable set search_path = public, pg_temp set enable_seqscan = off a
                order by b.claimed_at), '[]')
       from (select * from send_batches where attempt_id = p_mail.attempt_id
             union
-            select * from send_batches
-             where claimed_at between p_mail.created_at and p_mail.claimed_at
-               and mailout_id = p_mail.mailout_id and p_mail.id = any (send_log_ids)) b
+            select * from (select * from send_batches
+                            where claimed_at between p_mail.created_at and p_mail.claimed_at
+                            order by claimed_at desc limit 5000) before
+             where mailout_id = p_mail.mailout_id and p_mail.id = any (send_log_ids)) b
       left join executors e on e.id = b.executor_id;
 $$;
 
