@@ -226,10 +226,15 @@ class Child:
 
     @property
     def peak_mb(self) -> float:
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM"):
-                return int(line.split()[1]) / 1024
-        raise RuntimeError("no VmHWM")
+        return peak_mb(self.process.pid)
+
+
+def peak_mb(pid: int) -> float:
+    """The most memory that a process had."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("no VmHWM")
 
 
 @contextmanager
