@@ -28,6 +28,7 @@ from bench.floods import flooded
 from bench.hooks import hooks
 from bench.imports import imported
 from bench.many import many
+from bench.pages import pages
 from bench.parts import (
     Sink,
     age,
@@ -340,6 +341,7 @@ MEASUREMENTS: dict[str, Callable[[str], Iterable[Row]]] = {
     "audience": lambda dsn: list(audiences(dsn)),
     "many": many,
     "big": lambda dsn: list(big(dsn)),
+    "pages": lambda _: list(pages()),
 }
 
 

@@ -103,7 +103,7 @@ language sql immutable set search_path = public, pg_temp as $own_functions$
             'subscribers_moved_erased', 'subscribers_confirmed_erased',
             'name_from', 'count_tags', 'count_changed_tags', 'forget_tag_counts', 'people_reached', 'next_road',
             'people_search', 'people_tags', 'tagged', 'people_fields', 'people_road', 'people_condition',
-            'reach_of_rule', 'segment_used',
+            'reach_of_rule', 'segment_used', 'in_ledger',
             'people_tagged', 'subscribers_page', 'count_people', 'people_overview', 'status_problem',
             'add_subscriber', 'change_subscriber', 'changed_tags', 'change_people', 'queue_change_people',
             'person_ids', 'person_mails', 'subscriber_history', 'export_person', 'erase_subscriber',

@@ -290,3 +290,16 @@ async def test_who_was_deleted_is_found_in_the_ledger(store: Store, arrange: Arr
     await arrange.sql.execute("delete from subscribers")
     why = await why_mailed(store, mailout, email=f" {ANN.upper()} ")
     assert (why["found"], why["got"], why["person"]) == ("deleted", True, None)
+
+
+async def test_of_a_long_ledger_it_says_how_many_it_looked_through(
+    direct_store: Store, arrange: Arrange
+) -> None:
+    await arrange.subscriber(ANN)
+    mailout = await sent_to(direct_store, arrange)
+    reached = "select in_ledger(%s, array[%s], %s)"
+    assert await arrange.one(reached, mailout, ANN, 1) is not None
+    assert await arrange.one(reached, mailout, ANN, 0) is None
+    await arrange.sql.execute("update recipient_counts set recipients = 300000")
+    with pytest.raises(SubscriberNotFound, match="among the first 200,000 of this mailout"):
+        await why_mailed(direct_store, mailout, email="nobody@example.com")

@@ -147,6 +147,7 @@ class Life:
     async def look(self, mailout: str) -> None:
         """Everything that somebody, or the sender, asks beside."""
         known = await self.arrange.one("select email from subscribers order by id desc limit 1")
+        person = str(await self.arrange.one("select id from subscribers where email = %s", known))
         for function, arguments in (
             ("sender_work", {}),
             ("work_due",
@@ -196,6 +197,9 @@ class Life:
             ("subscribers_page", {"p_filter": {"q": known}, "p_limit": BATCH}),
             ("people_overview", {"p_tags": 30}),
             ("export_person", {"p_email": known}),
+            ("subscriber_history", {"p_subscriber": person, "p_limit": BATCH}),
+            ("person_engagement", {"p_subscriber": person, "p_limit": BATCH}),
+            ("list_segments", {"p_limit": BATCH}),
             ("change_subscriber", {"p_email": known, "p_by": "x", "p_change": {"add_tags": ["y"]}}),
             ("import_subscribers", {"p_rows": [{"email": known}, {"email": f"{uuid4()}@x.org"}]}),
             ("compare_suppressed", {"p_emails": [known, "nobody@example.com"]}),

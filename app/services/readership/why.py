@@ -37,9 +37,11 @@ async def why_mailed(
             reason="erased",
         )
     if facts["found"] == "nobody":
+        among = "in this mailout"
+        if searched := facts["searched"]:
+            among = f"among the first {searched:,} of this mailout"
         raise SubscriberNotFound(
-            "Nobody with this address is on the list or in this mailout: look for another "
-            "spelling.",
+            f"Nobody with this address is on the list or {among}: look for another spelling.",
             reason="nobody",
         )
     return told(facts)

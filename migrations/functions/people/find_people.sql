@@ -216,7 +216,7 @@ end $$;
 create or replace function subscribers_page(p_filter jsonb, p_limit integer, p_after jsonb default null)
 returns jsonb language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off as $$
 declare
-    c_reach constant integer := 5000;
+    c_reach constant integer := 3000;
     v_found uuid[];
     v_next  jsonb;
     v_more  uuid[];

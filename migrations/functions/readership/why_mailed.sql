@@ -1,7 +1,8 @@
 -- Why somebody got a mailout, or why not: all that is known of one person and one mailout.
 
 -- By the address, in any spelling, or by the subscriber's id. null: there is no such mailout. Else
---   {"mailout", "found": "person" | "erased" | "deleted" | "nobody", "person", "consent", "audience": {"rule", "at",
+--   {"mailout", "found": "person" | "erased" | "deleted" | "nobody", "searched" (null, or of a longer ledger: so many of
+--    its rows were looked through for the address, in vain), "person", "consent", "audience": {"rule", "at",
 --    "zone", "frozen", "explained" (explain_audience), "then": whether what was then is known, "status_then"},
 --    "mails": their rows of the ledger, the one that counts first (people who were merged may have several; none: they
 --    got none), "claim", "content", "schedule", "events", "signals", "later"}.
@@ -17,6 +18,9 @@ declare
     v_audience record;
     v_then     jsonb;
     v_found    text;
+    c_reach    constant integer := 200000;   -- so many are read in some 30 ms
+    v_deleted  uuid;
+    v_searched integer;
 begin
     select * into v_mailout from mailouts where id = p_mailout;
     if not found then
@@ -29,11 +33,10 @@ begin
         v_ids := array[p_subscriber];
     elsif not is_erased(p_email) and v_mailout.started_at is not null then
         -- Somebody who was deleted with SQL, or an earlier address: it stands in the mailout's ledger alone.
-        v_ids := array(select coalesce((select id from subscribers where id = subscriber_of(l.subscriber_id)),
-                                       l.subscriber_id)
-                         from send_logs l
-                        where mailout_id = p_mailout and not is_test
-                          and email in (p_email, lower(p_email), canonical_address(p_email)) limit 1);
+        v_deleted := in_ledger(p_mailout, array[p_email, lower(p_email), canonical_address(p_email)], c_reach);
+        v_ids := array(select coalesce((select id from subscribers where id = subscriber_of(v_deleted)), v_deleted)
+                        where v_deleted is not null);
+        v_searched := case when v_deleted is null and recipients_in(p_mailout, null) > c_reach then c_reach end;
         select * into v_person from subscribers where id = v_ids[1];
         v_ids := case when v_person.id is not null then person_ids(v_person.id) else v_ids end;
     end if;
@@ -57,7 +60,7 @@ begin
             'canary', v_mailout.canary, 'canary_phase', v_mailout.canary_phase,
             'queued', v_mailout.started_at is not null and not exists (
                 select from mailout_queues where mailout_id = p_mailout and done_at is null)),
-        'found', v_found,
+        'found', v_found, 'searched', v_searched,
         'person', case when v_person.id is not null then jsonb_build_object(
             'id', v_person.id, 'email', v_person.email, 'name', v_person.name, 'status', v_person.status,
             'status_since', v_person.status_updated_at, 'added_at', v_then -> 'added_at',
@@ -94,6 +97,19 @@ begin
                    where subscriber_id = i and at > v_audience.at and after ? 'status' order by id limit 20) c)
             else '[]' end);
 end $$;
+
+-- The subscriber of the row with one of these addresses, of the first p_reach of a mailout: the ledger has no index by
+-- address, which every mail would pay for.
+create or replace function in_ledger(p_mailout uuid, p_emails text[], p_reach integer) returns uuid
+language sql stable set search_path = public, pg_temp
+set enable_seqscan = off set enable_sort = off set enable_incremental_sort = off set enable_bitmapscan = off as $$
+    select subscriber_id
+      from (select subscriber_id, email from send_logs
+             where (mailout_id, subscriber_id) > (p_mailout, '00000000-0000-0000-0000-000000000000')
+               and mailout_id <= p_mailout and not is_test
+             order by mailout_id, subscriber_id limit p_reach) first
+     where email = any (p_emails) limit 1;
+$$;
 
 create or replace function why_mail(m send_logs, p_erased boolean) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
