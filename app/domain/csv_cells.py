@@ -25,6 +25,11 @@ _PROTECTED = re.compile(f"'+[{_SIGNS}{_UNSEEN}]")
 # Matched with or without one, so that each character is looked at once.
 _WITHIN = re.compile(f"([;|\\t\\r\\n]['\"{_UNSEEN}]*+)([{_SIGNS}]?)")
 
+CELL_END = "\x1f"
+_DOUBTFUL = re.compile(
+    f"(?:^|{CELL_END})'*+(?!{CELL_END})[{_SIGNS}{_UNSEEN}]|[;|\\t\\r\\n]['\"{_UNSEEN}]*+[{_SIGNS}]"
+)
+
 _MARK = "'"
 _LEADING = re.compile(f"['\"{_UNSEEN}]*")
 
@@ -34,6 +39,12 @@ def protect(text: str) -> str:
     where one would begin for who reads another separator than the comma."""
     safe = _behind_leading(text, lambda found: f"{found[1]}'{found[2]}" if found[2] else found[0])
     return f"'{safe}" if _FORMULA.match(text) else safe
+
+
+def has_doubtful(line: str) -> bool:
+    """False: `protect` would leave each of the cells in the line, CELL_END between them, as it is. One look at
+    all takes as long as one at a single cell."""
+    return _DOUBTFUL.search(line) is not None
 
 
 def restore(cell: str) -> str:

@@ -22,6 +22,15 @@ class Slice:
     next: Place | None
 
 
+@dataclass(frozen=True)
+class Lines:
+    """people: as migrations/functions/people/export_page.sql writes them. count: how many."""
+
+    people: str
+    count: int
+    next: Place | None
+
+
 class PeopleCalls(Calls):
     async def subscribers_page(
         self, wanted: Filter, limit: int, after: Place | None = None
@@ -31,6 +40,25 @@ class PeopleCalls(Calls):
             "subscribers_page", p_filter=dict(wanted), p_limit=limit, p_after=after
         )
         return Slice(row["items"], row["next"])
+
+    async def export_page(
+        self,
+        wanted: Filter,
+        limit: int,
+        after: Place | None,
+        texts: Sequence[str],
+        others: Sequence[str],
+    ) -> Lines:
+        """As `subscribers_page`, with these fields of them only, each person as a line."""
+        row = await self._call(
+            "export_page",
+            p_filter=dict(wanted),
+            p_limit=limit,
+            p_after=after,
+            p_texts=list(texts),
+            p_others=list(others),
+        )
+        return Lines(row["people"], row["count"], row["next"])
 
     async def count_people(
         self, wanted: Filter, reach: int, after: Place | None = None, *, ids: bool = False

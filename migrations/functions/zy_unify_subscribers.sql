@@ -58,6 +58,15 @@ $$;
 
 select unify_subscribers();
 
--- From here on the trigger sets the address. It is created last, so that it doesn't run for the rows above.
-create or replace trigger subscribers_set_address before insert or update of email, address on subscribers
-    for each row execute function subscribers_set_address();
+-- From here on the trigger sets the address. It is created last, so that it doesn't run for the rows above. It needn't
+-- run where the address is there and right: plain addresses, which are nearly all, as an import gives them. That is
+-- looked at here by the same two patterns as in read_address, which takes a quarter of the time (10 µs a row).
+do $trigger$
+begin
+    execute format($create$
+        create or replace trigger subscribers_set_address before insert or update of email, address on subscribers
+            for each row when ((new.address = lower(new.email collate "C") and length(new.email) <= 64
+                                and new.email collate "C" ~ %L and new.email collate "C" !~ %L) is not true)
+            execute function subscribers_set_address()
+        $create$, plain_address(), odd_address());
+end $trigger$;

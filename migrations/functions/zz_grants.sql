@@ -40,7 +40,7 @@ $own_tables$;
 create or replace function own_functions() returns text[]
 language sql immutable set search_path = public, pg_temp as $own_functions$
     select array[
-            'schema_overloads', 'unsafe_settings', 'examine_database', 'commit_durably', 'hold_empty_mailout', 'queue_again_if_empty', 'canonical_address', 'read_address', 'ascii_domain',
+            'schema_overloads', 'unsafe_settings', 'examine_database', 'commit_durably', 'hold_empty_mailout', 'queue_again_if_empty', 'canonical_address', 'read_address', 'plain_address', 'odd_address', 'ascii_domain',
             'ascii_label', 'lower_letters', 'punycode', 'subscribers_set_address', 'subscriber_of',
             'merge_subscribers', 'merge_ledger', 'ledger_weight', 'unify_subscribers', 'unusable_addresses',
             'schema_status', 'mailout_content', 'mailout_content_hash', 'find_mailout',
@@ -86,7 +86,7 @@ language sql immutable set search_path = public, pg_temp as $own_functions$
             'tidy_imports',
             'begin_import', 'drop_upload', 'store_import_chunk', 'read_import_chunk', 'start_import', 'import_order',
             'note_import', 'end_import', 'import_state', 'import_json', 'show_import', 'list_imports',
-            'list_import_refusals', 'unread_emails', 'settle_email', 'import_chunk', 'rows_done', 'import_turn', 'import_rows',
+            'list_import_refusals', 'unread_emails', 'settle_email', 'import_chunk', 'rows_done', 'import_turn', 'import_rows', 'add_rows', 'judge_rows', 'export_page',
             'repeat_rows', 'lower_statuses', 'begin_undo_import', 'undo_import_slice', 'mailed_since', 'left_since', 'undo_noted',
             'undo_left', 'counts_as_since', 'tags_before', 'fields_before',
             'tell_executor_state', 'executor_state',

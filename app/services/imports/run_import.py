@@ -211,12 +211,13 @@ def chunks(rows: Iterator[Person | Refused], skip: int) -> Iterator[Chunk]:
             cells = [writable(cell) for cell in row.cells]
             chunk.refused.append({"line": row.line, "reason": row.reason, "cells": cells})
             size += sum(map(len, cells))
-        elif is_new:
-            chunk.rows.append(_subscriber(row))
-            size += len("".join(map(str, row.fields.values())))
         else:
-            chunk.repeat(_subscriber(row))
-            size += len("".join(map(str, row.fields.values())))
+            if is_new:
+                chunk.rows.append(_subscriber(row))
+            else:
+                chunk.repeat(_subscriber(row))
+            for value in row.fields.values():
+                size += len(value) if isinstance(value, str) else len(str(value))
         if chunk.count == CHUNK_ROWS or size >= CHUNK_CHARS:
             yield chunk
             chunk, size = Chunk(), 0
@@ -231,9 +232,21 @@ def writable(text: str) -> str:
 
 def _subscriber(person: Person) -> dict[str, Any]:
     row: dict[str, Any] = {"line": person.line, "email": person.email, "status": person.status}
-    for name in ("name", "bounce_type", "tags", "fields", "timezone", "created_at", "consent"):
-        if value := getattr(person, name):
-            row[name] = value
+    # One by one: by their names it takes four times as long, for each row of the file.
+    if person.name:
+        row["name"] = person.name
+    if person.bounce_type:
+        row["bounce_type"] = person.bounce_type
+    if person.tags:
+        row["tags"] = person.tags
+    if person.fields:
+        row["fields"] = person.fields
+    if person.timezone:
+        row["timezone"] = person.timezone
+    if person.created_at:
+        row["created_at"] = person.created_at
+    if person.consent:
+        row["consent"] = person.consent
     return row
 
 

@@ -18,29 +18,31 @@ class SeenAddresses:
     def __init__(self) -> None:
         self._count = 0
         self._slots = array("Q", bytes(8 * _START_SLOTS))
+        self._most = int(_FULLEST * _START_SLOTS)
 
     def add(self, address: str) -> bool:
         """False: it was there."""
-        added = self._put(hash(address) & _MASK or 1)
-        if added and self._count > _FULLEST * len(self._slots):
-            self._grow()
-        return added
-
-    def _put(self, value: int) -> bool:
+        value = hash(address) & _MASK or 1
         slots = self._slots
-        mask = len(slots) - 1
-        at = value & mask
+        at = value & (len(slots) - 1)
         while found := slots[at]:
             if found == value:
                 return False
-            at = (at + 1) & mask
+            at = (at + 1) & (len(slots) - 1)
         slots[at] = value
         self._count += 1
+        if self._count > self._most:
+            self._grow()
         return True
 
     def _grow(self) -> None:
-        old, self._count = self._slots, 0
-        self._slots = array("Q", bytes(16 * len(old)))
+        old = self._slots
+        self._slots = slots = array("Q", bytes(16 * len(old)))
+        self._most = int(_FULLEST * len(slots))
+        mask = len(slots) - 1
         for value in old:
             if value:
-                self._put(value)
+                at = value & mask
+                while slots[at]:
+                    at = (at + 1) & mask
+                slots[at] = value

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 from app.domain.lists.export import BYTE_ORDER_MARK, ExportedRows
 from app.domain.people import Filter
 from app.store import Store
-from app.store.people import Place
+from app.store.people import Lines, Place
 
 PAGE = 1_000
 
@@ -26,18 +27,38 @@ class Export:
         (or of what is looked for), with every field that one had when the export began. Raises
         Unavailable."""
         rows = ExportedRows(*await self._store.subscriber_field_names())
-        out = io.StringIO(newline="")
-        writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180, section 2
-        writer.writerow(rows.header())
-        yield BYTE_ORDER_MARK + out.getvalue()
+        yield BYTE_ORDER_MARK + _csv([rows.header()])
         after: Place | None = None
-        while True:
-            page = await self._store.subscribers_page(self._wanted, PAGE, after)
-            if page.items:
-                out = io.StringIO(newline="")
-                csv.writer(out, lineterminator="\r\n").writerows(map(rows.row, page.items))
-                self.count += len(page.items)
-                yield out.getvalue()
-            if page.next is None:
-                return
-            after = page.next
+        coming = asyncio.create_task(self._page(rows, after))
+        try:
+            while True:
+                page, before = await coming, after
+                after = page.next
+                if after is not None:  # PostgreSQL reads it while this one is written
+                    coming = asyncio.create_task(self._page(rows, after))
+                if page.count:
+                    self.count += page.count
+                    yield _csv(await self._cells(rows, page, before))
+                if after is None:
+                    return
+        finally:
+            coming.cancel()
+
+    async def _page(self, rows: ExportedRows, after: Place | None) -> Lines:
+        return await self._store.export_page(self._wanted, PAGE, after, rows.texts, rows.others)
+
+    async def _cells(
+        self, rows: ExportedRows, page: Lines, before: Place | None
+    ) -> Iterable[list[str]]:
+        """before: after whom the page begins."""
+        cells = rows.rows(page.people, page.count)
+        if cells is not None:
+            return cells
+        found = await self._store.subscribers_page(self._wanted, PAGE, before)
+        return map(rows.row, found.items)
+
+
+def _csv(rows: Iterable[list[str]]) -> str:
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\r\n").writerows(rows)  # RFC 4180, section 2
+    return out.getvalue()

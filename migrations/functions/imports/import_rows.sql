@@ -77,34 +77,94 @@ $$;
 -- are stored. Known people are locked first and new ones inserted in the order of their addresses, so that
 -- imports at the same time wait for each other and don't deadlock.
 create or replace function import_rows(p_import imports, p_rows jsonb) returns jsonb
-language plpgsql set search_path = public, pg_temp set enable_seqscan = off set enable_nestloop = off
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
+declare
+    -- The emails come in ASCII, so this is the canonical form that the trigger gives them.
+    v_given  text[] := array(select lower((r ->> 'email') collate "C") from jsonb_array_elements(p_rows) r);
+    v_others text[];   -- those who aren't simply added
+    v_added  bigint := 0;
+    v_answer jsonb;
+begin
+    if p_import.dry_run then
+        return judge_rows(p_import, p_rows, v_given, erased_among(v_given));
+    end if;
+    v_others := array(select address from subscribers where address = any (v_given) order by address for update);
+    v_others := v_others || erased_among(v_given);
+    if cardinality(v_others) < cardinality(v_given) then
+        v_added := add_rows(p_import, p_rows, v_others);
+    end if;
+    if v_others <> '{}' then
+        v_answer := judge_rows(p_import, p_rows, v_others, v_others);
+    end if;
+    return coalesce(v_answer, '{"updated": 0, "unchanged": 0, "lowered": 0, "erased": 0}')
+           || jsonb_build_object('added', v_added);
+end $$;
+
+-- Insert all rows but those of p_others, and answer how many: 12 µs a row less than judging and inserting them as
+-- one statement. Their addresses are given along, in the form that saves the trigger's reading of them, and nothing
+-- is said of conflicts: the unique index finds one whom somebody else added in this moment.
+create or replace function add_rows(p_import imports, p_rows jsonb, p_others text[]) returns bigint
+language plpgsql set search_path = public, pg_temp set enable_nestloop = off set enable_mergejoin = off as $$
+declare
+    v_count      bigint;
+    v_constraint text;
+    v_queueing   boolean := exists (select from mailout_queues where done_at is null);
+    v_consent    jsonb := jsonb_build_object('source', 'import', 'import_id', p_import.id);
+    -- Ids of version 8 (RFC 9562) from one random id and the address: a random one for each row costs 3 µs, where
+    -- PostgreSQL opens /dev/urandom each time.
+    v_seed       text := gen_random_uuid()::text || gen_random_uuid();
+begin
+    insert into subscribers
+           (id, email, address, name, status, bounce_type, tags, fields, timezone, consent, created_at)
+    select overlay(overlay(md5(v_seed || n.address) placing '8' from 13) placing 'a' from 17)::uuid,
+           n.email, n.address, n.name, coalesce(n.status, 'active'),
+           case when n.status = 'bounced' then coalesce(n.bounce_type, 'Permanent') end,
+           case when p_import.tags = '{}' then coalesce(n.tags, '{}')
+                else array(select t from unnest(n.tags || p_import.tags) with ordinality u (t, o)
+                            group by t order by min(o)) end,
+           coalesce(n.fields, '{}'), n.timezone,
+           case when n.consent is not null then n.consent when n.created_at is null then v_consent
+                else v_consent || jsonb_build_object('at', n.created_at) end,
+           -- now() where the file doesn't say, or says a day to come; and while a mailout is being queued, to
+           -- those who were there when it started.
+           case when v_queueing then now() else least(n.created_at, now()) end
+      from (select *, lower(email collate "C") as address
+              from jsonb_to_recordset(p_rows) as r (
+                  email text, name text, status text, tags text[], fields jsonb, timezone text,
+                  created_at timestamptz, consent jsonb, bounce_type text)) n
+     where not exists (select from unnest(p_others) o (address) where o.address = n.address)
+     order by n.address;
+    get diagnostics v_count = row_count;
+    return v_count;
+exception when unique_violation then
+    get stacked diagnostics v_constraint = constraint_name;
+    if v_constraint <> 'subscribers_address' then
+        raise;
+    end if;
+    -- The caller tries again, and finds them known.
+    raise exception 'another added the same subscriber' using errcode = 'serialization_failure';
+end $$;
+
+-- What becomes of those rows whose address is among p_addresses, or of whom it is known: known people are changed, and
+-- the rows of erased ones (p_erased) refused. Nobody is added, and in a dry run nothing is written.
+create or replace function judge_rows(p_import imports, p_rows jsonb, p_addresses text[], p_erased text[])
+returns jsonb language plpgsql set search_path = public, pg_temp set enable_seqscan = off set enable_nestloop = off
 set enable_mergejoin = off as $$
 declare
     c_preview constant integer := 15;
     v_answer  jsonb;
-    v_lost    bigint;
-    v_erased  text[];
-    v_queueing boolean := exists (select from mailout_queues where done_at is null);
-    v_consent jsonb := jsonb_build_object('source', 'import', 'import_id', p_import.id);
-    -- The emails come in ASCII, so this is the canonical form that the trigger gives them.
-    v_given   text[] := array(select lower((r ->> 'email') collate "C") from jsonb_array_elements(p_rows) r);
 begin
-    if not p_import.dry_run then
-        perform from subscribers where address = any (v_given) order by address for update;
-    end if;
-    v_erased := erased_among(v_given);
     with named as materialized (
         select line, email, lower(email collate "C") as address, name, coalesce(status, 'active') as status,
-               case when tags is null then p_import.tags
-                    else array(select jsonb_array_elements_text(tags)) || p_import.tags end as tags,
-               coalesce(fields, '{}') as fields, timezone, created_at, consent,
-               coalesce(bounce_type, 'Permanent') as bounce_type
+               case when tags is null then p_import.tags else tags || p_import.tags end as tags,
+               coalesce(fields, '{}') as fields, timezone, coalesce(bounce_type, 'Permanent') as bounce_type
           from jsonb_to_recordset(p_rows) as r (
-              line bigint, email text, name text, status text, tags jsonb, fields jsonb, timezone text,
-              created_at timestamptz, consent jsonb, bounce_type text)
+              line bigint, email text, name text, status text, tags text[], fields jsonb, timezone text,
+              bounce_type text)
+         where lower(email collate "C") in (select unnest(p_addresses))
     ), known as materialized (
         select id, address, email, name, status, tags, fields, timezone from subscribers
-         where address = any (v_given)
+         where address = any (p_addresses)
     ), merged as materialized (
         -- A field whose text is there already stays as it is: `true` doesn't become the text "true" by an
         -- export and import.
@@ -127,10 +187,10 @@ begin
                                        where s.fields ->> key is distinct from value #>> '{}')
                     else s.fields end as fields,
                s.name as old_name, s.timezone as old_timezone, s.tags as old_tags, s.fields as old_fields,
-               n.created_at, n.consent, n.bounce_type
+               n.bounce_type
           from named n left join known s using (address)
     ), judged as materialized (
-        select *, case when id is null and address = any (v_erased) then 'erased'
+        select *, case when id is null and address in (select unnest(p_erased)) then 'erased'
                        when id is null then 'added'
                        when status <> was then 'lowered'
                        when (name, timezone, tags, fields)
@@ -143,20 +203,8 @@ begin
                bounce_type = case when j.status <> j.was and j.status = 'bounced' then j.bounce_type else s.bounce_type end,
                bounce_subtype = case when j.status <> j.was and j.status = 'bounced' then null else s.bounce_subtype end
           from judged j
-         where s.address = any (v_given) and s.id = j.id and j.kind in ('updated', 'lowered')
+         where s.address = any (p_addresses) and s.id = j.id and j.kind in ('updated', 'lowered')
            and not p_import.dry_run
-        returning 1
-    ), inserted as (
-        insert into subscribers (email, name, status, bounce_type, tags, fields, timezone, consent, created_at)
-        select email, name, status, case when status = 'bounced' then bounce_type end, tags, fields, timezone,
-               case when consent is not null then consent when created_at is null then v_consent
-                    else v_consent || jsonb_build_object('at', created_at) end,
-               -- now() where the file doesn't say, or says a day to come; and while a mailout is being queued, to
-               -- those who were there when it started.
-               case when v_queueing then now() else least(created_at, now()) end
-          from judged where kind = 'added' and not p_import.dry_run
-         order by address
-        on conflict (address) do nothing
         returning 1
     ), refused as (
         -- Nothing of an erased person's row is kept.
@@ -173,15 +221,8 @@ begin
                                       'line', line, 'kind', kind, 'email', email, 'name', name, 'status', status,
                                       'tags', tags, 'fields', fields, 'timezone', timezone) order by line)
                              from (select * from judged where kind <> 'erased' and p_import.dry_run
-                                    order by line limit c_preview) first)),
-           case when p_import.dry_run then 0
-                else count(*) filter (where kind = 'added') - (select count(*) from inserted) end
-      into v_answer, v_lost
-      from judged;
-    if v_lost > 0 then
-        -- Somebody else added one of them in this moment. The caller tries again, and finds it known.
-        raise exception 'another added the same subscriber' using errcode = 'serialization_failure';
-    end if;
+                                    order by line limit c_preview) first))
+      into v_answer from judged;
     return v_answer;
 end $$;
 

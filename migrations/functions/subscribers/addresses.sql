@@ -7,6 +7,18 @@ language sql immutable as $$
     select address from public.read_address(p_text);
 $$;
 
+-- The pattern of nearly every address, and what must not be in it, up to 64 characters: its canonical form is its lower
+-- case. The trigger that sets addresses has them as well (zy_unify_subscribers.sql).
+create or replace function plain_address() returns text
+language sql immutable as $$
+    select '^[a-zA-Z0-9!#$%&''*+/=?^_`{|}~-]+(\.[a-zA-Z0-9!#$%&''*+/=?^_`{|}~-]+)*'
+           '@([a-zA-Z0-9-]+\.)+[a-zA-Z][a-zA-Z0-9-]*$';
+$$;
+create or replace function odd_address() returns text
+language sql immutable as $$
+    select '[@.]-|-(\.|$)|=\?.*\?=';
+$$;
+
 -- The address, or what is wrong with the text, in words that don't repeat it. Each row that is written
 -- passes here, so it has no search path of its own, which would cost more than the rest.
 create or replace function read_address(p_text text, out address text, out problem text)
@@ -20,14 +32,14 @@ declare
     c_joiners   constant text := '\u200c\u200d';   -- in some scripts they make another domain of it
     c_local     constant text := '^[a-zA-Z0-9!#$%&''*+/=?^_`{|}~-]+(\.[a-zA-Z0-9!#$%&''*+/=?^_`{|}~-]+)*$';
     c_domain    constant text := '^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])?$';
-    c_plain     constant text := '^[a-zA-Z0-9!#$%&''*+/=?^_`{|}~-]+(\.[a-zA-Z0-9!#$%&''*+/=?^_`{|}~-]+)*'
-        '@([a-zA-Z0-9-]+\.)+[a-zA-Z][a-zA-Z0-9-]*$';
+    c_plain     constant text := public.plain_address();
+    c_odd       constant text := public.odd_address();
     v_text      text collate "C" := p_text;
     v_local     text collate "C";
     v_domain    text collate "C";
 begin
     -- Nearly every address takes this path: ASCII only, and too short for any part of it to be too long.
-    if v_text ~ c_plain and v_text !~ '[@.]-|-(\.|$)|=\?.*\?=' and length(v_text) <= 64 then
+    if v_text ~ c_plain and v_text !~ c_odd and length(v_text) <= 64 then
         address := lower(v_text);
         return;
     elsif length(v_text) > 1000 then

@@ -23,12 +23,13 @@ $$;
 -- a role that may write subscribers needs no right to write their history.
 create or replace function note_added_subscribers() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+    v_by     text := coalesce(nullif(current_setting('amazonsender.by', true), ''), 'database');
+    v_reason text := nullif(current_setting('amazonsender.reason', true), '');
+    v_import uuid := nullif(current_setting('amazonsender.import', true), '');
 begin
     insert into subscriber_changes (subscriber_id, by, reason, import_id)
-    select id, coalesce(nullif(current_setting('amazonsender.by', true), ''), 'database'),
-           nullif(current_setting('amazonsender.reason', true), ''),
-           nullif(current_setting('amazonsender.import', true), '')::uuid
-      from written;
+    select id, v_by, v_reason, v_import from written;
     return null;
 end $$;
 
