@@ -22,6 +22,7 @@ import psycopg
 
 from bench.audience import audiences
 from bench.big import big
+from bench.dry_runs import rehearsed
 from bench.engagement import tracked
 from bench.events import compare
 from bench.floods import flooded
@@ -338,6 +339,7 @@ MEASUREMENTS: dict[str, Callable[[str], Iterable[Row]]] = {
     "supabase": through_supabase,
     "growth": growth,
     "import": lambda dsn: list(imported(dsn)),
+    "dry-run": lambda dsn: list(rehearsed(dsn)),
     "audience": lambda dsn: list(audiences(dsn)),
     "many": many,
     "big": lambda dsn: list(big(dsn)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -27,7 +27,7 @@ from app.store import Store
 
 log = structlog.get_logger(__name__)
 
-PAGE = 500
+PAGE = 1_000
 SAVE_SECONDS = 2.0
 """How often progress is saved; without it for a minute, a run counts as interrupted."""
 MAX_PARTS = 10
@@ -168,9 +168,7 @@ class RunDryRun:
         builder = MailBuilder(self._settings)
         rehearsal = Rehearsal()
         saved_at = time.monotonic()
-        after: UUID | None = UUID(int=0)
-        while after is not None:
-            page, after = await self._store.audience_slice(mailout.id, after, PAGE)
+        async for page in self._pages(mailout.id):
             # In a thread: requests are to be answered meanwhile.
             await asyncio.to_thread(rehearse, rehearsal, builder, prepared, page)
             if time.monotonic() - saved_at > SAVE_SECONDS:
@@ -196,6 +194,20 @@ class RunDryRun:
                 rehearsal.recipients, outlook.get("quota_left"), outlook.get("daily_quota")
             ),
         }
+
+    async def _pages(self, mailout_id: UUID) -> AsyncIterator[list[dict[str, Any]]]:
+        """The audience. PostgreSQL reads the next page while one is rendered."""
+        coming = asyncio.create_task(self._store.audience_slice(mailout_id, UUID(int=0), PAGE))
+        try:
+            while True:
+                page, after = await coming
+                if after is None:
+                    yield page
+                    return
+                coming = asyncio.create_task(self._store.audience_slice(mailout_id, after, PAGE))
+                yield page
+        finally:
+            coming.cancel()
 
     async def _save(self, mailout_id: UUID, run: UUID, report: dict[str, Any]) -> None:
         if not await self._store.save_dry_run(mailout_id, run, report):
