@@ -1,5 +1,5 @@
-"""A dry run of a large mailout, as the command and the work process do it: every recipient's mail is
-made, and what comes of it added up."""
+"""A dry run of a large mailout, as the command and the work process do it: every recipient's mail
+is made, and what comes of it added up."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ RECIPIENTS = 200_000
 def rehearsed(dsn: str, recipients: int = RECIPIENTS) -> Iterator[Row]:
     fill(dsn, recipients)
     mailout = UUID(ready_mailout(dsn))
-    seconds, cpu, postgres = asyncio.run(_run(dsn, settings_for(dsn, None), mailout, recipients))
+    seconds, cpu, postgres = asyncio.run(
+        _run(dsn, settings_for(dsn, "http://127.0.0.1:9"), mailout, recipients)
+    )
     yield (
         f"dry run of a mailout to {recipients:,} (30 KB)",
         f"{recipients / seconds:,.0f} recipients/s, peak memory {_peak_mb():.0f} MB",

@@ -42,8 +42,8 @@ def protect(text: str) -> str:
 
 
 def has_doubtful(line: str) -> bool:
-    """False: `protect` would leave each of the cells in the line, CELL_END between them, as it is. One look at
-    all takes as long as one at a single cell."""
+    """False: `protect` would leave each cell of the line, CELL_END between them, as it is. One look
+    at all of them takes as long as one at each of two."""
     return _DOUBTFUL.search(line) is not None
 
 

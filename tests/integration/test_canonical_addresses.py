@@ -249,3 +249,29 @@ async def test_pages_are_in_the_order_of_addresses_and_lose_nobody(
         seen += [row["email"] for row in page.items]
     assert seen[:4] == ["a.b@example.com", "A@example.com", "b@example.com", "c@exämple.de"]
     assert sorted(seen[4:]) == sorted(["Ü@x", "ä@y"])
+
+
+PLAIN = ["ann@example.com", "Ann+x@Example.com", "a.b-c_d@x-y.example.co", "o'neil@a1.de"]
+CLOSE = ["a@-b.com", "a@b-.com", "a@b.-com", "a@b..com", ".a@b.com", "a.@b.com", "=?x?=@b.com",
+         "a@b.c0m-", "a@b.0", f"{'a' * 60}@b.com", f"a@{'d' * 64}.test", " ann@b.com",
+         "ann@b.com\n", "\u212aate@b.com", "ann@ex\u00e4mple.de"]  # fmt: skip
+
+
+@pytest.mark.parametrize("email", [*PLAIN, *CLOSE, *(text for text, _ in WRITABLE)])
+async def test_an_address_that_is_given_along_is_believed_only_where_it_is_right(
+    sql: Sql, email: str
+) -> None:
+    """Imports give it; with it a row is stored, or refused, as without it."""
+    outcomes = []
+    for address in ("null", 'lower(%(email)s collate "C")', "'somebody@else.example'", "%(email)s"):
+        try:
+            async with sql.transaction(force_rollback=True):
+                done = await sql.execute(
+                    "insert into subscribers (email, address) "
+                    f"values (%(email)s, {address}) returning address".encode(),
+                    {"email": email},
+                )
+                outcomes.append([row["address"] for row in await done.fetchall()])
+        except psycopg.errors.CheckViolation as refused:
+            outcomes.append([refused.diag.message_primary])
+    assert all(outcome == outcomes[0] for outcome in outcomes), outcomes

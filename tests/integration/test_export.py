@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ from typer.testing import CliRunner
 
 from app.adapters.database.postgres import PostgresDatabase
 from app.cli import exports
+from app.domain.lists.export import BYTE_ORDER_MARK, ExportedRows
 from app.domain.people import Filter
+from app.ports import Database
 from app.services.lists.export import PAGE, Export
 from app.store import Store
 from app.store.jobs import JobStore
@@ -130,6 +134,53 @@ async def test_an_export_imported_is_the_same_list(
             assert now.pop("consent")["source"] == "import"
             del was["consent"]
         assert now == was
+
+
+ODD = [
+    {"name": "a\x1fb"}, {"name": "\x1e".join("\x1f" * 9)}, {"name": "x" * 300},
+    {"name": "a\tb\u200b"},
+    {"name": "=1"}, {"tags": ["a;b", "=1"]}, {"tags": ["'", "@x"]}, {"timezone": "+x"},
+    {"consent": {"n": 1.10, "m": [1, -2e-7], "s": ": 5 \x7f\n\u00e4\""}},
+    {"fields": {"n": 1e300, "a": "\x1e", "b": [], "c": {"x": 2.50}, "": "=", "%s": "%", "'": '"'}},
+    {"fields": {"n": "text", "b": "", "huge": 10**400}}, {"fields": {"long": 10**30}},
+]  # fmt: skip
+
+
+@settings(
+    max_examples=10,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(subscribers=st.lists(SUBSCRIBER, min_size=1, max_size=5))
+@example(subscribers=ODD)
+async def test_people_written_from_lines_are_those_written_from_json(
+    store: Store, arrange: Arrange, subscribers: list[dict[str, Any]]
+) -> None:
+    """Byte for byte; the way by JSON is the plain one, and slow."""
+    await arrange.sql.execute("delete from subscribers")
+    emails = ["Reader{}@Example.com", "reader{}@ex\u00e4mple.de", "r\u00adeader{}@example.com"]
+    for number, subscriber in enumerate(subscribers):
+        await put(arrange, emails[number % 3].format(number), **subscriber)
+    await arrange.unusable_subscriber("\u212aate@example.com")
+    await arrange.unusable_subscriber("nobody")
+    rows = ExportedRows(*await store.subscriber_field_names())
+    page = await store.subscribers_page({}, PAGE)
+    assert page.next is None
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\r\n").writerows([rows.header(), *map(rows.row, page.items)])
+    assert await text_of(store) == BYTE_ORDER_MARK + out.getvalue()
+
+
+async def test_most_people_are_written_from_lines(database: Database, arrange: Arrange) -> None:
+    """One call for each page, and none for who has a field, tags, consent or a doubtful cell."""
+    await put(arrange, "Ann@example.com", name="=1", tags=["a;b"], consent={"n": 1},
+              fields={"city": "Ulm", "n": 1})  # fmt: skip
+
+    class Counting(Store):
+        async def subscribers_page(self, *_: Any) -> Any:
+            raise AssertionError("somebody is read as JSON")
+
+    assert "'=1" in await text_of(Counting(database))
 
 
 async def test_the_list_is_downloaded_by_http(quiet: Service, arrange: Arrange) -> None:

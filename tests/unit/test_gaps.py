@@ -77,7 +77,8 @@ def test_subject_and_text_count_too() -> None:
         Content("{{ name }}", "<p>x</p>", None, "{{ fields.city }}"), Footer("Org", "X")
     )
     found: set[str] = set()
-    compiled.values({"fields": {}, "mailout": {}, "unsubscribe_url": "u"}, found)
+    known: dict[str, Any] = {"name": None, "fields": {}, "mailout": {}, "unsubscribe_url": "u"}
+    compiled.values(known, found)
     assert found == {"name", "fields.city"}
 
 
@@ -90,3 +91,25 @@ def test_looking_for_gaps_changes_nothing(template: str, data: dict[str, Any]) -
     except (TemplateInvalid, RenderError):
         assume(False)
     assert compiled.values(data, set()) == plain
+
+
+@quick
+@given(template=source, data=variables)
+def test_what_is_looked_up_is_missing_where_rendering_says_so(
+    template: str, data: dict[str, Any]
+) -> None:
+    """A bare variable is looked up without Liquid's machinery: values and gaps are the same."""
+    try:
+        compiled = compile_content(Content("s", template + "<p>", None, "t"), Footer("Org", "X"))
+    except (TemplateInvalid, RenderError):
+        assume(False)
+    outcomes: list[tuple[object, set[str]]] = []
+    for _ in range(2):
+        found: set[str] = set()
+        try:
+            outcomes.append((compiled.values(data, found), found))
+        except RenderError as exc:
+            outcomes.append((exc.field, set()))
+        for part in compiled.parts:  # the second time all is rendered
+            part._bare, part._other = [], part._steps
+    assert outcomes[0] == outcomes[1]

@@ -103,14 +103,14 @@ class Part:
 
         gaps: gets the variables that were to be shown and are missing.
         """
-        steps = self._steps
-        if gaps is None:
-            for hole, step, look_up, is_whole in self._bare:
-                text = look_up(variables)
-                if not text.isascii():
-                    self._check_sendable(text, step.node)
-                values[hole] = text if is_whole else self._shown(step, text)
-            steps = self._other
+        steps = self._other
+        for hole, step, look_up, is_whole in self._bare:
+            text = look_up(variables)
+            if not text.isascii():
+                self._check_sendable(text, step.node)
+            values[hole] = text if is_whole else self._shown(step, text)
+            if gaps is not None and not text.strip():  # rendering knows what is missing
+                steps = [step, *steps]
         if steps:
             self._render(steps, variables, values, gaps)
         if self._one_line and self._steps and has_encoded_word(self.paste(values)):

@@ -9,10 +9,10 @@ from typing import Any
 
 from app.domain.addresses import InvalidAddress, typed_address
 from app.domain.csv_cells import CELL_END, has_doubtful, protect, write_tags
-from app.domain.untrusted import read_json
 from app.domain.lists.columns import FIELD_PREFIX, JSON_PREFIX, is_plain_field
 from app.domain.lists.presets import OWN_COLUMNS
 from app.domain.lists.rows import MAX_NAME_CHARS
+from app.domain.untrusted import read_json
 
 ROW_END = "\x1e"
 _REMEMBERED = 10_000  # combinations of tags
@@ -50,8 +50,8 @@ class ExportedRows:
         ]
 
     def rows(self, lines: str, count: int) -> list[list[str]] | None:
-        """The same from the lines of `Store.export_page`, in a quarter of the time. None: they can't
-        be read so, since somebody's words hold what ends cells or rows, or a number is beyond all
+        """The same from the lines of `Store.export_page`, in a fraction of the time. None: they
+        can't be read so, since somebody's words hold what ends cells or rows, or a number is beyond all
         measure."""
         width = 8 + len(self.texts) + len(self.others)
         split = [line.split(CELL_END) for line in lines.split(ROW_END)]
@@ -76,7 +76,16 @@ class ExportedRows:
         if has_doubtful(CELL_END.join(row)):
             row = [protect(cell) for cell in row]
         email, name, _, timezone, consent, *fields = row
-        return [email, name, status, self._written(tags), timezone, created_at[1:-1], consent, *fields]
+        return [
+            email,
+            name,
+            status,
+            self._written(tags),
+            timezone,
+            created_at[1:-1],
+            consent,
+            *fields,
+        ]
 
     def _written(self, tags: str) -> str:
         """The cell for tags, given as JSON. Few combinations make up a list."""

@@ -14,7 +14,7 @@ def rehearse(
     rehearsal: Rehearsal, builder: MailBuilder, prepared: Prepared, rows: list[dict[str, Any]]
 ) -> None:
     """Render a page of the audience (rows of `audience_slice`) and add up what comes of it."""
-    batch = Batch(UUID(int=0), prepared.mailout_id, (), 0.0)
+    build = builder.of(prepared, Batch(UUID(int=0), prepared.mailout_id, (), 0.0))
     for number, row in enumerate(rows):
         if row["status"] != "active":
             rehearsal.skip(row["status"])
@@ -25,7 +25,7 @@ def rehearse(
             continue
         gaps: set[str] = set()
         recipient = Recipient(number, row["email"], 1, UUID(row["id"]), row["name"], row["fields"])
-        built = builder.build(prepared, batch, recipient, gaps=gaps)
+        built = build(recipient, gaps)
         if isinstance(built, Result):
             code = built.code or "failed"
             rehearsal.skip(code)
