@@ -51,8 +51,8 @@ class ExportedRows:
 
     def rows(self, lines: str, count: int) -> list[list[str]] | None:
         """The same from the lines of `Store.export_page`, in a fraction of the time. None: they
-        can't be read so, since somebody's words hold what ends cells or rows, or a number is beyond all
-        measure."""
+        can't be read so, since somebody's words hold what ends cells or rows, or a number is beyond
+        all measure."""
         width = 8 + len(self.texts) + len(self.others)
         split = [line.split(CELL_END) for line in lines.split(ROW_END)]
         split.pop()
