@@ -41,7 +41,9 @@ async def test_an_operation_is_read_and_tried_with_a_credential(
     assert tab.foreign(site.service) == [] == tab.complaints
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(390, "dark"), pytest.param(1280, "light", marks=pytest.mark.short)]
+)
 async def test_it_is_for_eyes_fingers_and_screen_readers(
     visit: OpenVisit, site: Site, width: int, scheme: str
 ) -> None:

@@ -7,6 +7,7 @@ other: https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import uuid
 from collections.abc import Mapping
@@ -31,23 +32,30 @@ def now() -> str:
 
 
 class SnsSigner:
-    """One signing key with its certificate, valid from yesterday for a year by default."""
+    """One signing key with its certificate, valid from yesterday for a year by default. The key is
+    made when it is first asked for: modules that have a signer are collected by every worker."""
 
     def __init__(
         self, *, valid_from: datetime | None = None, valid_until: datetime | None = None
     ) -> None:
-        valid_from = valid_from or datetime.now(UTC) - timedelta(days=1)
-        valid_until = valid_until or valid_from + timedelta(days=365)
-        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._from = valid_from or datetime.now(UTC) - timedelta(days=1)
+        self._until = valid_until or self._from + timedelta(days=365)
+
+    @functools.cached_property
+    def key(self) -> rsa.RSAPrivateKey:
+        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+    @functools.cached_property
+    def certificate(self) -> x509.Certificate:
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.amazonaws.com")])
-        self.certificate = (
+        return (
             x509.CertificateBuilder()
             .subject_name(name)
             .issuer_name(name)
             .public_key(self.key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(valid_from)
-            .not_valid_after(valid_until)
+            .not_valid_before(self._from)
+            .not_valid_after(self._until)
             .sign(self.key, hashes.SHA256())
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gzip
 import socketserver
 import threading
@@ -148,7 +149,9 @@ def endless() -> Iterator[bytes]:
         yield b"%x\r\n%s\r\n" % (len(_PIECE), _PIECE)
 
 
-_BOMB = gzip.compress(bytes(1_000_000) * 200, 9)
+@functools.cache
+def _bomb() -> bytes:
+    return gzip.compress(bytes(1_000_000) * 200, 9)
 
 
 def bomb() -> Iterator[bytes]:
@@ -156,14 +159,14 @@ def bomb() -> Iterator[bytes]:
     yield _answer(
         "Content-Type: application/json",
         "Content-Encoding: gzip",
-        f"Content-Length: {len(_BOMB)}",
+        f"Content-Length: {len(_bomb())}",
     )
-    yield _BOMB
+    yield _bomb()
 
 
 def strange_packing() -> Iterator[bytes]:
-    yield _answer("Content-Encoding: gzip, br", f"Content-Length: {len(_BOMB)}")
-    yield _BOMB
+    yield _answer("Content-Encoding: gzip, br", f"Content-Length: {len(_bomb())}")
+    yield _bomb()
 
 
 def broken_packing() -> Iterator[bytes]:

@@ -66,7 +66,6 @@ def head(path: str, *lines: str) -> bytes:
 EVENT = ("/ses-events", f"X-Amz-Sns-Topic-Arn: {TOPIC}")
 DEEP = b"[" * 140_000 + b"]" * 140_000
 WIDE = b'{"Message": [' + b"{}," * 90_000 + b"0]}"
-BOMB = gzip.compress(b"a" * 200_000_000)
 GET = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 CHUNK = b"1000\r\n" + b" " * 4_096 + b"\r\n"
 
@@ -75,25 +74,27 @@ def _whole(body: bytes, *lines: str) -> bytes:
     return head(*EVENT, *lines, f"Content-Length: {len(body)}") + body
 
 
-# How many connections, what each sends, what then again and again, after how many seconds.
-ATTACKS: dict[str, tuple[int, bytes, bytes, float]] = {
-    "a header of 200 MB": (1, b"GET / HTTP/1.1\r\nX-A: ", b"a" * 1_000_000, 0),
-    "400,000 headers": (5, b"GET / HTTP/1.1\r\n", b"X-A: a\r\n" * 10_000, 0),
-    "events that don't end": (
-        300, head(*EVENT, "Content-Length: 299999") + b" " * 290_000, b" ", 1,
-    ),
-    "SendGrid's that don't end": (
-        300, head("/sendgrid-events", "Content-Length: 999999") + b" " * 990_000, b" ", 1,
-    ),
-    "chunks that don't end": (300, head(*EVENT, "Transfer-Encoding: chunked"), CHUNK, 0.1),
-    "10 MB": (50, head(*EVENT, "Content-Length: 10000000"), b"a" * 100_000, 0),
-    "idle": (1_200, b"", b"", 0),
-    "dribbling": (1_200, b"GET / HTTP/1.1\r\nX-A: ", b"a", 1),
-    "requests in a row": (50, GET * 1_000, GET * 1_000, 0),
-    "deep JSON": (50, _whole(DEEP) * 10, b"", 0),
-    "wide JSON": (50, _whole(WIDE) * 10, b"", 0),
-    "gzip bombs": (50, _whole(BOMB, "Content-Encoding: gzip") * 10, b"", 0),
-}  # fmt: skip
+def attacks() -> dict[str, tuple[int, bytes, bytes, float]]:
+    """How many connections, what each sends, what then again and again, after how many seconds."""
+    bomb = gzip.compress(b"a" * 200_000_000)
+    return {
+        "a header of 200 MB": (1, b"GET / HTTP/1.1\r\nX-A: ", b"a" * 1_000_000, 0),
+        "400,000 headers": (5, b"GET / HTTP/1.1\r\n", b"X-A: a\r\n" * 10_000, 0),
+        "events that don't end": (
+            300, head(*EVENT, "Content-Length: 299999") + b" " * 290_000, b" ", 1,
+        ),
+        "SendGrid's that don't end": (
+            300, head("/sendgrid-events", "Content-Length: 999999") + b" " * 990_000, b" ", 1,
+        ),
+        "chunks that don't end": (300, head(*EVENT, "Transfer-Encoding: chunked"), CHUNK, 0.1),
+        "10 MB": (50, head(*EVENT, "Content-Length: 10000000"), b"a" * 100_000, 0),
+        "idle": (1_200, b"", b"", 0),
+        "dribbling": (1_200, b"GET / HTTP/1.1\r\nX-A: ", b"a", 1),
+        "requests in a row": (50, GET * 1_000, GET * 1_000, 0),
+        "deep JSON": (50, _whole(DEEP) * 10, b"", 0),
+        "wide JSON": (50, _whole(WIDE) * 10, b"", 0),
+        "gzip bombs": (50, _whole(bomb, "Content-Encoding: gzip") * 10, b"", 0),
+    }  # fmt: skip
 
 
 async def test_15_what_strangers_send_is_not_kept(
@@ -118,7 +119,7 @@ async def test_15_what_strangers_send_is_not_kept(
                 assert await eventually(health, until=lambda code: code == 200) == 200
                 await _all([victim.hold(GET * 50) for _ in range(20)], 1)  # what it needs anyway
                 before = victim.megabytes("VmRSS")
-                for name, (connections, opening, more, pause) in ATTACKS.items():
+                for name, (connections, opening, more, pause) in attacks().items():
                     victim.forget_peak()
                     await _all(
                         [victim.hold(opening, more, pause) for _ in range(connections)], SECONDS
