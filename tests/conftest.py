@@ -25,6 +25,7 @@ from tests.support.dns_server import DnsServer
 from tests.support.factories import Arrange
 from tests.support.postgrest import PostgrestStandIn, make_key
 from tests.support.read_once import read_once
+from tests.support.wide import thin
 
 # All that a test sees of the outer environment: nothing of it configures us, AWS or PostgreSQL.
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "TEST_POSTGRES_BIN")
@@ -47,6 +48,11 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.disable()  # until pytest_collection_finish
     # No credentials of the machine either: neither from a role nor, see below, from files.
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is `short`
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    thin(items)
 
 
 def pytest_collection_finish() -> None:

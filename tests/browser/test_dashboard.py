@@ -57,7 +57,6 @@ SUBJECTS = (
 )  # fmt: skip
 IN_EVERY_RUN = {
     *(("desktop", subject, "first") for subject in SUBJECTS),
-    ("desktop", "mailouts", "others"),
     ("phone", "mailouts", "first"),
 }
 """The rest goes with `make soak SHORT=1`: it is another minute of Chromium."""

@@ -46,6 +46,7 @@ async def functions(sql: psycopg.AsyncConnection[DictRow]) -> None:
     await sql.execute(FUNCTIONS)
 
 
+@pytest.mark.few_variants(3)
 @pytest.mark.parametrize(
     "value",
     [
@@ -66,6 +67,7 @@ async def test_a_json_value_comes_back_as_it_was(database: Database, value: Any)
     assert await database.call("echo", p_value=value) == value
 
 
+@pytest.mark.few_variants(3)
 @pytest.mark.parametrize("value", ['"text"', '""', "3", "0", "0.5", "true", "false", "null", "[]"])
 async def test_a_scalar_answer_is_a_python_scalar(
     database: Database, sql: psycopg.AsyncConnection[DictRow], value: str
@@ -161,6 +163,7 @@ async def test_an_unknown_argument_is_an_error(database: Database) -> None:
     assert caught.value.sqlstate in ("42883", "PGRST202")
 
 
+@pytest.mark.few_variants(3)
 @pytest.mark.parametrize(
     "sqlstate", ["P0001", "P0002", "23505", "23503", "42501", "22023", "PT409"]
 )

@@ -18,6 +18,7 @@ from tests.support.factories import (
 )
 
 
+@pytest.mark.few_variants(6)
 @pytest.mark.parametrize(
     "quota",
     [
@@ -54,6 +55,7 @@ async def test_any_daily_quota_lets_claims_go_on(
     assert ("quota_left" in outlook) == (quota >= 0)
 
 
+@pytest.mark.few_variants(4)
 @pytest.mark.parametrize(
     ("rate", "size"),
     [

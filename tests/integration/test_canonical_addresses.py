@@ -62,6 +62,7 @@ SPELLINGS = [
 ]
 
 
+@pytest.mark.few_variants(4)
 @pytest.mark.parametrize("spelling", SPELLINGS)
 async def test_every_spelling_is_one_subscriber(
     sql: Sql, arrange: Arrange, store: Store, spelling: str

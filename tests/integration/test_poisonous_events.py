@@ -94,6 +94,7 @@ async def test_a_bounce_with_something_odd_beside(
         await has_its_effect(front, arrange, event)
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     "place",
     [

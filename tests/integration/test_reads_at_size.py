@@ -327,6 +327,7 @@ async def life(dsn: str, arrange: Arrange) -> AsyncIterator[Life]:
         yield Life(arrange, own)
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     ("known", "at_first"),
     [

@@ -81,6 +81,7 @@ async def test_each_recipients_own_time_is_planned(front: Service, arrange: Arra
 class TestRefused:
     """Nothing is changed then, and the answer names the field and the remedy."""
 
+    @pytest.mark.few_variants(3)
     @pytest.mark.parametrize(
         ("body", "field", "words"),
         [

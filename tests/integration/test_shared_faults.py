@@ -64,6 +64,7 @@ REFUSALS = [
 ]
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     ("mode", "refusal"),
     [
@@ -102,6 +103,7 @@ async def test_whatever_the_words(
     assert counts(done) == {"sent": READERS}
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize("readers", [1, 2, 5])
 @pytest.mark.parametrize("size", ["1", "50"])
 async def test_however_few_they_are(
@@ -117,6 +119,7 @@ async def test_however_few_they_are(
     assert (shown["status"], counts(shown)) == ("paused", {"queued": readers})
 
 
+@pytest.mark.few_variants(2)
 @EACH_MODE
 @pytest.mark.parametrize("size", ["1", "50"])
 async def test_a_bad_address_beside_good_ones_fails_alone(
@@ -158,6 +161,7 @@ async def test_the_innocent_of_a_split_call_get_their_mail(
     assert (shown["status"], counts(shown)) == ("sent", {"sent": 18, "failed": 2})
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     "status",
     ["MESSAGE_REJECTED", "MAIL_FROM_DOMAIN_NOT_VERIFIED", "ConfigurationSetDoesNotExist",

@@ -64,6 +64,7 @@ async def send_to(
 # SES
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     "result",
     [
@@ -100,6 +101,7 @@ async def test_an_entry_of_any_form_is_recorded(
     assert sum(counts.values()) in {0, READERS - 1}
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     ("reply", "outcome"),
     [

@@ -164,6 +164,7 @@ async def test_drafts_and_released_mailouts_are_not_told(bot: Desk, slack: Slack
     assert slack.asked == []
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     "subject",
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -12,7 +12,7 @@ def wide(variants: Iterable[Any], kept: int = 2) -> list[Any]:
     """Parameters of a test. kept: how many of the variants, spread evenly, the suite tries; tuples
     are several parameters each."""
     found = list(variants)
-    in_suite = {round(n * len(found) / kept) for n in range(kept)}
+    in_suite = _spread(len(found), kept)
     return [
         pytest.param(
             *(one if isinstance(one, tuple) else (one,)),
@@ -22,4 +22,36 @@ def wide(variants: Iterable[Any], kept: int = 2) -> list[Any]:
     ]
 
 
-__all__ = ["wide"]
+def thin(items: Iterable[pytest.Item]) -> None:
+    """The same for tests marked `few_variants(kept)`, whose parameters stand in several decorators
+    or fixtures; each variant that stays goes by both ways to the database where the test does."""
+    functions: dict[str, dict[tuple[tuple[str, int], ...], list[pytest.Item]]] = {}
+    kept: dict[str, int] = {}
+    for item in items:
+        spec: _Parameters | None = getattr(item, "callspec", None)
+        few = item.get_closest_marker("few_variants")
+        if spec is None or few is None or item.get_closest_marker("short"):
+            continue
+        name = item.nodeid.partition("[")[0]
+        variant = tuple(sorted((key, n) for key, n in spec.indices.items() if key != "database"))
+        functions.setdefault(name, {}).setdefault(variant, []).append(item)
+        kept[name] = few.args[0]
+    for name, variants in functions.items():
+        in_suite = _spread(len(variants), kept[name])
+        for place, same in enumerate(variants.values()):
+            if place not in in_suite:
+                for item in same:
+                    item.add_marker(pytest.mark.short)
+
+
+class _Parameters(Protocol):
+    """What pytest keeps of a test's parameters: which of each name's values it has."""
+
+    indices: dict[str, int]
+
+
+def _spread(many: int, kept: int) -> set[int]:
+    return {round(n * many / kept) for n in range(kept)}
+
+
+__all__ = ["thin", "wide"]

@@ -254,6 +254,7 @@ async def test_release_and_back(mailouts: Mailouts) -> None:
         await mailouts.ask("POST", f"/{uuid4()}/{verb}", 404)
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     ("columns", "says"),
     [

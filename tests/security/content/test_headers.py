@@ -192,6 +192,7 @@ ONE_ADDRESS = [
 ]  # fmt: skip
 
 
+@pytest.mark.few_variants(4)
 @pytest.mark.parametrize("address", ONE_ADDRESS)
 async def test_29_one_mailbox_or_none(fortress: Fortress, address: str) -> None:
     """At the API, in an import's row, at sign-up, in a setting and in the database."""

@@ -62,6 +62,7 @@ class Read(HTMLParser):
         self.tags.append((tag, attrs))
 
 
+@pytest.mark.few_variants(5)
 @pytest.mark.parametrize("place", PLACES)
 def test_35_no_address_in_readers_data_runs_anything(place: str) -> None:
     for program in PROGRAMS:
@@ -111,6 +112,7 @@ def test_35_honest_ones_arrive(address: str) -> None:
         assert hrefs[0] == address
 
 
+@pytest.mark.few_variants(3)
 @pytest.mark.parametrize(
     "body",
     [

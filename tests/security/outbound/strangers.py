@@ -59,6 +59,7 @@ class Stranger:
     """
 
     def __init__(self) -> None:
+        _bomb()  # before anybody measures what an answer costs
         self.manner: Callable[[], Iterator[bytes]] = html
         self.asked: list[str] = []
         self.headers: list[bytes] = []
