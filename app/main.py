@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
-from uuid import UUID
 
 import httpx
 import structlog
@@ -15,11 +13,9 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from app import __version__
-from app.adapters.aws.ses import SesSender, sns_client
+from app.adapters.aws.ses import sns_client
 from app.adapters.aws.sns import SnsConfirmer, SnsVerifier
 from app.adapters.database.migrations import check_schema
-from app.adapters.database.postgres import PostgresDatabase
-from app.adapters.providers import fallback_senders
 from app.api import (
     access,
     assets,
@@ -95,14 +91,9 @@ from app.api.reference import page as reference
 from app.api.signup import confirm, subscribe
 from app.api.strangers.refusing import RefusalLimit
 from app.domain.tokens import UnsubscribeTokens
-from app.errors import ConfigurationError
-from app.hooks import hook_work
 from app.keeping import shelf_at
-from app.notion import notion_work
-from app.outside import OUTSIDE, slack_way, watch_domains
-from app.ports import Database, FallbackSender
+from app.outside import OUTSIDE
 from app.processes.member import Member
-from app.queues import queue_work
 from app.running.loops import Loops
 from app.running.resting import Resting
 from app.runtime import open_database
@@ -112,52 +103,41 @@ from app.services.assets.serve import ServePictures
 from app.services.audience.segments import Segments
 from app.services.checks.preflight import Preflight
 from app.services.dashboard.views import Dashboard
-from app.services.domains.watch import WatchDomains
 from app.services.drafts.drafts import Drafts
 from app.services.drafts.subjects import Subjects
-from app.services.engagement.judge_recipients import JudgeRecipients
 from app.services.engagement.reports import EngagementReports
 from app.services.hooks.hooks import Hooks
 from app.services.imports.imports import Imports
-from app.services.imports.run_import import RunImport, import_kinds
-from app.services.jobs.runner import JobRunner, Kind
 from app.services.notion.rows.asking import AskRow
 from app.services.notion.webhook import NotionWebhook
-from app.services.pacing.keep import KeepPacing
-from app.services.people.many import ChangeMany, ManyPeople
+from app.services.people.many import ManyPeople
 from app.services.preview.preview import Preview
 from app.services.providers.fallback import Fallback
 from app.services.providers.webhooks import ProviderWebhooks
 from app.services.rendering.renderer import RENDERER
 from app.services.sending.pausing import Guards, guard_limits
-from app.services.sending.routes import Outlet
-from app.services.sending.send_batch import BULK_CALLS, SINGLE_CALLS
-from app.services.sending.sender import Sender
-from app.services.sending.sender_report import SenderReport
 from app.services.signup.sign_up import SignUp
-from app.services.starting.dry_run import DryRuns, RunDryRun
+from app.services.starting.dry_run import DryRuns
 from app.services.starting.orders import CarryOut
 from app.services.starting.schedule_mailout import ScheduleMailout
 from app.services.starting.start_mailout import StartMailout, nobody_to_wake
-from app.services.telling.slack import TellSlack
-from app.services.telling.slack_news import TellSlackNews
 from app.services.templates.templates import Templates
-from app.services.watching.find_work import FindWork
 from app.services.watching.health import Health
 from app.services.watching.record_events import RecordEvents
 from app.services.watching.take_message import TakeMessage
-from app.services.watching.watchdog import SuppressionWatch, Watchdog
+from app.services.watching.watchdog import Watchdog
 from app.settings import Settings
-from app.standing import standing_work
 from app.store import Store
 from app.store.jobs import JobStore
 from app.telemetry.cloudwatch import telling_cloudwatch
 from app.telemetry.database_gauges import DatabaseGauges
 from app.telemetry.log_bounds import LINES, WINDOW_SECONDS
-from app.telemetry.metered_ses import MeteredSes
-from app.telemetry.metrics import Metrics
+from app.working import require_secrets, working
 
 log = structlog.get_logger(__name__)
+
+RENDERER_SECONDS = 2.0
+"""After the start, what renders is started, so that the first request for it needn't wait."""
 
 DESCRIPTION = """\
 Sends one mailout from Postgres or Supabase through Amazon SES, never twice to anyone, never losing
@@ -287,8 +267,11 @@ async def running(
     """
     require_secrets(settings)
     member = member or Member()
-    RENDERER.start()
     async with AsyncExitStack() as stack:
+        # Not at once, when all begin and the processor has enough to do; whoever needs it before
+        # starts it.
+        prepare = asyncio.get_running_loop().call_later(RENDERER_SECONDS, RENDERER.start)
+        stack.callback(prepare.cancel)
         database = await stack.enter_async_context(open_database(settings, stopping=stopping))
         http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
         store = Store(database)
@@ -379,130 +362,3 @@ async def running(
             templates=Templates(store, settings),
             pictures=ServePictures(store, partial(shelf_at, settings)),
         )
-
-
-def require_secrets(settings: Settings) -> None:
-    """Raises ConfigurationError when no shared secret is set, since anybody could start mailouts
-    then.
-    """
-    if not settings.executor_secrets:
-        raise ConfigurationError(
-            "EXECUTOR_SHARED_SECRET is not set: callers could not be told from strangers. Make one "
-            'with: python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
-        )
-
-
-@dataclass(frozen=True)
-class Work:
-    """sender: None where sending is not configured."""
-
-    sender: Sender | None
-    jobs: JobRunner
-
-
-def job_kinds(store: Store, settings: Settings) -> list[Kind]:
-    """Every kind of background job, and what does it."""
-    start = StartMailout(store, settings)
-    return [
-        Kind("dry_run", RunDryRun(store, settings, start).as_job, at_once=2),
-        *import_kinds(RunImport(store)),
-        Kind("change_people", ChangeMany(store).as_job),
-    ]
-
-
-def outlets_of(settings: Settings) -> list[Outlet]:
-    """Where mail leaves, the preferred one first. Reads AWS's files: call it in a thread."""
-    connections = BULK_CALLS + SINGLE_CALLS
-    return [
-        Outlet(region, SesSender(settings, region, max_connections=connections))
-        for region in settings.ses_regions
-    ]
-
-
-@asynccontextmanager
-async def telling_slack(
-    store: Store, settings: Settings, meters: Metrics, loops: Loops
-) -> AsyncIterator[None]:
-    """Nothing where no Slack is to be told."""
-    if not settings.uses_slack:
-        yield
-        return
-    async with slack_way(settings) as slack:
-        TellSlack(store, slack, settings, meters).start(loops)
-        TellSlackNews(store, slack, settings.app_base_url).start(loops)
-        yield
-
-
-@asynccontextmanager
-async def working(
-    database: Database, settings: Settings, meters: Metrics, service_id: UUID, loops: Loops
-) -> AsyncIterator[Work]:
-    """Start the sender and the background jobs, which no request waits for, each in loops.
-
-    loops: this process's. The sender has loops of its own, so that at a stop it can still record
-    the results of calls under way.
-    """
-    store = Store(database)
-    async with (
-        notion_work(store, settings, meters) as notion,
-        telling_slack(store, settings, meters, loops),
-        hook_work(store, settings, meters) as hooks,
-        queue_work(store, settings, meters) as queues,
-    ):
-        hooks.start(loops)
-        looks = await asyncio.to_thread(standing_work, store, settings)
-        kinds = [*job_kinds(store, settings), *(notion.kinds if notion else ())]
-        if looks:
-            kinds.append(looks.kind)
-        jobs = JobRunner(JobStore(database), kinds)
-        jobs.start(loops)
-        JudgeRecipients(store, settings).start(loops)
-        if notion:
-            notion.start(loops)
-        queues.start(loops)
-        if looks:
-            looks.start(loops, jobs.wake)
-        sender: Sender | None = None
-        domains: WatchDomains | None = None
-        providers: Sequence[FallbackSender] = ()
-        if missing := settings.missing_to_send():
-            log.warning("sending_not_configured", missing=missing)
-        else:
-            outlets = await asyncio.to_thread(outlets_of, settings)
-            providers = fallback_senders(settings, max_connections=BULK_CALLS + SINGLE_CALLS)
-            sender = Sender(store, outlets, settings, meters, providers, resting=loops.resting)
-            for route in sender.routes:
-                route.account.start(loops)
-            one = len(outlets) == 1
-            for outlet in outlets:
-                watch = SuppressionWatch(
-                    store, MeteredSes(outlet.ses, meters, outlet.name), outlet.name
-                )
-                watch.start(loops, "suppression" if one else f"suppression {outlet.name}")
-            KeepPacing(store, settings).start(loops)
-            accounts = {outlet.name: outlet.ses for outlet in outlets}
-            domains = await asyncio.to_thread(watch_domains, store, settings, accounts)
-            if domains:
-                domains.start(loops)
-            SenderReport(store, sender, meters, service_id, loops).start(loops)
-            sender.start()
-        if loops.resting is not None:
-            # Supabase's API tells nothing by itself.
-            listen = database.listen if isinstance(database, PostgresDatabase) else None
-            FindWork(store, loops.resting, listen).start(loops)
-        try:
-            yield Work(sender, jobs)
-        finally:
-            if sender:
-                sender.stop()
-            queues.stop()
-            await loops.close()
-            await queues.close()
-            await jobs.close()
-            await hooks.close()
-            if domains:
-                domains.close()
-            if sender:
-                await sender.close()
-            for provider in providers:
-                provider.close()

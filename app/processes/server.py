@@ -1,4 +1,8 @@
-"""Running the service or a worker until a signal asks it to stop."""
+"""Running the service or a worker until a signal asks it to stop.
+
+Whatever speaks HTTP is imported by the process that does, when it begins: it is a third of all that
+there is to import, which the supervisor and the process that sends needn't wait for, nor carry.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +12,12 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
-from typing import Self
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from uuid import uuid4
 
-import uvicorn
-from starlette.types import ASGIApp
-
-from app.api.http.connection import ClientConnection
-from app.api.http.startup_app import StartupApp
-from app.api.metrics import metrics_app
-from app.api.strangers.proxies import Proxies
 from app.errors import ConfigurationError
 from app.listening import listen
-from app.main import create_app, require_secrets, running, working
 from app.processes.member import Member
 from app.processes.supervisor import Chore, Role, Supervisor
 from app.running.event_loop import run
@@ -34,36 +29,11 @@ from app.store import Store
 from app.telemetry.cloudwatch import EVERY_SECONDS, CloudWatch, telling_cloudwatch
 from app.telemetry.counts import Board
 from app.telemetry.database_gauges import DatabaseGauges
+from app.telemetry.metrics import Metrics
+from app.working import require_secrets, working
 
-GRACE_SECONDS = 5
-"""How long requests under way may still take after a signal asked the process to stop."""
-DATE_SECONDS = 1.0
-"""How old the time in the header `Date` may be."""
 EXIT_SECONDS = 9.5
 """This long after the signal the process ends, whatever is unfinished."""
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers, which would end the process before it has tidied up; and
-    once a second, for the header `Date`, where it would look ten times whether it is to end: that
-    was half of the processor's time at rest."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._ending = asyncio.Event()
-
-    def end(self) -> None:
-        self.should_exit = True
-        self._ending.set()
-
-    async def main_loop(self) -> None:
-        while not await self.on_tick(0):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), DATE_SECONDS)
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def supervise(settings: Settings) -> int:
@@ -109,11 +79,14 @@ async def serve(
     listener: None: its own. begun: called when it no longer can fail to start.
     Raises ConfigurationError, DatabaseError when it can't start.
     """
+    from app.main import create_app, running
+    from app.processes.http import Http
+
     member = member or Member()
     member.beat()
     stopped = _stop_signal()
     listener = listener or _listen(settings.host, settings.port)
-    async with _Http(listener, stopped, settings.forwarded_allow_ips) as http:
+    async with Http(listener, stopped, settings.forwarded_allow_ips) as http:
         with suppress(StopRequested):
             async with running(
                 settings, with_sender=with_sender, stopping=stopped, member=member
@@ -145,11 +118,10 @@ async def work(
     port = settings.metrics_port if is_worker else None
     listener = None if port is None else _listen(settings.host, port, "METRICS_PORT")
     meters = member.metrics(settings.region_names)
-    async with _Http(listener, stopped, settings.forwarded_allow_ips) as http:
+    async with _metrics_shown(listener, stopped, settings) as show:
         with suppress(StopRequested):
             async with open_database(settings, stopping=stopped) as database:
-                store = Store(database)
-                http.root.app = metrics_app(meters, DatabaseGauges(store, meters))
+                show(meters, DatabaseGauges(Store(database), meters))
                 async with AsyncExitStack() as stack:
                     loops = await stack.enter_async_context(Loops(resting=Resting()))
                     if is_worker:
@@ -162,6 +134,25 @@ async def work(
                     await stopped.wait()
 
 
+@asynccontextmanager
+async def _metrics_shown(
+    listener: socket.socket | None, stopped: asyncio.Event, settings: Settings
+) -> AsyncIterator[Callable[[Metrics, DatabaseGauges], None]]:
+    """Gives what to call with what is to be shown at `listener`; None: nowhere."""
+    if listener is None:
+        yield lambda *_: None
+        return
+    from app.api.metrics import metrics_app
+    from app.processes.http import Http
+
+    async with Http(listener, stopped, settings.forwarded_allow_ips) as http:
+
+        def show(meters: Metrics, gauges: DatabaseGauges) -> None:
+            http.root.app = metrics_app(meters, gauges)
+
+        yield show
+
+
 def _exempt_from_collection() -> None:
     """Keep the garbage collector from looking through all objects that exist now, which live until
     the end anyway: under load each full collection would make every request wait a tenth of a
@@ -169,56 +160,6 @@ def _exempt_from_collection() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-class _Http:
-    """The HTTP server of a process; none where `listener` is None.
-
-    It runs `root` from the start, before the database is there. stopped: the server sets it when it
-    ends by itself, so that the process ends, too. proxies: FORWARDED_ALLOW_IPS.
-    """
-
-    def __init__(
-        self, listener: socket.socket | None, stopped: asyncio.Event, proxies: str
-    ) -> None:
-        self.root = StartupApp()
-        self._listener = listener
-        self._stopped = stopped
-        self._server = _server(self.root, proxies)
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        if self._listener is not None:
-            self._task = asyncio.create_task(self._server.serve([self._listener]))
-            self._task.add_done_callback(lambda _: self._stopped.set())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-    async def stop(self) -> None:
-        """Accept no more requests and wait for those under way. Raises the error that ended the
-        server.
-        """
-        self._server.end()
-        if self._task is not None:
-            await self._task
-
-
-def _server(app: ASGIApp, proxies: str) -> _Server:
-    return _Server(
-        uvicorn.Config(
-            Proxies(app, proxies),
-            http=ClientConnection,
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            proxy_headers=False,  # Proxies does that
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
-    )
 
 
 def _listen(host: str, port: int, setting: str = "PORT") -> socket.socket:

@@ -106,8 +106,9 @@ class Supervisor:
 
         Raises ConfigurationError when one can't begin for a reason that doesn't pass by itself.
         """
-        gc.collect()
-        gc.freeze()  # else a collection in a process would write to, and so copy, what is shared
+        # Else a collection in a process would write to, and so copy, what is shared. No collection
+        # before it: that takes longer than a process takes to start, for half a megabyte.
+        gc.freeze()
         self._alive = os.pipe()
         with _Signals() as signals:
             while self._kill_at is None or any(child.pid for child in self._children):

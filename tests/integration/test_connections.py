@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from app import listening
 from app.api.http import connection
 from app.listening import listen
-from app.processes.server import _Http
+from app.processes.http import Http
 from tests.support.waiting import eventually
 
 GET = b"GET /quick HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -31,7 +31,7 @@ class Server:
     the import answer when it is set."""
 
     port: int
-    http: _Http
+    http: Http
     asked: int = 0
     client: str = ""
     held: asyncio.Event | None = None
@@ -54,7 +54,7 @@ class Server:
 @asynccontextmanager
 async def serving(proxies: str = "127.0.0.1") -> AsyncIterator[Server]:
     with listen("127.0.0.1", 0, remedy="") as listener:
-        async with _Http(listener, asyncio.Event(), proxies) as http:
+        async with Http(listener, asyncio.Event(), proxies) as http:
             server = Server(listener.getsockname()[1], http)
             http.root.app = server.app
             yield server

@@ -17,7 +17,7 @@ from psycopg.rows import DictRow
 from app.api.http.deps import Services
 from app.listening import listen
 from app.main import create_app, running
-from app.processes.server import _Http
+from app.processes.http import Http
 from app.sandbox.providers.server import ProvidersServer
 from app.settings import Settings
 from tests.support.factories import Arrange
@@ -172,7 +172,7 @@ async def fortress_at(
         with listener:
             port = listener.getsockname()[1]
             async with (
-                _Http(listener, asyncio.Event(), settings.forwarded_allow_ips) as server,
+                Http(listener, asyncio.Event(), settings.forwarded_allow_ips) as server,
                 running(settings, with_sender=False) as services,
                 client(f"http://127.0.0.1:{port}", timeout=30) as http,
                 await psycopg.AsyncConnection.connect(

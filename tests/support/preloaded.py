@@ -9,6 +9,7 @@ import boto3
 
 import app.cli.main
 import app.main
+import app.processes.http
 import app.processes.server
 import app.services.checks.doctor  # noqa: F401
 from tests.support.read_once import read_once
