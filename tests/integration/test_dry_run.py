@@ -222,7 +222,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Dry runs stop after their first page of ten until it is set."""
     event = asyncio.Event()
     HeldStore.held = event
-    monkeypatch.setattr("app.main.Store", HeldStore)
+    monkeypatch.setattr("app.working.Store", HeldStore)
     monkeypatch.setattr(dry_run, "PAGE", 10)
     monkeypatch.setattr(dry_run, "SAVE_SECONDS", -1.0)
     return event

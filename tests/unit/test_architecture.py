@@ -47,7 +47,7 @@ FOREIGN = {
     "PIL": {"domain/assets"},
     "standardwebhooks": {"domain/hooks"},
     "fastapi": {"api", "main", "sandbox"},
-    "starlette": {"api", "processes", "sandbox"},
+    "starlette": {"api", "main", "processes", "sandbox"},
     "uvicorn": {"api/http", "api/strangers/proxies", "processes", "sandbox"},
     "typer": {"cli"},
 }
