@@ -1,9 +1,10 @@
 """Starts the processes of a service, starts one again that ends without being asked to, and ends
 when all have ended.
 
-The supervisor imports what all of the processes need, starts no thread and then forks them: so they
-share its memory and start within milliseconds (the one for HTTP imports the rest first). It does none of their work and calls neither the
-database nor AWS, so nothing that hangs can make it hang. A process that hangs it ends, too.
+The supervisor imports what all of the processes need, starts no thread and then forks them: so
+they share its memory and start within milliseconds (the one for HTTP imports the rest first). It
+does none of their work and calls neither the database nor AWS, so nothing that hangs can make it
+hang. A process that hangs it ends, too.
 """
 
 from __future__ import annotations
