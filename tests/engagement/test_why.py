@@ -301,5 +301,5 @@ async def test_of_a_long_ledger_it_says_how_many_it_looked_through(
     assert await arrange.one(reached, mailout, ANN, 1) is not None
     assert await arrange.one(reached, mailout, ANN, 0) is None
     await arrange.sql.execute("update recipient_counts set recipients = 300000")
-    with pytest.raises(SubscriberNotFound, match="among the first 200,000 of this mailout"):
+    with pytest.raises(SubscriberNotFound, match="among the first 50,000 of this mailout"):
         await why_mailed(direct_store, mailout, email="nobody@example.com")
