@@ -21,6 +21,7 @@ import httpx
 import psycopg
 
 from bench.audience import audiences
+from bench.beside import beside
 from bench.big import big
 from bench.dry_runs import rehearsed
 from bench.engagement import tracked
@@ -341,6 +342,7 @@ MEASUREMENTS: dict[str, Callable[[str], Iterable[Row]]] = {
     "import": lambda dsn: list(imported(dsn)),
     "dry-run": lambda dsn: list(rehearsed(dsn)),
     "audience": lambda dsn: list(audiences(dsn)),
+    "beside": lambda dsn: [*beside(dsn), *beside(dsn, workers=2)],
     "many": many,
     "big": lambda dsn: list(big(dsn)),
     "pages": lambda _: list(pages()),
