@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -175,8 +176,8 @@ class SendingCalls(Calls):
         never got.
         after: a row id; only those beyond it are looked at (claim_batches.sql).
         """
-        row = await self._call(
-            "claim_batches",
+        claim = await self._call(
+            "claim_recipients",
             p_mailout=str(mailout_id),
             p_executor=str(executor_id),
             p_region=region,
@@ -187,41 +188,49 @@ class SendingCalls(Calls):
             p_kept_only=kept_only,
             **guard_arguments(guards),
         )
-        if "reason" in row:
-            return Idle(row["reason"], float(row.get("seconds", 0)), row.get("kept"))
+        if "reason" in claim:
+            return Idle(claim["reason"], float(claim.get("seconds", 0)), claim.get("kept"))
+        recipients = iter(
+            [
+                Recipient(
+                    row, email, tries, UUID(subscriber) if subscriber else None, name, fields or {}
+                )
+                for row, email, tries, subscriber, name, fields in zip(
+                    claim["ids"], claim["emails"], claim["tries"],
+                    claim["subscribers"], claim["names"], claim["fields"], strict=True,
+                )
+            ]
+        )  # fmt: skip
         return tuple(
             Batch(
-                attempt_id=UUID(batch["attempt_id"]),
+                attempt_id=UUID(attempt),
                 mailout_id=mailout_id,
-                recipients=tuple(
-                    Recipient(
-                        r["id"],
-                        r["email"],
-                        r["attempts"],
-                        UUID(r["subscriber_id"]) if r["subscriber_id"] else None,
-                        r["name"],
-                        r["fields"] or {},
-                    )
-                    for r in batch["rows"]
-                ),
-                delay=float(batch["delay"]),
+                recipients=tuple(islice(recipients, size)),
+                delay=float(delay),
                 is_test=test,
             )
-            for batch in row["batches"]
+            for attempt, size, delay in zip(
+                claim["attempts"], claim["sizes"], claim["delays"], strict=True
+            )
         )
+
+    async def record_batches(
+        self, batches: Sequence[tuple[UUID, Sequence[Result]]]
+    ) -> dict[UUID, MailoutStatus]:
+        """Settle these attempts, all or none of them; gives the status of each of their mailouts
+        afterwards."""
+        answer = await self._call(
+            "record_batches", p_batches=[_batch_row(attempt, told) for attempt, told in batches]
+        )
+        require(answer, "recorded")
+        return {UUID(mailout): status for mailout, status in answer["statuses"].items()}
 
     async def record_results(
         self, attempt_id: UUID, results: Sequence[Result]
     ) -> MailoutStatus | None:
         """Settle an attempt; gives the mailout's status afterwards."""
-        row = await self._call(
-            "record_results",
-            p_attempt=str(attempt_id),
-            p_results=[result.to_row() for result in results],
-        )
-        require(row, "recorded")
-        status: MailoutStatus | None = row.get("mailout_status")
-        return status
+        statuses = await self.record_batches([(attempt_id, results)])
+        return next(iter(statuses.values()), None)
 
     async def guard_trip(self, mailout_id: UUID, guards: GuardLimits) -> Trip | None:
         """Why the guards stop this mailout now."""
@@ -234,3 +243,19 @@ class SendingCalls(Calls):
             "advance_canary", p_mailout=str(mailout_id), **guard_arguments(guards)
         )
         return waits
+
+
+def _batch_row(attempt_id: UUID, results: Sequence[Result]) -> dict[str, Any]:
+    """Those whom SES accepted in two columns, since they are nearly all: an object for each would
+    take the database 3 of the 14 µs that recording it costs."""
+    accepted: list[Result] = []
+    rest: list[Result] = []
+    for result in results:
+        has_no_more = result.message_id and not (result.code or result.message)
+        (accepted if result.outcome == "sent" and has_no_more else rest).append(result)
+    return {
+        "attempt": str(attempt_id),
+        "ids": [result.send_log_id for result in accepted],
+        "message_ids": [result.message_id for result in accepted],
+        "rest": [result.to_row() for result in rest],
+    }

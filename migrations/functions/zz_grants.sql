@@ -53,6 +53,7 @@ language sql immutable set search_path = public, pg_temp as $own_functions$
             'is_fallback_route', 'fallback_provider', 'fallback_route', 'fallback_state', 'open_fallback', 'close_fallback',
             'change_fallback', 'watch_fallback', 'ses_outlook', 'is_proved', 'route_breaker', 'provider_trouble', 'provider_after', 'resume_for_fallback',
             'effective_rate', 'leave', 'recover_lost', 'record_account', 'claim_batches',
+            'claim_recipients', 'record_batches',
             'record_results', 'finish_mailout', 'closing_reason', 'ready_mailout', 'pause_mailout',
             'resume_mailout', 'resume_waiting_mailouts', 'cancel_mailout', 'cancel_recipients',
             'resend_mailout', 'mailout_transition', 'send_log_rank', 'subscriber_rank',

@@ -121,6 +121,11 @@ CALLS = {
     "queue_test": "queue_test(%(ready)s, '[\"a@example.com\"]', %(hash)s)",
     "claim_batches": "claim_batches(%(running)s, %(sender)s, %(region)s, 1, "
     "jsonb_build_array(%(new)s::text))",
+    "claim_recipients": "claim_recipients(%(running)s, %(sender)s, %(region)s, 1, "
+    "jsonb_build_array(%(new)s::text))",
+    "record_batches": "record_batches(jsonb_build_array(jsonb_build_object("
+    "'attempt', %(attempt)s::text, 'ids', jsonb_build_array(%(row)s::bigint), "
+    "'message_ids', jsonb_build_array('m'), 'rest', '[]'::jsonb)))",
     "record_results": "record_results(%(attempt)s, jsonb_build_array(jsonb_build_object("
     "'id', %(row)s::bigint, 'outcome', 'sent', 'message_id', 'm')))",
     "release_batches": "release_batches(jsonb_build_array(%(release)s::text))",

@@ -20,8 +20,8 @@ READERS = 30
 @pytest.mark.parametrize(
     "function",
     [
-        "claim_batches",
-        "record_results",
+        "claim_recipients",
+        "record_batches",
         "queue_recipients",
         "heartbeat",
         "sender_work",

@@ -30,13 +30,13 @@ ACCOUNT = {
 
 # Most rows that a call may read: what it is about, and the index entries on the way there.
 LIMITS = {
-    "claim_batches": 4 * BATCH,
-    "record_results": 4 * BATCH,
+    "claim_recipients": 4 * BATCH,
+    "record_batches": 4 * BATCH,
     "apply_ses_events": 30 * BATCH,
     "queue_recipients": 300,
     "apply_parked_events": 1_100,
     "watchdog_figures": 1_100,
-    "list_recipients": 3 * BATCH,
+    "list_recipients": 3 * BATCH + 1,  # of each row up to three versions, and one row ahead
     "recipients_page": 10 * BATCH,  # 2 of rows, and the versions that no vacuum has taken yet
     "mailouts_page": 3 * BATCH,
     "sample_reader": 600,
@@ -105,25 +105,24 @@ class Life:
     async def _send(self, mailout: str, *, test: bool = False, after: int = 0) -> int:
         """A batch, its results and events; gives the last row's id."""
         claimed = await self.call(
-            "claim_batches", p_mailout=mailout, p_executor=self.sender, p_region=REGION,
+            "claim_recipients", p_mailout=mailout, p_executor=self.sender, p_region=REGION,
             p_limit=BATCH, p_attempts=[str(uuid4())], p_test=test, p_after=after,
             p_bounce_rate=1, p_complaint_rate=1,
         )  # fmt: skip
-        [batch] = claimed["batches"]
-        ids = [row["id"] for row in batch["rows"]]
-        results = [{"id": n, "outcome": "sent", "message_id": f"m{n}"} for n in ids]
-        await self.call("record_results", p_attempt=batch["attempt_id"], p_results=results)
+        [attempt], ids = claimed["attempts"], claimed["ids"]
+        batch = {"attempt": attempt, "ids": ids, "message_ids": [f"m{n}" for n in ids], "rest": []}
+        await self.call("record_batches", p_batches=[batch])
         if not test:
-            await self.call("apply_ses_events", p_events=self._events(mailout, batch, ids))
+            await self.call("apply_ses_events", p_events=self._events(mailout, attempt, ids))
         return int(max(ids))
 
-    def _events(self, mailout: str, batch: dict[str, Any], ids: list[int]) -> list[dict[str, Any]]:
+    def _events(self, mailout: str, attempt: str, ids: list[int]) -> list[dict[str, Any]]:
         """A delivery each, of one a bounce, and an open of the older form, without tags."""
         events: list[dict[str, Any]] = [
             {
                 "sns_message_id": str(uuid4()), "type": "delivery", "message_id": f"m{n}",
                 "occurred_at": "2026-11-24T12:00:00+00:00", "mailout_id": mailout,
-                "send_log_id": n, "attempt": batch["attempt_id"], "payload": {},
+                "send_log_id": n, "attempt": attempt, "payload": {},
             }
             for n in ids
         ]  # fmt: skip

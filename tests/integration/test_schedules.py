@@ -241,14 +241,14 @@ async def test_nobody_reads_past_those_who_wait(
             [("a wave", waves), ("nothing due", waves), ("ordinary", ordinary)]
         ):
             answer, rows = await connection.call(
-                "claim_batches", p_mailout=str(mailout), p_attempts=[str(UUID(int=100 + number))],
-                p_after=0, **arguments,
+                "claim_recipients", p_mailout=str(mailout), p_after=0,
+                p_attempts=[str(UUID(int=100 + number))], **arguments,
             )  # fmt: skip
             read[name] = rows
             if name == "nothing due":
                 assert answer == {"reason": "ahead"}
             else:
-                assert len(answer["batches"][0]["rows"]) == (40 if name == "a wave" else 50)
+                assert len(answer["ids"]) == (40 if name == "a wave" else 50)
         for name, arguments in (
             ("start_due_mailouts", {}), ("sender_work", {}), ("show_mailout", {"p_mailout": waves}),
             ("mailout_waves", {"p_mailout": waves}), ("finish_mailout", {"p_mailout": waves}),

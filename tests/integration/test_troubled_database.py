@@ -89,16 +89,16 @@ async def test_a_claim_whose_answer_is_lost_is_given_back(
     async def commit(real: Real) -> Any:
         if late:
             await asked_in_vain.wait()
-        return await eventually(real, until=lambda answer: "batches" in answer)
+        return await eventually(real, until=lambda answer: "attempts" in answer)
 
     async def between(function: str, real: Real) -> Any:
-        if function == "claim_batches" and alive and not lost:
+        if function == "claim_recipients" and alive and not lost:
             lost.append(asyncio.ensure_future(commit(real)))
             if not late:
                 await lost[0]
             back_at.append(time.monotonic() + outage)
             raise DatabaseUnavailable("The connection broke.")
-        if function == "claim_batches" and lost and not lost[0].done():
+        if function == "claim_recipients" and lost and not lost[0].done():
             return {"reason": "wait", "seconds": 0.05}  # so that somebody is left for the late one
         if function == "release_batches" and time.monotonic() < back_at[0]:
             raise DatabaseUnavailable("It is still away.")
@@ -132,8 +132,8 @@ async def test_an_attempt_counts_from_before_its_claim(
 
     async def between(function: str, real: Real) -> Any:
         answer = await real()
-        if function == "claim_batches" and "batches" in answer and not held:
-            held.extend(batch["attempt_id"] for batch in answer["batches"])
+        if function == "claim_recipients" and "attempts" in answer and not held:
+            held.extend(answer["attempts"])
             await asyncio.sleep(1.2)  # more than half a lease, after which nothing may leave
         return answer
 
@@ -169,7 +169,7 @@ async def test_results_that_are_refused_once_are_recorded(
 
     async def between(function: str, real: Real) -> Any:
         nonlocal refusals
-        if function == "record_results" and not refusals:
+        if function == "record_batches" and not refusals:
             refusals += 1
             raise DatabaseError("deadlock detected", sqlstate="40P01")
         return await real()
@@ -188,7 +188,7 @@ async def test_results_that_are_always_refused_become_unknown(
 ) -> None:
     """Something in the database refuses what SES answered. Nobody stays `sending`, and nobody is
     sent again."""
-    monkeypatch.setattr("app.services.sending.send_batch.RECORD_TRIES", 2)
+    monkeypatch.setattr("app.services.sending.recording.record.RECORD_TRIES", 2)
     await arrange.sql.execute(
         "create function refuse() returns trigger language plpgsql as "
         "$$ begin raise exception 'no'; end $$"
@@ -362,7 +362,7 @@ async def test_health_names_the_sender_when_only_its_part_of_the_database_fails(
     full = True
 
     async def between(function: str, real: Real) -> Any:
-        if function == "claim_batches" and full:
+        if function == "claim_recipients" and full:
             raise DatabaseUnavailable(outage("53100"))
         return await real()
 

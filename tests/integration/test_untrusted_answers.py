@@ -200,9 +200,9 @@ ANSWERS_OF_PROXIES = {
     "redirect, but done": (Reply(302, b"", {"Location": "https://login.example"}), True),
 }
 IN_EVERY_RUN = {
-    ("record_results", "page"),
-    ("record_results", "nothing, but done"),
-    ("claim_batches", "list, but done"),
+    ("record_batches", "page"),
+    ("record_batches", "nothing, but done"),
+    ("claim_recipients", "list, but done"),
 }
 
 
@@ -215,7 +215,7 @@ IN_EVERY_RUN = {
             id=f"{function}-{name}",
             marks=[] if (function, name) in IN_EVERY_RUN else pytest.mark.short,
         )
-        for function in ("record_results", "claim_batches")
+        for function in ("record_batches", "claim_recipients")
         for name, answer in ANSWERS_OF_PROXIES.items()
     ],
 )
@@ -229,8 +229,8 @@ async def test_a_proxy_that_answers_in_place_of_supabase_loses_nobody(
     after: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("app.services.sending.send_batch.RECORD_CAP_SECONDS", 0.05)
-    left = 7 if function == "record_results" else 1  # the first: more than RECORD_TRIES
+    monkeypatch.setattr("app.services.sending.recording.record.RECORD_CAP_SECONDS", 0.05)
+    left = 7 if function == "record_batches" else 1  # the first: more than RECORD_TRIES
 
     def say(called: str) -> Reply | None:
         nonlocal left

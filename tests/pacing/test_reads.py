@@ -22,7 +22,7 @@ async def test_those_who_wait_are_read_once(store: Store, arrange: Arrange, dsn:
 
         async def claim(after: int = 0) -> tuple[Any, int]:
             return await own.call(
-                "claim_batches", p_mailout=mailout, p_executor=sender, p_region=REGION,
+                "claim_recipients", p_mailout=mailout, p_executor=sender, p_region=REGION,
                 p_limit=BATCH, p_attempts=[str(uuid4())], p_after=after,
             )  # fmt: skip
 
@@ -39,7 +39,7 @@ async def test_those_who_wait_are_read_once(store: Store, arrange: Arrange, dsn:
         assert (await claim())[1] <= 60, "with no room nobody is read"
         await arrange.sql.execute("delete from provider_paces")
         answer, rows = await claim()
-        assert len(answer["batches"][0]["rows"]) == BATCH and rows <= 8 * BATCH
+        assert len(answer["ids"]) == BATCH and rows <= 8 * BATCH
 
 
 async def test_a_used_up_day_reads_nobody(store: Store, arrange: Arrange, dsn: str) -> None:
@@ -49,7 +49,7 @@ async def test_a_used_up_day_reads_nobody(store: Store, arrange: Arrange, dsn: s
     await arrange.sql.execute("update warmup_days set used = 1")
     async with reader(dsn) as own:
         answer, rows = await own.call(
-            "claim_batches", p_mailout=mailout, p_executor=sender, p_region=REGION,
+            "claim_recipients", p_mailout=mailout, p_executor=sender, p_region=REGION,
             p_limit=BATCH, p_attempts=[str(uuid4())],
         )  # fmt: skip
     assert answer["reason"] == "limits" and rows <= 40

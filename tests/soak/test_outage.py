@@ -95,14 +95,14 @@ async def test_two_hours_without_the_database(
         database.away = True
 
         async def waiting() -> int:
-            return sum(name.startswith("record_results") for name in database.failed)
+            return sum(name.startswith("record_batches") for name in database.failed)
 
         in_flight = await eventually(waiting, until=lambda results: results >= 2)
         await clock.passes(TWO_HOURS)
         assert await status_of(service) == 503
         often = {name: times for name, times in database.failed.items() if times > OVERFLOW}
         assert {"heartbeat", "sender_work"} <= often.keys()
-        assert sum(name.startswith("record_results") for name in often) >= in_flight
+        assert sum(name.startswith("record_batches") for name in often) >= in_flight
         assert max(clock.slept) <= 60
         # The server's clock, of which these are, has gone on as well.
         await arrange.sql.execute(

@@ -47,11 +47,11 @@ class Database(Store):
             raise self._content
         return self._content, "hash"
 
-    async def record_results(
-        self, attempt_id: UUID, results: Sequence[Result]
-    ) -> MailoutStatus | None:
-        self.recorded += results
-        return "sending"
+    async def record_batches(
+        self, batches: Sequence[tuple[UUID, Sequence[Result]]]
+    ) -> dict[UUID, MailoutStatus]:
+        self.recorded += [result for _, results in batches for result in results]
+        return {}
 
     async def note_waiting(self, reason: str | None, *, kept_to: str | None = None) -> None:
         self.notes.append(reason)

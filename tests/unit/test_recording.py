@@ -20,11 +20,13 @@ from app.domain.states import MailoutStatus, PauseCode
 from app.errors import DatabaseError, DatabaseUnavailable, UnreadableAnswer
 from app.running.stopping import Stopping
 from app.services.sending.pausing import Pausing
-from app.services.sending.send_batch import RECORD_TRIES, SendBatch
+from app.services.sending.recording.record import RECORD_TRIES
+from app.services.sending.send_batch import SendBatch
 from app.store import Store
 from app.telemetry.metrics import Metrics
 from tests.support.service import settings_for
 
+Told = Sequence[tuple[UUID, Sequence[Result]]]
 AWAY = DatabaseUnavailable("away")
 REFUSED = DatabaseError("invalid input", sqlstate="22P02")
 CONTENT = MailoutContent("Hi", None, "<p>x</p>", None, None, None, None, None, None)
@@ -50,17 +52,15 @@ class Ledger(Store):
     async def snapshot_content(self, mailout_id: UUID) -> tuple[MailoutContent, str]:
         return CONTENT, "hash"
 
-    async def record_results(
-        self, attempt_id: UUID, results: Sequence[Result]
-    ) -> MailoutStatus | None:
+    async def record_batches(self, batches: Told) -> dict[UUID, MailoutStatus]:
         self.tries += 1
         if self._failures:
             raise self._failures.pop(0)
-        outcomes = [result.outcome for result in results]
+        outcomes = [result.outcome for _, results in batches for result in results]
         if set(outcomes) & set(self._refuses):
             raise REFUSED
         self.recorded = list(outcomes)
-        return "sending"
+        return {UUID(int=1): "sending"}
 
 
 class Ses:
@@ -157,12 +157,10 @@ async def test_what_is_known_is_not_forgotten_while_even_unknown_is_refused(
     """A changed key, a missing right: for an hour nothing is taken, whatever it is."""
 
     class Closed(Ledger):
-        async def record_results(
-            self, attempt_id: UUID, results: Sequence[Result]
-        ) -> MailoutStatus | None:
+        async def record_batches(self, batches: Told) -> dict[UUID, MailoutStatus]:
             if sum(pauses) < 3_600:
                 raise error
-            return await super().record_results(attempt_id, results)
+            return await super().record_batches(batches)
 
     ledger = Closed()
     await send(sending(ledger))
@@ -173,12 +171,10 @@ async def test_what_only_something_in_between_refuses_becomes_unknown(pauses: li
     """A firewall that doesn't like SES's words: it would never let them pass."""
 
     class Filtered(Ledger):
-        async def record_results(
-            self, attempt_id: UUID, results: Sequence[Result]
-        ) -> MailoutStatus | None:
-            if results[0].outcome == "sent":
+        async def record_batches(self, batches: Told) -> dict[UUID, MailoutStatus]:
+            if batches[0][1][0].outcome == "sent":
                 raise DatabaseError("This is not Supabase's API (403)", sqlstate=None)
-            return await super().record_results(attempt_id, results)
+            return await super().record_batches(batches)
 
     ledger = Filtered()
     await send(sending(ledger))

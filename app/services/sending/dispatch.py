@@ -22,9 +22,9 @@ from app.running.loops import FAULT, Trouble
 from app.running.stopping import Stopping
 from app.services.sending.housekeeping import Housekeeping
 from app.services.sending.pausing import Guards, Pausing
+from app.services.sending.recording.record import RECORD_SECONDS
 from app.services.sending.send_batch import (
     BULK_CALLS,
-    RECORD_SECONDS,
     SINGLE_BATCH,
     SINGLE_BATCHES,
     SendBatch,

@@ -13,13 +13,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import structlog
 
 from app.domain.mailouts import MailoutContent
-from app.domain.sending.backoff import Breaker, backoff_seconds
+from app.domain.sending.backoff import Breaker
 from app.domain.sending.batches import Batch, Outcome, Result
 from app.domain.sending.fence import Fence
 from app.domain.sending.lanes import Lane, Lanes
@@ -35,6 +35,7 @@ from app.services.rendering.renderer import RENDERER, Renderer
 from app.services.sending.deliver import Deliver, Delivery
 from app.services.sending.pausing import Pausing, silence_reason
 from app.services.sending.prepare import MailBuilder, Prepared, prepare
+from app.services.sending.recording.record import Record
 from app.settings import Settings
 from app.store import Store
 from app.telemetry.metrics import Metrics
@@ -50,19 +51,11 @@ SINGLE_BATCHES = SINGLE_CALLS // SINGLE_BATCH
 KEPT_CONTENTS = 32
 """Compiled contents that stay in memory, of the mailouts that were prepared last. When more are
 being sent side by side, each turn of one prepares anew what another one's put away."""
-RECORD_TRIES = 5
-"""How often the database may refuse a record. An outage is no refusal, however long it lasts."""
-RECORD_CAP_SECONDS = 5.0
-"""Between two tries to record, at most."""
-RECORD_SECONDS = 1.0
-"""At a stop, how long recording may take after the deadline at which the last call is given up."""
 CONTENT_AWAY_SECONDS = 2.0
 """How long the recipients of a batch wait whose content could not be read, because the database was
 away."""
 OUR_FAULT_SECONDS = 30.0
 """How long the recipients of a batch wait that a fault of this program kept from being sent."""
-
-Recording = Literal["recorded", "refused", "away"]
 
 
 class SendBatch:
@@ -108,14 +101,14 @@ class SendBatch:
         self._prepared: dict[tuple[UUID, str], Prepared] = {}
         self._preparing: dict[UUID, asyncio.Task[Prepared]] = {}
         self._unprepared: set[UUID] = set()  # mailouts whose content could not be prepared
-        self._troubles: dict[UUID, Trouble] = {}  # by attempt: why it isn't recorded
+        self._record = Record(store, stopping, metrics)
         self._pool = ThreadPoolExecutor(BULK_CALLS + SINGLE_BATCHES, thread_name_prefix="ses-batch")
         self._single_pool = ThreadPoolExecutor(SINGLE_CALLS, thread_name_prefix="ses-single")
 
     @property
     def troubles(self) -> tuple[Trouble, ...]:
         """Why results can't be recorded now."""
-        return tuple(self._troubles.values())[:1]
+        return self._record.troubles
 
     def is_ready(self, mailout_id: UUID, when_ready: Callable[[], None]) -> bool:
         """Whether recipients may be claimed. If not, the content is being prepared, and
@@ -178,9 +171,10 @@ class SendBatch:
         )
 
     def close(self) -> None:
-        """Let no thread begin anything more; those in a call are not waited for."""
+        """Let no thread and no record begin anything more; those in a call are not waited for."""
         for preparing in self._preparing.values():
             preparing.cancel()
+        self._record.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._single_pool.shutdown(wait=False, cancel_futures=True)
 
@@ -281,60 +275,6 @@ class SendBatch:
         )
         return news
 
-    async def _record(self, batch: Batch, results: tuple[Result, ...]) -> None:
-        """Write the results down, however long the database is away: they exist nowhere else.
-
-        What it refuses again and again, for whatever reason, ends as `unknown`. Each time the
-        results are tried first: where it refuses us and not what we write (a changed key, a missing
-        right), it refuses `unknown` as well, and later takes the results.
-        """
-        failures = refusals = 0
-        while True:
-            recording = await self._try_to_record(batch, results)
-            refusals += recording == "refused"
-            if recording == "refused" and refusals >= RECORD_TRIES:
-                recording = await self._try_to_record(batch, _unrecorded(batch).results)
-            if recording == "recorded":
-                self._troubles.pop(batch.attempt_id, None)
-                return
-            failures += 1
-            if self._stopping.asked and self._stopping.left == 0:
-                # The next sender finds the rows in `sending` and calls them unknown.
-                log.error("results_lost", recipients=len(results))
-                return
-            await self._stopping.sleep(
-                backoff_seconds(failures, 1.0, base=0.2, cap=RECORD_CAP_SECONDS)
-            )
-            if self._stopping.asked:
-                await asyncio.sleep(min(0.2, self._stopping.left))
-
-    async def _try_to_record(self, batch: Batch, results: tuple[Result, ...]) -> Recording:
-        limit = max(RECORD_SECONDS, self._stopping.left) if self._stopping.asked else None
-        try:
-            async with asyncio.timeout(limit):
-                status = await self._store.record_results(batch.attempt_id, results)
-        except (Unavailable, TimeoutError) as exc:
-            log.warning("results_wait", error=str(exc))
-            self._note_trouble(batch, str(exc) or "The database is away", is_fault=False)
-            return "away"
-        except Exception:
-            log.exception("results_refused")
-            self._note_trouble(
-                batch, "The database refuses to take the answers down", is_fault=True
-            )
-            return "refused"
-        try:
-            if not batch.is_test:
-                self._metrics.results_recorded(results)
-        except Exception:  # the results are recorded all the same
-            log.exception("results_not_counted")
-        if status in {"sent", "failed"}:
-            log.info("mailout_finished", status=status)
-        return "recorded"
-
-    def _note_trouble(self, batch: Batch, detail: str, *, is_fault: bool) -> None:
-        self._troubles[batch.attempt_id] = Trouble("record", detail, is_fault, is_vital=True)
-
     async def _react(self, batch: Batch, delivery: Delivery, news: str | None) -> None:
         if "account" in delivery.halts:
             self._account_refused()
@@ -343,12 +283,6 @@ class SendBatch:
         if batch.is_test:
             return
         await self._pausing.for_answers(batch.mailout_id, delivery.halts)
-
-
-def _unrecorded(batch: Batch) -> Delivery:
-    return _for_all(
-        batch, "unknown", "record_refused", "The database refused to take the answer down."
-    )
 
 
 def _for_all(
