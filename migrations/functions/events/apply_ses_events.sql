@@ -214,7 +214,7 @@ $$;
 -- the latest ones. The latter finds an event that was being stored at the very moment at which its message
 -- id was recorded, so that neither side saw the other.
 create or replace function apply_parked_events(p_results jsonb default null) returns jsonb
-language plpgsql set search_path = public, pg_temp as $$
+language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
 begin
     if not exists (select from ses_events where parked is not null) then
         return '0';

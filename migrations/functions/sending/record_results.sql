@@ -112,12 +112,13 @@ begin
     )
     select coalesce(sum(n), 0) into v_changed from by_attempt;
 
-    for v_batch in select b from jsonb_array_elements(p_batches) b
-                    where exists (select from ses_events where parked is not null) loop
-        perform apply_parked_events((select jsonb_agg(jsonb_build_object('message_id', m))
-                                       from jsonb_array_elements_text(v_batch -> 'message_ids') m));
-        perform apply_parked_events(v_batch -> 'rest');
-    end loop;
+    if exists (select from ses_events where parked is not null) then
+        perform apply_parked_events((
+            select coalesce(jsonb_agg(jsonb_build_object('message_id', m)), '[]') from (
+                select jsonb_array_elements_text(b -> 'message_ids') as m from jsonb_array_elements(p_batches) b
+                union all
+                select r ->> 'message_id' from jsonb_array_elements(p_batches) b, jsonb_array_elements(b -> 'rest') r) told));
+    end if;
     foreach v_mailout in array v_mailouts loop
         v_now := v_now || jsonb_build_object(v_mailout, finish_mailout(v_mailout));
     end loop;
