@@ -44,7 +44,7 @@ async def test_a_sender_stopped_beyond_its_lease_sends_nothing_with_it(
                 await eventually(
                     lambda: rows(
                         "select count(*) from pg_stat_activity where wait_event_type = 'Lock' "
-                        "and query like '%%claim_batches%%'"
+                        "and query like '%%claim_recipients%%'"
                     ),
                     until=bool,
                 )
