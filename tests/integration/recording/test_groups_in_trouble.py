@@ -72,17 +72,6 @@ async def sent(
     return mailout, {status: n for status, n in shown["counts"].items() if n}
 
 
-async def test_all_that_wait_for_one_call_take_one_more(
-    dsn: str, sandbox: SandboxServer, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Round trips are what a mailout through Supabase's API waits for."""
-    between = Between(sandbox, monkeypatch)
-    await arrange.subscribers(READERS)
-    _, counts = await sent(dsn, sandbox, arrange, monkeypatch)
-    assert counts == {"sent": READERS}
-    assert [len(group) for group in between.groups] == [1, READERS // SIZE - 1]
-
-
 @pytest.mark.parametrize("committed", [False, True], ids=["away", "answer lost"])
 async def test_a_group_that_meets_an_outage_is_recorded_afterwards(
     dsn: str,
