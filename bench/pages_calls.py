@@ -337,7 +337,7 @@ NOT_PAGES = frozenset({
 
 SLICES = frozenset({
     "audience_slice", "compare_suppressed", "find_asset", "import_order", "known_notion_rows",
-    "work_due",
+    "work_due", "export_page",
     "open_notion_comments", "read_import_chunk", "sender_work", "uncounted_events", "unread_emails",
     "unread_links",
 })  # fmt: skip
