@@ -300,6 +300,7 @@ COMPUTED = frozenset({
 answers (app/services/dashboard/answer_cache.py); a person's export is asked for seldom."""
 
 NOT_PAGES = frozenset({
+    "claim_recipients", "record_batches",
     "create_key", "revoke_key", "note_key_use", "note_sign_in", "note_refused_sign_ins",
     "end_session", "keep_asset", "tell_timezone", "save_segment", "delete_segment",
     "claim_domain_check", "save_domain_check", "ask_domain_check", "add_mailout", "edit_mailout",
