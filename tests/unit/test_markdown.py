@@ -101,6 +101,9 @@ def test_links_and_tags_with_variables(source: str, html: str) -> None:
       "<tr>\n<td>{{ i }}</td>\n</tr>\n{% endfor %}\n</tbody>\n</table>"),
      ("{% if a %}<table><tr><td>x</td></tr></table>{% endif %}",
       "{% if a %}\n<table><tr><td>x</td></tr></table>\n{% endif %}"),
+     ("{% for i in l %}{% if i %}\nx\n{% endif %}{% endfor %}",
+      "{% for i in l %}{% if i %}\n<p>x</p>\n{% endif %}{% endfor %}"),
+     ("```\n{% if a %}{% if b %}\nx\n```", "<pre><code>{% if a %}{% if b %}\nx\n</code></pre>"),
      ("```\n{% if a %}# x{% endif %}\n```",
       "<pre><code>{% if a %}# x{% endif %}\n</code></pre>")],
 )  # fmt: skip

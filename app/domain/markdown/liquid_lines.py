@@ -103,7 +103,7 @@ def _with_tag_lines_marked(lines: list[str], masks: Masks) -> list[str]:
             lines[number] = f"|{line.strip()}|\n"
         else:
             in_table = False
-            lines[number] = re.sub(r"\w+", r"<!--\g<0>-->", line)
+            lines[number] = masks.token.sub(r"<!--\g<0>-->", line)
     return lines
 
 
