@@ -43,8 +43,9 @@ begin
                                                          where r ->> 'outcome' = 'sent')
       from jsonb_array_elements(p_batches) b
      where s.attempt_id = any (v_attempts) and s.attempt_id = (b ->> 'attempt')::uuid;
-    -- The lock makes pause, cancel and finish, which update the mailout, come before or after this.
-    select array_agg(id), array_agg(status), array_agg(waves) into v_mailouts, v_statuses, v_waves
+    -- The lock makes pause, cancel and finish, which update the mailout, come before or after this. None is there
+    -- when only test mails of drafts are told of that somebody deleted meanwhile.
+    select coalesce(array_agg(id), '{}'), array_agg(status), array_agg(waves) into v_mailouts, v_statuses, v_waves
       from (select id, status, waves from mailouts where id = any (v_of) order by id for share) locked;
 
     -- SES's events bring the message id, by which such rows are known below; those of other providers don't.
