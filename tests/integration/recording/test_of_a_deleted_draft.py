@@ -1,4 +1,4 @@
-"""A test mail is under way when somebody deletes its draft: its result is written down all the same,
+"""A test mail is under way when somebody deletes its draft: its result is recorded all the same,
 and so are those of the mailouts in its group."""
 
 from __future__ import annotations
