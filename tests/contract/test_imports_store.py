@@ -219,6 +219,25 @@ async def test_erased_people_stay_erased_and_nothing_of_their_row_is_kept(
     assert "erased" in refused["reason"]
 
 
+async def test_beside_an_erased_person_who_signs_up_again_the_others_are_added(
+    store: Store, jobs: JobStore, arrange: Arrange
+) -> None:
+    """Until they confirm, they are known and erased at once."""
+    await arrange.sql.execute("select set_config('amazonsender.signed_up', 'on', false)")
+    await arrange.subscriber("back@example.com", status="pending")
+    await arrange.sql.execute(
+        "insert into erased (address_hash) values (erased_hash('back@example.com'))"
+    )
+    rows = [{"email": "back@example.com"}, {"email": "new@example.com"}]
+    tried = await imported(store, jobs, *rows, dry_run=True)
+    done = await imported(store, jobs, *rows)
+    assert counts(done) == counts(tried) == {"added": 1, "unchanged": 1}
+    back, new = await person(arrange, "back@example.com"), await person(arrange, "new@example.com")
+    assert back is not None
+    assert new is not None
+    assert (back["status"], new["status"]) == ("pending", "active")
+
+
 async def test_somebody_whose_email_the_database_could_not_read_is_found_again(
     store: Store, jobs: JobStore, arrange: Arrange
 ) -> None:

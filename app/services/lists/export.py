@@ -36,9 +36,18 @@ class Export:
                 after = page.next
                 if after is not None:  # PostgreSQL reads it while this one is written
                     coming = asyncio.create_task(self._page(rows, after))
-                if page.count:
-                    self.count += page.count
-                    yield _csv(await self._cells(rows, page, before))
+                cells = rows.rows(page.people, page.count)
+                if cells is None:
+                    # Who looks for few may be shown fewer at once by that way, so it says where
+                    # to go on.
+                    coming.cancel()
+                    found = await self._store.subscribers_page(self._wanted, PAGE, before)
+                    cells, after = [rows.row(item) for item in found.items], found.next
+                    if after is not None:
+                        coming = asyncio.create_task(self._page(rows, after))
+                if cells:
+                    self.count += len(cells)
+                    yield _csv(cells)
                 if after is None:
                     return
         finally:
@@ -46,16 +55,6 @@ class Export:
 
     async def _page(self, rows: ExportedRows, after: Place | None) -> Lines:
         return await self._store.export_page(self._wanted, PAGE, after, rows.texts, rows.others)
-
-    async def _cells(
-        self, rows: ExportedRows, page: Lines, before: Place | None
-    ) -> Iterable[list[str]]:
-        """before: after whom the page begins."""
-        cells = rows.rows(page.people, page.count)
-        if cells is not None:
-            return cells
-        found = await self._store.subscribers_page(self._wanted, PAGE, before)
-        return map(rows.row, found.items)
 
 
 def _csv(rows: Iterable[list[str]]) -> str:

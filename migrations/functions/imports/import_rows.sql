@@ -81,7 +81,8 @@ language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $
 declare
     -- The emails come in ASCII, so this is the canonical form that the trigger gives them.
     v_given  text[] := array(select lower((r ->> 'email') collate "C") from jsonb_array_elements(p_rows) r);
-    v_others text[];   -- those who aren't simply added
+    v_others text[];   -- those who aren't simply added, each once
+    v_erased text[];
     v_added  bigint := 0;
     v_answer jsonb;
 begin
@@ -89,7 +90,10 @@ begin
         return judge_rows(p_import, p_rows, v_given, erased_among(v_given));
     end if;
     v_others := array(select address from subscribers where address = any (v_given) order by address for update);
-    v_others := v_others || erased_among(v_given);
+    v_erased := erased_among(v_given);
+    if v_erased <> '{}' then   -- some may be known: who signs up again is erased until they confirm
+        v_others := v_others || array(select unnest(v_erased) except select unnest(v_others));
+    end if;
     if cardinality(v_others) < cardinality(v_given) then
         v_added := add_rows(p_import, p_rows, v_others);
     end if;

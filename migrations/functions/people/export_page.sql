@@ -4,7 +4,7 @@
 -- \x1f stands between: email, address, name, status, tags (JSON), time zone, created_at (JSON), consent (JSON), the
 -- fields p_texts where they are texts, the fields p_others (JSON; nothing where there is none). Where a person's own
 -- words hold one of these characters, there aren't `count` lines, or one is too long: then who asks takes this page
--- from subscribers_page.
+-- from subscribers_page, and goes on where that one ends. (concat_ws takes no more than 99 cells.)
 create or replace function export_page(
     p_filter jsonb, p_limit integer, p_after jsonb, p_texts jsonb, p_others jsonb)
 returns jsonb language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off
@@ -26,9 +26,10 @@ begin
                 select 2, name, n from jsonb_array_elements_text(p_others) with ordinality o (name, n)) fields);
     execute format($query$
         select string_agg(line, '' order by n)
-          from (select n, concat_ws(E'\x1f', s.email, coalesce(s.address, ''), coalesce(s.name, ''), s.status,
-                                    array_to_json(s.tags)::text, coalesce(s.timezone, ''),
-                                    to_json(s.created_at)::text, coalesce(s.consent::text, '')%s) || E'\x1e' as line
+          from (select n, array_to_string(array[
+                           s.email, coalesce(s.address, ''), coalesce(s.name, ''), s.status, array_to_json(s.tags)::text,
+                           coalesce(s.timezone, ''), to_json(s.created_at)::text, coalesce(s.consent::text, '')%s],
+                           E'\x1f') || E'\x1e' as line
                   from unnest($1) with ordinality f (id, n) join (
                        select * from subscribers where id = any ($1)) s using (id)) lines
         $query$, v_fields) into v_people using v_found;
