@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import UUID
 
 import pytest
 
 from app.domain.sending.batches import Result
-from app.errors import DatabaseError
+from app.errors import DatabaseError, DatabaseUnavailable
 from app.services.sending import upkeep
 from app.services.sending.upkeep import Upkeep
 from app.store import Store
@@ -231,4 +232,26 @@ async def test_slices_grow_while_they_are_quick(
     while await rounds.take_turns():
         pass
     assert asked == slices
+    assert await arrange.counts(mailout) == {"queued": 31}
+
+
+async def test_a_slice_that_the_database_cuts_off_is_tried_smaller(
+    direct_store: Store, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As large, it would be cut off for ever, and with it all that comes after it in a round."""
+    monkeypatch.setattr(upkeep, "SLICE", 20)
+    queue = Store.queue_recipients
+
+    async def slow(self: Store, mailout_id: UUID, limit: int) -> tuple[int, bool]:
+        if limit > 5:
+            raise DatabaseUnavailable("a statement took too long")
+        return await queue(self, mailout_id, limit)
+
+    monkeypatch.setattr(Store, "queue_recipients", slow)
+    await arrange.subscribers(31)
+    mailout = await started(direct_store, arrange)
+    rounds = Upkeep(direct_store, lambda: None)
+    for _ in range(40):
+        with suppress(DatabaseUnavailable):
+            await rounds.take_turns()
     assert await arrange.counts(mailout) == {"queued": 31}
