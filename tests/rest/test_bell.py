@@ -85,6 +85,13 @@ async def test_whatever_starts_something_rings(
     await do("signup", lambda: arrange.sql.execute(SIGNUP))
     await do("news", lambda: arrange.sql.execute(NEWS))
     await do("hook", lambda: arrange.sql.execute(DELIVERY, [hook]))
+    await arrange.sql.execute("update hook_deliveries set state = 'dead', settled_at = now()")
+    replay = "select replay_hook_deliveries(%s, null, 10, 'me')"
+    await do("replay", lambda: arrange.sql.execute(replay, [hook]))
+    await arrange.sql.execute("update hooks set state = 'disabled', reason = 'x'")
+    await bell.rings()
+    enable = "select switch_hook(%s, 'active', null, 'me')"
+    await do("enable", lambda: arrange.sql.execute(enable, [hook]))
     await do("schedule", lambda: arrange.mailout("scheduled", scheduled_at="2099-01-01 10:00+00"))
     ready = await arrange.mailout()
     await bell.rings()

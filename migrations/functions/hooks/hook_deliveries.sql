@@ -233,6 +233,7 @@ begin
        set state = 'waiting', attempts = 0, due_at = clock_timestamp(), settled_at = null
      where id = any (v_ids) and hook_id = p_hook and state in ('dead', 'done');
     get diagnostics v_count = row_count;
+    perform pg_notify('amazonsender', 'work');   -- not by a trigger: each failed try is an update, too
     perform record_audit(p_by, 'hook.replay', p_hook::text, null, jsonb_build_object('deliveries', v_count))
       where v_count > 0;
     return to_jsonb(v_count);

@@ -58,6 +58,7 @@ begin
     if v_ids <> '{}' then
         update hook_deliveries set due_at = v_now where id = any (v_ids);
     end if;
+    perform pg_notify('amazonsender', 'work');   -- also for what was due before (sending/work_due.sql)
 end $$;
 
 -- p_changes: any of url, events, description, rate_per_second. null: there is no such hook.
