@@ -327,7 +327,7 @@ class PictureSource(Protocol):
         ...
 
     async def fetch(self, url: str) -> bytes:
-        """A file of at most MAX_SOURCE_BYTES (domain/assets/pictures.py).
+        """A file of at most MAX_SOURCE_BYTES (domain/assets/sizes.py).
 
         Raises PictureRefused, PictureExpired when its address has ended, and Unavailable when it
         can't be reached now.

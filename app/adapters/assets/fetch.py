@@ -16,7 +16,7 @@ import httpx
 
 from app import __version__
 from app.domain.assets.notion_hosts import is_at_notion
-from app.domain.assets.pictures import MAX_SOURCE_BYTES, too_large
+from app.domain.assets.sizes import MAX_SOURCE_BYTES, too_large
 from app.domain.assets.videos import is_video_picture
 from app.domain.networks import is_public
 from app.errors import PictureExpired, PictureRefused, Unavailable

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from app.adapters.assets.fetch import tls
-from app.domain.assets.pictures import MAX_SOURCE_BYTES
+from app.domain.assets.sizes import MAX_SOURCE_BYTES
 from app.domain.untrusted import page_words, read_json
 from app.errors import ShelfRefused, Unavailable
 from app.outbound.bounded import BoundedClient

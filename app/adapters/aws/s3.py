@@ -11,7 +11,7 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from app.adapters.aws.answers import AnswerTooLarge
 from app.adapters.aws.ses import aws_client
-from app.domain.assets.pictures import MAX_SOURCE_BYTES
+from app.domain.assets.sizes import MAX_SOURCE_BYTES
 from app.domain.untrusted import page_words
 from app.errors import ShelfRefused, Unavailable
 from app.settings import Settings

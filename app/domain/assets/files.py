@@ -7,7 +7,7 @@ in its name; office files and archives carry what harms the readers' machines.
 from __future__ import annotations
 
 from app.domain.assets.kept import NotKept
-from app.domain.assets.pictures import MAX_KEPT_BYTES, MAX_SOURCE_BYTES, in_words
+from app.domain.assets.sizes import MAX_KEPT_BYTES, MAX_SOURCE_BYTES, in_words
 
 MAX_BYTES_IN_DATABASE = MAX_KEPT_BYTES
 """As for pictures: what passes through Supabase's API in far less than 8 s."""

@@ -24,26 +24,9 @@ from PIL import (
 )
 
 from app.domain.assets import gif
+from app.domain.assets.sizes import MAX_KEPT_BYTES, MAX_SOURCE_BYTES, in_words, too_large
 from app.errors import PictureRefused
 
-__all__ = [
-    "MAX_KEPT_BYTES",
-    "MAX_SOURCE_BYTES",
-    "RECIPE",
-    "Picture",
-    "for_mail",
-    "in_words",
-    "kind_of",
-    "too_large",
-]
-
-RECIPE = 1
-"""Counts what is done here: pictures made by an earlier recipe are made anew when they are read
-again."""
-MAX_SOURCE_BYTES = 20_000_000
-MAX_KEPT_BYTES = 5_000_000
-"""A reader loads it over a phone's network; in base64 it passes through Supabase's API in far less
-than the 8 s that a statement may take there."""
 MAX_PIXELS = 50_000_000
 """A phone's largest photo has 48 million. Decoded they take 200 MB."""
 MAX_EDGE = 20_000
@@ -155,15 +138,6 @@ def for_mail(data: bytes) -> Picture:
     return picture
 
 
-def too_large(size: int | None) -> PictureRefused:
-    """size: bytes, where they are known."""
-    has = f"it has {in_words(size)}" if size else "it is larger than that"
-    return PictureRefused(
-        f"{has}; up to {in_words(MAX_SOURCE_BYTES)} is taken: make it smaller",
-        problem="too_large",
-    )
-
-
 def _too_many_pixels() -> PictureRefused:
     return PictureRefused(
         f"it has more than {MAX_PIXELS // 1_000_000} million pixels, or an edge of more than "
@@ -179,13 +153,6 @@ def _too_large_animation() -> PictureRefused:
         f"{MAIL_WIDTH:,} px wide",
         problem="too_many_pixels",
     )
-
-
-def in_words(size: int) -> str:
-    """A number of bytes, as people say it."""
-    if size < 1_000_000:
-        return f"{max(1, round(size / 1000))} KB"
-    return f"{size / 1_000_000:.1f} MB".replace(".0 MB", " MB")
 
 
 def _made(data: bytes, kind: str) -> Picture:

@@ -15,7 +15,7 @@ import structlog
 
 from app.domain.assets.files import MAX_BYTES_IN_DATABASE, MAX_BYTES_ON_SHELF, is_pdf, refusal
 from app.domain.assets.kept import Asset, Kept, KeptFile, NotKept
-from app.domain.assets.pictures import RECIPE
+from app.domain.assets.sizes import RECIPE
 from app.domain.untrusted import plain
 from app.errors import (
     PictureExpired,

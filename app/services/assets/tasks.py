@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from app.domain.assets.pictures import for_mail
 from app.errors import PictureRefused
 from app.services.rendering.limits import Limits
 
@@ -16,6 +15,9 @@ LIMITS = Limits(cpu_seconds=15.0, wall_seconds=70.0, memory_bytes=900_000_000)
 def make_picture(data: bytes) -> dict[str, Any]:
     """The picture that a mail gets for a file, its content in base64, or why there is none:
     `problem` and `detail`."""
+    # Here, so that who asks for it doesn't carry what decodes pictures.
+    from app.domain.assets.pictures import for_mail
+
     try:
         made = for_mail(data)
     except PictureRefused as refused:

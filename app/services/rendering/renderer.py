@@ -292,6 +292,7 @@ RENDERER = Renderer(
     "app.services.preview.mail",
     "app.domain.templates.checking",
     "app.services.assets.tasks",
+    "app.domain.assets.pictures",
     "app.services.rendering.beforehand",
 )
 """This program's."""

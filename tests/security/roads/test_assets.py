@@ -14,7 +14,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from app.domain.assets.files import is_pdf
-from app.domain.assets.pictures import MAX_KEPT_BYTES, for_mail
+from app.domain.assets.pictures import for_mail
+from app.domain.assets.sizes import MAX_KEPT_BYTES
 from app.errors import PictureRefused
 from tests.security.fortress import Fortress
 from tests.security.outbound.strangers import forget_peak, peak_kb

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from app.domain.assets.files import LINK_INSTEAD
 from app.domain.assets.kept import Assets, Kept, KeptFile, NotKept
-from app.domain.assets.pictures import in_words
+from app.domain.assets.sizes import in_words
 from app.domain.assets.videos import video_picture
 from app.domain.content.links import is_local
 from app.domain.notion.blocks import links
