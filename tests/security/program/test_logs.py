@@ -217,7 +217,9 @@ async def test_52_processes_show_no_secret(program: Program) -> None:
     mailout = await program.ask(
         "POST", "/mailouts", json={"subject": "Hi", "body_markdown": "Hi"}, headers=program.bearer
     )
-    await program.ask("GET", f"/mailouts/{mailout.json()['id']}/preview", headers=program.bearer)
+    preview = f"/mailouts/{mailout.json()['id']}/preview"
+    shown = await program.ask("POST", preview, json={}, headers=program.bearer)
+    assert shown.status_code == 200, shown.text
     rendering = 0
     for pid in program.descendants():
         with suppress(OSError):
