@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -126,6 +128,16 @@ async def test_a_stop_waits_for_no_call_that_only_waits(inbox: Inbox) -> None:
     await eventually(seen, until=lambda count: count == {"waiting": 1, "in_hand": 0})
 
 
+@contextmanager
+def suppress_waiting() -> Iterator[None]:
+    """A step may look while the message in hand is known to wait, and not yet given back."""
+    try:
+        yield
+    except Unavailable as away:
+        if not str(away).startswith("Messages wait"):
+            raise
+
+
 async def test_it_goes_on_after_database_and_queue_were_both_away(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,8 +158,10 @@ async def test_it_goes_on_after_database_and_queue_were_both_away(
     inbox.put(SIGNER.notification(told(mail, "Delivery")))
     with monkeypatch.context() as patch:
         patch.setattr(queue, "keep", keep)
-        with pytest.raises(Unavailable, match="SQS is away"):
-            await inbox.drain()
+        with pytest.raises(Unavailable, match="SQS is away"):  # noqa: PT012
+            while True:
+                with suppress_waiting():
+                    await inbox.drain()
     assert inbox.hands.trouble is None
     is_away = False
     await inbox.drain()

@@ -17,7 +17,7 @@ async def test_a_sender_drops_what_the_settings_say(
     dsn: str, arrange: Arrange, monkeypatch: pytest.MonkeyPatch, days: str | None
 ) -> None:
     """Events by the default; a ledger where the setting says so."""
-    monkeypatch.setattr("app.services.sending.sender.REST_SECONDS", 0.02)
+    monkeypatch.setattr("app.services.sending.drop_details.REST_SECONDS", 0.02)
     with SandboxServer(SandboxConfig()) as sandbox:
         settings = settings_for(dsn, sandbox.url, LEDGER_RETENTION_DAYS=days)
         async with in_process(settings, with_sender=False) as quiet:
