@@ -194,6 +194,20 @@ def test_the_authors_texts_survive_compilation(template: str, data: dict[str, An
     assert compiled.constant.items() <= values.items()
 
 
+@pytest.mark.parametrize("name", [None, "", "A", "<A>", 7, True, ["a", "<b>"]])
+def test_what_is_pasted_is_plain_text(name: Any) -> None:
+    """No Markup, which would escape what is put beside it."""
+    compiled = compile_content(Content("s", "<p>{{ name }}</p>", None, "{{ name }}"), FOOTER)
+    data = template_variables(
+        email="a@example.com",
+        name=name,
+        fields={},
+        mailout_id="m",
+        unsubscribe_url="https://x.test",
+    )
+    assert {type(text) for text in compiled.values(data).values()} == {str}
+
+
 @quick
 @given(template=source, data=variables)
 def test_a_text_part_can_be_derived_from_any_body(template: str, data: dict[str, Any]) -> None:

@@ -104,7 +104,7 @@ _ESCAPED = re.compile("[&<>'\"]")
 def _liquid_string(value: object, *, escaped: bool) -> str:
     """As `to_liquid_string`, which walks through all that a value may be before it escapes."""
     if type(value) is not str:
-        return to_liquid_string(value, escaped)
+        return str(to_liquid_string(value, escaped))  # of Markup, text
     return str(escape(value)) if escaped and _ESCAPED.search(value) else value
 
 
