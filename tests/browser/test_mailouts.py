@@ -54,6 +54,8 @@ async def test_a_mailout_is_made_seen_tested_scheduled_and_sent(
     await page.get_by_label("Subject", exact=True).fill("{{ nome }}")
     await page.get_by_text("Letter", exact=True).click()
     await page.get_by_role("button", name="Start writing").click()
+    await expect(page.get_by_label("What you write")).to_be_visible()
+    await page.wait_for_load_state("domcontentloaded")  # the script that saves is there
     await page.get_by_label("What you write").fill("# Hello {{ name }}\n\nIt snowed.")
     if javascript:
         await expect(page.locator("#saved")).to_contain_text("Saved at")
