@@ -16,7 +16,7 @@ import psycopg
 
 from app.adapters.database.embedded import EmbeddedPostgres
 from app.adapters.database.migrations import migrate
-from tests.support.service import environment
+from tests.support.service import BEARER, environment
 
 TICKS = os.sysconf("SC_CLK_TCK")
 REGION = "us-east-1"
@@ -158,6 +158,20 @@ def ready_mailout(dsn: str) -> str:
         ).fetchone()
         assert row is not None
         return str(row[0])
+
+
+def start_by_request(mailout: str, target: Sink, base: str) -> tuple[float, float, Any]:
+    """`POST /send-mailout`: seconds until it was answered, until SES's first call; the answer."""
+    target.reset()
+    sent = time.monotonic()
+    answer = httpx.post(
+        f"{base}/send-mailout", json={"mailout_id": mailout}, headers=BEARER, timeout=60
+    )
+    answered = time.monotonic() - sent
+    assert answer.status_code == 202, answer.text
+    while not (first := target.stats()["first"]):
+        time.sleep(0.01)
+    return answered, first - sent, answer.json()
 
 
 def start_directly(dsn: str, mailout: str) -> None:

@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 
 from bench.parts import (
@@ -30,12 +29,12 @@ from bench.parts import (
     dropped_indexes,
     ready_mailout,
     sink,
+    start_by_request,
     truncate,
     wait_for,
     wait_until_up,
 )
 from tests.support.ports import free_port
-from tests.support.service import BEARER
 
 Sql = psycopg.Connection[Any]
 
@@ -153,15 +152,7 @@ def first_call(sql: Sql, dsn: str) -> None:
 
 def post(dsn: str, target: Sink, base: str) -> tuple[float, float, int]:
     mailout = ready_mailout(dsn)
-    target.reset()
-    sent = time.monotonic()
-    answer = httpx.post(
-        f"{base}/send-mailout", json={"mailout_id": mailout}, headers=BEARER, timeout=60
-    )
-    answered = time.monotonic() - sent
-    assert answer.status_code == 202, answer.text
-    while not (first := target.stats()["first"]):
-        time.sleep(0.01)
+    answered, first, answer = start_by_request(mailout, target, base)
     with psycopg.connect(dsn, autocommit=True) as sql:
         sql.execute("update mailouts set status = 'cancelled' where id = %s", [mailout])
         sql.execute("update mailout_queues set done_at = now() where mailout_id = %s", [mailout])
@@ -175,7 +166,7 @@ def post(dsn: str, target: Sink, base: str) -> tuple[float, float, int]:
         print(f"  after the start: queueing {queued * 1000:.0f} ms, claim {claimed * 1000:.0f}")
         wait_for(dsn, "select count(*) from send_batches where recorded_at is null", 0)
         wait_for(dsn, "select jsonb_array_length(sender_work() -> 'cancelling')", 0)
-    return answered, first - sent, answer.json()["recipients"]
+    return answered, first, answer["recipients"]
 
 
 def small(sql: Sql) -> str:
