@@ -15,11 +15,12 @@ from app.domain.sending.batches import Suppressed
 from app.domain.ses.sns_message import BadSignature
 from app.errors import Unavailable
 from app.sandbox.server import SandboxServer
+from app.services.sending.dispatch import Dispatcher
 from app.services.watching.watchdog import SuppressionWatch, Watchdog, watchdog_findings
 from app.store import Store
 from tests.integration.test_guards import mailed
 from tests.support.factories import REGION, Arrange
-from tests.support.service import TOPIC, Service, settings_for
+from tests.support.service import TOPIC, in_process, settings_for
 from tests.support.sns import SnsSigner, body_of, headers_of
 from tests.support.waiting import eventually
 
@@ -63,29 +64,39 @@ async def test_events_that_fit_no_recipient_are_counted(store: Store, arrange: A
     assert await codes(store, patience_seconds=300) == {}
 
 
+async def nothing(_: Dispatcher) -> None:
+    """A sender that is well, and claims nobody: the test does."""
+
+
 async def test_refused_messages_show_in_health_where_events_are_missing(
-    service: Service, store: Store, arrange: Arrange, sandbox: SandboxServer
+    dsn: str,
+    store: Store,
+    arrange: Arrange,
+    sandbox: SandboxServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Degraded, and never 503: mail goes out and unsubscribing works all the same. By themselves
     they are a stranger's doing, which changes nothing."""
-    stranger = SnsSigner().notification("{}")
-    answer = await service.http.post(
-        "/ses-events", content=body_of(stranger), headers=headers_of(stranger)
-    )
-    assert answer.status_code == 403
-    body = await service.healthy()
-    assert body["status"] == "ok"
-    assert body["checks"]["events"]["findings"] == []
-    await mailed(store, arrange, 3)
-    await arrange.sql.execute("update send_batches set recorded_at = now() - interval '1 hour'")
-    body = await eventually(service.health, until=lambda report: report["status"] != "ok")
-    assert (body["status"], body["code"]) == ("degraded", 200)
-    missing, finding = body["checks"]["events"]["findings"]
-    assert missing["code"] == "events_missing"
-    assert finding["code"] == "messages_refused"
-    assert "1 forbidden_source" in finding["detail"]
-    assert "SNS_ALLOWED_TOPIC_ARNS" in finding["remedy"]
-    assert TOPIC not in json.dumps(body)
+    monkeypatch.setattr(Dispatcher, "send_what_is_due", nothing)
+    async with in_process(settings_for(dsn, sandbox.url)) as service:
+        stranger = SnsSigner().notification("{}")
+        answer = await service.http.post(
+            "/ses-events", content=body_of(stranger), headers=headers_of(stranger)
+        )
+        assert answer.status_code == 403
+        body = await service.healthy()
+        assert body["status"] == "ok"
+        assert body["checks"]["events"]["findings"] == []
+        await mailed(store, arrange, 3)
+        await arrange.sql.execute("update send_batches set recorded_at = now() - interval '1 hour'")
+        body = await eventually(service.health, until=lambda report: report["status"] != "ok")
+        assert (body["status"], body["code"]) == ("degraded", 200)
+        missing, finding = body["checks"]["events"]["findings"]
+        assert missing["code"] == "events_missing"
+        assert finding["code"] == "messages_refused"
+        assert "1 forbidden_source" in finding["detail"]
+        assert "SNS_ALLOWED_TOPIC_ARNS" in finding["remedy"]
+        assert TOPIC not in json.dumps(body)
 
 
 async def test_every_process_sees_what_one_refused(store: Store, arrange: Arrange) -> None:
