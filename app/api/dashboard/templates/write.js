@@ -85,11 +85,25 @@
     document.dispatchEvent(new Event("mailout-saved"));
   }
 
-  form.addEventListener("input", () => {
+  function written() {
     dirty = true;
     if (!("autosave" in form.dataset)) return tell("Not saved yet");
     if (!form.dataset.stopped) soon();
-  });
+  }
+
+  // What was typed before this script came, or filled in again by the browser, isn't as the page brought it.
+  function isChanged(control) {
+    if (control.type === "hidden") return false;
+    if (control.type === "checkbox" || control.type === "radio") return control.checked !== control.defaultChecked;
+    if (control.tagName === "SELECT") {
+      const brought = [...control.options].findIndex((option) => option.defaultSelected);
+      return control.selectedIndex !== Math.max(brought, 0);
+    }
+    return "defaultValue" in control && control.value !== control.defaultValue;
+  }
+
+  form.addEventListener("input", written);
+  if ([...form.elements].some(isChanged)) written();
   form.addEventListener("submit", () => { leaving = true; clearTimeout(timer); });
   window.addEventListener("beforeunload", (event) => {
     if (dirty && !leaving) event.preventDefault();
