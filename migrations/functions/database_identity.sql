@@ -55,11 +55,14 @@ language sql set search_path = public, pg_temp as $$ select hold_mailouts(false)
 -- wrote are replaced. p_region: only those that are kept to this route; null: all others.
 create or replace function note_waiting(p_reason text, p_region text default null) returns jsonb
 language sql set search_path = public, pg_temp as $$
-    with noted as (
-        update mailouts set status_reason = p_reason
+    with theirs as (
+        select id from mailouts
          where status = 'sending' and region is not distinct from p_region
            and (status_reason is null or status_reason like 'Waiting for SES%')
            and status_reason is distinct from p_reason
+         order by id for no key update   -- as a group of results does, so that neither waits for the other
+    ), noted as (
+        update mailouts set status_reason = p_reason where id in (select id from theirs)
         returning 1)
     select to_jsonb(count(*)) from noted;
 $$;

@@ -70,6 +70,10 @@ class Transaction:
             p_routes=list(routes),
         )
 
+    async def lock(self, mailout: UUID) -> None:
+        """As a group of results does with each of its mailouts, in the order of their ids."""
+        await self._connection.execute("select from mailouts where id = %s for share", [mailout])
+
     async def commit(self) -> None:
         await self._connection.commit()
 

@@ -118,12 +118,14 @@ language sql set search_path = public, pg_temp as $$
                             where route_answers(r) and not exists (select from jsonb_array_elements(p_waits) w
                                                               where w ->> 'region' = r)) as all_wait
           from mailouts m where m.status = 'sending'
-    ), noted as (
-        update mailouts m set status_reason = case when w.all_wait then w.reason end
-          from waits w
-         where m.id = w.id and m.status = 'sending'
-           and (m.status_reason is null or m.status_reason like 'Waiting for the warm-up%')
+    ), theirs as (
+        select m.id, case when w.all_wait then w.reason end as reason
+          from mailouts m join waits w using (id)
+         where m.status = 'sending' and (m.status_reason is null or m.status_reason like 'Waiting for the warm-up%')
            and m.status_reason is distinct from case when w.all_wait then w.reason end
+         order by m.id for no key update of m
+    ), noted as (
+        update mailouts m set status_reason = t.reason from theirs t where m.id = t.id
         returning 1)
     select to_jsonb(count(*)) from noted;
 $$;

@@ -16,9 +16,12 @@ end $$;
 -- Set the reason that is shown for mailouts that wait for the quota.
 create or replace function note_quota(p_reason text) returns jsonb
 language sql set search_path = public, pg_temp as $$
-    with noted as (
-        update mailouts set status_reason = p_reason
+    with theirs as (
+        select id from mailouts
          where status = 'paused' and pause_code = 'quota' and status_reason is distinct from p_reason
+         order by id for no key update
+    ), noted as (
+        update mailouts set status_reason = p_reason where id in (select id from theirs)
         returning 1)
     select to_jsonb(count(*)) from noted;
 $$;

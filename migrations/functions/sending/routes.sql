@@ -90,12 +90,14 @@ language sql set search_path = public, pg_temp as $$
         select m.id, not exists (select from unnest(open_routes(m.id, p_routes)) r
                                   where not p_silent ? r and (p_routes ? r or route_answers(r))) as all_wait
           from mailouts m where m.status = 'sending' and m.region is null
-    ), noted as (
-        update mailouts m set status_reason = case when w.all_wait then p_reason end
-          from waits w
-         where m.id = w.id and m.status = 'sending'
-           and (m.status_reason is null or m.status_reason like 'Waiting for SES%')
+    ), theirs as (
+        select m.id, case when w.all_wait then p_reason end as reason
+          from mailouts m join waits w using (id)
+         where m.status = 'sending' and (m.status_reason is null or m.status_reason like 'Waiting for SES%')
            and m.status_reason is distinct from case when w.all_wait then p_reason end
+         order by m.id for no key update of m
+    ), noted as (
+        update mailouts m set status_reason = t.reason from theirs t where m.id = t.id
         returning 1)
     select to_jsonb(count(*)) from noted;
 $$;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -207,3 +208,40 @@ async def test_a_resend_and_a_late_answer_do_not_both_win(
     assert (await resend)["requeued"] == 0
     await second.commit()
     assert await arrange.counts(mailout) == {"sent": 1}
+
+
+# Record and the words on mailouts that wait
+
+SES, WARM_UP = "Waiting for SES.", "Waiting for the warm-up."
+
+
+@pytest.mark.parametrize(
+    ("columns", "function", "arguments"),
+    [
+        ({"status": "sending", "status_reason": SES}, "note_waiting", {"p_reason": None}),
+        (
+            {"status": "sending", "status_reason": SES},
+            "note_silence",
+            {"p_reason": None, "p_routes": [], "p_silent": []},
+        ),
+        ({"status": "sending", "status_reason": WARM_UP}, "note_warmups", {"p_waits": []}),
+        ({"status": "paused", "pause_code": "quota"}, "note_quota", {"p_reason": "Used up."}),
+    ],
+)
+async def test_words_on_several_mailouts_and_a_group_of_results_lock_in_one_order(
+    arrange: Arrange,
+    first: Transaction,
+    second: Transaction,
+    columns: dict[str, Any],
+    function: str,
+    arguments: dict[str, Any],
+) -> None:
+    """Also where the table has them in another: each waits for the other otherwise."""
+    later, earlier = UUID(int=2), UUID(int=1)
+    for mailout in (later, earlier):
+        await arrange.mailout(id=mailout, **columns)
+    await first.lock(earlier)
+    noting = await blocked(arrange, second, second.call(function, **arguments))
+    await first.lock(later)
+    await first.commit()
+    assert await noting == 2
