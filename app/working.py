@@ -28,7 +28,7 @@ from app.services.jobs.runner import JobRunner, Kind
 from app.services.pacing.keep import KeepPacing
 from app.services.people.many import ChangeMany
 from app.services.sending.routes import Outlet
-from app.services.sending.send_batch import BULK_CALLS, SINGLE_CALLS
+from app.services.sending.send_batch import FAST_BULK_CALLS, SINGLE_CALLS
 from app.services.sending.sender import Sender
 from app.services.sending.sender_report import SenderReport
 from app.services.starting.dry_run import RunDryRun
@@ -78,7 +78,7 @@ def job_kinds(store: Store, settings: Settings) -> list[Kind]:
 
 def outlets_of(settings: Settings) -> list[Outlet]:
     """Where mail leaves, the preferred one first. Reads AWS's files: call it in a thread."""
-    connections = BULK_CALLS + SINGLE_CALLS
+    connections = FAST_BULK_CALLS + SINGLE_CALLS
     return [
         Outlet(region, SesSender(settings, region, max_connections=connections))
         for region in settings.ses_regions
@@ -135,7 +135,7 @@ async def working(
             log.warning("sending_not_configured", missing=missing)
         else:
             outlets = await asyncio.to_thread(outlets_of, settings)
-            providers = fallback_senders(settings, max_connections=BULK_CALLS + SINGLE_CALLS)
+            providers = fallback_senders(settings, max_connections=FAST_BULK_CALLS + SINGLE_CALLS)
             sender = Sender(store, outlets, settings, meters, providers, resting=loops.resting)
             for route in sender.routes:
                 route.account.start(loops)

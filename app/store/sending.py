@@ -208,6 +208,7 @@ class SendingCalls(Calls):
                 recipients=tuple(islice(recipients, size)),
                 delay=float(delay),
                 is_test=test,
+                rate=float(claim["rate"]),
             )
             for attempt, size, delay in zip(
                 claim["attempts"], claim["sizes"], claim["delays"], strict=True

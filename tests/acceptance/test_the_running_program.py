@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.services.sending.send_batch import BULK_CALLS
+from app.services.sending.send_batch import FAST_BULK_CALLS
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, command, process
 from tests.support.waiting import eventually, within
@@ -58,12 +58,12 @@ async def test_a_killed_sender_leaves_unknown_rows_that_events_settle(
 
     All calls that may be under way at once hang, half of them after SES has accepted their mails.
     """
-    half = BULK_CALLS // 2 * 50
+    half = FAST_BULK_CALLS // 2 * 50
     await arrange.subscribers(2 * half + 100)
     mailout = await arrange.mailout()
     world.sandbox.control.post("/sandbox/events/hold")
     world.sandbox.faults(
-        next=[{"hang": {"seconds": 60, "accept": n % 2 == 0}} for n in range(BULK_CALLS)]
+        next=[{"hang": {"seconds": 60, "accept": n % 2 == 0}} for n in range(FAST_BULK_CALLS)]
     )
     await world.http.post("/send-mailout", json={"mailout_id": str(mailout)}, headers=BEARER)
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from app.adapters.aws.ses import SesSender
 from app.domain.sending.batches import Idle
 from app.sandbox.server import SandboxServer
 from app.services.sending import dispatch
-from app.services.sending.send_batch import BULK_CALLS
+from app.services.sending.send_batch import BULK_CALLS, FAST_BULK_CALLS, FAST_RATE
 from app.store import Store
 from tests.support.factories import Arrange, start
 from tests.support.service import in_process, settings_for
@@ -46,7 +48,7 @@ async def test_of_many_one_whose_batches_are_soon_over_claims_several_at_once(
     monkeypatch: pytest.MonkeyPatch,
     quick: bool,
 ) -> None:
-    """Of six each has two of the places. One whose batches take long never has more."""
+    """Of six each has a sixth of the places. One whose batches take long never has more."""
     asked: list[int] = []
     claim = dispatch.Dispatcher._claim
 
@@ -62,9 +64,9 @@ async def test_of_many_one_whose_batches_are_soon_over_claims_several_at_once(
     await send_all(dsn, sandbox, arrange, direct_store, 6)
     while_all_were_there = asked[: len(asked) // 2]
     if quick:
-        assert BULK_CALLS // 6 < max(while_all_were_there) <= dispatch.CLAIMED_AT_ONCE
+        assert FAST_BULK_CALLS // 6 < max(while_all_were_there) <= dispatch.CLAIMED_AT_ONCE
     else:
-        assert max(while_all_were_there) <= BULK_CALLS // 6
+        assert max(while_all_were_there) <= FAST_BULK_CALLS // 6
 
 
 async def test_whoever_waited_for_tokens_gets_them(
@@ -116,3 +118,41 @@ async def test_claims_that_look_from_the_first_row_on_are_a_small_part_of_the_ti
     await send_all(dsn, sandbox, arrange, direct_store, 1, RATE_LIMIT_PER_SEC="100")
     while_it_was_sent = asked[: asked.index(max(asked))]
     assert while_it_was_sent.count(0) <= 2, asked  # the first one, and perhaps one of a first slice
+
+
+@pytest.mark.parametrize(
+    ("rate", "places"), [(FAST_RATE - 100, BULK_CALLS), (FAST_RATE, FAST_BULK_CALLS)]
+)
+async def test_only_at_rates_beyond_what_ses_grants_are_more_calls_in_flight(
+    dsn: str,
+    sandbox: SandboxServer,
+    arrange: Arrange,
+    direct_store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    rate: float,
+    places: int,
+) -> None:
+    """Whoever is in flight may end as unknown when the process is killed."""
+    calls: list[None] = []
+    go_on = threading.Event()
+    send = SesSender.send_bulk
+
+    def held_up(self: SesSender, *arguments: Any, **more: Any) -> Any:
+        calls.append(None)
+        assert go_on.wait(60)
+        return send(self, *arguments, **more)
+
+    monkeypatch.setattr(SesSender, "send_bulk", held_up)
+    await arrange.subscribers(FAST_BULK_CALLS + 10)
+    sent = asyncio.create_task(
+        send_all(dsn, sandbox, arrange, direct_store, 1, RATE_LIMIT_PER_SEC=str(rate))
+    )
+
+    async def in_flight() -> int:
+        return len(calls)
+
+    await eventually(in_flight, until=lambda n: n == places)
+    await asyncio.sleep(0.3)
+    assert len(calls) == places
+    go_on.set()
+    assert len(await sent) == FAST_BULK_CALLS + 10

@@ -47,13 +47,15 @@ class Recipient(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Recipients marked `sending` under one attempt id. delay: seconds until its tokens are due."""
+    """Recipients marked `sending` under one attempt id. delay: seconds until its tokens are due.
+    rate: what its route is granted, in recipients a second."""
 
     attempt_id: UUID
     mailout_id: UUID
     recipients: tuple[Recipient, ...]
     delay: float
     is_test: bool = False
+    rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

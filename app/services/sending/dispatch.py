@@ -24,10 +24,10 @@ from app.services.sending.housekeeping import Housekeeping
 from app.services.sending.pausing import Guards, Pausing
 from app.services.sending.recording.record import RECORD_SECONDS
 from app.services.sending.send_batch import (
-    BULK_CALLS,
     SINGLE_BATCH,
     SINGLE_BATCHES,
     SendBatch,
+    bulk_calls,
 )
 from app.settings import Settings
 from app.store import Store
@@ -92,10 +92,8 @@ class Dispatcher:
         self._guards = guards
         self._housekeeping = housekeeping
         self._work_to_send = work_to_send
-        self._slots: dict[Lane, asyncio.Semaphore] = {
-            "bulk": asyncio.Semaphore(BULK_CALLS),
-            "single": asyncio.Semaphore(SINGLE_BATCHES),
-        }
+        self._taken = Counter[Lane]()  # places of each lane
+        self._rate = 0.0  # what the route is granted, as of the last claim
         self._in_flight: dict[asyncio.Task[None], float] = {}  # since when, monotonic
         self._under_way = Counter[UUID]()  # batches of each mailout
         self._quick: set[UUID] = set()  # mailouts whose last batch didn't take long
@@ -188,19 +186,15 @@ class Dispatcher:
         share = self._share(mailout_id, lane)
         if share < 1:
             return "full"
-        slots = self._slots[lane]
-        await slots.acquire()
-        if self._stopping.asked:
-            slots.release()
-            return "over"
-        if self._breaker.wait(time.monotonic()):  # it opened while a slot was waited for
-            slots.release()
-            return "taken"
+        while not (free := self._places(lane) - self._taken[lane]) > 0:
+            await self._one_landed()
+            if self._stopping.asked:
+                return "over"
+            if self._breaker.wait(time.monotonic()):  # it opened meanwhile
+                return "taken"
         # The attempts' ids are chosen here, so that a claim without an answer can be given back.
-        attempts = [uuid4()]
-        while len(attempts) < min(self._claims(), share) and not slots.locked():
-            await slots.acquire()
-            attempts.append(uuid4())
+        attempts = [uuid4() for _ in range(min(self._claims(), share, free))]
+        self._taken[lane] += len(attempts)
         launched = 0
         try:
             # The fence counts from before the claim: the process may be stopped while it waits for
@@ -224,6 +218,7 @@ class Dispatcher:
                     )  # it took a claim's time all the same
                 self._turns -= not more and mailout_id not in self._under_way
                 return "taken" if more else "over"
+            self._rate = claim[0].rate
             if not test:
                 self._reached[mailout_id] = claim[-1].recipients[-1].send_log_id
                 self._fairness.serve(mailout_id, sum(len(batch.recipients) for batch in claim))
@@ -232,8 +227,7 @@ class Dispatcher:
                 launched += 1
             return "taken"
         finally:
-            for _ in attempts[launched:]:
-                slots.release()
+            self._taken[lane] -= len(attempts) - launched
 
     async def _open_lane(self) -> Lane | None:
         """The lane for the next call, after waiting for a throttled or silent SES; None at a
@@ -256,13 +250,17 @@ class Dispatcher:
         """How many more batches a mailout may have under way: each of those that take turns has as
         many places, so that one whose mails take long to make leaves the others theirs. One whose
         batches are soon over keeps nobody waiting: it may have half of the places for one claim."""
-        places = BULK_CALLS if lane == "bulk" else SINGLE_BATCHES
+        places = self._places(lane)
         if self._turns < 2:
             return places
         under_way = self._under_way[mailout_id]
         if mailout_id in self._quick and not under_way:
             return max(1, places // 2)
         return max(1, places // self._turns) - under_way
+
+    def _places(self, lane: Lane) -> int:
+        """How many batches may be under way by a lane."""
+        return bulk_calls(self._rate) if lane == "bulk" else SINGLE_BATCHES
 
     def _claims(self) -> int:
         """How many batches one claim may take at most, if tokens are due for them. Just one until
@@ -305,7 +303,7 @@ class Dispatcher:
         return min(size, CAREFUL_BATCH) if self._breaker.failures else size
 
     def _launch(self, batch: Batch, lane: Lane, fence: Fence) -> None:
-        """Send it as a task, which frees its slot when it has ended."""
+        """Send it as a task, which frees its place when it has ended."""
         self._lanes.started(lane, time.monotonic())
         task = asyncio.create_task(self._send(batch, lane, fence))
         self._in_flight[task] = time.monotonic()
@@ -321,7 +319,7 @@ class Dispatcher:
         self._under_way[mailout_id] -= 1
         if not self._under_way[mailout_id]:
             del self._under_way[mailout_id]
-        self._slots[lane].release()
+        self._taken[lane] -= 1
         if not done.cancelled() and (error := done.exception()):
             log.error("batch_failed", exc_info=error)
 

@@ -4,7 +4,7 @@
 -- commit carries many calls.
 -- Answers in columns, since to write and read each recipient as an object of its own took a fifth of a claim's time:
 -- {"attempts", "sizes", "delays"}, an entry for each batch, and {"ids", "emails", "tries", "subscribers", "names",
--- "fields"}, an entry for each recipient, batch by batch. Wait `delay` seconds (at most 0.05, when the batch's last token
+-- "fields"}, an entry for each recipient, batch by batch; and the "rate" that the route is granted. Wait `delay` seconds (at most 0.05, when the batch's last token
 -- falls due), then send. Or a "reason" for none:
 --   wait (with "seconds"): tokens are not due yet        empty: nothing is due (see finish_mailout)
 --   skipped: only people who left were found, ask again   not_sending: paused, cancelled or over
@@ -194,7 +194,7 @@ begin
        set next_token_at = v_next + make_interval(secs => v_count / v_bucket.rate),
            taken_since_check = taken_since_check + v_count
      where region = p_region;
-    return v_batches || v_rows;
+    return v_batches || v_rows || jsonb_build_object('rate', v_bucket.rate);
 end $$;
 
 -- The same, with recipients as objects: {"batches": [{"attempt_id", "rows", "delay"}]}. For the sender of the release before.

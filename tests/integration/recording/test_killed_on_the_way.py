@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from app.sandbox.server import SandboxServer
-from app.services.sending.send_batch import BULK_CALLS
+from app.services.sending.send_batch import FAST_BULK_CALLS
 from app.store import Store
 from tests.support.factories import Arrange, living_sender, start
 from tests.support.service import environment, process
@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 
 SIZE = 5
 """Of a batch."""
-MAILED = BULK_CALLS * SIZE
+MAILED = FAST_BULK_CALLS * SIZE
 """Before the kill: as many as may be under way without a result that is recorded."""
 READERS = MAILED + 4 * SIZE
 GATE = 17
@@ -75,7 +75,7 @@ async def test_a_sender_killed_while_groups_of_results_are_on_their_way(
             await eventually(on_their_way, until=bool)
             worker.kill()
         under_way = await calls()
-        assert 1 < under_way < BULK_CALLS, "no batches went together"
+        assert 1 < under_way < FAST_BULK_CALLS, "no batches went together"
         # Its lease runs out.
         await arrange.sql.execute(
             "update executors set lease_seconds = 0.01 where id <> %s", [judge]
