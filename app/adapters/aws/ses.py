@@ -29,10 +29,10 @@ from botocore.exceptions import (
 )
 
 from app import __version__
-from app.adapters.aws import bulk_calls
 from app.adapters.aws.answers import bound_answers
-from app.adapters.aws.bulk_calls import MESSAGE_ID_MAX_CHARS, BulkCalls
+from app.adapters.aws.bulk_calls import MESSAGE_ID_MAX_CHARS, accepted_ids
 from app.adapters.aws.notice import bulk_request, single_request
+from app.adapters.aws.prepared_calls import PreparedCalls, learn, teachable
 from app.domain.content.render import Compiled
 from app.domain.sending.batches import Account, Suppressed
 from app.domain.sending.fence import Fence, LeaseLost
@@ -151,8 +151,8 @@ class SesSender:
         # Fires after signing, right before the bytes leave.
         self._client.meta.events.register("before-send.sesv2", self._check_fence)
         self._client.meta.events.register("before-parse.sesv2", self._note_answer)
-        bulk_calls.teachable(self._client)
-        self._bulk: BulkCalls | None = None
+        teachable(self._client)
+        self._bulk: PreparedCalls | None = None
 
     def _check_fence(self, **_: Any) -> None:
         call: _Call | None = getattr(self._local, "call", None)
@@ -184,7 +184,7 @@ class SesSender:
             answer = calls.send(request)
             call.note(answer.status_code, answer.content)
             if answer.status_code == HTTPStatus.OK and (
-                ids := bulk_calls.accepted_ids(answer.content, len(entries))
+                ids := accepted_ids(answer.content, len(entries))
             ):
                 return [Answer("sent", message_id=message_id) for message_id in ids]
             response = calls.read(answer)
@@ -192,9 +192,9 @@ class SesSender:
             return [_failed_call(exc, call, len(entries))] * len(entries)
         return entry_answers(response, len(entries))
 
-    def _bulk_calls(self) -> BulkCalls:
+    def _bulk_calls(self) -> PreparedCalls:
         if self._bulk is None:
-            self._bulk = bulk_calls.learn(
+            self._bulk = learn(
                 self._client,
                 lambda: self._client.send_bulk_email(
                     DefaultContent={}, BulkEmailEntries=[], **self._endpoint

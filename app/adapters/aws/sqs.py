@@ -1,4 +1,5 @@
-"""A queue of Amazon SQS: boto3 in threads of its own, since a call may wait for 20 s.
+"""A queue of Amazon SQS: boto3 in threads of its own, since a call may wait for 20 s. The two calls
+that each message causes are prepared (sqs_calls.py).
 
 Sources: the SQS developer guide, "Amazon SQS short and long polling", "Amazon SQS visibility
 timeout" and "Using dead-letter queues in Amazon SQS"; the API reference.
@@ -16,7 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 from botocore.exceptions import ClientError
 
+from app.adapters.aws.prepared_calls import teachable
 from app.adapters.aws.ses import aws_client
+from app.adapters.aws.sqs_calls import SqsCalls
 from app.adapters.aws.sqs_words import is_missing, is_refused, queue_trouble
 from app.domain.queues.sqs import dead_letter_arn, queue_region
 from app.errors import Unavailable
@@ -63,6 +66,7 @@ class SqsQueue:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=f"queue-{name}")
         self._lock = threading.Lock()
         self._made: SQSClient | None = None
+        self._prepared: SqsCalls | None = None
         self._dead: str | None = None
 
     async def take(self, most: int) -> list[Waiting]:
@@ -101,14 +105,7 @@ class SqsQueue:
             raise queue_trouble(exc, self._url) from exc
 
     def _take(self, most: int, abandoned: threading.Event) -> list[Waiting]:
-        answer = self._client().receive_message(
-            QueueUrl=self._url,
-            MaxNumberOfMessages=most,
-            WaitTimeSeconds=self._wait_seconds,
-            VisibilityTimeout=self._in_hand_seconds,
-            MessageSystemAttributeNames=["SentTimestamp", "MessageGroupId"],
-        )
-        taken = [_waiting(message) for message in answer.get("Messages", [])]
+        taken = [_waiting(message) for message in self._calls().receive(most)]
         if taken and abandoned.is_set():
             self._hide(taken, 0)
             return []
@@ -121,12 +118,8 @@ class SqsQueue:
             call(messages[first : first + BATCH], *arguments)
 
     def _delete(self, messages: Sequence[Waiting]) -> None:
-        entries: list[Any] = [
-            {"Id": str(number), "ReceiptHandle": message.handle["ReceiptHandle"]}
-            for number, message in enumerate(messages)
-        ]
-        answer = self._client().delete_message_batch(QueueUrl=self._url, Entries=entries)
-        self._note("delete", answer.get("Failed", []))
+        receipts = [message.handle["ReceiptHandle"] for message in messages]
+        self._note("delete", self._calls().delete(receipts))
 
     def _hide(self, messages: Sequence[Waiting], seconds: int) -> None:
         entries: list[Any] = [
@@ -205,6 +198,18 @@ class SqsQueue:
         answer = self._client().get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
         return answer["QueueUrl"]
 
+    def _calls(self) -> SqsCalls:
+        client = self._client()
+        with self._lock:
+            if self._prepared is None:
+                self._prepared = SqsCalls(
+                    client,
+                    self._url,
+                    wait_seconds=self._wait_seconds,
+                    in_hand_seconds=self._in_hand_seconds,
+                )
+            return self._prepared
+
     def _client(self) -> SQSClient:
         with self._lock:
             if self._made is None:
@@ -220,6 +225,7 @@ def sqs_client(settings: Settings, url: str, connections: int = 1) -> SQSClient:
         region=queue_region(url) or settings.aws_region,
         max_pool_connections=connections,
     )
+    teachable(client)
     return client
 
 
