@@ -179,6 +179,10 @@ class SnsVerifier(Protocol):
         """Raises ForbiddenSource."""
         ...
 
+    def knows(self, message: SnsMessage) -> bool:
+        """Whether `verify` has all that it needs, and so waits for nothing."""
+        ...
+
     async def verify(self, message: SnsMessage, *, at: datetime | None = None) -> None:
         """at: when it came, for one that waited in a queue since; None: now.
 

@@ -214,7 +214,7 @@ async def test_more_calls_are_made_while_they_bring_full_batches(inbox: Inbox) -
     async def settle(messages: Any, do: Any) -> None:
         await asyncio.sleep(0)
 
-    inbox.hands.settle = settle  # type: ignore[method-assign]
+    inbox.hands.settle_all = settle  # type: ignore[method-assign]
     while len(taken) < 200:
         await inbox.taker.step()
     assert most == 16

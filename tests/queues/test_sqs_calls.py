@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from hypothesis import given
@@ -48,9 +49,9 @@ def by_boto3_deleted(client: Any, receipts: Sequence[str] = RECEIPTS) -> Any:
     return client.delete_message_batch(QueueUrl=URL, Entries=entries).get("Failed", [])
 
 
-def ended(call: Callable[[], object]) -> None:
+def ended(call: Callable[..., object], *arguments: object) -> None:
     with pytest.raises(ConnectionResetError):
-        call()
+        call(*arguments)
 
 
 def test_it_sends_what_boto3_would(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,11 +63,11 @@ def test_it_sends_what_boto3_would(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = calls_of(sqs)
     assert wire.left == [], "nothing is sent to learn"
     for most in (BATCH, BATCH, 3):
-        ended(lambda most=most: calls.receive(most))
-        ended(lambda most=most: by_boto3_received(sqs, most))
+        ended(calls.receive, most)
+        ended(by_boto3_received, sqs, most)
     for receipts in (RECEIPTS, RECEIPTS[:1]):
-        ended(lambda receipts=receipts: calls.delete(receipts))
-        ended(lambda receipts=receipts: by_boto3_deleted(sqs, receipts))
+        ended(calls.delete, receipts)
+        ended(by_boto3_deleted, sqs, receipts)
     assert len(wire.left) == 10
     for ours, theirs in zip(wire.left[::2], wire.left[1::2], strict=True):
         assert shown(ours) == shown(theirs)
@@ -93,7 +94,7 @@ def test_credentials_that_end_are_fetched_anew() -> None:
     sqs._endpoint.http_session = wire
     calls = calls_of(sqs)
     for _ in range(3):
-        ended(lambda: calls.receive(BATCH))
+        ended(calls.receive, BATCH)
     signed = [str(shown(request)["Authorization"]) for request in wire.left]
     tokens = [shown(request)["X-Amz-Security-Token"] for request in wire.left]
     assert fetched == ["AKID0", "AKID1", "AKID2", "AKID3"]
@@ -114,7 +115,8 @@ class Answering:
     """In the place of the client's session: it says the same to all."""
 
     def __init__(self, status: int, body: bytes, **headers: str) -> None:
-        self._answer = status, body, {k.replace("_", "-"): v for k, v in headers.items()}
+        named = HTTPHeaders.from_dict({k.replace("_", "-"): v for k, v in headers.items()})
+        self._answer = status, body, named
 
     def send(self, request: AWSPreparedRequest) -> AWSResponse:
         status, body, headers = self._answer

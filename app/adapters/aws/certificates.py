@@ -143,6 +143,10 @@ class Certificates:
         # Shielded: the request that began the fetch may go away while others wait for it.
         return await asyncio.shield(task)
 
+    def knows(self, url: str) -> bool:
+        """Whether `get` gives it without asking anybody."""
+        return url in self._proven or url in self._others
+
     def prove(self, url: str) -> None:
         """It has signed a message of ours."""
         if (certificate := self._others.pop(url, None)) is not None:

@@ -161,6 +161,7 @@ def parse_ses_event(message: str, *, published_at: datetime) -> SesEvent | None:
     if kind in ("bounce", "complaint") and not about:
         raise MalformedEvent(f"The {ses_type} event has no `{member}` object.")
     tags = _object(mail, "tags")
+    ours = {name: read(tags, name) for name, read in _OUR_TAGS.items()}
     bounce = about if kind == "bounce" else {}
     engagement = _engagement(kind, about)
     complaint = about if kind == "complaint" else {}
@@ -169,10 +170,8 @@ def parse_ses_event(message: str, *, published_at: datetime) -> SesEvent | None:
         ses_type=ses_type,
         message_id=_message_id(mail),
         occurred_at=_time(about) or _time(mail) or published_at.astimezone(UTC),
-        mailout_id=_uuid_tag(tags, "mailout_id"),
-        send_log_id=_row_id_tag(tags, "send_log_id"),
-        attempt=_uuid_tag(tags, "attempt"),
-        tags_are_odd=_are_odd(tags),
+        **ours,
+        tags_are_odd=_are_odd(tags, ours),
         is_notice=NOTICE_TAG in tags,
         recipients=_recipients(kind, about, mail),
         bounce_type=_text(bounce, "bounceType"),
@@ -335,10 +334,9 @@ _OUR_TAGS: Mapping[str, Callable[[Mapping[str, Any], str], str | None]] = {
 }
 
 
-def _are_odd(tags: Mapping[str, Any]) -> bool:
+def _are_odd(tags: Mapping[str, Any], ours: Mapping[str, str | None]) -> bool:
     """Every mail of ours carries all three; the older notifications name none."""
-    found = [read(tags, name) is not None for name, read in _OUR_TAGS.items() if name in tags]
-    return bool(found) and not (len(found) == len(_OUR_TAGS) and all(found))
+    return None in ours.values() and any(name in tags for name in ours)
 
 
 def _recipients(kind: str, about: Mapping[str, Any], mail: Mapping[str, Any]) -> tuple[str, ...]:

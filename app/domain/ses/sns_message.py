@@ -233,10 +233,9 @@ def _partition_and_region(topic_arn: str) -> tuple[str, str]:
 
 def _load(body: bytes) -> dict[str, Any]:
     try:
-        text = body.decode("utf-8")
         # A small body is cheap to parse, whatever it holds. A large one is read member by member,
         # so that it is refused as soon as one is not as SNS writes it.
-        envelope = read_strict(body) if len(body) <= SMALL_BYTES else _members(text)
+        envelope = read_strict(body) if len(body) <= SMALL_BYTES else _members(body.decode())
     except DoubledKey as exc:
         raise MalformedSnsMessage(f"The body is not JSON as SNS writes it: {exc}.") from exc
     # ValueError: not UTF-8, not JSON. RecursionError: nested thousands deep.
@@ -293,6 +292,8 @@ def _optional(envelope: Mapping[str, Any], name: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise MalformedSnsMessage(f"{name} is not a string.")
+    if value.isascii() and (name == "Message" or value.isprintable()):
+        return value  # as nearly all are, so that none of it is looked for
     try:
         value.encode()
     except UnicodeEncodeError as exc:  # half of a surrogate pair: JSON can spell it, UTF-8 can't

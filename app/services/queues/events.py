@@ -7,6 +7,8 @@ has to be signed by SNS and of one of our topics all the same, as over HTTP.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -22,7 +24,7 @@ from app.errors import AppError, PayloadTooLarge, Unavailable
 from app.ports import SnsVerifier, Waiting
 from app.running.loops import Loops
 from app.services.queues.hands import Hands
-from app.services.watching.take_message import TakeMessage
+from app.services.watching.take_message import TakeMessage, usual_row
 from app.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -105,18 +107,60 @@ class TakeEvents:
         finally:
             self._waiting.discard(task)
         if messages:
-            await self._hands.settle(messages, self.take)
+            await self._hands.settle_all(messages, self.take_all)
         return len(messages) == BATCH
+
+    async def take_all(self, messages: Sequence[Waiting]) -> list[BaseException | None]:
+        """`take` of each, and what it raised. Those that need nothing but the commit, nearly all,
+        are read one after the other and committed together, which spares a task for each."""
+        ends: list[BaseException | None] = [None] * len(messages)
+        rows: dict[int, dict[str, Any]] = {}
+        others: dict[int, Awaitable[None]] = {}
+        for place, waiting in enumerate(messages):
+            try:
+                message = self._read(waiting)
+                row = None
+                if self._verifier.knows(message):
+                    await self._verify(message, waiting)
+                    row = usual_row(message, of_any_age=True)
+            except Exception as refusal:  # noqa: BLE001  Hands knows what it means
+                ends[place] = refusal
+                continue
+            if row is None:
+                others[place] = self._take_read(message, waiting)
+            else:
+                rows[place] = row
+        committed, rest = await asyncio.gather(
+            self._take_message.record_events.all(list(rows.values())),
+            asyncio.gather(*others.values(), return_exceptions=True),
+        )
+        for place, end in zip((*rows, *others), (*committed, *rest), strict=True):
+            ends[place] = end
+        return ends
 
     async def take(self, waiting: Waiting) -> None:
         """Commit what a message tells. Raises what RecordEvents and the checks raise."""
-        try:
-            message = read_envelope(waiting.body)
+        await self._take_read(self._read(waiting), waiting)
+
+    async def _take_read(self, message: SnsMessage, waiting: Waiting) -> None:
+        await self._verify(message, waiting)
+        await self._take_message(message, of_any_age=True)
+
+    def _read(self, waiting: Waiting) -> SnsMessage:
+        with self._counted():
+            return read_envelope(waiting.body)
+
+    async def _verify(self, message: SnsMessage, waiting: Waiting) -> None:
+        with self._counted():
             await self._verifier.verify(message, at=waiting.sent_at)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        try:
+            yield
         except AppError as refusal:
             self._metrics.message_refused(refusal.code)
             raise
-        await self._take_message(message, of_any_age=True)
 
 
 def read_envelope(body: bytes) -> SnsMessage:

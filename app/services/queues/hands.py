@@ -24,6 +24,7 @@ from app.telemetry.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 Do = Callable[[Waiting], Awaitable[None]]
+DoAll = Callable[[Sequence[Waiting]], Awaitable[Sequence[BaseException | None]]]
 
 TRIES = 5
 """Of a message at which the program itself fails, before it is buried."""
@@ -67,14 +68,23 @@ class Hands:
         return next(iter(self._waits.values()), None)
 
     async def settle(self, messages: Sequence[Waiting], do: Do) -> None:
-        """Bring each to its end. do: commits what a message asks for, or raises why not; called for
-        all at once. Raises Unavailable when the queue can't be told; they come again then."""
+        """As settle_all. do: commits what a message asks for, or raises why not; called for all at
+        once."""
+
+        def do_all(left: Sequence[Waiting]) -> Awaitable[Sequence[BaseException | None]]:
+            return asyncio.gather(*map(do, left), return_exceptions=True)
+
+        await self.settle_all(messages, do_all)
+
+    async def settle_all(self, messages: Sequence[Waiting], do: DoAll) -> None:
+        """Bring each to its end. do: commits what they ask for, and gives for each what it failed
+        at. Raises Unavailable when the queue can't be told; they come again then."""
         try:
             await self._settle(messages, do)
         finally:
             self._waits.pop(id(messages), None)
 
-    async def _settle(self, messages: Sequence[Waiting], do: Do) -> None:
+    async def _settle(self, messages: Sequence[Waiting], do: DoAll) -> None:
         since, tries = self._monotonic(), 0
         left = list(messages)
         while left:
@@ -104,9 +114,9 @@ class Hands:
                 return
             await self._wait(left, tries)
 
-    async def _do(self, messages: Sequence[Waiting], do: Do) -> list[BaseException | None]:
-        """What each gave or raised. However long it takes, nobody else gets them meanwhile."""
-        work = asyncio.gather(*map(do, messages), return_exceptions=True)
+    async def _do(self, messages: Sequence[Waiting], do: DoAll) -> Sequence[BaseException | None]:
+        """What each failed at. However long it takes, nobody else gets them meanwhile."""
+        work = asyncio.ensure_future(do(messages))
         try:
             while not (await asyncio.wait({work}, timeout=self._keep_seconds))[0]:
                 with suppress(Unavailable):  # the commit may succeed; then it comes as a repeat

@@ -7,6 +7,7 @@ groups grow with the load by themselves; each caller returns only when its own e
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -46,13 +47,36 @@ class RecordEvents:
 
         Raises Unavailable when it can't be stored now; then SNS should send it again.
         """
+        await self._begin([row])[0]
+
+    async def all(self, rows: Sequence[dict[str, Any]]) -> list[AppError | None]:
+        """As of each by itself, and what that would raise, without a task for each."""
+        ends: list[AppError | None] = []
+        try:
+            futures = self._begin(rows)
+        except Unavailable as full:
+            return [full] * len(rows)
+        try:
+            for future in futures:
+                try:
+                    await future
+                    ends.append(None)
+                except AppError as error:
+                    ends.append(error)
+        finally:  # who is cancelled asks for none of them any more
+            for future in futures:
+                future.cancel()
+        return ends
+
+    def _begin(self, rows: Sequence[dict[str, Any]]) -> list[asyncio.Future[None]]:
         if len(self._waiting) >= MAX_WAITING:
             raise Unavailable("Too many events at once; try again.")
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((row, future))
-        if self._writer is None:
+        loop = asyncio.get_running_loop()
+        futures = [loop.create_future() for _ in rows]
+        self._waiting += zip(rows, futures, strict=True)
+        if self._writer is None and self._waiting:
             self._writer = asyncio.create_task(self._write())
-        await future
+        return futures
 
     async def _write(self) -> None:
         """Write groups until nobody waits; then end."""

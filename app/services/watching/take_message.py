@@ -65,10 +65,10 @@ class TakeMessage:
         return {"recorded": True}
 
 
-def usual_row(message: SnsMessage) -> dict[str, Any] | None:
+def usual_row(message: SnsMessage, *, of_any_age: bool = False) -> dict[str, Any] | None:
     """What RecordEvents takes, of a verified message that is neither old nor anything but an event;
     None: TakeMessage knows what to do with it. Raises MalformedSnsMessage, MalformedEvent."""
-    if message.type != NOTIFICATION or _is_old(message):
+    if message.type != NOTIFICATION or (not of_any_age and _is_old(message)):
         return None
     event = parse_ses_event(message.message, published_at=message.published_at)
     return None if event is None else to_row(event, message.message_id)
