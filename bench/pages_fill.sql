@@ -61,11 +61,13 @@ select {first} + n - 1, '{mailout}', id, email, status,
 
 -- step: batches
 insert into send_batches (attempt_id, mailout_id, executor_id, region, send_log_ids, token_at, claimed_at,
-                          recorded_at, accepted)
+                          recorded_at, accepted, counted)
 select attempt_id, min(mailout_id::text)::uuid, md5('sender')::uuid, 'us-east-1', array_agg(id), min(sent_at),
-       min(sent_at), min(sent_at) + interval '1 second', count(*)
+       min(sent_at), min(sent_at) + interval '1 second', count(*), true
   from send_logs where attempt_id is not null group by attempt_id;
 insert into route_counts select mailout_id, region, 0, sum(accepted) from send_batches group by 1, 2;
+insert into accepted_counts select mailout_id, date_bin('10 seconds', recorded_at, 'epoch'), 0, sum(accepted)
+  from send_batches group by 1, 2;
 
 -- step: changes
 insert into subscriber_changes (subscriber_id, at, by, reason, before, after)
@@ -187,6 +189,7 @@ insert into list_moves (slot, move, source, people, merged)
 select list_slot(now() - n * interval '15 minutes'), move, 'import', 10, true
   from generate_series(1, 86400) n, unnest(array['new', 'unsubscribed', 'bounced']) move;
 update list_moves_since set at = now() - interval '900 days';
+select merge_list_moves(1);
 insert into provider_hours select date_trunc('hour', now()) - n * interval '1 hour', p, 1000, 10, 1, 1, 1, 3
   from generate_series(0, 2160) n, unnest(array['Gmail', 'GMX', 'Outlook', 'Yahoo', 'iCloud', 'other', 'T-Online', 'Proton']) p;
 insert into standing_samples select r, date_trunc('minute', now()) - n * interval '5 minutes', '{"sent": 1000, "quota": 50000, "bounce_rate": 0.01}'

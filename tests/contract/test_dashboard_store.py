@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.domain.sending.batches import Result
+from app.domain.sending.batches import Batch, Result
 from app.errors import MailoutNotFound
 from app.store import Store
 from tests.support.factories import (
@@ -19,6 +19,7 @@ from tests.support.factories import (
     living_sender,
     start,
     started_mailout,
+    try_claim,
 )
 
 
@@ -95,6 +96,48 @@ async def test_events_stand_at_their_time_and_by_their_kind(
         ("suppressed", 4): 1,
         ("soft_bounce", 4): 1,
     }
+
+
+async def test_what_was_recorded_before_an_upgrade_is_charted_as_before(
+    direct_store: Store, arrange: Arrange
+) -> None:
+    """Before it is counted, while a part of it is, and after; then a result that comes again
+    changes nothing, and the calls themselves may go."""
+    mailout = await started_mailout(direct_store, arrange, 6)
+    sender = await living_sender(direct_store)
+    batches = [await claim(direct_store, mailout, sender, limit=2) for _ in range(3)]
+    for batch in batches:
+        await direct_store.record_results(batch.attempt_id, all_sent(batch))
+    await arrange.sql.execute("update send_batches set recorded_at = recorded_at + interval '70 s'")
+    await arrange.sql.execute("update send_batches set counted = false")
+    await arrange.sql.execute("truncate accepted_counts")
+    before = await direct_store.mailout_series(mailout)
+    assert before is not None
+    assert sum(point["n"] for point in before["points"]) == 6
+    for left in (2, 1, 0):
+        assert await arrange.one("select count_accepted(1)") == 1
+        assert await arrange.one("select count(*) from send_batches where not counted") == left
+        assert await direct_store.mailout_series(mailout) == before
+    assert await arrange.one("select count_accepted(1)") == 0
+    await direct_store.record_results(batches[0].attempt_id, all_sent(batches[0]))
+    await arrange.sql.execute("delete from send_batches")
+    assert await direct_store.mailout_series(mailout) == before
+
+
+async def test_test_mails_after_the_end_are_not_charted(
+    direct_store: Store, arrange: Arrange
+) -> None:
+    mailout = await started_mailout(direct_store, arrange, 1)
+    sender = await living_sender(direct_store)
+    batch = await claim(direct_store, mailout, sender)
+    await direct_store.record_results(batch.attempt_id, all_sent(batch))
+    assert await arrange.one("select status from mailouts") == "sent"
+    before = await direct_store.mailout_series(mailout)
+    await direct_store.queue_test(mailout, ["me@example.com"])
+    test = await try_claim(direct_store, mailout, sender, test=True)
+    assert isinstance(test, Batch)
+    await direct_store.record_results(test.attempt_id, all_sent(test))
+    assert await direct_store.mailout_series(mailout) == before
 
 
 async def test_the_pace_is_that_of_the_last_half_minute(

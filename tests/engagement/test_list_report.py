@@ -70,6 +70,41 @@ async def test_who_came_and_left_is_counted_by_how(store: Store, arrange: Arrang
     assert after == before
 
 
+async def told(store: Store) -> list[Any]:
+    return [await store.list_growth(by, 40) for by in ("day", "week", "month")]
+
+
+async def test_days_are_added_up_in_the_zone_of_the_service(
+    direct_store: Store, arrange: Arrange
+) -> None:
+    """Some rows merged, some not, then another zone: always what the slots themselves say."""
+    await arrange.subscribers(30)
+    await arrange.sql.execute("truncate list_moves")
+    await arrange.sql.execute(
+        "insert into list_moves (slot, move, source, people) select list_slot(now() - n * "
+        "interval '5 hours 50 minutes'), (array['new', 'back', 'bounced'])[1 + n % 3], "
+        "(array['api', 'import'])[1 + n % 2], n from generate_series(1, 200) n"
+    )
+
+    async def in_slots() -> list[Any]:
+        zone = await arrange.one("update list_moves_since set days_zone = null returning true")
+        assert zone
+        return await told(direct_store)
+
+    for zone in ("UTC", "Pacific/Auckland", "America/St_Johns"):
+        await direct_store.tell_timezone(zone)
+        expected = await in_slots()
+        for _ in range(3):
+            await arrange.sql.execute("select merge_list_moves(40)")
+            assert await told(direct_store) == expected
+        assert await arrange.one("select days_zone from list_moves_since") == zone
+        assert await arrange.one("select count(*) from list_days") > 30
+        await arrange.subscriber(f"{zone[:3]}@example.com")  # and counted beside
+    assert await told(direct_store) == await in_slots()
+    await arrange.sql.execute("truncate subscribers cascade")
+    assert await arrange.one("select count(*) from list_days") == 0
+
+
 async def test_the_number_of_active_people_is_told_back_in_time(
     store: Store, arrange: Arrange
 ) -> None:

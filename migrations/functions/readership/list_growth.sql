@@ -1,11 +1,19 @@
--- How the list grows and shrinks (0027_list_moves.sql).
+-- How the list grows and shrinks (0027_list_moves.sql, 0068_list_days.sql).
 
--- Add up the rows of a slot that is over. Answers how many there were.
+-- Add up the rows of a slot that is over, and add them to their day's. Answers how many there were.
 create or replace function merge_list_moves(p_limit integer) returns bigint
 language plpgsql set search_path = public, pg_temp set enable_seqscan = off as $$
 declare
+    v_zone   constant text := service_timezone();
     v_merged bigint;
 begin
+    update list_moves_since set days_zone = v_zone where days_zone is distinct from v_zone;
+    if found then
+        delete from list_days;
+        insert into list_days
+        select (slot at time zone v_zone)::date as day, move, source, sum(people)
+          from list_moves where merged group by 1, 2, 3;
+    end if;
     with loose as (
         delete from list_moves
          where id = any (array(select id from list_moves
@@ -15,6 +23,10 @@ begin
     ), added as (
         insert into list_moves (slot, move, source, people, merged)
         select slot, move, source, sum(people), true from loose group by slot, move, source
+    ), by_day as (
+        insert into list_days as d
+        select (slot at time zone v_zone)::date as day, move, source, sum(people) from loose group by 1, 2, 3
+        on conflict (day, move, source) do update set people = d.people + excluded.people
     )
     select count(*) into v_merged from loose;
     return v_merged;
@@ -31,25 +43,35 @@ declare
     v_last   constant timestamp := date_trunc(p_by, now() at time zone v_zone);
     v_first  constant timestamp := v_last - (p_periods - 1) * v_step;
     v_active constant bigint := subscribers_in('{active}');
+    -- Then only what isn't merged yet is read from list_moves: 3 to 9 ms of CPU instead of 95 for 900 days.
+    v_days   constant boolean := coalesce((select days_zone = v_zone from list_moves_since), false);
 begin
     return (
         with moved as materialized (
-            select date_trunc(p_by, slot at time zone v_zone) as start, move, source, sum(people)::bigint as people
-              from list_moves where slot >= v_first at time zone v_zone group by 1, 2, 3
+            select date_trunc(p_by, at) as start, move, source, sum(people)::bigint as people
+              from (select day::timestamp as at, move, source, people from list_days
+                     where v_days and day >= v_first::date
+                    union all
+                    select slot at time zone v_zone, move, source, people from list_moves
+                     where v_days and not merged and slot >= v_first at time zone v_zone
+                    union all
+                    select slot at time zone v_zone, move, source, people from list_moves
+                     where not v_days and slot >= v_first at time zone v_zone) each
+             group by 1, 2, 3
+        ), by_period as (
+            select start, sum(case when move in ('new', 'back') then people else -people end)::bigint as net,
+                   jsonb_agg(jsonb_build_object('move', move, 'source', source, 'people', people)
+                             order by move, source) as moves
+              from moved group by start
         ), periods as (
-            select p as start,
-                   coalesce((select sum(case when move in ('new', 'back') then people else -people end)
-                               from moved where moved.start = p), 0)::bigint as net
-              from generate_series(v_first, v_last, v_step) p
+            select start, coalesce(net, 0) as net, coalesce(moves, '[]') as moves
+              from generate_series(v_first, v_last, v_step) start left join by_period using (start)
         )
         select jsonb_build_object('zone', v_zone, 'active', v_active,
                    'counted_since', (select at from list_moves_since),
                    'periods', jsonb_agg(jsonb_build_object(
                        'start', start::date, 'end', (start + v_step)::date - 1, 'net', net,
-                       'active', v_active - after,
-                       'moves', (select coalesce(jsonb_agg(jsonb_build_object(
-                                            'move', move, 'source', source, 'people', people) order by move, source), '[]')
-                                   from moved where moved.start = net_after.start)) order by start))
+                       'active', v_active - after, 'moves', moves) order by start))
           from (select *, coalesce(sum(net) over (order by start desc
                               rows between unbounded preceding and 1 preceding), 0)::bigint as after
                   from periods) net_after);

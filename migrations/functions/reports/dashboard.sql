@@ -60,42 +60,41 @@ $$;
 -- One mailout over time: what SES accepted and what its events said, in steps of `step` seconds
 -- from `start`, at most 48 of them (up to 24 hours after the last batch). null: never started.
 create or replace function mailout_series(p_mailout uuid) returns jsonb
-language sql stable set search_path = public, pg_temp as $$
-    with mailout as (
-        select date_bin('10 seconds', started_at, 'epoch') as start,
-               case when status in ('sending', 'paused') then now() else coalesce(sent_at, updated_at) end as ended
-          from mailouts where id = p_mailout and started_at is not null
-    ), accepted as materialized (
-        select 'accepted' as kind, date_bin('10 seconds', b.recorded_at, 'epoch') as slot,
-               sum(b.accepted) as n
-          from mailout m join send_batches b
-            on b.mailout_id = p_mailout and b.claimed_at between m.start and m.ended
-         where b.accepted > 0
-         group by 2
-    ), span as (
-        select m.start, a.last_accepted,
-               (select max(slot) from event_counts where mailout_id = p_mailout
-                   and slot <= greatest(a.last_accepted, m.start) + interval '24 hours') as last_event
-          from mailout m, (select max(slot) as last_accepted from accepted) a
-    ), grid as (
-        select s.start, greatest(s.last_event, s.last_accepted, s.start) as last,
-               (select min(x) from unnest(array[10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400]) x
-                 where x * 47 >= extract(epoch from greatest(s.last_event, s.last_accepted, s.start) - s.start)) as fits
-          from span s
-    ), steps as (select start, last, coalesce(fits, 604800) as step from grid
-    ), points as (
-        select * from accepted
-        union all
-        select kind, slot, events from event_counts where mailout_id = p_mailout
-    )
-    select jsonb_build_object('start', g.start, 'step', g.step,
-        'steps', floor(extract(epoch from g.last - g.start) / g.step)::integer + 1,
-        'points', (select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'step', nth, 'n', n)), '[]')
-                     from (select kind, sum(n) as n,
-                                  greatest(0, floor(extract(epoch from slot - g.start) / g.step))::integer as nth
-                             from points where slot <= g.last group by kind, nth) p))
-      from steps g;
-$$;
+language plpgsql stable set search_path = public, pg_temp set enable_seqscan = off as $$
+declare
+    c_steps    constant integer[] := array[10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400];
+    v_start    timestamptz;
+    v_end      timestamptz;   -- of the calls that count
+    v_accepted timestamptz;
+    v_last     timestamptz;
+    v_seconds  bigint;
+    v_step     bigint;
+begin
+    select charted_from(m), charted_to(m) into v_start, v_end
+      from mailouts m where id = p_mailout and started_at is not null;
+    if not found then
+        return null;
+    end if;
+    v_accepted := greatest(v_start, (select max(slot) from accepted_counts where mailout_id = p_mailout),
+                           (select max(slot) from uncounted_accepted(p_mailout, v_start, v_end)));
+    v_last := greatest(v_accepted, (select max(slot) from event_counts
+                                     where mailout_id = p_mailout and slot <= v_accepted + interval '24 hours'));
+    v_seconds := extract(epoch from v_last - v_start);
+    v_step := coalesce((select min(x) from unnest(c_steps) x where x * 47 >= v_seconds), 604800);
+    return jsonb_build_object('start', v_start, 'step', v_step, 'steps', v_seconds / v_step + 1, 'points', (
+        select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'step', nth, 'n', n)), '[]')
+          from (select kind, greatest(0, floor(extract(epoch from at - v_start) / v_step))::integer as nth, sum(n) as n
+                  -- By date_bin first, since `extract` gives a numeric, and those are slow.
+                  from (select kind, date_bin(make_interval(secs => v_step), slot, v_start) as at, sum(n) as n
+                          from (select 'accepted' as kind, slot, accepted as n from accepted_counts
+                                 where mailout_id = p_mailout
+                                union all
+                                select 'accepted', slot, accepted from uncounted_accepted(p_mailout, v_start, v_end)
+                                union all
+                                select kind, slot, events from event_counts where mailout_id = p_mailout) each
+                         where slot <= v_last group by 1, 2) steps
+                 group by 1, 2) points));
+end $$;
 
 -- The account in one region, the senders there, and the recent bounce and complaint rates.
 create or replace function account_overview(p_region text) returns jsonb

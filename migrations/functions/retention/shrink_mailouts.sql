@@ -1,6 +1,6 @@
 -- LEDGER_RETENTION_DAYS (docs/personal-data.md): a mailout that ended that long ago shrinks to its counts, a slice a call:
 -- first what its report says is kept, then its rows go, with their events, calls to SES, opens and clicks.
--- recipient_counts, route_counts, event_counts and guard_figures are kept as they are.
+-- recipient_counts, route_counts, accepted_counts, event_counts and guard_figures are kept as they are.
 
 -- Do the next slice. p_days null: nothing. Answers {"mailout": null: nothing was due, "rows", "more"}.
 create or replace function shrink_old_mailouts(p_days integer, p_limit integer default 1000) returns jsonb
