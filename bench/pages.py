@@ -2,7 +2,8 @@
 
 `python -m bench.pages [FUNCTION …]` makes each call that a page, a `GET` endpoint or a listing
 command makes, in its worst form, and tells the time in the database (median, and first on a new
-connection), the rows and the buffers read. The database is filled by `bench.pages_fill` and kept.
+connection), the CPU time of it, which others on the machine hardly move, the rows and the buffers
+read. The database is filled by `bench.pages_fill` and kept.
 
 Every function that app/store calls is either here or in `NOT_PAGES`;
 tests/integration/test_every_page_is_measured.py compares.
@@ -15,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -40,12 +42,14 @@ select coalesce(sum(pg_stat_get_xact_tuples_returned(oid)), 0)::bigint from pg_c
 
 @dataclass(frozen=True)
 class Taken:
-    """first, median: milliseconds in the database. first: on a new connection."""
+    """first, median: milliseconds in the database. first: on a new connection. cpu: of the process
+    behind the connection, median, planning included."""
 
     function: str
     form: str
     first: float
     median: float
+    cpu: float
     rows: int
     buffers: int
 
@@ -111,17 +115,24 @@ class Asking:
         self._sql = sql
         self.form = form
         self.took: list[float] = []
+        self.cpu: list[float] = []
+        self._used = Path(f"/proc/{sql.info.backend_pid}/schedstat")
         self.rows = self.buffers = 0
 
     def ask(self) -> None:
         with self._sql.transaction(force_rollback=True):
             [before] = one_row(self._sql, _READ.encode())
+            used = self._cpu()
             [[plan]] = one_row(self._sql, self._query, self._values)
+            self.cpu.append(self._cpu() - used)
             [after] = one_row(self._sql, _READ.encode())
         top = plan["Plan"]
         self.took.append(plan["Execution Time"])
         self.rows = after - before
         self.buffers = top["Shared Hit Blocks"] + top["Shared Read Blocks"]
+
+    def _cpu(self) -> float:
+        return int(self._used.read_text().split()[0]) / 1e6
 
 
 def one_row(sql: Sql, query: bytes, values: dict[str, Any] | None = None) -> Any:
@@ -154,7 +165,8 @@ def all_pages(dsn: str, only: list[str] | None = None) -> Iterator[Taken]:
         for one in asked:
             yield Taken(
                 function, ", ".join(f"{k.removeprefix('p_')} {v}" for k, v in one.form.items()),
-                one.took[0], statistics.median(one.took[1:]), one.rows, one.buffers,
+                one.took[0], statistics.median(one.took[1:]),
+                statistics.median(one.cpu[1:]), one.rows, one.buffers,
             )  # fmt: skip
 
 
@@ -191,7 +203,7 @@ def main(only: list[str]) -> None:
             mark = " **" if one.median > one.goal else ""
             sys.stdout.write(
                 f"| {one.function} | {one.form} | {one.median:,.1f}{mark} | {one.first:,.1f} | "
-                f"{one.rows:,} | {one.buffers:,} |\n"
+                f"{one.cpu:,.1f} | {one.rows:,} | {one.buffers:,} |\n"
             )
             sys.stdout.flush()
 

@@ -86,19 +86,19 @@ begin
         return jsonb_build_object('rows', '[]'::jsonb, 'next', v_next);
     end if;
     return jsonb_build_object('next', v_next, 'rows', (
-        select coalesce(jsonb_agg(recipient_row(l) || jsonb_build_object(
+        select coalesce(jsonb_agg(recipient_row(
+                   l, (select b.region from send_batches b where b.attempt_id = l.attempt_id)) || jsonb_build_object(
                    'name', (select name from subscribers s where s.id = l.subscriber_id)) order by l.subscriber_id), '[]')
           from send_logs l where l.id = any (v_ids)));
 end $$;
 
--- route: by which its latest attempt went, an SES region or another provider; null: there was none, or it isn't known
+-- p_route: by which its latest attempt went, an SES region or another provider; null: there was none, or it isn't known
 -- any more.
-create or replace function recipient_row(l send_logs) returns jsonb
-language sql stable set search_path = public, pg_temp as $$
+create or replace function recipient_row(l send_logs, p_route text) returns jsonb
+language sql stable as $$
     select jsonb_build_object(
         'id', l.id, 'subscriber_id', l.subscriber_id, 'email', l.email, 'status', l.status, 'error_code', l.error_code,
         'error_message', l.error_message, 'bounce_type', l.bounce_type, 'bounce_subtype', l.bounce_subtype,
         'message_id', l.message_id, 'attempts', l.attempts, 'sent_at', l.sent_at, 'event_at', l.event_at,
-        'unsubscribed_at', l.unsubscribed_at,
-        'route', (select b.region from send_batches b where b.attempt_id = l.attempt_id));
+        'unsubscribed_at', l.unsubscribed_at, 'route', p_route);
 $$;
