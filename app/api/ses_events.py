@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.answers.service import EventTaken
 from app.api.http.body_limit import SMALL_BYTES, BodyRefused
+from app.api.http.connection import answered_at_once
 from app.api.http.deps import Services, get_services, limited_body
 from app.api.http.description import answers, takes
 from app.api.http.problems import logged_problem, problems
@@ -162,12 +163,13 @@ class UsualEvents:
             await self._app(scope, receive, send)
             return
         started = time.monotonic()
-        name_request()
+        name_request(scope)
         first = await _first_part(receive)
         reached = await self._take(scope, first)
         if reached is None:
-            await send(_TAKEN_START)
-            await send(_TAKEN_BODY)
+            if not answered_at_once(scope, _TAKEN_START["headers"], _TAKEN_BODY["body"]):
+                await send(_TAKEN_START)
+                await send(_TAKEN_BODY)
             if not LINES.leaves_out(_TAKEN):
                 said = round(time.monotonic() - started, 4)
                 log.info("request", method="POST", path=_PATH, status=200, seconds=said)

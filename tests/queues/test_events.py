@@ -15,6 +15,7 @@ import pytest
 
 from app.adapters.aws.sqs import SqsQueue
 from app.errors import DatabaseUnavailable, Unavailable
+from app.ports import Waiting
 from app.queues import takes_events
 from app.services.queues.hands import Hands
 from tests.queues.inbox import SIGNER, Inbox
@@ -63,6 +64,60 @@ async def test_only_genuine_messages_of_our_topics_are_believed(inbox: Inbox) ->
         "payload_too_large",
     }
     assert "RawMessageDelivery = false" in reasons["raw_message_delivery"]
+
+
+async def test_a_batch_ends_as_each_of_its_messages_would(inbox: Inbox) -> None:
+    """What is read and committed together, beside one after the other: whatever is among it, each
+    has its own end, and a copy in the same batch counts once."""
+    mails = [await inbox.mail(f"reader{number}@example.com") for number in range(3)]
+    events = [told(mail, "Delivery") for mail in mails]
+    good = [SIGNER.notification(event) for event in events]
+    texts = [
+        good[0], good[0], {**good[1], "Signature": "AAAA"}, good[1], events[1], "no JSON", "",
+        SIGNER.notification("no event"), SIGNER.notification("{}", Timestamp="today"),
+        SIGNER.notification("Successfully validated SNS topic"),
+        SIGNER.confirmation(kind="UnsubscribeConfirmation"), SnsSigner().notification(events[2]),
+        SIGNER.notification(events[2], TopicArn=f"{TOPIC_ARN}-other"), " " * 300_001,
+        SIGNER.notification({**events[2], "more": "x" * 250_000}), good[0], "[" * 3_000, "\udcff",
+    ]  # fmt: skip
+    now = datetime.now(UTC)
+    bodies = [
+        (text if isinstance(text, str) else json.dumps(text)).encode(errors="surrogatepass")
+        for text in texts
+    ]
+    batch = [Waiting(body, str(n), now, None) for n, body in enumerate(bodies)]
+
+    async def alone(waiting: Waiting) -> BaseException | None:
+        try:
+            await inbox.taker.take(waiting)
+        except Exception as exc:  # noqa: BLE001  whatever it is
+            return exc
+        return None
+
+    def counted() -> dict[Any, float]:
+        return {
+            name: value
+            for name, value in inbox.metrics.totals().items()
+            if name[0]
+            in ("amazonsender_sns_messages_refused_total", "amazonsender_ses_events_total")
+        }
+
+    ways: list[Any] = []
+    for certificate_is_known in (False, True):
+        before = counted()
+        if certificate_is_known:
+            await inbox.arrange.sql.execute("delete from ses_events")
+            ends = [await alone(waiting) for waiting in batch]
+        else:
+            ends = await inbox.taker.take_all(batch)
+        ways.append([(type(end), str(end)) for end in ends])
+        assert await inbox.events() == 3
+        assert [end is None for end in ends].count(True) == 7
+        ways.append({name: value - before[name] for name, value in counted().items()})
+    again = await inbox.taker.take_all(batch)
+    assert ways[0] == ways[2] == [(type(end), str(end)) for end in again]
+    assert ways[1] == ways[3]
+    assert await inbox.events() == 3
 
 
 async def test_a_certificate_may_end_while_a_message_waits(inbox: Inbox) -> None:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from unittest.mock import patch
 
 import boto3
 
@@ -20,7 +21,17 @@ REGION = "us-east-1"
 class SqsServer:
     def __enter__(self) -> Self:
         from moto.server import ThreadedMotoServer  # takes a second, for each worker that collects
+        from moto.sqs.models import Queue
 
+        delete = Queue.delete_message
+
+        def one_by_one(queue: Queue, receipt_handle: str) -> None:
+            """moto makes the list of messages anew: of two who delete at once, one's stay."""
+            with queue._messages_lock:
+                delete(queue, receipt_handle)
+
+        self._patch = patch.object(Queue, "delete_message", one_by_one)
+        self._patch.start()
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self._server.start()
         host, port = self._server.get_host_and_port()
@@ -41,6 +52,7 @@ class SqsServer:
         trace: TracebackType | None,
     ) -> None:
         self._server.stop()
+        self._patch.stop()
 
     def queue(
         self,

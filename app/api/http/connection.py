@@ -9,10 +9,12 @@ open). The body of a request is watched in body_limit.py, as soon as somebody re
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import httptools
 import structlog
+from starlette.types import Scope
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
@@ -36,6 +38,36 @@ request's last byte. Files may take longer: body_limit.py watches them by their 
 MAX_CONNECTIONS = 500
 MAX_REQUESTS_IN_A_ROW = 50
 """How many requests one connection may send before the first is answered (pipelining)."""
+
+
+_AT_ONCE = "amazonsender.at_once"
+"""Among the extensions of a request's scope: uvicorn's own of it."""
+
+
+def answered_at_once(scope: Scope, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
+    """Answer with 200 in one write. uvicorn sends the head and the body of an answer each by
+    itself, so that the system, and the client, are called twice: 10 of 230 µs of an event.
+
+    False: not so; nothing was written, and the answer has to take the usual way.
+    """
+    found = scope.get("extensions", {}).get(_AT_ONCE, {})
+    cycle: RequestResponseCycle | None = found.get("cycle")
+    if (
+        cycle is None
+        or not cycle.keep_alive
+        or cycle.disconnected
+        or cycle.response_started
+        or cycle.waiting_for_100_continue
+        or cycle.flow.write_paused
+        or cycle.scope["method"] == "HEAD"
+    ):
+        return False
+    lines = [name + b": " + value + b"\r\n" for name, value in (*cycle.default_headers, *headers)]
+    cycle.response_started = cycle.response_complete = True
+    cycle.transport.write(b"".join([STATUS_LINE[200], *lines, b"\r\n", body]))
+    cycle.message_event.set()
+    cycle.on_response()
+    return True
 
 
 class ClientConnection(HttpToolsProtocol):
@@ -110,6 +142,7 @@ class ClientConnection(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_REQUESTS_IN_A_ROW:
             self._stop_parsing(Unavailable("Wait for answers before you ask more."))
         super().on_headers_complete()
+        self.scope["extensions"] = {_AT_ONCE: {"cycle": self.cycle}}
         self._in_head = False
         self._in_file = takes_file(self.scope["method"], self.scope.get("path", ""))
 

@@ -11,9 +11,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 log = structlog.get_logger(__name__)
 
 
-def name_request() -> None:
-    """All lines that are written for it have its name. (uuid4 takes ten times as long, since it
-    asks the system for what nobody can guess.)"""
+_NAMED = "is_named"
+"""In the request's state."""
+
+
+def name_request(scope: Scope) -> None:
+    """All lines that are written for it have its name, which it is given once, by whoever has it
+    first. (uuid4 takes ten times as long, since it asks the system for what nobody can guess.)"""
+    state = scope.setdefault("state", {})
+    if _NAMED in state:
+        return
+    state[_NAMED] = True
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=f"{getrandbits(128):032x}")
 
@@ -30,7 +38,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        name_request()
+        name_request(scope)
         started = time.monotonic()
         status = 0
 

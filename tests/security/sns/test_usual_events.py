@@ -4,11 +4,13 @@ the same effects."""
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import structlog
 from fastapi import FastAPI
 
 from app.api import ses_events
@@ -150,3 +152,115 @@ async def test_a_body_that_comes_later_or_in_pieces_is_taken_too(
     answer = await sns.fortress.http.post("/ses-events", content=parts(), headers=headers)
     assert answer.json() == {"recorded": True}
     assert [row["status"] for row in await sns.states() if row["id"] == mail.log] == ["delivered"]
+
+
+def _raw(envelope: Mapping[str, Any], *more: str, version: str = "1.1") -> tuple[bytes, bytes]:
+    body = body_of(envelope)
+    named = headers_of(envelope) | {"Host": "127.0.0.1", "Content-Length": str(len(body))}
+    lines = [*(f"{name}: {value}" for name, value in named.items()), *more]
+    head = f"POST /ses-events HTTP/{version}\r\n" + "".join(f"{line}\r\n" for line in lines)
+    return head.encode() + b"\r\n", body
+
+
+def _undated(answers: bytes) -> bytes:
+    return re.sub(rb"date: [^\r]*", b"date: -", answers)
+
+
+async def test_an_answer_in_one_write_is_the_one_in_two(
+    sns: Sns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one request and of several in a row, to clients of either version, and before a client
+    sends more than the head. What is refused among them keeps its place."""
+    ways: list[bytes] = []
+    for _ in range(2):
+        mails = [await sns.mail() for _ in range(4)]
+        events = [sns.notification(told(mail, "Delivery")) for mail in mails]
+        forged = sns.notification("{}", by=STRANGER)
+        last = (b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"")
+        row = [_raw(events[0]), _raw(events[1]), _raw(forged), _raw(events[2]), _raw(events[2])]
+        answers = [await sns.fortress.raw(b"".join(map(b"".join, [*row, last])))]
+        for more, version in ((["Connection: close"], "1.1"), ([], "1.0")):
+            answers.append(
+                await sns.fortress.raw(b"".join(_raw(events[3], *more, version=version)))
+            )
+        answers.append(await _after_the_head(sns, events[3]))
+        moved = {row["id"]: row["status"] for row in await sns.states()}
+        assert [moved[mail.log] for mail in mails] == ["delivered"] * 4
+        ways.append(_undated(b"|".join(answers)))
+        monkeypatch.setattr(ses_events, "answered_at_once", lambda *_: False)
+    assert ways[0] == ways[1]
+    assert ways[0].count(b'{"recorded":true}') == 7
+    assert ways[0].count(b"HTTP/1.1 403 ") == 1
+
+
+async def _after_the_head(sns: Sns, event: Mapping[str, Any]) -> bytes:
+    head, body = _raw(event, "Expect: 100-continue")
+    reader, writer = await asyncio.open_connection("127.0.0.1", sns.fortress.port)
+    writer.write(head)
+    async with asyncio.timeout(30):
+        said = await reader.readuntil(b"\r\n\r\n")
+        assert said == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(body)
+        answer = await reader.readuntil(b"\r\n\r\n") + await reader.readexactly(17)
+    writer.close()
+    return said + answer
+
+
+async def test_a_message_that_is_cut_or_framed_oddly_is_no_event(sns: Sns) -> None:
+    """And one that is whole counts once, however it is framed."""
+    mail = await sns.mail()
+    event = sns.notification(told(mail, "Delivery"))
+    head, body = _raw(event, "Connection: close")
+    ask = sns.fortress.raw
+    cut = body[:-300]
+    short = head.replace(str(len(body)).encode(), str(len(cut)).encode())
+    assert b" 400 " in (await ask(short + cut))[:20]
+    assert await _hanging_up(sns, head + cut) == b"", "it hangs up before the rest"
+    other = head.replace(event["TopicArn"].encode(), event["TopicArn"].encode() + b"-other")
+    assert b" 403 " in (await ask(other + body))[:20]
+    twice = head.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n")
+    assert b" 400 " in (await ask(twice + body))[:20]
+    assert [row["status"] for row in await sns.states() if row["id"] == mail.log] == ["sent"]
+    chunked = head.replace(b"Content-Length: %d" % len(body), b"Transfer-Encoding: chunked")
+    framed = b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (9, body[:9], len(body) - 9, body[9:])
+    for _ in range(2):
+        assert b" 200 " in (await ask(chunked + framed))[:20]
+    assert [row["status"] for row in await sns.states() if row["id"] == mail.log] == ["delivered"]
+    known = "select count(*) from ses_events where sns_message_id = %s"
+    assert await sns.fortress.arrange.one(known, event["MessageId"]) == 1
+
+
+async def _hanging_up(sns: Sns, request: bytes) -> bytes:
+    """By a client that says at once that no more comes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", sns.fortress.port)
+    writer.write(request)
+    writer.write_eof()
+    async with asyncio.timeout(30):
+        answer = await reader.read()
+    writer.close()
+    return answer
+
+
+async def test_a_request_that_goes_on_keeps_its_name(
+    sns: Sns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each request one of its own, by which its lines in the log are found."""
+    services, names = sns.fortress.services, []
+
+    def note(*_: Any, **__: Any) -> None:
+        names.append(structlog.contextvars.get_contextvars()["request_id"])
+
+    verify = services.verifier.verify
+
+    async def noted(message: Any, **more: Any) -> None:
+        note()
+        await verify(message, **more)
+
+    monkeypatch.setattr(services.verifier, "verify", noted)
+    monkeypatch.setattr(services.watchdog, "refused", note)
+    forged = sns.notification("{}", by=STRANGER)
+    in_a_row = (*_raw(forged), *_raw(forged, "Connection: close"))
+    await sns.fortress.raw(b"".join(in_a_row))
+    first, again, second, second_again = names
+    assert (first, second) == (again, second_again)
+    assert first != second
