@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -41,6 +42,7 @@ COMPRESSION = os.environ.get("SCALE_WAL_COMPRESSION", "off")
 SIZES = (1_000_000, 5_000_000, 10_000_000)
 PER_MAILOUT = 1_000_000
 MAILS = 20_000
+TOGETHER = 8  # batches of a claim, and of a record
 PAYLOAD = Path("tests/payloads/ses/delivery.json")
 
 ROWS = (
@@ -102,7 +104,7 @@ def main(sizes: list[int]) -> None:
                     if when == "after a vacuum":
                         told(f"vacuum after {2 * MAILS:,} mails", vacuumed(sql, "send_logs"))
                     if when != "again":
-                        sql.execute("checkpoint")
+                        told("checkpoint", checkpointed(sql))
                     for name, stage in live(sql, dsn).items():
                         told(f"{name}, {when}", str(stage))
                     have += MAILS
@@ -162,14 +164,14 @@ def bytes_of(sql: Sql, table: str, rows: int) -> None:
 
 
 def live(sql: Sql, dsn: str) -> dict[str, Stage]:
-    """A mailout: queued, claimed by the eight batches, recorded, and delivered by SES's events."""
+    """A mailout: queued, claimed and recorded by eight batches, delivered by SES's events."""
     sender, mailout = str(uuid4()), ready_mailout(dsn)
     call(
         sql, "heartbeat", p_executor=sender, p_region=REGION, p_label="bench",
         p_lease_seconds=3600, p_rate_limit=1e6,
     )  # fmt: skip
     start_directly(dsn, mailout)
-    batches: list[dict[str, Any]] = []
+    claims: list[list[dict[str, Any]]] = []
 
     def queue() -> Iterator[float]:
         done = False
@@ -182,28 +184,27 @@ def live(sql: Sql, dsn: str) -> dict[str, Stage]:
         after = 0
         while True:
             answer, took = call(
-                sql, "claim_batches", p_mailout=mailout, p_executor=sender, p_region=REGION,
-                p_limit=50, p_attempts=[str(uuid4()) for _ in range(8)], p_after=after,
+                sql, "claim_recipients", p_mailout=mailout, p_executor=sender, p_region=REGION,
+                p_limit=50, p_attempts=[str(uuid4()) for _ in range(TOGETHER)], p_after=after,
             )  # fmt: skip
-            if not (found := answer.get("batches")):
+            if "reason" in answer:
                 assert answer["reason"] == "empty", answer
                 return
-            batches.extend(found)
-            after = max(row["id"] for batch in found for row in batch["rows"])
+            claims.append(batches_of(answer))
+            after = answer["ids"][-1]
             yield took
 
     def record() -> Iterator[float]:
-        for batch in batches:
+        for claimed in claims:
             results = [
-                {"id": row["id"], "outcome": "sent", "message_id": ses_id(row["id"])}
-                for row in batch["rows"]
-            ]
-            yield call(
-                sql, "record_results", p_attempt=batch["attempt_id"], p_results=results
-            )[1]  # fmt: skip
+                {"attempt": batch["attempt_id"], "ids": [row["id"] for row in batch["rows"]],
+                 "message_ids": [ses_id(row["id"]) for row in batch["rows"]], "rest": []}
+                for batch in claimed
+            ]  # fmt: skip
+            yield call(sql, "record_batches", p_batches=results)[1]
 
     def deliver() -> Iterator[float]:
-        for batch in batches:
+        for batch in chain.from_iterable(claims):
             yield call(sql, "apply_ses_events", p_events=deliveries(mailout, batch))[1]
 
     return {
@@ -212,6 +213,14 @@ def live(sql: Sql, dsn: str) -> dict[str, Stage]:
         "record": stage(sql, record),
         "delivery event": stage(sql, deliver),
     }
+
+
+def batches_of(claim: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = zip(claim["ids"], claim["emails"], strict=True)
+    return [
+        {"attempt_id": attempt, "rows": [{"id": i, "email": e} for i, e in islice(rows, size)]}
+        for attempt, size in zip(claim["attempts"], claim["sizes"], strict=True)
+    ]
 
 
 def ses_id(row: int) -> str:
@@ -276,6 +285,15 @@ def vacuumed(sql: Sql, table: str) -> str:
         f"{took:.1f} s, {sum(missed(sql).values()) - pages:,} pages read, "
         f"WAL {(lsn(sql) - wal) / 2**20:,.0f} MB"
     )
+
+
+def checkpointed(sql: Sql) -> str:
+    written = "select sum(writes) from pg_stat_io where object = 'relation'"
+    [before], began = one(sql, written), time.monotonic()
+    sql.execute("checkpoint")
+    took = time.monotonic() - began
+    sql.execute("select pg_stat_clear_snapshot()")
+    return f"{took:.1f} s, {one(sql, written)[0] - before:,.0f} pages written"
 
 
 # Partitions
