@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from typing import Any
+from weakref import ref
 
 import httptools
 import structlog
@@ -50,8 +51,8 @@ def answered_at_once(scope: Scope, headers: Sequence[tuple[bytes, bytes]], body:
 
     False: not so; nothing was written, and the answer has to take the usual way.
     """
-    found = scope.get("extensions", {}).get(_AT_ONCE, {})
-    cycle: RequestResponseCycle | None = found.get("cycle")
+    found = scope.get("extensions", {}).get(_AT_ONCE)
+    cycle: RequestResponseCycle | None = found["cycle"]() if found else None
     if (
         cycle is None
         or not cycle.keep_alive
@@ -142,7 +143,8 @@ class ClientConnection(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_REQUESTS_IN_A_ROW:
             self._stop_parsing(Unavailable("Wait for answers before you ask more."))
         super().on_headers_complete()
-        self.scope["extensions"] = {_AT_ONCE: {"cycle": self.cycle}}
+        # Weak, since it holds the scope: so nothing is left for the garbage collector.
+        self.scope["extensions"] = {_AT_ONCE: {"cycle": ref(self.cycle)}}
         self._in_head = False
         self._in_file = takes_file(self.scope["method"], self.scope.get("path", ""))
 

@@ -4,6 +4,7 @@ the same effects."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import structlog
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.api import ses_events
 from app.api.http.body_limit import SMALL_BYTES
@@ -264,3 +266,22 @@ async def test_a_request_that_goes_on_keeps_its_name(
     first, again, second, second_again = names
     assert (first, second) == (again, second_again)
     assert first != second
+
+
+async def test_a_request_leaves_nothing_for_the_garbage_collector(sns: Sns) -> None:
+    """Only the last of a connection, which uvicorn's connection holds."""
+    event = sns.notification(told(await sns.mail(), "Delivery"))
+    row = [b"".join(_raw(event))] * 5 + [b"".join(_raw(event, "Connection: close"))]
+
+    def alive() -> int:
+        return sum(isinstance(each, RequestResponseCycle) for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = alive()
+        answers = await sns.fortress.raw(b"".join(row))
+        assert answers.count(b'{"recorded":true}') == 6
+        assert alive() <= before + 1
+    finally:
+        gc.enable()
