@@ -159,7 +159,8 @@ class Settings(RegionSettings, FallbackSettings, QueueSettings, RetentionSetting
     dnsbl_zones: CommaSeparated = Field((), repr=False)  # block lists; a name may hold a key
     slack_webhook_url: SecretStr | None = None
     slack_bot_token: SecretStr | None = None
-    slack_channel: str | None = Field(None, pattern=r"^[#\w.-]{1,100}$")  # an ID, or a name
+    # An ID, or a name. Not {1,100} in the pattern: a hundred of all letters there are take 9.6 MB.
+    slack_channel: str | None = Field(None, pattern=r"^[#\w.-]+$", max_length=100)
     slack_api_url: str = "https://slack.com/api"
 
     bounce_rate_pause: float = Field(0.05, gt=0, le=1)  # share of mails with an outcome

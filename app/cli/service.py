@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ import typer
 from app.cli.shared import loud_settings, quiet_settings, run, show_findings
 from app.errors import ConfigurationError
 from app.listening import listen
+from app.running.importing import importing
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -30,10 +30,8 @@ def serve(
     ] = False,
 ) -> None:
     """Run the service: a process for HTTP and one that sends, or only HTTP (--no-sender)."""
-    gc.disable()  # what is imported stays: looking for garbage in between takes a tenth of the time
-    from app.processes import server
-
-    gc.enable()
+    with importing():
+        from app.processes import server
     settings = loud_settings()
 
     if sender and not one_process:

@@ -133,15 +133,13 @@ async def test_what_becomes_due_is_found_then(
     jobs = JobStore(postgres_database)
     async with running(at_rest(Store(postgres_database), postgres_database.listen)) as here:
         await listens(here)
-        asked = here.counted.asked
         await jobs.add_job("export", {}, delay_seconds=5)
 
-        async def look() -> int:
-            return here.counted.asked
+        async def pause() -> float:
+            return here.find.pause()
 
-        await eventually(look, until=lambda count: count > asked)
+        assert 0 < await eventually(pause, until=lambda seconds: seconds <= 5)
         assert not here.resting.is_awake("jobs")
-        assert 0 < here.find.pause() <= 5
         await arrange.sql.execute("update jobs set due_at = now()")  # the time has come
         here.pass_by(5)
         assert here.find.pause() == 0
@@ -187,8 +185,7 @@ LOCAL = {"log", "report", "account", "waiting", "listening", "retention"}
 async def test_a_service_at_rest_asks_every_other_second_at_most(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each question may cost a second transaction: the pool asks first whether the connection
-    lives."""
+    """So there is room for what is asked by the way, and for PostgreSQL's own look after itself."""
     monkeypatch.setattr("app.running.resting.AWAKE_SECONDS", 0.0)
     started: dict[str, Loops] = {}
     begin = Loops.start

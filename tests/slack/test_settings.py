@@ -24,6 +24,7 @@ from tests.support.slack import CHANNEL, SECRET_PATH, TOKEN, SlackStandIn
         ({"SLACK_CHANNEL": CHANNEL}, "SLACK_BOT_TOKEN and SLACK_CHANNEL must be set together"),
         ({"SLACK_BOT_TOKEN": f"{TOKEN} x", "SLACK_CHANNEL": CHANNEL}, "SLACK_BOT_TOKEN: is no key"),
         ({"SLACK_BOT_TOKEN": TOKEN, "SLACK_CHANNEL": "my channel"}, "SLACK_CHANNEL"),
+        ({"SLACK_BOT_TOKEN": TOKEN, "SLACK_CHANNEL": "ä" * 101}, "SLACK_CHANNEL"),
         ({"SLACK_WEBHOOK_URL": f"http://hooks.slack.com{SECRET_PATH}"}, "SLACK_WEBHOOK_URL: must"),
         ({"SLACK_WEBHOOK_URL": f"hooks.slack.com{SECRET_PATH}"}, "SLACK_WEBHOOK_URL: must"),
         ({"SLACK_WEBHOOK_URL": f"https://u:p@hooks.slack.com{SECRET_PATH}"}, "SLACK_WEBHOOK_URL"),

@@ -43,15 +43,18 @@ _UNUSABLE = re.compile(
 )
 CONNECT_ERRORS = (psycopg.Error, OSError, UnicodeError)
 
-# A connection used this short a time ago isn't asked again whether it is alive.
-TRUSTED_SECONDS = 1.0
+# A connection that answered this short a time ago isn't asked again whether it is alive: that would
+# double the calls of an idle service. So long the kernel asks nobody either (keepalives_idle), and
+# whoever ends a connection shows it at once. One that was cut off silently fails the call that
+# meets it as it would fail the question, and as soon (liveness.py).
+TRUSTED_SECONDS = 30.0
 
 _CONNECTION_SETTINGS: dict[str, Any] = {
     "autocommit": True,  # one call is one statement is one transaction
     "prepare_threshold": None,  # a transaction pooler gives each statement another connection
     "fallback_application_name": "amazonsender",
     # A network that swallows packets is noticed: libpq's manual, "Connection Parameters".
-    "keepalives_idle": 30,
+    "keepalives_idle": round(TRUSTED_SECONDS),
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 4000,
@@ -65,7 +68,7 @@ class _Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
 
     @property
     def looks_alive(self) -> bool:
-        """Whether it answered just now and the server has sent nothing since: one that shuts down
+        """Whether it answered lately and the server has sent nothing since: one that shuts down
         sends a word or closes the connection, and both would show."""
         if time.monotonic() - self.answered_at > TRUSTED_SECONDS:
             return False

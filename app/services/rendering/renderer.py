@@ -1,7 +1,8 @@
 """Has untrusted content rendered in processes of its own (fork_server.py), which the kernel ends
 when they take more than their limits.
 
-One per program: it is started when it is first needed, or ahead of that, and ends with the program.
+One per program: it is started when it is needed, or ahead of that, and ends when nothing was to be
+rendered for a minute, since it takes a third of the memory of a service at rest.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from signal import SIGALRM, SIGPROF, SIGXCPU
@@ -41,6 +42,8 @@ AT_ONCE = 2
 MAX_WAITING = 32
 START_SECONDS = 30.0
 """For the fork server to import what it needs: half a second, on a busy machine more."""
+IDLE_SECONDS = 60.0
+"""After this long without work the fork server ends. To start it again takes half a second."""
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TZDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 """Of the environment. What isn't there, such as secrets, nothing that is rendered can reveal."""
 
@@ -97,9 +100,11 @@ class _Server:
 
 
 class Renderer:
-    def __init__(self, *modules: str) -> None:
-        """modules: have the tasks, and are imported beforehand."""
+    def __init__(self, *modules: str, idle_seconds: float = IDLE_SECONDS) -> None:
+        """modules: have the tasks, and are imported beforehand. idle_seconds: without work, until
+        what was started for it ends."""
         self._modules = modules
+        self._idle_seconds = idle_seconds
         self._begin()
         os.register_at_fork(after_in_child=self._begin)  # a fork has no threads of ours
         atexit.register(self.close)
@@ -107,12 +112,17 @@ class Renderer:
     def _begin(self) -> None:
         self._lock = threading.Lock()
         self._server: _Server | None = None
+        self._asking = 0
+        """Pieces that the fork server has, or is about to get; with `_server` under the lock."""
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="rendering")
         self._waiting = 0
+        self._end: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begin to start the fork server, so that the first request needn't wait for it."""
+        """Begin to start the fork server, so that the first request needn't wait for it. In an
+        event loop."""
         self._pool.submit(self._try_to_start)
+        self._end_when_idle()
 
     def close(self) -> None:
         with self._lock:
@@ -149,6 +159,20 @@ class Renderer:
             return await asyncio.wrap_future(work)
         finally:
             self._waiting -= 1
+            self._end_when_idle()
+
+    def _end_when_idle(self) -> None:
+        """Have the fork server end in `idle_seconds`, unless there is work again."""
+        if self._end is not None:
+            self._end.cancel()
+        loop = asyncio.get_running_loop()
+        self._end = loop.call_later(self._idle_seconds, self._pool.submit, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        with self._lock:
+            if self._server is not None and not (self._asking or self._waiting):
+                self._server.close()
+                self._server = None
 
     def _run(self, limits: Limits, task: Callable[..., T], arguments: tuple[Any, ...]) -> T:
         request = pickle.dumps((limits, task, arguments))
@@ -162,30 +186,38 @@ class Renderer:
 
     def _ask(self, request: bytes, limits: Limits) -> list[dict[str, Any]]:
         """All that is heard of a new process: fields that it was at, and how it ended."""
-        server = self._running_server()
-        ours, theirs = socket.socketpair()
-        with ours, suppress(OSError):  # what came back, if anything, says why
-            with theirs:
-                socket.send_fds(server.control, [b"\n"], [theirs.fileno()])
-            ours.settimeout(limits.wall_seconds + 5)
-            with suppress(BrokenPipeError, ConnectionResetError):
-                ours.sendall(request)
-            return list(_messages(ours))
+        with self._running_server() as server:
+            ours, theirs = socket.socketpair()
+            with ours, suppress(OSError):  # what came back, if anything, says why
+                with theirs:
+                    socket.send_fds(server.control, [b"\n"], [theirs.fileno()])
+                ours.settimeout(limits.wall_seconds + 5)
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    ours.sendall(request)
+                return list(_messages(ours))
         return []
 
     def _try_to_start(self) -> None:
-        with suppress(NotRendered):  # is in the log; who needs it is told
-            self._running_server()
+        # What stops it is in the log; who needs it is told.
+        with suppress(NotRendered), self._running_server():
+            pass
 
-    def _running_server(self) -> _Server:
+    @contextmanager
+    def _running_server(self) -> Iterator[_Server]:
+        """Meanwhile it isn't ended for being idle."""
         with self._lock:
-            if self._server is not None and self._server.process.poll() is None:
-                return self._server
-            if self._server is not None:
-                self._server.close()
-            self._server = None
-            self._server = self._started()
-            return self._server
+            if self._server is None or self._server.process.poll() is not None:
+                if self._server is not None:
+                    self._server.close()
+                self._server = None
+                self._server = self._started()
+            server = self._server
+            self._asking += 1
+        try:
+            yield server
+        finally:
+            with self._lock:
+                self._asking -= 1
 
     def _started(self) -> _Server:
         ours, theirs = socket.socketpair()

@@ -6,6 +6,9 @@ import re
 from typing import Any
 from uuid import UUID
 
+import pytest
+
+from app.services.rendering.renderer import Renderer
 from tests.support.dashboard import Visitor
 from tests.support.factories import Arrange
 
@@ -176,3 +179,17 @@ async def test_a_draft_is_copied_made_ready_taken_back_and_deleted(
     assert (await visitor.post(f"{page}/delete")).headers["location"].endswith("notice=deleted")
     assert await arrange.one("select count(*) from mailouts where id = %s", mailout) == 0
     assert (await visitor.get(page)).status_code == 404
+
+
+async def test_who_looks_at_a_mailout_before_its_start_has_what_renders_started(
+    person: Visitor, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have ended, for want of work, and takes half a second to start."""
+    started: list[str] = []
+    for status, pages in {"draft": ["", "/edit", "/test"], "sent": [""]}.items():
+        mailout = await arrange.mailout(status)
+        for page in pages:
+            with monkeypatch.context() as patch:
+                patch.setattr(Renderer, "start", lambda _, status=status: started.append(status))
+                assert (await person.get(f"/mailouts/{mailout}{page}")).status_code == 200
+    assert started == ["draft"] * 3

@@ -153,6 +153,52 @@ async def test_a_server_that_ended_is_started_again() -> None:
         renderer.close()
 
 
+def _server_of() -> int:
+    return os.getppid()
+
+
+def _takes(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getppid()
+
+
+async def test_what_renders_ends_without_work_and_is_started_again_for_the_next() -> None:
+    renderer = Renderer(__name__, idle_seconds=0.05)
+    try:
+        first = await renderer.run(limits_for(0), _server_of)
+        await eventually(lambda: asyncio.to_thread(_runs, first), until=lambda runs: not runs)
+        assert await renderer.run(limits_for(0), _server_of) != first
+    finally:
+        renderer.close()
+
+
+async def test_what_was_started_ahead_ends_when_nobody_needs_it() -> None:
+    renderer = Renderer(__name__, idle_seconds=0.05)
+    started, servers = renderer._started, []
+    renderer._started = lambda: servers.append(started()) or servers[-1]  # type: ignore[method-assign, func-returns-value]
+    renderer.start()
+
+    async def ended() -> bool:
+        return bool(servers) and servers[0].process.returncode is not None
+
+    await eventually(ended, until=bool)
+
+
+async def test_what_is_being_rendered_is_not_ended_for_being_idle() -> None:
+    """Others come and go beside it, each of which begins the wait for the end anew."""
+    renderer = Renderer(__name__, idle_seconds=0.02)
+    try:
+        long = asyncio.create_task(renderer.run(limits_for(0), _takes, 0.5))
+        beside = {await renderer.run(limits_for(0), _takes, 0.05) for _ in range(3)}
+        assert beside == {await long}
+    finally:
+        renderer.close()
+
+
+def _runs(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
 def _goes_on(note: str) -> None:
     at_work.working_on("subject")  # so that it isn't begun again
     Path(note).touch()

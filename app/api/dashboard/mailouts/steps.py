@@ -29,6 +29,8 @@ STEPS = (
 async def find(services: Services, mailout_id: UUID) -> dict[str, Any]:
     """A mailout with all that is written in it, and its subject as a reader sees it."""
     [mailout] = await services.subjects.add_to([await services.store.show_mailout(mailout_id)])
+    if mailout["status"] in BEFORE:
+        services.preview.renderer.start()  # who looks at it soon has it rendered
     return mailout
 
 
