@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 # A spreadsheet takes a cell that begins like this for a formula, some after trimming blanks and
@@ -25,10 +25,15 @@ _PROTECTED = re.compile(f"'+[{_SIGNS}{_UNSEEN}]")
 # Matched with or without one, so that each character is looked at once.
 _WITHIN = re.compile(f"([;|\\t\\r\\n]['\"{_UNSEEN}]*+)([{_SIGNS}]?)")
 
-CELL_END = "\x1f"
+CELL_START = "\x7f"
+"""What `has_doubtful` takes for it; JSON needn't escape this one."""
+# It begins with a set of characters, so that the rest is tried on few of them.
 _DOUBTFUL = re.compile(
-    f"(?:^|{CELL_END})'*+(?!{CELL_END})[{_SIGNS}{_UNSEEN}]|[;|\\t\\r\\n]['\"{_UNSEEN}]*+[{_SIGNS}]"
+    f"[{CELL_START};|\\t\\r\\n](?:(?<={CELL_START})'*+(?!{CELL_START})[{_SIGNS}{_UNSEEN}]"
+    f"|(?<!{CELL_START})['\"{_UNSEEN}]*+[{_SIGNS}])"
 )
+
+_TO_BE_QUOTED = re.compile(r'[",\r\n]')  # RFC 4180, section 2
 
 _MARK = "'"
 _LEADING = re.compile(f"['\"{_UNSEEN}]*")
@@ -41,10 +46,32 @@ def protect(text: str) -> str:
     return f"'{safe}" if _FORMULA.match(text) else safe
 
 
-def has_doubtful(line: str) -> bool:
-    """False: `protect` would leave each cell of the line, CELL_END between them, as it is. One look
-    at all of them takes as long as one at each of two."""
-    return _DOUBTFUL.search(line) is not None
+def has_doubtful(cells: str) -> bool:
+    """False: `protect` would leave each of these cells, with CELL_START before them, as it is."""
+    return _DOUBTFUL.search(cells) is not None
+
+
+def protect_all(cells: list[str]) -> list[str]:
+    """`protect` of each, none of which holds CELL_START. Mostly, one look at all of them does."""
+    if not has_doubtful(CELL_START + CELL_START.join(cells)):
+        return cells
+    return [protect(cell) if has_doubtful(CELL_START + cell) else cell for cell in cells]
+
+
+def rows_of_columns(columns: Sequence[list[str]]) -> str:
+    """The rows as `csv` writes them, given as columns (at least two): 2 µs less for a row."""
+    rows = map(",".join, zip(*map(_quoted, columns), strict=True))
+    return "".join([f"{row}\r\n" for row in rows])
+
+
+def _quoted(cells: list[str]) -> list[str]:
+    every = "".join(cells)
+    if not any(char in every for char in '",\r\n'):
+        return cells
+    return [
+        '"' + cell.replace('"', '""') + '"' if _TO_BE_QUOTED.search(cell) else cell
+        for cell in cells
+    ]
 
 
 def restore(cell: str) -> str:

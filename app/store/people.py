@@ -23,7 +23,7 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class Lines:
+class Cells:
     """people: as migrations/functions/people/export_page.sql writes them. count: how many."""
 
     people: str
@@ -48,8 +48,8 @@ class PeopleCalls(Calls):
         after: Place | None,
         texts: Sequence[str],
         others: Sequence[str],
-    ) -> Lines:
-        """As `subscribers_page`, with these fields of them only, each person as a line."""
+    ) -> Cells:
+        """As `subscribers_page`, with these fields of them only, as cells."""
         row = await self._call(
             "export_page",
             p_filter=dict(wanted),
@@ -58,7 +58,7 @@ class PeopleCalls(Calls):
             p_texts=list(texts),
             p_others=list(others),
         )
-        return Lines(row["people"], row["count"], row["next"])
+        return Cells(row["people"], row["count"], row["next"])
 
     async def count_people(
         self, wanted: Filter, reach: int, after: Place | None = None, *, ids: bool = False

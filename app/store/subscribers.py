@@ -48,8 +48,16 @@ class SubscriberCalls(Calls):
         texts: set[str] = set()
         others: set[str] = set()
         after: str | None = str(UUID(int=0))
+        limit = 1_000  # these have nearly all
         while after is not None:
-            row = await self._call("field_names_slice", p_after=after, p_limit=20_000)
+            row = await self._call(
+                "field_names_slice",
+                p_after=after,
+                p_limit=limit,
+                p_names=list(texts),
+                p_json=list(others),
+            )
+            limit = 20_000
             texts.update(row["names"])
             others.update(row["json"])
             after = row["last"]

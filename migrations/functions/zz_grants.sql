@@ -87,7 +87,7 @@ language sql immutable set search_path = public, pg_temp as $own_functions$
             'tidy_imports',
             'begin_import', 'drop_upload', 'store_import_chunk', 'read_import_chunk', 'start_import', 'import_order',
             'note_import', 'end_import', 'import_state', 'import_json', 'show_import', 'list_imports',
-            'list_import_refusals', 'unread_emails', 'settle_email', 'import_chunk', 'rows_done', 'import_turn', 'import_rows', 'add_rows', 'judge_rows', 'export_page',
+            'list_import_refusals', 'unread_emails', 'settle_email', 'import_chunk', 'rows_done', 'import_turn', 'import_rows', 'add_rows', 'judge_rows', 'export_page', 'export_cells',
             'repeat_rows', 'lower_statuses', 'begin_undo_import', 'undo_import_slice', 'mailed_since', 'left_since', 'undo_noted',
             'undo_left', 'counts_as_since', 'tags_before', 'fields_before',
             'tell_executor_state', 'executor_state',

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.domain.csv_cells import protect, read_tags, restore, write_tags
+from app.domain.csv_cells import (
+    CELL_START,
+    has_doubtful,
+    protect,
+    protect_all,
+    read_tags,
+    restore,
+    rows_of_columns,
+    write_tags,
+)
 
 # Cell beginnings that spreadsheets act on, and apostrophes, which are how they are kept from it.
 TEXTS = st.text(st.sampled_from("'=+-@\t\r\n ＝＋－＠ab1"), max_size=6) | st.text(max_size=20)
@@ -15,6 +27,33 @@ TEXTS = st.text(st.sampled_from("'=+-@\t\r\n ＝＋－＠ab1"), max_size=6) | st
 @given(TEXTS)
 def test_what_is_protected_is_restored(text: str) -> None:
     assert restore(protect(text)) == text
+
+
+CELLS = st.lists(
+    (
+        st.text(st.sampled_from("'\"=+-@;|\t\r\n\u200b ＝ab1,"), max_size=6) | st.text(max_size=20)
+    ).map(lambda text: text.replace(CELL_START, "")),
+    min_size=3,
+    max_size=3,
+)
+
+
+@given(CELLS)
+@example(["a;", "=1", ""])
+@example(["''", "'=", "x;'\"=1"])
+def test_cells_are_protected_together_as_one_by_one(texts: list[str]) -> None:
+    protected = [protect(text) for text in texts]
+    assert protect_all(texts) == protected
+    one_by_one = [has_doubtful(CELL_START + text) for text in texts]
+    assert one_by_one == [now != was for now, was in zip(protected, texts, strict=True)]
+    assert has_doubtful("".join(CELL_START + text for text in texts)) >= any(one_by_one)
+
+
+@given(st.lists(CELLS, min_size=2, max_size=4))
+def test_columns_are_written_as_csv_writes_their_rows(columns: list[list[str]]) -> None:
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\r\n").writerows(zip(*columns, strict=True))
+    assert rows_of_columns(columns) == out.getvalue()
 
 
 @given(TEXTS)

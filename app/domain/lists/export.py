@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from operator import is_not
 from typing import Any
 
 from app.domain.addresses import InvalidAddress, typed_address
-from app.domain.csv_cells import CELL_END, has_doubtful, protect, write_tags
+from app.domain.csv_cells import CELL_START, has_doubtful, protect, protect_all, write_tags
 from app.domain.lists.columns import FIELD_PREFIX, JSON_PREFIX, is_plain_field
 from app.domain.lists.presets import OWN_COLUMNS
 from app.domain.lists.rows import MAX_NAME_CHARS
 from app.domain.untrusted import read_json
 
-ROW_END = "\x1e"
+ADDRESS_MARK = "\x01"
+"""Stands before the address of an email that isn't it in other letters."""
 _REMEMBERED = 10_000  # combinations of tags
-_NUMBER = re.compile(r"(?:[:,] |\[)-?\d")
-"""In PostgreSQL's JSON: Python may write it another way."""
+_NUMBER = re.compile(r"[ \[]-?\d")
+"""In PostgreSQL's JSON: Python may write it another way. In a text it does no harm."""
 
 BYTE_ORDER_MARK = "\ufeff"
 """Excel takes a file without it for Windows-1252."""
@@ -29,7 +31,7 @@ class ExportedRows:
 
     def __init__(self, texts: Sequence[str], others: Sequence[str]) -> None:
         self.texts, self.others = texts, others
-        self._tags: dict[str, str] = {}
+        self._tags = _TagCells()
 
     def header(self) -> list[str]:
         fields = [name if is_plain_field(name) else FIELD_PREFIX + name for name in self.texts]
@@ -49,52 +51,29 @@ class ExportedRows:
             *self._fields(fields),
         ]
 
-    def rows(self, lines: str, count: int) -> list[list[str]] | None:
-        """The same from the lines of `Store.export_page`, in a fraction of the time. None: they
-        can't be read so, since somebody's words hold what ends cells or rows, or a number is beyond
-        all measure."""
-        width = 8 + len(self.texts) + len(self.others)
-        split = [line.split(CELL_END) for line in lines.split(ROW_END)]
-        split.pop()
-        if len(split) != count or any(len(cells) != width for cells in split):
+    def columns(self, people: str, count: int) -> list[list[str]] | None:
+        """The rows' columns, from what `Store.export_page` gives, in a tenth of the time: most of
+        them by one look at all cells. None: it can't be read so, since somebody's words hold what
+        begins cells, or a number is beyond all measure."""
+        cells = people.split(CELL_START)
+        width = len(OWN_COLUMNS) + len(self.texts) + len(self.others)
+        if len(cells) != 1 + count * width:
             return None
+        columns = [cells[at::width] for at in range(1, width + 1)]
+        emails, names, statuses, tags, zones, times, consents, *fields = columns
+        texts, others = fields[: len(self.texts)], fields[len(self.texts) :]
         try:
-            return [self._row(cells) for cells in split]
+            written = [_emails(emails), _names(names), zones, _consents(consents), *texts]
+            written += [list(map(_other, column)) for column in others]
         except _OddNumber:
             return None
-
-    def _row(self, cells: list[str]) -> list[str]:
-        email, address, name, status, tags, timezone, created_at, consent, *fields = cells
-        if not (email.isascii() and email.lower() == address):
-            email = _importable({"email": email, "address": address})
-        if self.others:
-            at = len(self.texts)
-            fields[at:] = [_other(cell) for cell in fields[at:]]
-        if _NUMBER.search(consent):
-            consent = _json(read_json(consent))
-        row = [email, _name(name), "", timezone, consent, *fields]
-        if has_doubtful(CELL_END.join(row)):
-            row = [protect(cell) for cell in row]
-        email, name, _, timezone, consent, *fields = row
-        return [
-            email,
-            name,
-            status,
-            self._written(tags),
-            timezone,
-            created_at[1:-1],
-            consent,
-            *fields,
-        ]
-
-    def _written(self, tags: str) -> str:
-        """The cell for tags, given as JSON. Few combinations make up a list."""
-        cell = self._tags.get(tags)
-        if cell is None:
-            cell = protect(write_tags(read_json(tags)))
-            if len(self._tags) < _REMEMBERED:
-                self._tags[tags] = cell
-        return cell
+        given = [emails, names, zones, consents, *texts]
+        if has_doubtful(people) or others or any(map(is_not, written, given)):
+            written = [protect_all(column) for column in written]
+        emails, names, zones, consents, *fields = written
+        tags = list(map(self._tags.__getitem__, tags))
+        times = [time[1:-1] for time in times]
+        return [emails, names, statuses, tags, zones, times, consents, *fields]
 
     def _fields(self, fields: Mapping[str, Any]) -> Iterator[str]:
         for name in self.texts:
@@ -104,6 +83,40 @@ class ExportedRows:
             value = fields.get(name, "")
             is_text = isinstance(value, str) and (value or name not in fields)
             yield "" if is_text else protect(_json(value))
+
+
+class _TagCells(dict[str, str]):
+    """The cell for tags, given as JSON. Few combinations make up a list."""
+
+    def __missing__(self, tags: str) -> str:
+        cell = protect(write_tags(read_json(tags)))
+        if len(self) < _REMEMBERED:
+            self[tags] = cell
+        return cell
+
+
+# These give the very list where nothing is rewritten.
+def _emails(cells: list[str]) -> list[str]:
+    if ADDRESS_MARK not in "".join(cells):
+        return cells
+    return [_with_address(cell) if ADDRESS_MARK in cell else cell for cell in cells]
+
+
+def _with_address(cell: str) -> str:
+    email, _, address = cell.rpartition(ADDRESS_MARK)
+    return _importable({"email": email, "address": address})
+
+
+def _names(cells: list[str]) -> list[str]:
+    if "".join(cells).isprintable() and max(map(len, cells), default=0) <= MAX_NAME_CHARS:
+        return cells
+    return list(map(_name, cells))
+
+
+def _consents(cells: list[str]) -> list[str]:
+    if not _NUMBER.search("".join(cells)):
+        return cells
+    return [_json(read_json(cell)) if _NUMBER.search(cell) else cell for cell in cells]
 
 
 def _other(cell: str) -> str:

@@ -64,18 +64,28 @@ begin
 end $$;
 
 -- The fields that the next p_limit subscribers after p_after have, and the last one that was looked at (null: there
--- are no more). names: those with a text that isn't empty; json: those with any other value.
-create or replace function field_names_slice(p_after uuid, p_limit integer) returns jsonb
-language sql stable set search_path = public, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
-    with looked_at as materialized (
-        select id, fields from subscribers where id > p_after order by id limit p_limit
+-- are no more). names: those with a text that isn't empty; json: those with any other value; without p_names and p_json,
+-- which are known as such. Nearly nobody has other fields than those before, so only those who do are taken apart (2 µs
+-- less of 4 a row). jsonpath is strict, else it would look into lists.
+drop function if exists field_names_slice(uuid, integer);
+create or replace function field_names_slice(
+    p_after uuid, p_limit integer, p_names jsonb default '[]', p_json jsonb default '[]')
+returns jsonb language sql stable set search_path = public, pg_temp set enable_seqscan = off
+set enable_bitmapscan = off as $$
+    with known as materialized (
+        select array(select jsonb_array_elements_text(p_names)) as names,
+               array(select jsonb_array_elements_text(p_json)) as json
+    ), telling as materialized (
+        select fields from (select fields from subscribers where id > p_after order by id limit p_limit) s
+         where fields - (select json from known) @? 'strict $.* ? (@.type() <> "string" || @ == "")'
+            or fields - (select names from known) @? 'strict $.* ? (@.type() == "string" && @ <> "")'
     ), kinds as materialized (
         select distinct key, jsonb_typeof(value) = 'string' and value <> '""' as is_text
-          from looked_at, jsonb_each(fields)
+          from telling, jsonb_each(fields)
     )
     select jsonb_build_object(
         'names', array(select key from kinds where is_text), 'json', array(select key from kinds where not is_text),
-        'last', (select case when count(*) = p_limit then (array_agg(id order by id desc))[1] end from looked_at));
+        'last', (select id from subscribers where id > p_after order by id offset p_limit - 1 limit 1));
 $$;
 
 -- The field names of all subscribers, in the order of their bytes. Only the previous release calls it.
