@@ -138,7 +138,7 @@ async def test_what_becomes_due_is_found_then(
         async def pause() -> float:
             return here.find.pause()
 
-        assert 0 < await eventually(pause, until=lambda seconds: seconds <= 5)
+        assert await eventually(pause, until=lambda seconds: seconds <= 5) > 0
         assert not here.resting.is_awake("jobs")
         await arrange.sql.execute("update jobs set due_at = now()")  # the time has come
         here.pass_by(5)
