@@ -199,6 +199,8 @@ class Life:
             ("export_person", {"p_email": known}),
             ("subscriber_history", {"p_subscriber": person, "p_limit": BATCH}),
             ("person_engagement", {"p_subscriber": person, "p_limit": BATCH}),
+            ("why_mailed", {"p_mailout": mailout, "p_email": known}),
+            ("list_growth", {"p_by": "day", "p_periods": 30}),
             ("list_segments", {"p_limit": BATCH}),
             ("change_subscriber", {"p_email": known, "p_by": "x", "p_change": {"add_tags": ["y"]}}),
             ("import_subscribers", {"p_rows": [{"email": known}, {"email": f"{uuid4()}@x.org"}]}),

@@ -29,6 +29,7 @@ language plpgsql stable set search_path = public, pg_temp set enable_seqscan = o
 declare
     v_ids   uuid[] := person_ids(p_subscriber);
     v_mails send_logs[] := array(select m from person_mails(v_ids) m);
+    v_logs  bigint[] := array(select id from unnest(v_mails));
 begin
     return (select coalesce(jsonb_agg(jsonb_build_object('at', at, 'kind', kind, 'detail', detail, 'by', by)
                                       order by at desc, n desc), '[]')
@@ -47,10 +48,9 @@ begin
                    'bounce_subtype', e.payload #>> '{bounce,bounceSubType}',
                    'feedback_type', e.payload #>> '{complaint,complaintFeedbackType}',
                    'details', case when e.payload - 'provider' = '{}' then 'dropped' end))
-          from unnest(v_mails) m, lateral (
-              select * from ses_events where send_log_id = m.id and type not in ('open', 'click')) e
+          from ses_events e where send_log_id = any (v_logs) and type not in ('open', 'click')
         union all
-        select at, 'event', 'ses', 2, detail from folded_engagement(array(select id from unnest(v_mails)))
+        select at, 'event', 'ses', 2, detail from folded_engagement(v_logs)
         union all
         -- What isn't in it: mails of before that day.
         select max(started_at), 'dropped', 'amazonsender', 3, jsonb_build_object(

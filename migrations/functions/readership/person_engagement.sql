@@ -57,14 +57,15 @@ language sql stable set search_path = public, pg_temp set enable_seqscan = off a
                'links', (select jsonb_agg(distinct l.url) from mailout_links l
                           where l.url <> 'other'
                             and l.id = any (array_agg(g.link_id) filter (where g.link_id <> 0)))))
-      from unnest(p_logs) m, lateral (select * from engagement_signals where send_log_id = m) g
-     group by m, g.mailout_id, g.kind, g.class, g.reason
+      from engagement_signals g where g.send_log_id = any (p_logs)
+     group by g.send_log_id, g.mailout_id, g.kind, g.class, g.reason
     union all
     select max(e.occurred_at), jsonb_strip_nulls(jsonb_build_object(
                'type', e.type, 'mailout_id', e.mailout_id, 'times', count(*), 'first_at', min(e.occurred_at),
                'last_at', max(e.occurred_at),
                'links', jsonb_agg(distinct e.payload #>> '{click,link}') filter (where e.payload #>> '{click,link}' is not null)))
-      from unnest(p_logs) m, lateral (select * from ses_events where send_log_id = m) e
-     where e.type in ('open', 'click') and not exists (select from engagement_signals where send_log_id = m)
-     group by m, e.mailout_id, e.type;
+      from ses_events e
+     where e.send_log_id = any (p_logs) and e.type in ('open', 'click')
+       and (select send_log_id from engagement_signals where send_log_id = e.send_log_id limit 1) is null
+     group by e.send_log_id, e.mailout_id, e.type;
 $$;

@@ -40,8 +40,8 @@ begin
         select * into v_person from subscribers where id = v_ids[1];
         v_ids := case when v_person.id is not null then person_ids(v_person.id) else v_ids end;
     end if;
-    v_mails := array(select l from unnest(v_ids) i, lateral (
-                         select * from send_logs where mailout_id = p_mailout and subscriber_id = i and not is_test) l
+    v_mails := array(select l from send_logs l
+                      where mailout_id = p_mailout and subscriber_id = any (v_ids) and not is_test
                       order by l.sent_at desc nulls last, l.error_code = 'merged', l.id);
     v_mail := v_mails[1];
     v_found := case when v_person.id is not null then 'person'
