@@ -179,14 +179,17 @@ $$;
 create or replace function list_jobs(
     p_limit integer, p_state text default null, p_before timestamptz default null,
     p_before_id uuid default null)
-returns jsonb language sql stable set search_path = public, pg_temp as $$
-    select coalesce(jsonb_agg(to_jsonb(j) - 'payload' - 'claims' - 'lease_until'
-                              order by created_at desc, id desc), '[]')
-      from (select * from jobs
-             where (p_state is null or state = p_state)
-               and (p_before is null or (created_at, id) < (p_before, p_before_id))
-             order by created_at desc, id desc limit p_limit) j;
-$$;
+returns jsonb language plpgsql stable
+set search_path = public, pg_temp set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
+begin
+    return (
+        select coalesce(jsonb_agg(to_jsonb(j) - 'payload' - 'claims' - 'lease_until'
+                                  order by created_at desc, id desc), '[]')
+          from (select * from jobs
+                 where (p_state is null or state = p_state)
+                   and (p_before is null or (created_at, id) < (p_before, p_before_id))
+                 order by created_at desc, id desc limit p_limit) j);
+end $$;
 
 -- Delete jobs that ended more than 30 days ago, some at a time. Answers how many.
 create or replace function prune_jobs(p_days integer default 30, p_limit integer default 1000)
