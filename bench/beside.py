@@ -30,7 +30,7 @@ from bench.parts import (
 
 Row = tuple[str, str, str, str]
 RUNS = int(os.environ.get("BESIDE_RUNS", "1"))
-ASKED = ("claim_batches", "record_results", "queue_recipients", "sender_work")
+ASKED = ("claim_recipients", "record_batches", "queue_recipients", "sender_work")
 
 
 def beside(
