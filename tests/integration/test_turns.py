@@ -156,3 +156,45 @@ async def test_only_at_rates_beyond_what_ses_grants_are_more_calls_in_flight(
     assert len(calls) == places
     go_on.set()
     assert len(await sent) == FAST_BULK_CALLS + 10
+
+
+@pytest.mark.parametrize(
+    ("rate", "mailouts", "at_once"),
+    [(FAST_RATE - 100, 1, 1), (FAST_RATE, 1, 2), (FAST_RATE, 3, 2)],
+)
+async def test_only_at_such_rates_is_a_claim_begun_while_one_is_under_way(
+    dsn: str,
+    sandbox: SandboxServer,
+    arrange: Arrange,
+    direct_store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    rate: float,
+    mailouts: int,
+    at_once: int,
+) -> None:
+    """And of several mailouts not for the same one, so that each gets as much."""
+    under_way: list[UUID] = []
+    seen: list[list[UUID]] = []
+    claim = dispatch.Dispatcher._claim
+
+    async def slowly(self: dispatch.Dispatcher, mailout_id: UUID, *others: Any, **more: Any) -> Any:
+        under_way.append(mailout_id)
+        seen.append(list(under_way))
+        try:
+            await asyncio.sleep(0.02)
+            return await claim(self, mailout_id, *others, **more)
+        finally:
+            under_way.remove(mailout_id)
+
+    monkeypatch.setattr(dispatch.Dispatcher, "_claim", slowly)
+    await arrange.subscribers(60)
+    owners = await send_all(
+        dsn, sandbox, arrange, direct_store, mailouts, RATE_LIMIT_PER_SEC=str(rate)
+    )
+    assert len(owners) == 60 * mailouts
+    assert max(map(len, seen)) == at_once
+    if mailouts > 1:
+        while_all_were_there = seen[: len(seen) // 3]
+        assert all(len(set(them)) == len(them) for them in while_all_were_there)
+    to = [line["to"] for line in sandbox.accepted()]
+    assert len(to) == 60 * mailouts

@@ -46,8 +46,8 @@ BULK_CALLS = 16
 """Bulk calls in flight at once: 16 × 50 recipients ÷ 0.1 s is beyond any SES quota. As many may end
 as `unknown` when a process is killed, or SES hangs."""
 FAST_BULK_CALLS = 24
-"""The same where their 1,200 recipients are a quarter of a second's at most. Two workers sent a
-fifth more with them (docs/performance.md, "What the limit is")."""
+"""The same where their 1,200 recipients are a quarter of a second's at most. One `serve` sent
+a seventh more with them (docs/performance.md, "What the limit is")."""
 FAST_RATE = FAST_BULK_CALLS * 50 / 0.25
 """Recipients a second."""
 SINGLE_CALLS = 32
