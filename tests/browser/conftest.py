@@ -47,7 +47,13 @@ if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
 HERE = Path(__file__).parent
-CHROMIUM = shutil.which("chromium") or shutil.which("/usr/bin/chromium")
+# The same engine without the windows around it takes a third less of the processor: 1.15 s less for
+# each context.
+CHROMIUM = (
+    shutil.which("chromium-headless-shell")
+    or shutil.which("chromium")
+    or shutil.which("/usr/bin/chromium")
+)
 FLAGS = [
     "--no-sandbox",  # Chromium's own sandbox doesn't start as root, and only our pages are shown
     "--disable-gpu",
@@ -74,8 +80,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(group))
 
 
+WINDOW = {"width": 1280, "height": 800}
+
+
 class Tabs:
-    """A new tab takes Chromium seven times as long as a page does, so tabs are used again."""
+    """A new tab takes Chromium seven times as long as a page does, so tabs are used again, also in
+    another size and other colours."""
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
@@ -83,8 +93,12 @@ class Tabs:
 
     @asynccontextmanager
     async def visit(self, settings: dict[str, Any], *, new: bool) -> AsyncIterator[Visit]:
+        settings = {"java_script_enabled": True, "viewport": WINDOW, **settings}
+        size, colors = settings.pop("viewport"), settings.pop("color_scheme", "light")
         idle = self._idle.setdefault(repr(sorted(settings.items())), [])
         visit = Visit(idle.pop() if idle and not new else await self._opened(settings))
+        await visit.page.set_viewport_size(size)
+        await visit.page.emulate_media(color_scheme=colors)
         yield visit
         if await visit.leave():
             idle.append(visit.page)

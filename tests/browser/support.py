@@ -143,12 +143,14 @@ AXE = Axe()
 
 async def judge_by_axe(tab: Visit) -> None:
     """By all its rules but that of contrast, which `problems` measures more strictly, in both
-    schemes: that one takes as long as loading and judging the page does otherwise."""
+    schemes: that one takes as long as loading and judging the page does otherwise. Frames
+    haven't axe in them: it would only ask them and wait."""
     if not await tab.page.evaluate("() => 'axe' in window"):
         await tab.page.evaluate(AXE.axe_script)
     # Not by AXE.run, which brings all that was found to be right here, too.
     run = (
-        "axe.run({resultTypes: ['violations'], rules: {'color-contrast': {enabled: false}}})"
+        "axe.run({iframes: false, resultTypes: ['violations'], rules: "
+        "{'color-contrast': {enabled: false}}})"
         ".then(results => results.violations)"
     )
     found = await tab.page.evaluate(run)
