@@ -54,10 +54,13 @@ def _run(arguments: tuple[str, ...], env: dict[str, str], folder: str, out: str,
         opened = os.open(path, flags, 0o600)
         os.dup2(opened, descriptor)
         os.close(opened)
-    os.environ.clear()
-    os.environ.update(env)
     sys.argv = ["amazonsender", *arguments]
     sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
     from app.cli.main import main
+    from tests.support.forked_rendering import fork_rendering
+
+    fork_rendering(env)
+    os.environ.clear()
+    os.environ.update(env)
 
     main()

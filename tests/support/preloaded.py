@@ -4,6 +4,7 @@ program, and what each process would read from the disk anew."""
 from __future__ import annotations
 
 import gc
+import importlib
 
 import boto3
 
@@ -12,8 +13,12 @@ import app.main
 import app.processes.http
 import app.processes.server
 import app.services.checks.doctor  # noqa: F401
+import tests.support.forked_rendering  # noqa: F401
+from app.services.rendering.renderer import RENDERER
 from tests.support.read_once import read_once
 
+for name in RENDERER._modules:
+    importlib.import_module(name)
 read_once(setattr)
 for service in ("sesv2", "sns"):
     boto3.session.Session().client(service, region_name="us-east-1")

@@ -115,7 +115,9 @@ async def program(
                 LOG_LEVEL="debug",
             )
             try:
-                with process(folder, variables, "serve") as running:
+                # Python is started anew, and so is what renders: with its own command line.
+                anew = variables | {"PYTHONPATH": str(Path(__file__).parents[3])}
+                with process(folder, anew, "serve") as running:
                     async with client(f"http://127.0.0.1:{port}", timeout=30) as http:
                         found = Program(variables, folder, running, http, sql)
                         await eventually(lambda: answers(http, found.bearer), until=bool)
