@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.rows import DictRow
 
 from app.adapters.database.postgres import PostgresDatabase
 from app.store import Store
@@ -191,3 +194,31 @@ async def test_a_probe_is_heard_by_who_listens(store: Store, dsn: str) -> None:
         await store.work_due([], "probe 1")
         heard = [word.payload async for word in connection.notifies(timeout=30, stop_after=1)]
         assert heard == ["probe 1"]
+
+
+async def test_who_listens_is_not_woken_while_nothing_is_sent(
+    postgres_database: PostgresDatabase,
+    sql: psycopg.AsyncConnection[DictRow],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """psycopg's own waiting looks ten times a second whether it is to end."""
+    wait, waiting = psycopg.AsyncConnection.wait, 0
+
+    async def noted(self: Any, *arguments: Any, **more: Any) -> Any:
+        nonlocal waiting
+        waiting += 1
+        try:
+            return await wait(self, *arguments, **more)
+        finally:
+            waiting -= 1
+
+    async with postgres_database.listen("here") as words:
+        monkeypatch.setattr(psycopg.AsyncConnection, "wait", noted)
+        await sql.execute("notify here, 'one'")
+        assert await anext(words) == "one"
+        following = asyncio.ensure_future(anext(words))
+        await asyncio.sleep(0.2)
+        assert not waiting
+        await sql.execute("notify here, 'two'")
+        await sql.execute("notify here, 'three'")
+        assert [await following, await anext(words)] == ["two", "three"]
