@@ -68,10 +68,18 @@ def bits(secret: str) -> float:
     secret."""
     text = secret.lower()
     of_each = math.log2(len(set(secret)))
-    return min(
+    cost = min(
         sum(_costs("".join(text[first::stride] for first in range(stride)), of_each))
         for stride in _STRIDES
     )
+    period = _period(text)
+    return cost if period == len(text) else min(cost, bits(secret[:period]) + _PART_BITS)
+
+
+def _period(text: str) -> int:
+    """The length of what is written twice or more, also where the last time is cut off."""
+    lengths = range(1, len(text) // 2 + 1)
+    return next((n for n in lengths if text[n:] == text[:-n]), len(text))
 
 
 def _costs(text: str, of_each: float) -> Iterator[float]:

@@ -116,11 +116,11 @@ CONTROLS = (
         (
             Edit(
                 "migrations/functions/sending/claim_batches.sql",
-                "    return v_batches || v_rows;",
+                "    return v_batches || v_rows || ",
                 "    update send_logs set status = 'queued',\n"
                 "           next_attempt_at = clock_timestamp() + interval '2 s'\n"
                 "     where attempt_id = any (v_attempts) and status = 'sending';\n"
-                "    return v_batches || v_rows;",
+                "    return v_batches || v_rows || ",
             ),
             Edit(
                 "migrations/functions/sending/record_results.sql",

@@ -10,7 +10,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -51,6 +51,7 @@ GUESSED = [
     "`openssl rand -base64 48 | cat`",
     "$(head -c 32 /dev/urandom | base64 -w0)", "${EXECUTOR_SHARED_SECRET_OF_THE_VAULT}",
     "$EXECUTOR_SHARED_SECRET_OF_THE_VAULT", "%EXECUTOR_SHARED_SECRET_OF_THE_VAULT%",
+    "010002020300001011" * 3,
 ]  # fmt: skip
 
 # What somebody wrote by hand, with words, is theirs to judge.
@@ -137,6 +138,7 @@ def test_54_a_secret_made_at_random_never_is() -> None:
 
 @settings(max_examples=25)
 @given(st.text(min_size=1, max_size=40))
+@example("010002020300001011")  # interlaced, its copies are no repetition
 def test_54_whatever_is_given_is_weighed(text: str) -> None:
     assert 0 <= bits(text) <= 20 * len(text)
     assert bits(text * 3) < bits(text) + MIN_BITS / 2
