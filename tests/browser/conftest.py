@@ -118,7 +118,7 @@ OpenVisit: TypeAlias = Callable[..., Awaitable[Visit]]
 async def chromium() -> AsyncIterator[Browser]:
     """The browser, headless, with a new profile that goes with it."""
     if CHROMIUM is None:
-        pytest.skip("chromium is not installed (on Debian: apt-get install chromium)")
+        pytest.skip("no Chromium (on Debian: apt-get install chromium-headless-shell)")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
