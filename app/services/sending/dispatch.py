@@ -95,6 +95,7 @@ class Dispatcher:
         self._work_to_send = work_to_send
         self._taken = Counter[Lane]()  # places of each lane
         self._rate = 0.0  # what the route is granted, as of the last claim
+        self._claiming: dict[asyncio.Task[Turn], tuple[UUID, bool]] = {}  # whose turns
         self._in_flight: dict[asyncio.Task[None], float] = {}  # since when, monotonic
         self._under_way = Counter[UUID]()  # batches of each mailout
         self._quick: set[UUID] = set()  # mailouts whose last batch didn't take long
@@ -130,7 +131,7 @@ class Dispatcher:
         if looked >= self._from_the_start_at:  # those that are to be tried again have their turn
             self._reached.clear()
         full: set[tuple[UUID, bool]] = set()
-        claiming: dict[asyncio.Task[Turn], tuple[UUID, bool]] = {}
+        claiming = self._claiming
         try:
             while (turns or claiming) and not self._stopping.asked:
                 if time.monotonic() - looked > POLL_SECONDS:
@@ -159,18 +160,33 @@ class Dispatcher:
                     else:
                         full.clear()
         except asyncio.CancelledError:
-            for task in claiming:
-                task.cancel()
+            await self._give_up_claims()
             raise
         finally:
-            if claiming:
-                await asyncio.wait(claiming)
-                # What keeps one from claiming is met by the next look, too.
-                _ = [task.cancelled() or task.exception() for task in claiming]
+            await self._end_claims()
         if self._in_flight and not self._stopping.asked:
             # The last results may free more work (retries, a mailout to finish).
             await self._one_landed()
             self._work_to_send.set()
+
+    async def _end_claims(self) -> None:
+        """Whoever is being claimed is launched before this returns, or given back: nobody else
+        knows of them."""
+        try:
+            if self._claiming:
+                await asyncio.wait(self._claiming)
+        except asyncio.CancelledError:  # at the deadline of a stop
+            await self._give_up_claims()
+            raise
+        # What keeps one from claiming is met by the next look, too.
+        _ = [task.cancelled() or task.exception() for task in self._claiming]
+        self._claiming.clear()
+
+    async def _give_up_claims(self) -> None:
+        for task in self._claiming:
+            task.cancel()
+        if self._claiming:
+            await asyncio.wait(self._claiming)
 
     def _standing(self, turn: tuple[UUID, bool]) -> tuple[bool, int]:
         """Tests are next, then whoever got least: also when tokens had to be waited for, or new
@@ -257,8 +273,8 @@ class Dispatcher:
         while not self._stopping.asked:
             now = time.monotonic()
             wait = self._breaker.wait(now)
-            if wait == 0 and self._breaker.probing and self._in_flight:
-                await self._one_landed()  # the probe goes alone
+            if wait == 0 and self._breaker.probing and self._taken.total():
+                await self._one_landed()  # the probe goes alone, and nobody is claimed beside it
                 continue
             lane: Lane | None = None
             if wait == 0:
@@ -352,9 +368,12 @@ class Dispatcher:
             log.error("batch_failed", exc_info=error)
 
     async def _one_landed(self) -> None:
-        """Wait until one of the batches in flight has ended, for POLL_SECONDS at most."""
+        """Wait until one of the batches in flight has ended, or a claim beside one's own, which
+        may have all places, for POLL_SECONDS at most."""
         await asyncio.wait(
-            self._in_flight, return_when=asyncio.FIRST_COMPLETED, timeout=POLL_SECONDS
+            {*self._in_flight, *self._claiming} - {asyncio.current_task()},
+            return_when=asyncio.FIRST_COMPLETED,
+            timeout=POLL_SECONDS,
         )
 
     async def _wait_for_tokens(self, seconds: float) -> None:
