@@ -27,6 +27,7 @@ from app.services.imports.run_import import RunImport, import_kinds
 from app.services.jobs.runner import JobRunner, Kind
 from app.services.pacing.keep import KeepPacing
 from app.services.people.many import ChangeMany
+from app.services.rendering.renderer import RENDERER
 from app.services.sending.routes import Outlet
 from app.services.sending.send_batch import FAST_BULK_CALLS, SINGLE_CALLS
 from app.services.sending.sender import Sender
@@ -155,7 +156,8 @@ async def working(
         if loops.resting is not None:
             # Supabase's API tells nothing by itself.
             listen = database.listen if isinstance(database, PostgresDatabase) else None
-            FindWork(store, loops.resting, listen).start(loops)
+            # What renders takes half a second to start: it begins while the start is still checked.
+            FindWork(store, loops.resting, listen, get_ready=RENDERER.start).start(loops)
         try:
             yield Work(sender, jobs)
         finally:

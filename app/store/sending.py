@@ -14,6 +14,9 @@ from app.domain.sending.guards import GuardLimits, Trip
 from app.domain.states import MailoutStatus
 from app.store.calls import Calls, guard_arguments, require, text
 
+ABOUT_TO_START = "about to start"
+"""What those who listen hear then."""
+
 
 class SendingCalls(Calls):
     async def queue_recipients(self, mailout_id: UUID, limit: int) -> tuple[int, bool]:
@@ -31,6 +34,10 @@ class SendingCalls(Calls):
         nothing ahead. probe: sent to all who listen."""
         row: dict[str, float] = await self._call("work_due", p_kinds=list(kinds), p_probe=probe)
         return row
+
+    async def announce_start(self) -> None:
+        """Tell all who listen that a mailout is about to be started."""
+        await self.work_due((), ABOUT_TO_START)
 
     async def start_due_mailouts(self, *, start: bool = True) -> dict[str, Any]:
         """Start one mailout whose time has come, unless told not to: `started` (its id or None),

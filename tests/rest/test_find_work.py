@@ -4,9 +4,10 @@ delivers nothing it asks more often."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 import pytest
 
@@ -60,7 +61,9 @@ class AtRest:
         self.news.clear()
 
 
-def at_rest(store: Store, listen: Listen | None) -> AtRest:
+def at_rest(
+    store: Store, listen: Listen | None, get_ready: Callable[[], object] = lambda: None
+) -> AtRest:
     seconds, news = [1_000.0], asyncio.Event()
     resting = Resting(now=lambda: seconds[0])
     counted = Counted(store)
@@ -68,7 +71,13 @@ def at_rest(store: Store, listen: Listen | None) -> AtRest:
     assert pause() == 1.0
     seconds[0] += AWAKE_SECONDS
     assert pause() == ASLEEP_SECONDS
-    find = FindWork(counted, resting, listen, now=lambda: seconds[0])  # type: ignore[arg-type]
+    find = FindWork(
+        counted,  # type: ignore[arg-type]
+        resting,
+        listen,
+        get_ready=get_ready,
+        now=lambda: seconds[0],
+    )
     return AtRest(counted, find, resting, seconds, news)
 
 
@@ -100,6 +109,31 @@ async def test_a_start_by_another_is_heard_without_asking(
         await here.woken()
         assert here.counted.asked == asked + 1
         assert here.resting.is_awake("jobs")
+
+
+async def test_whoever_will_send_gets_ready_while_a_start_is_still_checked(
+    postgres_database: PostgresDatabase, dsn: str, arrange: Arrange
+) -> None:
+    """Where another process takes the request; a start that can't be doesn't trouble anybody."""
+    ready = asyncio.Event()
+    store = Store(postgres_database)
+    settings = settings_for(dsn, "http://127.0.0.1:9")
+    async with (
+        running(at_rest(store, postgres_database.listen, ready.set)) as here,
+        in_process(settings, with_sender=False) as quiet,
+    ):
+        await listens(here)
+        await arrange.subscribers(1)
+        for mailout in (uuid4(), await arrange.mailout("draft")):
+            answer = await quiet.send(mailout)
+            assert answer.status_code in {404, 409}
+        assert not ready.is_set()
+        asked = here.counted.asked
+        broken = await arrange.mailout(body_html="<p>{{ </p>")
+        answer = await quiet.send(broken)
+        assert answer.status_code == 409, "refused after it was announced"
+        await asyncio.wait_for(ready.wait(), 30)
+        assert here.counted.asked == asked, "nothing is to be done yet"
 
 
 async def test_where_nothing_is_delivered_it_asks_more_often_the_sooner_there_was_work(

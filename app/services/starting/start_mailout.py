@@ -108,6 +108,7 @@ class StartMailout:
             if mailout.status != "ready":
                 raise not_ready(mailout.id, mailout.status)
             self.require_configuration(tracking=mailout.content.tracking, kept=mailout.region)
+            await self._store.announce_start()
             await self.check_start(mailout)
             await require_confirmed(
                 self._store, mailout.id, mailout.status, request.confirm_audience

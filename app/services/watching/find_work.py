@@ -25,7 +25,7 @@ from app.errors import AppError, Unavailable
 from app.ports import Listen
 from app.running.loops import Loops
 from app.running.resting import Resting
-from app.store.sending import SendingCalls
+from app.store.sending import ABOUT_TO_START, SendingCalls
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ RECONNECT_SECONDS, RECONNECT_CAP_SECONDS = 0.5, 4.0
 
 class FindWork:
     """now: tells the time, seconds on the monotonic clock. listen: None where nothing can be heard
-    (Supabase's API)."""
+    (Supabase's API). get_ready: called when somebody is about to start a mailout."""
 
     def __init__(
         self,
@@ -55,11 +55,13 @@ class FindWork:
         resting: Resting,
         listen: Listen | None,
         *,
+        get_ready: Callable[[], object] = lambda: None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._resting = resting
         self._listen = listen
+        self._get_ready = get_ready
         self._now = now
         self._news = asyncio.Event()
         self._next: float | None = None
@@ -153,6 +155,8 @@ class FindWork:
             if word == self._probe:
                 self._heard.set()
                 self._failures = 0
+            elif word == ABOUT_TO_START:
+                self._get_ready()
             elif not word.startswith("probe "):
                 self._news.set()
 
