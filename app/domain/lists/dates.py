@@ -35,9 +35,7 @@ def read_time(text: str, *, day_first: bool = False) -> str | None:
         time = found
     if not _EARLIEST <= time.year <= _LATEST or (words.isdecimal() and len(words) < 8):
         return None
-    if time.tzinfo is None:
-        time = time.replace(tzinfo=UTC)
-    return time.isoformat()
+    return time.isoformat() if time.tzinfo is not None else f"{time.isoformat()}+00:00"
 
 
 def order_of(text: str) -> bool | None:

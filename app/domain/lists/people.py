@@ -30,6 +30,18 @@ class Person:
     consent: dict[str, Any] | None = None
 
 
+Row = dict[str, Any]
+"""A person as `Store.import_chunk` takes it, without what is empty."""
+
+
+def row_of(person: Person) -> Row:
+    row: Row = {"line": person.line, "email": person.email, "status": person.status}
+    for name in ("name", "bounce_type", "tags", "fields", "timezone", "created_at", "consent"):
+        if value := getattr(person, name):
+            row[name] = value
+    return row
+
+
 @dataclass(slots=True)
 class Refused:
     """A row that can't. reason: in plain words, without the address. cells: as in the file, as far

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, BinaryIO, cast
 from uuid import UUID
@@ -18,13 +18,13 @@ from uuid import UUID
 import structlog
 
 from app.domain.addresses import InvalidAddress, canonical_address
-from app.domain.lists.people import Person, Refused
+from app.domain.lists.people import Refused, Row
 from app.domain.lists.words import STRICTNESS
 from app.errors import AppError, Unavailable
 from app.services.imports.seen import SeenAddresses
 from app.services.imports.stored_file import StoredFile
 from app.services.jobs.runner import JobFailed, JobLost, Kind, Running
-from app.services.lists.list_file import ListFile
+from app.services.lists.list_file import ListFile, People
 from app.store import Store
 
 log = structlog.get_logger(__name__)
@@ -48,12 +48,24 @@ class Chunk:
     `Store.import_chunk` takes them. count: how many in the file."""
 
     count: int = 0
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    repeated: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    repeated: list[Row] = field(default_factory=list)
     refused: list[dict[str, Any]] = field(default_factory=list)
     _repeated_at: dict[str, int] = field(default_factory=dict)
 
-    def repeat(self, row: dict[str, Any]) -> None:
+    def add(self, made: Sequence[Row | Refused], is_new: Sequence[bool]) -> None:
+        """is_new: whether its address didn't come before in the file."""
+        self.count += len(made)
+        for row, new in zip(made, is_new, strict=True):
+            if isinstance(row, Refused):
+                cells = [writable(cell) for cell in row.cells]
+                self.refused.append({"line": row.line, "reason": row.reason, "cells": cells})
+            elif new:
+                self.rows.append(row)
+            else:
+                self.repeat(row)
+
+    def repeat(self, row: Row) -> None:
         """A row whose address came before in the file; several of one address become one, which
         does the same as one after the other."""
         at = self._repeated_at.setdefault(row["email"].lower(), len(self.repeated))
@@ -111,7 +123,7 @@ class RunImport:
         done: int = order["rows"]
         under_way: deque[tuple[int, asyncio.Task[None]]] = deque()
         try:
-            async for chunk in _ahead(chunks(listed.rows(), skip=done)):
+            async for chunk in _ahead(chunks(listed.people(), skip=done)):
                 # Who comes again in the file has to be there before.
                 while len(under_way) > (0 if chunk.repeated else AT_ONCE - 1):
                     await under_way[0][1]
@@ -196,30 +208,32 @@ def import_kinds(work: RunImport) -> list[Kind]:
     return [Kind("import", work.as_job), Kind("undo_import", work.undo_as_job)]
 
 
-def chunks(rows: Iterator[Person | Refused], skip: int) -> Iterator[Chunk]:
+def chunks(read: Iterator[People], skip: int) -> Iterator[Chunk]:
     """The rows after the first `skip`, which are read all the same: what comes twice in a file is
     known by having been there."""
     seen = SeenAddresses()
     chunk = Chunk()
     size = number = 0
-    for row in rows:
-        number += 1
-        is_new = isinstance(row, Person) and seen.add(row.email.lower())
-        if number <= skip:
+    for people in read:
+        made = people.made
+        emails = [row["email"].lower() for row in made if not isinstance(row, Refused)]
+        is_new = seen.add_all(emails)
+        if len(emails) < len(made):
+            known = iter(is_new)
+            is_new = [not isinstance(row, Refused) and next(known) for row in made]
+        at = max(0, skip - number)
+        number += len(made)
+        if at >= len(made):
             continue
-        chunk.count += 1
-        if isinstance(row, Refused):
-            cells = [writable(cell) for cell in row.cells]
-            chunk.refused.append({"line": row.line, "reason": row.reason, "cells": cells})
-            size += sum(map(len, cells))
-        else:
-            if is_new:
-                chunk.rows.append(_subscriber(row))
-            else:
-                chunk.repeat(_subscriber(row))
-            for value in row.fields.values():
-                size += len(value) if isinstance(value, str) else len(str(value))
-        if chunk.count == CHUNK_ROWS or size >= CHUNK_CHARS:
+        while at < len(made):
+            end = at + CHUNK_ROWS - chunk.count
+            chunk.add(made[at:end], is_new[at:end])
+            at = end
+            if chunk.count == CHUNK_ROWS:
+                yield chunk
+                chunk, size = Chunk(), 0
+        size += people.chars
+        if size >= CHUNK_CHARS and chunk.count:
             yield chunk
             chunk, size = Chunk(), 0
     if chunk.count:
@@ -231,15 +245,7 @@ def writable(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def _subscriber(person: Person) -> dict[str, Any]:
-    row: dict[str, Any] = {"line": person.line, "email": person.email, "status": person.status}
-    for name in ("name", "bounce_type", "tags", "fields", "timezone", "created_at", "consent"):
-        if value := getattr(person, name):
-            row[name] = value
-    return row
-
-
-def _joined(row: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+def _joined(row: Row, later: Row) -> Row:
     stricter = max(row, later, key=lambda each: STRICTNESS[each["status"]])
     joined = row | later | {"status": stricter["status"], "times": row["times"] + 1}
     joined["bounce_type"] = stricter.get("bounce_type")

