@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -79,20 +78,33 @@ async def test_whoever_waited_for_tokens_gets_them(
     """Also when there was a look for new work in between. Else of two, one waits and the other one
     gets."""
     monkeypatch.setattr(dispatch, "POLL_SECONDS", 0.03)
+    monkeypatch.setattr(dispatch, "CLAIMED_AT_ONCE", 1)
     claims: list[tuple[UUID, bool]] = []  # whose, and whether it has to wait
     claim = Store.claim_batches
 
     async def watched(self: Store, mailout_id: UUID, *arguments: Any, **more: Any) -> Any:
-        answer = await claim(self, mailout_id, *arguments, **more)
+        # No rate is one at which a machine, however busy, would have to wait for certain.
+        if len(claims) % 3 == 2:
+            answer: Any = Idle("wait", seconds=0.03)
+        else:
+            answer = await claim(self, mailout_id, *arguments, **more)
         claims.append((mailout_id, isinstance(answer, Idle) and answer.reason == "wait"))
         return answer
 
     monkeypatch.setattr(Store, "claim_batches", watched)
-    await arrange.subscribers(8)
-    # Slower than the slowest machine: one that sends 20 in a second never waits at 60.
-    await send_all(dsn, sandbox, arrange, direct_store, 3, RATE_LIMIT_PER_SEC="10")
-    assert any(waits for _, waits in claims)
-    assert all(asked == then for (asked, waits), (then, _) in pairwise(claims) if waits)
+    await arrange.subscribers(4)  # fewer than the places of each, so that none is full
+    await send_all(dsn, sandbox, arrange, direct_store, 3, RATE_LIMIT_PER_SEC=str(FAST_RATE - 100))
+    # Whoever becomes ready while another waits has got nothing yet, and so is next; and who has
+    # nobody left may be over before it asks again.
+    owners = [owner for owner, _ in claims]
+    with_all = max(owners.index(owner) for owner in set(owners))
+    waited = [
+        (owner, owners[n + 1])
+        for n, (owner, waits) in enumerate(claims)
+        if waits and n >= with_all and owner in owners[n + 1 :]
+    ]
+    assert len(waited) > 1
+    assert all(asked == then for asked, then in waited), claims
 
 
 async def test_claims_that_look_from_the_first_row_on_are_a_small_part_of_the_time(
