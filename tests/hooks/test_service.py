@@ -22,6 +22,7 @@ async def test_the_service_tells_its_hooks_and_tells_of_them(
 ) -> None:
     """Sending needn't be configured for that."""
     monkeypatch.setattr("app.services.watching.health.CACHE_SECONDS", 0.0)
+    monkeypatch.setattr("app.services.watching.health.FAILED_SECONDS", 0.0)
     monkeypatch.setattr("app.services.hooks.deliver.POLL_SECONDS", 0.05)
     async with in_process(settings_for(dsn, None, HOOKS_ALLOW_PRIVATE="true")) as service:
         assert "hooks" not in (await service.health())["checks"]

@@ -57,6 +57,7 @@ class Checks:
 @pytest.fixture(autouse=True)
 def _nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.services.watching.health.CACHE_SECONDS", -1.0)
+    monkeypatch.setattr("app.services.watching.health.FAILED_SECONDS", -1.0)
 
 
 @pytest.fixture
@@ -86,6 +87,19 @@ async def test_one_of_which_nothing_was_heard_yet(checks: Checks, store: Store) 
     code, found = await checks()
     assert (code, found["status"]) == (503, "fail")
     assert found["sender"] == {"status": "fail", "detail": "it has not reported yet"}
+
+
+async def test_a_failure_is_forgotten_soon_and_that_all_is_well_is_not(
+    checks: Checks, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.services.watching.health.CACHE_SECONDS", 3600.0)
+    monkeypatch.setattr("app.services.watching.health.FAILED_SECONDS", 0.0)
+    assert (await checks())[0] == 503
+    sender = await living_sender(store, account=an_account())
+    await store.tell_executor_state(sender, SERVICE, WELL)
+    assert (await checks())[0] == 200
+    await store.leave(sender)
+    assert (await checks())[0] == 200
 
 
 async def test_one_that_is_in_trouble(checks: Checks, store: Store) -> None:

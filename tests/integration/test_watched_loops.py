@@ -26,6 +26,7 @@ LOOPS = {
 @pytest.fixture(autouse=True)
 def _look_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.services.watching.health.CACHE_SECONDS", -1.0)
+    monkeypatch.setattr("app.services.watching.health.FAILED_SECONDS", -1.0)
     monkeypatch.setattr("app.services.sending.sender_report.LOOK_SECONDS", 0.05)
 
 

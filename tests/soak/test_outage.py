@@ -83,6 +83,7 @@ async def test_two_hours_without_the_database(
     """What SES has answered by then is recorded afterwards, as it was."""
     clock, database = VirtualTime(monkeypatch), Switch(monkeypatch)
     monkeypatch.setattr("app.services.watching.health.CACHE_SECONDS", -1.0)
+    monkeypatch.setattr("app.services.watching.health.FAILED_SECONDS", -1.0)
     sandbox.faults(latency={"min": 0.4, "max": 0.4})
     await arrange.subscribers(READERS)
     mailout = await arrange.mailout()

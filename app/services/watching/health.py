@@ -26,6 +26,9 @@ from app.store import Store
 from app.telemetry.counts import Board
 
 CACHE_SECONDS = 2.0
+FAILED_SECONDS = 0.2
+"""A failure is kept for so long only: at a start, whoever asks before the sender has reported
+learns soon that all is well."""
 CHECK_SECONDS = 2.0
 
 _UNKNOWN = {"status": "unknown"}
@@ -62,15 +65,17 @@ class Health:
         self._loops = loops
         self._lock = asyncio.Lock()
         self._report: tuple[int, dict[str, Any]] | None = None
-        self._checked_at = float("-inf")
+        self._check_at = float("-inf")
 
     async def __call__(self) -> tuple[int, dict[str, Any]]:
         """HTTP status and report. 503: the database, its schema, a process that is down, or a
         sender that can't send; SES alone only degrades, since unsubscribing and events go on."""
         async with self._lock:
-            if self._report is None or time.monotonic() - self._checked_at > CACHE_SECONDS:
+            if time.monotonic() > self._check_at:
                 self._report = await self._check()
-                self._checked_at = time.monotonic()
+                failed = self._report[0] != 200
+                self._check_at = time.monotonic() + (FAILED_SECONDS if failed else CACHE_SECONDS)
+            assert self._report is not None
             return self._report
 
     async def _check(self) -> tuple[int, dict[str, Any]]:
