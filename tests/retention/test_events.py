@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -153,13 +154,15 @@ async def test_a_slice_reads_no_more_because_there_are_more(dsn: str, arrange: A
 # Calls to SES
 
 
-async def batch(arrange: Arrange, mailout: UUID, age: str, rows: list[int]) -> UUID:
+async def batch(
+    arrange: Arrange, mailout: UUID, age: str, rows: list[int], *, counted: bool = True
+) -> UUID:
     attempt = uuid4()
     await arrange.sql.execute(
         "insert into send_batches (attempt_id, mailout_id, executor_id, region, send_log_ids, "
-        "token_at, claimed_at, recorded_at, accepted) "
-        "values (%s, %s, gen_random_uuid(), %s, %s, now(), now() - %s::interval, now(), 1)",
-        [attempt, mailout, REGION, rows, age],
+        "token_at, claimed_at, recorded_at, accepted, counted) values (%s, %s, "
+        "gen_random_uuid(), %s, %s, now(), now() - %s::interval, now(), 1, %s)",
+        [attempt, mailout, REGION, rows, age, counted],
     )
     return attempt
 
@@ -191,6 +194,26 @@ async def test_records_of_old_calls_go(store: Store, arrange: Arrange) -> None:
         )
     young = await batch(arrange, sent, "89 days", [])
     assert await batches(store, arrange) == [young]
+
+
+async def test_calls_of_an_earlier_release_stay_until_they_are_counted(
+    store: Store, arrange: Arrange
+) -> None:
+    """Charts are made of them until then; the rows of a mailout go with its calls, so they wait."""
+    sent = await arrange.mailout(
+        "sent",
+        started_at=datetime.now(UTC) - timedelta(days=100),
+        sent_at=datetime.now(UTC) - timedelta(days=90),
+    )
+    old = await batch(arrange, sent, "99 days", [], counted=False)
+    chart = await store.mailout_series(sent)
+    assert chart is not None
+    assert [point["n"] for point in chart["points"] if point["kind"] == "accepted"] == [1]
+    assert await batches(store, arrange) == [old]
+    assert (await store.shrink_old_mailouts(90)) is False
+    await store.keep_house()
+    assert await batches(store, arrange) == []
+    assert await store.mailout_series(sent) == chart
 
 
 async def test_a_call_that_a_late_event_may_name_is_kept(store: Store, arrange: Arrange) -> None:
