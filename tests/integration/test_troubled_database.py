@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -291,7 +292,8 @@ async def test_content_that_no_longer_compiles_holds_the_mailout(
 async def test_one_mailouts_trouble_is_not_the_next_ones(
     dsn: str, sandbox: SandboxServer, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A claim that the database refuses each time, and another mailout behind it."""
+    """A claim that the database refuses each time, and another mailout behind it. Health tells of
+    it for as long as it lasts, also while content is prepared, which is tried once a second."""
     await arrange.subscribers(READERS)
     bad = await arrange.mailout("sending", started_at="2020-01-01")
     await arrange.sql.execute("update mailouts set started_in = database_identity()")
@@ -306,6 +308,15 @@ async def test_one_mailouts_trouble_is_not_the_next_ones(
         return await claim(self, mailout_id, *args, **kwargs)
 
     monkeypatch.setattr(Store, "claim_batches", refusing)
+    prepare = Store.snapshot_content
+    tries: list[float] = []
+
+    async def noting(self: Store, mailout_id: UUID) -> Any:
+        if mailout_id == bad:  # it was never started, so it has none
+            tries.append(time.monotonic())
+        return await prepare(self, mailout_id)
+
+    monkeypatch.setattr(Store, "snapshot_content", noting)
     mailout = await arrange.mailout()
     async with in_process(settings_for(dsn, sandbox.url)) as service:
         await service.send(mailout)
@@ -316,7 +327,11 @@ async def test_one_mailouts_trouble_is_not_the_next_ones(
             return str(checks["loops"].get("detail"))
 
         await eventually(told, until=lambda detail: f"mailout {bad}" in detail)
+        seen = len(tries) + 2
+        await eventually(told, until=lambda _: len(tries) > seen)
+        assert f"mailout {bad}" in await told()
     assert refusals
+    assert min(later - earlier for earlier, later in pairwise(tries)) > 0.9
 
 
 # Events

@@ -55,9 +55,9 @@ POLL_SECONDS = 1.0
 anything before it looks again."""
 
 
-Turn = Literal["taken", "waited", "full", "over"]
-"""waited: its tokens weren't due yet. full: as much of the mailout is under way as may be. over:
-there is nothing to do for it now."""
+Turn = Literal["taken", "waited", "full", "unready", "over"]
+"""waited: its tokens weren't due yet. full: as much of the mailout is under way as may be. unready:
+its content is being prepared. over: there is nothing to do for it now."""
 
 
 class Dispatcher:
@@ -153,7 +153,7 @@ class Dispatcher:
                 for task in [task for task in claiming if task.done()]:
                     came = task.result()
                     turn = claiming.pop(task)
-                    if came == "over" and turn in turns:
+                    if came in {"unready", "over"} and turn in turns:
                         turns.remove(turn)
                     elif came == "full":
                         full.add(turn)
@@ -211,13 +211,14 @@ class Dispatcher:
             name = f"mailout {mailout_id}"
             self._failing[mailout_id] = Trouble(name, FAULT, is_fault=True, is_vital=False)
             return "over"
-        self._failing.pop(mailout_id, None)
+        if came != "unready":  # nothing was tried
+            self._failing.pop(mailout_id, None)
         return came
 
     async def _take_turn(self, mailout_id: UUID, test: bool) -> Turn:
         """Claim and launch a mailout's next batches."""
         if not test and not self._send.is_ready(mailout_id, self._work_to_send.set):
-            return "over"
+            return "unready"
         lane = await self._open_lane()
         if lane is None:
             return "over"

@@ -60,6 +60,9 @@ being sent side by side, each turn of one prepares anew what another one's put a
 CONTENT_AWAY_SECONDS = 2.0
 """How long the recipients of a batch wait whose content could not be read, because the database was
 away."""
+PREPARE_AGAIN_SECONDS = 1.0
+"""After content could not be prepared. Where the claim of the batch that is let through fails, too,
+nobody's batch would slow the tries down."""
 OUR_FAULT_SECONDS = 30.0
 """How long the recipients of a batch wait that a fault of this program kept from being sent."""
 
@@ -112,6 +115,7 @@ class SendBatch:
         self._prepared: dict[tuple[UUID, str], Prepared] = {}
         self._preparing: dict[UUID, asyncio.Task[Prepared]] = {}
         self._unprepared: set[UUID] = set()  # mailouts whose content could not be prepared
+        self._prepare_at: dict[UUID, float] = {}  # when it is tried again, monotonic
         self._record = Record(store, stopping, metrics)
         self._pool = ThreadPoolExecutor(
             FAST_BULK_CALLS + SINGLE_BATCHES, thread_name_prefix="ses-batch"
@@ -129,19 +133,24 @@ class SendBatch:
 
         Who is claimed has taken tokens. Were the content prepared only then, all that was claimed
         meanwhile, by several senders on a busy machine some thousand, would leave within a second.
-        When it fails, the next batch is let through: its recipients are told what is wrong.
+        When it fails, the next batch is let through: its recipients are told what is wrong. Then
+        it is tried again, PREPARE_AGAIN_SECONDS later.
         """
         if (mailout_id, "") in self._prepared:
             return True
         if mailout_id in self._unprepared:
             self._unprepared.remove(mailout_id)
+            self._prepare_at[mailout_id] = time.monotonic() + PREPARE_AGAIN_SECONDS
             return True
+        if time.monotonic() < self._prepare_at.get(mailout_id, 0):
+            return False
         if mailout_id not in self._preparing:
             task = asyncio.create_task(self._prepare_mailout(mailout_id))
             self._preparing[mailout_id] = task
 
             def prepared(done: asyncio.Task[Prepared]) -> None:
                 del self._preparing[mailout_id]
+                self._prepare_at.pop(mailout_id, None)
                 if done.cancelled() or done.exception():
                     self._unprepared.add(mailout_id)
                 when_ready()
