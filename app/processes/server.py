@@ -26,6 +26,8 @@ from app.running.importing import importing
 from app.running.loops import Loops
 from app.running.resting import Resting
 from app.runtime import StopRequested, open_database
+from app.services.rendering.renderer import RENDERER
+from app.services.rendering.shared import SharedServer
 from app.settings import Settings
 from app.store import Store
 from app.telemetry.cloudwatch import EVERY_SECONDS, CloudWatch, telling_cloudwatch
@@ -58,13 +60,16 @@ def supervise(settings: Settings) -> int:
         listener.close()
         run(work(settings, member=work_, begun=begun))
 
+    rendering = SharedServer(RENDERER.modules)
+    RENDERER.share(rendering.requests)
     chore, regions = None, settings.region_names
     if settings.metrics_cloudwatch:
         chore = Chore(EVERY_SECONDS, CloudWatch(web.metrics(regions), regions).write)
     # The supervisor keeps the port open, so that callers wait while the web process is started
     # again, instead of being refused.
     with listener:
-        return Supervisor([Role("work", do_work), Role("web", answer)], board, chore).run()
+        roles = [Role("work", do_work), Role("web", answer)]
+        return Supervisor(roles, board, chore, rendering).run()
 
 
 def nothing() -> None:

@@ -4,7 +4,8 @@ when all have ended.
 The supervisor imports what all of the processes need, starts no thread and then forks them: so
 they share its memory and start within milliseconds (the one for HTTP imports the rest first). It
 does none of their work and calls neither the database nor AWS, so nothing that hangs can make it
-hang. A process that hangs it ends, too.
+hang. A process that hangs it ends, too. Whoever of them first has something to be rendered, it
+starts for all of them what renders.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import random
 import select
 import signal
+import socket
 import sys
 import threading
 import time
@@ -27,6 +29,7 @@ import structlog
 
 from app.domain.sending.backoff import backoff_seconds
 from app.errors import AppError, ConfigurationError
+from app.services.rendering.shared import SharedServer
 from app.telemetry.counts import Board
 
 log = structlog.get_logger(__name__)
@@ -90,9 +93,16 @@ class _Child:
 class Supervisor:
     """board: has a row for each role."""
 
-    def __init__(self, roles: Sequence[Role], board: Board, chore: Chore | None = None) -> None:
+    def __init__(
+        self,
+        roles: Sequence[Role],
+        board: Board,
+        chore: Chore | None = None,
+        rendering: SharedServer | None = None,
+    ) -> None:
         self._children = [_Child(role, due_at=0.0) for role in roles]
         self._board = board
+        self._rendering = rendering
         self._chore = chore
         self._chore_at = time.monotonic() + chore.seconds if chore else float("inf")
         # when to kill what still runs; None: nobody asked for a stop
@@ -116,17 +126,22 @@ class Supervisor:
                 for child in self._children:
                     if child.due_at is not None and child.due_at <= time.monotonic():
                         self._start(child, signals)
-                signals.wait(self._seconds_until_due())
+                awaited = self._rendering.awaited() if self._rendering else []
+                signals.wait(self._seconds_until_due(), awaited)
                 # before _reap: a process that the same signal ended isn't started again
                 if signals.stop_asked:
                     self._stop()
                 self._reap()
+                if self._rendering:
+                    self._rendering.start_if_asked()
                 if self._kill_at is not None and time.monotonic() >= self._kill_at:
                     self._kill()
                 if self._kill_at is None and time.monotonic() >= self._look_at:
                     self._look()
                 self._do_chore(last=False)
         self._do_chore(last=True)
+        if self._rendering:
+            self._rendering.close()
         if self._refusal is not None:
             raise ConfigurationError(self._refusal)
         return int(self._cut_off)
@@ -171,6 +186,8 @@ class Supervisor:
                 ours = [self._alive[1], report, *(p.report for p in self._children if p.pid)]
                 for descriptor in ours:
                     os.close(descriptor)
+                if self._rendering:
+                    self._rendering.forget()
         if not pid:
             _run_child(child.role, self._alive[0], words, begun=child.has_begun)
         os.close(words)
@@ -192,10 +209,12 @@ class Supervisor:
                 return
             if not pid:
                 return
+            code = os.waitstatus_to_exitcode(status)
             for child in self._children:
                 if child.pid == pid:
-                    cpu_seconds = usage.ru_utime + usage.ru_stime
-                    self._ended(child, os.waitstatus_to_exitcode(status), cpu_seconds)
+                    self._ended(child, code, usage.ru_utime + usage.ru_stime)
+            if self._rendering:
+                self._rendering.ended(pid, code)
 
     def _ended(self, child: _Child, code: int, cpu_seconds: float) -> None:
         """code: the exit code, or the negative number of the signal that killed the process."""
@@ -232,6 +251,8 @@ class Supervisor:
     def _look(self) -> None:
         """End each process that hangs (HUNG_LOOKS)."""
         self._look_at = time.monotonic() + LOOK_SECONDS
+        if self._rendering:
+            self._rendering.look()
         for child in self._children:
             beats = self._board.rows[child.role.name].beats
             child.silent_looks = 0 if beats != child.beats else child.silent_looks + 1
@@ -343,8 +364,10 @@ class _Signals:
     def _note(self, number: int, _: FrameType | None) -> None:
         self.stop_asked = self.stop_asked or number in _STOP
 
-    def wait(self, seconds: float) -> None:
-        select.select([self._ends[0]], [], [], None if seconds == float("inf") else seconds)
+    def wait(self, seconds: float, others: Sequence[socket.socket] = ()) -> None:
+        """others: sockets that wake it, too, when something comes."""
+        most = None if seconds == float("inf") else seconds
+        select.select([self._ends[0], *(other.fileno() for other in others)], [], [], most)
         with suppress(BlockingIOError):
             os.read(self._ends[0], 4096)
 

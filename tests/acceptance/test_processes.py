@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -101,6 +102,24 @@ async def test_the_process_that_answers_is_killed(world: World, arrange: Arrange
     assert (await over(world, mailout))["status"] == "sent"
     assert len(world.sandbox.accepted()) == 300
     assert world.service.pids["work"] == before["work"]
+
+
+async def test_what_renders_is_started_once_for_both(world: World, arrange: Arrange) -> None:
+    """For the check in the process that answers, and the preparation in the one that sends: the
+    supervisor's child, as both of these are."""
+    before = world.service.pids
+    await arrange.subscribers(10)
+    mailout = await arrange.mailout()
+    await start_mailout(world, mailout)
+    assert (await over(world, mailout))["status"] == "sent"
+    assert world.service.pids == before
+    others = children(world.service.child.pid) - set(before.values())
+    assert len(others) == 2  # it, and who forked it for the tests (forked_rendering.py)
+    assert not any(map(children, before.values()))
+
+
+def children(pid: int) -> set[int]:
+    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
 @pytest.mark.short

@@ -7,18 +7,22 @@ that waits; whenever the program wants its server, that process forks it.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from app.services.rendering import renderer
+from app.services.rendering import spawning
 from app.services.rendering.fork_server import ForkServer
+
+_PR_SET_CHILD_SUBREAPER = 36
+"""prctl(2): orphans of its descendants are its children then, as the server is of who starts it."""
 
 
 def fork_rendering(env: Mapping[str, str]) -> None:
@@ -31,35 +35,35 @@ def fork_rendering(env: Mapping[str, str]) -> None:
         ours.close()
         _wait_for_requests(theirs, env)
     theirs.close()
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
-    def started(self: renderer.Renderer) -> renderer._Server:
-        control, its_end = socket.socketpair()
-        with its_end:
-            socket.send_fds(ours, [b"\n"], [its_end.fileno()])
-        said = b""
-        while not said.endswith(b"\n"):
-            said += control.recv(1)
-        return renderer._Server(_Forked(int(said)), control)
+    def spawn(
+        control: int, ready: int, modules: Sequence[str], *, idle_seconds: float = 0
+    ) -> subprocess.Popen[bytes]:
+        socket.send_fds(ours, [str(idle_seconds).encode()], [control, ready])
+        return _Forked(int(ours.recv(16)))
 
-    renderer.Renderer._started = started  # type: ignore[method-assign]
+    spawning.spawn = spawn
 
 
 def _wait_for_requests(requests: socket.socket, env: Mapping[str, str]) -> NoReturn:
     os.setsid()
     os.environ.clear()
-    os.environ.update({name: env[name] for name in renderer._INHERITED if name in env})
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that end
+    os.environ.update({name: env[name] for name in spawning.INHERITED if name in env})
     while True:
-        _, descriptors, *_ = socket.recv_fds(requests, 1, 1)
+        idle_seconds, descriptors, *_ = socket.recv_fds(requests, 16, 2)
         if not descriptors:  # the program has gone
             os._exit(0)
-        control = socket.socket(fileno=descriptors[0])
-        if not os.fork():
-            requests.close()
-            control.sendall(str(os.getpid()).encode())  # the server itself ends the line
-            ForkServer(control).run()
+        if not (child := os.fork()):
+            if not os.fork():  # the program's own, as soon as its parent has ended
+                requests.sendall(str(os.getpid()).encode())
+                requests.close()
+                control, ready = descriptors
+                ForkServer(socket.socket(fileno=control), ready, float(idle_seconds)).run()
             os._exit(0)
-        control.close()
+        os.waitpid(child, 0)
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
 class _Forked(subprocess.Popen[bytes]):

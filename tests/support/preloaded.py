@@ -17,7 +17,7 @@ import tests.support.forked_rendering  # noqa: F401
 from app.services.rendering.renderer import RENDERER
 from tests.support.read_once import read_once
 
-for name in RENDERER._modules:
+for name in RENDERER.modules:
     importlib.import_module(name)
 read_once(setattr)
 for service in ("sesv2", "sns"):

@@ -1,13 +1,15 @@
-"""The program `python -m app.services.rendering.fork_server FD MODULE …`: forks a process for each
-piece of rendering.
+"""The program `python -m app.services.rendering.fork_server FD READY SECONDS MODULE …`: forks a
+process for each piece of rendering.
 
 It has one thread and no secrets in its environment, imports what rendering needs once, and does
 none of it itself. For each request it gets one end of a connection and forks: the new process puts
 itself under limits, reads the request, does the work, answers, and ends. So each piece begins with
 a clean memory a few milliseconds after it was asked for, nothing it does outlives it, and whatever
-it runs into ends it alone. It ends itself when the process that started it is gone.
+it runs into ends it alone. It ends itself when all processes that it works for are gone.
 
-FD: the connection on which the others come. MODULE …: what to import beforehand.
+FD: the connection on which the others come. READY: a descriptor, of which it says there that it
+takes requests. SECONDS: without work, until it ends; 0: it doesn't. MODULE …: what to import
+beforehand.
 """
 
 from __future__ import annotations
@@ -35,8 +37,10 @@ READY = b"\n"
 
 
 class ForkServer:
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, ready: int, idle_seconds: float) -> None:
         self._control = control
+        self._ready = ready
+        self._idle_seconds = idle_seconds
         self._running: dict[int, socket.socket] = {}  # by process id
         self._poll = select.poll()
         self._ended, wake = os.pipe()
@@ -48,16 +52,19 @@ class ForkServer:
         self._poll.register(self._ended, select.POLLIN)
 
     def run(self) -> None:
-        """Until the other end of the control connection is closed; then nothing goes on."""
+        """Until nobody has the other end of the control connection, and then nothing goes on; or
+        until there was nothing to do for a while."""
         with suppress(ConnectionError):  # closed while this one was still starting
             self._serve()
         for pid in self._running:
             os.kill(pid, signal.SIGKILL)
 
     def _serve(self) -> None:
-        self._control.sendall(READY)
-        while True:
-            for descriptor, _ in self._poll.poll():
+        os.write(self._ready, READY)
+        if self._ready != self._control.fileno():
+            os.close(self._ready)
+        while events := self._poll.poll(self._patience()):
+            for descriptor, _ in events:
                 if descriptor == self._ended:
                     os.read(self._ended, 4096)
                 elif descriptor != self._control.fileno():
@@ -66,16 +73,22 @@ class ForkServer:
                     return
             self._reap()
 
+    def _patience(self) -> float | None:
+        """Milliseconds to wait for something to do; None: as long as it takes."""
+        return None if self._running or not self._idle_seconds else self._idle_seconds * 1000
+
     def _begin(self) -> bool:
         """Fork for the next request; False: there will be none."""
-        _, descriptors, *_ = socket.recv_fds(self._control, 1, 1)
-        if not descriptors:
+        word, descriptors, *_ = socket.recv_fds(self._control, 1, 1)
+        if not word:
             return False
+        if not descriptors:  # somebody will ask soon
+            return True
         connection = socket.socket(fileno=descriptors[0])
         try:
             pid = os.fork()
         except OSError as exc:  # no memory, or too many processes
-            _say(connection, {"not_started": exc.strerror})
+            say(connection, {"not_started": exc.strerror})
             connection.close()
             return True
         if not pid:
@@ -109,7 +122,7 @@ class ForkServer:
             with suppress(KeyError):
                 self._poll.unregister(connection)
             if code := os.waitstatus_to_exitcode(status):
-                _say(connection, {"ended": code})
+                say(connection, {"ended": code})
             connection.close()
 
 
@@ -161,19 +174,19 @@ def _line(message: dict[str, Any]) -> bytes:
     return line if len(line) <= ANSWER_BYTES else orjson.dumps({"limit": "size"}) + b"\n"
 
 
-def _say(connection: socket.socket, message: dict[str, Any]) -> None:
+def say(connection: socket.socket, message: dict[str, Any]) -> None:
     """Without waiting for whoever doesn't listen."""
     with suppress(OSError):
         connection.send(_line(message), socket.MSG_DONTWAIT)
 
 
 def main() -> None:
-    control, modules = int(sys.argv[1]), sys.argv[2:]
-    for module in modules:
+    control, ready, idle_seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    for module in sys.argv[4:]:
         importlib.import_module(module)
     gc.collect()
     gc.freeze()  # else a collection in a new process would copy what is shared
-    ForkServer(socket.socket(fileno=control)).run()
+    ForkServer(socket.socket(fileno=control), ready, idle_seconds).run()
 
 
 if __name__ == "__main__":

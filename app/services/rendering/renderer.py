@@ -1,8 +1,9 @@
 """Has untrusted content rendered in processes of its own (fork_server.py), which the kernel ends
 when they take more than their limits.
 
-One per program: it is started when it is needed, or ahead of that, and ends when nothing was to be
-rendered for a minute, since it takes a third of the memory of a service at rest.
+One per program (shared.py where that has several processes): it is started when it is needed, or
+ahead of that, and ends when nothing was to be rendered for a minute, since it takes a third of the
+memory of a service at rest.
 """
 
 from __future__ import annotations
@@ -13,13 +14,11 @@ import os
 import pickle
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
-from pathlib import Path
 from signal import SIGALRM, SIGPROF, SIGXCPU
 from typing import Any, TypeVar
 
@@ -27,9 +26,9 @@ import orjson
 import structlog
 from pydantic import SecretStr
 
-import app
 from app.domain.mailouts import MailoutContent
 from app.errors import TemplateInvalid, Unavailable
+from app.services.rendering import spawning
 from app.services.rendering.limits import ANSWER_BYTES, Limits, limits_for
 from app.settings import Settings
 
@@ -40,12 +39,12 @@ T = TypeVar("T")
 AT_ONCE = 2
 """Pieces of rendering that run at the same time; further ones wait for their turn."""
 MAX_WAITING = 32
+REQUEST = b"\n"
+"""What is written to the fork server, with one end of a connection; without, to have it started."""
 START_SECONDS = 30.0
 """For the fork server to import what it needs: half a second, on a busy machine more."""
 IDLE_SECONDS = 60.0
 """After this long without work the fork server ends. To start it again takes half a second."""
-_INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TZDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
-"""Of the environment. What isn't there, such as secrets, nothing that is rendered can reveal."""
 
 
 def for_rendering(settings: Settings) -> Settings:
@@ -103,8 +102,9 @@ class Renderer:
     def __init__(self, *modules: str, idle_seconds: float = IDLE_SECONDS) -> None:
         """modules: have the tasks, and are imported beforehand. idle_seconds: without work, until
         what was started for it ends."""
-        self._modules = modules
+        self.modules = modules
         self._idle_seconds = idle_seconds
+        self._shared: socket.socket | None = None
         self._begin()
         os.register_at_fork(after_in_child=self._begin)  # a fork has no threads of ours
         atexit.register(self.close)
@@ -118,9 +118,17 @@ class Renderer:
         self._waiting = 0
         self._end: asyncio.TimerHandle | None = None
 
+    def share(self, requests: socket.socket) -> None:
+        """Have the supervisor start the fork server, for all of its processes: SharedServer."""
+        self._shared = requests
+
     def start(self) -> None:
         """Begin to start the fork server, so that the first request needn't wait for it. In an
         event loop."""
+        if self._shared is not None:
+            with suppress(OSError):
+                self._shared.send(REQUEST, socket.MSG_DONTWAIT)
+            return
         self._pool.submit(self._try_to_start)
         self._end_when_idle()
 
@@ -159,7 +167,8 @@ class Renderer:
             return await asyncio.wrap_future(work)
         finally:
             self._waiting -= 1
-            self._end_when_idle()
+            if self._shared is None:
+                self._end_when_idle()
 
     def _end_when_idle(self) -> None:
         """Have the fork server end in `idle_seconds`, unless there is work again."""
@@ -186,12 +195,13 @@ class Renderer:
 
     def _ask(self, request: bytes, limits: Limits) -> list[dict[str, Any]]:
         """All that is heard of a new process: fields that it was at, and how it ended."""
-        with self._running_server() as server:
+        with self._requests() as requests:
             ours, theirs = socket.socketpair()
             with ours, suppress(OSError):  # what came back, if anything, says why
                 with theirs:
-                    socket.send_fds(server.control, [b"\n"], [theirs.fileno()])
-                ours.settimeout(limits.wall_seconds + 5)
+                    socket.send_fds(requests, [REQUEST], [theirs.fileno()])
+                starting = START_SECONDS if self._shared is not None else 0.0
+                ours.settimeout(starting + limits.wall_seconds + 5)
                 with suppress(BrokenPipeError, ConnectionResetError):
                     ours.sendall(request)
                 return list(_messages(ours))
@@ -199,12 +209,16 @@ class Renderer:
 
     def _try_to_start(self) -> None:
         # What stops it is in the log; who needs it is told.
-        with suppress(NotRendered), self._running_server():
+        with suppress(NotRendered), self._requests():
             pass
 
     @contextmanager
-    def _running_server(self) -> Iterator[_Server]:
-        """Meanwhile it isn't ended for being idle."""
+    def _requests(self) -> Iterator[socket.socket]:
+        """Where a fork server takes requests. One of this process's own isn't ended meanwhile for
+        being idle."""
+        if self._shared is not None:
+            yield self._shared
+            return
         with self._lock:
             if self._server is None or self._server.process.poll() is not None:
                 if self._server is not None:
@@ -214,7 +228,7 @@ class Renderer:
             server = self._server
             self._asking += 1
         try:
-            yield server
+            yield server.control
         finally:
             with self._lock:
                 self._asking -= 1
@@ -222,22 +236,8 @@ class Renderer:
     def _started(self) -> _Server:
         ours, theirs = socket.socketpair()
         with theirs:
-            environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-            environment["PYTHONPATH"] = str(Path(app.__file__).parents[1])
             try:
-                process = subprocess.Popen(  # noqa: S603
-                    [
-                        sys.executable,
-                        "-m",
-                        "app.services.rendering.fork_server",
-                        str(theirs.fileno()),
-                        *self._modules,
-                    ],
-                    env=environment,
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    start_new_session=True,  # Ctrl-C is for this process
-                )
+                process = spawning.spawn(theirs.fileno(), theirs.fileno(), self.modules)
             except OSError as exc:
                 ours.close()
                 raise _not_started(str(exc)) from exc

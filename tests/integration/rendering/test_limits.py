@@ -231,7 +231,7 @@ async def test_a_machine_that_lets_none_start_is_told_of(
     def refused(*_: object, **__: object) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr("app.services.rendering.renderer.subprocess.Popen", refused)
+    monkeypatch.setattr("app.services.rendering.spawning.subprocess.Popen", refused)
     renderer = Renderer(__name__)
     with pytest.raises(NotRendered, match="limits for processes and memory"):
         await renderer.run(limits_for(0), _secrets_there)
@@ -242,8 +242,9 @@ def test_a_fork_server_whose_program_has_gone_ends_without_a_word() -> None:
     program, control = socket.socketpair()
     program.close()
     with control:
+        number = str(control.fileno())
         done = subprocess.run(
-            [sys.executable, "-m", "app.services.rendering.fork_server", str(control.fileno())],
+            [sys.executable, "-m", "app.services.rendering.fork_server", number, number, "0"],
             pass_fds=[control.fileno()],
             capture_output=True,
             check=False,

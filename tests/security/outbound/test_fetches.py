@@ -54,7 +54,9 @@ PLACES = {
     ("services/hooks/poster", "httpx.AsyncClient"): "hooks, pinned",
     ("services/rendering/fork_server", "socket.socket"): "a descriptor of its parent's",
     ("services/rendering/renderer", "socket.socketpair"): "its child",
-    ("services/rendering/renderer", "subprocess.Popen"): "its child",
+    ("services/rendering/shared", "socket.socket"): "a descriptor of an asker's",
+    ("services/rendering/shared", "socket.socketpair"): "its child, for others",
+    ("services/rendering/spawning", "subprocess.Popen"): "its child",
 }
 _LIBRARIES = {
     "aio_pika", "aiohttp", "aiormq", "asyncssh", "boto3", "botocore", "dns", "ftplib", "http",
