@@ -19,7 +19,7 @@ from app.sandbox.server import SandboxServer
 from app.sandbox.ses.sets import Tracked
 from app.sandbox.store import Mail
 from app.sandbox.tracking.rewriting import Delivered, Tracker
-from app.services.checks.content import check_mail
+from app.services.checks.mail import check_mail
 from tests.support.factories import Arrange
 from tests.support.mails import UNSUBSCRIBE, mail
 from tests.support.notion_blocks import paragraph, text

@@ -19,15 +19,14 @@ from app.services.checks.asking import Outside
 from app.services.checks.audience import check_audience
 from app.services.checks.content import (
     check_fields,
-    check_mail,
     check_outlook,
     check_people,
     check_readers,
     check_state,
-    links_by_author,
     sample_mail,
 )
 from app.services.checks.links import check_links
+from app.services.checks.mail import check_mail, links_by_author
 from app.services.checks.pictures import check_pictures, keeps_pictures
 from app.services.checks.public import check_public
 from app.services.checks.settings import (

@@ -14,9 +14,9 @@ from app.domain.reports.findings import Finding
 from app.domain.reports.words import plural
 from app.domain.templates.assembly import template_text
 from app.errors import TemplateInvalid
+from app.services.sending.mail_settings import MailSettings
 from app.services.sending.prepare import sources_of
 from app.services.templates.starters import invented
-from app.settings import Settings
 
 MOST = 8
 """Findings of a kind in each field that are named one by one."""
@@ -34,7 +34,7 @@ def check_writing(content: MailoutContent | Content) -> list[Finding]:
     ]
 
 
-def check_footer(settings: Settings, content: MailoutContent) -> Iterator[Finding]:
+def check_footer(settings: MailSettings, content: MailoutContent) -> Iterator[Finding]:
     """Whether it can't be told from the styles that the footer is seen. What surely hides it is
     refused."""
     try:

@@ -14,14 +14,14 @@ from app.domain.reports.rehearsal import GMAIL_CLIP_BYTES
 from app.domain.sending.batches import Batch, Recipient, Result
 from app.domain.ses.wire import wire_headers, wire_message
 from app.errors import NotionFileLeft
-from app.services.checks.content import check_mail, links_by_author, too_large_for_gmail
+from app.services.checks.mail import check_mail, links_by_author, too_large_for_gmail
 from app.services.checks.writing import check_writing
+from app.services.sending.mail_settings import MailSettings
 from app.services.sending.prepare import MailBuilder, prepare, require_fitting
-from app.settings import Settings
 
 
 def preview_mail(
-    settings: Settings, content: MailoutContent, mailout_id: UUID, reader: dict[str, Any]
+    settings: MailSettings, content: MailoutContent, mailout_id: UUID, reader: dict[str, Any]
 ) -> dict[str, Any]:
     """The mail and what is to be said about it. reader: `email`, `name` and `fields` of somebody.
 

@@ -24,13 +24,12 @@ from typing import Any, TypeVar
 
 import orjson
 import structlog
-from pydantic import SecretStr
 
 from app.domain.mailouts import MailoutContent
 from app.errors import TemplateInvalid, Unavailable
 from app.services.rendering import spawning
 from app.services.rendering.limits import ANSWER_BYTES, Limits, limits_for
-from app.settings import Settings
+from app.services.sending.mail_settings import MailSettings, for_rendering
 
 log = structlog.get_logger(__name__)
 
@@ -45,18 +44,6 @@ START_SECONDS = 30.0
 """For the fork server to import what it needs: half a second, on a busy machine more."""
 IDLE_SECONDS = 60.0
 """After this long without work the fork server ends. To start it again takes half a second."""
-
-
-def for_rendering(settings: Settings) -> Settings:
-    """The settings without secrets, but for the one that signs the links to unsubscribe."""
-    hidden: dict[str, Any] = {}
-    for name, value in settings:
-        if isinstance(value, SecretStr):
-            hidden[name] = None
-        elif isinstance(value, tuple) and any(isinstance(each, SecretStr) for each in value):
-            hidden[name] = ()
-    hidden["unsubscribe_secret"] = settings.unsubscribe_secret[:1]
-    return settings.model_copy(update=hidden)
 
 
 def limits_of(content: MailoutContent, recipients: int = 1) -> Limits:
@@ -141,7 +128,7 @@ class Renderer:
     async def __call__(
         self,
         task: Callable[..., T],
-        settings: Settings,
+        settings: MailSettings,
         content: MailoutContent,
         *arguments: Any,
         recipients: int = 1,

@@ -17,6 +17,7 @@ from app.domain.sending.batches import Batch, Recipient, Result
 from app.errors import TemplateInvalid
 from app.services.checks.writing import check_example, check_footer, check_writing
 from app.services.rendering.rehearse import rehearse
+from app.services.sending.mail_settings import MailSettings
 from app.services.sending.prepare import (
     MailBuilder,
     Prepared,
@@ -25,22 +26,21 @@ from app.services.sending.prepare import (
     require_fitting,
     sources_of,
 )
-from app.settings import Settings
 
 
-def check_draft(settings: Settings, content: MailoutContent) -> None:
+def check_draft(settings: MailSettings, content: MailoutContent) -> None:
     """Raises TemplateInvalid for what could not be sent, whether or not a sender is set by now."""
     check_content(settings, content)
 
 
-def check_text(settings: Settings, content: MailoutContent) -> list[dict[str, str]]:
+def check_text(settings: MailSettings, content: MailoutContent) -> list[dict[str, str]]:
     """The findings about what its author wrote, as rows."""
     found = (*check_writing(content), *check_example(content), *check_footer(settings, content))
     return [finding.to_row() for finding in found]
 
 
 def check_mailout(
-    settings: Settings,
+    settings: MailSettings,
     content: MailoutContent,
     mailout_id: UUID,
     test: bool = False,
@@ -52,7 +52,7 @@ def check_mailout(
 
 
 def check_start(
-    settings: Settings, content: MailoutContent, mailout_id: UUID, rows: list[dict[str, Any]]
+    settings: MailSettings, content: MailoutContent, mailout_id: UUID, rows: list[dict[str, Any]]
 ) -> None:
     """Raises TemplateInvalid for what could not be sent, or fails for each of `rows`: of
     `Store.first_recipients`.
@@ -87,14 +87,14 @@ def _shared_failure(
     return first
 
 
-def fields_used(settings: Settings, content: MailoutContent, mailout_id: UUID) -> list[str]:
+def fields_used(settings: MailSettings, content: MailoutContent, mailout_id: UUID) -> list[str]:
     """The names of the fields that subject or bodies ask for."""
     parts = prepare(settings, mailout_id, content).compiled.parts
     return sorted({name for part in parts for name in part.fields})
 
 
 def rehearse_some(
-    settings: Settings, content: MailoutContent, mailout_id: UUID, rows: list[dict[str, Any]]
+    settings: MailSettings, content: MailoutContent, mailout_id: UUID, rows: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """The report of a dry run of some subscribers, rows of `Store.audience_slice`."""
     rehearsal = Rehearsal()
@@ -104,7 +104,7 @@ def rehearse_some(
 
 
 def render_sample(
-    settings: Settings, content: MailoutContent, mailout_id: UUID, sample: dict[str, Any] | None
+    settings: MailSettings, content: MailoutContent, mailout_id: UUID, sample: dict[str, Any] | None
 ) -> dict[str, str] | None:
     """The mail as a sample subscriber would see it, with an unsubscribe link that changes nobody;
     None when the template fails for them."""
@@ -137,6 +137,6 @@ def _subject(subject: str, mailout_id: str, name: str | None, fields: dict[str, 
         return subject
 
 
-def links_tracked(settings: Settings, content: MailoutContent) -> list[dict[str, str | None]]:
+def links_tracked(settings: MailSettings, content: MailoutContent) -> list[dict[str, str | None]]:
     """The links whose clicks SES tells of, as `tracked_links` gives them."""
     return tracked_links(*sources_of(settings, content))

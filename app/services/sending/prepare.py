@@ -31,7 +31,7 @@ from app.domain.ses.names import require_configuration_set
 from app.domain.ses.region import SesRegion
 from app.domain.tokens import UnsubscribeTokens
 from app.errors import TemplateInvalid
-from app.settings import Settings
+from app.services.sending.mail_settings import MailSettings
 
 TEST_SUBJECT_MARK = "[Test] "
 NOBODY = UUID(int=0)
@@ -61,7 +61,7 @@ class Prepared:
 
 
 def prepare(
-    settings: Settings,
+    settings: MailSettings,
     mailout_id: UUID,
     content: MailoutContent,
     *,
@@ -87,7 +87,7 @@ def prepare(
     )
 
 
-def check_content(settings: Settings, content: MailoutContent) -> None:
+def check_content(settings: MailSettings, content: MailoutContent) -> None:
     """Raise TemplateInvalid for what could not be sent, whether or not a sender is set by now.
 
     CPU work of some milliseconds: call it in a thread.
@@ -97,7 +97,7 @@ def check_content(settings: Settings, content: MailoutContent) -> None:
         require_fitting(settings, bulk_head(compiled, _envelope(settings, content)))
 
 
-def require_fitting(settings: Settings, head: bytes) -> None:
+def require_fitting(settings: MailSettings, head: bytes) -> None:
     """Raise TemplateInvalid for content that SES_SEND_MODE can't carry. head: `bulk_head`."""
     if settings.ses_send_mode == "bulk" and len(head) > MAX_CALL_BYTES // 2:
         raise TemplateInvalid(
@@ -108,7 +108,7 @@ def require_fitting(settings: Settings, head: bytes) -> None:
 
 
 def _compile(
-    settings: Settings, content: MailoutContent, *, test: bool = False, begun: bool = False
+    settings: MailSettings, content: MailoutContent, *, test: bool = False, begun: bool = False
 ) -> Compiled:
     authors, footer = sources_of(settings, content)
     return compile_content(
@@ -120,7 +120,7 @@ def _compile(
     )
 
 
-def sources_of(settings: Settings, content: MailoutContent) -> tuple[Content, Footer]:
+def sources_of(settings: MailSettings, content: MailoutContent) -> tuple[Content, Footer]:
     """What a mail is compiled from: what its author wrote, and what every mail ends with."""
     return Content(
         subject=content.subject,
@@ -138,7 +138,7 @@ def sources_of(settings: Settings, content: MailoutContent) -> tuple[Content, Fo
 
 
 def _envelope(
-    settings: Settings,
+    settings: MailSettings,
     content: MailoutContent,
     *,
     test: bool = False,
@@ -176,7 +176,7 @@ def _envelope(
 class MailBuilder:
     """Makes the mail of one recipient of a prepared mailout."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: MailSettings) -> None:
         self._tokens = UnsubscribeTokens(settings.unsubscribe_secrets)
         self._base_url = settings.app_base_url
 

@@ -22,6 +22,7 @@ import pytest
 
 from app.domain.limits import at_work
 from app.domain.mailouts import MailoutContent
+from app.environment.secrets import texts_to_hide
 from app.errors import TemplateInvalid
 from app.services.rendering import tasks
 from app.services.rendering.limits import Limits, limits_for
@@ -29,9 +30,9 @@ from app.services.rendering.renderer import (
     RENDERER,
     NotRendered,
     Renderer,
-    for_rendering,
     limits_of,
 )
+from app.services.sending.mail_settings import for_rendering
 from tests.support.service import settings_for
 from tests.support.waiting import eventually
 
@@ -123,9 +124,34 @@ async def test_the_process_that_renders_knows_no_secrets(monkeypatch: pytest.Mon
         assert await renderer.run(limits_for(0), _secrets_there) == []
     finally:
         renderer.close()
-    assert SETTINGS.executor_shared_secret == ()
-    assert SETTINGS.database_url is None
-    assert SETTINGS.unsubscribe_secret  # signs the links
+
+
+def test_of_the_secrets_only_the_one_that_signs_links_is_given_to_it() -> None:
+    settings = settings_for("postgresql://unused", None, UNSUBSCRIBE_OLD_SECRETS="o" * 40)
+    given = for_rendering(settings)
+    assert given.unsubscribe_secrets == settings.unsubscribe_secrets[:1]
+    secrets = texts_to_hide(settings) - set(given.unsubscribe_secrets)
+    assert secrets
+    assert not any(secret in repr(given) for secret in secrets)
+
+
+def test_what_it_imports_is_what_rendering_needs() -> None:
+    """A half of a second of the processor, at each start after a quiet minute."""
+    script = f"""
+import importlib, sys
+import app.services.rendering.fork_server
+for module in {RENDERER.modules!r}: importlib.import_module(module)
+print(*sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    there = set(done.stdout.split())
+    assert "app.domain.content.render" in there
+    assert not there & {
+        "app.ports", "app.settings", "app.store", "app.services.rendering.renderer",
+        "boto3", "fastapi", "httpx", "psycopg", "pydantic", "rich", "structlog",
+    }  # fmt: skip
 
 
 def _ended_by(number: int) -> None:
