@@ -12,7 +12,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +30,7 @@ from botocore.exceptions import (
 from app import __version__
 from app.adapters.aws.answers import bound_answers
 from app.adapters.aws.bulk_calls import MESSAGE_ID_MAX_CHARS, accepted_ids
+from app.adapters.aws.clients.service_data import service_data
 from app.adapters.aws.notice import bulk_request, single_request
 from app.adapters.aws.prepared_calls import PreparedCalls, learn, teachable
 from app.domain.content.render import Compiled
@@ -90,7 +90,7 @@ def aws_client(settings: Settings, service: str, *, region: str | None, **config
         "sqs": settings.aws_endpoint_url_sqs,
     }.get(service)
     core = botocore.session.get_session()
-    core.register_component("data_loader", _service_data())
+    core.register_component("data_loader", service_data())
     session = boto3.session.Session(
         botocore_session=core,
         aws_access_key_id=settings.aws_access_key_id,
@@ -112,13 +112,6 @@ def aws_client(settings: Settings, service: str, *, region: str | None, **config
     )
     bound_answers(client, service)
     return client
-
-
-@cache
-def _service_data() -> Any:
-    """botocore's descriptions of services and endpoints. Each session would read its own: 8 MB for
-    every client but the first."""
-    return botocore.session.get_session().get_component("data_loader")
 
 
 def sns_client(settings: Settings, region: str) -> SNSClient:
