@@ -42,8 +42,8 @@ def serve(
 @app.command()
 def worker() -> None:
     """Run a sender alone; any number may share one database."""
-    from app.processes.server import work
-
+    with importing():
+        from app.processes.server import work
     settings = loud_settings()
 
     run(work(settings))
