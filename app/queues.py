@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -54,13 +54,16 @@ class QueueWork:
 @asynccontextmanager
 async def queue_work(store: Store, settings: Settings, meters: Metrics) -> AsyncIterator[QueueWork]:
     """Nothing for queues that aren't set."""
-    async with httpx.AsyncClient(follow_redirects=False) as http:
-        takers: list[TakeRequests | TakeEvents] = [
-            take_requests(store, settings, Hands(queue, meters))
-            for queue in request_queues(settings)
-        ]
-        take = takes_events(store, settings, meters, http)
-        takers += [take(Hands(queue, meters)) for queue in events_queues(settings)]
+    takers: list[TakeRequests | TakeEvents] = [
+        take_requests(store, settings, Hands(queue, meters)) for queue in request_queues(settings)
+    ]
+    async with AsyncExitStack() as stack:
+        if queues := events_queues(settings):
+            # A client takes 2 MB, most of it for the certificates of authorities.
+            client = httpx.AsyncClient(follow_redirects=False)
+            http = await stack.enter_async_context(client)
+            take = takes_events(store, settings, meters, http)
+            takers += [take(Hands(queue, meters)) for queue in queues]
         yield QueueWork(takers)
 
 
