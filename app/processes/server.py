@@ -166,9 +166,9 @@ async def _metrics_shown(
 def _exempt_from_collection() -> None:
     """Keep the garbage collector from looking through all objects that exist now, which live until
     the end anyway: under load each full collection would make every request wait a tenth of a
-    second.
+    second. What is garbage among them stays, too: to collect it would write to pages that the
+    processes share, and so copy more than it frees.
     """
-    gc.collect()
     gc.freeze()
 
 
