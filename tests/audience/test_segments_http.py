@@ -202,3 +202,18 @@ async def test_of_a_long_list_the_count_is_an_estimate(
     sample = await direct_store.sample_subscriber(await arrange.mailout(audience=both))
     assert sample is not None
     assert sample["id"] == str(rare)
+
+
+async def test_a_good_enough_estimate_looks_at_fewer(arrange: Arrange) -> None:
+    """And says that it is one. Where few fit, more are looked at: here everybody, so it is none."""
+    await arrange.subscribers(4_000)
+    count = "select count_rule(%s, now(), 'UTC', 3000, 3, %s)"
+    email = {"field": "email", "op": "contains"}
+    many, some = Jsonb(email | {"value": "@"}), Jsonb(email | {"value": "reader1"})
+    seen = "select (count_spread(%s, now(), 'UTC', %s, 0)).seen"
+    assert 2_000 < await arrange.one(seen, many, 0.625) < 3_000
+    assert await arrange.one(seen, many, 1) == 4_000
+    found = await arrange.one(count, many, 0.015)
+    assert (found["fitting"], found["estimated"], len(found["sample"])) == (4_000, True, 3)
+    found = await arrange.one(count, some, 0.015)
+    assert (found["fitting"], found["estimated"]) == (1_111, False)

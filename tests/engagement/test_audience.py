@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from app.store import Store
 from tests.support.engagement import SENT_AT, happened, judge_all, mailed, told, tracked_mailout
@@ -88,3 +89,24 @@ def _with(rule: Any, value: dict[str, Any]) -> Any:
     if "not" in rule:
         return {"not": _with(rule["not"], value)}
     return {"all": [_with(part, value) for part in rule["all"]]}
+
+
+async def test_an_estimate_of_who_got_a_cancelled_mailout(arrange: Arrange) -> None:
+    """It went to the lowest ids: an estimate looks at people all over the list."""
+    await arrange.subscribers(4_000)
+    mailout = await arrange.mailout(status="cancelled")
+    await arrange.sql.execute(
+        "insert into send_logs (mailout_id, subscriber_id, email, status, sent_at)"
+        " select %s, id, email, 'sent', now() from subscribers where id <= id_at(0.5)",
+        [mailout],
+    )
+    got = await arrange.one("select count(*) from send_logs where mailout_id = %s", mailout)
+    count = "select count_rule(%s, now(), 'UTC', 1000, 3, 0.5)"
+    for op, exact in (("is", got), ("is_not", 4_000 - got)):
+        rule = {"field": "received", "op": op, "value": str(mailout)}
+        found = await arrange.one(count, Jsonb(rule))
+        assert found["estimated"]
+        assert abs(found["fitting"] - exact) < 200
+        assert len(found["sample"]) == 3
+        whole = await arrange.one("select count_rule(%s, now(), 'UTC')", Jsonb(rule))
+        assert (whole["fitting"], whole["estimated"]) == (exact, False)

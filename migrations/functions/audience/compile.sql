@@ -3,10 +3,13 @@
 -- p_param (such as '$1'). docs/audiences.md says what each condition means.
 --   p_rule  a valid rule without segments (resolved_audience); null: everybody
 --   p_at    the instant that days are counted from; p_zone: the zone they are counted in
+--   p_within  null, or that only some people are asked: what holds of their ids, with %1$s for the id. What they got and
+--           did is then read at once, in the order of ids, and not looked up for each
 --   cost    what the condition costs per row, roughly: cheap ones are asked first
+drop function if exists compile_audience(jsonb, text, timestamptz, text, text[]);
 create or replace function compile_audience(
     p_rule jsonb, p_param text, p_at timestamptz, p_zone text,
-    p_bound text[] default '{}', out bound text[], out condition text, out cost integer)
+    p_bound text[] default '{}', p_within text default null, out bound text[], out condition text, out cost integer)
 language plpgsql stable set search_path = public, pg_temp as $$
 declare
     v_key   text;
@@ -19,7 +22,7 @@ begin
         condition := 'true';
         cost := 0;
     elsif p_rule ? 'field' then
-        select * into v_part from compile_condition(p_rule, p_param, p_at, p_zone, bound);
+        select * into v_part from compile_condition(p_rule, p_param, p_at, p_zone, bound, p_within);
         bound := v_part.bound;
         condition := v_part.condition;
         cost := v_part.cost;
@@ -29,14 +32,14 @@ begin
             cardinality(bound) + 1, cardinality(bound) + jsonb_array_length(p_rule -> 'tags')) end;
         bound := bound || array(select jsonb_array_elements_text(p_rule -> 'tags'));
     elsif p_rule ? 'not' then
-        select * into v_part from compile_audience(p_rule -> 'not', p_param, p_at, p_zone, bound);
+        select * into v_part from compile_audience(p_rule -> 'not', p_param, p_at, p_zone, bound, p_within);
         bound := v_part.bound;
         condition := format('not (%s)', v_part.condition);
         cost := v_part.cost;
     elsif p_rule ? 'all' or p_rule ? 'any' then
         v_key := case when p_rule ? 'all' then 'all' else 'any' end;
         for n in 0 .. jsonb_array_length(p_rule -> v_key) - 1 loop
-            select * into v_part from compile_audience(p_rule -> v_key -> n, p_param, p_at, p_zone, bound);
+            select * into v_part from compile_audience(p_rule -> v_key -> n, p_param, p_at, p_zone, bound, p_within);
             bound := v_part.bound;
             v_parts := v_parts || format('(%s)', v_part.condition);
             v_costs := v_costs || v_part.cost;
@@ -48,9 +51,10 @@ begin
     end if;
 end $$;
 
+drop function if exists compile_condition(jsonb, text, timestamptz, text, text[]);
 create or replace function compile_condition(
     p_rule jsonb, p_param text, p_at timestamptz, p_zone text,
-    p_bound text[], out bound text[], out condition text, out cost integer)
+    p_bound text[], p_within text, out bound text[], out condition text, out cost integer)
 language plpgsql stable set search_path = public, pg_temp as $$
 declare
     v_field   constant text := p_rule ->> 'field';
@@ -62,7 +66,7 @@ declare
 begin
     bound := p_bound;
     if v_field in ('received', 'opened', 'clicked') then
-        select * into bound, condition, cost from compile_engagement(p_rule, p_param, p_at, bound);
+        select * into bound, condition, cost from compile_engagement(p_rule, p_param, p_at, bound, p_within);
         return;
     end if;
     cost := 2;
@@ -171,14 +175,20 @@ end $$;
 -- Who got, opened or clicked a mailout, or any of the last days. Got: SES accepted it, and it didn't bounce; looked up in
 -- the ledger by mailout and subscriber, where which mailouts may be meant is known beforehand. Opened, clicked: people,
 -- and who can't be told from people (engagement_recipients), so that "not opened" never leaves out who may have read.
+drop function if exists compile_engagement(jsonb, text, timestamptz, text[]);
 create or replace function compile_engagement(
-    p_rule jsonb, p_param text, p_at timestamptz, p_bound text[], out bound text[], out condition text, out cost integer)
+    p_rule jsonb, p_param text, p_at timestamptz, p_bound text[], p_within text,
+    out bound text[], out condition text, out cost integer)
 language plpgsql stable set search_path = public, pg_temp as $$
 declare
     c_any      constant boolean := p_rule ->> 'value' = 'any';
     v_since    timestamptz := p_at - make_interval(secs => 86400 * (p_rule ->> 'days')::double precision);
     v_mailouts text[];
     v_n        integer := cardinality(p_bound) + 1;
+    -- Counted, not asked for the first: so that no plan looks at all rows of a mailout.
+    c_rows     constant text := case when p_within is null
+        then '(select count(*) from %1$s r where r.subscriber_id = s.id and %2$s) > 0'
+        else 's.id in (select r.subscriber_id from %1$s r where (' || format(p_within, 'r.subscriber_id') || ') and %2$s)' end;
 begin
     perform refuse_dropped_condition(p_rule, v_since);
     bound := p_bound;
@@ -194,25 +204,23 @@ begin
             cost := 0;
         else
             cost := 100 * cardinality(v_mailouts);
-            -- Counted, not asked for the first: so that no plan looks at all rows of a mailout.
             -- One array, and not a parameter each: of a thousand mailouts the text alone would take longer than a page.
-            condition := format('(select count(*) from send_logs l where l.mailout_id = any ((%s)[%s:%s]::uuid[]) '
-                                'and l.subscriber_id = s.id '
-                                'and not l.is_test and l.status in (''sent'', ''delivered'', ''complained'')%s) > 0',
+            condition := format(c_rows, 'send_logs', format(
+                'r.mailout_id = any ((%s)[%s:%s]::uuid[]) and not r.is_test and r.status in (''sent'', ''delivered'', ''complained'')%s',
                 p_param, v_n, v_n + cardinality(v_mailouts) - 1,
-                case when c_any then format(' and l.sent_at >= to_timestamp((%s)[%s]::double precision)',
-                    p_param, v_n + cardinality(v_mailouts)) end);
+                case when c_any then format(' and r.sent_at >= to_timestamp((%s)[%s]::double precision)',
+                    p_param, v_n + cardinality(v_mailouts)) end));
             bound := bound || v_mailouts || extract(epoch from v_since)::text;
         end if;
     else
         cost := 100;
-        condition := format('(select count(*) from engagement_recipients e where e.subscriber_id = s.id and %s) > 0',
+        condition := format(c_rows, 'engagement_recipients',
             format(case when c_any and p_rule ->> 'field' = 'opened'
-                            then 'greatest(e.last_opened_at, e.last_clicked_at) >= to_timestamp((%s)[%s]::double precision)'
-                        when c_any then 'e.last_clicked_at >= to_timestamp((%s)[%s]::double precision)'
+                            then 'greatest(r.last_opened_at, r.last_clicked_at) >= to_timestamp((%s)[%s]::double precision)'
+                        when c_any then 'r.last_clicked_at >= to_timestamp((%s)[%s]::double precision)'
                         when p_rule ->> 'field' = 'opened'
-                            then 'e.mailout_id = (%s)[%s]::uuid and ''{human,unknown}''::text[] && array[e.open_class, e.click_class]'
-                        else 'e.mailout_id = (%s)[%s]::uuid and e.click_class in (''human'', ''unknown'')' end,
+                            then 'r.mailout_id = (%s)[%s]::uuid and ''{human,unknown}''::text[] && array[r.open_class, r.click_class]'
+                        else 'r.mailout_id = (%s)[%s]::uuid and r.click_class in (''human'', ''unknown'')' end,
                    p_param, v_n));
         bound := bound || case when c_any then extract(epoch from v_since)::text else p_rule ->> 'value' end;
     end if;

@@ -3,55 +3,101 @@
 -- Of the active subscribers, how many fit a rule (without segments): {"fitting", "unusable" (of them, without an address
 -- that can be mailed), "estimated", "sample": addresses of some of the others}.
 -- Without a rule the kept count is the answer (recipient_counts.sql). Where a tag is needed that few have, those are
--- looked at (by the index of tags). Else everybody is, in a list of at most p_exact (fewer where each is looked up in the
--- ledger); of a larger one a sample of so many gives an estimate, which is never 0: who is really there is found when the audience is queued.
+-- looked at (by the index of tags). Else everybody is, in a list of at most p_exact (fewer where the ledger is asked);
+-- of a larger one a sample of so many gives an estimate, which is never 0: who is really there is found when the
+-- audience is queued. p_error: a smaller sample will do if the estimate's standard deviation is at most this share of it.
+drop function if exists count_rule(jsonb, timestamptz, text, bigint, integer);
 create or replace function count_rule(
-    p_rule jsonb, p_at timestamptz, p_zone text, p_exact bigint default 1000000, p_sample integer default 0)
+    p_rule jsonb, p_at timestamptz, p_zone text, p_exact bigint default 1000000, p_sample integer default 0,
+    p_error double precision default null)
 returns jsonb language plpgsql stable set search_path = public, pg_temp set jit = off as $$
 declare
     c_early  constant integer := 20000;   -- a sample is looked for among so many first
+    c_dear   constant integer := 100;     -- a rule about what people got or did
     v_listed constant bigint := subscribers_in(null);
-    v_all    constant boolean := p_rule is null or p_rule in ('{}', 'null');
     v_tags   constant text[] := needed_tags(p_rule);
     v_tagged constant bigint := case when v_tags is not null then tagged(v_tags) end;
     v_rule   record;
     v_sample text[] := '{}';
     v_exact  bigint := case when p_rule ? 'tags' then greatest(p_exact, 1000000) else p_exact end;
     v_part   double precision := 1;       -- of the list that is looked at
-    v_seen   bigint;
+    v_sizes  bigint[] := '{}';            -- of samples by id that are tried, one after the other
+    v_enough boolean := false;
     v_found  record;
 begin
     select * into v_rule from compile_audience(p_rule, '$1', p_at, p_zone);
     v_exact := least(v_exact, affordable(v_rule.cost));
-    if p_sample > 0 then
-        v_sample := early_addresses(v_rule.condition, v_rule.bound, p_sample, c_early);
-    end if;
-    if v_all then
-        return jsonb_build_object('fitting', subscribers_in('{active}'), 'estimated', false, 'sample', v_sample,
-            'unusable', unusable_actives());
+    if p_rule is null or p_rule in ('{}', 'null') then
+        return jsonb_build_object('fitting', subscribers_in('{active}'), 'estimated', false, 'unusable', unusable_actives(),
+            'sample', early_addresses(v_rule.condition, v_rule.bound, p_sample, c_early));
     elsif v_tagged <= greatest(least(v_listed / 4, 250000), 1000) or p_rule ? 'tags' and v_listed <= v_exact then
         select * into v_found from count_tagged(v_tags, v_rule.condition, v_rule.bound, p_sample);
+        v_sample := v_found.sample;
     else
-        if v_listed > v_exact then
-            v_part := v_exact::double precision / v_listed;
+        v_part := least(1, v_exact::double precision / greatest(v_listed, 1));
+        if v_part < 1 and p_error is not null then
+            v_sizes := '{2500,10000,40000}';
         end if;
-        -- Addresses are only collected where few were found: then few fit.
-        execute format($query$
-            select count(*) as seen, count(*) filter (where fits) as fitting,
-                   count(*) filter (where fits and address is null) as unusable,
-                   (array_agg(address) filter (where fits and $2))[:$3] as sample
-              from (select s.address, s.status = 'active' and (%s) as fits from subscribers s %s) looked_at
-            $query$, v_rule.condition,
-            case when v_part < 1 then format('tablesample system (%s)', round((100 * v_part)::numeric, 6)) end)
-           into v_found using v_rule.bound, cardinality(v_sample) < p_sample, p_sample;
+        if v_rule.cost >= c_dear then
+            v_sizes := v_sizes || least(v_exact, v_listed, case when v_part < 1 and p_error is not null then 100000 end);
+        end if;
+        for n in 1 .. cardinality(v_sizes) loop
+            select * into v_found from count_spread(p_rule, p_at, p_zone, case when v_part < 1 or n > 1
+                then v_sizes[n]::double precision / v_listed else 1 end, p_sample);
+            v_sample := v_found.sample;
+            v_enough := n = cardinality(v_sizes) and v_rule.cost >= c_dear or v_found.seen >= v_exact or coalesce(
+                v_found.fitting * p_error ^ 2 >= 1 - v_found.fitting / greatest(v_found.seen, 1)::double precision, false);
+            exit when v_enough;
+        end loop;
+        if not v_enough then
+            if p_sample > 0 then
+                v_sample := early_addresses(v_rule.condition, v_rule.bound, p_sample, c_early);
+            end if;
+            -- Addresses are only collected where few were found: then few fit.
+            execute format($query$
+                select count(*) as seen, count(*) filter (where fits) as fitting,
+                       count(*) filter (where fits and address is null) as unusable,
+                       (array_agg(address) filter (where fits and $2))[:$3] as sample
+                  from (select s.address, s.status = 'active' and (%s) as fits from subscribers s %s) looked_at
+                $query$, v_rule.condition,
+                case when v_part < 1 then format('tablesample system (%s)', round((100 * v_part)::numeric, 6)) end)
+               into v_found using v_rule.bound, cardinality(v_sample) < p_sample, p_sample;
+            v_sample := case when cardinality(v_sample) < p_sample then v_found.sample else v_sample end;
+        end if;
         v_part := case when v_part < 1 then v_found.seen::double precision / v_listed else 1 end;
     end if;
     return jsonb_build_object(
         'fitting', case when v_part < 1 then greatest(1, round(v_found.fitting / v_part)) else v_found.fitting end,
         'unusable', case when v_part < 1 then round(v_found.unusable / v_part) else v_found.unusable end,
         'estimated', v_part < 1,
-        'sample', case when cardinality(v_sample) < p_sample then coalesce(to_jsonb(array_remove(v_found.sample, null)), '[]')
-                       else to_jsonb(v_sample) end);
+        'sample', to_jsonb(array_remove(coalesce(v_sample, '{}'), null)));
+end $$;
+
+-- How many of this share of the list fit a rule. Of a part these are people in ranges of ids all over it: ids are random,
+-- but a mailout that is under way, or was cancelled, has gone to the lowest. In the order of ids what they got and did is
+-- read at once; and no page of the table holds neighbours who came together, as in a sample of pages.
+create or replace function count_spread(
+    p_rule jsonb, p_at timestamptz, p_zone text, p_share double precision, p_sample integer,
+    out seen bigint, out fitting bigint, out unusable bigint, out sample text[])
+language plpgsql stable set search_path = public, pg_temp set jit = off set enable_seqscan = off
+set work_mem = '64MB' as $$
+declare
+    c_ranges constant integer := 64;   -- so the estimate may be off by a 128th of the list where a mailout has ended
+    v_within text := 'true';
+    v_rule   record;
+begin
+    if p_share < 1 then
+        select string_agg(format('%%1$s > %L and %%1$s <= %L', id_at((n - p_share / 2) / c_ranges),
+                                 id_at((n + p_share / 2) / c_ranges)), ' or ')
+          into v_within from (select k - 0.5::double precision as n from generate_series(1, c_ranges) k) middles;
+    end if;
+    select * into v_rule from compile_audience(p_rule, '$1', p_at, p_zone, p_within => v_within);
+    execute format($query$
+        select count(*), count(*) filter (where fits), count(*) filter (where fits and address is null),
+               (array_agg(address order by id) filter (where fits and address is not null and $2 > 0))[:$2]
+          from (select s.id, s.address, s.status = 'active' and (%s) as fits from subscribers s where %s) looked_at
+        $query$, v_rule.condition, format(v_within, 's.id'))
+       into seen, fitting, unusable, sample using v_rule.bound, p_sample;
 end $$;
 
 -- So many people are asked for a condition of this cost within about two seconds.
@@ -96,7 +142,7 @@ end $$;
 create or replace function audience_size(p_mailout uuid, p_exact bigint default 1000000) returns jsonb
 language sql stable set search_path = public, pg_temp as $$
     select jsonb_build_object('recipients', n -> 'fitting', 'estimated', n -> 'estimated')
-      from mailout_audience(p_mailout) a, count_rule(a.rule, a.at, a.zone, p_exact) n;
+      from mailout_audience(p_mailout) a, count_rule(a.rule, a.at, a.zone, p_exact, p_error => 0.01) n;
 $$;
 
 create or replace function count_audience(p_mailout uuid) returns jsonb
@@ -111,7 +157,7 @@ create or replace function preview_audience(
     p_audience jsonb, p_sample integer default 5, p_exact bigint default 1000000) returns jsonb
 language plpgsql stable set search_path = public, pg_temp as $$
 declare
-    v_size   constant jsonb := count_rule(resolved_audience(p_audience), now(), service_timezone(), p_exact, p_sample);
+    v_size   constant jsonb := count_rule(resolved_audience(p_audience), now(), service_timezone(), p_exact, p_sample, p_error => 0.015);
     v_active constant bigint := subscribers_in('{active}');
 begin
     return jsonb_build_object(
