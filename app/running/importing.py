@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-UNUSED = ("rich", "pygments", "lxml", "chardet", "h2")
-"""What libraries import where it happens to be installed, and nobody here uses: structlog and the
-command line of httpx rich and pygments; Beautiful Soup lxml and chardet; httpcore h2."""
+UNUSED = ("rich", "httpx._main", "lxml", "chardet", "h2")
+"""What libraries import where it happens to be installed, and nobody here uses: structlog rich;
+httpx its command line, which brings pygments; Beautiful Soup lxml and chardet; httpcore h2."""
 
 
 @contextmanager

@@ -13,7 +13,7 @@ with importing():
     from app.processes import server
     import app.main, app.processes.http
 
-print(*(name for name in (*UNUSED, "hpack", "pygal") if name in sys.modules))
+print(*(name for name in (*UNUSED, "hpack", "pygal", "pygments") if name in sys.modules))
 print(gc.isenabled(), gc.get_freeze_count() > 100_000)
 
 # Supabase's client asks for HTTP/2, and help or another library may have use for the others.
