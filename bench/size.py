@@ -5,7 +5,7 @@ fill         ten million subscribers; it ends after FILL_SECONDS: call it until 
 previous     the ledger of a mailout that was sent to all of them
 queued       or of one that half of them got, and the other half is queued
 advance      from there on, until 95 % of them have got it
-vacuum       what autovacuum takes up beside real sending; `advance` is several times as fast as that
+vacuum       take up dead rows, as autovacuum does beside sending; `advance` makes them faster
 slices       MAILS sent from where it stands, beside a mailout to as many
 first_call   POST /send-mailout and SES's first call, beside all that is there
 """
