@@ -365,6 +365,16 @@ async def test_while_ses_is_away_nobody_is_failed_and_nothing_runs_hot(
         await asyncio.sleep(1.5)  # what is asked for meanwhile is counted
         assert len(looks) <= 10
 
+        # A step of a loop that takes five minutes is told as a fault, and SES may be silent longer.
+        began: set[float | None] = set()
+        loop = sender._loops._loops["dispatch"]
+
+        async def steps() -> int:
+            began.add(loop.began)
+            return len(began)
+
+        await eventually(steps, until=lambda n: n >= 3, seconds=10)
+
 
 async def test_the_rate_is_used_to_the_full_while_there_is_work(
     dsn: str,

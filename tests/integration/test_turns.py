@@ -207,7 +207,61 @@ async def test_only_at_such_rates_is_a_claim_begun_while_one_is_under_way(
     assert len(owners) == 60 * mailouts
     assert max(map(len, seen)) == at_once
     if mailouts > 1:
-        while_all_were_there = seen[: len(seen) // 3]
+        # Whose content is ready first is alone until the others' is.
+        with_all = max(seen.index(next(s for s in seen if owner in s)) for owner in set(owners))
+        while_all_were_there = seen[with_all : (with_all + len(seen)) // 2]
         assert all(len(set(them)) == len(them) for them in while_all_were_there)
     to = [line["to"] for line in sandbox.accepted()]
     assert len(to) == 60 * mailouts
+
+
+async def test_mailouts_that_wait_are_not_prepared_again_and_again(
+    dsn: str,
+    sandbox: SandboxServer,
+    arrange: Arrange,
+    direct_store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also when more of them wait for a wave than contents are kept: what one has prepared puts
+    away another one's, and each would wake the dispatcher for the next."""
+    monkeypatch.setattr("app.services.sending.send_batch.KEPT_CONTENTS", 2)
+    prepared: list[UUID] = []
+    looks = 0
+    content, work = Store.snapshot_content, Store.sender_work
+
+    async def preparing(self: Store, mailout_id: UUID) -> Any:
+        prepared.append(mailout_id)
+        return await content(self, mailout_id)
+
+    async def looking(self: Store) -> Any:
+        nonlocal looks
+        looks += 1
+        return await work(self)
+
+    async def looked() -> int:
+        return looks
+
+    monkeypatch.setattr(Store, "snapshot_content", preparing)
+    monkeypatch.setattr(Store, "sender_work", looking)
+    await arrange.subscribers(2)
+    waiting = [await arrange.mailout() for _ in range(3)]
+    for mailout in waiting:
+        await start(direct_store, mailout)
+    tomorrow = "update send_logs set next_attempt_at = now() + interval '1 day'"
+    await arrange.sql.execute(tomorrow)
+    async with in_process(settings_for(dsn, sandbox.url)) as service:
+        sender = service.services.sender
+        assert sender is not None
+        kept = sender.home.send._prepared
+        await eventually(looked, until=lambda _: len(kept) == 2 and len(prepared) >= 3)
+        several = looks + 30
+        await eventually(looked, until=lambda n: n > several)
+        assert len(prepared) <= 6
+        await arrange.sql.execute("update send_logs set next_attempt_at = null")
+
+        async def unsent() -> int:
+            cursor = await arrange.sql.execute("select from mailouts where status <> 'sent'")
+            return cursor.rowcount
+
+        await eventually(unsent, until=lambda n: n == 0)
+    assert len(sandbox.accepted()) == 6

@@ -55,9 +55,12 @@ POLL_SECONDS = 1.0
 anything before it looks again."""
 
 
-Turn = Literal["taken", "waited", "full", "unready", "over"]
+Turn = Literal["taken", "waited", "full", "unready", "shut", "over"]
 """waited: its tokens weren't due yet. full: as much of the mailout is under way as may be. unready:
-its content is being prepared. over: there is nothing to do for it now."""
+its content is being prepared. shut: SES throttles or is silent. over: there is nothing to do for it
+now."""
+UNTRIED = frozenset[Turn]({"full", "unready", "shut"})
+"""Nobody was asked for: whether it would go well isn't known."""
 
 
 class Dispatcher:
@@ -100,6 +103,7 @@ class Dispatcher:
         self._under_way = Counter[UUID]()  # batches of each mailout
         self._quick: set[UUID] = set()  # mailouts whose last batch didn't take long
         self._turns = 0  # mailouts that take turns, but for those with nothing to do
+        self._waits: set[UUID] = set()  # mailouts whose last claim found nobody
         self._fairness = Fairness()
         self._reached: dict[UUID, int] = {}
         """Of each mailout, the last row claimed in this round: the next claim looks behind it."""
@@ -125,6 +129,7 @@ class Dispatcher:
         sending = set(work.sending)
         self._fairness.keep(sending)
         self._quick &= sending
+        self._waits &= sending
         for over in self._failing.keys() - {mailout_id for mailout_id, _ in turns}:
             del self._failing[over]
         looked = time.monotonic()
@@ -211,17 +216,20 @@ class Dispatcher:
             name = f"mailout {mailout_id}"
             self._failing[mailout_id] = Trouble(name, FAULT, is_fault=True, is_vital=False)
             return "over"
-        if came != "unready":  # nothing was tried
+        if came not in UNTRIED:
             self._failing.pop(mailout_id, None)
         return came
 
     async def _take_turn(self, mailout_id: UUID, test: bool) -> Turn:
         """Claim and launch a mailout's next batches."""
-        if not test and not self._send.is_ready(mailout_id, self._work_to_send.set):
+        # Who waits, as for a wave, is asked for without its content: where more wait than are kept,
+        # each look would prepare anew what the one before put away.
+        waits = not test and mailout_id in self._waits and not self._send.keeps(mailout_id)
+        if not (test or waits or self._send.is_ready(mailout_id, self._work_to_send.set)):
             return "unready"
         lane = await self._open_lane()
         if lane is None:
-            return "over"
+            return "shut"
         share = self._share(mailout_id, lane)
         if share < 1:
             return "full"
@@ -230,9 +238,10 @@ class Dispatcher:
             if self._stopping.asked:
                 return "over"
             if self._breaker.wait(time.monotonic()):  # it opened meanwhile
-                return "taken"
+                return "shut"
         # The attempts' ids are chosen here, so that a claim without an answer can be given back.
-        attempts = [uuid4() for _ in range(min(self._claims(), share, free))]
+        most = 1 if waits else self._claims()
+        attempts = [uuid4() for _ in range(min(most, share, free))]
         self._taken[lane] += len(attempts)
         launched = 0
         try:
@@ -256,9 +265,12 @@ class Dispatcher:
                         mailout_id, self._limit(lane)
                     )  # it took a claim's time all the same
                 self._turns -= not more and mailout_id not in self._under_way
+                if not more and not test:
+                    self._waits.add(mailout_id)
                 return "taken" if more else "over"
             self._rate = claim[0].rate
             if not test:
+                self._waits.discard(mailout_id)
                 self._reached[mailout_id] = claim[-1].recipients[-1].send_log_id
                 self._fairness.serve(mailout_id, sum(len(batch.recipients) for batch in claim))
             for batch in claim:
@@ -269,21 +281,20 @@ class Dispatcher:
             self._taken[lane] -= len(attempts) - launched
 
     async def _open_lane(self) -> Lane | None:
-        """The lane for the next call, after waiting for a throttled or silent SES; None at a
-        stop."""
-        while not self._stopping.asked:
-            now = time.monotonic()
-            wait = self._breaker.wait(now)
-            if wait == 0 and self._breaker.probing and self._taken.total():
-                await self._one_landed()  # the probe goes alone, and nobody is claimed beside it
-                continue
-            lane: Lane | None = None
-            if wait == 0:
-                lane, wait = self._lanes.choose(now)
-            if lane is not None:
-                return lane
+        """The lane for the next call. None after a wait, for a throttled or silent SES: of
+        POLL_SECONDS at most, since SES may be silent for longer than a step of a loop may take
+        (loops.py), and work may be over or new meanwhile."""
+        now = time.monotonic()
+        wait = self._breaker.wait(now)
+        if wait == 0 and self._breaker.probing and self._taken.total():
+            await self._one_landed()  # the probe goes alone, and nobody is claimed beside it
+            return None
+        lane: Lane | None = None
+        if wait == 0:
+            lane, wait = self._lanes.choose(now)
+        if lane is None:
             await self._stopping.sleep(min(wait, POLL_SECONDS))
-        return None
+        return lane
 
     def _share(self, mailout_id: UUID, lane: Lane) -> int:
         """How many more batches a mailout may have under way: each of those that take turns has as

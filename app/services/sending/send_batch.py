@@ -127,6 +127,10 @@ class SendBatch:
         """Why results can't be recorded now."""
         return self._record.troubles
 
+    def keeps(self, mailout_id: UUID) -> bool:
+        """Whether its content is in memory (KEPT_CONTENTS)."""
+        return (mailout_id, "") in self._prepared
+
     def is_ready(self, mailout_id: UUID, when_ready: Callable[[], None]) -> bool:
         """Whether recipients may be claimed. If not, the content is being prepared, and
         `when_ready` is called at the end.
@@ -136,7 +140,7 @@ class SendBatch:
         When it fails, the next batch is let through: its recipients are told what is wrong. Then
         it is tried again, PREPARE_AGAIN_SECONDS later.
         """
-        if (mailout_id, "") in self._prepared:
+        if self.keeps(mailout_id):
             return True
         if mailout_id in self._unprepared:
             self._unprepared.remove(mailout_id)
