@@ -11,7 +11,7 @@ begin
             perform compile_audience(resolved_audience(new.audience), '$1', now(), service_timezone());
         end if;
     end if;
-    new.updated_at := now();
+    new.updated_at := clock_timestamp();   -- behind the claims that a cancel waited for (charted_to)
     new.version := old.version + ((new.status, new.subject, new.preheader, new.body_html, new.body_markdown,
         new.body_text, new.notion_page_id, new.from_email, new.from_name, new.reply_to, new.configuration_set,
         new.audience, new.canary, new.template_id, new.tracking, new.schedule, new.region)

@@ -27,8 +27,10 @@ begin
     if not found then
         return case when v_paces is not null then jsonb_build_object('total', null, 'keys', v_paces) end;
     end if;
+    -- Not locked: whoever gives back to it, and then ends a mailout (record_batches), would wait for this claim's lock of
+    -- that mailout, while this claim waits for the day. What is given back counts with the next claim.
     select * into v_day from warmup_days
-     where region = p_region and opened_at <= p_now and ends_at > p_now order by day desc limit 1 for update;
+     where region = p_region and opened_at <= p_now and ends_at > p_now order by day desc limit 1;
     if not found then
         return jsonb_build_object('total', 0, 'until', p_now, 'keys', coalesce(v_paces, '[]'));
     end if;

@@ -9,11 +9,13 @@ import pytest
 
 from app.domain.sending.batches import Batch, Idle, Outcome, Result
 from app.store import Store
+from tests.pacing.conftest import a_warmup
 from tests.support.factories import (
     Arrange,
     claim,
     let_judge,
     living_sender,
+    started_mailout,
     try_claim,
 )
 from tests.support.transactions import (
@@ -57,6 +59,43 @@ async def test_a_record_after_a_cancel_queues_nothing(
     await second.commit()
     assert await arrange.counts(mailout) == {end: 1}
     assert await status(arrange, mailout) == "cancelled"
+
+
+async def test_what_was_claimed_while_a_cancel_waited_is_charted(
+    direct_store: Store, arrange: Arrange, first: Transaction, second: Transaction
+) -> None:
+    """The cancel began before the claim, whose lock of the mailout it then waited for."""
+    mailout = await started_mailout(direct_store, arrange, 2)
+    sender = await living_sender(direct_store)
+    await second.call("mailout_transition", p_mailout=mailout, p_changed=False)
+    batch = await first.claim(mailout, sender, limit=1)
+    await first.commit()
+    assert (await second.call("cancel_mailout", p_mailout=mailout))["changed"]
+    await second.commit()
+    sent = Result(batch["rows"][0]["id"], "sent", message_id="m")
+    await direct_store.record_results(UUID(batch["attempt_id"]), [sent])
+    series = await direct_store.mailout_series(mailout)
+    assert series is not None
+    assert sum(point["n"] for point in series["points"]) == 1
+
+
+# Record and claim
+
+
+async def test_a_record_that_gives_back_to_a_warmup_and_ends_a_mailout_blocks_no_claim_of_it(
+    direct_store: Store, arrange: Arrange, first: Transaction, second: Transaction
+) -> None:
+    """The claim has the mailout, the record the day. Neither waits for what the other one has."""
+    mailout = await started_mailout(direct_store, arrange, 1)
+    sender = await living_sender(direct_store)
+    await a_warmup(direct_store, [{"total": 5}])
+    batch = await claim(direct_store, mailout, sender)
+    await second.lock(mailout)  # a claim's first lock
+    recording = await blocked(arrange, first, first.record(batch, "failed"))
+    assert (await second.claim(mailout, sender))["reason"] == "empty"
+    await second.commit()
+    assert (await recording)["mailout_status"] == "failed"
+    await first.commit()
 
 
 # Record and recovery
