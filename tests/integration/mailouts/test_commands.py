@@ -92,7 +92,7 @@ async def test_a_mailout_is_readied_copied_listed_and_deleted(cli: Cli, arrange:
         pytest.param(
             ("--clear", "preheader", "--preheader", "x"), "given, too", marks=pytest.mark.short
         ),
-        pytest.param(("--audience", "{"), "no JSON", marks=pytest.mark.short),
+        pytest.param(("--audience", "{"), "isn't JSON", marks=pytest.mark.short),
         (("--html", "missing.html"), "missing.html"),
     ],
 )
