@@ -22,7 +22,6 @@ import signal
 import socket
 import sys
 import traceback
-import warnings
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -183,10 +182,6 @@ def say(connection: socket.socket, message: dict[str, Any]) -> None:
 
 def main() -> None:
     control, ready, idle_seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-    # markdownify brings bs4, and that, where it is there, this: for selectors, which nobody here
-    # uses, it takes a tenth of the time of all the imports.
-    sys.modules["soupsieve"] = None  # type: ignore[assignment]
-    warnings.filterwarnings("ignore", "The soupsieve package is not installed")
     with importing():
         for module in sys.argv[4:]:
             importlib.import_module(module)

@@ -15,7 +15,7 @@ from app.store import Store
 from app.telemetry.metrics import Metrics
 
 LOOK_SECONDS = 1.0
-FIRST_LOOK_SECONDS = 0.1
+FIRST_LOOK_SECONDS = 0.02
 """Between two reports until the first is taken: the sender's first heartbeat makes the row that it
 is written into."""
 REPEAT_SECONDS = 20.0

@@ -26,7 +26,7 @@ from app.store import Store
 from app.telemetry.counts import Board
 
 CACHE_SECONDS = 2.0
-FAILED_SECONDS = 0.2
+FAILED_SECONDS = 0.1
 """A failure is kept for so long only: at a start, whoever asks before the sender has reported
 learns soon that all is well."""
 CHECK_SECONDS = 2.0
