@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-UNUSED = ("rich", "httpx._main", "lxml", "chardet", "h2")
+UNUSED = ("rich", "httpx._main", "lxml", "chardet", "soupsieve", "h2")
 """What libraries import where it happens to be installed, and nobody here uses: structlog rich;
-httpx its command line, which brings pygments; Beautiful Soup lxml and chardet; httpcore h2."""
+httpx its command line, which brings pygments; Beautiful Soup lxml, chardet and soupsieve, its
+selectors; httpcore h2."""
 
 
 @contextmanager
@@ -22,7 +24,9 @@ def importing() -> Iterator[None]:
     # As an import statement understands None (its reference says so): there is no such module.
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The soupsieve package is not installed")
+            yield
     finally:
         for name in hidden:
             del sys.modules[name]
