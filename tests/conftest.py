@@ -23,6 +23,7 @@ from app.store import Store
 from tests.support.databases import DatabaseServer, database_server
 from tests.support.dns_server import DnsServer
 from tests.support.factories import Arrange
+from tests.support.kept_connections import SqlConnection, connections_kept
 from tests.support.postgrest import PostgrestStandIn, make_key
 from tests.support.read_once import read_once
 from tests.support.wide import thin
@@ -105,7 +106,11 @@ def outer_environment(pytestconfig: pytest.Config) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[DatabaseServer]:
     """The session's PostgreSQL (each worker of pytest-xdist has its own)."""
-    with database_server() as server:
+    with (
+        database_server() as server,
+        pytest.MonkeyPatch.context() as patch,
+        connections_kept(patch.setattr),
+    ):
         yield server
 
 
@@ -151,9 +156,8 @@ def supabase_key() -> str:
 @pytest.fixture
 async def sql(dsn: str) -> AsyncIterator[psycopg.AsyncConnection[DictRow]]:
     """The superuser's connection, to arrange and to look; each statement commits."""
-    connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row)
-    async with connection:
-        yield connection
+    async with await SqlConnection.connect(dsn, autocommit=True, row_factory=dict_row) as sql:
+        yield sql
 
 
 @pytest.fixture

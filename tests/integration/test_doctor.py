@@ -26,6 +26,7 @@ from app.services.checks.amazon.events import EVENT_TYPES
 from app.services.checks.asking import Outside
 from app.settings import Settings
 from tests.support.factories import Arrange, an_account
+from tests.support.kept_connections import KEPT
 from tests.support.service import DEFAULTS, TOPIC, UNSUBSCRIBE_SECRET, settings_for
 
 ALL_EVENTS = list(EVENT_TYPES)
@@ -209,6 +210,7 @@ async def test_a_database_that_a_crash_may_damage_fails(dsn: str, arrange: Arran
     """Only a server for tests may say of itself that nobody will miss its data."""
     name = dsn.rpartition("/")[2]
     await arrange.sql.execute(f"alter database {name} set amazonsender.disposable = off".encode())
+    KEPT.drop(dsn)  # only a new connection takes it over
     found = await examine(aws_settings(DATABASE_URL=dsn), outside=outside())
     [finding] = [each for each in found if each.level == "fail"]
     assert "fsync = off and full_page_writes = off" in finding.what

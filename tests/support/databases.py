@@ -25,6 +25,7 @@ from psycopg import conninfo, sql
 from app.adapters.database.embedded import EmbeddedPostgres
 from app.adapters.database.embedded_host import processes_in
 from app.adapters.database.migrations import migrate
+from tests.support.kept_connections import KEPT
 from tests.support.postgrest import AUTHENTICATOR_PASSWORD, PRIVILEGES_SQL, ROLES_SQL
 
 TEMPLATE = "template_migrated"
@@ -49,11 +50,20 @@ REUSE_SQL = """
 create schema testing;
 grant usage on schema testing to public;
 
--- A database whose schema a test has changed isn't used again.
+-- A database whose schema a test has changed isn't used again, but for tables and functions that
+-- the test added: these are dropped.
 create table testing.changes (command text);
+create table testing.added (class oid, object oid);
+create table testing.newest as
+    select greatest((select max(oid) from pg_class), (select max(oid) from pg_proc)) as object;
 create function testing.note_change() returns event_trigger language plpgsql security definer as $$
 begin
-    insert into testing.changes values (tg_tag);
+    if tg_tag in ('CREATE TABLE', 'CREATE FUNCTION') and not exists (
+            select from pg_event_trigger_ddl_commands(), testing.newest where objid <= object) then
+        insert into testing.added select classid, objid from pg_event_trigger_ddl_commands();
+    else
+        insert into testing.changes values (tg_tag);
+    end if;
 end $$;
 
 -- What the migrations put into tables.
@@ -71,18 +81,28 @@ begin
 end $$;
 
 -- Makes a database as it was when it was new; false: it isn't, so a new one is needed.
-create function testing.empty() returns boolean language plpgsql
+-- p_kept: the process ids of connections that may be there.
+create function testing.empty(p_kept int[]) returns boolean language plpgsql
     set session_replication_role = replica as $$
 declare
     one record;
     bytes bigint := 0;
 begin
+    for one in select format('drop function if exists %s cascade', p.oid::regprocedure) as statement
+                 from testing.added join pg_proc p on class = 'pg_proc'::regclass and object = p.oid
+               union all
+               select format('drop table if exists %s cascade', c.oid::regclass)
+                 from testing.added join pg_class c on object = c.oid
+                where class = 'pg_class'::regclass and relkind = 'r' loop
+        execute one.statement;
+    end loop;
+    delete from testing.added;
     if exists (select from testing.changes)
         or exists (select from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase
                     where d.datname = current_database())
         or exists (select from pg_stat_activity
                     where datname = current_database() and pid <> pg_backend_pid()
-                      and application_name <> 'postgrest')
+                      and pid <> all (p_kept) and application_name <> 'postgrest')
         or exists (select from pg_class where relnamespace = 'public'::regnamespace
                       and relkind = 'r' and reltuples <> -1)  -- vacuumed or analyzed
     then
@@ -169,6 +189,8 @@ class DatabaseServer:
                     sql.Identifier(name), sql.Identifier(template)
                 )
             )
+            if template == TEMPLATE:
+                KEPT.keep_for(self.dsn(name))
         try:
             yield name
         finally:
@@ -188,11 +210,13 @@ class DatabaseServer:
         with suppress(psycopg.OperationalError, psycopg.errors.InvalidSchemaName):
             if name not in self._inside:
                 self._inside[name] = psycopg.connect(self.dsn(name), autocommit=True)
-            row = self._inside[name].execute("select testing.empty()").fetchone()
+            kept = KEPT.renew(self.dsn(name))
+            row = self._inside[name].execute("select testing.empty(%s)", [kept]).fetchone()
             return row == (True,)
         return False
 
     def _drop(self, name: str) -> None:
+        KEPT.drop(self.dsn(name))
         if name in self._inside:
             self._inside.pop(name).close()
         drop = sql.SQL("drop database {} with (force)")

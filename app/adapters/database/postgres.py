@@ -130,8 +130,7 @@ class PostgresDatabase:
             raise not_connected(error) from error
 
     async def _greet(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(self._dsn, **self._options)
-        async with connection:
+        async with await _Connection.connect(self._dsn, **self._options) as connection:
             await connection.execute("")
 
     async def close(self) -> None:
