@@ -80,7 +80,8 @@ create or replace function count_spread(
     p_rule jsonb, p_at timestamptz, p_zone text, p_share double precision, p_sample integer,
     out seen bigint, out fitting bigint, out unusable bigint, out sample text[])
 language plpgsql stable set search_path = public, pg_temp set jit = off set enable_seqscan = off
-set work_mem = '64MB' as $$
+-- However many got something: not kept by hash, each of these people would be compared with all of them.
+set work_mem = '64MB' set hash_mem_multiplier = 100 as $$
 declare
     c_ranges constant integer := 64;   -- so the estimate may be off by a 128th of the list where a mailout has ended
     v_within text := 'true';
