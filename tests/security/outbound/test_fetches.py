@@ -33,6 +33,7 @@ PLACES = {
     ("adapters/database/embedded", "subprocess.run"): "our own PostgreSQL",
     ("adapters/database/embedded_host", "socket.socket"): "this machine, whether a port is free",
     ("adapters/database/migrations", ".connect"): "DATABASE_URL",
+    ("adapters/database/postgres", ".connect"): "DATABASE_URL",
     ("adapters/database/postgres", "psycopg.AsyncConnection.connect"): "DATABASE_URL",
     ("adapters/database/supabase", "httpx.AsyncClient"): "SUPABASE_URL",
     ("adapters/database/supabase", "supabase.acreate_client"): "by the client above",
