@@ -36,7 +36,8 @@ _DOUBTFUL = re.compile(
 _TO_BE_QUOTED = re.compile(r'[",\r\n]')  # RFC 4180, section 2
 
 _MARK = "'"
-_LEADING = re.compile(f"['\"{_UNSEEN}]*")
+# Only where there is a mark before it: not behind a quote.
+_LEADING = re.compile(f"'*[{_UNSEEN}]['\"{_UNSEEN}]*")
 
 
 def protect(text: str) -> str:
@@ -83,7 +84,7 @@ def restore(cell: str) -> str:
 
 
 def _behind_leading(text: str, put: Callable[[re.Match[str]], str]) -> str:
-    """What the text begins with has one mark for all."""
+    """Blanks and the like that the text begins with have one mark for all."""
     leading = _LEADING.match(text)
     at = leading.end() if leading else 0
     return text[:at] + _WITHIN.sub(put, text[at:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from app.adapters.aws.ses import SesSender
 from app.domain.sending.batches import Idle
 from app.sandbox.server import SandboxServer
 from app.services.sending import dispatch
-from app.services.sending.send_batch import BULK_CALLS, FAST_BULK_CALLS, FAST_RATE
+from app.services.sending.send_batch import BULK_CALLS, FAST_BULK_CALLS, FAST_RATE, SendBatch
 from app.store import Store
 from tests.support.factories import Arrange, start
 from tests.support.service import in_process, settings_for
@@ -91,7 +92,16 @@ async def test_whoever_waited_for_tokens_gets_them(
         claims.append((mailout_id, isinstance(answer, Idle) and answer.reason == "wait"))
         return answer
 
+    is_ready, ready = SendBatch.is_ready, set[UUID]()
+
+    def all_are(self: SendBatch, mailout_id: UUID, when_ready: Callable[[], None]) -> bool:
+        # Whoever is prepared first would be done before the others are there.
+        if is_ready(self, mailout_id, when_ready):
+            ready.add(mailout_id)
+        return len(ready) == 3
+
     monkeypatch.setattr(Store, "claim_batches", watched)
+    monkeypatch.setattr(SendBatch, "is_ready", all_are)
     await arrange.subscribers(4)  # fewer than the places of each, so that none is full
     await send_all(dsn, sandbox, arrange, direct_store, 3, RATE_LIMIT_PER_SEC=str(FAST_RATE - 100))
     # Whoever becomes ready while another waits has got nothing yet, and so is next; and who has

@@ -41,6 +41,7 @@ CELLS = st.lists(
 @given(CELLS)
 @example(["a;", "=1", ""])
 @example(["''", "'=", "x;'\"=1"])
+@example(['"\r=1', "'\"\t=1", '";=1'])
 def test_cells_are_protected_together_as_one_by_one(texts: list[str]) -> None:
     protected = [protect(text) for text in texts]
     assert protect_all(texts) == protected

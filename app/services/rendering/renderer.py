@@ -116,8 +116,8 @@ class Renderer:
             with suppress(OSError):
                 self._shared.send(REQUEST, socket.MSG_DONTWAIT)
             return
-        self._pool.submit(self._try_to_start)
-        self._end_when_idle()
+        starting = asyncio.wrap_future(self._pool.submit(self._try_to_start))
+        starting.add_done_callback(lambda _: self._end_when_idle())
 
     def close(self) -> None:
         with self._lock:
