@@ -11,7 +11,7 @@ from uuid import UUID
 from botocore.exceptions import BotoCoreError
 
 from app.adapters.aws.ses import SesSender, sns_client
-from app.adapters.aws.sqs_facts import SqsFacts
+from app.adapters.aws.sqs.facts import SqsFacts
 from app.adapters.aws.topics import SnsTopics
 from app.adapters.notion.client import NotionApi
 from app.adapters.notion.pace import PER_SECOND

@@ -12,7 +12,7 @@ import httpx
 
 from app.adapters.aws.ses import sns_client
 from app.adapters.aws.sns import SnsConfirmer, SnsVerifier
-from app.adapters.aws.sqs import SqsQueue
+from app.adapters.aws.sqs.queue import SqsQueue
 from app.domain.queues.sqs import queue_place
 from app.ports import MessageQueue
 from app.running.loops import Loops

@@ -20,7 +20,7 @@ from typing import Any
 
 import httpx
 
-from app.adapters.aws.sqs import SqsQueue
+from app.adapters.aws.sqs.queue import SqsQueue
 from app.adapters.database.postgres import PostgresDatabase
 from app.ports import Burial, MessageQueue, Waiting
 from app.queues import takes_events

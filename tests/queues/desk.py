@@ -13,7 +13,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import DeliveryError
 
-from app.adapters.aws.sqs import SqsQueue
+from app.adapters.aws.sqs.queue import SqsQueue
 from app.adapters.rabbitmq.queue import RabbitQueue, dead_letters_of
 from app.ports import MessageQueue
 from app.queues import take_requests

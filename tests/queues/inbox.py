@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import httpx
 
-from app.adapters.aws.sqs import SqsQueue
+from app.adapters.aws.sqs.queue import SqsQueue
 from app.errors import Unavailable
 from app.queues import takes_events
 from app.services.queues.hands import Hands

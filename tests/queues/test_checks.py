@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from app.adapters.aws.sqs_facts import SqsFacts
+from app.adapters.aws.sqs.facts import SqsFacts
 from app.adapters.rabbitmq.look import RabbitBroker
 from app.adapters.rabbitmq.queue import dead_letters_of
 from app.domain.queues.sqs import lets_write, queue_arn, queue_of, queue_region

@@ -13,7 +13,7 @@ import httpx
 import psycopg
 import pytest
 
-from app.adapters.aws.sqs import SqsQueue
+from app.adapters.aws.sqs.queue import SqsQueue
 from app.errors import DatabaseUnavailable, Unavailable
 from app.ports import Waiting
 from app.queues import takes_events

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from app.adapters.aws.ses import READ_TIMEOUT
-from app.adapters.aws.sqs import IN_HAND_SECONDS, WAIT_SECONDS, SqsQueue
+from app.adapters.aws.sqs.queue import IN_HAND_SECONDS, WAIT_SECONDS, SqsQueue
 from app.errors import DatabaseUnavailable, QueueAway, Unavailable
 from app.ports import Waiting
 from app.services.queues.reading import read_request

@@ -17,8 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.aws.sqs import BATCH, IN_HAND_SECONDS, WAIT_SECONDS, SqsQueue, sqs_client
-from app.adapters.aws.sqs_calls import SqsCalls, all_deleted, usual_messages
+from app.adapters.aws.sqs.calls import SqsCalls, all_deleted, usual_messages
+from app.adapters.aws.sqs.queue import BATCH, IN_HAND_SECONDS, WAIT_SECONDS, SqsQueue, sqs_client
 from app.domain.untrusted import page_words
 from tests.integration.test_bulk_calls import Wire, shown
 from tests.support.service import settings_for

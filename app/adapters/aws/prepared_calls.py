@@ -5,7 +5,7 @@ address, headers, and how it is signed. So that is taken down once (`learn`); ea
 is signed and sent by the same client's own parts, with its credentials, connections, proxies and
 limits (answers.py). Left out are parameters, endpoint rules, events that nobody listens to,
 retries, which are off, and the generic parser where the answer is the usual one (bulk_calls.py,
-sqs_calls.py).
+sqs/calls.py).
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ from app.adapters.assets.supabase_storage import SupabaseShelf
 from app.adapters.aws.s3 import S3Shelf
 from app.adapters.aws.ses import SesSender, sns_client
 from app.adapters.aws.sns import SnsConfirmer, SnsVerifier
-from app.adapters.aws.sqs import SqsQueue
-from app.adapters.aws.sqs_facts import SqsFacts
+from app.adapters.aws.sqs.facts import SqsFacts
+from app.adapters.aws.sqs.queue import SqsQueue
 from app.adapters.aws.standing import SesStanding
 from app.adapters.aws.topics import SnsTopics
 from app.adapters.database.supabase import SupabaseDatabase

@@ -1,5 +1,5 @@
 """A queue of Amazon SQS: boto3 in threads of its own, since a call may wait for 20 s. The two calls
-that each message causes are prepared (sqs_calls.py).
+that each message causes are prepared (calls.py).
 
 Sources: the SQS developer guide, "Amazon SQS short and long polling", "Amazon SQS visibility
 timeout" and "Using dead-letter queues in Amazon SQS"; the API reference.
@@ -19,8 +19,8 @@ from botocore.exceptions import ClientError
 
 from app.adapters.aws.prepared_calls import teachable
 from app.adapters.aws.ses import aws_client
-from app.adapters.aws.sqs_calls import SqsCalls
-from app.adapters.aws.sqs_words import is_missing, is_refused, queue_trouble
+from app.adapters.aws.sqs.calls import SqsCalls
+from app.adapters.aws.sqs.words import is_missing, is_refused, queue_trouble
 from app.domain.queues.sqs import dead_letter_arn, queue_region
 from app.errors import Unavailable
 from app.ports import Burial, Waiting

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from app.adapters.aws.sqs import sqs_client
-from app.adapters.aws.sqs_words import is_denied, is_missing, queue_trouble
+from app.adapters.aws.sqs.queue import sqs_client
+from app.adapters.aws.sqs.words import is_denied, is_missing, queue_trouble
 from app.settings import Settings
 
 if TYPE_CHECKING:
