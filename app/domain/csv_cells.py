@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 # A spreadsheet takes a cell that begins like this for a formula, some after trimming blanks and
@@ -36,14 +36,12 @@ _DOUBTFUL = re.compile(
 _TO_BE_QUOTED = re.compile(r'[",\r\n]')  # RFC 4180, section 2
 
 _MARK = "'"
-# Only where there is a mark before it: not behind a quote.
-_LEADING = re.compile(f"'*[{_UNSEEN}]['\"{_UNSEEN}]*")
 
 
 def protect(text: str) -> str:
     """The text as a cell that no spreadsheet takes for a formula: `'` stands before those, also
     where one would begin for who reads another separator than the comma."""
-    safe = _behind_leading(text, lambda found: f"{found[1]}'{found[2]}" if found[2] else found[0])
+    safe = _WITHIN.sub(lambda found: f"{found[1]}'{found[2]}" if found[2] else found[0], text)
     return f"'{safe}" if _FORMULA.match(text) else safe
 
 
@@ -78,16 +76,9 @@ def _quoted(cells: list[str]) -> list[str]:
 def restore(cell: str) -> str:
     """The text that `protect` was given."""
     text = cell[1:] if _PROTECTED.match(cell) else cell
-    return _behind_leading(
-        text, lambda found: f"{found[1].removesuffix(_MARK)}{found[2]}" if found[2] else found[0]
+    return _WITHIN.sub(
+        lambda found: f"{found[1].removesuffix(_MARK)}{found[2]}" if found[2] else found[0], text
     )
-
-
-def _behind_leading(text: str, put: Callable[[re.Match[str]], str]) -> str:
-    """Blanks and the like that the text begins with have one mark for all."""
-    leading = _LEADING.match(text)
-    at = leading.end() if leading else 0
-    return text[:at] + _WITHIN.sub(put, text[at:])
 
 
 _TAG_SEPARATORS = re.compile(r"[;|,]")

@@ -65,10 +65,18 @@ def test_no_cell_begins_like_a_formula(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ['=HYPERLINK("http://x.test","y")', "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1", " =1"],
+    ['=HYPERLINK("http://x.test","y")', "+1", "-1", "@SUM(A1)", "＝1", " =1", "\t1", "\r1"],
 )
 def test_a_formula_gets_an_apostrophe(text: str) -> None:
     assert protect(text) == "'" + text
+
+
+@pytest.mark.parametrize("break_", ["\t", "\r", "\n", " \r\n"])
+def test_behind_a_break_that_it_begins_with_a_formula_gets_one_too(break_: str) -> None:
+    """With another separator the second one begins a row, or a cell. Files of before, which had
+    none there, are read as they were meant."""
+    assert protect(f"{break_}=1") == f"'{break_}'=1"
+    assert restore(f"'{break_}=1") == f"{break_}=1"
 
 
 @pytest.mark.parametrize("text", ["", "Anna", "1-2", "o'Neil", "'quoted'", "''"])

@@ -70,6 +70,7 @@ def test_36_no_cell_is_a_formula(text: str) -> None:
     [
         "Bob;=1+1", "Bob; =1", "Bob\t=1", "Bob|=1", "Bob\n=1", "Bob\r\n@SUM(A1)", 'Bob;"=1"',
         "Bob;'=1", ";=1", ";\t=1", "a;;+1;-2", '";=1', "Bob;\u200b＝1", "=1;=2", "a\n\n'\t-1",
+        "\n=1", "\t=1", " \r\n@SUM(A1)", "'\n=1", "\n'=1", "\u200b\n\n\"-1",
     ],
 )  # fmt: skip
 def test_36_no_cell_is_a_formula_where_another_separator_is_read(text: str) -> None:
