@@ -190,7 +190,13 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         """The sender dies; another recovers what it had in flight, once."""
-        old, self.sender = self.sender, self.wait(living_sender(self.store, lease=3_600))
+        old, self.sender = self.sender, uuid4()
+        # Not living_sender(), which says of the account that it may send.
+        self.wait(
+            self.store.heartbeat(
+                self.sender, region=REGION, label="next", lease_seconds=3_600, rate_limit=1e6
+            )
+        )
         self.wait(
             self.sql.execute(
                 "update executors set heartbeat_at = now() - interval '2 hours' where id = %s",
@@ -237,9 +243,19 @@ class Machine(RuleBasedStateMachine):
             model.blocked.add(route)
             if all(model.refusal(each) for each in ROUTES):
                 model.mailout, model.code = "paused", "account"
-                assert moved.changed
+                assert moved.changed, self._routes()
                 return
-        assert not moved.changed
+        assert not moved.changed, self._routes()
+
+    def _routes(self) -> str:
+        """What model and database say of them."""
+        done = self.wait(
+            self.sql.execute(
+                "select r.region, r.rate, r.account, r.taken_since_check, "
+                "       b.until from send_rates r left join mailout_blocks b using (region)"
+            )
+        )
+        return f"{self.model}; {self.wait(done.fetchall())}"
 
     @rule(route=st.sampled_from(ROUTES), can_send=st.booleans())
     def account(self, route: str, can_send: bool) -> None:
