@@ -26,14 +26,14 @@ from tests.support.factories import Arrange
 from tests.support.kept_connections import SqlConnection, connections_kept
 from tests.support.postgrest import PostgrestStandIn, make_key
 from tests.support.read_once import read_once
-from tests.support.wide import thin
+from tests.support.wide import examples, thin
 
 # All that a test sees of the outer environment: nothing of it configures us, AWS or PostgreSQL.
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "TEST_POSTGRES_BIN")
 
 # A shared machine may be slow for a moment: no example fails for its time alone. Half of the usual
 # number of examples; they are others in every run.
-hypothesis.settings.register_profile("suite", deadline=None, max_examples=50)
+hypothesis.settings.register_profile("suite", deadline=None, max_examples=examples(50))
 hypothesis.settings.load_profile("suite")
 
 OUTER_ENVIRONMENT = pytest.StashKey[dict[str, str]]()

@@ -26,6 +26,7 @@ from tests.assets.samples import (
     picture,
     with_place,
 )
+from tests.support.wide import examples
 
 SVG = b'<?xml version="1.0"?>\n<!-- drawn --><svg xmlns="http://www.w3.org/2000/svg"/>'
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
@@ -186,7 +187,7 @@ def test_the_same_picture_gives_the_same_bytes(kind: str) -> None:
     assert for_mail(source).content == for_mail(bytes(source)).content
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.data())
 def test_a_damaged_file_is_read_or_refused_and_nothing_else(data: st.DataObject) -> None:
     """Bytes changed, cut off or added anywhere: a picture comes out, or a refusal in words."""

@@ -21,6 +21,7 @@ from app.domain.audience.rule import parse_rule
 from app.ports import Database
 from app.store import Store
 from tests.support.oracle import Person, fits
+from tests.support.wide import examples
 
 ZONE = "America/New_York"
 MAILOUTS = [str(uuid4()), str(uuid4())]
@@ -111,7 +112,7 @@ PEOPLE = st.lists(
 
 # Not made smaller when one fails, which takes minutes with a database; the rule is named.
 @settings(
-    max_examples=12,
+    max_examples=examples(12),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -17,6 +17,7 @@ from app.domain.sending.batches import Idle
 from app.store import Store
 from tests.support.factories import REGION, Arrange, all_sent, living_sender
 from tests.support.schedules import passes, schedule
+from tests.support.wide import examples
 
 CHANGES = {
     "Europe/Berlin": ("2027-03-28T02:30", "2027-10-31T02:30"),
@@ -40,7 +41,7 @@ STEP = timedelta(minutes=30)
     ahead=st.integers(1, 30),
 )
 @settings(
-    max_examples=6,
+    max_examples=examples(6),
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # each example takes a second or two
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -19,6 +19,7 @@ from app.domain.dns.sender import sender_of
 from app.domain.dns.spf import SpfError, read_spf
 from app.domain.dns.spf_walk import COUNTED_AT_MOST, check_spf
 from app.domain.dns.watched import Watched, compare
+from tests.support.wide import examples
 
 NAMES = ("example.com", "a.example", "b.example", "amazonses.com")
 
@@ -147,7 +148,7 @@ def look(data: st.DataObject, dns: Drawn, said: object) -> tuple[Look, ...]:
 
 
 @given(st.data(), st.one_of(st.none(), identity))
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_whatever_is_seen_is_said_with_a_remedy(data: st.DataObject, said: object) -> None:
     looks = look(data, Drawn(data), said)
     codes = [one.code for one in looks]
@@ -161,7 +162,7 @@ def test_whatever_is_seen_is_said_with_a_remedy(data: st.DataObject, said: objec
 
 
 @given(st.data(), st.lists(st.one_of(st.none(), identity), min_size=1, max_size=4))
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 def test_only_what_was_there_can_vanish(data: st.DataObject, days: list[object]) -> None:
     watched, ever = Watched(), set[str]()
     for day, said in enumerate(days):

@@ -26,6 +26,7 @@ from tests.support.engagement import (
     tracked_mailout,
 )
 from tests.support.factories import Arrange
+from tests.support.wide import examples
 
 EVENTS = st.lists(
     st.tuples(
@@ -50,7 +51,7 @@ select jsonb_build_object(
 """
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=EVENTS, data=st.data())
 def test_the_same_tables_in_the_end(dsn: str, events: list[Any], data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(len(events))))

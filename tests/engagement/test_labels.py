@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from app.domain.engagement.agents import agent_of
 from app.domain.engagement.networks import SCANNERS, condensed, lists, network_of
+from tests.support.wide import examples
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_a_program_is_named_by_its_user_agent(user_agent: str | None, agent: str
 
 
 @given(st.text(max_size=80) | st.none() | st.ip_addresses().map(str) | st.integers())
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_nothing_that_an_event_may_hold_raises(value: Any) -> None:
     assert network_of(value) in {"", "microsoft-protection", "apple-relay", *SCANNERS}
     assert isinstance(agent_of(value), str)

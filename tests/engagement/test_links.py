@@ -18,6 +18,7 @@ from app.domain.timed_tokens import SignupTokens
 from app.domain.tokens import UnsubscribeTokens
 from app.services.rendering.tasks import links_tracked
 from tests.support.service import settings_for
+from tests.support.wide import examples
 
 FOOTER = Footer("Org", "1 Street", html='<a href="https://example.org/imprint">Imprint</a>')
 
@@ -100,7 +101,7 @@ def test_no_capability_of_ours_is_in_a_link(token: str, written: str) -> None:
     assert tidy_link(told) == told
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
 def test_whether_a_sign_is_encoded_makes_no_difference(path: str) -> None:
     """Whatever stands in a path: as it is where it may stand so, and wholly encoded."""
@@ -144,7 +145,7 @@ def test_the_links_of_a_document_in_their_order() -> None:
     }
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     path=st.text(st.sampled_from("aZ09-_.~/%ä &;=?"), max_size=12),
     value=st.text(st.sampled_from("aZ0@/%_\\ä&=#?"), max_size=12),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from app.domain.engagement.rules import judge
 from app.domain.engagement.signals import BEST_FIRST, Class, Link, Mail, Signal
 from tests.engagement.streams import links_of
+from tests.support.wide import examples
 
 SENT = datetime(2026, 3, 3, 9, tzinfo=UTC)
 LINKS = links_of(body=5, footer=2)
@@ -18,7 +19,7 @@ MAIL = Mail(SENT, SENT + timedelta(seconds=3), body_links=5, footer_links=2)
 NETWORKS = ("", "", "", "microsoft-protection", "proofpoint", "apple-relay")
 AGENTS = ("", "", "", "none", "gmail-proxy", "gmail-prefetch", "apple-privacy", "checker")
 
-_few = settings(max_examples=50)
+_few = settings(max_examples=examples(50))
 seconds = st.one_of(
     st.floats(-3, 12), st.floats(0, 700), st.floats(0, 20_000), st.sampled_from([0.0, 1.0, 10.0])
 )

@@ -16,6 +16,7 @@ from app.domain.addresses import InvalidAddress, canonical_address
 from app.store import Store
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
+from tests.support.wide import examples
 from tests.unit.test_addresses import REFUSED
 
 Sql = psycopg.AsyncConnection[DictRow]
@@ -143,7 +144,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=st.lists(
         st.builds(

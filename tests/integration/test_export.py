@@ -29,6 +29,7 @@ from tests.support.factories import Arrange
 from tests.support.imports import import_file
 from tests.support.lists import SUBSCRIBER, cells
 from tests.support.service import BEARER, Service
+from tests.support.wide import examples
 
 STORED = (
     "select email, name, status, tags, fields, timezone, created_at, consent from subscribers"
@@ -103,7 +104,7 @@ async def test_what_was_written_elsewhere_is_exported_such_that_it_can_be_import
 
 
 @settings(
-    max_examples=20,
+    max_examples=examples(20),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -148,7 +149,7 @@ ODD = [
 
 
 @settings(
-    max_examples=10,
+    max_examples=examples(10),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -22,6 +22,7 @@ from app.main import create_app
 from app.sandbox.server import SandboxServer
 from tests.support.factories import Arrange
 from tests.support.service import BEARER, SECRET, Service, in_process, settings_for
+from tests.support.wide import examples
 
 MAILOUT = UUID(int=7)
 AUTHORIZED = (b"authorization", f"Bearer {SECRET}".encode())
@@ -323,7 +324,7 @@ async def routes(front: Service, arrange: Arrange) -> list[tuple[str, str]]:
     return found + [(method, page) for page in PAGES for method in ("get", "post")]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     data=st.data(),
     part=st.just(str(MAILOUT)) | TEXTS,

@@ -25,6 +25,7 @@ from app.services.lists.csv_reader import Record, Shape, read_batches, read_reco
 from app.services.lists.encoding import UTF_8, WINDOWS, Encoding
 from app.services.lists.list_file import People
 from tests.support.lists import SUBSCRIBER, exported, opened
+from tests.support.wide import examples
 
 ADDRESSES = [
     "ann@example.com", "Ann@Example.COM", "ANN@example.com", " bob@example.com ", "x.y+z@a.b.org",
@@ -99,7 +100,7 @@ def tables(draw: st.DrawFn) -> Table:
 
 
 @given(tables(), st.booleans())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 def test_people_are_the_same_column_by_column(table: Table, day_first: bool) -> None:
     header, mapped, rows = table
     try:
@@ -140,7 +141,7 @@ def test_a_plain_row_is_not_read_one_by_one() -> None:
 
 
 @given(st.lists(st.sampled_from(ADDRESSES) | st.text("aB.@-=?\n é", max_size=12), max_size=5))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 def test_addresses_are_the_same_many_at_once(texts: list[str]) -> None:
     def one(text: str) -> str | None:
         try:
@@ -160,7 +161,7 @@ def test_each_address_is_the_same_beside_plain_ones(text: str) -> None:
 
 
 @given(tables())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 def test_a_survey_finds_the_same_however_many_rows_it_is_shown(table: Table) -> None:
     header, mapped, rows = table
     try:
@@ -209,7 +210,7 @@ LINES = [
     st.sampled_from([None, Shape(2, 0)]),
     st.integers(0, 1),
 )
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=examples(1_500), deadline=None)
 def test_records_are_the_same_many_at_once(
     lines: list[tuple[str, str]], end: str, mixed: bool, block: int, shape: Shape | None, skip: int
 ) -> None:
@@ -232,7 +233,7 @@ def test_records_are_the_same_many_at_once(
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c", "d", None]), max_size=30), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_chunks_are_the_same_however_rows_come(
     whose: list[str | None], data: st.DataObject
 ) -> None:
@@ -272,7 +273,7 @@ def test_chunks_are_the_same_however_rows_come(
 
 
 @given(st.lists(st.lists(st.integers(0, 4_000).map(str), max_size=200), max_size=40))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_seen_addresses_are_the_same_many_at_once(batches: list[list[str]]) -> None:
     many, model = SeenAddresses(), SeenAddresses()
     for batch in batches:
@@ -296,7 +297,7 @@ def test_short_rows_of_many_columns_are_few_at_once() -> None:
 
 
 @given(st.lists(SUBSCRIBER, min_size=1, max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_our_own_export_is_read_the_same(subscribers: list[dict[str, object]]) -> None:
     people = [
         {"email": f"p{n}@example.com", "address": f"p{n}@example.com", **each}

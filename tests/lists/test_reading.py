@@ -19,6 +19,7 @@ from app.domain.lists.people import Person, Refused
 from app.services.lists.encoding import CsvRefused
 from app.services.lists.list_file import ListFile, read_mapping
 from tests.support.lists import opened, people, read
+from tests.support.wide import examples
 
 ENCODINGS = {
     "utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16", "utf-16-le": "UTF-16",
@@ -374,7 +375,7 @@ def test_a_path_is_opened_by_the_caller(tmp_path: Path) -> None:
         assert not file.closed
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(body=st.text(st.sampled_from("\",;\t\r\n'=a@\0é."), max_size=60) | st.binary(max_size=40))
 def test_any_file_is_accounted_for_or_refused(body: str | bytes) -> None:
     """However its quotes, line ends and bytes are."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from app.domain.lists.people import Person
 from app.services.lists.list_file import ListFile
 from tests.support.lists import SUBSCRIBER, cells, exported
+from tests.support.wide import examples
 
 FORMULAS = ('=HYPERLINK("http://x.test")', "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1", "'=1")
 
@@ -31,7 +32,7 @@ def read_back(text: str) -> list[Person]:
     return [row for row in rows if isinstance(row, Person)]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(subscribers=st.lists(SUBSCRIBER, min_size=1, max_size=5))
 def test_an_export_is_read_as_the_same_people(subscribers: list[dict[str, Any]]) -> None:
     """Fields of any name and of any JSON type, states, tags, times, consent."""

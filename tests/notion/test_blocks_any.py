@@ -34,6 +34,7 @@ from tests.support.notion_blocks import (
     text,
     words,
 )
+from tests.support.wide import examples
 
 NASTY = (
     *("<script>alert(1)</script>", '" onerror="x', "'", "&amp;", "&", "<!--", "-->", "]]>", "<p"),
@@ -145,7 +146,7 @@ def wrong(html: str) -> list[str]:
 
 
 @given(pages(NASTY))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_nothing_is_lost_torn_or_run(tree: list[Block]) -> None:
     """Each word of the page is in the mail and in its text."""
     made = document(tree)
@@ -158,7 +159,7 @@ def test_nothing_is_lost_torn_or_run(tree: list[Block]) -> None:
 
 
 @given(pages(LIQUID))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_liquid_tears_no_element(tree: list[Block]) -> None:
     """Even where an author's Liquid is wrong; and then what is refused has a reason."""
     made = document(tree)
@@ -168,7 +169,7 @@ def test_liquid_tears_no_element(tree: list[Block]) -> None:
 
 
 @given(pages(NASTY))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_a_second_reading_is_the_same(tree: list[Block]) -> None:
     again = json.loads(json.dumps(tree).replace("Signature=a1", "Signature=b2"))
     for each in walk(again):

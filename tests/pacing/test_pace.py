@@ -17,6 +17,7 @@ from app.domain.pacing.pace import (
     Pace,
     next_pace,
 )
+from tests.support.wide import examples
 
 NOW = datetime(2026, 11, 26, 10, tzinfo=UTC)
 counts = st.integers(0, 10_000)
@@ -33,7 +34,7 @@ def paces(draw: st.DrawFn) -> Pace:
     return Pace(rate, ceiling, slowed, slowed, raised, 10, 20)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(paces(), figures)
 def test_a_rate_stays_between_the_slowest_and_that_at_which_it_began(
     pace: Pace, told: Figures
@@ -42,7 +43,7 @@ def test_a_rate_stays_between_the_slowest_and_that_at_which_it_began(
     assert after is None or SLOWEST <= after.rate <= max(pace.ceiling, pace.rate)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(paces(), figures)
 def test_deferrals_never_make_it_faster_and_silence_never_slower(pace: Pace, told: Figures) -> None:
     after = next_pace(pace, told, NOW)
@@ -52,7 +53,7 @@ def test_deferrals_never_make_it_faster_and_silence_never_slower(pace: Pace, tol
         assert after is None or after.rate >= pace.rate
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.one_of(st.none(), paces()), figures, st.integers(1, 1_000))
 def test_more_deferrals_never_mean_a_faster_rate(
     pace: Pace | None, told: Figures, more: int
@@ -62,7 +63,7 @@ def test_more_deferrals_never_mean_a_faster_rate(
     assert after is None or (after_worse is not None and after_worse.rate <= after.rate)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.floats(SLOWEST, 1_000), st.integers(MIN_DEFERRED, 500))
 def test_a_provider_that_takes_mail_again_is_free_within_half_an_hour(
     rate: float, deferred: int

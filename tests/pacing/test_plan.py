@@ -18,9 +18,10 @@ from app.domain.pacing.plan import (
     standard_plan,
     to_csv,
 )
+from tests.support.wide import examples
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.integers(50, MAX_CAP))
 def test_the_standard_plan_grows_to_its_target_and_at_most_doubles(target: int) -> None:
     plan = standard_plan(target)
@@ -30,7 +31,7 @@ def test_the_standard_plan_grows_to_its_target_and_at_most_doubles(target: int) 
     assert all(cap <= day.total for day in plan for cap in day.providers.values())
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.integers(50, 10**6))
 def test_a_plan_is_the_same_when_it_comes_back_from_a_file(target: int) -> None:
     plan = standard_plan(target)

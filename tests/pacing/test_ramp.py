@@ -19,6 +19,7 @@ from app.domain.pacing.ramp import (
     judge_day,
     together,
 )
+from tests.support.wide import examples
 
 LIMITS = Thresholds(0.05, 0.001)
 
@@ -43,7 +44,7 @@ def test_one_of_few_holds_nothing() -> None:
     assert judge_day(50, 50, Outcome(47, 2, 1), LIMITS).advances
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     st.integers(1, 1_000), st.integers(0, 1_000), st.integers(0, 500), st.integers(0, 500),
     st.integers(1, 100),
@@ -85,7 +86,7 @@ def test_a_provider_with_a_small_cap_takes_longest() -> None:
     assert forecast(Ramp(never), {"Gmail": 1}).days is None
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     st.lists(st.integers(1, 50), min_size=1, max_size=10).map(sorted),
     st.integers(0, 300),

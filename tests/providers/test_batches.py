@@ -22,6 +22,7 @@ from app.services.sending.prepare import Prepared
 from tests.providers.letters import OPEN, letter
 from tests.support.deliveries import outcomes, prepared
 from tests.support.service import settings_for
+from tests.support.wide import examples
 
 LETTER = letter("<p>Hi {{ name }} {{ fields.long }}</p>")
 
@@ -116,7 +117,9 @@ def test_one_bad_address_spoils_nobody_elses_mail(road: Road) -> None:
 
 
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(20),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     faults=st.lists(

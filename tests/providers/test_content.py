@@ -21,9 +21,10 @@ from app.sandbox.mailgun.standin import MailgunStandIn
 from app.sandbox.providers.model import ReceivedMail
 from app.sandbox.sendgrid.standin import SendGridStandIn
 from tests.providers.letters import Letter, letter
+from tests.support.wide import examples
 
 quick = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much]
+    max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.filter_too_much]
 )
 
 # What a provider takes for a tag of its own, whole and in parts that a hole may complete.

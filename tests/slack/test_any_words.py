@@ -15,6 +15,7 @@ from app.domain.slack.news import FOLLOWED_SECONDS, next_look
 from app.domain.states import RecipientStatus
 from app.sandbox.slack.blocks import check
 from tests.support.slack import Posted
+from tests.support.wide import examples
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 WORDS = st.text(max_size=400) | st.text(st.sampled_from("<>&!@#|*_~`: channel\n"), max_size=4000)
@@ -47,7 +48,7 @@ def taken(message: Message) -> Posted:
     return Posted("C1", "1", message.text, blocks, {"parse": "none"})
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     subject=WORDS,
     reason=WORDS,

@@ -13,6 +13,7 @@ from app.domain.dns.questions import Answer
 from app.domain.standing.blocklists import dnsbl_zone, read, reversed_address, shown_zone
 from app.services.standing.block_lists import look_up
 from tests.support.dns_server import DnsServer, Manner
+from tests.support.wide import examples
 
 ZONE = "bl.example"
 IP, IP6 = "192.0.2.99", "2001:db8::f"
@@ -107,7 +108,7 @@ async def test_dns_that_does_not_answer_is_neither_listed_nor_clean(
     assert found.why
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(st.one_of(st.ip_addresses(v=4).map(str), st.text(max_size=12)), min_size=1))
 def test_whatever_is_answered_only_addresses_of_lists_are_listings(records: list[str]) -> None:
     """Never clean, since there was an answer; and listed by what a list may answer alone."""

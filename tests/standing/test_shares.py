@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.standing.rates import ALL, by_provider, rates, share
+from tests.support.wide import examples
 
 
 def row(provider: str, **counts: int) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def test_of_few_mails_there_is_no_share() -> None:
     assert enough.high == pytest.approx(0.0545, abs=0.0005)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.integers(100, 10_000_000), st.floats(0, 1))
 def test_the_range_holds_the_share(among: int, part: float) -> None:
     found = share(round(among * part), among)

@@ -1,11 +1,20 @@
-"""Tests of many variants: the suite tries some of them, `make soak SHORT=1` the others."""
+"""Tests of many variants or examples: the suite tries some, `make soak SHORT=1` the others."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any, Protocol
 
 import pytest
+
+ALL_EXAMPLES = os.environ.get("PYTEST_EXAMPLES") == "all"
+
+
+def examples(many: int) -> int:
+    """How many of its examples a property is tried with: each run of the suite tries a quarter,
+    others than the last one did, `make soak SHORT=1` all of them. Those took 40 s of the suite."""
+    return many if ALL_EXAMPLES else max(5, many // 4)
 
 
 def wide(variants: Iterable[Any], kept: int = 2) -> list[Any]:
@@ -54,4 +63,4 @@ def _spread(many: int, kept: int) -> set[int]:
     return {round(n * many / kept) for n in range(kept)}
 
 
-__all__ = ["thin", "wide"]
+__all__ = ["examples", "thin", "wide"]

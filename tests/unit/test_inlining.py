@@ -18,6 +18,7 @@ from tests.support.mails import (
     mail,
     styles,
 )
+from tests.support.wide import examples
 
 # Conditions [christiaan/InlineStyle#31]
 
@@ -259,7 +260,7 @@ VALUES = [
     own=st.sampled_from(["", ' style="top:0"', " style='top:0'", " style=top:0", " style"]),
     important=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_parser_reads_the_same_values_before_and_after(
     values: list[str], own: str, important: bool
 ) -> None:
@@ -318,7 +319,7 @@ PIECES = [
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_any_css_makes_a_mail(css: str) -> None:
     """And no value of Liquid's is lost by what CSS makes of the pieces around it."""
     try:

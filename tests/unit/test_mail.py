@@ -23,6 +23,7 @@ from app.domain.ses.mail import (
     make_envelope,
     split_by_size,
 )
+from tests.support.wide import examples
 
 
 def mail(values: dict[str, str]) -> Mail:
@@ -70,7 +71,7 @@ def test_the_body_is_what_boto3_would_send(texts: list[str]) -> None:
         assert json.loads(data) == values
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.lists(st.integers(1, 200_000), min_size=1, max_size=50), st.integers(0, 700_000))
 def test_groups_keep_order_lose_nobody_and_fit(sizes: list[int], head: int) -> None:
     entries = [entry({"h0": "x" * size}) for size in sizes]

@@ -21,10 +21,11 @@ from app.domain.content.render import (
     template_variables,
 )
 from app.errors import TemplateInvalid
+from tests.support.wide import examples
 
 FOOTER = Footer("Org {{h0}} \\", "1 Street {", html="{{h1}}{%", text="}}{{{")
 quick = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much]
+    max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.filter_too_much]
 )
 
 # fmt: off

@@ -14,6 +14,7 @@ from app.domain.schedules.outlook import Capacity, look_ahead, warn_of
 from app.domain.schedules.plan import ScheduleInvalid, Wave, plan, read_schedule
 from app.domain.schedules.times import NoWallTime, instant, wall_time
 from app.domain.schedules.zones import UnknownZone, find_zone, zone_names
+from tests.support.wide import examples
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -48,7 +49,7 @@ def test_a_wall_time_is_one_instant(wall: str, zone: str, utc: str, said: str | 
          "Pacific/Apia", "Africa/Casablanca", "Asia/Kathmandu", "America/St_Johns"]
     ),
 )  # fmt: skip
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_the_clocks_there_show_it_or_have_just_jumped_over_it(wall: datetime, zone: str) -> None:
     place = ZoneInfo(zone)
     found = instant(wall, place)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from app.errors import ConfigurationError
 from app.settings import Settings, load_settings
 from tests.support.service import SECRET, settings_for
+from tests.support.wide import examples
 
 
 def from_file(tmp_path: Path, text: str) -> object:
@@ -119,7 +120,7 @@ SECRETS = [
 ]
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     name=st.sampled_from([*SECRETS, "aws_access_key_id", "supabase_url"]),
     text=st.text() | st.text(st.sampled_from("@:/?#[]%\u2100\n\ud800")),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.domain.content.render import Content, Footer, compile_content, template_variables
 from app.errors import TemplateInvalid
+from tests.support.wide import examples
 
 FOOTER = Footer("Example", "1 Road")
 ANN = {"name": "Ann", "fields": {"city": "Ulm", "items": ["a", "b"]}}
@@ -245,7 +246,7 @@ _texts = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(body=_texts, letter=_texts)
 def test_a_template_changes_nothing_of_the_text_in_it(body: str, letter: str) -> None:
     """Whatever the template does around it, the body shows what it shows by itself."""

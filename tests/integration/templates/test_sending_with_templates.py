@@ -15,6 +15,7 @@ from tests.support.factories import Arrange, claim_mailout
 from tests.support.service import Service
 from tests.support.templates import Author
 from tests.support.waiting import eventually
+from tests.support.wide import examples
 
 
 async def test_a_mailout_is_sent_in_its_template_as_it_was_at_the_start(
@@ -86,7 +87,7 @@ _bodies = st.sampled_from(
 _edits = st.lists(st.tuples(st.sampled_from(["letter", "frame", "part"]), _bodies), max_size=4)
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(letter=_bodies, frame=_bodies, edits=_edits)
 async def test_what_has_started_renders_the_same_after_any_edit(
     direct_store: Store, arrange: Arrange, letter: str, frame: str, edits: list[tuple[str, str]]

@@ -22,7 +22,7 @@ from app.domain.providers.content import Texts
 from app.domain.ses.mail import Mail, bulk_entry
 from tests.security.fortress import BEARER, SECRET, Fortress
 from tests.support.service import UNSUBSCRIBE_SECRET
-from tests.support.wide import wide
+from tests.support.wide import examples, wide
 
 FOREIGN = [
     "{{7*7}}", "{{ ''.__class__ }}", "{{ ''.__class__.__mro__[1].__subclasses__() }}", "{{ x|attr('format') }}",
@@ -111,7 +111,7 @@ def test_32_data_is_never_a_template(data: str) -> None:
 
 
 @given(st.text(alphabet="{}%#h0 -$[]<>&\\lqxz1", max_size=12))
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_32_what_every_provider_pastes_is_what_was_rendered(data: str) -> None:
     """Holes are filled once, by names that no data can write: SES's {{h0}} in its template data, and
     SendGrid's and Mailgun's words around holes of their own."""

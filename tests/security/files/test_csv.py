@@ -28,6 +28,7 @@ from app.store.jobs import JobStore
 from tests.security.fortress import BEARER, Fortress
 from tests.support.imports import import_file
 from tests.support.lists import people as read_people
+from tests.support.wide import examples
 
 APP = Path(__file__).parents[3] / "app"
 
@@ -91,13 +92,13 @@ def test_36_a_long_cell_takes_no_long_time() -> None:
 
 
 @given(st.text(st.sampled_from(";|\t\r\n'\"=-＝ \u200bab,"), max_size=12))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_36_whatever_separators_hold_comes_back(text: str) -> None:
     assert restore(protect(text)) == text
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=12))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_36_whatever_is_written_is_no_formula_and_comes_back(text: str) -> None:
     cell = protect(text)
     assert not _looks_like_a_formula(cell)

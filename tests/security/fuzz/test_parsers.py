@@ -18,8 +18,9 @@ from app.services.lists.encoding import UTF_8
 from tests.security.fortress import Fortress
 from tests.security.fuzz import targets
 from tests.security.fuzz.atheris_seeds import SEEDS
+from tests.support.wide import examples
 
-FEW = settings(max_examples=25)
+FEW = settings(max_examples=examples(25))
 TEXT = st.text(max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass"))
 
 
@@ -131,7 +132,7 @@ async def test_59_the_database_reads_addresses_as_we_do(fortress: Fortress) -> N
     """One statement for all of them: what is taken, and as what."""
     found: set[str] = set()
 
-    @settings(max_examples=150)
+    @settings(max_examples=examples(150))
     @given(ADDRESS)
     def gather(data: bytes) -> None:
         text = data.decode("utf-8", "ignore")

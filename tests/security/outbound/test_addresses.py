@@ -31,6 +31,7 @@ from app.domain.notion.pages import NotAPage, page_id
 from app.services.assets.keep import _origin
 from app.services.checks.web import Web, web_client
 from app.services.signup.sign_up import _page
+from tests.support.wide import examples
 
 APP = Path(__file__).parents[3] / "app"
 
@@ -195,7 +196,7 @@ TAKING: dict[str, Callable[[str], Any]] = {
 
 @pytest.mark.parametrize("name", TAKING)
 @given(text=texts)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_56_any_text_is_taken(name: str, text: str) -> None:
     TAKING[name](text)
 

@@ -26,6 +26,7 @@ from tests.support.service import (
     environment,
     settings_for,
 )
+from tests.support.wide import examples
 
 ROOT = Path(__file__).parents[3]
 NOWHERE = "postgresql://user:a-password-of-its-own@127.0.0.1:1/x"
@@ -136,7 +137,7 @@ def test_54_a_secret_made_at_random_never_is() -> None:
             assert weakness(made) is None, (how, made)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.text(min_size=1, max_size=40))
 @example("010002020300001011")  # interlaced, its copies are no repetition
 def test_54_whatever_is_given_is_weighed(text: str) -> None:

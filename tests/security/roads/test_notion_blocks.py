@@ -26,6 +26,7 @@ from app.errors import AppError, NotionAway, NotionPageTooLarge
 from app.ports import Notion
 from app.services.notion.reading import MAX_BLOCKS, read_page
 from tests.support.mails import mail
+from tests.support.wide import examples
 
 PAGE = UUID(int=1)
 ACTIVE = [
@@ -155,7 +156,7 @@ def test_children_that_are_no_blocks_are_refused_in_words(children: Any) -> None
 
 
 @given(_blocks())
-@settings(max_examples=60, deadline=None, phases=[Phase.generate])
+@settings(max_examples=examples(60), deadline=None, phases=[Phase.generate])
 def test_any_json_is_a_mail_or_a_refusal_in_words(page: list[Any]) -> None:
     with suppress(AppError):
         assert active(mailed(asyncio.run(read(*page)))) == []
@@ -215,7 +216,7 @@ _sound = st.fixed_dictionaries(
 
 
 @given(st.lists(st.tuples(st.sampled_from(KINDS), _sound), max_size=4))
-@settings(max_examples=40, deadline=None, phases=[Phase.generate])
+@settings(max_examples=examples(40), deadline=None, phases=[Phase.generate])
 def test_any_words_in_blocks_of_the_right_shape_are_words(made: list[tuple[str, Any]]) -> None:
     page = [
         {"id": str(UUID(int=n)), "type": kind, "has_children": False, kind: body}

@@ -11,9 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.security.sns.amazon import Sns, bounce
+from tests.support.wide import examples
 
 FEW = settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(30),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 TEXTS = st.text(max_size=20) | st.sampled_from(
     ["\0", "\ud800", "\n", "\u2028", "x" * 300, "1", "2"]
