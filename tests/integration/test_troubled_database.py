@@ -334,6 +334,46 @@ async def test_one_mailouts_trouble_is_not_the_next_ones(
     assert min(later - earlier for earlier, later in pairwise(tries)) > 0.9
 
 
+async def test_a_test_mail_that_goes_well_says_nothing_of_the_mailouts_own_trouble(
+    dsn: str, sandbox: SandboxServer, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Health goes on telling of it until a claim of the mailout itself has gone well."""
+    await arrange.subscribers(READERS)
+    claim = Store.claim_batches
+    refused, tested, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def refusing(self: Store, *args: Any, test: bool, **kwargs: Any) -> Any:
+        if test:
+            tested.set()
+        elif tested.is_set():
+            await go_on.wait()
+        else:
+            refused.set()
+            raise DatabaseError("no", sqlstate="XX000")
+        return await claim(self, *args, test=test, **kwargs)
+
+    monkeypatch.setattr(Store, "claim_batches", refusing)
+    mailout = await arrange.mailout()
+    async with in_process(settings_for(dsn, sandbox.url)) as service:
+
+        async def told() -> str:
+            checks = (await service.http.get("/health")).json()["checks"]
+            return str(checks["loops"].get("detail"))
+
+        await service.send(mailout)
+        await refused.wait()
+        assert (await service.send(mailout, test=True)).status_code == 202
+
+        async def tests_sent() -> int:
+            return len(sandbox.accepted())
+
+        await eventually(tests_sent, until=lambda n: n == 2)  # to both of TEST_EMAILS
+        assert f"mailout {mailout}" in await told()
+        go_on.set()
+        await over(service, mailout)
+        await eventually(told, until=lambda detail: f"mailout {mailout}" not in detail)
+
+
 # Events
 
 

@@ -108,7 +108,7 @@ class Dispatcher:
         self._reached: dict[UUID, int] = {}
         """Of each mailout, the last row claimed in this round: the next claim looks behind it."""
         self._from_the_start_at = 0.0  # monotonic
-        self._failing: dict[UUID, Trouble] = {}  # mailouts whose last turn failed
+        self._failing: dict[tuple[UUID, bool], Trouble] = {}  # turns that failed the last time
 
     @property
     def troubles(self) -> tuple[Trouble, ...]:
@@ -130,7 +130,7 @@ class Dispatcher:
         self._fairness.keep(sending)
         self._quick &= sending
         self._waits &= sending
-        for over in self._failing.keys() - {mailout_id for mailout_id, _ in turns}:
+        for over in self._failing.keys() - turns:
             del self._failing[over]
         looked = time.monotonic()
         if looked >= self._from_the_start_at:  # those that are to be tried again have their turn
@@ -214,10 +214,11 @@ class Dispatcher:
         except Exception:
             log.exception("sender_step_failed", step="turn", mailout_id=str(mailout_id))
             name = f"mailout {mailout_id}"
-            self._failing[mailout_id] = Trouble(name, FAULT, is_fault=True, is_vital=False)
+            trouble = Trouble(name, FAULT, is_fault=True, is_vital=False)
+            self._failing[mailout_id, test] = trouble
             return "over"
         if came not in UNTRIED:
-            self._failing.pop(mailout_id, None)
+            self._failing.pop((mailout_id, test), None)
         return came
 
     async def _take_turn(self, mailout_id: UUID, test: bool) -> Turn:
