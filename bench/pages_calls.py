@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from app.api.mailouts.lists import RECIPIENTS_REACH
 from app.domain.states import RecipientStatus
+from app.services.audience.changes import FIRST_REACH
 from app.services.engagement.reports import DOMAINS, EARLIER, LINKS, SAMPLE, TAGS
 from app.services.people.many import COUNT_REACH
 from app.services.readership.list_report import SLICE
@@ -272,7 +273,7 @@ PAGES: dict[str, list[Form]] = {
         for rule in ({}, {"tags": ["news"]}, {"tags": ["t77"]}, *RULES)
     ],
     "count_audience": _of("$draft"),
-    "audience_diff": _of("$draft", "$all", p_reach=250_000),
+    "audience_diff": _of("$draft", "$all", p_reach=FIRST_REACH),
     "audience_zones": _of("$draft"),
     "quiet_slice": [{"p_days": 180, "p_after": after, "p_reach": SLICE} for after in (NIL, HALF)],
     "engagement_totals": _of("$all", "$middle"),

@@ -151,7 +151,7 @@ language sql immutable set search_path = public, pg_temp as $own_functions$
             'start_warmup', 'stop_warmup', 'open_warmup_day', 'running_warmups', 'shown_warmup', 'list_warmups', 'note_warmups',
             'may_drop', 'drop_old_events', 'drop_old_batches',
             'shrink_old_mailouts', 'begin_shrinking', 'is_asked_about', 'report_part', 'kept_report', 'shrink_slice', 'row_mark', 'apply_late_events', 'refuse_dropped', 'refuse_dropped_condition',
-            'segment_json', 'segment_users', 'audience_diff', 'id_at',
+            'segment_json', 'segment_users', 'audience_diff', 'id_at', 'within_share',
             'own_tables', 'own_functions', 'own_objects', 'open_grants']
 $own_functions$;
 

@@ -16,8 +16,10 @@ FEWEST = 100
 MIN_SAMPLED = 500
 """Of fewer, an estimate stops nobody."""
 SURE = 6
-"""Standard deviations. The share of those before who still get it, found by a sample of n whose ids
-are random, has one of at most 1 / (2 √n)."""
+"""Standard deviations. Of those before, a share up to SHARE that came or left, found by a sample of
+n whose ids are random, has one of at most DEVIATION / √n: √SHARE, and who came may be a third of n
+(`sampled` in audience_diff.sql)."""
+DEVIATION = 2 / 3
 CONFIRMED_WITHIN = 0.01
 """A confirmed number may be off by this share: people come and go while somebody decides."""
 
@@ -56,8 +58,17 @@ class AudienceDiff:
         """Whether looking at more people can't make it large."""
         if not self.estimated:
             return not self.is_large
-        margin = SURE / (2 * sqrt(max(1, self.sampled)))
+        margin = SURE * DEVIATION / sqrt(max(1, self.sampled))
         return max(self.added, self.removed) <= (SHARE - margin) * self.before
+
+    @property
+    def accuracy(self) -> int:
+        """Who came and who left may be so many more or fewer: two standard deviations, and three of
+        the sample where none was found in it."""
+        if not self.estimated:
+            return 0
+        each = self.before / max(1, self.sampled)
+        return round(each * max(3, 2 * sqrt(max(self.added, self.removed) / each)) if each else 0)
 
     def is_confirmed(self, count: int | None) -> bool:
         """count: of recipients, as the person saw it."""
@@ -65,10 +76,12 @@ class AudienceDiff:
 
     @property
     def words(self) -> str:
-        """`+120 (100 new on the list, 20 fit now), −40 (30 unsubscribed, 10 don’t fit any more)`"""
+        """`+120 (100 new on the list, 20 fit now), −40 (30 unsubscribed, 10 don’t fit any more)`;
+        of an estimate with its accuracy."""
         came = {"new on the list": self.new, "fit now or came back": self.added - self.new}
         left = {_LEFT.get(reason, reason): n for reason, n in self.reasons.items()}
-        return f"+{self.added:,}{_why(came)}, −{self.removed:,}{_why(left)}"
+        about = f", each give or take {self.accuracy:,}" if self.estimated else ""
+        return f"+{self.added:,}{_why(came)}, −{self.removed:,}{_why(left)}{about}"
 
     @property
     def finding(self) -> Finding:

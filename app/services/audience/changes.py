@@ -8,18 +8,26 @@ from app.domain.audience.diff import AudienceDiff
 from app.errors import AudienceChanged
 from app.store import Store
 
-REACH = 250_000
+REACH = 100_000
 """People that are looked at, of the list and of the last mailout: more keeps a page waiting."""
-QUICK_REACH = 100_000
-"""People that are looked at when a request to send waits for the answer and few don't settle it."""
 FIRST_REACH = 2_500
 """People that are looked at first. Of a long list each is in a page of its own, and 100,000 of ten
 million people are in half of the table."""
 
 
-async def audience_diff(store: Store, mailout_id: UUID, reach: int = REACH) -> AudienceDiff | None:
+async def audience_diff(store: Store, mailout_id: UUID) -> AudienceDiff | None:
     """How the audience differs from that of the last sent mailout with the same rule; None: there
-    was none. reach: so many people are looked at; of more it is an estimate."""
+    was none. Exact up to REACH people; of more an estimate with its accuracy, by few where these
+    show that little has changed."""
+    found = await _look(store, mailout_id, FIRST_REACH)
+    if found is None or not found.estimated:
+        return found
+    if found.is_surely_small and max(found.before, found.now) > REACH:
+        return found
+    return await _look(store, mailout_id, REACH)
+
+
+async def _look(store: Store, mailout_id: UUID, reach: int) -> AudienceDiff | None:
     found = await store.audience_diff(mailout_id, reach)
     return None if found is None else AudienceDiff(**found)
 
@@ -30,11 +38,11 @@ async def require_confirmed(store: Store, mailout_id: UUID, status: str, count: 
     Raises AudienceChanged when the audience has changed by more than a third and that isn't
     confirmed.
     """
-    found = await audience_diff(store, mailout_id, FIRST_REACH)
+    found = await _look(store, mailout_id, FIRST_REACH)
     if found is None or found.is_surely_small:
         return
     if found.estimated:
-        found = await audience_diff(store, mailout_id, QUICK_REACH)
+        found = await _look(store, mailout_id, REACH)
     if found is None or found.now == 0:
         return  # nobody: that is refused as such
     if not found.is_large or found.is_confirmed(count):

@@ -29,7 +29,7 @@ from app.errors import (
     MailoutNotFound,
     TransitionNotAllowed,
 )
-from app.services.audience.changes import QUICK_REACH, audience_diff, require_confirmed
+from app.services.audience.changes import audience_diff, require_confirmed
 from app.services.starting.send_warnings import send_warnings
 from app.services.starting.start_mailout import (
     MAX_CHANGES,
@@ -124,7 +124,7 @@ class ScheduleMailout:
         if not sum(zones.values()):
             raise audience_empty(mailout_id)
         planned = await self._plan(schedule, zones)
-        diff = await audience_diff(self.store, mailout_id, QUICK_REACH)
+        diff = await audience_diff(self.store, mailout_id)
         warnings = [diff.finding.what] if diff is not None and diff.is_large else []
         kept = (await self.store.mailout_headline(mailout_id))["region"]
         return await self._outcome(planned, warnings, kept) | {

@@ -73,9 +73,9 @@ begin
         'sample', to_jsonb(array_remove(coalesce(v_sample, '{}'), null)));
 end $$;
 
--- How many of this share of the list fit a rule. Of a part these are people in ranges of ids all over it: ids are random,
--- but a mailout that is under way, or was cancelled, has gone to the lowest. In the order of ids what they got and did is
--- read at once; and no page of the table holds neighbours who came together, as in a sample of pages.
+-- How many of this share of the list fit a rule, of a part those in ranges of ids all over it (within_share). In the order
+-- of ids what they got and did is read at once; and no page of the table holds neighbours who came together, as in a
+-- sample of pages.
 create or replace function count_spread(
     p_rule jsonb, p_at timestamptz, p_zone text, p_share double precision, p_sample integer,
     out seen bigint, out fitting bigint, out unusable bigint, out sample text[])
@@ -83,15 +83,9 @@ language plpgsql stable set search_path = public, pg_temp set jit = off set enab
 -- However many got something: not kept by hash, each of these people would be compared with all of them.
 set work_mem = '64MB' set hash_mem_multiplier = 100 as $$
 declare
-    c_ranges constant integer := 64;   -- so the estimate may be off by a 128th of the list where a mailout has ended
-    v_within text := 'true';
+    v_within constant text := within_share(p_share);
     v_rule   record;
 begin
-    if p_share < 1 then
-        select string_agg(format('%%1$s > %L and %%1$s <= %L', id_at((n - p_share / 2) / c_ranges),
-                                 id_at((n + p_share / 2) / c_ranges)), ' or ')
-          into v_within from (select k - 0.5::double precision as n from generate_series(1, c_ranges) k) middles;
-    end if;
     select * into v_rule from compile_audience(p_rule, '$1', p_at, p_zone, p_within => v_within);
     execute format($query$
         select count(*), count(*) filter (where fits), count(*) filter (where fits and address is null),

@@ -53,7 +53,10 @@ async def test_an_audience_that_changed_a_lot_is_confirmed_first(
     assert answer.status_code == 409
     assert "tick below" in answer.text
     assert await arrange.one("select status from mailouts where id = %s", mailout) == "draft"
-    answer = await person.post(page, version="1", recipients="105", confirm="yes")
+    assert 'name="confirm" value="105"' in answer.text
+    answer = await person.post(page, version="1", recipients="105", confirm="90")
+    assert answer.status_code == 409  # another audience than this page's
+    answer = await person.post(page, version="1", recipients="105", confirm="105")
     assert answer.headers["location"].endswith("notice=started")
 
 

@@ -19,7 +19,7 @@ from app.api.http.deps import Services, ServicesDep
 from app.domain.access import DASHBOARD
 from app.domain.reports.cost import dollars
 from app.errors import AppError, AudienceChanged, MailoutNotReady, TransitionNotAllowed
-from app.services.audience.changes import QUICK_REACH, audience_diff, require_confirmed
+from app.services.audience.changes import audience_diff, require_confirmed
 from app.services.pacing.warmups import Warmups
 from app.services.starting.start_mailout import SendRequest
 
@@ -47,7 +47,9 @@ async def release(
     now = await services.store.count_audience(mailout_id)
     if grown(one(form, "recipients"), now):
         return await _page(services, session, mailout, GROWN)
-    confirmed = now if "confirm" in form else None
+    # As the page counted it: another way to count a long list gives another estimate.
+    shown = one(form, "confirm")
+    confirmed = int(shown) if shown.isdecimal() else None
     request = SendRequest(mailout_id=mailout_id, by=DASHBOARD.by, confirm_audience=confirmed)
     try:
         await require_confirmed(services.store, mailout_id, mailout["status"], confirmed)
@@ -94,7 +96,7 @@ async def _page(
     findings, recipients, difference = await asyncio.gather(
         shown_findings(services, mailout),
         services.store.count_audience(mailout_id),
-        audience_diff(services.store, mailout_id, QUICK_REACH),
+        audience_diff(services.store, mailout_id),
     )
     outlook = await services.store.send_outlook(
         settings.regions_for(mailout["region"]), settings.rate_limit_per_sec, recipients
