@@ -30,7 +30,7 @@ MAY_IMPORT = {
         "store",
         "telemetry",
     },
-    "api": {"domain", "errors", "ports", "services", "settings", "store", "telemetry"},
+    "api": {"domain", "errors", "ports", "running", "services", "settings", "store", "telemetry"},
     "sandbox": {"domain", "errors", "listening", "running"},
 }
 

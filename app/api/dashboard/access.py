@@ -12,7 +12,6 @@ import structlog
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
-from fastapi.routing import APIRoute
 
 from app.api.dashboard.around import AROUND, around
 from app.api.dashboard.pages import page
@@ -25,6 +24,7 @@ from app.api.dashboard.session import (
     set_cookie,
 )
 from app.api.http.deps import Services, ServicesDep, limited_body
+from app.api.http.late_route import LateRoute
 from app.api.strangers.refusing import stranger, too_many
 from app.domain.reports.words import duration
 from app.errors import AppError, InvalidRequest, NotFound, TooManyRequests, Unavailable
@@ -46,7 +46,7 @@ class FormRefused(AppError):
     status, code, title = 403, "form_refused", "This form can't be taken"
 
 
-class Page(APIRoute):
+class Page(LateRoute):
     """Problems as pages, not as problem+json."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

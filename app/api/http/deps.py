@@ -8,11 +8,11 @@ from typing import Annotated, Any, get_args, get_origin
 
 from fastapi import Depends, Request, Response, Security, params
 from fastapi.dependencies.utils import get_flat_params, get_validation_alias
-from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.api.dashboard.session import Sessions
 from app.api.http.body_limit import BodyRefused, announced_size
+from app.api.http.late_route import LateRoute
 from app.api.http.problems import problems
 from app.api.strangers.refusing import stranger
 from app.domain.access import SCOPES, Caller, Scope
@@ -198,7 +198,7 @@ class _StrictRequest(Request):
             raise BodyRefused(InvalidRequest(exc.named("body"))) from None
 
 
-class ApiRoute(APIRoute):
+class ApiRoute(LateRoute):
     """A route of the API. Unlike pages and links that others add parameters to, it takes only query
     parameters that it knows, and each once, but where it takes a list. more_known: how further ones
     begin that it reads itself."""
@@ -243,7 +243,7 @@ class Protected(ApiRoute):
         super().__init__(path, *arguments, **options)
         scopes = [
             [scope for scope in SCOPES if scope in (dependency.scopes or ())]
-            for dependency in self.dependencies
+            for dependency in options.get("dependencies") or ()
             if isinstance(dependency, params.Security)
         ]
         if len(scopes) != 1 or not scopes[0]:
