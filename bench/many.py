@@ -46,7 +46,6 @@ RUNS = int(os.environ.get("MANY_RUNS", "3"))
 SECONDS = float(os.environ.get("MANY_SECONDS", "12"))
 LEASE = 10.0
 SES_LATENCY = 0.08
-UNLIMITED = 1_000_000.0
 
 
 @dataclass

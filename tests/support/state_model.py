@@ -26,7 +26,7 @@ class Row:
     """A recipient. status: as in the table, but `soft` and `hard` for the two bounces.
 
     attempt: of the latest claim. returned: whether something certain put it back into the queue
-    since then. answered: SES's message id, once it is known.
+    since then. message_id: SES's, once it is known.
     """
 
     id: int

@@ -15,8 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from app.api.http import problems
 from app.domain.given.bodies import invalid_request
 
-NO_FIELD = "there is no such field here; check its name, or leave it out"
-
 
 class Order(BaseModel):
     model_config = ConfigDict(extra="forbid")

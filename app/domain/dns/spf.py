@@ -47,10 +47,6 @@ class Spf:
     mechanisms: tuple[Mechanism, ...]
     redirect: str | None = None
 
-    @property
-    def all_mechanism(self) -> Mechanism | None:
-        return next((one for one in self.mechanisms if one.name == "all"), None)
-
 
 def spf_records(texts: Iterable[str]) -> list[str]:
     """Those of a domain's TXT records that are SPF: section 4.5. `v=spf10 …` is none."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -11,7 +10,6 @@ from app.domain.content.masking import Masks
 
 MOST = 100
 """Documents that are looked at; further branches are too many to be meant well, and are refused."""
-_QUOTE = re.compile(r"[\"'<>]")
 
 
 class TooMany(ValueError):

@@ -74,16 +74,6 @@ class Schema:
             if not each.by_people and self.fits(each) and (column := self.column(each.name))
         }
 
-    def own_name(self, property_id: str) -> str | None:
-        """Our own name of the property with this id, as an event gives it (with URL escapes or
-        without); None: it is none of ours."""
-        wanted = unquote(property_id)
-        for name in self.names:
-            column = self.column(name)
-            if column and column.id == wanted:
-                return name
-        return None
-
 
 def ids_of_parent(parent: Mapping[str, Any] | None) -> set[UUID]:
     """Of the data source and database that a page is a row of; empty: it is none. parent: as a page
