@@ -10,6 +10,7 @@ from typing import Any, get_args
 from app.api.mailouts.lists import RECIPIENTS_REACH
 from app.domain.states import RecipientStatus
 from app.services.audience.changes import FIRST_REACH
+from app.services.audience.segments import QUICK
 from app.services.engagement.reports import DOMAINS, EARLIER, LINKS, SAMPLE, TAGS
 from app.services.people.many import COUNT_REACH
 from app.services.readership.list_report import SLICE
@@ -269,7 +270,8 @@ PAGES: dict[str, list[Form]] = {
     "slack_trouble": NOTHING,
     # Counts and reports of millions: COMPUTED
     "preview_audience": [
-        {"p_audience": rule, "p_sample": 5}
+        {"p_audience": rule, "p_sample": 5, "p_exact": exact}
+        for exact in (QUICK, 1_000_000)
         for rule in ({}, {"tags": ["news"]}, {"tags": ["t77"]}, *RULES)
     ],
     "count_audience": _of("$draft"),

@@ -120,7 +120,7 @@ language sql immutable set search_path = public, pg_temp as $own_functions$
             'audience_problem', 'resolved_audience', 'audience_segments', 'service_timezone', 'tell_timezone',
             'frozen_audience', 'freeze_audience', 'mailout_audience', 'folded', 'number_in', 'day_in', 'is_day', 'first_day', 'instant_in',
             'compile_audience', 'compile_condition', 'compile_instant', 'compile_engagement', 'untracked_mailouts', 'needed_tags',
-            'count_rule', 'count_spread', 'unusable_actives', 'affordable', 'early_addresses', 'count_tagged', 'preview_audience', 'unknown_tags',
+            'count_rule', 'count_spread', 'between_counts', 'unusable_actives', 'affordable', 'early_addresses', 'count_tagged', 'preview_audience', 'unknown_tags',
             'segments_check', 'mailouts_check_segments', 'save_segment', 'delete_segment', 'list_segments', 'show_segment',
             'notion_write_due', 'mailouts_tell_notion', 'take_up_notion_asks', 'claim_notion_writes', 'notion_write_facts',
             'settle_notion_write', 'notion_write_trouble', 'notion_writes_trouble',

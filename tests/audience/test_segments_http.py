@@ -205,15 +205,67 @@ async def test_of_a_long_list_the_count_is_an_estimate(
 
 
 async def test_a_good_enough_estimate_looks_at_fewer(arrange: Arrange) -> None:
-    """And says that it is one. Where few fit, more are looked at: here everybody, so it is none."""
+    """And says that it is one. Where few fit, more are looked at, but no more than it is given."""
     await arrange.subscribers(4_000)
     count = "select count_rule(%s, now(), 'UTC', 3000, 3, %s)"
     email = {"field": "email", "op": "contains"}
     many, some = Jsonb(email | {"value": "@"}), Jsonb(email | {"value": "reader1"})
-    seen = "select (count_spread(%s, now(), 'UTC', %s, 0)).seen"
+    seen = "select (count_spread(%s, now(), 'UTC', %s, 0, null, 0)).seen"
     assert 2_000 < await arrange.one(seen, many, 0.625) < 3_000
     assert await arrange.one(seen, many, 1) == 4_000
     found = await arrange.one(count, many, 0.015)
     assert (found["fitting"], found["estimated"], len(found["sample"])) == (4_000, True, 3)
     found = await arrange.one(count, some, 0.015)
-    assert (found["fitting"], found["estimated"]) == (1_111, False)
+    assert found["estimated"]
+    assert 1_000 < found["fitting"] < 1_222  # of 3,000 a deviation of 12
+
+
+@pytest.mark.parametrize(
+    ("rule", "fitting"),
+    [
+        ({"field": "email", "op": "contains", "value": "@"}, 4_000),
+        ({"field": "email", "op": "starts_with", "value": "reader1"}, 1_111),
+        ({"field": "name", "op": "is", "value": "Nobody"}, 0),
+        ({"tags": ["even"]}, 2_000),
+        ({"tags": ["even", "third"]}, 2_667),
+        ({"all": [{"tags": ["even"]}, {"tags": ["third"]}]}, 666),
+    ],
+)
+async def test_a_quick_count_looks_at_few_and_says_between_which_numbers_it_is(
+    arrange: Arrange, rule: dict[str, Any], fitting: int
+) -> None:
+    """However few fit; where a tag is needed, at those with it. The exact count is the model."""
+    await arrange.subscribers(4_000)
+    await arrange.sql.execute(
+        "update subscribers set tags = array_remove(array[case when n % 2 = 0 then 'even' end, "
+        "case when n % 3 = 0 then 'third' end], null) from (select id, substr(email, 7, "
+        "strpos(email, '@') - 7)::integer as n from subscribers) s where s.id = subscribers.id"
+    )
+    look = "select preview_audience(%s, 3, %s)"
+    exact = await arrange.one(look, Jsonb(rule), 1_000_000)
+    assert (exact["count"], exact["estimated"], exact["between"]) == (fitting, False, None)
+    quick = await arrange.one(look, Jsonb(rule), 1_000)
+    assert quick["estimated"]
+    least, most = quick["between"]
+    # Two deviations to either side, and ids are new in each run: twice as far never happens.
+    assert least - (most - least) <= fitting <= most + (most - least)
+    assert least <= max(1, quick["count"]) <= most
+    assert most - least < 700
+    assert len(quick["sample"]) == min(3, fitting)
+    assert await arrange.one(look, Jsonb(rule), 1_000) == quick
+
+
+@pytest.mark.parametrize(
+    ("found", "part", "of", "between"),
+    [
+        (0, 0.001, 10_000_000, [0, 3999]),
+        (10_000, 0.001, 10_000_000, [9_996_001, 10_000_000]),
+        (100, 0.01, 100_000, [8_259, 12_060]),
+        (0, 0.5, 2, [0, 2]),
+    ],
+)
+async def test_between_which_numbers_it_is(
+    arrange: Arrange, found: int, part: float, of: int, between: list[int]
+) -> None:
+    """Wilson's interval, at least those who were found and at most all."""
+    assert await arrange.one("select between_counts(%s, %s, %s)", found, part, of) == between

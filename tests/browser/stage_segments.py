@@ -102,3 +102,48 @@ async def hurry(page: Page) -> None:
     await expect(page.locator("[data-audience][aria-busy]")).to_have_count(0)
     await expect(page.locator("#audience-op-1")).to_have_value("contains")
     await page.unroute("**/dashboard/audience")
+
+
+_ESTIMATED = (
+    "would get it</p><p data-audience-more>Estimated from some of them"
+    '<span class="audience-counting" hidden>, counting…</span></p>'
+)
+"""What the server says of a list that is too long for a first look
+(tests/integration/test_segment_pages.py)."""
+
+
+async def count_slowly(page: Page, found: int) -> None:
+    """Of a long list an estimate comes first, and stays when what all people say doesn't come.
+    found: whose name has an `a`."""
+    reach = page.locator("[data-audience-reach]")
+    go_on = asyncio.Event()
+    whole = 0
+
+    async def hold(route: Route) -> None:
+        nonlocal whole
+        if "audience-all" in (route.request.post_data or ""):
+            whole += 1
+            if whole == 1:
+                await route.fulfill(status=503)
+                return
+            await go_on.wait()
+            await route.continue_()
+            return
+        answer = await route.fetch()
+        body = (await answer.text()).replace("would get it</p>", _ESTIMATED)
+        await route.fulfill(response=answer, body=body)
+
+    await page.select_option("#audience-field-0", "name")
+    await page.select_option("#audience-op-0", "contains")
+    await page.route("**/dashboard/audience", hold)
+    await page.fill("#audience-value-0", "o")
+    await expect(reach).to_contain_text("Estimated from some of them", use_inner_text=True)
+    await expect(reach).not_to_contain_text("counting…", use_inner_text=True)
+    assert whole == 1
+    await page.fill("#audience-value-0", "a")
+    await expect(reach).to_contain_text("counting…", use_inner_text=True)
+    await expect(page.locator("[data-audience][aria-busy]")).to_have_count(0)
+    go_on.set()
+    await expect(reach).not_to_contain_text("Estimated")
+    await expect(page.locator(".audience-count b")).to_have_text(f"{found:,}")
+    await page.unroute("**/dashboard/audience")

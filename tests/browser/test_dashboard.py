@@ -20,7 +20,7 @@ from app.store import Store
 from app.store.jobs import JobStore
 from tests.browser.conftest import OpenVisit
 from tests.browser.places import Staged, pages_of
-from tests.browser.stage_segments import hurry, put_together
+from tests.browser.stage_segments import count_slowly, hurry, put_together
 from tests.browser.support import (
     DESKTOP_OR_PHONE,
     LOOKS,
@@ -461,6 +461,15 @@ async def test_an_audience_is_put_together_in_a_hurry(staged: Staged, signed_in:
     tab = await signed_in("/dashboard/segments/new")
     await hurry(tab.page)
     assert tab.complaints == []
+
+
+async def test_a_long_list_is_counted_after_an_estimate(staged: Staged, signed_in: Any) -> None:
+    tab = await signed_in("/dashboard/segments/new")
+    named = await staged.arrange.one(
+        "select count(*) from subscribers where status = 'active' and address is not null "
+        "and name ilike '%%a%%'"
+    )
+    await count_slowly(tab.page, named)
 
 
 @SCRIPT_OR_NOT

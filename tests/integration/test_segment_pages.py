@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
+from app.services.audience import segments
 from tests.support.dashboard import Visitor
 from tests.support.factories import Arrange
 
@@ -80,3 +83,26 @@ async def test_the_script_asks_for_the_builder_alone(visitor: Visitor, arrange: 
     assert re.search(r"<b>1</b>\s+person\s+would get it", answer.text)
     unfinished = await visitor.post("/audience", **line)
     assert "Line 1: choose a tag." in unfinished.text
+
+
+async def test_of_a_long_list_the_script_gets_an_estimate_and_then_the_number(
+    visitor: Visitor, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without script a button counts."""
+    monkeypatch.setattr(segments, "QUICK", 100)
+    await arrange.subscribers(500)
+    line = {"audience-field-0": "name", "audience-was-0": "name", "audience-op-0": "contains"}
+    nobody = {**line, "audience-value-0": "nobody"}
+    first = await visitor.post("/audience", **nobody)
+    assert re.search(r"<b>between 0 and \d+</b>\s+people\s+would get it", first.text)
+    assert "data-audience-more" in first.text
+    then = await visitor.post("/audience", **nobody, **{"audience-all": "1"})
+    assert re.search(r"<b>0</b>\s+people\s+would get it", then.text)
+    assert "data-audience-more" not in then.text
+    most = await visitor.post("/audience", **line, **{"audience-value-0": "reader"})
+    assert "<b>about 500</b>" in most.text or "<b>between" in most.text
+    form = {"name": "x", **nobody}
+    other = await visitor.post("/segments/new", **form, **{"audience-do": "remove-1"})
+    assert "between 0 and" in other.text
+    pressed = await visitor.post("/segments/new", **form, **{"audience-do": "count"})
+    assert re.search(r"<b>0</b>\s+people\s+would get it", pressed.text)

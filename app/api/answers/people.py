@@ -77,9 +77,11 @@ class ManyBegun(TypedDict):
 
 
 class Reached(TypedDict):
-    """excluded: by status, `no_address` and `rule`. sample: five, masked."""
+    """excluded: by status, `no_address` and `rule`. sample: five, masked. between: of an estimate
+    at least and at most so many, where that is known."""
 
     count: int
+    between: list[int] | None
     sample: list[str]
     excluded: dict[str, int]
     estimated: bool

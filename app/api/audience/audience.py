@@ -34,7 +34,8 @@ class CountBody(StrictBody):
 async def count_audience(body: CountBody, services: ServicesDep) -> dict[str, Any]:
     """How many active subscribers a rule reaches, five of them (masked), and who is left out and
     why: `excluded` has their number by status, `no_address` and `rule`. `estimated`: of a list of
-    more than a million, by a sample. `notes`: what a person should know of the rule."""
+    more than a million, by a sample; `between`: at least and at most so many, where that is known
+    (two standard deviations). `notes`: what a person should know of the rule."""
     return await services.segments.count(body.audience)
 
 

@@ -16,11 +16,16 @@ class AudienceCalls(Calls):
         """In which zone days are counted from now on: TIMEZONE of the running service."""
         await self._call("tell_timezone", p_timezone=timezone)
 
-    async def preview_audience(self, rule: Rule, sample: int = 5) -> dict[str, Any]:
-        """`count`, whether it is `estimated`, `sample` (addresses), `excluded` (by reason),
-        `unknown_tags`. The segments it names must exist."""
-        row: dict[str, Any] = await self._call("preview_audience", p_audience=rule, p_sample=sample)
-        require(row, "count", "estimated", "sample", "excluded")
+    async def preview_audience(
+        self, rule: Rule, sample: int = 5, exact: int = 1_000_000
+    ) -> dict[str, Any]:
+        """`count`, whether it is `estimated` (of a list of more than `exact` people), `between`
+        which numbers it is then, `sample` (addresses), `excluded` (by reason), `unknown_tags`. The
+        segments it names must exist."""
+        row: dict[str, Any] = await self._call(
+            "preview_audience", p_audience=rule, p_sample=sample, p_exact=exact
+        )
+        require(row, "count", "estimated", "between", "sample", "excluded")
         return row
 
     async def resolved_audience(self, rule: Rule) -> Rule:

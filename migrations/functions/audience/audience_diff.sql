@@ -102,10 +102,11 @@ $$;
 
 -- What holds of this share of ids, with %1$s for the id: ranges all over them. Ids are random, but a mailout that is under
 -- way, or was cancelled, has gone to the lowest.
-create or replace function within_share(p_share double precision) returns text
+create or replace function within_share(p_share double precision, p_ranges integer default 64) returns text
 language sql immutable set search_path = public, pg_temp as $$
     -- 64: so an estimate may be off by a 128th of the list where a mailout has ended.
     select case when p_share >= 1 then 'true' else '(' || string_agg(
-               format('%%1$s > %L and %%1$s <= %L', id_at((n - p_share / 2) / 64), id_at((n + p_share / 2) / 64)), ' or ') || ')' end
-      from (select k - 0.5::double precision as n from generate_series(1, 64) k) middles;
+               format('%%1$s > %L and %%1$s <= %L', id_at((n - p_share / 2) / p_ranges), id_at((n + p_share / 2) / p_ranges)),
+               ' or ') || ')' end
+      from (select k - 0.5::double precision as n from generate_series(1, p_ranges) k) middles;
 $$;

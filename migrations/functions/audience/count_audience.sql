@@ -1,11 +1,13 @@
 -- Whom a rule addresses: active subscribers who fit it. compile.sql says who fits.
 
 -- Of the active subscribers, how many fit a rule (without segments): {"fitting", "unusable" (of them, without an address
--- that can be mailed), "estimated", "sample": addresses of some of the others}.
+-- that can be mailed), "estimated", "sample": addresses of some of the others}; an estimate by people all over the list
+-- has "between", where the number of the others is, to two standard deviations.
 -- Without a rule the kept count is the answer (recipient_counts.sql). Where a tag is needed that few have, those are
 -- looked at (by the index of tags). Else everybody is, in a list of at most p_exact (fewer where the ledger is asked);
 -- of a larger one a sample of so many gives an estimate, which is never 0: who is really there is found when the
--- audience is queued. p_error: a smaller sample will do if the estimate's standard deviation is at most this share of it.
+-- audience is queued. p_error: a smaller sample will do if the estimate's standard deviation is at most this share of it;
+-- with a small p_exact (up to c_spread) no more are looked at than that, of those with the tag where one is needed.
 drop function if exists count_rule(jsonb, timestamptz, text, bigint, integer);
 create or replace function count_rule(
     p_rule jsonb, p_at timestamptz, p_zone text, p_exact bigint default 1000000, p_sample integer default 0,
@@ -14,13 +16,18 @@ returns jsonb language plpgsql stable set search_path = public, pg_temp set jit 
 declare
     c_early  constant integer := 20000;   -- a sample is looked for among so many first
     c_dear   constant integer := 100;     -- a rule about what people got or did
+    c_spread constant integer := 40000;   -- so many people are looked at one by one; more lie together in pages
+    v_quick  constant boolean := p_error is not null and p_exact <= c_spread;
     v_listed constant bigint := subscribers_in(null);
-    v_tags   constant text[] := needed_tags(p_rule);
+    v_tags   text[] := needed_tags(p_rule);
     v_tagged constant bigint := case when v_tags is not null then tagged(v_tags) end;
     v_rule   record;
     v_sample text[] := '{}';
-    v_exact  bigint := case when p_rule ? 'tags' then greatest(p_exact, 1000000) else p_exact end;
-    v_part   double precision := 1;       -- of the list that is looked at
+    v_exact  bigint := case when p_rule ? 'tags' and not v_quick then greatest(p_exact, 1000000) else p_exact end;
+    v_among  bigint := v_listed;          -- among so many those who fit are looked for
+    v_part   double precision := 1;       -- of these that is looked at
+    v_share  double precision;
+    v_between jsonb;
     v_sizes  bigint[] := '{}';            -- of samples by id that are tried, one after the other
     v_enough boolean := false;
     v_found  record;
@@ -30,22 +37,27 @@ begin
     if p_rule is null or p_rule in ('{}', 'null') then
         return jsonb_build_object('fitting', subscribers_in('{active}'), 'estimated', false, 'unusable', unusable_actives(),
             'sample', early_addresses(v_rule.condition, v_rule.bound, p_sample, c_early));
-    elsif v_tagged <= greatest(least(v_listed / 4, 250000), 1000) or p_rule ? 'tags' and v_listed <= v_exact then
+    elsif v_tagged <= greatest(least(v_listed / 4, 250000, case when v_quick then v_exact end), 1000) or p_rule ? 'tags' and v_listed <= v_exact then
         select * into v_found from count_tagged(v_tags, v_rule.condition, v_rule.bound, p_sample);
         v_sample := v_found.sample;
     else
-        v_part := least(1, v_exact::double precision / greatest(v_listed, 1));
-        if v_part < 1 and p_error is not null then
-            v_sizes := '{2500,10000,40000}';
+        if v_quick and v_tagged < v_listed then
+            v_among := v_tagged;
+        else
+            v_tags := null;
         end if;
-        if v_rule.cost >= c_dear then
-            v_sizes := v_sizes || least(v_exact, v_listed, case when v_part < 1 and p_error is not null then 100000 end);
+        v_part := least(1, v_exact::double precision / greatest(v_among, 1));
+        if v_part < 1 and p_error is not null then
+            v_sizes := array(select size from unnest('{2500,10000,40000}'::bigint[]) size where size < v_exact);
+        end if;
+        if v_rule.cost >= c_dear or v_quick then
+            v_sizes := v_sizes || least(v_exact, v_among, case when v_part < 1 and p_error is not null then 100000 end);
         end if;
         for n in 1 .. cardinality(v_sizes) loop
-            select * into v_found from count_spread(p_rule, p_at, p_zone, case when v_part < 1 or n > 1
-                then v_sizes[n]::double precision / v_listed else 1 end, p_sample);
+            v_share := case when v_part < 1 or n > 1 then v_sizes[n]::double precision / v_among else 1 end;
+            select * into v_found from count_spread(p_rule, p_at, p_zone, v_share, p_sample, v_tags, v_rule.cost);
             v_sample := v_found.sample;
-            v_enough := n = cardinality(v_sizes) and v_rule.cost >= c_dear or v_found.seen >= v_exact or coalesce(
+            v_enough := n = cardinality(v_sizes) and (v_rule.cost >= c_dear or v_quick) or v_found.seen >= v_exact or coalesce(
                 v_found.fitting * p_error ^ 2 >= 1 - v_found.fitting / greatest(v_found.seen, 1)::double precision, false);
             exit when v_enough;
         end loop;
@@ -60,39 +72,66 @@ begin
                        (array_agg(address) filter (where fits and $2))[:$3] as sample
                   from (select s.address, s.status = 'active' and (%s) as fits from subscribers s %s) looked_at
                 $query$, v_rule.condition,
-                case when v_part < 1 then format('tablesample system (%s)', round((100 * v_part)::numeric, 6)) end)
+                -- The same pages each time, and so the same answer.
+                case when v_part < 1 then format('tablesample system (%s) repeatable (0)', round((100 * v_part)::numeric, 6)) end)
                into v_found using v_rule.bound, cardinality(v_sample) < p_sample, p_sample;
             v_sample := case when cardinality(v_sample) < p_sample then v_found.sample else v_sample end;
         end if;
-        v_part := case when v_part < 1 then v_found.seen::double precision / v_listed else 1 end;
+        if v_part = 1 then
+            null;
+        elsif cardinality(v_tags) > 1 then
+            v_part := v_share;   -- somebody with two of the tags counts twice in v_among
+        else
+            v_part := v_found.seen::double precision / v_among;
+        end if;
+        if v_part < 1 and v_enough then
+            v_between := between_counts(v_found.fitting - v_found.unusable, v_part,
+                case when cardinality(v_tags) > 1 then v_listed else v_among end);
+        end if;
     end if;
     return jsonb_build_object(
         'fitting', case when v_part < 1 then greatest(1, round(v_found.fitting / v_part)) else v_found.fitting end,
         'unusable', case when v_part < 1 then round(v_found.unusable / v_part) else v_found.unusable end,
         'estimated', v_part < 1,
-        'sample', to_jsonb(array_remove(coalesce(v_sample, '{}'), null)));
+        'sample', to_jsonb(array_remove(coalesce(v_sample, '{}'), null)))
+        || case when v_between is null then '{}' else jsonb_build_object('between', v_between) end;
 end $$;
+
+-- [at least, at most] of so many, when p_found were in this part of them: two standard deviations (Wilson's interval, which
+-- also says something when none or all were).
+create or replace function between_counts(p_found bigint, p_part double precision, p_of bigint) returns jsonb
+language sql immutable set search_path = public, pg_temp as $$
+    select jsonb_build_array(
+               greatest(p_found, floor((p_found + 2 - margin) / (1 + 4 / seen) / p_part))::bigint,
+               least(p_of, ceil((p_found + 2 + margin) / (1 + 4 / seen) / p_part))::bigint)
+      from (select seen, 2 * sqrt(greatest(0, p_found * (1 - p_found / seen)) + 1) as margin
+              from (select greatest(p_part * p_of, p_found, 1)) s (seen)) m;
+$$;
 
 -- How many of this share of the list fit a rule, of a part those in ranges of ids all over it (within_share). In the order
 -- of ids what they got and did is read at once; and no page of the table holds neighbours who came together, as in a
 -- sample of pages.
+-- p_tags: only of those who have one of these. p_cost: of the rule; about many mailouts fewer ranges do, since each
+-- is looked up for each of them.
+drop function if exists count_spread(jsonb, timestamptz, text, double precision, integer);
 create or replace function count_spread(
-    p_rule jsonb, p_at timestamptz, p_zone text, p_share double precision, p_sample integer,
+    p_rule jsonb, p_at timestamptz, p_zone text, p_share double precision, p_sample integer, p_tags text[], p_cost integer,
     out seen bigint, out fitting bigint, out unusable bigint, out sample text[])
 language plpgsql stable set search_path = public, pg_temp set jit = off set enable_seqscan = off
 -- However many got something: not kept by hash, each of these people would be compared with all of them.
 set work_mem = '64MB' set hash_mem_multiplier = 100 as $$
 declare
-    v_within constant text := within_share(p_share);
+    v_within constant text := within_share(p_share, greatest(8, least(64, 640000 / greatest(p_cost, 1))));
     v_rule   record;
 begin
-    select * into v_rule from compile_audience(p_rule, '$1', p_at, p_zone, p_within => v_within);
+    -- Of few with a tag what they got is looked up for each: in their ranges are many others.
+    select * into v_rule from compile_audience(p_rule, '$1', p_at, p_zone, p_within => case when p_tags is null then v_within end);
     execute format($query$
         select count(*), count(*) filter (where fits), count(*) filter (where fits and address is null),
                (array_agg(address order by id) filter (where fits and address is not null and $2 > 0))[:$2]
-          from (select s.id, s.address, s.status = 'active' and (%s) as fits from subscribers s where %s) looked_at
-        $query$, v_rule.condition, format(v_within, 's.id'))
-       into seen, fitting, unusable, sample using v_rule.bound, p_sample;
+          from (select s.id, s.address, s.status = 'active' and (%s) as fits from subscribers s where %s and %s) looked_at
+        $query$, v_rule.condition, format(v_within, 's.id'), case when p_tags is null then 'true' else 's.tags && $3' end)
+       into seen, fitting, unusable, sample using v_rule.bound, p_sample, p_tags;
 end $$;
 
 -- So many people are asked for a condition of this cost within about two seconds.
@@ -145,7 +184,7 @@ language sql stable set search_path = public, pg_temp as $$
     select audience_size(p_mailout) -> 'recipients';
 $$;
 
--- Whom a rule would reach now: {"count", "estimated", "sample" (addresses), "excluded": {reason: n}}. Everybody on the
+-- Whom a rule would reach now: {"count", "estimated", "between" (or null), "sample" (addresses), "excluded": {reason: n}}. Everybody on the
 -- list is counted once: by their status if it isn't active, else `rule` if they don't fit, `no_address` if they can't be
 -- mailed. p_audience: may name segments.
 create or replace function preview_audience(
@@ -157,7 +196,7 @@ declare
 begin
     return jsonb_build_object(
         'count', (v_size ->> 'fitting')::bigint - (v_size ->> 'unusable')::bigint,
-        'estimated', v_size -> 'estimated', 'sample', v_size -> 'sample',
+        'estimated', v_size -> 'estimated', 'between', v_size -> 'between', 'sample', v_size -> 'sample',
         'unknown_tags', unknown_tags(p_audience),
         'excluded', (select coalesce(jsonb_object_agg(reason, n), '{}') from (
             select status as reason, sum(subscribers) as n from subscriber_counts where status <> 'active' group by status

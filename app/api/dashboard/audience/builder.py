@@ -228,9 +228,19 @@ class Choices:
         )
 
 
-async def reach(services: Services, builder: Builder) -> dict[str, Any]:
-    """Whom it would reach now, for the page: of `Segments.count`, or the `problem` with it."""
+VAGUE = 0.1
+"""Numbers that differ by a larger share are both shown."""
+
+
+async def reach(services: Services, builder: Builder, *, quick: bool) -> dict[str, Any]:
+    """Whom it would reach now, for the page: of `Segments.count`, or the `problem` with it.
+    `more`: more people can be looked at, which the page's script then asks for."""
     try:
-        return await services.segments.count(builder.rule())
+        found = await services.segments.count(builder.rule(), quick=quick)
     except InvalidRequest as refusal:
         return {"problem": refusal.detail}
+    least, most = found["between"] or (found["count"], found["count"])
+    return found | {
+        "vague": most - least > VAGUE * most,
+        "more": quick and found["estimated"],
+    }

@@ -32,13 +32,14 @@ _NAME: TypeAdapter[str] = TypeAdapter(SegmentName)
 
 @router.post("/audience")
 async def refresh_builder(services: ServicesDep, session: SignedIn, form: OwnForm) -> Response:
-    """The builder of a form as it is, for the page's script. Nothing is saved."""
+    """The builder of a form as it is, for the page's script. Nothing is saved. audience-all: more
+    people are looked at than for the first answer."""
     builder = Builder.of_form(form)
     return page(
         "audience/fragment.html",
         builder=builder,
         choices=await Choices.load(services),
-        reach=await reach(services, builder),
+        reach=await reach(services, builder, quick="audience-all" not in form),
     )
 
 
@@ -143,7 +144,7 @@ async def _edit(
         name=name,
         builder=builder,
         choices=await Choices.load(services, but=segment["id"] if segment else None),
-        reach=await reach(services, builder),
+        reach=await reach(services, builder, quick=builder.pressed != "count"),
         notice=_NOTICES.get(notice),
     )
 

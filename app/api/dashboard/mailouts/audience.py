@@ -94,7 +94,7 @@ async def _page(
         version=mailout["version"] if version is None else version,
         builder=builder,
         choices=await Choices.load(services),
-        reach=await reach(services, builder),
+        reach=await reach(services, builder, quick=builder.pressed != "count"),
         refusal=refusal,
         notice=notice,
     )

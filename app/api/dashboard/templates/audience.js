@@ -16,15 +16,17 @@
     return fields;
   }
 
-  // The newest question counts, and asks again for what was pressed and hasn't been answered.
-  async function ask(builder, press) {
+  // The newest question counts, and asks again for what was pressed and hasn't been answered. An
+  // answer that some people gave is followed by the question of all of them.
+  async function ask(builder, press, all = false) {
     clearTimeout(timer);
     const mine = ++asked;
     if (press && !(press === "count" && pressed)) pressed = press;
     const fields = fieldsOf(builder);
     const before = String(fields);
     if (pressed) fields.set("audience-do", pressed);
-    builder.setAttribute("aria-busy", "true");
+    if (all) fields.set("audience-all", "1");
+    else builder.setAttribute("aria-busy", "true");
     try {
       const answer = await fetch(builder.dataset.audience, {
         method: "POST", body: fields, redirect: "manual", signal: AbortSignal.timeout(20000),
@@ -37,14 +39,27 @@
         return;
       }
       put(builder, fresh);
+      builder.removeAttribute("aria-busy");
+      more(builder);
     } catch {
       if (mine !== asked) return;
       pressed = "";
+      if (all) {
+        builder.querySelector(".audience-counting").hidden = true;
+        return; // the estimate stays
+      }
       builder.querySelector("[data-audience-reach]").textContent =
         "Not counted: there is no answer. Saving works all the same.";
     } finally {
       if (mine === asked) builder.removeAttribute("aria-busy");
     }
+  }
+
+  function more(builder) {
+    const counting = builder.querySelector(".audience-counting");
+    if (!counting) return;
+    counting.hidden = false;
+    ask(builder, "", true);
   }
 
   function put(builder, fresh) {
@@ -96,4 +111,5 @@
     timer = setTimeout(() => ask(builder, ""), WAIT);
   });
   for (const one of document.querySelectorAll(".audience-refresh")) one.hidden = true;
+  document.querySelectorAll("[data-audience]").forEach(more);
 })();
