@@ -57,7 +57,9 @@ def environment(dsn: str, sandbox_url: str | None, **changes: str | None) -> dic
 
 def settings_for(dsn: str, sandbox_url: str | None, **changes: str | None) -> Settings:
     values = environment(dsn, sandbox_url, **changes)
-    return _settings(frozenset(values.items()), frozenset(os.environ.items()))
+    # Not pytest's own, which has another value in every test.
+    outer = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    return _settings(frozenset(values.items()), frozenset(outer.items()))
 
 
 @functools.cache
