@@ -26,7 +26,7 @@ from tests.support.factories import Arrange
 from tests.support.kept_connections import SqlConnection, connections_kept
 from tests.support.postgrest import PostgrestStandIn, make_key
 from tests.support.read_once import read_once
-from tests.support.wide import examples, thin
+from tests.support.wide import examples, go_one_way, thin
 
 # All that a test sees of the outer environment: nothing of it configures us, AWS or PostgreSQL.
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "TEST_POSTGRES_BIN")
@@ -53,6 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is `short`
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    go_one_way(items)
     thin(items)
 
 

@@ -89,6 +89,7 @@ async def test_ids_are_bound_once_per_request_sender_and_batch(
     assert len({line["request_id"] for line in requests}) == len(requests)
 
 
+@pytest.mark.short
 async def test_unsubscribing_tells_neither_address_nor_token(
     world: World, arrange: Arrange
 ) -> None:
@@ -106,6 +107,7 @@ async def test_unsubscribing_tells_neither_address_nor_token(
     assert "unsubscribed" in {line["event"] for line in lines(world.service.log)}
 
 
+@pytest.mark.short
 async def test_an_import_tells_the_line_not_the_address(world: World) -> None:
     (world.folder / "people.csv").write_text(
         f"email,name\n{CANARY},Canary Name\ncanary.reader(at)example.com,Canary Name\n",

@@ -88,6 +88,7 @@ async def test_the_process_that_sends_is_killed(world: World, arrange: Arrange) 
     assert [json.loads(line)["signal"] for line in ended] == ["SIGKILL"]
 
 
+@pytest.mark.short
 async def test_the_process_that_answers_is_killed(world: World, arrange: Arrange) -> None:
     """Callers wait on the same port until it is there again, and sending doesn't notice."""
     await arrange.subscribers(300)
@@ -166,6 +167,7 @@ async def test_a_process_that_hangs_is_seen_and_killed_at_the_stop(world: World)
     assert "process_killed" in world.service.log
 
 
+@pytest.mark.short
 async def test_a_service_that_cannot_send_yet_runs_and_says_so_once(world: World) -> None:
     """Until SES is set up: people sign in, import, and write."""
     world.service.stop()

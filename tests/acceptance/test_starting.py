@@ -122,6 +122,7 @@ async def test_a_worker_goes_on_when_its_database_comes(
         await eventually(accepted, until=lambda n: n == READERS)
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("command", ["serve", "worker"])
 async def test_sigterm_ends_the_wait(ses: SandboxServer, tmp_path: Path, command: str) -> None:
     nobody = f"postgresql://user:canary-secret@127.0.0.1:{free_port()}/x"
@@ -154,6 +155,7 @@ def changed(dsn: str, *, password: str | None = None, path: str | None = None) -
     return urlunsplit(parts._replace(netloc=netloc, path=path or parts.path))
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize(
     ("command", "wrong", "words"),
     [

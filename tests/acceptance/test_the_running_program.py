@@ -175,6 +175,7 @@ async def test_a_port_in_use_is_one_plain_line(world: World) -> None:
     assert last.startswith("amazonsender: Can't listen on 127.0.0.1:")
 
 
+@pytest.mark.short
 async def test_the_command_line_does_the_whole_job(world: World, arrange: Arrange) -> None:
     def run(*arguments: str) -> str:
         done = command(world.folder, world.variables, *arguments)

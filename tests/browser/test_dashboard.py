@@ -55,10 +55,7 @@ SUBJECTS = (
     "mailouts", "writing", "schedules", "access", "imports", "people", "templates", "segments",
     "engagement", "hooks",
 )  # fmt: skip
-IN_EVERY_RUN = {
-    *(("desktop", subject, "first") for subject in SUBJECTS),
-    ("phone", "mailouts", "first"),
-}
+IN_EVERY_RUN = {("desktop", subject, "first") for subject in SUBJECTS}
 """The rest goes with `make soak SHORT=1`: it is another minute of Chromium."""
 ANY_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\?.*")
 
@@ -105,6 +102,7 @@ async def test_the_check_before_sending_is_good_too(
     await picture(tab.page, f"preflight-{look}")
 
 
+@pytest.mark.short
 async def test_a_record_is_copied_by_keyboard_and_stays_open(
     staged: Staged, signed_in: Any
 ) -> None:
@@ -126,6 +124,7 @@ async def test_a_record_is_copied_by_keyboard_and_stays_open(
     await judge(tab, staged)
 
 
+@pytest.mark.short
 async def test_figures_over_time_are_a_table_too(staged: Staged, signed_in: Any) -> None:
     tab = await signed_in(staged.page("sent"), **LOOKS["phone"])
     await tab.page.click("summary")
@@ -140,11 +139,13 @@ async def test_signing_in_takes_a_keyboard_alone(staged: Staged, visit: OpenVisi
     tab = await visit(base_url=staged.url)
     page = tab.page
     await page.goto(staged.page("paused"))
+    await expect(page.locator("#secret")).to_be_focused()
     await page.keyboard.type("not the secret")
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("alert")).to_have_text("That is not the shared secret.")
     assert any("401" in line for line in tab.complaints)  # the answer's status, nothing else
     assert len(tab.complaints) == 1
+    await expect(page.locator("#secret")).to_be_focused()
     await page.keyboard.type(SECRET)
     await page.keyboard.press("Enter")
     await page.wait_for_url(f"**{staged.page('paused')}")
@@ -185,6 +186,7 @@ async def test_what_happens_shows_without_reloading(staged: Staged, signed_in: A
     assert tab.complaints == []
 
 
+@pytest.mark.short
 async def test_a_lost_connection_is_said(staged: Staged, signed_in: Any) -> None:
     tab = await signed_in(staged.page("sending"))
     await expect(tab.page.locator("#lost")).to_be_hidden()
@@ -219,6 +221,7 @@ async def test_a_mailout_is_paused_and_resumed(
     assert tab.complaints == []
 
 
+@pytest.mark.short
 @SCRIPT_OR_NOT
 async def test_a_key_is_made_used_and_revoked(
     staged: Staged, signed_in: Any, *, javascript: bool
@@ -321,6 +324,7 @@ async def test_without_a_script_the_page_reloads_itself(staged: Staged, signed_i
     assert len([url for url in tab.requests if url.endswith("/dashboard")]) > loaded
 
 
+@pytest.mark.short
 async def test_signing_out_closes_other_tabs_too(staged: Staged, signed_in: Any) -> None:
     tab = await signed_in(staged.page("sending"))
     other = await tab.page.context.new_page()
@@ -393,6 +397,7 @@ async def test_people_are_found_changed_and_changed_in_numbers(
     assert tags == ["zoo", "animals"]
 
 
+@pytest.mark.short
 @DESKTOP_OR_PHONE
 async def test_a_time_is_chosen_and_taken_back(staged: Staged, signed_in: Any, look: str) -> None:
     """Each at their own time: what comes of it is shown before it is done."""
@@ -419,6 +424,7 @@ async def test_a_time_is_chosen_and_taken_back(staged: Staged, signed_in: Any, l
     await staged.arrange.sql.execute("delete from mailouts where id = %s", [mailout])
 
 
+@pytest.mark.short
 @SCRIPT_OR_NOT
 async def test_a_template_is_seen_before_it_is_saved(
     staged: Staged, signed_in: Any, *, javascript: bool
@@ -456,6 +462,7 @@ async def test_an_audience_is_put_together(
     assert tab.complaints == []
 
 
+@pytest.mark.short
 async def test_an_audience_is_put_together_in_a_hurry(staged: Staged, signed_in: Any) -> None:
     """What is pressed and typed before the page has an answer isn't lost."""
     tab = await signed_in("/dashboard/segments/new")
@@ -472,6 +479,7 @@ async def test_a_long_list_is_counted_after_an_estimate(staged: Staged, signed_i
     await count_slowly(tab.page, named)
 
 
+@pytest.mark.short
 @SCRIPT_OR_NOT
 async def test_a_webhook_is_added_by_keyboard_and_its_secret_seen_once(
     staged: Staged, signed_in: Any, javascript: bool

@@ -86,6 +86,7 @@ async def measured(page: Page, html: str, scheme: Any, width: int) -> dict[str, 
     return found
 
 
+@pytest.mark.short
 async def test_designs_arrive(visit: OpenVisit) -> None:
     """Inlined and not they look the same; the footer can be read and is as wide as the mail."""
     page = (await visit(viewport={"width": 900, "height": 900})).page

@@ -41,6 +41,7 @@ async def test_an_operation_is_read_and_tried_with_a_credential(
     assert tab.foreign(site.service) == [] == tab.complaints
 
 
+@pytest.mark.short
 @pytest.mark.parametrize(
     ("width", "scheme"), [(390, "dark"), pytest.param(1280, "light", marks=pytest.mark.short)]
 )

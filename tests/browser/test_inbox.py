@@ -144,6 +144,7 @@ async def opened(visit: OpenVisit, address: str) -> Page:
     return page
 
 
+@pytest.mark.short
 async def test_a_mails_page_shows_all_of_it(visit: OpenVisit, letter: Letter) -> None:
     page = await opened(visit, letter.mail)
     body = page.frame_locator("iframe")
@@ -167,6 +168,7 @@ async def test_a_mails_page_shows_all_of_it(visit: OpenVisit, letter: Letter) ->
     await expect(page.locator("body")).to_contain_text("Content-Type: multipart/alternative")
 
 
+@pytest.mark.short
 async def test_the_unsubscribe_button_is_the_mail_programs(
     visit: OpenVisit, letter: Letter
 ) -> None:
@@ -177,6 +179,7 @@ async def test_the_unsubscribe_button_is_the_mail_programs(
     assert await letter.subscriber_status() == "unsubscribed"
 
 
+@pytest.mark.short
 async def test_the_letters_own_link_leads_to_the_unsubscribe_page(
     visit: OpenVisit, letter: Letter
 ) -> None:
@@ -193,6 +196,7 @@ async def test_the_letters_own_link_leads_to_the_unsubscribe_page(
     assert await letter.subscriber_status() == "unsubscribed"
 
 
+@pytest.mark.short
 async def test_the_keyboard_reaches_everything_and_shows_where_it_is(
     visit: OpenVisit, letter: Letter
 ) -> None:
@@ -217,6 +221,7 @@ async def test_the_keyboard_reaches_everything_and_shows_where_it_is(
 # A mail that means harm
 
 
+@pytest.mark.short
 async def test_a_hostile_mail_does_nothing(
     visit: OpenVisit,
     site: Site,
@@ -263,6 +268,7 @@ async def test_a_hostile_mail_does_nothing(
 LONG = f"{'a-long-word-' * 5}@{'long-' * 10}domain.example.com"
 
 
+@pytest.mark.short
 @PHONE_OR_DESKTOP
 async def test_every_page_is_legible_and_keeps_to_itself(
     visit: OpenVisit, site: Site, ses: SESV2Client, letter: Letter, look: str

@@ -41,6 +41,7 @@ async def got(site: Site, subject: str) -> list[str]:
     return sorted(address for mail in mails for address in mail["to"])
 
 
+@pytest.mark.short
 async def test_what_is_typed_before_the_script_came_is_saved(site: Site, visit: OpenVisit) -> None:
     tab = await visit(base_url=site.service)
     page = tab.page
@@ -63,6 +64,7 @@ async def test_what_is_typed_before_the_script_came_is_saved(site: Site, visit: 
     assert tab.complaints == []
 
 
+@pytest.mark.short
 async def test_what_nobody_changed_is_not_saved(site: Site, visit: OpenVisit) -> None:
     """Opening the page leaves the version alone, so that another's changes aren't in the way."""
     tab = await visit(base_url=site.service)

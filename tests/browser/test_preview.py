@@ -110,6 +110,7 @@ async def test_a_hostile_mail_does_nothing(
     assert set(asked) <= pictures
 
 
+@pytest.mark.short
 async def test_it_is_seen_as_on_each_device(visit: OpenVisit, site: Site, arrange: Arrange) -> None:
     """Wide and narrow, light and dark are what the mail's own rules are asked for."""
     await arrange.subscriber(name="Ann", fields={"city": "Bonn"})

@@ -39,6 +39,7 @@ async def send_form(page: Page, email: str) -> None:
     await expect(page.get_by_role("heading")).to_contain_text("look into your inbox")
 
 
+@pytest.mark.short
 async def test_the_whole_way_by_keyboard_and_without_script(
     visit: OpenVisit, site: Site, arrange: Arrange
 ) -> None:

@@ -90,6 +90,7 @@ async def test_going_back_shows_what_is_so_now(visit: OpenVisit, reader: Reader)
     await expect(page.get_by_role("button")).to_have_count(0)
 
 
+@pytest.mark.short
 async def test_the_link_of_a_test_mail_unsubscribes_nobody(
     visit: OpenVisit, reader: Reader
 ) -> None:

@@ -67,6 +67,7 @@ async def test_upsert_adds_and_takes_nothing_away(
     assert counts(again) == {"unchanged": 1}
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     ("mode", "became", "count"),
     [

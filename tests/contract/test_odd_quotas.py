@@ -18,7 +18,7 @@ from tests.support.factories import (
 )
 
 
-@pytest.mark.few_variants(6)
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     "quota",
     [
@@ -55,7 +55,7 @@ async def test_any_daily_quota_lets_claims_go_on(
     assert ("quota_left" in outlook) == (quota >= 0)
 
 
-@pytest.mark.few_variants(4)
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     ("rate", "size"),
     [

@@ -214,6 +214,7 @@ class TestWaves:
         )
         assert await arrange.counts(mailout) == {"queued": 4, "skipped": 1}
 
+    @pytest.mark.short
     async def test_retries_requeues_and_resends_have_their_turn(
         self, store: Store, arrange: Arrange
     ) -> None:
@@ -280,6 +281,7 @@ class TestWaves:
         assert len((await claim(store, mailout, sender)).recipients) == 2
         assert await try_claim(store, mailout, sender) == Idle("ahead")
 
+    @pytest.mark.short
     async def test_a_wave_missed_while_it_was_being_queued_is_held_too(
         self, store: Store, arrange: Arrange
     ) -> None:

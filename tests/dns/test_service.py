@@ -81,6 +81,7 @@ async def test_the_doctor_says_what_to_publish(dsn: str, dns: DnsServer) -> None
     assert remedy == f"publish this: TXT {DMARC} with the value `v=DMARC1; p=none`."
 
 
+@pytest.mark.short
 async def test_the_doctor_says_it_of_every_region(dsn: str, dns: DnsServer) -> None:
     in_order(dns, key=KEY)
     strict, other = Account(), Account()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 
+import pytest
+
 from app.services.engagement import judge_recipients
 from app.services.engagement.judge_recipients import JudgeRecipients
 from app.store import Store
@@ -15,6 +17,7 @@ from tests.support.service import settings_for
 READERS = 30
 
 
+@pytest.mark.short
 async def test_all_at_once(direct_store: Store, arrange: Arrange) -> None:
     store = direct_store
     mailout = await tracked_mailout(

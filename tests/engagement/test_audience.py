@@ -37,6 +37,7 @@ async def names(direct_store: Store, arrange: Arrange) -> dict[str, str]:
     return {"mailout": str(mailout)}
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     ("rule", "reached"),
     [

@@ -85,6 +85,7 @@ async def test_what_was_marked_is_judged_by_the_service_if_the_command_ends(
     assert await arrange.one("select open_class from engagement_recipients") == "human"
 
 
+@pytest.mark.short
 async def test_the_command(dsn: str, direct_store: Store, arrange: Arrange, tmp_path: Path) -> None:
     mailout = await tracked_mailout(arrange)
     await happened(direct_store, *[told(await mailed(arrange, mailout)) for _ in range(2)])

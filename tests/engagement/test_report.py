@@ -268,6 +268,7 @@ async def test_the_command_tells_ranges(store: Store, arrange: Arrange) -> None:
     assert "aren't tracked" in next(_lines(await report_of(store)(plain.id)))
 
 
+@pytest.mark.short
 async def test_the_command_writes_what_each_recipient_did(
     arrange: Arrange, dsn: str, tmp_path: Path
 ) -> None:

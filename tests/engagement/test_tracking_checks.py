@@ -53,6 +53,7 @@ async def told(dsn: str, sandbox: SandboxServer, **changes: str | None) -> str:
     return "\n".join(f"{level} {what}" for level, what in about_tracking(found))
 
 
+@pytest.mark.short
 async def test_doctor_looks_at_both_sets(dsn: str, sandbox: SandboxServer) -> None:
     """The one of tracking sees opens and clicks by https, the other sees none."""
     sandbox.configuration_set(

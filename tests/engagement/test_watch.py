@@ -35,6 +35,7 @@ async def found(store: Store) -> dict[str, WatchFinding]:
     return {each.code: each for each in await watchdog_findings(store)}
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize(
     ("mails", "ago", "seen"),
     [(49, "3 minutes", False), (50, "3 minutes", True), (50, "1 minute", False),

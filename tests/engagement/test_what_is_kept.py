@@ -170,6 +170,7 @@ async def test_made_up_links_end_somewhere(direct_store: Store, arrange: Arrange
     assert await arrange.one("select sum(events) from engagement_signals") == 1_500
 
 
+@pytest.mark.short
 async def test_one_recipient_has_no_end_of_signals(direct_store: Store, arrange: Arrange) -> None:
     """Somebody's program that clicks every ten minutes: at last its clicks share a row, and a
     person who comes then has one of their own."""

@@ -6,6 +6,8 @@ import html
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import pytest
+
 from tests.engagement.conftest import Readership
 from tests.support.factories import all_sent, claim, living_sender, start
 from tests.support.service import command, environment
@@ -72,6 +74,7 @@ async def test_the_page_is_linked_where_people_look_for_it(readership: Readershi
     assert "ann@" not in erased.text
 
 
+@pytest.mark.short
 async def test_on_the_command_line_it_is_told_in_lines(
     readership: Readership, tmp_path: Path
 ) -> None:

@@ -89,6 +89,7 @@ def taken(receiver: Receiver, accepted: set[int]) -> dict[str, list[str]]:
     return events
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("seed", range(3))
 async def test_two_workers_that_fail_in_every_way_keep_the_order(
     seed: int,

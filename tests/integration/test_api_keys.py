@@ -75,6 +75,7 @@ class TestEndpoints:
         await quiet.http.delete(f"/keys/{made['id']}", headers=BEARER)
         await make(quiet, "zapier", "read")
 
+    @pytest.mark.few_variants(3)
     @pytest.mark.parametrize(
         ("body", "field"),
         [
@@ -260,6 +261,7 @@ class TestFinding:
             await keys.find(made["key"])
 
 
+@pytest.mark.short
 async def test_the_command_line(
     quiet: Service,
     dsn: str,

@@ -140,6 +140,7 @@ def test_when_a_few_who_were_looked_at_settle_it(found: dict[str, Any], small: b
     assert diff(**found).is_surely_small is small
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(("leave", "looks"), [(10, [1200]), (1300, [1200, 2000])])
 async def test_a_request_to_send_looks_at_more_people_only_in_a_close_case(
     store: Store,

@@ -32,6 +32,7 @@ async def started(store: Store, mailout: UUID) -> None:
     assert claimed.outcome == "claimed"
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("audience", [None, {"tags": ["nobodyhas"]}, {"tags": []}])
 async def test_it_is_refused_and_stays_ready(
     service: Service, arrange: Arrange, audience: dict[str, Any] | None
@@ -89,6 +90,7 @@ async def test_the_checks_before_say_so(service: Service, arrange: Arrange) -> N
     assert "No active subscriber" in done["warnings"][0]
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     "change",
     [

@@ -205,6 +205,7 @@ class TestReading:
             await log.services.store.note_sign_in("")  # what is added meanwhile moves nothing
         assert seen == ["t6", "t5", "t4", "t3", "t2", "t1", "t0"]
 
+    @pytest.mark.few_variants(3)
     @pytest.mark.parametrize(
         ("query", "targets"),
         [
@@ -222,6 +223,7 @@ class TestReading:
     async def test_filters(self, log: Service, query: str, targets: list[str]) -> None:
         assert [entry["target"] for entry in await entries(log, f"?{query}")] == targets
 
+    @pytest.mark.few_variants(3)
     @pytest.mark.parametrize(
         "query",
         ["since=yesterday", "since=0001-01-01T00:00:00%2B10:00", "cursor=x", "cursor=WyJ4Il0",

@@ -259,6 +259,7 @@ CLOSE = ["a@-b.com", "a@b-.com", "a@b.-com", "a@b..com", ".a@b.com", "a.@b.com",
          "ann@b.com\n", "\u212aate@b.com", "ann@ex\u00e4mple.de"]  # fmt: skip
 
 
+@pytest.mark.few_variants(8)
 @pytest.mark.parametrize("email", [*PLAIN, *CLOSE, *(text for text, _ in WRITABLE)])
 async def test_an_address_that_is_given_along_is_believed_only_where_it_is_right(
     sql: Sql, email: str

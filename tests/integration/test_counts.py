@@ -218,6 +218,7 @@ async def test_a_ledger_that_is_there_is_counted_once(empty_dsn: str, before: Bu
         assert found == (7,)
 
 
+@pytest.mark.short
 async def test_the_migration_and_an_event_do_not_block_each_other(
     empty_dsn: str, before: Bundle
 ) -> None:

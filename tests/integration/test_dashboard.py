@@ -139,6 +139,7 @@ class TestPages:
 
 
 class TestSteering:
+    @pytest.mark.few_variants(1)
     @pytest.mark.parametrize(
         ("before", "action", "after"),
         [

@@ -116,6 +116,7 @@ class TestForms:
 
     PATHS = ("/logout", *(f"/mailouts/{{}}/{action}" for action in ACTIONS))
 
+    @pytest.mark.few_variants(2)
     @pytest.mark.parametrize(
         ("headers", "token"),
         [

@@ -251,6 +251,7 @@ async def test_progress_is_shown_meanwhile_by_any_process(
         assert (await report(work, mailout))["recipients"] == 25
 
 
+@pytest.mark.short
 async def test_a_dry_run_waits_for_a_process_that_does_the_work(
     dsn: str, sandbox: SandboxServer, arrange: Arrange
 ) -> None:
@@ -277,6 +278,7 @@ async def test_a_run_that_nobody_does_any_more_is_interrupted(
     assert "start it again" in gone["detail"]
 
 
+@pytest.mark.short
 async def test_another_process_takes_over_from_one_that_was_stopped(
     dsn: str, sandbox: SandboxServer, arrange: Arrange, held: asyncio.Event
 ) -> None:
@@ -293,6 +295,7 @@ async def test_another_process_takes_over_from_one_that_was_stopped(
         assert (await report(next_one, mailout))["recipients"] == 25
 
 
+@pytest.mark.short
 async def test_a_new_run_takes_the_place_of_one_elsewhere(
     dsn: str, sandbox: SandboxServer, arrange: Arrange, held: asyncio.Event
 ) -> None:
@@ -313,6 +316,7 @@ async def test_a_new_run_takes_the_place_of_one_elsewhere(
         assert (await report(service, mailout))["recipients"] == 26
 
 
+@pytest.mark.short
 async def test_requests_are_answered_while_a_dry_run_renders(
     service: Service, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -143,6 +143,7 @@ CALLS = {
 }
 
 
+@pytest.mark.few_variants(4)
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 async def test_each_word_is_committed_durably(sql: Sql, scene: dict[str, UUID], call: str) -> None:
     """The setting holds until the end of the very transaction, and not beyond."""

@@ -63,6 +63,7 @@ async def state(arrange: Arrange) -> tuple[str, str | None, str]:
     return row["status"], row["bounce_type"], row["subscriber"]
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("recorded_at", [0, 2, 4])
 async def test_every_order_ends_in_the_same_state(
     direct_store: Store, arrange: Arrange, recorded_at: int
@@ -190,6 +191,7 @@ def refused_by_ses_list(batch: Batch) -> dict[str, Any]:
     )  # fmt: skip
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("leave", [left_ses_list, refused_by_ses_list])
 @pytest.mark.parametrize("first", [0, 1])
 async def test_leaving_by_ses_counts_before_and_after_a_bounce(

@@ -39,6 +39,7 @@ OF_LISTS: tuple[dict[str, Any], ...] = ({"short_results": 1}, {"long_results": 1
 """A single answer has no list of results."""
 
 
+@pytest.mark.few_variants(3)
 @pytest.mark.parametrize(
     ("mode", "fault"),
     [

@@ -150,6 +150,7 @@ async def test_the_threshold_itself_is_allowed(direct_store: Store, arrange: Arr
     assert await one.apply(one.bounced([100])) == [str(one.mailout)]
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize(
     ("kind", "subtype"),
     [
@@ -192,6 +193,7 @@ async def test_test_mails_count_for_nothing(direct_store: Store, arrange: Arrang
     assert await figures(arrange, mailout) == (0, 0, 0)
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("seed", range(5))
 async def test_doubled_and_reordered_events_of_several_processes_come_to_the_ledgers_figures(
     direct_store: Store, arrange: Arrange, seed: int

@@ -59,6 +59,7 @@ class TestBodies:
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.json()["code"] == "payload_too_large"
 
+    @pytest.mark.few_variants(2)
     @pytest.mark.parametrize(
         ("path", "limit"),
         [("/send-mailout", 1_000_000), ("/ses-events", 300_000), ("/dashboard/login", 10_000)],
@@ -84,6 +85,7 @@ class TestBodies:
         status, headers = await self.ask(front, unread, [AUTHORIZED, (b"content-length", size)])
         assert (status, headers["connection"]) == (413, "close")
 
+    @pytest.mark.few_variants(3)
     @pytest.mark.parametrize(
         ("method", "path", "headers", "expected"),
         [
@@ -216,6 +218,7 @@ class TestBodies:
         names = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
         return sent[0]["status"], names
 
+    @pytest.mark.few_variants(3)
     @pytest.mark.parametrize("name", sorted(SINGLE_HEADERS))
     async def test_a_header_that_has_to_be_unique_comes_once(
         self, front: Service, name: bytes

@@ -243,6 +243,7 @@ def files(chance: random.Random) -> Iterator[tuple[str, bytes]]:
         yield chance.choice(MODES), content
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("seed", range(4))
 async def test_a_status_never_rises_by_any_import_in_any_order(
     direct_store: Store, jobs: JobStore, arrange: Arrange, seed: int

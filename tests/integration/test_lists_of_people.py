@@ -126,6 +126,7 @@ select email from subscribers
 """
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("known", ["nothing", "empty tables", "everybody"])
 async def test_any_filter_finds_those_who_fit_and_each_once(lists: Lists, known: str) -> None:
     """And a page reads no more because there are more people. known: what the statistics say."""

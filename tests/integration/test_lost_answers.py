@@ -16,6 +16,7 @@ from tests.support.waiting import eventually
 READERS = 30
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     "function",
     [

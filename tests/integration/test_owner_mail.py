@@ -63,6 +63,7 @@ async def test_a_sent_mailout_is_told_with_its_closing_figures(
     assert not any(h["name"].lower() == "list-unsubscribe" for h in mail["headers"])
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize(
     ("mode", "operation"),
     [("auto", "SendEmail"), ("single", "SendEmail"), ("bulk", "SendBulkEmail")],
@@ -85,6 +86,7 @@ async def test_each_mode_tells_in_its_own_way(
     assert "Recipients: 1" in mail["text"]
 
 
+@pytest.mark.short
 async def test_several_senders_and_restarts_tell_once(
     dsn: str, sandbox: SandboxServer, arrange: Arrange
 ) -> None:

@@ -72,6 +72,7 @@ async def has_its_effect(front: Service, arrange: Arrange, event: dict[str, Any]
     assert await arrange.one("select status from subscribers") == "bounced"
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize(
     "place",
     [

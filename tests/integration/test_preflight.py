@@ -190,6 +190,7 @@ async def test_the_mailouts_own_sender_is_the_one_that_is_checked(
     assert any("no configuration set nowhere" in what for what in said(report, "fail"))
 
 
+@pytest.mark.short
 async def test_a_dry_run_of_the_same_content_speaks_for_all_readers(
     careful: Service, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,6 +280,7 @@ async def test_the_endpoint_keeps_links_out_of_our_own_network(
     assert any("leads to a private address" in what for what in warned)
 
 
+@pytest.mark.short
 async def test_the_doctor_tells_the_same_of_a_mailout(
     dsn: str, sandbox: SandboxServer, arrange: Arrange, tmp_path: Path
 ) -> None:

@@ -157,6 +157,7 @@ async def test_the_first_that_frees_counts(store: Store, arrange: Arrange) -> No
     assert frees_at == now + timedelta(hours=24 - 13.5)
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("quota", [2.0**31, 1e15])
 async def test_a_quota_beyond_integers_is_shown_and_used(
     dsn: str, sandbox: SandboxServer, arrange: Arrange, quota: float

@@ -259,6 +259,7 @@ async def test_nobody_reads_past_those_who_wait(
     assert {name: rows for name, rows in read.items() if rows > 250} == {}
 
 
+@pytest.mark.short
 async def test_the_commands(
     dsn: str, sandbox: SandboxServer, arrange: Arrange, tmp_path: Path
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
+
 from app.domain.sending.batches import Result
 from app.sandbox.server import SandboxServer
 from app.store import Store
@@ -39,6 +41,7 @@ async def waiting_tests(arrange: Arrange) -> int:
     return found
 
 
+@pytest.mark.short
 async def test_a_second_dry_run_tells_of_the_list_as_it_is_now(
     service: Service, arrange: Arrange
 ) -> None:

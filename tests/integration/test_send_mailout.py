@@ -45,6 +45,7 @@ class TestSendMailout:
         assert refused["code"] == "mailout_not_ready"
         assert refused["mailout_status"] in {"sending", "sent"}
 
+    @pytest.mark.few_variants(2)
     @pytest.mark.parametrize(
         "status", ["draft", "sending", "paused", "sent", "failed", "cancelled"]
     )
@@ -158,6 +159,7 @@ class TestSendMailout:
         )
         assert (sent["counts"]["sent"], sent["counts"]["failed"]) == (1, 3)
 
+    @pytest.mark.few_variants(2)
     @pytest.mark.parametrize(
         ("columns", "field", "says"),
         [
@@ -230,6 +232,7 @@ class TestEdits:
 
         return install
 
+    @pytest.mark.few_variants(1)
     @pytest.mark.parametrize("test", [False, True])
     async def test_what_was_edited_last_is_what_is_sent(
         self,
@@ -249,6 +252,7 @@ class TestEdits:
 
         assert await eventually(mails, until=bool) == {"Edited 1"}
 
+    @pytest.mark.few_variants(1)
     @pytest.mark.parametrize("test", [False, True])
     async def test_without_end_it_is_told_to_try_again_and_nothing_is_begun(
         self, service: Service, arrange: Arrange, edits: Callable[[int], None], test: bool

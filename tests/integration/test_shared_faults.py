@@ -64,7 +64,7 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.few_variants(2)
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize(
     ("mode", "refusal"),
     [
@@ -103,7 +103,7 @@ async def test_whatever_the_words(
     assert counts(done) == {"sent": READERS}
 
 
-@pytest.mark.few_variants(2)
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("readers", [1, 2, 5])
 @pytest.mark.parametrize("size", ["1", "50"])
 async def test_however_few_they_are(
@@ -140,6 +140,7 @@ async def test_a_bad_address_beside_good_ones_fails_alone(
     assert {row["email"] async for row in done} == bad
 
 
+@pytest.mark.few_variants(1)
 @EACH_MODE
 async def test_the_innocent_of_a_split_call_get_their_mail(
     dsn: str, arrange: Arrange, mode: str
@@ -161,7 +162,7 @@ async def test_the_innocent_of_a_split_call_get_their_mail(
     assert (shown["status"], counts(shown)) == ("sent", {"sent": 18, "failed": 2})
 
 
-@pytest.mark.few_variants(2)
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize(
     "status",
     ["MESSAGE_REJECTED", "MAIL_FROM_DOMAIN_NOT_VERIFIED", "ConfigurationSetDoesNotExist",

@@ -81,6 +81,7 @@ def on_stage(http: httpx.AsyncClient, arrange: Arrange) -> Stage:
     return Stage(http, arrange, nothing_to_fetch, has_events=True, seconds=30)
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
 async def test_scene(stage: Stage, scene: Callable[[Stage], Awaitable[None]]) -> None:
     await scene(stage)

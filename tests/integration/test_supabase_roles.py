@@ -59,6 +59,7 @@ async def not_refused(sql: Sql, role: str, statements: list[str]) -> list[str]:
     return passed
 
 
+@pytest.mark.few_variants(1)
 @STRANGERS
 async def test_strangers_can_neither_read_nor_write_a_table(sql: Sql, role: str) -> None:
     """Not even an empty answer: permission denied."""
@@ -77,6 +78,7 @@ async def test_strangers_can_neither_read_nor_write_a_table(sql: Sql, role: str)
     assert await not_refused(sql, role, statements) == []
 
 
+@pytest.mark.few_variants(1)
 @STRANGERS
 async def test_strangers_can_call_no_function(sql: Sql, role: str) -> None:
     """PostgreSQL lets everybody execute a new function, and so does Supabase."""

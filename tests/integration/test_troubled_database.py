@@ -66,6 +66,7 @@ def counts(shown: dict[str, Any]) -> dict[str, int]:
 # Claims
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize(
     ("late", "outage"),
     [(False, 0), (True, 0), pytest.param(True, 0.6, marks=pytest.mark.short)],

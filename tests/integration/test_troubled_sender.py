@@ -82,6 +82,7 @@ async def test_an_account_that_makes_no_sense_is_no_account(dsn: str) -> None:
                 await asyncio.to_thread(ses.get_account)
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("error", [Unavailable("no sense"), RuntimeError("a bug")], ids=str)
 async def test_an_account_that_cannot_be_read_leaves_what_is_known(
     dsn: str,
@@ -190,6 +191,7 @@ async def test_a_person_may_pause_what_waits_for_the_quota(
 # Refusals
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("mode", ["bulk", "single"])
 async def test_an_unverified_sender_pauses_the_mailout_and_fails_nobody(
     dsn: str, arrange: Arrange, mode: str

@@ -39,6 +39,7 @@ async def send_all(
     return [row["mailout_id"] for row in await cursor.fetchall()]
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("quick", [True, False])
 async def test_of_many_one_whose_batches_are_soon_over_claims_several_at_once(
     dsn: str,

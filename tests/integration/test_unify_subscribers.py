@@ -181,6 +181,7 @@ async def test_a_turkish_database_had_two_of_one(postgres_server: DatabaseServer
     ]
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     ("statuses", "left"),
     [
@@ -274,6 +275,7 @@ async def test_the_ledger_is_kept_and_points_to_who_is_left(
     assert len(shown) == 3
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     ("there", "left"),
     [

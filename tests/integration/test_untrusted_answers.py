@@ -101,7 +101,7 @@ async def test_an_entry_of_any_form_is_recorded(
     assert sum(counts.values()) in {0, READERS - 1}
 
 
-@pytest.mark.few_variants(2)
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize(
     ("reply", "outcome"),
     [
@@ -206,6 +206,7 @@ IN_EVERY_RUN = {
 }
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize(
     ("function", "reply", "after"),
     [

@@ -89,7 +89,7 @@ STEPS = {
 }
 
 
-@pytest.mark.few_variants(2)
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("loop", STEPS)
 @pytest.mark.parametrize("error", [OverflowError("34, 'Numerical result out of range'"), None])
 async def test_a_loop_of_the_sender_that_fails_is_no_200(

@@ -89,6 +89,7 @@ async def test_a_button_that_names_no_status_sends_once(
     assert await states(arrange) == ["sending"]
 
 
+@pytest.mark.short
 async def test_an_automation_that_tells_of_every_status_sends_nothing_by_draft(
     front: Service, looker: Looker, notion: NotionServer, arrange: Arrange
 ) -> None:

@@ -136,6 +136,7 @@ async def check(scene: Scene, steps: list[dict[str, Any]], few: int | None) -> N
         assert await scene.after(page) == expected, f"killed at call {at}, {committed=}"
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("steps", [STEPS["send what was tested"], STEPS["take back"]])
 async def test_a_look_that_is_killed_somewhere(scene: Scene, steps: list[dict[str, Any]]) -> None:
     await check(scene, steps, A_FEW)

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+import pytest
 from psycopg.rows import DictRow
 
 from app.adapters.assets.fetch import PictureFetcher
@@ -82,6 +83,7 @@ async def is_tested_and_sent(looker: Looker, notion: NotionServer, page: str) ->
     assert row.problem is None
 
 
+@pytest.mark.short
 async def test_a_row_with_pictures_is_tested_and_sent_after_their_addresses_ended(
     notion: NotionServer, postgres_database: PostgresDatabase, dsn: str, arrange: Arrange
 ) -> None:
@@ -109,6 +111,7 @@ async def test_a_row_with_pictures_is_tested_and_sent_after_their_addresses_ende
     assert notion.url not in found["body_markdown"]
 
 
+@pytest.mark.short
 async def test_a_row_with_a_pdf_and_a_picture_of_the_web_is_sent(
     notion: NotionServer, postgres_database: PostgresDatabase, dsn: str, arrange: Arrange
 ) -> None:

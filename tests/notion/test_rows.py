@@ -243,6 +243,7 @@ class TestCopies:
         assert row.problem is None
         assert (await mailout(arrange, copy))["status"] == "sending"
 
+    @pytest.mark.short
     async def test_a_copy_made_before_any_figures_asks_first(
         self, looker: Looker, notion: NotionServer, arrange: Arrange
     ) -> None:
@@ -258,6 +259,7 @@ class TestCopies:
         assert (await mailout(arrange, copy))["status"] == "sending"
 
 
+@pytest.mark.short
 async def test_a_changed_audience_is_confirmed_by_a_second_send(
     looker: Looker, notion: NotionServer, arrange: Arrange
 ) -> None:
@@ -292,6 +294,7 @@ async def test_a_look_outlives_what_notion_refuses_for_a_time(
     assert (await mailout(arrange))["status"] == "sending"
 
 
+@pytest.mark.short
 async def test_properties_that_are_renamed_send_nothing_astray(
     looker: Looker, notion: NotionServer, arrange: Arrange
 ) -> None:
@@ -390,6 +393,7 @@ class TestPolling:
         row = await looker.row(page)
         assert (row.press, row.problem) == (2, None)
 
+    @pytest.mark.short
     async def test_a_database_that_cannot_be_asked_is_told_once_and_asked_again(
         self, looker: Looker, notion: NotionServer
     ) -> None:

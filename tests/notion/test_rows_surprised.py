@@ -32,6 +32,7 @@ def after_the_first_reading(looker: Looker, act: Callable[[], Awaitable[Any]]) -
 
 
 class TestWhileItIsRead:
+    @pytest.mark.short
     async def test_other_readers_are_the_ones_who_get_it(
         self, looker: Looker, notion: NotionServer, arrange: Arrange
     ) -> None:
@@ -101,6 +102,7 @@ class TestWhileItIsRead:
         assert (row.answered, row.problem, row.delivery) == (1, None, None)
         assert (await mailout(arrange))["status"] == "sending"
 
+    @pytest.mark.short
     async def test_who_goes_on_writing_doesnt_keep_it_from_being_sent(
         self, looker: Looker, notion: NotionServer, arrange: Arrange
     ) -> None:
@@ -139,6 +141,7 @@ class TestWhileItIsRead:
         assert row.problem is not None and "was deleted" in row.problem
         assert (row.answered, row.mailout) == (1, None)
 
+    @pytest.mark.short
     async def test_a_button_pressed_twice_confirms_nothing_that_nobody_has_read(
         self, looker: Looker, notion: NotionServer, arrange: Arrange
     ) -> None:
@@ -161,6 +164,7 @@ class TestWhileItIsRead:
         assert (await mailout(arrange, page))["status"] == "sending"
 
 
+@pytest.mark.short
 async def test_a_copy_that_notion_named_so_asks_first(
     looker: Looker, notion: NotionServer, arrange: Arrange
 ) -> None:
@@ -174,6 +178,7 @@ async def test_a_copy_that_notion_named_so_asks_first(
     assert (await mailout(arrange, copy))["status"] == "draft"
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize(
     ("name", "kind", "value", "without"),
     [
@@ -196,6 +201,7 @@ async def test_a_property_of_another_type_sends_nothing_astray(
     assert (await mailout(arrange))["status"] == "draft"
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize(
     ("name", "kind", "value"),
     [("Preheader", "number", 3), ("Preheader", "checkbox", True), ("Time zone", "number", None)],
@@ -250,6 +256,7 @@ async def test_whatever_stands_in_a_row_is_answered(
     }  # fmt: skip
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("zone", [None, "europe/berlin", "Recipient's"])
 async def test_a_schedule_that_nobody_changed_isnt_called_changed(
     looker: Looker, notion: NotionServer, arrange: Arrange, zone: str | None
@@ -261,6 +268,7 @@ async def test_a_schedule_that_nobody_changed_isnt_called_changed(
     assert (await mailout(arrange))["status"] == "scheduled"
 
 
+@pytest.mark.short
 async def test_a_status_that_was_just_set_is_seen_among_more_rows_than_a_query_gives(
     looker: Looker, notion: NotionServer, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,6 +70,7 @@ async def test_a_send_never_waits_for_notion_and_the_row_says_it_all_in_the_end(
     assert "3 of 7 recipients delivered so far (42%)" in found["Progress"]
 
 
+@pytest.mark.short
 async def test_the_work_process_writes_and_says_when_it_cannot(
     direct_store: Store, notion: NotionServer, arrange: Arrange, dsn: str, sandbox: SandboxServer
 ) -> None:

@@ -118,6 +118,7 @@ async def test_an_unknown_row_is_settled_by_its_event(ledger: Ledger, provider: 
     assert await ledger.status(row) == "delivered"
 
 
+@pytest.mark.few_variants(2)
 @BOTH
 @pytest.mark.parametrize("outcome", ["sent", "unknown", "requeue"])
 async def test_events_may_come_before_the_answer_does(
@@ -319,6 +320,7 @@ async def test_an_event_that_mailgun_repeats_and_signs_anew_is_a_copy(
     assert await ledger.status(row) == "bounced"
 
 
+@pytest.mark.few_variants(3)
 @BOTH
 @pytest.mark.parametrize(
     "said",

@@ -26,6 +26,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.xdist_group("sqs")
 
 
+@pytest.mark.short
 async def test_what_came_while_the_service_was_down_takes_effect_once(inbox: Inbox) -> None:
     """Batch by batch, with copies: SNS and SQS deliver at least once."""
     mails = [await inbox.mail(f"reader{number}@example.com") for number in range(45)]

@@ -82,6 +82,7 @@ async def test_dead_letters_that_are_deleted_and_made_anew_are_found(sqs: SqsDes
     assert [each["Body"] for each in sqs.server.read(other)] == ["third"]
 
 
+@pytest.mark.short
 async def test_a_message_that_is_handed_out_again_while_it_is_committed_counts_once(
     sqs: SqsDesk,
 ) -> None:
@@ -100,6 +101,7 @@ async def test_a_message_that_is_handed_out_again_while_it_is_committed_counts_o
     assert sqs.dead_letters() == []
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("answer", [404, 403, 200])
 async def test_an_invented_certificate_holds_up_no_other_event(inbox: Inbox, answer: int) -> None:
     """The queue's policy may let a stranger write, who names a certificate that SNS doesn't have.

@@ -260,6 +260,7 @@ def test_events_held_back_come_on_release_doubled_and_reordered(
     assert kinds(posts) != sorted(kinds(posts), reverse=True)
 
 
+@pytest.mark.short
 def test_the_sandbox_answers_while_it_releases(with_events: Start, receiver: Receiver) -> None:
     """Thousands of signatures take seconds."""
     server = with_events()

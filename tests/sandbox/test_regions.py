@@ -167,6 +167,7 @@ def test_the_inbox_names_the_regions(server: SandboxServer, home: Any, away: Any
     assert "AWS_ENDPOINT_URL_SESV2_US_EAST_1" in server.control.get("/").text
 
 
+@pytest.mark.short
 def test_a_process_of_its_own_has_them_too() -> None:
     config = SandboxConfig(**FAST, regions=(AWAY, "us-west-2"))
     with SandboxServer(config, process=True) as server:

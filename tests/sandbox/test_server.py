@@ -40,6 +40,7 @@ def test_a_taken_port_is_an_error() -> None:
         listen("127.0.0.1", taken.getsockname()[1])
 
 
+@pytest.mark.short
 def test_the_command_names_the_remedy_for_a_taken_port() -> None:
     with listen("127.0.0.1", 0) as taken:
         port = str(taken.getsockname()[1])

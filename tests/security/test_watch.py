@@ -27,6 +27,7 @@ async def test_a_change_of_a_row_is_noticed(fortress: Fortress) -> None:
         await start()
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("blocking", [True, False])
 async def test_an_outbound_call_is_noticed(fortress: Fortress, blocking: bool) -> None:
     async def ask() -> None:

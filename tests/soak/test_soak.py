@@ -161,6 +161,7 @@ async def two_databases(postgres_server: DatabaseServer) -> AsyncIterator[list[S
         yield sides
 
 
+@pytest.mark.short
 async def test_events_in_disorder_short(two_databases: list[Side], seed: int) -> None:
     """Doubled, reordered and delayed events end as the ordered ones do."""
     ordered, disordered = two_databases

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -31,6 +32,19 @@ def wide(variants: Iterable[Any], kept: int = 2) -> list[Any]:
     ]
 
 
+def go_one_way(items: Iterable[pytest.Item]) -> None:
+    """A test that goes by both ways to the database does so in the suite where the ways are what is
+    tested (tests/contract); of the others one in four does, and the rest by the direct connection.
+    All call the same functions of the database, so the second way was 30 s of mostly the same."""
+    for item in items:
+        spec: _Parameters | None = getattr(item, "callspec", None)
+        if spec is None or spec.params.get("database") != "supabase":
+            continue
+        name = item.nodeid.partition("[")[0]
+        if "contract" not in item.path.parts and zlib.crc32(name.encode()) % 4:
+            item.add_marker(pytest.mark.short)
+
+
 def thin(items: Iterable[pytest.Item]) -> None:
     """The same for tests marked `few_variants(kept)`, whose parameters stand in several decorators
     or fixtures; each variant that stays goes by both ways to the database where the test does."""
@@ -54,8 +68,9 @@ def thin(items: Iterable[pytest.Item]) -> None:
 
 
 class _Parameters(Protocol):
-    """What pytest keeps of a test's parameters: which of each name's values it has."""
+    """What pytest keeps of a test's parameters: each name's value, and which one it is."""
 
+    params: dict[str, object]
     indices: dict[str, int]
 
 
@@ -63,4 +78,4 @@ def _spread(many: int, kept: int) -> set[int]:
     return {round(n * many / kept) for n in range(kept)}
 
 
-__all__ = ["examples", "thin", "wide"]
+__all__ = ["examples", "go_one_way", "thin", "wide"]

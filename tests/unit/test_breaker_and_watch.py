@@ -110,6 +110,7 @@ async def send(answer: Answer, database: Database) -> SendBatch:
     return sender
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("answer", [SENT, THROTTLED, REFUSED], ids=["sent", "throttled", "refused"])
 async def test_whatever_ses_answers_to_the_probe_closes_the_breaker(answer: Answer) -> None:
     database = Database()

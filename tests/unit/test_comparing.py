@@ -32,6 +32,7 @@ def holds(condition: str, **fields: Any) -> bool:
     return shown(f"{{% if {condition} %}}yes{{% else %}}no{{% endif %}}", **fields) == "yes"
 
 
+@pytest.mark.few_variants(3)
 @pytest.mark.parametrize("points", ["150", " 150 ", "150.0", "+150", "1.5e2", "1e3", 150, 150.5])
 def test_text_that_is_a_number_compares_as_a_number(points: object) -> None:
     for condition in ("fields.p > 100", "fields.p >= 150", "fields.p != 99", "99 < fields.p",
@@ -42,6 +43,7 @@ def test_text_that_is_a_number_compares_as_a_number(points: object) -> None:
         assert not holds(condition, p=points, q="9")
 
 
+@pytest.mark.few_variants(3)
 @pytest.mark.parametrize(("value", "other"), [("5", 5), ("5.0", 5), ("0.1", 0.1), (5, "5"),
                                               ("-3", -3), ("007", 7), (".5", 0.5)])  # fmt: skip
 def test_equality_sees_numbers_in_text_wherever_it_is_asked_for(value: Any, other: Any) -> None:
@@ -90,6 +92,7 @@ def test_other_texts_compare_as_text() -> None:
     assert holds("fields.name > 'B'", name="Cid")
 
 
+@pytest.mark.few_variants(12)
 @pytest.mark.parametrize(
     "value", ["n/a", "1,234", "12 €", "1_000", "0x10", "NaN", "inf", "１２", "9" * 301,
               True, [1], {"a": 1}]

@@ -231,7 +231,7 @@ def test_what_holds_nothing_is_empty(element: str) -> None:
 def test_what_holds_of_one_mail_says_nothing_of_the_next() -> None:
     """A sheet without Liquid is read once for many mails."""
     css = "div :empty{display:none}"
-    for _ in range(60):
+    for _ in range(20):
         assert inlined(css, "<div><p id=x></p></div>") == {"display": "none"}
         assert inlined(css, "<div><p id=x>full</p></div>") == {}
 

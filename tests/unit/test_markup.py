@@ -129,11 +129,12 @@ def test_what_would_hide_the_footer_is_refused(body: str) -> None:
     assert caught.value.field == "body_html"
 
 
-def test_absurd_nesting_is_refused() -> None:
+@pytest.mark.parametrize("depth", [5_000, pytest.param(50_000, marks=pytest.mark.short)])
+def test_absurd_nesting_is_refused(depth: int) -> None:
     with pytest.raises(TemplateInvalid, match="nested"):
-        mail("<div>" * 50_000)
+        mail("<div>" * depth)
     with pytest.raises(TemplateInvalid, match="nested"):
-        mail("<div></b>" * 50_000, body_text="x")
+        mail("<div></b>" * depth, body_text="x")
     assert mail("<p>old style" * 1000 + "<br>" * 1000, body_text="x")
 
 

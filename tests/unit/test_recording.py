@@ -97,6 +97,7 @@ async def send(batch: SendBatch) -> None:
     batch.close()
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     "failures",
     [
@@ -141,6 +142,7 @@ async def test_a_fault_nobody_thought_of_ends_as_unknown(
     assert ledger.recorded == ["unknown"]
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize(
     "error",
     [
@@ -229,6 +231,7 @@ async def test_at_a_stop_it_is_given_up_in_time() -> None:
     assert ledger.recorded == []
 
 
+@pytest.mark.few_variants(3)
 @pytest.mark.parametrize(
     ("answer", "state"),
     [

@@ -47,6 +47,7 @@ async def test_two_routes_claim_at_once_and_share_no_row(
         assert {r.send_log_id for r in third.recipients} == ids(one)
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     ("outcome", "moves"),
     [("requeue", True), ("retry", True), ("unknown", False), ("failed", False), ("sent", False)],

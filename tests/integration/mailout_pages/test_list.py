@@ -25,6 +25,7 @@ async def abroad(dsn: str) -> AsyncIterator[Visitor]:
         yield person
 
 
+@pytest.mark.short
 async def test_times_are_those_of_the_place_and_practice_is_said(
     abroad: Visitor, arrange: Arrange
 ) -> None:

@@ -32,6 +32,7 @@ def cli(tmp_path: Path, dsn: str) -> Cli:
     return run
 
 
+@pytest.mark.short
 async def test_a_mailout_is_written_and_changed(cli: Cli, arrange: Arrange) -> None:
     await arrange.subscriber(tags=["news"])
     made = cli(
@@ -103,6 +104,7 @@ async def test_what_makes_no_sense_is_said_before_anything_is_asked(
     assert says in " ".join(refused.stderr.replace("│", " ").split())
 
 
+@pytest.mark.short
 async def test_what_no_mail_can_have_is_refused_by_name(cli: Cli, arrange: Arrange) -> None:
     mailout = await arrange.mailout("draft")
     for options, says in (
@@ -136,6 +138,7 @@ async def test_a_mailout_is_steered(cli: Cli, arrange: Arrange, direct_store: St
     assert await by.fetchall() == [{"by": "cli"}]
 
 
+@pytest.mark.short
 async def test_a_test_mail_goes_to_whom_is_named(cli: Cli, arrange: Arrange) -> None:
     mailout = await arrange.mailout("draft")
     to = ("--to", "ann@example.com", "--to", "bob@example.com")

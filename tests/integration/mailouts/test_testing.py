@@ -75,6 +75,7 @@ async def test_it_goes_to_whom_a_person_says(
     assert unknown.status_code == 404
 
 
+@pytest.mark.short
 async def test_sender_answers_and_tracking_are_the_mailouts_own(
     watching: Service, sandbox: SandboxServer, arrange: Arrange
 ) -> None:

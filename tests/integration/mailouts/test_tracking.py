@@ -17,6 +17,7 @@ PAYLOADS = Path(__file__).parents[2] / "payloads" / "ses"
 SIGNER = SnsSigner()
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("state", ["sent", "delivered", "bounced", "failed"])
 async def test_they_are_kept_and_move_nobody(front: Service, arrange: Arrange, state: str) -> None:
     """Whatever is known of the mail by then, however often, and whatever they lack."""

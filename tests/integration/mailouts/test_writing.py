@@ -254,7 +254,7 @@ async def test_release_and_back(mailouts: Mailouts) -> None:
         await mailouts.ask("POST", f"/{uuid4()}/{verb}", 404)
 
 
-@pytest.mark.few_variants(2)
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize(
     ("columns", "says"),
     [
@@ -333,6 +333,7 @@ async def test_a_ready_one_that_cannot_be_checked_is_a_draft_again(
     assert (await mailouts.ask("POST", f"/{mailout}/ready", 503)).json()["code"] == "unavailable"
 
 
+@pytest.mark.short
 async def test_a_draft_that_names_its_time_is_scheduled_when_it_is_released(
     mailouts: Mailouts,
 ) -> None:

@@ -111,6 +111,7 @@ async def left(sql: psycopg.AsyncConnection[Any], base: int) -> list[Any]:
     ]
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("seed", [*range(3), *(pytest.param(n, marks=pytest.mark.short)
                                                for n in range(3, 60))])  # fmt: skip
 async def test_a_group_is_what_its_batches_are_one_by_one(arrange: Arrange, seed: int) -> None:

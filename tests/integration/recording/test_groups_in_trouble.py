@@ -72,6 +72,7 @@ async def sent(
     return mailout, {status: n for status, n in shown["counts"].items() if n}
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("committed", [False, True], ids=["away", "answer lost"])
 async def test_a_group_that_meets_an_outage_is_recorded_afterwards(
     dsn: str,

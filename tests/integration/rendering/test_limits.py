@@ -163,6 +163,7 @@ def _end_of_server() -> None:
     os.kill(os.getppid(), signal.SIGKILL)
 
 
+@pytest.mark.short
 async def test_whatever_ends_the_process_is_an_answer() -> None:
     with pytest.raises(NotRendered, match="busy"):
         await RENDERER.run(limits_for(0), _ended_by, signal.SIGALRM)

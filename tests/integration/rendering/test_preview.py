@@ -170,6 +170,7 @@ async def test_the_caller_says_which_part(quiet: Service, arrange: Arrange) -> N
         assert (await part(accept)).json()["subject"] == "Hello"
 
 
+@pytest.mark.short
 async def test_a_mail_that_gmail_clips_is_named(quiet: Service, arrange: Arrange) -> None:
     long = "".join(f"<p>Paragraph {n} of a letter without end.</p>" for n in range(3000))
     seen = await preview(quiet, await arrange.mailout("draft", body_html=long))
@@ -201,6 +202,7 @@ async def test_a_reader_for_whom_the_template_fails(quiet: Service, arrange: Arr
     assert seen["problems"][0]["level"] == "fail"
 
 
+@pytest.mark.short
 async def test_the_command_writes_it_to_a_file(dsn: str, arrange: Arrange, tmp_path: Path) -> None:
     await arrange.subscriber("ann@example.com", name="Ann")
     mailout = await arrange.mailout("draft", subject="For {{ name }}")

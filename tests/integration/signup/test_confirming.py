@@ -92,6 +92,7 @@ async def test_the_whole_way_from_the_form_to_the_next_mailout(
 
 
 class TestConfirming:
+    @pytest.mark.few_variants(1)
     @pytest.mark.parametrize("was", ["unsubscribed", "bounced", "complained", "active"])
     async def test_whoever_left_comes_back_by_their_own_word(
         self, front: Service, arrange: Arrange, was: str

@@ -68,6 +68,7 @@ class TestTheAnswer:
 
 
 class TestBadForms:
+    @pytest.mark.few_variants(2)
     @pytest.mark.parametrize(
         ("fields", "field", "words"),
         [
@@ -99,6 +100,7 @@ class TestBadForms:
         assert answer.status_code == 422
         assert "<script" not in answer.text
 
+    @pytest.mark.few_variants(3)
     @pytest.mark.parametrize(
         ("content", "kind"),
         [

@@ -27,6 +27,7 @@ async def person(author: Author) -> AsyncIterator[Visitor]:
         yield visitor
 
 
+@pytest.mark.short
 async def test_one_begins_with_a_starter_as_often_as_one_likes(
     author: Author, person: Visitor
 ) -> None:

@@ -93,6 +93,7 @@ HOSTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.short
 async def test_49_no_link_is_made_of_the_host_header(fortress: Fortress) -> None:
     mailout = await fortress.arrange.mailout("draft", body_html="<p>Hi</p>")
     someone = await fortress.arrange.subscriber("host@example.com")

@@ -205,6 +205,7 @@ async def _raw(fortress: Fortress, method: str, path: str, *headers: str) -> tup
     return int(answer.split()[1]), answer
 
 
+@pytest.mark.few_variants(6)
 @pytest.mark.parametrize("path", OTHER_WAYS)
 async def test_44_no_other_spelling_of_a_path_leads_past_the_door(
     fortress: Fortress, path: str

@@ -94,6 +94,7 @@ def html_of(body: str) -> str:
     return compiled.paste(compiled.values(reader)).html
 
 
+@pytest.mark.few_variants(20)
 @pytest.mark.parametrize("body", HIDING)
 def test_a_body_that_would_hide_it_is_refused(body: str) -> None:
     with pytest.raises(TemplateInvalid) as refused:
@@ -114,6 +115,7 @@ async def test_it_is_refused_where_a_mailout_is_released_sent_and_shown(fortress
     assert "hide the footer" in sent.text
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize(
     "body",
     [
@@ -149,6 +151,7 @@ async def test_whatever_is_not_refused_shows_it(chromium: Browser) -> None:  # n
     assert unseen == {}
 
 
+@pytest.mark.few_variants(12)
 @pytest.mark.parametrize("body", SHOWING)
 def test_nothing_else_is_refused(body: str) -> None:
     html_of(body)

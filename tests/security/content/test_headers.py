@@ -40,6 +40,7 @@ async def post(fortress: Fortress, path: str, body: object) -> httpx.Response:
     return await fortress.http.post(path, json=body, headers=BEARER)
 
 
+@pytest.mark.few_variants(2)
 @LINES
 async def test_28_no_line_of_a_head_is_taken(fortress: Fortress, line: str) -> None:
     bodies = [
@@ -73,6 +74,7 @@ async def test_28_nor_what_json_can_say_and_a_mail_cannot(fortress: Fortress) ->
                 assert answer.status_code == 422, answer.text
 
 
+@pytest.mark.few_variants(1)
 @LINES
 async def test_28_and_again_when_the_mail_is_built(fortress: Fortress, line: str) -> None:
     """Whoever writes into the database asks nobody."""
@@ -192,7 +194,7 @@ ONE_ADDRESS = [
 ]  # fmt: skip
 
 
-@pytest.mark.few_variants(4)
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("address", ONE_ADDRESS)
 async def test_29_one_mailbox_or_none(fortress: Fortress, address: str) -> None:
     """At the API, in an import's row, at sign-up, in a setting and in the database."""

@@ -44,6 +44,7 @@ DATA = [
 ]  # fmt: skip
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize("source", wide(FOREIGN, 6))
 async def test_30_what_is_no_liquid_of_ours_is_refused(fortress: Fortress, source: str) -> None:
     """In a body and a subject. A template may have names that only what includes it gives; it is
@@ -149,6 +150,7 @@ BOMBS = [
 ]
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("bomb", wide(BOMBS, 3), ids=range(len(BOMBS)))
 async def test_34_a_bomb_costs_its_author_an_answer(fortress: Fortress, bomb: str) -> None:
     """At every road on which content comes: never a 5xx, and the field is named."""

@@ -122,6 +122,7 @@ async def test_59_the_document_is_what_is_answered(
             assert answer.json() == described
 
 
+@pytest.mark.short
 async def test_59_other_methods_are_refused_alike(
     fortress: Fortress, described: dict[str, Any]
 ) -> None:

@@ -28,7 +28,7 @@ NAMED: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.few_variants(2)
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("path", NAMED)
 async def test_59_odd_characters_in_names_are_taken_or_refused(
     fortress: Fortress, path: str

@@ -60,6 +60,7 @@ async def test_24_looking_changes_nothing(fortress: Fortress) -> None:
             assert tried.status_code == 405
 
 
+@pytest.mark.few_variants(3)
 @pytest.mark.parametrize(
     "request_of",
     [
@@ -99,6 +100,7 @@ ELSEWHERE = [
 ]  # fmt: skip
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize("target", wide(ELSEWHERE, 4))
 async def test_26_no_redirect_leaves_the_site(fortress: Fortress, target: str) -> None:
     """Signing in is the one place that goes where an address says, and only to the dashboard."""

@@ -59,6 +59,7 @@ def changed(token: str) -> list[str]:
     ]  # fmt: skip
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("road", ROADS)
 async def test_19_what_isnt_quite_the_token_is_invalid(fortress: Fortress, road: str) -> None:
     someone = await fortress.arrange.subscriber()
@@ -73,6 +74,7 @@ async def test_19_what_isnt_quite_the_token_is_invalid(fortress: Fortress, road:
     assert len({answer.content for answer in answers if answer.status_code == 400}) == 1
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("road", ROADS)
 def test_19_every_other_character_in_every_place_is_invalid(road: str) -> None:
     """On the roads' own readers: there are thousands."""
@@ -154,6 +156,7 @@ def _part(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("road", ROADS)
 async def test_21_json_web_tokens_are_nothing_here(fortress: Fortress, road: str) -> None:
     someone = await fortress.arrange.subscriber()

@@ -56,6 +56,7 @@ def asks(stranger: Stranger) -> Iterator[dict[str, Ask]]:
             yield found
 
 
+@pytest.mark.short
 @pytest.mark.parametrize(
     "manner",
     [

@@ -213,6 +213,7 @@ def test_54_a_weak_secret_of_old_mails_only_verifies() -> None:
     assert "UNSUBSCRIBE_SECRET" in refused(UNSUBSCRIBE_SECRET=None, UNSUBSCRIBE_OLD_SECRETS=old)
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("arguments", [("serve",), ("doctor",)])
 def test_54_the_start_is_refused_in_a_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = command(

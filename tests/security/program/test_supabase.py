@@ -99,6 +99,7 @@ def test_55_strangers_are_given_nothing(mine: tuple[str, Sql]) -> None:
     assert named(sql) == []
 
 
+@pytest.mark.short
 async def test_55_what_was_granted_by_hand_is_named_and_taken_back(mine: tuple[str, Sql]) -> None:
     """By a `migrate` that has nothing else to do."""
     dsn, sql = mine

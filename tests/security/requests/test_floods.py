@@ -272,6 +272,7 @@ FORWARDED = [
 ]
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     ("forwarded", "same"),
     [

@@ -17,6 +17,7 @@ from tests.support.hooks import a_delivery
 GOOD = {"url": "https://hooks.example.com/x", "events": ["mailout.finished"]}
 
 
+@pytest.mark.few_variants(8)
 @pytest.mark.parametrize(
     "change",
     [

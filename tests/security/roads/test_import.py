@@ -35,6 +35,7 @@ DAMAGED = {
 }
 
 
+@pytest.mark.few_variants(3)
 @pytest.mark.parametrize("kind", DAMAGED)
 async def test_a_damaged_form_leaves_nothing(fortress: Fortress, kind: str) -> None:
     async with fortress.untouched(but={"imports"}):

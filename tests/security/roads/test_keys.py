@@ -15,6 +15,7 @@ async def key_of(fortress: Fortress, name: str, *scopes: Scope) -> dict[str, str
     return {"Authorization": f"Bearer {made['key']}", "id": made["id"]}
 
 
+@pytest.mark.few_variants(4)
 @pytest.mark.parametrize(
     "name",
     [
@@ -31,6 +32,7 @@ async def test_a_name_is_one_line_of_what_can_be_seen(fortress: Fortress, name: 
     assert answer.json()["detail"].startswith("name: ")
 
 
+@pytest.mark.few_variants(4)
 @pytest.mark.parametrize(
     "scopes",
     [

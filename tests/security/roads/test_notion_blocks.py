@@ -225,6 +225,7 @@ def test_any_words_in_blocks_of_the_right_shape_are_words(made: list[tuple[str, 
     assert active(mailed(asyncio.run(read(*page)))) == []
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize(
     "nasty",
     [

@@ -113,6 +113,7 @@ async def test_what_others_wrote_is_text_on_every_page(
         assert path in escaped, path
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("text", [SCRIPT, PICTURE, ATTRIBUTE])
 async def test_what_an_address_says_is_text_on_the_page(
     fortress: Fortress, http: httpx.AsyncClient, text: str

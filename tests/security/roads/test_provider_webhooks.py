@@ -86,6 +86,7 @@ def road(fortress: Fortress, provider: str) -> Road:
     return Road(fortress, provider)
 
 
+@pytest.mark.few_variants(1)
 @BOTH
 async def test_forged_and_old_ones(road: Road, provider: str) -> None:
     event = road.event(await road.mail())
@@ -169,6 +170,7 @@ async def test_replayed_ones(road: Road, provider: str) -> None:
         await road.refused((headers, json.dumps(stolen).encode()), status=(406,))
 
 
+@pytest.mark.few_variants(1)
 @BOTH
 async def test_ids_that_contradict_each_other(road: Road, provider: str) -> None:
     """Kept aside at most: nobody's state changes."""
@@ -191,6 +193,7 @@ async def test_ids_that_contradict_each_other(road: Road, provider: str) -> None
     assert await road.states() == before
 
 
+@pytest.mark.few_variants(1)
 @BOTH
 async def test_odd_events_that_are_signed(road: Road, provider: str) -> None:
     mail = await road.mail()

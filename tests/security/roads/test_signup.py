@@ -34,6 +34,7 @@ async def asked(fortress: Fortress, email: str, **more: str) -> str:
     return SignupTokens([UNSUBSCRIBE_SECRET]).sign(row["id"])
 
 
+@pytest.mark.few_variants(4)
 @pytest.mark.parametrize(
     "email",
     [

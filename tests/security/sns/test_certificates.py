@@ -175,6 +175,7 @@ async def test_16_a_failed_fetch_is_not_remembered(fresh: Sns) -> None:
     assert (await fresh.post(event)).status_code == 200
 
 
+@pytest.mark.short
 async def test_16_invented_certificates_hold_up_no_genuine_message(fresh: Sns) -> None:
     """Neither while no certificate is known, nor later; and SNS isn't flooded."""
     amazon, url = fresh.amazon, fresh.amazon.url

@@ -72,6 +72,7 @@ async def test_17_tags_and_message_id_that_disagree(sns: Sns, mails: list[Any]) 
     assert state["status"] == "bounced", "an earlier attempt of the same row is no contradiction"
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize("tag", ["mailout_id", "send_log_id", "attempt"])
 async def test_17_tags_that_are_missing_or_doubled(sns: Sns, mails: list[Any], tag: str) -> None:
     """The message id alone, which is a row's, doesn't decide then."""

@@ -165,6 +165,7 @@ async def test_13_signed_all_the_same(sns: Sns) -> None:
             assert answer.status_code == 400, message
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize(
     "twice",
     [

@@ -90,6 +90,7 @@ HOSTILE = (
 )
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize("url", HOSTILE)
 async def test_08_a_subscription_is_confirmed_by_the_api_alone(
     sns: Sns, amazon: Amazon, url: str
@@ -114,6 +115,7 @@ async def test_08_a_forged_confirmation_asks_nobody(sns: Sns) -> None:
     await sns.refused(sns.confirmation(Timestamp=ago(days=40)))
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize("url", HOSTILE)
 async def test_09_to_unsubscribe_nothing_is_fetched(sns: Sns, url: str) -> None:
     """UnsubscribeURL isn't signed; and who ends a subscription needs no answer."""
