@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +16,7 @@ from app.services.access.sign_ins import SignIns
 from app.store import Store
 from tests.support.dashboard import ORIGIN, Visitor
 from tests.support.factories import Arrange, start
+from tests.support.reads import reader
 from tests.support.service import BEARER, SECRET, Service
 
 
@@ -232,3 +235,75 @@ class TestReading:
     async def test_what_is_no_filter(self, log: Service, query: str) -> None:
         answer = await log.http.get(f"/audit?{query}", headers=BEARER)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+async def test_a_page_of_it_has_the_newest_that_fit(direct_store: Store, arrange: Arrange) -> None:
+    """With every combination of filters. Looking at each entry is the model."""
+    await arrange.sql.execute(
+        "insert into audit_log (at, by, action, target) select now() - n * interval '1 hour', "
+        "(array['owner', 'cli'])[1 + n % 2], (array['mailout.start', 'mailout.pause', 'mail', "
+        "'mailouts.x', 'mailout'])[1 + n % 5], 't' || n % 3 from generate_series(1, 60) n"
+    )
+    everything = await direct_store.list_audit(100)
+    assert [entry["id"] for entry in everything] == sorted(
+        (entry["id"] for entry in everything), reverse=True
+    )
+    since = datetime.fromisoformat(everything[40]["at"])
+    for by, action, target, after, before in itertools.product(
+        (None, "cli", "nobody"),
+        (None, "mailout", "mailout.pause", "none"),
+        (None, "t1"),
+        (None, since),
+        (None, everything[20]["id"]),
+    ):
+        found = await direct_store.list_audit(
+            7, before=before, by=by, action=action, target=target, since=after
+        )
+        assert (
+            found
+            == [
+                entry
+                for entry in everything
+                if by in (None, entry["by"])
+                and (action in (None, entry["action"]) or entry["action"].startswith(f"{action}."))
+                and target in (None, entry["target"])
+                and (after is None or datetime.fromisoformat(entry["at"]) >= after)
+                and (before is None or entry["id"] < before)
+            ][:7]
+        )
+
+
+@pytest.mark.parametrize("analysed", [False, True])
+async def test_what_is_behind_many_others_is_found_without_them(
+    dsn: str, arrange: Arrange, *, analysed: bool
+) -> None:
+    """Entries by two conditions that never come together, and deliveries of a state."""
+    await arrange.sql.execute(
+        "insert into audit_log (by, action, target) select (array['cli', 'owner'])[1 + n % 2], "
+        "(array['key.create', 'key.revoke'])[1 + n % 2], n::text from generate_series(1, 5000) n"
+    )
+    hook = await arrange.one(
+        "insert into hooks (url, events, secret, created_by) "
+        "values ('https://example.org/', '{mailout.sent}', 's', 'owner') returning id"
+    )
+    await arrange.sql.execute(
+        "insert into hook_deliveries (hook_id, event_id, type, subject, data, occurred_at, state, "
+        "due_at) select %s, 'e' || n, 'mailout.sent', gen_random_uuid(), '{}', now(), "
+        "case when n <= 50 then 'waiting' when n <= 100 then 'dead' else 'done' end, now() "
+        "from generate_series(1, 5000) n",
+        [hook],
+    )
+    if analysed:
+        await arrange.sql.execute("analyze audit_log, hook_deliveries")
+    async with reader(dsn) as sql:
+        for action, count in (("key.create", 0), ("key", 10), ("key.revoke", 10)):
+            found, read = await sql.call("list_audit", p_limit=10, p_action=action, p_by="owner")
+            assert (len(found), read < 100) == (count, True), (action, read)
+        for state in ("waiting", "dead", "done", "sending"):
+            found, read = await sql.call(
+                "list_hook_deliveries", p_hook=hook, p_limit=10, p_state=state
+            )
+            assert (len(found), read < 100) == (0 if state == "sending" else 10, True), (
+                state,
+                read,
+            )

@@ -121,7 +121,7 @@ language plpgsql stable set search_path = public, pg_temp set jit = off set enab
 -- However many got something: not kept by hash, each of these people would be compared with all of them.
 set work_mem = '64MB' set hash_mem_multiplier = 100 as $$
 declare
-    v_within constant text := within_share(p_share, greatest(8, least(64, 640000 / greatest(p_cost, 1))));
+    v_within constant text := within_share(p_share, greatest(8, least(64, 160000 / greatest(p_cost, 1))));
     v_rule   record;
 begin
     -- Of few with a tag what they got is looked up for each: in their ranges are many others.

@@ -200,7 +200,9 @@ end $$;
 -- A page of a hook's deliveries, newest first. p_before: the id of the last one on the page before.
 create or replace function list_hook_deliveries(p_hook uuid, p_limit integer, p_state text default null, p_before bigint default null)
 returns jsonb language plpgsql stable
-set search_path = public, pg_temp set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
+set search_path = public, pg_temp set plan_cache_mode = force_custom_plan set enable_seqscan = off
+-- As in list_audit: those of a state are read by their index, and not looked for among all from the end.
+set random_page_cost = 0 set seq_page_cost = 0 as $$
 begin
     return (
         select coalesce(jsonb_agg(to_jsonb(d) - '{claims,lease_until,hook_id}'::text[] order by id desc), '[]')
