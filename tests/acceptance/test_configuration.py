@@ -27,6 +27,7 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
+@pytest.mark.short
 @pytest.mark.few_variants(1)
 @pytest.mark.parametrize(
     ("arguments", "password", "words"),

@@ -125,6 +125,7 @@ async def test_an_import_tells_the_line_not_the_address(world: World) -> None:
     assert_clean(done.stdout + done.stderr, world)
 
 
+@pytest.mark.short
 async def test_an_error_that_quotes_an_address_is_logged_without_it(
     world: World, arrange: Arrange
 ) -> None:

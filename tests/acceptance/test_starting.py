@@ -182,6 +182,7 @@ async def test_what_does_not_pass_by_itself_ends_the_start(
         assert "database_waits" not in running.log
 
 
+@pytest.mark.short
 async def test_a_refused_key_ends_the_start(
     postgrest: PostgrestStandIn, database_name: str, ses: SandboxServer, tmp_path: Path
 ) -> None:

@@ -299,6 +299,7 @@ class TestWaves:
         await passes(arrange, HOUR / 2)
         assert (await store.start_due_mailouts())["held"] == []
 
+    @pytest.mark.short
     async def test_after_a_persons_pause_the_late_go_at_once(
         self, store: Store, arrange: Arrange
     ) -> None:
@@ -315,6 +316,7 @@ class TestWaves:
         assert len((await claim(store, mailout, sender)).recipients) == 3
         assert await try_claim(store, mailout, sender) == Idle("ahead")
 
+    @pytest.mark.short
     async def test_cancelling_leaves_nobody_for_later_waves(
         self, store: Store, arrange: Arrange
     ) -> None:
@@ -327,6 +329,7 @@ class TestWaves:
         await passes(arrange, 30 * HOUR)
         assert (await store.start_due_mailouts())["held"] == []
 
+    @pytest.mark.few_variants(1)
     @pytest.mark.parametrize(
         ("passed", "now", "later", "skipped"),
         [("now", 3, 2, 0), ("next_day", 0, 5, 0), ("skip", 0, 2, 3)],

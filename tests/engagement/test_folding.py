@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from app.store import Store
 from tests.support.engagement import (
     MICROSOFT,
@@ -54,6 +56,7 @@ async def test_an_open_and_a_click_are_kept_judged_and_told_apart(
     ]
 
 
+@pytest.mark.short
 async def test_ten_thousand_clicks_of_one_scanner_are_few_rows(
     direct_store: Store, arrange: Arrange
 ) -> None:

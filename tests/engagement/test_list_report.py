@@ -10,6 +10,8 @@ import re
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from app.domain.readership.growth import churn, gains
 from app.domain.readership.quiet import Tally, silent_rule
 from app.services.readership.charts import draw
@@ -271,6 +273,7 @@ def test_providers_beyond_the_first_are_one_row() -> None:
     assert (other["provider"], other["silent"], other["human"]) == ("Other", 30, 30)
 
 
+@pytest.mark.short
 async def test_over_http_and_on_the_page(readership: Readership) -> None:
     await stage(readership.arrange)
     report = await readership.json(f"{QUIET}?days=30&by=month&periods=2")

@@ -155,6 +155,7 @@ async def test_links_with_holes_are_one_link(
     assert await arrange.one("select count(*) from engagement_recipients where due_at < now()") == 0
 
 
+@pytest.mark.short
 async def test_made_up_links_end_somewhere(direct_store: Store, arrange: Arrange) -> None:
     mailout = await tracked_mailout(arrange)
     mail = await mailed(arrange, mailout)

@@ -15,7 +15,6 @@ from app.errors import AppError
 from tests.support.service import command, environment
 
 
-@pytest.mark.short
 def test_a_webhook_is_made_watched_and_deleted(
     dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

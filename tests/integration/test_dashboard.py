@@ -81,6 +81,7 @@ class TestPages:
         assert "A sent one" in html
         assert "A draft one" not in html
 
+    @pytest.mark.few_variants(2)
     @pytest.mark.parametrize(
         "path",
         [

@@ -45,6 +45,7 @@ class TestSigningIn:
         async with in_process(settings, with_sender=False) as service:
             assert "Secure" in (await Visitor(service).sign_in()).headers["set-cookie"]
 
+    @pytest.mark.few_variants(2)
     @pytest.mark.parametrize("secret", ["", "x", SECRET[:-1], f"{SECRET}x", SECRET.upper()])
     async def test_another_secret_opens_nothing(self, quiet: Service, secret: str) -> None:
         answer = await Visitor(quiet).sign_in(secret)
@@ -61,6 +62,7 @@ class TestSigningIn:
         assert 0 < int(refused.headers["retry-after"]) <= 61
         assert (await person.sign_in(SECRET)).status_code == 303
 
+    @pytest.mark.few_variants(2)
     @pytest.mark.parametrize(
         "target",
         [

@@ -278,6 +278,7 @@ async def test_sign_up_without_a_mail_to_confirm_is_told() -> None:
     assert await problems(aws_settings(SIGNUP="true")) == []
 
 
+@pytest.mark.few_variants(8)
 @pytest.mark.parametrize(
     ("ses", "level", "words"),
     [

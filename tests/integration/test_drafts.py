@@ -27,6 +27,7 @@ def create(tmp_path: Path, dsn: str) -> Create:
     return run
 
 
+@pytest.mark.few_variants(1)
 @pytest.mark.parametrize(
     ("letter", "options", "said"),
     [("<p>\n{{ nmae }}</p>", (), "body_html, line 2: unknown variable “nmae”"),

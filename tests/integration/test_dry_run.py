@@ -164,6 +164,7 @@ def test_parts_of_days() -> None:
     assert len(daily_parts(1_000_000, 1, 1)) == 10
 
 
+@pytest.mark.short
 async def test_a_mailout_of_any_state_may_be_rehearsed(service: Service, arrange: Arrange) -> None:
     for status in ("draft", "sent"):
         mailout = await arrange.mailout(status)
@@ -337,6 +338,7 @@ async def test_requests_are_answered_while_a_dry_run_renders(
     assert (await report(service, mailout))["recipients"] == 3
 
 
+@pytest.mark.short
 async def test_the_command_prints_it_for_people(
     dsn: str, sandbox: SandboxServer, arrange: Arrange, tmp_path: Path
 ) -> None:

@@ -174,6 +174,7 @@ async def test_the_sender_of_a_process_that_was_started_again_is_the_one_that_co
     assert (await checks())[0] == 200
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     ("state", "account", "detail"),
     [

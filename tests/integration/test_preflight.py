@@ -145,6 +145,7 @@ async def test_what_is_over_cannot_be_sent(careful: Service, arrange: Arrange) -
     )
 
 
+@pytest.mark.short
 async def test_untested_and_edited_content_is_warned_about(
     careful: Service, arrange: Arrange
 ) -> None:

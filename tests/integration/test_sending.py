@@ -58,6 +58,7 @@ async def test_everybody_gets_their_own_mail_once(
     assert 'Ann "A", née Ærø <x>' in mail["text"]
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize("mode", ["bulk", "single", "auto"])
 async def test_what_every_mail_carries(
     dsn: str, sandbox: SandboxServer, arrange: Arrange, mode: str

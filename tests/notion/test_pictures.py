@@ -34,6 +34,7 @@ def image(upload: Mapping[str, Any], caption: str) -> dict[str, Any]:
     return {"type": "image", "image": {**upload, "caption": caption}}
 
 
+@pytest.mark.short
 async def test_the_pictures_of_a_page_are_kept_and_read_anew_when_their_time_is_over(
     notion: NotionServer, direct_store: Store, dsn: str, sql: psycopg.AsyncConnection[DictRow]
 ) -> None:

@@ -378,6 +378,7 @@ class TestPolling:
         assert (await looker.row(page)).problem is None
         assert await looker.poll() == 0
 
+    @pytest.mark.short
     async def test_what_could_not_even_become_a_mailout_may_be_asked_for_again(
         self, looker: Looker, notion: NotionServer
     ) -> None:
@@ -406,6 +407,7 @@ class TestPolling:
         assert await looker.poll() == 1
         assert await looker.store.notion_trouble() is None
 
+    @pytest.mark.short
     async def test_a_job_that_was_cancelled_leaves_an_answer(
         self, looker: Looker, notion: NotionServer
     ) -> None:

@@ -79,6 +79,7 @@ class TestWhileItIsRead:
         made = await mailout(arrange)
         assert made["status"] == "sending" and "it is June." in made["body_markdown"]
 
+    @pytest.mark.few_variants(1)
     @pytest.mark.parametrize("at", ["reading", "start"])
     async def test_who_starts_it_by_the_api_meanwhile_is_contradicted_by_nobody(
         self, looker: Looker, notion: NotionServer, arrange: Arrange, at: str

@@ -26,6 +26,7 @@ def results(batch: Batch, chance: random.Random) -> list[Result]:
     return told
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize("seed", range(4))
 async def test_of_a_day_no_mail_too_many_is_claimed(
     store: Store, arrange: Arrange, seed: int

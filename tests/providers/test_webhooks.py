@@ -90,6 +90,7 @@ async def found(ledger: Ledger, people: list[tuple[Row, str, str]]) -> list[tupl
     ]
 
 
+@pytest.mark.few_variants(2)
 @BOTH
 @pytest.mark.parametrize("shuffle", [None, 1], ids=["in order", "out of order"])
 async def test_events_settle_rows_and_suppress_people(

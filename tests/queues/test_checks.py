@@ -90,6 +90,7 @@ def policy(principal: Any = None, **condition: Any) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statement})
 
 
+@pytest.mark.short
 @SQS
 async def test_a_queue_of_requests_needs_its_dead_letters(
     settings: Settings, sqs_server: SqsServer

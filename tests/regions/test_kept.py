@@ -112,6 +112,7 @@ async def test_whoever_is_left_when_its_region_is_given_up_can_still_be_mailed(
     assert [line["route"] for line in home.accepted()] == [HOME] * 3
 
 
+@pytest.mark.short
 async def test_the_page_offers_the_regions_where_there_are_several(
     visitor: Visitor, arrange: Arrange
 ) -> None:

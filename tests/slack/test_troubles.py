@@ -45,6 +45,7 @@ async def test_slack_is_left_alone_for_as_long_as_it_asks(
     assert await bot.store.slack_trouble() is None
 
 
+@pytest.mark.short
 async def test_after_hours_without_slack_there_is_one_message_with_the_latest(
     webhook: Desk, slack: SlackStandIn
 ) -> None:

@@ -15,6 +15,7 @@ from tests.support.mails import (
 )
 
 
+@pytest.mark.few_variants(8)
 @pytest.mark.parametrize(
     ("css", "kept"),
     [(".wrap{background:#fff}"
@@ -88,6 +89,7 @@ def test_a_rule_made_important_outranks_nothing_more_than_before() -> None:
     assert "style='color: #333; color:red; color: red !important'" in mail(body).html
 
 
+@pytest.mark.few_variants(7)
 @pytest.mark.parametrize(
     ("css", "html"),
     [("p{color:red}@media x{p{color:blue}}", "<p style='color:{{ name }}'>y</p>"),

@@ -64,6 +64,7 @@ def test_the_title_is_the_subject_that_this_reader_gets() -> None:
 # The footer's place
 
 
+@pytest.mark.few_variants(6)
 @pytest.mark.parametrize(
     "document",
     ["<body><div>HERE</div></body>", "<body><div><center><p>a</p>HERE</center></div></body>",
@@ -114,6 +115,7 @@ def test_the_footer_is_as_wide_as_the_mail(body: str, width: int) -> None:
 # Its colours
 
 
+@pytest.mark.few_variants(6)
 @pytest.mark.parametrize(
     ("css", "light", "dark"),
     [(".w{background:#fff;color:#222}", Look("#646464"), None),

@@ -23,6 +23,7 @@ from tests.support.wide import examples
 # Conditions [christiaan/InlineStyle#31]
 
 
+@pytest.mark.few_variants(14)
 @pytest.mark.parametrize(
     "sheet",
     ['<style media="print">.web{display:none}</style>',
@@ -77,6 +78,7 @@ def test_what_holds_on_a_condition_stays_in_its_style_element(sheet: str) -> Non
     )
 
 
+@pytest.mark.few_variants(10)
 @pytest.mark.parametrize(
     "sheet",
     ["<style>.web{color:red}</style>", '<style media="">.web{color:red}</style>',
@@ -110,6 +112,7 @@ def test_a_style_element_in_the_body_counts_too() -> None:
 # Structure that Liquid may change [SparkPost/support-docs#315]
 
 
+@pytest.mark.few_variants(12)
 @pytest.mark.parametrize(
     ("css", "html"),
     [("li:last-child{top:0}", "<ul>{% for i in (1..3) %}<li id=x>{{ i }}</li>{% endfor %}</ul>"),
@@ -158,6 +161,7 @@ def test_rules_that_depend_on_what_liquid_changes_stay(css: str, html: str) -> N
     assert inlined(css, html, n=1, c="a", text="a\nb", list=["p"]) == {}
 
 
+@pytest.mark.few_variants(8)
 @pytest.mark.parametrize(
     ("css", "html"),
     [("li:last-child{top:0}", "<ul><li>a</li><li id=x>{{ name }}</li></ul>"),
@@ -205,6 +209,7 @@ def test_the_preheader_and_the_footer_are_among_the_children_of_the_body() -> No
 # Emptiness [jgthms/wysiwyg.css#3]
 
 
+@pytest.mark.few_variants(6)
 @pytest.mark.parametrize(
     "element",
     ["<p id=x>full</p>", "<p id=x>{{ name }}</p>", "<p id=x> </p>", "<p id=x><br></p>",

@@ -30,6 +30,7 @@ A, B = '<a href="https://a.example/1">', '<a href="https://b.example/2">'
 ICON, NAMED = '<img src="i.png">', '<img src="i.png" alt="Logo">'
 
 
+@pytest.mark.few_variants(8)
 @pytest.mark.parametrize(
     ("body", "text"),
     [(f"{A}{ICON}</a>{B}{ICON}</a>", "https://a.example/1 https://b.example/2"),

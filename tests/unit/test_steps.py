@@ -56,6 +56,7 @@ def test_a_bomb_is_refused_before_it_goes_off(template: str, told: str) -> None:
     assert refused.value.field == "body_html"
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     ("template", "told"),
     [
@@ -91,6 +92,7 @@ def test_loops_in_loops_are_weighed_once_for_each_round() -> None:
     assert rendered(loops).count("90") >= 90
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     "opening", ["{% raw %}", "{%- doc -%}", "{% ", "{{ ", "{% comment %}{% raw %}"]
 )

@@ -97,6 +97,7 @@ def test_what_liquid_may_hide_is_in_the_text() -> None:
     assert text_of(html) == "b"
 
 
+@pytest.mark.few_variants(14)
 @pytest.mark.parametrize(
     ("css", "html"),
     [(".h{display:none!important}", "<div class=h>hidden</div>shown"),

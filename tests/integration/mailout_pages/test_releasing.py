@@ -36,6 +36,7 @@ async def test_a_draft_is_released_as_the_page_said(person: Visitor, arrange: Ar
     assert acts == ["mailout.ready", "mailout.start"]
 
 
+@pytest.mark.short
 async def test_an_audience_that_changed_a_lot_is_confirmed_first(
     person: Visitor, arrange: Arrange, direct_store: Store
 ) -> None:

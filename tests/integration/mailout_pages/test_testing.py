@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 
+import pytest
+
 from tests.integration.mailout_pages.conftest import Named
 from tests.support.dashboard import Visitor
 from tests.support.factories import Arrange
@@ -27,6 +29,7 @@ async def test_a_test_goes_to_whom_is_named(person: Visitor, arrange: Arrange) -
     assert "changed since" in (await person.get(f"/mailouts/{mailout}")).text
 
 
+@pytest.mark.short
 async def test_a_wrong_address_is_named_and_nothing_is_sent(
     person: Visitor, arrange: Arrange
 ) -> None:

@@ -150,6 +150,7 @@ async def test_what_is_being_sent_by_now_shows_what_was_typed(
     assert (await visitor.get(f"/mailouts/{mailout}/edit")).status_code == 303
 
 
+@pytest.mark.short
 async def test_a_megabyte_of_html_is_taken(visitor: Visitor, arrange: Arrange) -> None:
     mailout = await arrange.mailout("draft")
     body = "<p>" + "é" * 500_000 + "</p>"

@@ -69,6 +69,7 @@ async def check(body_html: str, limits: Limits | None = None, **others: Any) -> 
     await RENDERER.run(limits, tasks.check_mailout, SETTINGS, content, UUID(int=1))
 
 
+@pytest.mark.few_variants(3)
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=list(BOMBS))
 async def test_a_bomb_is_refused_naming_the_field(bomb: str) -> None:
     with pytest.raises(TemplateInvalid) as refused:

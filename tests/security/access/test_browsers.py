@@ -19,6 +19,7 @@ from tests.support.dashboard import form_token
 from tests.support.databases import DatabaseServer
 from tests.support.routes import ROUTES
 from tests.support.service import client
+from tests.support.wide import wide
 
 POSTS = sorted(
     {route.url for route in ROUTES if isinstance(route.declared, Page) and route.method == "POST"}
@@ -54,7 +55,7 @@ class Session:
 
 
 async def sign_in(fortress: Fortress) -> Session:
-    http = client(fortress.http.base_url)
+    http = client(fortress.http.base_url, timeout=30)
     origin = str(fortress.http.base_url).rstrip("/")
     answer = await http.post(
         "/dashboard/login", data={"secret": SECRET}, headers={"Origin": origin}
@@ -93,29 +94,27 @@ HOSTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.short
-async def test_49_no_link_is_made_of_the_host_header(fortress: Fortress) -> None:
+@pytest.mark.parametrize("host", wide(HOSTS))
+async def test_49_no_link_is_made_of_the_host_header(fortress: Fortress, host: str) -> None:
     mailout = await fortress.arrange.mailout("draft", body_html="<p>Hi</p>")
-    someone = await fortress.arrange.subscriber("host@example.com")
+    await fortress.arrange.subscriber()
     async with fortress.untouched({"job_queue"}):
-        for host in HOSTS:
-            named = {"Host": host, "X-Forwarded-Host": host, "X-Forwarded-Proto": "gopher",
-                     "Forwarded": f'host="{host}"', "X-Original-URL": "/dashboard",
-                     "X-Rewrite-URL": "/dashboard"}  # fmt: skip
-            for method, path in (
-                ("GET", "/subscribe"), ("GET", "/dashboard/login"), ("GET", "/dashboard"),
-                ("GET", "/openapi.json"), ("GET", "/unsubscribe?token=x"), ("GET", "/nowhere"),
-                ("POST", f"/mailouts/{mailout}/preview"),
-            ):  # fmt: skip
-                got = await fortress.http.request(method, path, headers=BEARER | named)
-                told = got.text + str(got.headers.get("location", ""))
-                assert got.status_code < 500
-                assert "evil.test" not in told, (path, host)
-                assert "alert(1)" not in told
-                assert "gopher" not in told
-                if path.endswith("/preview"):
-                    assert fortress.settings.app_base_url in told
-    assert someone
+        named = {"Host": host, "X-Forwarded-Host": host, "X-Forwarded-Proto": "gopher",
+                 "Forwarded": f'host="{host}"', "X-Original-URL": "/dashboard",
+                 "X-Rewrite-URL": "/dashboard"}  # fmt: skip
+        for method, path in (
+            ("GET", "/subscribe"), ("GET", "/dashboard/login"), ("GET", "/dashboard"),
+            ("GET", "/openapi.json"), ("GET", "/unsubscribe?token=x"), ("GET", "/nowhere"),
+            ("POST", f"/mailouts/{mailout}/preview"),
+        ):  # fmt: skip
+            got = await fortress.http.request(method, path, headers=BEARER | named)
+            told = got.text + str(got.headers.get("location", ""))
+            assert got.status_code < 500
+            assert "evil.test" not in told, (path, host)
+            assert "alert(1)" not in told
+            assert "gopher" not in told
+            if path.endswith("/preview"):
+                assert fortress.settings.app_base_url in told
 
 
 async def test_50_each_form_of_the_dashboard_has_to_be_its_own(

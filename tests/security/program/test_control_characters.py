@@ -26,6 +26,7 @@ def taken(value: str) -> set[str]:
     return set(Settings.model_fields) - {str(each["loc"][0]) for each in error.value.errors()}
 
 
+@pytest.mark.few_variants(2)
 @pytest.mark.parametrize("character", ["\r\nX: y", "\x0bx", "\x1b[1m", "\x85x", "\u2028x", "\0x"])
 def test_28_no_setting_takes_a_control_character(character: str) -> None:
     for spelling in SPELLINGS:

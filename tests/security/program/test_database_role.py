@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import psycopg
-import pytest
 from psycopg import conninfo
 
 from app.adapters.database.migrations import migrate
@@ -34,7 +33,6 @@ def run_script(dsn: str) -> None:
                     sql.execute(made.encode())
 
 
-@pytest.mark.short
 async def test_a_mailout_by_an_ordinary_role(
     postgres_server: DatabaseServer, sandbox: SandboxServer
 ) -> None:

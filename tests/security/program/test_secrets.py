@@ -225,6 +225,7 @@ def test_54_the_start_is_refused_in_a_line(tmp_path: Path, arguments: tuple[str,
     assert "changeme" not in line
 
 
+@pytest.mark.short
 def test_54_without_a_secret_nothing_starts(tmp_path: Path) -> None:
     """There is none by default."""
     assert load_settings(None).executor_secrets == load_settings(None).unsubscribe_secrets == ()

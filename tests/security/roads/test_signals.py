@@ -152,6 +152,7 @@ for _ in range(1_000):
 """
 
 
+@pytest.mark.short
 def test_the_log_of_the_service_has_these_bounds() -> None:
     """What no request causes is written in full."""
     done = run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True)

@@ -100,6 +100,7 @@ async def test_17_tags_that_are_missing_or_doubled(sns: Sns, mails: list[Any], t
     await parked(sns, only)
 
 
+@pytest.mark.short
 async def test_17_members_that_come_twice(sns: Sns, mails: list[Any]) -> None:
     """Two readers could differ on it, so it is refused."""
     mine, other = mails
