@@ -50,8 +50,10 @@ lint: install-dev ## ruff, mypy, and the checks of Docker and YAML files
 bench: install-dev ## side-by-side measurements (quiet machine, about 20 minutes) into bench/results.md
 	$(BIN)/python -m bench.run
 
+# What `make test` leaves out: tests marked `soak` (hours) and `short` (long for what they add), and three
+# quarters of each property's examples (tests/support/wide.py).
 SOAKED := tests/soak tests/integration/test_state_machines.py tests/integration/test_canonical_addresses.py tests/security/fuzz/test_api.py
-soak: install-dev ## long fault-injection runs (SHORT=1: short ones, and all tests that the suite leaves out; SOAK_KILLS, SOAK_RECIPIENTS, SOAK_SEED, SOAK_OUTAGE, PYTEST_FUZZ_EXAMPLES)
+soak: install-dev ## long fault-injection runs (SHORT=1: short ones, and all tests and examples that the suite leaves out; SOAK_KILLS, SOAK_RECIPIENTS, SOAK_SEED, SOAK_OUTAGE, PYTEST_FUZZ_EXAMPLES)
 	$(BIN)/pytest $(SOAKED) -m $(if $(SHORT),'not soak',soak) -s -p no:cacheprovider
 	$(if $(SHORT),PYTEST_EXAMPLES=all $(BIN)/pytest tests -m 'short or hypothesis' $(SOAKED:%=--ignore=%) -n 4 --dist loadgroup)
 
