@@ -54,7 +54,7 @@ bench: install-dev ## side-by-side measurements (quiet machine, about 20 minutes
 # quarters of each property's examples (tests/support/wide.py).
 SOAKED := tests/soak tests/integration/test_state_machines.py tests/integration/test_canonical_addresses.py tests/security/fuzz/test_api.py
 soak: install-dev ## long fault-injection runs (SHORT=1: short ones, and all tests and examples that the suite leaves out; SOAK_KILLS, SOAK_RECIPIENTS, SOAK_SEED, SOAK_OUTAGE, PYTEST_FUZZ_EXAMPLES)
-	$(BIN)/pytest $(SOAKED) -m $(if $(SHORT),'not soak',soak) -s -p no:cacheprovider
+	PYTEST_EXAMPLES=all $(BIN)/pytest $(SOAKED) -m $(if $(SHORT),'not soak',soak) -s -p no:cacheprovider
 	$(if $(SHORT),PYTEST_EXAMPLES=all $(BIN)/pytest tests -m 'short or hypothesis' $(SOAKED:%=--ignore=%) -n 4 --dist loadgroup)
 
 image-check: install-dev ## build the container image and run it (root on Debian; else it says why not)
