@@ -14,8 +14,8 @@ from app.running.importing import unused_hidden
 
 class LateRoute(APIRoute):
     """FastAPI analyses the parameters of an endpoint, and makes pydantic's types of them, when the
-    route is made: for all 225 that is 0.2 s of each start and 6 MB. Here it is done when something
-    is asked for that comes of it (1 ms, once); what tells whether a request is for this route is
+    route is made: for all 225 that is 0.25 s of each start and 6 MB. Here it is done when something
+    is asked for that comes of it (1.2 ms, once); what tells whether a request is for this route is
     there before.
 
     Its first use may be the first to find what is wrong with an endpoint, so a test uses each
