@@ -54,7 +54,7 @@ begin
      order by log, kind, coalesce(link, 0), network, agent, slot
     on conflict (send_log_id, kind, link_id, network, agent, slot) do update
        set first_at = least(s.first_at, excluded.first_at), last_at = greatest(s.last_at, excluded.last_at),
-           events = s.events + excluded.events;
+           events = s.events + excluded.events, counted = coalesce(s.counted, s.events);
 end $$;
 
 -- The events of a group that tell of opens and clicks, each with what is to be known of its mail.

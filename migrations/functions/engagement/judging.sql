@@ -77,10 +77,10 @@ begin
           from jsonb_array_elements(p_recipients) r, jsonb_array_elements(r -> 'signals') v
          where (r ->> 'id')::bigint = any (v_ids)
     )
-    update engagement_signals s set class = v.class, reason = v.reason, rules = p_rules
+    update engagement_signals s set class = v.class, reason = v.reason, rules = p_rules, counted = null
       from verdicts v
      where s.id = any (array(select id from verdicts)) and s.id = v.id
-       and (s.class, s.reason, s.rules) is distinct from (v.class, v.reason, p_rules);
+       and (s.class, s.reason, s.rules, s.counted) is distinct from (v.class, v.reason, p_rules, null);
     return to_jsonb(cardinality(v_ids));
 end $$;
 

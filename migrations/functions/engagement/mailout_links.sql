@@ -143,6 +143,6 @@ begin
      order by send_log_id, kind, link, network, agent, slot
     on conflict (send_log_id, kind, link_id, network, agent, slot) do update
        set first_at = least(s.first_at, excluded.first_at), last_at = greatest(s.last_at, excluded.last_at),
-           events = s.events + excluded.events;
+           events = s.events + excluded.events, counted = coalesce(s.counted, s.events);
     delete from mailout_links where id = any (p_from);
 end $$;

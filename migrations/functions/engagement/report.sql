@@ -31,11 +31,13 @@ begin
             'judged', '[]'::jsonb, 'waiting', 0);
     end if;
     with grouped as materialized (
-        select open_class, click_class, rules, due_at is not null or rules is null as waits, count(*) as n
-          from engagement_recipients where mailout_id = p_mailout
-         group by 1, 2, 3, 4
+        select key ->> 'open' as open_class, key ->> 'click' as click_class, (key ->> 'rules')::integer as rules, people as n
+          from engagement_figures(p_mailout, 'totals')
+    ), waiting as materialized (
+        select count(*) as people, count(*) filter (where num_nonnulls(open_class, click_class, rules) = 0) as new
+          from engagement_recipients where mailout_id = p_mailout and due_at is not null
     )
-    select coalesce(sum(n), 0)::bigint as engaged,
+    select coalesce(sum(n), 0)::bigint + (select new from waiting) as engaged,
            by_class(coalesce(sum(n) filter (where open_class = 'human'), 0)::bigint,
                     coalesce(sum(n) filter (where open_class = 'machine'), 0)::bigint,
                     coalesce(sum(n) filter (where open_class = 'unknown'), 0)::bigint) as opens,
@@ -47,7 +49,7 @@ begin
                                               and not '{human,unknown}' && array[open_class, click_class]), 0)::bigint,
                     coalesce(sum(n) filter (where 'unknown' in (open_class, click_class)
                                               and not '{human}' && array[open_class, click_class]), 0)::bigint) as readers,
-           coalesce(sum(n) filter (where waits), 0)::bigint as waiting,
+           (select people from waiting) as waiting,
            (select coalesce(jsonb_agg(jsonb_build_object('rules', rules, 'people', people) order by rules), '[]')
               from (select rules, sum(n)::bigint as people from grouped where rules is not null group by rules) r) as judged
       into v from grouped;
@@ -58,20 +60,15 @@ begin
         'judged', v.judged, 'waiting', v.waiting);
 end $$;
 
--- Per link: people per class and `events`, how often it was followed; those of the document first, in its order. Links of
+-- Per link: people per class and `events`, how often they followed it, each once it is judged; those of the document first, in its order. Links of
 -- the document that nobody clicked are there.
 create or replace function engagement_links(p_mailout uuid, p_limit integer) returns jsonb
 language sql stable set search_path = public, pg_temp set jit = off set enable_seqscan = off set work_mem = '64MB' as $$
-    with people as (
-        select link_id, send_log_id, bool_or(class = 'human') as human, bool_or(class = 'unknown') as maybe,
-               bool_or(class = 'machine') as machine, sum(events) as events
-          from engagement_signals where mailout_id = p_mailout and kind = 'click'
-         group by link_id, send_log_id
-    ), links as (
-        select link_id, count(*) filter (where human) as human,
-               count(*) filter (where maybe and not human) as maybe,
-               count(*) filter (where machine and not human and not maybe) as machine, sum(events)::bigint as events
-          from people group by link_id
+    with links as (
+        select (key ->> 'link')::bigint as link_id, coalesce(sum(people) filter (where key ->> 'class' = 'human'), 0)::bigint as human,
+               coalesce(sum(people) filter (where key ->> 'class' = 'unknown'), 0)::bigint as maybe,
+               coalesce(sum(people) filter (where key ->> 'class' = 'machine'), 0)::bigint as machine, sum(events)::bigint as events
+          from engagement_figures(p_mailout, 'links') group by 1
     )
     select coalesce(kept_report(p_mailout, 'links'), jsonb_agg(jsonb_build_object('url', url, 'place', place, 'position', position, 'pattern', pattern,
                'events', events)
@@ -87,11 +84,8 @@ $$;
 create or replace function engagement_reasons(p_mailout uuid) returns jsonb
 language sql stable set search_path = public, pg_temp set jit = off set enable_seqscan = off set work_mem = '64MB' as $$
     select coalesce(kept_report(p_mailout, 'reasons'), jsonb_agg(to_jsonb(r) order by people desc, kind, class, reason), '[]')
-      from (select kind, class, reason, count(*) as people, sum(events)::bigint as events
-              from (select kind, class, reason, send_log_id, sum(events) as events
-                      from engagement_signals where mailout_id = p_mailout and class is not null
-                     group by kind, class, reason, send_log_id) each
-             group by kind, class, reason) r;
+      from (select key ->> 'kind' as kind, key ->> 'class' as class, key ->> 'reason' as reason, people, events
+              from engagement_figures(p_mailout, 'reasons')) r;
 $$;
 
 -- Over time: {"start": the hour in which the mailout was started, "points": [{"kind", "class", "at", "events", "people"}]}:
@@ -110,16 +104,9 @@ begin
         select coalesce(jsonb_agg(to_jsonb(p) order by at, kind, class), '[]') from (
             select kind, class, sum(events)::bigint as events, sum(people)::bigint as people,
                    case when at < v_start + interval '48 hours' then at else date_bin('1 day', at, v_start) end as at
-              from (
-                select kind, class, date_bin('1 hour', first_at, 'epoch') as at, sum(events) as events, 0 as people
-                  from engagement_signals where mailout_id = p_mailout and class is not null group by 1, 2, 3
-                union all
-                select 'open', open_class, date_bin('1 hour', opened_at, 'epoch'), 0, count(*)
-                  from engagement_recipients where mailout_id = p_mailout and open_class is not null group by 1, 2, 3
-                union all
-                select 'click', click_class, date_bin('1 hour', clicked_at, 'epoch'), 0, count(*)
-                  from engagement_recipients where mailout_id = p_mailout and click_class is not null group by 1, 2, 3) each
-             where at is not null
+              from (select key ->> 'kind' as kind, key ->> 'class' as class,
+                           to_timestamp((key ->> 'hour')::bigint) as at, people, events
+                      from unnest('{hours,firsts}'::text[]) part, engagement_figures(p_mailout, part)) each
              group by 1, 2, 5) p));
 end $$;
 

@@ -16,7 +16,8 @@ begin
     perform tidy_imports();
     delete from untracked_events where hour < now() - interval '7 days';
     perform take_up_notion_asks(c_slice, 10);   -- where nobody writes into Notion, its lines don't pile up
-    return to_jsonb(greatest(cardinality(v_old), forget_readers_machines(c_slice), merge_counts(c_slice), tidy_signups(c_slice), tidy_notion(c_slice), merge_list_moves(c_slice), count_accepted(c_slice)) >= c_slice);
+    return to_jsonb(greatest(cardinality(v_old), forget_readers_machines(c_slice), merge_counts(c_slice), tidy_signups(c_slice), tidy_notion(c_slice), merge_list_moves(c_slice), count_accepted(c_slice),
+                             merge_engagement_counts(c_slice), count_engagement(c_slice)) >= c_slice);
 end $$;
 
 create or replace function old_parked_events(p_limit integer) returns bigint[]

@@ -41,6 +41,7 @@ begin
             using errcode = 'foreign_key_violation', hint = 'Cancel it instead.';
     end if;
     delete from mailout_links where mailout_id = old.id;
+    delete from engagement_counts where mailout_id = old.id;
     return old;
 end $$;
 

@@ -53,12 +53,13 @@ language sql stable set search_path = public, pg_temp as $$
 $$;
 
 -- Count everything anew. Only needed after rows were written with the triggers disabled (such as by a
--- restore of data). Nothing is sent meanwhile; the locks are those of 0003_counts.sql.
+-- restore of data). Nothing is sent meanwhile; the locks are those of 0003_counts.sql and 0071_engagement_counts.sql. Opens
+-- and clicks are counted by upkeep, in slices.
 create or replace function recount() returns void
 language plpgsql set search_path = public, pg_temp as $$
 begin
     perform pg_advisory_xact_lock(hashtext('amazonsender:keep_house'));   -- against merge_counts, which writes them
-    lock table ses_events, subscribers, send_logs in share row exclusive mode;
+    lock table ses_events, subscribers, send_logs, engagement_recipients, engagement_signals in exclusive mode;
     -- Of a mailout that shrank, or does so now, the counts are all that there is.
     delete from recipient_counts where mailout_id not in (select mailout_id from shrunk_mailouts);
     insert into recipient_counts
@@ -72,4 +73,8 @@ begin
     insert into tag_counts
     select tag, 0, count(distinct id) from subscribers, unnest(tags) tag
      where octet_length(tag) <= 1000 group by tag;
+    delete from engagement_counts;
+    delete from engagement_counting;
+    insert into engagement_counting (ends_at)
+    select max(send_log_id) from engagement_recipients having count(*) > 0;
 end $$;

@@ -38,6 +38,7 @@ begin
     v_rows := shrink_slice(v_shrunk, p_limit);
     if v_rows = 0 then
         delete from dry_runs where mailout_id = v_shrunk.mailout_id;
+        delete from engagement_counts where mailout_id = v_shrunk.mailout_id;   -- the report has them
         update shrunk_mailouts set done_at = clock_timestamp() where mailout_id = v_shrunk.mailout_id;
     end if;
     return jsonb_build_object('mailout', v_shrunk.mailout_id, 'rows', v_rows, 'more', true);
@@ -143,6 +144,7 @@ begin
     -- SNS's ids are kept for 30 days at least; drop_old_events takes the rest.
     delete from ses_events where send_log_id = any (v_ids) and received_at < clock_timestamp() - interval '30 days';
     update ses_events set payload = '{}', send_log_id = null, message_id = null where send_log_id = any (v_ids);
+    perform from engagement_recipients where send_log_id = any (v_ids) order by send_log_id for update;
     delete from engagement_signals where send_log_id = any (v_ids);
     delete from engagement_recipients where send_log_id = any (v_ids);
     perform set_config('amazonsender.shrinking', 'on', true);
