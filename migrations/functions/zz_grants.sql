@@ -71,7 +71,7 @@ language sql immutable set search_path = public, pg_temp as $own_functions$
             'mailout_outcomes', 'mailout_overview', 'mailout_headline', 'sending_pace', 'mailout_series', 'account_overview',
             'count_executors', 'metrics_snapshot', 'database_identity', 'is_from_here', 'is_open',
             'release_batches', 'refresh_reasons', 'hold_foreign_mailouts', 'hold_mailouts', 'note_waiting', 'subscriber_field_names',
-            'has_outcome', 'counts_as_bounce', 'counts_as_complaint', 'outcome_change',
+            'has_outcome', 'counts_as_bounce', 'counts_as_complaint',
             'count_outcomes', 'guard_trip', 'tripped_mailouts', 'pause_tripped', 'rearm_guards',
             'canary_is_valid', 'is_canary', 'advance_canary', 'record_refused_messages',
             'watchdog_figures', 'begin_suppression_check', 'compare_suppressed',

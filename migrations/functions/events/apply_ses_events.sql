@@ -20,20 +20,16 @@ declare
     v_late    jsonb;       -- what suppresses somebody, and fits no row
     v_known   text[] := '{}';
     v_unsure  uuid[];      -- mailouts with unknown rows, whose closing words may change
+    v_named   bigint[] := array(select (e ->> 'send_log_id')::bigint from jsonb_array_elements(p_events) e);
 begin
-    v_unsure := array(select distinct mailout_id from send_logs
-                       where id = any (array(select (e ->> 'send_log_id')::bigint
-                                               from jsonb_array_elements(p_events) e))
-                         and status = 'unknown');
+    v_unsure := array(select distinct mailout_id from send_logs where id = any (v_named) and status = 'unknown');
     with given as materialized (
         select e as event, n, e ->> 'sns_message_id' as sns_id, coalesce(plain.id, match_send_log(e)) as log,
                row_number() over (partition by e ->> 'sns_message_id' order by n) as copy
           from jsonb_array_elements(p_events) with ordinality as given (e, n)
           -- What match_send_log finds of nearly all: the latest attempt, with its message id. A call for each event
           -- costs more than the row.
-          left join (select id, mailout_id, attempt_id, message_id from send_logs
-                      where id = any (array(select (e ->> 'send_log_id')::bigint
-                                              from jsonb_array_elements(p_events) e))) plain
+          left join (select id, mailout_id, attempt_id, message_id from send_logs where id = any (v_named)) plain
             on e ->> 'odd' is null and plain.id = (e ->> 'send_log_id')::bigint
                and plain.mailout_id = (e ->> 'mailout_id')::uuid
                and plain.attempt_id = (e ->> 'attempt')::uuid and plain.message_id = e ->> 'message_id'
@@ -132,8 +128,8 @@ language sql immutable as $$
 $$;
 
 -- Move rows forward, and their subscribers: p_events[i] is about the row p_logs[i]. Answers what that
--- changes in the guards' figures. All rows in one statement; where several events are about one row,
--- the second ones in another.
+-- changes in the guards' figures, per mailout; test rows never count. All rows in one statement; where several
+-- events are about one row, the second ones in another.
 create or replace function move_recipients(p_logs bigint[], p_events jsonb[]) returns jsonb[]
 language plpgsql
 set search_path = public, pg_temp set enable_seqscan = off set enable_nestloop = off as $$
@@ -179,12 +175,18 @@ begin
               from moves m, send_logs b
              where l.id = any (p_logs) and l.id = m.log and b.id = any (p_logs) and b.id = m.log
                and send_log_rank(m.status, m.bounce) > send_log_rank(b.status, b.bounce_type)
-            returning outcome_change(b, l) as change,
+            returning l.mailout_id, not l.is_test and has_outcome(l) as counts,
+                      has_outcome(l)::int - has_outcome(b)::int as outcomes,
+                      counts_as_bounce(l)::int - counts_as_bounce(b)::int as bounces,
+                      counts_as_complaint(l)::int - counts_as_complaint(b)::int as complaints,
                       case when not l.is_test and is_accepted(l.status) and not is_accepted(b.status)
                            then coalesce((e ->> 'attempt')::uuid, b.attempt_id) end as proven
         )
-        select array_agg(change) filter (where change is not null),
-               array_agg(proven) filter (where proven is not null) into v_more, v_proven from moved;
+        -- Added up before it becomes jsonb, which for each row by itself took 5 % of an event.
+        select array(select jsonb_build_object('mailout_id', mailout_id, 'outcomes', sum(outcomes),
+                                               'bounces', sum(bounces), 'complaints', sum(complaints))
+                       from moved where counts group by mailout_id),
+               array(select proven from moved where proven is not null) into v_more, v_proven;
         v_changes := v_changes || v_more;
         perform count_proven(v_proven);
     end loop;

@@ -17,19 +17,9 @@ create or replace function counts_as_complaint(l send_logs) returns boolean lang
         ('OnAccountSuppressionList', 'OnTenantSuppressionList');
 $$;
 
--- What a row's change of state changes in the figures; null: nothing. Test rows never count. It is one
--- expression without settings of its own, and not called immutable, as jsonb_build_object isn't, so that PostgreSQL
--- inlines it: it runs for every event.
-create or replace function outcome_change(p_before send_logs, p_after send_logs) returns jsonb
-language sql stable as $$
-    select case when not p_after.is_test and has_outcome(p_after) then jsonb_build_object(
-        'mailout_id', p_after.mailout_id,
-        'outcomes', has_outcome(p_after)::int - has_outcome(p_before)::int,
-        'bounces', counts_as_bounce(p_after)::int - counts_as_bounce(p_before)::int,
-        'complaints', counts_as_complaint(p_after)::int - counts_as_complaint(p_before)::int) end;
-$$;
+drop function if exists outcome_change(send_logs, send_logs);
 
--- Add these changes to the figures, once per group of events. False: there was nothing to add.
+-- Add what events changed (move_recipients) to the figures, once per group of them. False: there was nothing to add.
 create or replace function count_outcomes(p_changes jsonb[]) returns boolean
 language plpgsql set search_path = public, pg_temp as $$
 begin
