@@ -1,9 +1,9 @@
 """Calls over connections that botocore made, by the event loop.
 
-A call in a thread waits for Python's lock at each of some ten system calls, which took more than
-the call itself: 250 µs an event, and 20 without threads. botocore opens each connection all the
-same, by a whole call of its own in a thread, so proxies, certificates and refusals are its own;
-when that call has ended, its connection comes here. httpx is no way: a call takes it 2 ms.
+A call in a thread waits for Python's lock at each of ten system calls: those for ten messages
+took 220 µs an event in threads, and 70 here. botocore opens each connection all the same, by a
+whole call of its own in a thread, so proxies, certificates and refusals are its own; when that call
+has ended, its connection comes here. httpx is no way: a call takes it 2 ms.
 """
 
 from __future__ import annotations

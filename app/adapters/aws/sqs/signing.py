@@ -1,5 +1,5 @@
-"""The signature of a call whose head is the same each time but for the time itself: 145 µs where
-botocore makes it anew, 20 here.
+"""The signature of a call whose head is the same each time but for the time itself: 118 µs where
+botocore makes it anew, 21 here.
 
 Source: IAM user guide, "Create a signed AWS API request" (Signature Version 4).
 tests/queues/test_sqs_lines.py compares with what botocore sends.
