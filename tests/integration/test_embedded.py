@@ -190,6 +190,30 @@ def test_a_killed_server_is_started_again(data_dir: Path) -> None:
             assert ask(bereft.dsn(), "select n from kept") == 1
 
 
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs /proc")
+def test_a_killed_server_that_its_parent_hasnt_asked_after_is_none(data_dir: Path) -> None:
+    """A zombie counts as alive for pg_ctl, which would wait for its end in vain. What the server
+    had started is waited for."""
+    with server_for(data_dir) as server:
+        execute(server.dsn(), "create table kept as select 1 as n")
+        left_behind = pid_file(data_dir).read_text()
+    owner = (data_dir / "postgres").stat()
+    user = owner.st_uid if os.geteuid() == 0 else None
+    zombie = subprocess.Popen(["true"], cwd="/", user=user)
+    working = subprocess.Popen(["sleep", "0.3"], cwd=data_dir / "postgres", user=user)
+    try:
+        _, _, rest = left_behind.partition("\n")
+        pid_file(data_dir).write_text(f"{zombie.pid}\n{rest}")
+        os.chown(pid_file(data_dir), owner.st_uid, owner.st_gid)
+        os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)  # ended, and still a zombie
+        with server_for(data_dir) as server:
+            assert working.poll() == 0
+            assert ask(server.dsn(), "select n from kept") == 1
+    finally:
+        zombie.wait()
+        working.wait()
+
+
 @pytest.mark.short
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs /proc")
 def test_a_number_reused_by_another_program_is_no_server(data_dir: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, tzinfo
+from typing import Any, Self
 from uuid import UUID
 
 import pytest
@@ -341,6 +341,19 @@ async def test_two_executors_send_each_of_two_rows_once(
 
 
 class TestPolling:
+    @pytest.fixture(autouse=True)
+    def one_minute(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Notion tells the minute of the last edit. What the program writes into a row in another
+        minute than that of its look is looked at once more."""
+        started = datetime.now(UTC)
+
+        class Standing(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> Self:
+                return cls.fromtimestamp(started.timestamp(), tz)
+
+        monkeypatch.setattr("app.sandbox.notion.model.records.datetime", Standing)
+
     async def test_without_webhooks_a_status_is_seen(
         self, looker: Looker, notion: NotionServer, arrange: Arrange
     ) -> None:

@@ -18,6 +18,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +48,10 @@ _SERVER_SETTINGS = {
     "timezone": "UTC",
     "log_checkpoints": "off",  # else the log grows for ever
 }
+
+
+_END_SECONDS = 60
+"""What a killed server had started has so long to end, as pg_ctl gives a server that it stops."""
 
 
 class EmbeddedPostgres:
@@ -264,12 +269,11 @@ class EmbeddedPostgres:
         if not self._claims_to_run():
             return False
         pid_file = self._data / "postmaster.pid"
-        if processes_in(self._data) == []:
-            # The number belongs to another program now, as after a restarted container.
+        # Lines 1 and 4 are its number and port: PostgreSQL's miscadmin.h, LOCK_FILE_LINE_PORT.
+        lines = pid_file.read_text("utf-8").splitlines()
+        if self._is_gone(lines[0]):
             pid_file.unlink()
             return False
-        # Line 4 is the port: PostgreSQL's miscadmin.h, LOCK_FILE_LINE_PORT.
-        lines = pid_file.read_text("utf-8").splitlines()
         self._port = int(lines[3]) if len(lines) > 3 else 0
         address = f"host=127.0.0.1 port={self._port} connect_timeout=3"
         if pq.PGconn.ping(address.encode()) == pq.Ping.OK:
@@ -277,6 +281,23 @@ class EmbeddedPostgres:
         # Whoever started it was killed in the middle. Start afresh, which also waits for it.
         self._pg_ctl("stop", "-m", "fast", "-w", check=True)
         return False
+
+    def _is_gone(self, postmaster: str) -> bool:
+        """Whether that number is another program's by now, as after a restarted container, or of a
+        killed one that nobody has asked after yet (a zombie, which pg_ctl takes for alive). What
+        it started then ends at its next step. False where that can't be told.
+        Raises ConfigurationError when it doesn't end."""
+        give_up = time.monotonic() + _END_SECONDS
+        while working := processes_in(self._data):
+            if int(postmaster) in working:
+                return False
+            if time.monotonic() > give_up:
+                raise ConfigurationError(
+                    f"PostgreSQL in {self._data} was killed, and these of its processes don't end: "
+                    f"{working}. End them and try again"
+                )
+            time.sleep(0.05)
+        return working is not None
 
     def _launch(self) -> None:
         """Start on the port of last time, so that others find it again, or on a free one."""
