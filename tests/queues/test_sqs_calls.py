@@ -122,9 +122,6 @@ class Answering:
         status, body, headers = self._answer
         return AWSResponse(request.url, status, headers, Body(body))
 
-    def take_connection(self, url: str) -> None:
-        """It has none."""
-
 
 def outcome(call: Callable[[], Any]) -> Any:
     """What it gives, or what it raises, as far as anybody looks at that."""
@@ -259,11 +256,10 @@ async def test_a_queue_takes_the_short_way() -> None:
     body = b'{"Messages":[{"MessageId":"1","ReceiptHandle":"r","Body":"b"}]}'
     sqs._endpoint.http_session = Answering(200, body)
     sqs.receive_message = sqs.delete_message_batch = None
-    other = client()
-    other._endpoint.http_session = Answering(200, body)
-    queue._prepared = SqsCalls(other, URL, wait_seconds=7, in_hand_seconds=77)
+    queue._prepared = SqsCalls(client(), URL, wait_seconds=7, in_hand_seconds=77)
+    queue._prepared._client._endpoint.http_session = Answering(200, body)
     [taken] = await queue.take(10)
     assert (taken.id, taken.body) == ("1", b"b")
-    asked = json.loads(queue._prepared.receiving(10)[1])
+    asked = json.loads(queue._prepared._receiving[10].template["body"])
     assert (asked["WaitTimeSeconds"], asked["VisibilityTimeout"]) == (7, 77)
     await queue.close()

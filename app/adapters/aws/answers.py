@@ -148,21 +148,6 @@ class BoundedSession:
             ) from exc
         return AWSResponse(answer.url, answer.status_code, answer.raw.headers, _Kept(body))
 
-    def take_connection(self, url: str) -> Any:
-        """urllib3's connection that a call has left open, for whoever wants to go on with it. None:
-        there is none, or one over which more than the call itself has to be said."""
-        session: Any = self.inner
-        proxy = session._proxy_config.proxy_url_for(url)  # noqa: SLF001
-        if proxy and url.startswith("http:"):
-            return None  # the proxy is told for whom each call is
-        manager = session._get_connection_manager(url, proxy)  # noqa: SLF001
-        pool = manager.connection_from_url(url)
-        connection = pool._get_conn()  # noqa: SLF001
-        if isinstance(connection.sock, socket.socket):
-            return connection
-        pool._put_conn(connection)  # noqa: SLF001  not open, or TLS within the TLS of a proxy
-        return None
-
     def close(self) -> None:
         self.inner.close()
 

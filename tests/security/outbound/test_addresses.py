@@ -41,7 +41,6 @@ APP = Path(__file__).parents[3] / "app"
 PARSERS = {
     "adapters/assets/fetch": "takes",
     "adapters/aws/certificates": "ours: checked by a pattern before (1 to 5)",
-    "adapters/aws/sqs/signing": "ours: botocore made its call",
     "adapters/database/connection_string": "ours: the setting itself, which says what is wrong",
     "adapters/rabbitmq/queue": "ours",
     "api/dashboard/access": "ours",

@@ -25,55 +25,44 @@ class SqsCalls:
     ReceiveMessage."""
 
     def __init__(self, client: Any, url: str, *, wait_seconds: int, in_hand_seconds: int) -> None:
-        self._url = url
+        self._client, self._url = client, url
+        self._wait_seconds, self._in_hand_seconds = wait_seconds, in_hand_seconds
+        self._receiving: dict[int, PreparedCalls] = {}
         one: Any = {"Id": "0", "ReceiptHandle": "-"}
-        self._receiving = learn(
-            client,
-            lambda: client.receive_message(
-                QueueUrl=url,
-                MaxNumberOfMessages=1,
-                WaitTimeSeconds=wait_seconds,
-                VisibilityTimeout=in_hand_seconds,
-                MessageSystemAttributeNames=["SentTimestamp", "MessageGroupId"],
-            ),
-        )
-        self._asked = json.loads(self._receiving.template["body"])
         self._deleting = learn(
             client, lambda: client.delete_message_batch(QueueUrl=url, Entries=[one])
         )
 
-    def receiving(self, most: int) -> tuple[PreparedCalls, bytes]:
-        """The call and its body."""
-        return self._receiving, json.dumps({**self._asked, "MaxNumberOfMessages": most}).encode()
-
-    def messages(self, call: PreparedCalls, answer: Any) -> list[Any]:
-        """As SQS describes them, perhaps none. Raises what boto3 raises."""
+    def receive(self, most: int) -> list[Any]:
+        """Messages as SQS describes them, perhaps none. Raises what boto3 raises."""
+        call = self._receiving.get(most)
+        if call is None:
+            call = self._receiving[most] = learn(self._client, lambda: self._ask(most))
+        answer = call.send(call.request(call.template["body"]))
         if answer.status_code == HTTPStatus.OK:
             messages = usual_messages(answer.content)
             if messages is not None:
                 return messages
         return list(call.read(answer).get("Messages", []))
 
-    def receive(self, most: int) -> list[Any]:
-        """Blocking: `messages` of what SQS hands out."""
-        call, body = self.receiving(most)
-        return self.messages(call, call.send(call.request(body)))
-
-    def deleting(self, receipts: Sequence[str]) -> tuple[PreparedCalls, bytes]:
-        """At most ten."""
-        entries = [{"Id": str(n), "ReceiptHandle": receipt} for n, receipt in enumerate(receipts)]
-        return self._deleting, json.dumps({"QueueUrl": self._url, "Entries": entries}).encode()
-
-    def not_deleted(self, call: PreparedCalls, answer: Any, count: int) -> list[Any]:
-        """What SQS says of those that it didn't delete. Raises what boto3 raises."""
-        if answer.status_code == HTTPStatus.OK and all_deleted(answer.content, count):
-            return []
-        return list(call.read(answer).get("Failed", []))
+    def _ask(self, most: int) -> Any:
+        return self._client.receive_message(
+            QueueUrl=self._url,
+            MaxNumberOfMessages=most,
+            WaitTimeSeconds=self._wait_seconds,
+            VisibilityTimeout=self._in_hand_seconds,
+            MessageSystemAttributeNames=["SentTimestamp", "MessageGroupId"],
+        )
 
     def delete(self, receipts: Sequence[str]) -> list[Any]:
-        """Blocking: what is `not_deleted`."""
-        call, body = self.deleting(receipts)
-        return self.not_deleted(call, call.send(call.request(body)), len(receipts))
+        """At most ten. Gives what SQS says of those that it didn't delete. Raises what boto3
+        raises."""
+        entries = [{"Id": str(n), "ReceiptHandle": receipt} for n, receipt in enumerate(receipts)]
+        body = json.dumps({"QueueUrl": self._url, "Entries": entries}).encode()
+        answer = self._deleting.send(self._deleting.request(body))
+        if answer.status_code == HTTPStatus.OK and all_deleted(answer.content, len(receipts)):
+            return []
+        return list(self._deleting.read(answer).get("Failed", []))
 
 
 def usual_messages(body: bytes) -> list[Any] | None:

@@ -1,5 +1,5 @@
-"""A queue of Amazon SQS. The two calls that each message causes are prepared (calls.py) and made by
-the event loop (lines.py); the others by boto3 in threads of its own.
+"""A queue of Amazon SQS: boto3 in threads of its own, since a call may wait for 20 s. The two calls
+that each message causes are prepared (calls.py).
 
 Sources: the SQS developer guide, "Amazon SQS short and long polling", "Amazon SQS visibility
 timeout" and "Using dead-letter queues in Amazon SQS"; the API reference.
@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,7 +20,6 @@ from botocore.exceptions import ClientError
 from app.adapters.aws.prepared_calls import teachable
 from app.adapters.aws.ses import aws_client
 from app.adapters.aws.sqs.calls import SqsCalls
-from app.adapters.aws.sqs.lines import Lines
 from app.adapters.aws.sqs.words import is_missing, is_refused, queue_trouble
 from app.domain.queues.sqs import dead_letter_arn, queue_region
 from app.errors import Unavailable
@@ -69,30 +67,19 @@ class SqsQueue:
         self._lock = threading.Lock()
         self._made: SQSClient | None = None
         self._prepared: SqsCalls | None = None
-        self._way: tuple[SqsCalls, Lines] | None = None
-        self._taking: set[asyncio.Task[list[Waiting]]] = set()
         self._dead: str | None = None
 
     async def take(self, most: int) -> list[Waiting]:
         """What comes after the caller was cancelled is given back."""
-        abandoned = asyncio.Event()
-        taking = asyncio.create_task(self._take(min(most, BATCH), abandoned))
-        self._taking.add(taking)
-        taking.add_done_callback(self._taken)
+        abandoned = threading.Event()
         try:
-            return await asyncio.shield(taking)
+            return await self._run(self._take, min(most, BATCH), abandoned)
         except asyncio.CancelledError:
             abandoned.set()
             raise
 
     async def done(self, messages: Sequence[Waiting]) -> None:
-        for first in range(0, len(messages), BATCH):
-            receipts = [each.handle["ReceiptHandle"] for each in messages[first : first + BATCH]]
-            with self._told():
-                calls, lines = await self._ways()
-                call, body = calls.deleting(receipts)
-                answer = await lines.send(call, body)
-                self._note("delete", calls.not_deleted(call, answer, len(receipts)))
+        await self._run(self._each_batch, self._delete, messages)
 
     async def keep(self, messages: Sequence[Waiting], seconds: float) -> None:
         await self._run(self._each_batch, self._hide, messages, round(seconds))
@@ -105,53 +92,24 @@ class SqsQueue:
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
-        if self._way is not None:
-            self._way[1].close()
-
-    async def _take(self, most: int, abandoned: asyncio.Event) -> list[Waiting]:
-        with self._told():
-            calls, lines = await self._ways()
-            call, body = calls.receiving(most)
-            messages = calls.messages(call, await lines.send(call, body))
-            taken = [_waiting(message) for message in messages]
-        if taken and abandoned.is_set():
-            with self._told():  # perhaps after `close`, when the queue's own threads take nothing
-                await asyncio.to_thread(self._hide, taken, 0)
-            return []
-        return taken
-
-    def _taken(self, taking: asyncio.Task[list[Waiting]]) -> None:
-        self._taking.discard(taking)
-        if not taking.cancelled():
-            taking.exception()  # perhaps nobody waits for it any more
-
-    async def _ways(self) -> tuple[SqsCalls, Lines]:
-        if self._way is None:
-            calls = await self._in_thread(self._calls)
-            self._way = self._way or (calls, Lines(self._in_thread))
-        return self._way
 
     async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
-        with self._told():
-            return await self._in_thread(work, *arguments)
-
-    async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         loop = asyncio.get_running_loop()
         try:
             working = loop.run_in_executor(self._threads, work, *arguments)
         except RuntimeError as exc:  # the threads are shut down
             raise Unavailable("The queue is closed.") from exc
-        return await working
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """In words for the queue's owner."""
         try:
-            yield
-        except Unavailable:
-            raise
+            return await working
         except Exception as exc:  # also for answers that make no sense
             raise queue_trouble(exc, self._url) from exc
+
+    def _take(self, most: int, abandoned: threading.Event) -> list[Waiting]:
+        taken = [_waiting(message) for message in self._calls().receive(most)]
+        if taken and abandoned.is_set():
+            self._hide(taken, 0)
+            return []
+        return taken
 
     def _each_batch(
         self, call: Callable[..., None], messages: Sequence[Waiting], *arguments: Any
