@@ -140,25 +140,32 @@ def test_when_a_few_who_were_looked_at_settle_it(found: dict[str, Any], small: b
     assert diff(**found).is_surely_small is small
 
 
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many people each look was at."""
+    reaches: list[int] = []
+    look = Store.audience_diff
+
+    async def watched(self: Store, mailout: UUID, reach: int) -> dict[str, Any] | None:
+        reaches.append(reach)
+        return await look(self, mailout, reach)
+
+    monkeypatch.setattr(Store, "audience_diff", watched)
+    return reaches
+
+
 @pytest.mark.few_variants(2)
 @pytest.mark.parametrize(("leave", "looks"), [(10, [1200]), (1300, [1200, 2000])])
 async def test_a_request_to_send_looks_at_more_people_only_in_a_close_case(
     store: Store,
     arrange: Arrange,
     monkeypatch: pytest.MonkeyPatch,
+    looked: list[int],
     leave: int,
     looks: list[int],
 ) -> None:
     monkeypatch.setattr(changes, "FIRST_REACH", 1200)
     monkeypatch.setattr(changes, "REACH", 2000)
-    looked: list[int] = []
-    look = Store.audience_diff
-
-    async def watched(self: Store, mailout: UUID, reach: int) -> dict[str, Any] | None:
-        looked.append(reach)
-        return await look(self, mailout, reach)
-
-    monkeypatch.setattr(Store, "audience_diff", watched)
     await people(arrange, "reader", 3000)
     await sent(arrange, None)
     await arrange.sql.execute(
@@ -187,20 +194,13 @@ async def test_a_page_looks_at_few_of_a_long_list_that_hardly_changed(
     store: Store,
     arrange: Arrange,
     monkeypatch: pytest.MonkeyPatch,
+    looked: list[int],
     leave: int,
     reach: int,
     looks: list[int],
 ) -> None:
     monkeypatch.setattr(changes, "FIRST_REACH", 1200)
     monkeypatch.setattr(changes, "REACH", reach)
-    looked: list[int] = []
-    look = Store.audience_diff
-
-    async def watched(self: Store, mailout: UUID, reach: int) -> dict[str, Any] | None:
-        looked.append(reach)
-        return await look(self, mailout, reach)
-
-    monkeypatch.setattr(Store, "audience_diff", watched)
     await people(arrange, "reader", 3000)
     await sent(arrange, None)
     await arrange.sql.execute(
