@@ -11,7 +11,8 @@ from app.api.mailouts.lists import RECIPIENTS_REACH
 from app.domain.states import RecipientStatus
 from app.services.audience.changes import FIRST_REACH
 from app.services.audience.segments import QUICK
-from app.services.engagement.reports import DOMAINS, EARLIER, LINKS, SAMPLE, TAGS
+from app.services.engagement.reports import EARLIER, LINKS
+from app.services.engagement.reports import SLICE as GROUPS_SLICE
 from app.services.people.many import COUNT_REACH
 from app.services.readership.list_report import SLICE
 
@@ -282,13 +283,16 @@ PAGES: dict[str, list[Form]] = {
     "engagement_links": _of("$all", "$middle", p_limit=LINKS),
     "engagement_reasons": _of("$all", "$middle"),
     "engagement_series": _of("$all", "$middle"),
-    "engagement_groups": [
-        {"p_mailout": "$all", "p_by": by, "p_limit": limit, "p_reach": SAMPLE, "p_segment": segment}
-        for by, limit, segment in (
-            ("domain", DOMAINS, None),
-            ("tag", TAGS, None),
-            ("segment", 1, "$segment"),
-        )
+    "engagement_groups_slice": [
+        {
+            "p_mailout": "$all",
+            "p_by": by,
+            "p_after": after,
+            "p_rows": GROUPS_SLICE,
+            "p_segment": segment,
+        }
+        for by, segment in (("domain", None), ("tag", None), ("segment", "$segment"))
+        for after in (NIL, HALF)
     ],
     "engagement_earlier": _of("$draft", "$all", p_limit=EARLIER),
     "export_person": [{"p_email": e} for e in ("$address", "$lastaddress")],
@@ -297,7 +301,7 @@ PAGES: dict[str, list[Form]] = {
 COMPUTED = frozenset({
     "preview_audience", "count_audience", "audience_diff", "audience_zones", "quiet_slice",
     "engagement_totals", "engagement_links", "engagement_reasons", "engagement_series",
-    "engagement_groups", "engagement_earlier", "export_person", "count_people", "slack_facts",
+    "engagement_earlier", "export_person", "count_people", "slack_facts",
 })  # fmt: skip
 """Counts and reports of millions, not lists: a second each. The pages that show them keep the
 answers (app/services/dashboard/answer_cache.py); a person's export is asked for seldom."""

@@ -6,6 +6,7 @@ median of three, with the CPU of its connection. The data is kept in DATA for an
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import time
@@ -15,11 +16,11 @@ from uuid import UUID
 
 import psycopg
 
-from app.services.engagement.reports import DOMAINS, LINKS, SAMPLE, TAGS
+from app.services.engagement.reports import LINKS, SLICE
 from bench.parts import database, truncate
 
 RECIPIENTS = 1_000_000
-DATA = Path("/var/tmp/amazonsender-reports")
+DATA = Path(os.environ.get("BENCH_DATA", "/var/tmp/amazonsender-reports"))
 MAILOUT = UUID(int=1)
 
 FILL = """
@@ -64,19 +65,16 @@ CALLS = (
     ("links", "engagement_links(%(mailout)s, %(links)s)"),
     ("reasons", "engagement_reasons(%(mailout)s)"),
     ("over time", "engagement_series(%(mailout)s)"),
-    (
-        "by provider, of a sample",
-        "engagement_groups(%(mailout)s, 'domain', %(domains)s, %(reach)s)",
-    ),
-    ("by tag, of a sample", "engagement_groups(%(mailout)s, 'tag', %(tags)s, %(reach)s)"),
+    ("by provider, a slice", "engagement_groups_slice(%(mailout)s, 'domain', %(half)s, %(slice)s)"),
+    ("by tag, a slice", "engagement_groups_slice(%(mailout)s, 'tag', %(half)s, %(slice)s)"),
     ("1,000 rows of the CSV", "engagement_page(%(mailout)s, %(first)s, 1000)"),
 )
 
 
 def main(rows: int) -> None:
     values: dict[str, Any] = {
-        "rows": rows, "mailout": MAILOUT, "links": LINKS, "domains": DOMAINS, "tags": TAGS,
-        "reach": SAMPLE, "first": UUID(int=0),
+        "rows": rows, "mailout": MAILOUT, "links": LINKS, "slice": SLICE,
+        "first": UUID(int=0), "half": UUID(int=1 << 127),
     }  # fmt: skip
     with database(DATA) as dsn, psycopg.connect(dsn, autocommit=True) as sql:
         if sql.execute("select from mailouts where recipients = %(rows)s", values).rowcount != 1:

@@ -81,19 +81,24 @@ class ReportCalls(Calls):
         )
         return row
 
-    async def engagement_groups(
-        self, mailout_id: UUID, by: str, limit: int, reach: int, *, segment: UUID | None = None
+    async def engagement_groups_slice(
+        self, mailout_id: UUID, by: str, after: UUID, rows: int, *, segment: UUID | None = None
     ) -> dict[str, Any]:
-        """Gives `groups` by `domain`, `tag` or `segment`, of so many `people`; `whole`: of all."""
+        """The next rows of its ledger by `domain`, `tag` or `segment`: `people` who got it, the
+        `last` subscriber (None: there are no more), and `groups`: each a name, how many they are,
+        and per class (human, machine, unknown) who opened it and who clicked. Or `kept`, what is
+        kept of a mailout without details: `whole`, `people` and `groups` as `Sample.told` has
+        them."""
         row: dict[str, Any] = await self._call(
-            "engagement_groups",
+            "engagement_groups_slice",
             p_mailout=str(mailout_id),
             p_by=by,
-            p_limit=limit,
-            p_reach=reach,
+            p_after=str(after),
+            p_rows=rows,
             p_segment=text(segment),
         )
-        require(row, "groups", "people", "whole")
+        if "kept" not in row:
+            require(row, "groups", "people", "last")
         return row
 
     async def engagement_earlier(self, mailout_id: UUID, limit: int) -> list[dict[str, Any]]:

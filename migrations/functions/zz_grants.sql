@@ -135,7 +135,7 @@ language sql immutable set search_path = public, pg_temp as $own_functions$
             'forget_in_hooks', 'claim_hook_deliveries', 'settle_hook_deliveries', 'list_hook_deliveries', 'replay_hook_deliveries',
             'test_hook', 'tidy_hooks', 'hooks_overview', 'wake_hook',
             'by_class', 'engagement_totals', 'engagement_links', 'engagement_reasons', 'engagement_series',
-            'engagement_groups', 'engagement_earlier', 'engagement_page',
+            'engagement_groups', 'engagement_groups_slice', 'engagement_earlier', 'engagement_page',
             'engagement_figures', 'count_engagement', 'merge_engagement_counts', 'uncounted_engagement', 'hour_number',
             'best_class', 'count_readers', 'count_signals', 'count_written_readers', 'count_changed_readers',
             'count_written_signals', 'count_changed_signals', 'forget_engagement_counts',

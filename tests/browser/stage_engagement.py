@@ -39,7 +39,8 @@ array['human','human','human','unknown','unknown','machine',null,null,null,null,
 
 
 async def stage_engagement(arrange: Arrange) -> dict[str, UUID]:
-    """Ids by what is to be seen: `busy`, `quiet` (three mails), `off` (not tracked), `early`."""
+    """Ids by what is to be seen: `busy`, `quiet` (three mails), `off` (not tracked), `early`,
+    `large` (its groups are counted in slices)."""
     now = datetime.now(UTC)
     for n, subject in enumerate(("The summer letter", "Spring, and what is new", "Winter")):
         await _sent(arrange, subject, 400 + 100 * n, now - timedelta(days=40 + 30 * n), shift=n)
@@ -51,6 +52,7 @@ async def stage_engagement(arrange: Arrange) -> dict[str, UUID]:
         "off": await arrange.mailout(
             "sent", subject="Not tracked", started_at=now - timedelta(days=2), sent_at=now
         ),
+        "large": await to_many(arrange, now - timedelta(days=9)),
         "early": await arrange.mailout("draft", subject="To be tracked", tracking=True),
     }
 
@@ -108,5 +110,19 @@ async def _sent(
         "where e.mailout_id = %(mailout)s and e.clicked_at is not null "
         "and (e.click_class = 'machine' or l.position = (e.send_log_id / 24) %% 2)",
         values,
+    )
+    return mailout
+
+
+async def to_many(arrange: Arrange, at: datetime) -> UUID:
+    """To people who aren't on the list any more."""
+    mailout = await arrange.mailout(
+        "sent", subject="To all of you", tracking=True, started_at=at, sent_at=at, recipients=12_000
+    )
+    await arrange.sql.execute(
+        "insert into send_logs (mailout_id, subscriber_id, email, status, attempts, sent_at) "
+        "select %(mailout)s, gen_random_uuid(), 'r' || n || '@' || (%(domains)s::text[])[1 + n %% "
+        "13], 'delivered', 1, %(at)s from generate_series(1, 12000) n",
+        {"mailout": mailout, "domains": list(DOMAINS), "at": at},
     )
     return mailout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import re
@@ -11,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from app.adapters.database.postgres import PostgresDatabase
 from app.services.imports.run_import import RunImport, import_kinds
@@ -20,6 +21,7 @@ from app.store import Store
 from app.store.jobs import JobStore
 from tests.browser.conftest import OpenVisit
 from tests.browser.places import Staged, pages_of
+from tests.browser.stage_engagement import to_many
 from tests.browser.stage_segments import count_slowly, hurry, put_together
 from tests.browser.support import (
     DESKTOP_OR_PHONE,
@@ -477,6 +479,38 @@ async def test_a_long_list_is_counted_after_an_estimate(staged: Staged, signed_i
         "and name ilike '%%a%%'"
     )
     await count_slowly(tab.page, named)
+
+
+@DESKTOP_OR_PHONE
+async def test_the_groups_of_a_large_mailout_are_counted_while_it_is_read(
+    staged: Staged, signed_in: Any, look: str
+) -> None:
+    """Nobody loses their place, and then nothing is asked any more."""
+    mailout = await to_many(staged.arrange, datetime.now(UTC) - timedelta(days=1))
+    path = f"/dashboard/mailouts/{mailout}/engagement"
+    tab = await signed_in(path, **LOOKS[look])
+    page, counted, asked = tab.page, asyncio.Event(), 0
+
+    async def hold(route: Route) -> None:
+        nonlocal asked
+        asked += 1
+        await counted.wait()
+        await route.continue_()
+
+    await page.route(f"**{path}", hold)
+    providers = page.locator("section[aria-labelledby=providers]")
+    await expect(providers).to_contain_text("Estimates, from 5,000 of its mails")
+    await expect(providers).to_contain_text("More are being counted")
+    await judge(tab, staged)
+    await picture(page, f"engagement-counting-{look}")
+    await page.focus("#figures")
+    counted.set()
+    await expect(providers).not_to_contain_text("Estimates")
+    await expect(page.locator("#figures")).to_be_focused()
+    await expect(page.get_by_role("status")).to_have_text("The groups are counted")
+    await judge(tab, staged, axe=False)
+    await asyncio.sleep(2.5)
+    assert asked == 1
 
 
 @pytest.mark.short

@@ -15,7 +15,7 @@ import pytest
 from app.api.readership.shown import OF_MAILOUT
 from app.cli.mailouts.engagement import _lines
 from app.domain.engagement.providers import provider_of
-from app.domain.engagement.report import by_provider, span
+from app.domain.engagement.report import Sample, by_provider, margin, span
 from app.domain.engagement.words import people_range, share_range
 from app.services.drafts.subjects import Subjects
 from app.services.engagement import files, reports
@@ -154,22 +154,84 @@ async def test_a_segment_is_told_apart(store: Store, arrange: Arrange) -> None:
     assert (await report_of(store)(mailout.id, nobody))["segment"]["tracked"] == 0
 
 
-async def test_a_long_ledger_is_broken_down_by_a_sample(
-    store: Store, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Groups are told as large as they are in the whole."""
-    monkeypatch.setattr(reports, "SAMPLE", 20)
+async def long_letter(arrange: Arrange, readers: int = 60) -> Tracked:
     mailout = await tracked(arrange)
     await arrange.sql.execute(
         "insert into send_logs (mailout_id, subscriber_id, email, status) "
         "select %s, gen_random_uuid(), n || '@gmail.com', 'delivered' "
-        "from generate_series(1, 60) n",
-        [mailout.id],
+        "from generate_series(1, %s) n",
+        [mailout.id, readers],
     )
+    return mailout
+
+
+async def test_a_long_ledger_is_broken_down_by_a_sample(
+    store: Store, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Groups are told as large as they are in the whole, and how exactly."""
+    monkeypatch.setattr(reports, "SAMPLE", 20)
+    monkeypatch.setattr(reports, "SLICE", 10)
+    mailout = await long_letter(arrange)
     report = await report_of(store)(mailout.id)
-    assert report["estimated"] is True
+    assert (report["estimated"], report["looked_at"]) == (True, 20)
+    assert report["within"] == margin(20, 60)
     [gmail] = report["providers"]
     assert (gmail["provider"], gmail["tracked"]) == ("Gmail", 60)
+
+
+async def test_who_is_in_a_hurry_gets_the_first_slice_and_then_the_sample(
+    store: Store, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "SAMPLE", 40)
+    monkeypatch.setattr(reports, "SLICE", 10)
+    mailout, find = await long_letter(arrange), report_of(store)
+    quick = await find(mailout.id, quick=True)
+    assert (quick["more"], quick["estimated"], quick["looked_at"]) == (True, True, 10)
+    patient = await find(mailout.id)
+    assert "more" not in patient
+    assert (patient["looked_at"], patient["within"] < quick["within"]) == (40, True)
+    again = await find(mailout.id, quick=True)
+    assert (again["more"], again["looked_at"]) == (False, 40)
+    await find.close()
+
+
+async def test_everybody_may_be_looked_at_in_slices(
+    store: Store, arrange: Arrange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "SLICE", 25)
+    report = await report_of(store)((await long_letter(arrange)).id)
+    assert (report["estimated"], report["looked_at"], report["within"]) == (False, 60, None)
+    assert report["providers"][0]["tracked"] == 60
+
+
+async def test_slices_add_up_to_what_one_look_finds(store: Store, arrange: Arrange) -> None:
+    """Whatever is asked of people, in whatever ranges of ids they are."""
+    mailout = await letter(arrange)
+    rules: list[dict[str, Any]] = [
+        {"tags": ["vienna"]},
+        {"field": "received", "op": "is", "value": "any", "days": 3000},
+        {"all": [{"field": "opened", "op": "is", "value": str(mailout.id)},
+                 {"field": "clicked", "op": "is_not", "value": str(mailout.id)}]},
+    ]  # fmt: skip
+    asked: list[tuple[str, UUID | None]] = [("domain", None), ("tag", None)]
+    for n, rule in enumerate(rules):
+        saved = await store.save_segment(None, f"Segment {n}", rule, "me")
+        asked.append(("segment", UUID(saved["segment"]["id"])))
+    found = {}
+    for by, segment in asked:
+        whole = await arrange.one(
+            "select engagement_groups(%s, %s, 2, 50000, %s)", mailout.id, by, segment
+        )
+        sample, after = Sample(), UUID(int=0)
+        while True:
+            part = await store.engagement_groups_slice(mailout.id, by, after, 3, segment=segment)
+            sample.add(part)
+            if part["last"] is None:
+                break
+            after = UUID(part["last"])
+        assert sample.told(2, whole=True) == whole
+        found[by, segment] = sum(group["tracked"] for group in whole["groups"])
+    assert [*found.values()] == [8, 2, 2, 8, 2]
 
 
 async def test_who_opened_it_got_it_whatever_was_reported(store: Store, arrange: Arrange) -> None:

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from app.domain.engagement.link_map import link_map
+from app.services.engagement import reports
 from tests.engagement.conftest import Readership
 from tests.support.judged import STARTED, Tracked, tracked
 
@@ -105,6 +106,23 @@ async def test_what_is_not_tracked_says_how_to_and_that_readers_are_told(
     assert "opened it" not in await page(readership, f"/mailouts/{sent.id}")
     draft = await tracked(readership.arrange, "draft", started_at=None)
     assert "It wasn’t started yet" in await page(readership, f"/mailouts/{draft.id}/engagement")
+
+
+async def test_a_large_one_is_told_by_a_few_at_once_and_asks_for_more(
+    readership: Readership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "SLICE", 4)
+    monkeypatch.setattr(reports, "SAMPLE", 6)
+    mailout = await letter(readership)
+    await read(mailout)
+    path = f"/mailouts/{mailout.id}/engagement"
+    first = (await readership.visitor.get(path)).text
+    assert 'id="live" data-seconds="1"' in first and 'http-equiv="refresh"' in first
+    assert "Estimates, from 4 of its mails" in words(first) and "More are being" in words(first)
+    await readership.json(path)  # waits for all of the sample
+    then = (await readership.visitor.get(path)).text
+    assert 'id="live" data-seconds="0"' in then and 'http-equiv="refresh"' not in then
+    assert "Estimates, from 8 of its mails" in words(then) and "More are" not in words(then)
 
 
 async def test_a_segment_is_chosen_by_a_form(readership: Readership) -> None:

@@ -41,7 +41,7 @@ LIMITS = {
     "recipients_page": 10 * BATCH,  # 2 of rows, and the versions that no vacuum has taken yet
     "mailouts_page": 3 * BATCH,
     "sample_reader": 600,
-    "engagement_groups": 6 * BATCH,
+    "engagement_groups_slice": 6 * BATCH,
     "engagement_page": 3 * BATCH,
     "list_subscribers": 3 * BATCH,
     "cancel_recipients": 400,  # past the entries of those who were claimed before
@@ -170,10 +170,10 @@ class Life:
             ("engagement_links", {"p_mailout": mailout, "p_limit": BATCH}),
             ("engagement_reasons", {"p_mailout": mailout}),
             ("engagement_series", {"p_mailout": mailout}),
-            ("engagement_groups",
-             {"p_mailout": mailout, "p_by": "domain", "p_limit": BATCH, "p_reach": BATCH}),
-            ("engagement_groups",
-             {"p_mailout": mailout, "p_by": "tag", "p_limit": BATCH, "p_reach": BATCH}),
+            ("engagement_groups_slice",
+             {"p_mailout": mailout, "p_by": "domain", "p_after": FIRST, "p_rows": BATCH}),
+            ("engagement_groups_slice",
+             {"p_mailout": mailout, "p_by": "tag", "p_after": FIRST, "p_rows": BATCH}),
             ("engagement_page", {"p_mailout": mailout, "p_after": FIRST, "p_limit": BATCH}),
             ("sample_subscriber", {"p_mailout": mailout}),
             ("audience_slice", {"p_mailout": mailout, "p_after": FIRST, "p_limit": BATCH}),

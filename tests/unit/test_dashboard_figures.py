@@ -15,7 +15,7 @@ from app.api.dashboard.pages import pace, percent, with_code
 from app.domain.reports.charts import Series, bars_over_time, step_labels
 from app.domain.reports.progress import Progress, Rates
 from app.domain.reports.remedies import remedy, without_addresses
-from app.services.dashboard.answer_cache import AnswerCache
+from app.services.dashboard.answer_cache import AT_ONCE, AnswerCache
 
 START = datetime(2026, 11, 24, 22, 0, tzinfo=UTC)
 
@@ -173,6 +173,24 @@ class TestAnswerCache:
             await cache.get("key", find, keep_seconds=60)
         failing = False
         assert await cache.get("key", find, keep_seconds=60) == "found"
+
+    async def test_between_the_slices_of_a_long_search_others_find_theirs(self) -> None:
+        cache, ended = AnswerCache(), asyncio.Event()
+
+        async def long() -> str:
+            while not ended.is_set():
+                async with cache.turns:
+                    await asyncio.sleep(0)
+            return "long"
+
+        async def short() -> str:
+            return "short"
+
+        searches = [cache.get(n, long, keep_seconds=60, in_slices=True) for n in range(AT_ONCE + 1)]
+        assert await cache.get("short", short, keep_seconds=60) == "short"
+        ended.set()
+        assert await asyncio.gather(*searches) == ["long"] * (AT_ONCE + 1)
+        assert cache.is_kept("short") and not cache.is_kept("nothing")
 
     async def test_what_nobody_waits_for_ends_with_the_service(self) -> None:
         cache = AnswerCache()

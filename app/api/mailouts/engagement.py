@@ -37,7 +37,8 @@ async def show_engagement(
 
     `tracking: false`: the mailout isn't watched, and all figures are 0. `partial`: it is being
     sent. `waiting`: people with something that isn't judged yet. `estimated`: `providers`, `tags`
-    and `segment` are of a sample.
+    and `segment` are of a sample, `looked_at` so large; `within`: how exact a share is in a group
+    with a tenth of the mails.
     """
     return await services.engagement_reports(mailout_id, segment)
 

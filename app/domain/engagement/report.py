@@ -6,7 +6,9 @@ whom nobody can say, too. The truth lies between, so no figure stands alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -72,6 +74,49 @@ def added(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             for name in CLASSES:
                 total[kind][name] += row[kind][name]
     return total
+
+
+@dataclass
+class Sample:
+    """Those who were looked at, in groups, as slices of the ledger are added.
+
+    counts: of each group as in `Store.engagement_groups_slice`.
+    """
+
+    people: int = 0
+    counts: dict[str, list[int]] = field(default_factory=dict)
+
+    def add(self, found: Mapping[str, Any]) -> None:
+        self.people += found["people"]
+        for name, *counts in found["groups"]:
+            before = self.counts.get(name)
+            self.counts[name] = [*map(sum, zip(before, counts, strict=True))] if before else counts
+
+    def told(self, limit: int, *, whole: bool) -> dict[str, Any]:
+        """`whole`, `people` and `groups`, the largest first; those beyond `limit` are summed up
+        as ''."""
+        ranked = sorted(self.counts.items(), key=lambda group: (-group[1][0], group[0]))
+        rows = [_group(name, counts) for name, counts in ranked[:limit]]
+        if rest := [counts for _, counts in ranked[limit:]]:
+            rows.append(_group("", [*map(sum, zip(*rest, strict=True))]))
+        return {"whole": whole, "people": self.people, "groups": rows}
+
+
+def _group(name: str, counts: Sequence[int]) -> dict[str, Any]:
+    order = ("human", "machine", "unknown")
+    return {
+        "name": name,
+        "tracked": counts[0],
+        "opens": dict(zip(order, counts[1:4], strict=True)),
+        "clicks": dict(zip(order, counts[4:], strict=True)),
+    }
+
+
+def margin(looked_at: int, tracked: int) -> float:
+    """Within how much a share is told, 19 of 20 times, in a group with a tenth of the mails of
+    which so many were looked at: two standard deviations of a share of a half, the widest."""
+    left_out = max(0.0, 1 - looked_at / max(tracked, 1))
+    return round(2 * math.sqrt(left_out * 0.25 / max(looked_at / 10, 1)), 4)
 
 
 def by_provider(domains: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

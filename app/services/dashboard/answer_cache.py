@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
+from contextlib import nullcontext
 from typing import Any
 
 MAX_KEPT = 256
@@ -24,34 +25,46 @@ class AnswerCache:
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
         self._running: dict[Hashable, asyncio.Task[Any]] = {}
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self.turns = asyncio.Semaphore(AT_ONCE)
+
+    def is_kept(self, key: Hashable) -> bool:
+        until, _ = self._kept.get(key, (0.0, None))
+        return time.monotonic() < until
 
     def get(
-        self, key: Hashable, find: Callable[[], Awaitable[Any]], *, keep_seconds: float
+        self,
+        key: Hashable,
+        find: Callable[[], Awaitable[Any]],
+        *,
+        keep_seconds: float,
+        in_slices: bool = False,
     ) -> asyncio.Future[Any]:
         """A future of the answer, which may be `keep_seconds` old; or COST_SHARE times as long
         as it took to find, if that is longer.
 
         The caller must not cancel the future, since others may wait for it too: use asyncio.shield
-        or asyncio.wait.
+        or asyncio.wait. in_slices: `find` takes one of `turns` for each of its searches, so that
+        others come between.
         """
-        if kept := self._kept.get(key):
-            until, answer = kept
-            if time.monotonic() < until:
-                done = asyncio.get_running_loop().create_future()
-                done.set_result(answer)
-                return done
+        if self.is_kept(key):
+            done = asyncio.get_running_loop().create_future()
+            done.set_result(self._kept[key][1])
+            return done
         task = self._running.get(key)
         if task is None:
-            task = asyncio.create_task(self._find(key, find, keep_seconds))
+            task = asyncio.create_task(self._find(key, find, keep_seconds, in_slices))
             self._running[key] = task
             task.add_done_callback(lambda ended: self._forget(key, ended))
         return task
 
     async def _find(
-        self, key: Hashable, find: Callable[[], Awaitable[Any]], keep_seconds: float
+        self,
+        key: Hashable,
+        find: Callable[[], Awaitable[Any]],
+        keep_seconds: float,
+        in_slices: bool,
     ) -> Any:
-        async with self._turns:
+        async with nullcontext() if in_slices else self.turns:
             started = time.monotonic()
             answer = await find()
         now = time.monotonic()

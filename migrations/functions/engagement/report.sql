@@ -111,44 +111,78 @@ begin
 end $$;
 
 -- Those who got it, in groups: {"whole", "people" (looked at), "groups": [{"name", "tracked", "opens", "clicks"}]}, the
--- largest first; those beyond p_limit are summed up as ''. p_by: `domain` of the address; `tag`, as people are tagged now
--- (one with two tags is in two groups); `segment`: one group, of those who fit p_segment now.
+-- largest first; those beyond p_limit are summed up as ''. p_by, p_segment: as in engagement_groups_slice.
 -- Of a long ledger (whole: false) the first p_reach rows by subscriber are looked at (fewer for a segment whose rule
--- costs much): their ids are random, so these are a sample of all.
+-- costs much): their ids are random, so these are a sample of all. Reports go through them in slices instead.
 create or replace function engagement_groups(
     p_mailout uuid, p_by text, p_limit integer, p_reach bigint, p_segment uuid default null) returns jsonb
-language plpgsql stable set search_path = public, pg_temp set jit = off set enable_seqscan = off set work_mem = '64MB' as $$
+language sql stable set search_path = public, pg_temp set jit = off set work_mem = '64MB' as $$
+    with slice as materialized (
+        select engagement_groups_slice(p_mailout, p_by, '00000000-0000-0000-0000-000000000000', p_reach, p_segment) as found
+    ), ranked as (
+        select g ->> 0 as name, array(select n::bigint from jsonb_array_elements_text(g) with ordinality e (n, nth) where nth > 1) as n,
+               row_number() over (order by (g ->> 1)::bigint desc, g ->> 0) as nth
+          from slice, jsonb_array_elements(found -> 'groups') g
+    ), shown as (
+        select case when nth <= p_limit then name else '' end as name, sum(n[1])::bigint as tracked,
+               by_class(sum(n[2])::bigint, sum(n[3])::bigint, sum(n[4])::bigint) as opens,
+               by_class(sum(n[5])::bigint, sum(n[6])::bigint, sum(n[7])::bigint) as clicks
+          from ranked group by 1
+    )
+    select coalesce(found -> 'kept', jsonb_build_object(
+               'whole', found -> 'last' = 'null', 'people', found -> 'people', 'groups', (
+                   select coalesce(jsonb_agg(to_jsonb(s) order by name = '', tracked desc, name), '[]') from shown s)))
+      from slice;
+$$;
+
+-- The next p_rows of the ledger, after subscriber p_after, in groups: {"people" (who got it), "last" (subscriber; null: there
+-- are no more), "groups": [[name, people, who opened it: human, machine, unknown, who clicked: the same]]}, or {"kept": what
+-- `engagement_groups` gave} of a mailout that shrank.
+-- p_by: `domain` of the address; `tag`, as people are tagged now (one with two tags is in two groups); `segment`: one
+-- group, of those who fit p_segment now.
+create or replace function engagement_groups_slice(
+    p_mailout uuid, p_by text, p_after uuid, p_rows bigint, p_segment uuid default null) returns jsonb
+language plpgsql stable set search_path = public, pg_temp
+set jit = off set enable_seqscan = off set work_mem = '64MB' as $$
 declare
+    -- By a limit each is looked up: no plan reads all of a table to join it.
+    c_person constant text := 'join lateral (select * from subscribers where id = p.subscriber_id limit 1) s on true';
+    v_kept   constant jsonb := kept_report(p_mailout, p_by);
     v_name   text := $t$lower(split_part(p.email, '@', 2))$t$;
     v_from   text := '';
     v_rule   record;
     v_bound  text[] := '{}';
-    v_reach  bigint := p_reach;
+    v_last   uuid;   -- null: to the end
     v_people bigint;
     v_groups jsonb;
 begin
-    if kept_report(p_mailout, p_by) is not null then
-        return kept_report(p_mailout, p_by);
-    elsif p_by = 'tag' then
+    if v_kept is not null then
+        return jsonb_build_object('kept', v_kept);
+    end if;
+    select subscriber_id into v_last from send_logs
+     where (mailout_id, subscriber_id) > (p_mailout, p_after) and mailout_id <= p_mailout and not is_test
+     order by mailout_id, subscriber_id offset p_rows - 1 limit 1;
+    if p_by = 'tag' then
         v_name := 'tag';
-        v_from := 'join subscribers s on s.id = p.subscriber_id, lateral unnest(s.tags) tag';
+        v_from := format('%s, lateral unnest(s.tags) tag', c_person);
     elsif p_by = 'segment' then
+        -- What they got and did is read in this one range of ids, of many mailouts too.
         select c.* into v_rule
-          from segments g, compile_audience(resolved_audience(g.audience), '$1', now(), service_timezone()) c
+          from segments g, compile_audience(resolved_audience(g.audience), '$1', now(), service_timezone(),
+                   p_within => format('%%1$s > %L and %%1$s <= %L', p_after, coalesce(v_last, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))) c
          where g.id = p_segment;
-        v_name := $t$'segment'$t$;
-        v_from := format('join subscribers s on s.id = p.subscriber_id where (%s)', coalesce(v_rule.condition, 'false'));
+        -- As a value and not as a condition of the query, whose `in` would be a join: each with each, by a wrong guess.
+        v_name := format($t$case when %s then 'segment' end$t$, coalesce(v_rule.condition, 'false'));
+        v_from := c_person;
         v_bound := v_rule.bound;
-        v_reach := least(p_reach, affordable(v_rule.cost));
     end if;
     execute format($query$
         with people as materialized (
             select l.subscriber_id, l.email, e.open_class as o, e.click_class as c
               from (select id, subscriber_id, email, status from send_logs
-                     where (mailout_id, subscriber_id) > ($2, '00000000-0000-0000-0000-000000000000')
-                       and mailout_id <= $2 and not is_test
-                     order by mailout_id, subscriber_id limit $3) l
-              left join engagement_recipients e on e.send_log_id = l.id
+                     where (mailout_id, subscriber_id) > ($2, $3) and mailout_id <= $2 and not is_test
+                     order by mailout_id, subscriber_id limit $4) l
+              left join lateral (select * from engagement_recipients where send_log_id = l.id limit 1) e on true
              where l.status in ('delivered', 'complained') or e.send_log_id is not null
         ), groups as (
             select %s as name, count(*) as n,
@@ -156,16 +190,12 @@ begin
                    count(*) filter (where o = 'unknown') as ou, count(*) filter (where c = 'human') as ch,
                    count(*) filter (where c = 'machine') as cm, count(*) filter (where c = 'unknown') as cu
               from people p %s group by 1
-        ), ranked as (select *, row_number() over (order by n desc, name) as nth from groups)
+        )
         select (select count(*) from people),
-               coalesce(jsonb_agg(jsonb_build_object('name', name, 'tracked', n, 'opens', by_class(oh, om, ou),
-                                                     'clicks', by_class(ch, cm, cu))
-                                  order by name = '', n desc, name), '[]')
-          from (select case when nth <= $4 then name else '' end as name, sum(n)::bigint as n, sum(oh)::bigint as oh,
-                       sum(om)::bigint as om, sum(ou)::bigint as ou, sum(ch)::bigint as ch, sum(cm)::bigint as cm,
-                       sum(cu)::bigint as cu from ranked group by 1) shown
-        $query$, v_name, v_from) into v_people, v_groups using v_bound, p_mailout, v_reach, p_limit;
-    return jsonb_build_object('whole', recipients_in(p_mailout, null) <= v_reach, 'people', v_people, 'groups', v_groups);
+               (select coalesce(jsonb_agg(jsonb_build_array(name, n, oh, om, ou, ch, cm, cu)), '[]')
+                  from groups where name is not null)
+        $query$, v_name, v_from) into v_people, v_groups using v_bound, p_mailout, p_after, p_rows;
+    return jsonb_build_object('people', v_people, 'last', v_last, 'groups', v_groups);
 end $$;
 
 -- The watched mailouts that were started before this one, the latest first, as `mailout_summary` and `engagement_totals`

@@ -20,6 +20,8 @@ from app.services.engagement.files import figures_csv, recipients_csv
 SEGMENTS = 200
 """To choose from, at most."""
 LINKS_SHOWN = 40
+MORE_SECONDS = 1
+"""After which the page asks for the groups of a larger sample, which is being counted meanwhile."""
 
 router = APIRouter(prefix=f"{HOME}/mailouts", route_class=Page, include_in_schema=False)
 
@@ -36,7 +38,7 @@ async def show_engagement(
     segments = await services.store.list_segments(SEGMENTS)
     if chosen and str(chosen) not in {one["id"] for one in segments}:
         chosen = None
-    report = await reports(mailout_id, chosen)
+    report = await reports(mailout_id, chosen, quick=True)
     [mailout] = await subjects.add_to([await services.store.mailout_headline(mailout_id)])
     drawn = []
     if report["over_time"] and report["over_time"]["points"]:
@@ -54,6 +56,9 @@ async def show_engagement(
         links=report["links"][:LINKS_SHOWN],
         segments=segments,
         chosen=segment if chosen else None,
+        here=f"{HOME}/mailouts/{mailout_id}/engagement" + (f"?segment={chosen}" if chosen else ""),
+        live_seconds=MORE_SECONDS if report["more"] else 0,
+        spoken="" if report["more"] else "The groups are counted",
         configured=services.settings.missing_to_track() is None,
         people_range=words.people_range,
         number_range=words.number_range,

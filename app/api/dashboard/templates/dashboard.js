@@ -1,5 +1,5 @@
-// Keeps a page fresh: asks for it again and puts in what has changed. Without this script the page
-// reloads itself (see the noscript in base.html).
+// Keeps a page fresh: asks for it again and puts in what has changed, until data-seconds is 0. Without
+// this script the page reloads itself (see the noscript in base.html).
 "use strict";
 (() => {
   const spoken = document.getElementById("spoken");
@@ -34,8 +34,10 @@
     say(fresh.dataset.spoken);
   }
 
+  const pause = () => Number(document.getElementById("live").dataset.seconds);
+
   async function refresh() {
-    if (asking || document.hidden) return;
+    if (asking || document.hidden || !pause()) return;
     asking = true;
     clearTimeout(timer);
     try {
@@ -54,11 +56,9 @@
     } finally {
       asking = false;
     }
-    const seconds = Number(document.getElementById("live").dataset.seconds);
-    timer = setTimeout(refresh, 1000 * seconds * (lost.hidden ? 1 : 2));
+    timer = setTimeout(refresh, 1000 * pause() * (lost.hidden ? 1 : 2));
   }
 
-  const live = document.getElementById("live");
-  timer = setTimeout(refresh, 1000 * Number(live.dataset.seconds));
+  timer = setTimeout(refresh, 1000 * pause());
   document.addEventListener("visibilitychange", refresh);
 })();
