@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from app.store import Store
 from tests.support.databases import DatabaseServer
 from tests.support.factories import Arrange
+from tests.support.reads import reader
 from tests.support.service import BEARER, in_process, settings_for
 
 Api = Callable[..., Awaitable[Any]]
@@ -210,7 +211,7 @@ async def test_a_good_enough_estimate_looks_at_fewer(arrange: Arrange) -> None:
     count = "select count_rule(%s, now(), 'UTC', 3000, 3, %s)"
     email = {"field": "email", "op": "contains"}
     many, some = Jsonb(email | {"value": "@"}), Jsonb(email | {"value": "reader1"})
-    seen = "select (count_spread(%s, now(), 'UTC', %s, 0, null, 0)).seen"
+    seen = "select (count_spread(%s, now(), 'UTC', %s, 0, null, null, 0)).seen"
     assert 2_000 < await arrange.one(seen, many, 0.625) < 3_000
     assert await arrange.one(seen, many, 1) == 4_000
     found = await arrange.one(count, many, 0.015)
@@ -218,6 +219,16 @@ async def test_a_good_enough_estimate_looks_at_fewer(arrange: Arrange) -> None:
     found = await arrange.one(count, some, 0.015)
     assert found["estimated"]
     assert 1_000 < found["fitting"] < 1_222  # of 3,000 a deviation of 12
+
+
+async def even_and_third(arrange: Arrange) -> None:
+    """4,000 people, every other with the tag even, every third with the tag third."""
+    await arrange.subscribers(4_000)
+    await arrange.sql.execute(
+        "update subscribers set tags = array_remove(array[case when n % 2 = 0 then 'even' end, "
+        "case when n % 3 = 0 then 'third' end], null) from (select id, substr(email, 7, "
+        "strpos(email, '@') - 7)::integer as n from subscribers) s where s.id = subscribers.id"
+    )
 
 
 @pytest.mark.parametrize(
@@ -235,12 +246,7 @@ async def test_a_quick_count_looks_at_few_and_says_between_which_numbers_it_is(
     arrange: Arrange, rule: dict[str, Any], fitting: int
 ) -> None:
     """However few fit; where a tag is needed, at those with it. The exact count is the model."""
-    await arrange.subscribers(4_000)
-    await arrange.sql.execute(
-        "update subscribers set tags = array_remove(array[case when n % 2 = 0 then 'even' end, "
-        "case when n % 3 = 0 then 'third' end], null) from (select id, substr(email, 7, "
-        "strpos(email, '@') - 7)::integer as n from subscribers) s where s.id = subscribers.id"
-    )
+    await even_and_third(arrange)
     look = "select preview_audience(%s, 3, %s)"
     exact = await arrange.one(look, Jsonb(rule), 1_000_000)
     assert (exact["count"], exact["estimated"], exact["between"]) == (fitting, False, None)
@@ -253,6 +259,28 @@ async def test_a_quick_count_looks_at_few_and_says_between_which_numbers_it_is(
     assert most - least < 700
     assert len(quick["sample"]) == min(3, fitting)
     assert await arrange.one(look, Jsonb(rule), 1_000) == quick
+
+
+@pytest.mark.parametrize("tags", [["even"], ["third"]])
+async def test_those_with_a_frequent_tag_are_found_among_others(
+    arrange: Arrange, dsn: str, tags: list[str]
+) -> None:
+    """The index of tags isn't asked, which has hundreds of thousands of them. This list stands for
+    one of two hundred times as many, by its kept counts."""
+    await even_and_third(arrange)
+    rule = {"all": [{"tags": tags}, {"field": "email", "op": "contains", "value": "7"}]}
+    fitting = await arrange.one("select preview_audience(%s) -> 'count'", Jsonb(rule))
+    for counts in ("subscriber_counts", "tag_counts"):
+        await arrange.sql.execute(f"update {counts} set subscribers = subscribers * 200".encode())
+    async with reader(dsn) as sql:
+        found, rows = await sql.call(
+            "preview_audience", p_audience=rule, p_sample=3, p_exact=40_000
+        )
+    assert rows < 1_100
+    least, most = found["between"]
+    assert least - (most - least) <= 200 * fitting <= most + (most - least)
+    assert least <= found["count"] <= most
+    assert len(found["sample"]) == 3
 
 
 @pytest.mark.parametrize(

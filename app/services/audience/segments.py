@@ -53,7 +53,7 @@ async def asked_in_vain(store: Store, rule: Rule, unknown_tags: Sequence[str]) -
     return [*unknown_tags_note(unknown_tags), *untracked_note(untracked)]
 
 
-QUICK = 10_000
+QUICK = 5_000
 """People that are looked at while somebody waits for a first number: hundredths of a second."""
 
 
