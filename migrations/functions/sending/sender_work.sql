@@ -1,7 +1,7 @@
 -- What there is to do for a sender: mailouts to send (oldest first), to queue, to finish
 -- cancelling, and with test mails due.
 create or replace function sender_work() returns jsonb
-language sql stable set search_path = public, pg_temp as $$
+language sql stable set search_path = public, pg_temp set enable_seqscan = off as $$
     select jsonb_build_object(
         'sending', coalesce((select jsonb_agg(id order by started_at, id)
                                from mailouts where status = 'sending'), '[]'),
