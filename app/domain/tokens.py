@@ -59,8 +59,12 @@ class UnsubscribeTokens:
 
     def sign(self, subscriber_id: UUID, mailout_id: UUID | None, *, test: bool = False) -> str:
         """A token of 67 or 88 characters, letters, digits, `-`, `_` and one dot."""
-        payload = _encode(subscriber_id, mailout_id, test=test)
-        return _signed(self._keys[0], payload).decode("ascii")
+        mailout = mailout_id.bytes if mailout_id else b""
+        return self.sign_bytes(subscriber_id.bytes, mailout, test=test)
+
+    def sign_bytes(self, subscriber: bytes, mailout: bytes, *, test: bool = False) -> str:
+        """The same of the UUIDs' bytes."""
+        return _signed(self._keys[0], _encode(subscriber, mailout, test=test)).decode("ascii")
 
     def verify(self, token: str) -> UnsubscribeTarget:
         """Whom the token unsubscribes. Raises InvalidToken, whatever is wrong with it.
@@ -73,7 +77,8 @@ class UnsubscribeTokens:
         if match is None:
             raise InvalidToken
         target = _decode(match[1])
-        payload = _encode(target.subscriber_id, target.mailout_id, test=target.test)
+        mailout = target.mailout_id.bytes if target.mailout_id else b""
+        payload = _encode(target.subscriber_id.bytes, mailout, test=target.test)
         fits = [
             hmac.compare_digest(_signed(key, payload), token.encode("ascii")) for key in self._keys
         ]
@@ -105,9 +110,8 @@ def _base64(content: bytes) -> bytes:
     return b2a_base64(content, newline=False).translate(_URL_SAFE).rstrip(b"=")
 
 
-def _encode(subscriber_id: UUID, mailout_id: UUID | None, *, test: bool) -> bytes:
-    mailout = mailout_id.bytes if mailout_id else b""
-    return _base64(_FLAGS[test] + subscriber_id.bytes + mailout)
+def _encode(subscriber: bytes, mailout: bytes, *, test: bool) -> bytes:
+    return _base64(_FLAGS[test] + subscriber + mailout)
 
 
 def _decode(payload: str) -> UnsubscribeTarget:

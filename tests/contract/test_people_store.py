@@ -126,7 +126,7 @@ async def mailed(store: Store, arrange: Arrange, person: UUID) -> tuple[UUID, in
     mailout = await arrange.mailout(subject="News")
     await start(store, mailout)
     batch = await claim(store, mailout, await living_sender(store))
-    row = next(r for r in batch.recipients if r.subscriber_id == person)
+    row = next(r for r in batch.recipients if r.subscriber_id == person.bytes)
     await store.record_results(batch.attempt_id, [Result(row.send_log_id, "sent", message_id="m1")])
     return mailout, row.send_log_id
 

@@ -108,6 +108,8 @@ async def _send(
             return str(await store.finish_mailout(mailout))
         for batch in claimed:
             for one in batch.recipients:
-                assert one.subscriber_id is not None and one.subscriber_id not in mailed
-                mailed[one.subscriber_id] = now
+                assert one.subscriber_id is not None
+                reader = UUID(bytes=one.subscriber_id)
+                assert reader not in mailed
+                mailed[reader] = now
             await store.record_results(batch.attempt_id, all_sent(batch))

@@ -218,6 +218,6 @@ async def test_an_unsubscribed_person_who_bounces_stays_unsubscribed(
     mailout, batch = await one_in_flight(store, arrange)
     someone = batch.recipients[0].subscriber_id
     assert someone is not None
-    await store.unsubscribe(someone, mailout)
+    await store.unsubscribe(UUID(bytes=someone), mailout)
     await store.apply_ses_events([hard_bounce(batch)])
     assert (await state(arrange))[2] == "unsubscribed"

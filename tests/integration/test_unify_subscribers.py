@@ -305,7 +305,7 @@ async def test_a_running_mailout_reaches_the_mailbox_once(
     batch = await try_claim(upgraded, mailout, sender)
     if "queued" in left:
         assert not isinstance(batch, Idle)
-        assert [r.subscriber_id for r in batch.recipients] == [four[0]]
+        assert [r.subscriber_id for r in batch.recipients] == [four[0].bytes]
         await upgraded.record_results(batch.attempt_id, all_sent(batch))
     assert isinstance(await try_claim(upgraded, mailout, sender), Idle)
 
@@ -324,7 +324,7 @@ async def test_a_mailout_being_queued_reaches_whom_the_merge_brings_in(
     await migrate(empty_dsn)
     assert (await upgraded.queue_recipients(mailout, 100))[1]
     batch = await claim(upgraded, mailout, await living_sender(upgraded))
-    assert [r.subscriber_id for r in batch.recipients] == [low]
+    assert [r.subscriber_id for r in batch.recipients] == [low.bytes]
 
 
 async def test_who_cannot_be_mailed_is_kept_named_and_failed_in_each_mailout(

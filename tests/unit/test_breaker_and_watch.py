@@ -103,7 +103,9 @@ async def send(answer: Answer, database: Database) -> SendBatch:
     pausing = Pausing(database, REGION)
     sender = SendBatch(database, Ses(answer), settings, Stopping(), Metrics(), pausing)
     probing(sender.breaker)
-    batch = Batch(uuid4(), uuid4(), (Recipient(1, "r@example.com", 1, uuid4(), "R", {}),), 0.0)
+    batch = Batch(
+        uuid4(), uuid4(), (Recipient(1, "r@example.com", 1, uuid4().bytes, "R", {}),), 0.0
+    )
     await sender(batch, "bulk", Fence(60))
     sender.close()
     assert [result.send_log_id for result in database.recorded] == [1]

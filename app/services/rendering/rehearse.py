@@ -24,7 +24,9 @@ def rehearse(
             rehearsal.problem(row["email"], "The address can't be mailed.", "invalid_address")
             continue
         gaps: set[str] = set()
-        recipient = Recipient(number, row["email"], 1, UUID(row["id"]), row["name"], row["fields"])
+        recipient = Recipient(
+            number, row["email"], 1, UUID(row["id"]).bytes, row["name"], row["fields"]
+        )
         built = build(recipient, gaps)
         if isinstance(built, Result):
             code = built.code or "failed"

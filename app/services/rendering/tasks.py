@@ -77,7 +77,7 @@ def _shared_failure(
     """The first recipient's failure if all fail; None: it works for one of them."""
     first: RenderError | None = None
     for row in rows:
-        reader = Recipient(0, row["email"], 1, UUID(row["id"]), row["name"], row["fields"])
+        reader = Recipient(0, row["email"], 1, UUID(row["id"]).bytes, row["name"], row["fields"])
         try:
             builder.values(prepared, reader)
         except RenderError as exc:

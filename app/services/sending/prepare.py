@@ -34,7 +34,7 @@ from app.errors import TemplateInvalid
 from app.services.sending.mail_settings import MailSettings
 
 TEST_SUBJECT_MARK = "[Test] "
-NOBODY = UUID(int=0)
+NOBODY = UUID(int=0).bytes
 
 
 class Build(Protocol):
@@ -222,7 +222,9 @@ class MailBuilder:
         return prepared.compiled.values(_variables(str(prepared.mailout_id), recipient, url, None))
 
     def _unsubscribe_url(self, prepared: Prepared, recipient: Recipient, *, test: bool) -> str:
-        token = self._tokens.sign(recipient.subscriber_id or NOBODY, prepared.mailout_id, test=test)
+        token = self._tokens.sign_bytes(
+            recipient.subscriber_id or NOBODY, prepared.mailout_id.bytes, test=test
+        )
         return f"{self._base_url}/unsubscribe?token={token}"  # nothing in it needs quoting
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -121,6 +122,7 @@ async def test_an_unsubscribe_and_a_complaint_of_one_reader_both_come_through(
             "suppresses": "complained",
         }
         await asyncio.gather(
-            direct_store.unsubscribe(reader, mailout), direct_store.apply_ses_events([complaint])
+            direct_store.unsubscribe(UUID(bytes=reader), mailout),
+            direct_store.apply_ses_events([complaint]),
         )
         assert await arrange.one("select status from subscribers") == "complained"
