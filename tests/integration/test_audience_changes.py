@@ -154,6 +154,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return reaches
 
 
+@pytest.mark.short
 @pytest.mark.few_variants(2)
 @pytest.mark.parametrize(("leave", "looks"), [(10, [1200]), (1300, [1200, 2000])])
 async def test_a_request_to_send_looks_at_more_people_only_in_a_close_case(
@@ -217,6 +218,7 @@ async def test_a_page_looks_at_few_of_a_long_list_that_hardly_changed(
     assert ("give or take" in found.finding.what) is found.estimated
 
 
+@pytest.mark.short
 async def test_where_a_tag_is_needed_those_with_it_are_looked_at(
     store: Store, arrange: Arrange
 ) -> None:

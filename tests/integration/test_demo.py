@@ -18,6 +18,7 @@ from examples import demo, telling
 from tests.support.service import environment
 
 
+@pytest.mark.short
 def test_the_callers_configuration_stays_out(
     dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

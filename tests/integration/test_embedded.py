@@ -112,6 +112,7 @@ def test_data_survive_a_restart_at_the_same_address(data_dir: Path) -> None:
         assert ask(address, "select name from kept") == "Zoë"
 
 
+@pytest.mark.short
 def test_only_this_machine_with_the_password_gets_in(new_dir: Path) -> None:
     """Loopback TCP, no socket file, and a password that only we may read."""
     with server_for(new_dir) as server:

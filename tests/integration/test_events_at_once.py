@@ -119,6 +119,7 @@ class TestTheRoute:
             ("/ses-events", 400),
         ]
 
+    @pytest.mark.short
     async def test_other_methods_are_refused_and_the_route_is_described(
         self, front: Service
     ) -> None:

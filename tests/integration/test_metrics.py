@@ -199,6 +199,7 @@ async def test_without_the_database_the_rest_is_still_shown(
         await eventually(lambda: scrape(service), until=lambda s: s["database_up", ()] == 1)
 
 
+@pytest.mark.short
 async def test_two_services_count_their_own_and_agree_on_the_database(
     dsn: str, sandbox: SandboxServer, arrange: Arrange
 ) -> None:

@@ -107,6 +107,7 @@ async def test_what_is_odd_about_a_mailout_is_a_warning(careful: Service, arrang
         assert any(words in what for what in said(report, "warn")), report["findings"]
 
 
+@pytest.mark.short
 async def test_a_template_that_fails_for_everybody_forbids_sending(
     careful: Service, arrange: Arrange
 ) -> None:

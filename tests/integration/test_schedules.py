@@ -129,6 +129,7 @@ class TestRefused:
         assert (await take_back(front, UUID(int=1))).status_code == 404
 
 
+@pytest.mark.short
 async def test_two_services_send_it_once(
     dsn: str, sandbox: SandboxServer, arrange: Arrange
 ) -> None:

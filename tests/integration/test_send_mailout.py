@@ -36,6 +36,7 @@ async def status_of(arrange: Arrange, mailout: UUID) -> str:
 
 
 class TestSendMailout:
+    @pytest.mark.short
     async def test_racing_callers_start_it_once(self, service: Service, arrange: Arrange) -> None:
         await arrange.subscriber()
         mailout = await arrange.mailout()

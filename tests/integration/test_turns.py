@@ -39,6 +39,7 @@ async def send_all(
     return [row["mailout_id"] for row in await cursor.fetchall()]
 
 
+@pytest.mark.short
 @pytest.mark.few_variants(1)
 @pytest.mark.parametrize("quick", [True, False])
 async def test_of_many_one_whose_batches_are_soon_over_claims_several_at_once(
@@ -118,6 +119,7 @@ async def test_whoever_waited_for_tokens_gets_them(
     assert all(asked == then for asked, then in waited), claims
 
 
+@pytest.mark.short
 async def test_claims_that_look_from_the_first_row_on_are_a_small_part_of_the_time(
     dsn: str,
     sandbox: SandboxServer,
@@ -144,6 +146,7 @@ async def test_claims_that_look_from_the_first_row_on_are_a_small_part_of_the_ti
     assert while_it_was_sent.count(0) <= 2, asked  # the first one, and perhaps one of a first slice
 
 
+@pytest.mark.short
 @pytest.mark.parametrize(
     ("rate", "places"), [(FAST_RATE - 100, BULK_CALLS), (FAST_RATE, FAST_BULK_CALLS)]
 )
@@ -182,6 +185,7 @@ async def test_only_at_rates_beyond_what_ses_grants_are_more_calls_in_flight(
     assert len(await sent) == FAST_BULK_CALLS + 10
 
 
+@pytest.mark.short
 @pytest.mark.parametrize(
     ("rate", "mailouts", "at_once"),
     [(FAST_RATE - 100, 1, 1), (FAST_RATE, 1, 2), (FAST_RATE, 3, 2)],

@@ -181,6 +181,7 @@ async def test_a_turkish_database_had_two_of_one(postgres_server: DatabaseServer
     ]
 
 
+@pytest.mark.short
 @pytest.mark.few_variants(2)
 @pytest.mark.parametrize(
     ("statuses", "left"),
@@ -211,6 +212,7 @@ async def test_the_strictest_status_wins(
         assert row["bounce_type"] == "Permanent"
 
 
+@pytest.mark.short
 async def test_links_of_merged_subscribers_still_unsubscribe(
     empty_dsn: str, old: Arrange, upgraded: Store
 ) -> None:
@@ -233,6 +235,7 @@ async def test_links_of_merged_subscribers_still_unsubscribe(
     assert {row["subscriber_id"] for row in marked} == {four[1], four[0]}
 
 
+@pytest.mark.short
 async def test_the_ledger_is_kept_and_points_to_who_is_left(
     empty_dsn: str, old: Arrange, upgraded: Store
 ) -> None:
@@ -310,6 +313,7 @@ async def test_a_running_mailout_reaches_the_mailbox_once(
     assert isinstance(await try_claim(upgraded, mailout, sender), Idle)
 
 
+@pytest.mark.short
 async def test_a_mailout_being_queued_reaches_whom_the_merge_brings_in(
     empty_dsn: str, old: Arrange, upgraded: Store
 ) -> None:
@@ -327,6 +331,7 @@ async def test_a_mailout_being_queued_reaches_whom_the_merge_brings_in(
     assert [r.subscriber_id for r in batch.recipients] == [low.bytes]
 
 
+@pytest.mark.short
 async def test_who_cannot_be_mailed_is_kept_named_and_failed_in_each_mailout(
     empty_dsn: str, old: Arrange, upgraded: Store
 ) -> None:
@@ -375,6 +380,7 @@ async def test_who_cannot_be_mailed_is_kept_named_and_failed_in_each_mailout(
     assert await old.one("select count(*) from unusable_addresses()") == 2
 
 
+@pytest.mark.short
 async def test_a_later_upgrade_takes_in_what_it_can_read(
     empty_dsn: str, old: Arrange, upgraded: Store
 ) -> None:
@@ -390,6 +396,7 @@ async def test_a_later_upgrade_takes_in_what_it_can_read(
     assert found["id"] == str(ann)
 
 
+@pytest.mark.short
 async def test_a_merged_subscriber_who_is_merged_again_is_still_found(
     empty_dsn: str, old: Arrange, upgraded: Store
 ) -> None:

@@ -160,6 +160,7 @@ def test_each_address_is_the_same_beside_plain_ones(text: str) -> None:
     assert addresses.read([text, "a@example.com"]) == [*alone, "a@example.com"]
 
 
+@pytest.mark.short
 @given(tables())
 @settings(max_examples=examples(600), deadline=None)
 def test_a_survey_finds_the_same_however_many_rows_it_is_shown(table: Table) -> None:

@@ -77,6 +77,7 @@ async def test_a_row_needs_no_mailout_made_before(
     assert (await looker.row(page)).press == 1
 
 
+@pytest.mark.short
 async def test_a_button_that_names_no_status_sends_once(
     front: Service, looker: Looker, notion: NotionServer, arrange: Arrange
 ) -> None:

@@ -321,6 +321,7 @@ async def test_properties_that_are_renamed_send_nothing_astray(
     assert await looker.store.notion_trouble() is not None
 
 
+@pytest.mark.short
 async def test_two_executors_send_each_of_two_rows_once(
     looker: Looker, dsn: str, postgres_database: PostgresDatabase, notion: NotionServer,
     arrange: Arrange,

@@ -152,6 +152,7 @@ async def test_the_figures_stay_when_connections_go(
     assert await routes(direct_store, mailout) == {HOME: (10, 0)}
 
 
+@pytest.mark.short
 async def test_the_page_and_the_command_line_say_it_of_several_routes(
     tmp_path: Path, dsn: str, arrange: Arrange, home: SandboxServer, away: Remote
 ) -> None:

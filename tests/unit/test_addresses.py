@@ -149,6 +149,7 @@ def test_any_text_is_an_address_or_refused(address: str) -> None:
         assert ascii_address(wire) == wire
 
 
+@pytest.mark.short
 @given(st.from_regex(r"[A-Za-z0-9.+'_-]{1,12}@[A-Za-z0-9.ßüé-]{1,20}\.(com|de|рф)", fullmatch=True))
 def test_the_rules_are_those_of_email_validator(address: str) -> None:
     """A library with the same rules, but slower, and it refuses reserved domains."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import gc, importlib, sys
 from app.running.importing import UNUSED, importing, models_made_late
@@ -60,6 +62,7 @@ except InvalidRequest as error:
 """
 
 
+@pytest.mark.short
 def test_what_a_model_made_late_takes_is_known_when_it_is_used() -> None:
     assert _run(LATE) == ["True False", "", "True"]
 

@@ -111,6 +111,7 @@ def test_what_the_dockerfile_copies_is_let_through_and_nothing_else() -> None:
     assert not [path for path in SECRETS if not left_out(path, rules)]
 
 
+@pytest.mark.short
 def test_the_compose_file_fits_the_specification() -> None:
     file = str(ROOT / "docker-compose.yml")
     schema = ["--builtin-schema", "vendor.compose-spec"]

@@ -233,6 +233,7 @@ run(work, chore=Chore(0.01, lambda: os.write(1, b"chore\\n")))
     assert after.endswith("chore\n")
 
 
+@pytest.mark.short
 def test_the_program_has_no_thread_before_its_processes_are_started() -> None:
     """A thread's locks would be copied as they happen to be, and never be released."""
     script = "import os, app.processes.server; print(len(os.listdir('/proc/self/task')))"

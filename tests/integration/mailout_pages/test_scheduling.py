@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from psycopg.types.json import Jsonb
 
 from tests.support.dashboard import Visitor
@@ -14,6 +15,7 @@ SOON = datetime.now(UTC) + timedelta(days=3)
 FIELDS = {"date": f"{SOON:%Y-%m-%d}", "time": "09:00"}
 
 
+@pytest.mark.short
 async def test_what_comes_of_it_is_shown_before_it_is_done(
     person: Visitor, arrange: Arrange
 ) -> None:

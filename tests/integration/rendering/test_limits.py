@@ -137,6 +137,7 @@ def test_of_the_secrets_only_the_one_that_signs_links_is_given_to_it() -> None:
     assert not any(secret in repr(given) for secret in secrets)
 
 
+@pytest.mark.short
 def test_what_it_imports_is_what_rendering_needs() -> None:
     """A half of a second of the processor, at each start after a quiet minute."""
     script = f"""
@@ -191,6 +192,7 @@ def _takes(seconds: float) -> int:
     return os.getppid()
 
 
+@pytest.mark.short
 async def test_what_renders_ends_without_work_and_is_started_again_for_the_next() -> None:
     renderer = Renderer(__name__, idle_seconds=0.05)
     try:
@@ -201,6 +203,7 @@ async def test_what_renders_ends_without_work_and_is_started_again_for_the_next(
         renderer.close()
 
 
+@pytest.mark.short
 async def test_what_was_started_ahead_ends_when_nobody_needs_it() -> None:
     renderer = Renderer(__name__, idle_seconds=0.05)
     started, servers = renderer._started, []
@@ -213,6 +216,7 @@ async def test_what_was_started_ahead_ends_when_nobody_needs_it() -> None:
     await eventually(ended, until=bool)
 
 
+@pytest.mark.short
 async def test_what_is_being_rendered_is_not_ended_for_being_idle() -> None:
     """Others come and go beside it, each of which begins the wait for the end anew."""
     renderer = Renderer(__name__, idle_seconds=0.02)

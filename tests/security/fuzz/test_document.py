@@ -32,6 +32,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
             yield method.upper(), path, operation
 
 
+@pytest.mark.short
 def test_59_the_document_is_valid(described: dict[str, Any]) -> None:
     # Here, not above: it takes 2 s, which each worker would need to collect the tests.
     from openapi_spec_validator import OpenAPIV31SpecValidator

@@ -46,6 +46,7 @@ def found_keys(text: str) -> list[str]:
     ]
 
 
+@pytest.mark.short
 def test_55_no_secret_is_in_the_repository() -> None:
     files = subprocess.run(
         ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"],

@@ -249,6 +249,7 @@ async def picture(fortress: Fortress) -> str:
     return f"/assets/{digest}.png"
 
 
+@pytest.mark.short
 async def test_40_ranges_are_not_looked_at(fortress: Fortress, picture: str) -> None:
     """The whole is answered, or the headers are too large."""
     for path in (picture, "/subscribers/export.csv", "/openapi.json"):
