@@ -94,16 +94,19 @@ async def test_of_many_a_part_is_looked_at(store: Store, arrange: Arrange) -> No
     diff = AudienceDiff(**found)
     assert diff.estimated
     assert (diff.before, diff.now) == (3000, 3000)
-    assert diff.sampled < 1600
+    assert diff.each["came"] == pytest.approx(4000 / 1500)
+    assert 1.8 < diff.each["left"] < 2.2
     # The sampled third has a standard deviation of 24 of 3,000; ten of them never happen.
     for share in (diff.added, diff.new, diff.removed, diff.reasons["unsubscribed"]):
         assert 750 < share < 1250
 
 
-def diff(**changes: Any) -> AudienceDiff:
+def diff(*, came: float = 1, left: float = 1, **changes: Any) -> AudienceDiff:
+    """came, left: for so many each of those found stands."""
     found: dict[str, Any] = {
         "before": 300, "now": 300, "added": 0, "new": 0, "removed": 0, "reasons": {},
-        "estimated": False, "sampled": 300, "previous": {"subject": "x"},
+        "previous": {"subject": "x"}, "estimated": max(came, left) > 1,
+        "each": {"came": came, "left": left},
     }  # fmt: skip
     return AudienceDiff(**found | changes)
 
@@ -116,8 +119,10 @@ def diff(**changes: Any) -> AudienceDiff:
         ({"removed": 101}, True),
         ({"before": 90, "added": 99}, False),
         ({"before": 90, "added": 100}, True),
-        ({"added": 150, "estimated": True, "sampled": 499}, False),
-        ({"added": 150, "estimated": True, "sampled": 500}, True),
+        ({"before": 3000, "added": 1660, "came": 10}, False),  # too few were found
+        ({"before": 3000, "added": 1670, "came": 10}, True),
+        ({"before": 3000, "removed": 1660, "left": 10}, False),
+        ({"before": 3000, "removed": 1001, "came": 1000}, True),  # who left was counted
     ],
 )
 def test_what_a_person_has_to_confirm(changes: dict[str, Any], large: bool) -> None:
@@ -130,10 +135,11 @@ def test_what_a_person_has_to_confirm(changes: dict[str, Any], large: bool) -> N
     [
         ({"removed": 100}, True),
         ({"removed": 101}, False),
-        ({"removed": 77, "estimated": True, "sampled": 2500}, False),  # a margin of 8 %
-        ({"removed": 75, "estimated": True, "sampled": 2500}, True),
-        ({"added": 77, "estimated": True, "sampled": 2500}, False),
-        ({"removed": 0, "estimated": True, "sampled": 25}, False),
+        ({"before": 10_000, "removed": 2540, "left": 4}, False),  # a margin of 8 %
+        ({"before": 10_000, "removed": 2530, "left": 4}, True),
+        ({"before": 10_000, "removed": 2540, "came": 4}, True),
+        ({"before": 10_000, "added": 2540, "came": 4}, False),
+        ({"removed": 0, "left": 12}, False),
     ],
 )
 def test_when_a_few_who_were_looked_at_settle_it(found: dict[str, Any], small: bool) -> None:
@@ -232,7 +238,8 @@ async def test_where_a_tag_is_needed_those_with_it_are_looked_at(
     found = await store.audience_diff(mailout, 600)
     assert found is not None
     diff = AudienceDiff(**found)
-    assert diff.estimated and diff.sampled > 400
+    assert diff.each["came"] == 2
+    assert 1 < diff.each["left"] < 2.2
     assert diff.removed == 0
     assert diff.added == diff.new
     assert 80 < diff.added < 320  # a deviation of 14
@@ -259,15 +266,61 @@ async def test_a_part_is_spread_all_over_the_list(store: Store, arrange: Arrange
     ("found", "accuracy"),
     [
         ({"removed": 100}, 0),  # counted
-        ({"before": 10_000_000, "removed": 400_000, "estimated": True, "sampled": 2500}, 80_000),
-        ({"before": 10_000_000, "estimated": True, "sampled": 2500}, 12_000),
-        ({"before": 0, "estimated": True, "sampled": 0}, 0),
+        ({"before": 10_000_000, "removed": 400_000, "left": 4000}, 80_000),
+        ({"before": 10_000_000, "removed": 400_000, "came": 4000}, 12_000),
+        ({"before": 1000, "added": 30_000, "came": 100}, 3464),
+        ({"before": 0, "came": 4000}, 12_000),
     ],
 )
 def test_an_estimate_says_how_far_off_it_may_be(found: dict[str, Any], accuracy: int) -> None:
     shown = diff(**found)
     assert shown.accuracy == accuracy
     assert (f"give or take {accuracy:,}" in shown.words) is shown.estimated
+
+
+VIENNA = {"field": "fields.city", "op": "is", "value": "Vienna"}
+
+
+@pytest.mark.parametrize(
+    ("leave", "come"),
+    [
+        ("number > 100", "number < 0"),
+        ("number > 0", "number <= 3"),  # of whom the estimate may find nobody
+        ("number < 0", "email like '%1@example.com' or email like '%2@example.com'"),
+    ],
+)
+async def test_a_small_part_of_a_long_list_that_changed_a_lot_is_confirmed(
+    store: Store, arrange: Arrange, monkeypatch: pytest.MonkeyPatch, leave: str, come: str
+) -> None:
+    """Who left is counted, as the last mailout went to few, and who came is found by few of the
+    list. number: of those with the city, and of the others, first those who aren't looked at."""
+    reach = 1000
+    monkeypatch.setattr(changes, "FIRST_REACH", 700)
+    monkeypatch.setattr(changes, "REACH", reach)
+    await people(arrange, "reader", 600, tags="'{}'", fields="""'{"city": "Vienna"}'""")
+    await people(arrange, "other", 9400, tags="'{}'")
+    await sent(arrange, VIENNA, to="fields ? 'city'")
+    looked_at = (await arrange.one("select within_share(%s)", reach / 10_000)).replace("%1$s", "id")
+    left, came = [
+        await arrange.one(
+            f"""with changed as (
+                update subscribers set fields = '{fields}' where id in (
+                    select id from (
+                        select id, email, row_number() over (order by {looked_at}, id) as number
+                          from subscribers where email like '{name}%%') numbered
+                     where {which.replace("%", "%%")}) returning id)
+                select count(*) from changed"""
+        )
+        for name, which, fields in [("reader", leave, "{}"), ("other", come, '{"city": "Vienna"}')]
+    ]  # fmt: skip
+    mailout = await arrange.mailout(audience=VIENNA)
+    with pytest.raises(AudienceChanged) as refused:
+        await changes.require_confirmed(store, mailout, "ready", None)
+    await changes.require_confirmed(store, mailout, "ready", refused.value.extra["count"])
+    found = await store.audience_diff(mailout, reach)
+    assert found is not None
+    assert found["removed"] == left
+    assert abs(found["added"] - came) <= 2 * AudienceDiff(**found).accuracy
 
 
 def test_a_confirmed_number_may_be_a_little_off() -> None:

@@ -13,12 +13,11 @@ SHARE = 1 / 3
 """Beyond this share of those before, coming or leaving, a person has to say that it is right."""
 FEWEST = 100
 """So many people must have come or left: on a small list a third is soon reached."""
-MIN_SAMPLED = 500
-"""Of fewer, an estimate stops nobody."""
+FEWEST_FOUND = 500 / 3
+"""So many must have been found by an estimate: a third of 500 people. Fewer stop nobody."""
 SURE = 6
-"""Standard deviations. Of those before, a share up to SHARE that came or left, found by a sample of
-n whose ids are random, has one of at most DEVIATION / √n: √SHARE, and who came may be a third of n
-(`sampled` in audience_diff.sql)."""
+"""Standard deviations. A share up to SHARE of those before, found by as many as a sample of n of them
+holds, has one of at most DEVIATION / √n: √SHARE, and a little more where few came to be compared."""
 DEVIATION = 2 / 3
 CONFIRMED_WITHIN = 0.01
 """A confirmed number may be off by this share: people come and go while somebody decides."""
@@ -43,32 +42,40 @@ class AudienceDiff:
     removed: int
     reasons: Mapping[str, int]
     estimated: bool
-    sampled: int
+    each: Mapping[str, float]
+    """Of an estimate: for how many people each stands who was found to have `came` or `left`.
+    1: they are counted."""
+
+    @property
+    def _moves(self) -> tuple[tuple[int, float], ...]:
+        """Who came and who left: how many, and for how many each of those found stands."""
+        return (self.added, self.each["came"]), (self.removed, self.each["left"])
 
     @property
     def is_large(self) -> bool:
         """Whether a person has to confirm it."""
-        if self.estimated and self.sampled < MIN_SAMPLED:
-            return False
-        most = max(self.added, self.removed)
-        return most >= FEWEST and most > SHARE * self.before
+        return any(
+            n >= FEWEST and n > SHARE * self.before and (each <= 1 or n >= FEWEST_FOUND * each)
+            for n, each in self._moves
+        )
 
     @property
     def is_surely_small(self) -> bool:
         """Whether looking at more people can't make it large."""
         if not self.estimated:
             return not self.is_large
-        margin = SURE * DEVIATION / sqrt(max(1, self.sampled))
-        return max(self.added, self.removed) <= (SHARE - margin) * self.before
+        return all(n <= (SHARE - self._margin(each)) * self.before for n, each in self._moves)
+
+    def _margin(self, each: float) -> float:
+        return SURE * DEVIATION / sqrt(max(1, self.before / each)) if each > 1 else 0
 
     @property
     def accuracy(self) -> int:
         """Who came and who left may be so many more or fewer: two standard deviations, and three of
         the sample where none was found in it."""
-        if not self.estimated:
-            return 0
-        each = self.before / max(1, self.sampled)
-        return round(each * max(3, 2 * sqrt(max(self.added, self.removed) / each)) if each else 0)
+        return max(
+            round(each * max(3, 2 * sqrt(n / each))) if each > 1 else 0 for n, each in self._moves
+        )
 
     def is_confirmed(self, count: int | None) -> bool:
         """count: of recipients, as the person saw it."""

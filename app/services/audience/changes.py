@@ -43,7 +43,7 @@ async def require_confirmed(store: Store, mailout_id: UUID, status: str, count: 
         return
     if found.estimated:
         found = await _look(store, mailout_id, REACH)
-    if found is None or found.now == 0:
+    if found is None or (found.now == 0 and not found.estimated):
         return  # nobody: that is refused as such
     if not found.is_large or found.is_confirmed(count):
         return

@@ -3,7 +3,8 @@
 --   before, now         how many got that one, and would get this one
 --   added, new          who would get this one and didn't get that: how many, and of them, who came to the list since
 --   removed, reasons    who got that one and wouldn't get this: how many, by status, `deleted`, `no_address` or `rule`
---   estimated, sampled  whether these are estimates, and of how many of those who got that one they are
+--   estimated, each     whether these are estimates; for how many each of those found who came, and who left, stands
+--                       (1: they are counted)
 -- p_reach: so many people are looked at, of the list (where a tag is needed, of those who have it) and of that mailout's
 -- recipients. Of more, those in the same ranges of ids all over both (within_share): so the same answer comes again, and
 -- who came is found as who left is, and not as the difference of two counts.
@@ -90,7 +91,8 @@ begin
         'reasons', (select coalesce(jsonb_object_agg(key, round(value::bigint * v_scale)), '{}')
                       from jsonb_each_text(v_left.reasons) where key <> 'kept'),
         'estimated', v_share < 1 or v_sent < 1,
-        'sampled', least(v_left.seen, greatest(round(v_before * v_share), v_found.fitting)));
+        'each', jsonb_build_object('came', 1 / v_share, 'left',
+            case when v_sent < 1 then v_before::double precision / greatest(v_left.seen, 1) else 1 end));
 end $$;
 
 -- Below or at which this share of random ids is.
