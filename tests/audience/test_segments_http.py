@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from uuid import uuid4
@@ -284,16 +285,67 @@ async def test_those_with_a_frequent_tag_are_found_among_others(
 
 
 @pytest.mark.parametrize(
-    ("found", "part", "of", "between"),
+    ("found", "part", "of", "seen", "between"),
     [
-        (0, 0.001, 10_000_000, [0, 3999]),
-        (10_000, 0.001, 10_000_000, [9_996_001, 10_000_000]),
-        (100, 0.01, 100_000, [8_259, 12_060]),
-        (0, 0.5, 2, [0, 2]),
+        (0, 0.001, 10_000_000, 10_000, [0, 3999]),
+        (10_000, 0.001, 10_000_000, 10_000, [9_996_001, 10_000_000]),
+        (100, 0.01, 100_000, 1000, [8_259, 12_060]),
+        (0, 0.5, 2, 1, [0, 2]),
+        (100, 0.01, 100_000, math.inf, [8_190, 12_210]),  # nobody knows of how many
+        (950, 0.1, 10_000, math.inf, [8_903, 10_000]),
+        (1_300, 0.1, 10_000, math.inf, [10_000, 10_000]),
     ],
 )
 async def test_between_which_numbers_it_is(
-    arrange: Arrange, found: int, part: float, of: int, between: list[int]
+    arrange: Arrange, found: int, part: float, of: int, seen: float, between: list[int]
 ) -> None:
     """Wilson's interval, at least those who were found and at most all."""
-    assert await arrange.one("select between_counts(%s, %s, %s)", found, part, of) == between
+    counted = await arrange.one(
+        "select between_counts(%s, %s, %s, %s)", found, part, of, float(seen)
+    )
+    assert counted == between
+
+
+@pytest.mark.parametrize(
+    "rule", [{"tags": ["a", "b"]}, {"field": "name", "op": "is", "value": "x"}]
+)
+@pytest.mark.parametrize("more", [0, 30])  # than their share are where people are looked at
+async def test_what_an_estimate_says_of_a_list(
+    arrange: Arrange, rule: dict[str, Any], more: int
+) -> None:
+    """Nearly all have one of two tags and a name. However many are where people are looked at, the
+    true number is between those told, and so is the estimate, and no more than there are."""
+    insert = """
+        insert into subscribers (id, email, tags, name)
+        select {ids}, '{name}' || n || '@example.com',
+               case n % 50 when 0 then '{{}}' when 1 then '{{a}}' else '{{b}}' end::text[],
+               case when n % 50 > 0 then 'x' end
+          from generate_series(1, {people}) n"""
+    await arrange.sql.execute(
+        insert.format(ids="id_at(n / 3001.0)", name="reader", people=3000).encode()
+    )
+    others = insert.format(ids="gen_random_uuid()", name="other", people=60 * more)
+    await arrange.sql.execute(others.encode())
+    looked_at = (await arrange.one("select within_share(0.16)")).replace("%1$s", "id")
+    other = "from subscribers where email like 'other%'"
+    kept = f"select id {other} and {looked_at} limit {more}"
+    await arrange.sql.execute(f"delete {other} and id not in ({kept})".encode())
+    people = await arrange.one("select count(*) from subscribers")
+    true = await arrange.one("select count(*) from subscribers where tags <> '{}'")
+    found = await arrange.one("select count_rule(%s, now(), 'UTC', 500, 5, 0.015)", Jsonb(rule))
+    low, high = found["between"]
+    assert found["estimated"]
+    assert low <= true <= high <= people
+    assert low <= found["fitting"] <= high
+
+
+async def test_a_list_whose_ids_lie_between_those_looked_at_is_no_error(arrange: Arrange) -> None:
+    """Ids are random, but where somebody gave them."""
+    await arrange.sql.execute(
+        "insert into subscribers (id, email, name) select id_at(0.5 + n / 1e9), "
+        "'reader' || n || '@example.com', 'x' from generate_series(1, 1000) n"
+    )
+    rule = Jsonb({"field": "name", "op": "is", "value": "x"})
+    found = await arrange.one("select count_rule(%s, now(), 'UTC', 500, 5, 0.015)", rule)
+    assert found["estimated"]
+    assert found["between"][1] > 500

@@ -89,30 +89,33 @@ begin
         elsif cardinality(v_tags) > 1 then
             v_part := v_share;   -- somebody with two of the tags counts twice in v_among
         else
-            v_part := v_found.seen::double precision / v_among;
+            v_part := greatest(v_found.seen, 1)::double precision / v_among;   -- nobody, where ids aren't random
         end if;
         if v_part < 1 and v_enough then
-            v_between := between_counts(v_found.fitting - v_found.unusable, v_part,
-                case when cardinality(v_tags) > 1 then v_listed else v_among end);
+            -- With two tags it isn't known of how many a part was seen: how many is then as uncertain as which.
+            v_between := case when cardinality(v_tags) > 1
+                then between_counts(v_found.fitting - v_found.unusable, v_part, v_listed, 'infinity')
+                else between_counts(v_found.fitting - v_found.unusable, v_part, v_among, v_found.seen) end;
         end if;
     end if;
     return jsonb_build_object(
-        'fitting', case when v_part < 1 then greatest(1, round(v_found.fitting / v_part)) else v_found.fitting end,
+        'fitting', case when v_part < 1 then least(v_listed, greatest(1, round(v_found.fitting / v_part))) else v_found.fitting end,
         'unusable', case when v_part < 1 then round(v_found.unusable / v_part) else v_found.unusable end,
         'estimated', v_part < 1,
         'sample', to_jsonb(array_remove(coalesce(v_sample, '{}'), null)))
         || case when v_between is null then '{}' else jsonb_build_object('between', v_between) end;
 end $$;
 
--- [at least, at most] of so many, when p_found were in this part of them: two standard deviations (Wilson's interval, which
--- also says something when none or all were).
-create or replace function between_counts(p_found bigint, p_part double precision, p_of bigint) returns jsonb
-language sql immutable set search_path = public, pg_temp as $$
+-- [at least, at most] of so many, when p_found of p_seen were, in this part of them: two standard deviations (Wilson's
+-- interval, which also says something when none or all were).
+drop function if exists between_counts(bigint, double precision, bigint);
+create or replace function between_counts(p_found bigint, p_part double precision, p_of bigint, p_seen double precision)
+returns jsonb language sql immutable set search_path = public, pg_temp as $$
     select jsonb_build_array(
-               greatest(p_found, floor((p_found + 2 - margin) / (1 + 4 / seen) / p_part))::bigint,
+               least(p_of, greatest(p_found, floor((p_found + 2 - margin) / (1 + 4 / seen) / p_part)))::bigint,
                least(p_of, ceil((p_found + 2 + margin) / (1 + 4 / seen) / p_part))::bigint)
       from (select seen, 2 * sqrt(greatest(0, p_found * (1 - p_found / seen)) + 1) as margin
-              from (select greatest(p_part * p_of, p_found, 1)) s (seen)) m;
+              from (select greatest(p_seen, p_found, 1)) s (seen)) m;
 $$;
 
 -- How many of this share of the list fit a rule, of a part those in ranges of ids all over it (within_share). In the order
