@@ -16,8 +16,8 @@ FEWEST = 100
 FEWEST_FOUND = 500 / 3
 """So many must have been found by an estimate: a third of 500 people. Fewer stop nobody."""
 SURE = 6
-"""Standard deviations. Of those before, a share up to SHARE that came or left, found by a sample of n
-of them, has one of at most DEVIATION / √n: √SHARE, and some more for the sample's own size."""
+"""Standard deviations. Of those before, a share up to SHARE that came or left, found by a sample of
+n of them, has one of at most DEVIATION / √n: √SHARE, and some more for the sample's own size."""
 DEVIATION = 2 / 3
 CONFIRMED_WITHIN = 0.01
 """A confirmed number may be off by this share: people come and go while somebody decides."""
