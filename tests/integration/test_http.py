@@ -43,6 +43,7 @@ class TestAuthentication:
 
     PROTECTED = (("POST", "/send-mailout"), *((route.method, route.url) for route in PROTECTED))
 
+    @pytest.mark.few_variants(8)  # tests/security/access asks every route in one test
     @pytest.mark.parametrize(("method", "path"), PROTECTED)
     async def test_strangers_get_401_and_no_hint(
         self, unchanged: Service, method: str, path: str

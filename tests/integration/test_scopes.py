@@ -102,6 +102,7 @@ def test_a_route_without_one_scope_cannot_be_made(scopes: tuple[Scope, ...]) -> 
         router.get("/x", dependencies=[needs(scope) for scope in scopes])(anything)
 
 
+@pytest.mark.few_variants(8)  # tests/security/access asks every route in one test
 @pytest.mark.parametrize("route", PROTECTED, ids=name)
 async def test_a_key_opens_what_its_scope_is_for(
     scoped: tuple[Service, dict[str, dict[str, str]]], route: Route
