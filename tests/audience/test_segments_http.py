@@ -212,7 +212,7 @@ async def test_a_good_enough_estimate_looks_at_fewer(arrange: Arrange) -> None:
     count = "select count_rule(%s, now(), 'UTC', 3000, 3, %s)"
     email = {"field": "email", "op": "contains"}
     many, some = Jsonb(email | {"value": "@"}), Jsonb(email | {"value": "reader1"})
-    seen = "select (count_spread(%s, now(), 'UTC', %s, 0, null, null, 0)).seen"
+    seen = "select (count_spread(%s, now(), 'UTC', %s, 0, null, null, 64)).seen"
     assert 2_000 < await arrange.one(seen, many, 0.625) < 3_000
     assert await arrange.one(seen, many, 1) == 4_000
     found = await arrange.one(count, many, 0.015)
@@ -260,6 +260,30 @@ async def test_a_quick_count_looks_at_few_and_says_between_which_numbers_it_is(
     assert most - least < 700
     assert len(quick["sample"]) == min(3, fitting)
     assert await arrange.one(look, Jsonb(rule), 1_000) == quick
+
+
+@pytest.mark.parametrize("tagged", [4, 400])
+async def test_a_quick_count_of_a_tag_looks_few_up_in_hundreds_of_mailouts(
+    arrange: Arrange, tagged: int
+) -> None:
+    """Each in each of them: of a few thousand with the tag that took seconds. Also where nobody
+    of those who are looked at has it."""
+    await arrange.subscribers(4_000)
+    await arrange.sql.execute(
+        "update subscribers set tags = '{few}' "
+        "where id in (select id from subscribers order by md5(email) limit %s)",
+        [tagged],
+    )
+    await arrange.sql.execute(
+        "insert into mailouts (subject, status, started_at, sent_at) "
+        "select 'Letter', 'sent', now(), now() from generate_series(1, 5000)"
+    )
+    asked = {"field": "received", "op": "is_not", "value": "any", "days": 30}
+    rule = Jsonb({"all": [{"tags": ["few"]}, asked]})
+    look = "select preview_audience(%s, 3, %s)"
+    assert (await arrange.one(look, rule, 1_000_000))["count"] == tagged
+    quick = await arrange.one(look, rule, 100)
+    assert quick["estimated"] and quick["between"][0] <= tagged <= quick["between"][1]
 
 
 @pytest.mark.parametrize("tags", [["even"], ["third"]])

@@ -17,12 +17,13 @@ declare
     c_early  constant integer := 20000;   -- a sample is looked for among so many first
     c_dear   constant integer := 100;     -- a rule about what people got or did
     c_spread constant integer := 40000;   -- so many people are looked at one by one; more lie together in pages
+    c_lookups constant integer := 1500000; -- a rule's cost times people, each looked up in all mailouts: 30 to 50 ms
     c_tagged constant integer := 250000;  -- so many with a tag are found in 20 ms by the index of tags
     v_quick  constant boolean := p_error is not null and p_exact <= c_spread;
     v_listed constant bigint := subscribers_in(null);
     v_tags   text[] := needed_tags(p_rule);
     v_tagged constant bigint := case when v_tags is not null then tagged(v_tags) end;
-    v_seldom constant boolean := v_tagged <= c_tagged;
+    v_seldom boolean;                     -- so few have the tag that each of them is looked up
     v_rule   record;
     v_sample text[] := '{}';
     v_exact  bigint := case when p_rule ? 'tags' and not v_quick then greatest(p_exact, 1000000) else p_exact end;
@@ -36,10 +37,12 @@ declare
 begin
     select * into v_rule from compile_audience(p_rule, '$1', p_at, p_zone);
     v_exact := least(v_exact, affordable(v_rule.cost));
+    v_seldom := v_tagged <= c_tagged
+        and not (v_quick and least(v_tagged, greatest(v_exact, 1000)) * v_rule.cost::bigint > c_lookups);
     if p_rule is null or p_rule in ('{}', 'null') then
         return jsonb_build_object('fitting', subscribers_in('{active}'), 'estimated', false, 'unusable', unusable_actives(),
             'sample', early_addresses(v_rule.condition, v_rule.bound, p_sample, c_early));
-    elsif v_tagged <= greatest(least(v_listed / 4, c_tagged, case when v_quick then v_exact end), 1000) or p_rule ? 'tags' and v_listed <= v_exact then
+    elsif v_seldom and v_tagged <= greatest(least(v_listed / 4, c_tagged, case when v_quick then v_exact end), 1000) or p_rule ? 'tags' and v_listed <= v_exact then
         select * into v_found from count_tagged(v_tags, v_rule.condition, v_rule.bound, p_sample);
         v_sample := v_found.sample;
     else
@@ -49,6 +52,9 @@ begin
             v_tags := null;
         end if;
         v_part := least(1, v_exact::double precision / greatest(v_among, 1));
+        if v_tags is not null and not v_seldom then
+            v_part := least(v_part, 2 * v_exact::double precision / v_listed);
+        end if;
         if v_part < 1 and p_error is not null and not v_quick then
             v_sizes := array(select size from unnest('{2500,10000,40000}'::bigint[]) size where size < v_exact);
         end if;
@@ -59,10 +65,11 @@ begin
             v_share := case when v_part < 1 or n > 1 then v_sizes[n]::double precision / v_among else 1 end;
             -- Those with a frequent tag are found among others, of whom only as many again are looked at.
             if v_tags is not null and not v_seldom then
-                v_share := least(v_share, 2 * v_sizes[n]::double precision / v_listed);
+                v_share := least(v_share, 2 * v_exact::double precision / v_listed);
             end if;
             select * into v_found from count_spread(
-                p_rule, p_at, p_zone, v_share, p_sample, v_tags, v_seldom, v_rule.cost);
+                p_rule, p_at, p_zone, v_share, p_sample, v_tags, v_seldom,
+                greatest(case when v_quick then 4 else 8 end, least(64, 160000 / greatest(v_rule.cost, 1))));
             v_sample := v_found.sample;
             v_enough := n = cardinality(v_sizes) and (v_rule.cost >= c_dear or v_quick) or v_found.seen >= v_exact or coalesce(
                 v_found.fitting * p_error ^ 2 >= 1 - v_found.fitting / greatest(v_found.seen, 1)::double precision, false);
@@ -122,19 +129,20 @@ $$;
 -- of ids what they got and did is read at once; and no page of the table holds neighbours who came together, as in a
 -- sample of pages.
 -- p_tags: only of those who have one of these; p_seldom: who are so few that the index of tags finds them sooner than a
--- look at everybody in the ranges. p_cost: of the rule; about many mailouts fewer ranges do, since each is looked up for
--- each of them.
+-- look at everybody in the ranges. p_ranges: about many mailouts fewer do, since each is looked up for each
+-- of them.
 drop function if exists count_spread(jsonb, timestamptz, text, double precision, integer);
 drop function if exists count_spread(jsonb, timestamptz, text, double precision, integer, text[], integer);
+drop function if exists count_spread(jsonb, timestamptz, text, double precision, integer, text[], boolean, integer);  -- p_cost
 create or replace function count_spread(
     p_rule jsonb, p_at timestamptz, p_zone text, p_share double precision, p_sample integer, p_tags text[],
-    p_seldom boolean, p_cost integer,
+    p_seldom boolean, p_ranges integer,
     out seen bigint, out fitting bigint, out unusable bigint, out sample text[])
 language plpgsql stable set search_path = public, pg_temp set jit = off set enable_seqscan = off
 -- However many got something: not kept by hash, each of these people would be compared with all of them.
 set work_mem = '64MB' set hash_mem_multiplier = 100 as $$
 declare
-    v_within constant text := within_share(p_share, greatest(8, least(64, 160000 / greatest(p_cost, 1))));
+    v_within constant text := within_share(p_share, p_ranges);
     v_rule   record;
 begin
     -- Of few with a tag what they got is looked up for each: in their ranges are many others.
