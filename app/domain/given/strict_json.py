@@ -93,7 +93,7 @@ def read_posted(text: str | bytes) -> Any:
     try:
         value = orjson.loads(text)
         # What orjson writes just so itself has no key twice and no number that changes: so it is
-        # strict, and read in half of the time: 7 of 26 µs of an event are saved.
+        # strict, and read sooner: of an event 7 of 26 µs are saved.
         if orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER) == _stripped(text):
             return value
     except (ValueError, TypeError, RecursionError):
