@@ -47,7 +47,6 @@ async def test_a_segment_that_changes_meanwhile_changes_nothing(
     assert await arrange.one(frozen, mailout) == {"rule": {"all": [{"tags": ["a"]}]}, "zone": "UTC"}
 
 
-@pytest.mark.short
 async def test_an_audience_that_shrank_to_nobody_is_held_and_corrected(
     store: Store, arrange: Arrange
 ) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import os
 import re
-import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -59,18 +58,17 @@ SUBJECTS = (
     "mailouts", "writing", "schedules", "access", "imports", "people", "templates", "segments",
     "engagement", "hooks",
 )  # fmt: skip
-HALF = zlib.crc32(os.environ.get("PYTEST_XDIST_TESTRUNUID", "").encode()) % 2
-"""By chance, but the same in all workers of a run."""
-IN_THIS_RUN = {("desktop", subject, "first") for subject in SUBJECTS[HALF::2] if not ALL_EXAMPLES}
-"""Half of the subjects; `make soak SHORT=1` looks at all and in each look: a minute and a half of
-Chromium, of which each half is a quarter of a minute."""
+IN_EVERY_RUN = {("desktop", subject, "first") for subject in SUBJECTS}
+"""The rest goes with `make soak SHORT=1`: it is another minute of Chromium."""
 ANY_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\?.*")
 
 
 @pytest.mark.parametrize(
     ("look", "subject", "states"),
     [
-        pytest.param(*case, marks=[] if case in IN_THIS_RUN else pytest.mark.short)
+        pytest.param(
+            *case, marks=[] if case in IN_EVERY_RUN and not ALL_EXAMPLES else pytest.mark.short
+        )
         for case in itertools.product(LOOKS, SUBJECTS, ("first", "others"))
     ],
 )
@@ -78,10 +76,10 @@ async def test_every_page_is_good_in_every_look(
     staged: Staged, signed_in: Any, look: str, subject: str, states: str
 ) -> None:
     """states: the first of the pages that one template makes, or the others. axe looks at each page
-    once: on the desktop, if the suite comes there, else on the phone."""
+    once: in every run, if it comes there, else on the phone."""
     tab = await signed_in(**LOOKS[look])
     kinds: set[str] = set()
-    axe = (states == "first") == (look == "desktop")
+    axe = (("desktop", subject, states) in IN_EVERY_RUN) == (look == "desktop")
     for name, path in (await pages_of(staged, subject)).items():
         kind = ANY_ID.sub("", path)
         first = kind not in kinds

@@ -115,7 +115,6 @@ async def test_a_stop_gives_back_who_is_claimed_when_it_comes_to_its_deadline(
     assert counts["queued"] + len(sandbox.accepted()) == 1000
 
 
-@pytest.mark.short
 async def test_the_probe_after_an_outage_goes_alone(
     dsn: str,
     sandbox: SandboxServer,

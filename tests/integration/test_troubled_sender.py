@@ -378,7 +378,6 @@ async def test_while_ses_is_away_nobody_is_failed_and_nothing_runs_hot(
         await eventually(steps, until=lambda n: n >= 3, seconds=10)
 
 
-@pytest.mark.short
 async def test_the_rate_is_used_to_the_full_while_there_is_work(
     dsn: str,
     direct_store: Store,
