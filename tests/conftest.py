@@ -26,7 +26,6 @@ from tests.support.factories import Arrange
 from tests.support.kept_connections import SqlConnection, connections_kept
 from tests.support.postgrest import PostgrestStandIn, make_key
 from tests.support.read_once import read_once
-from tests.support.reports import report_less
 from tests.support.wide import examples, go_one_way, thin
 
 # All that a test sees of the outer environment: nothing of it configures us, AWS or PostgreSQL.
@@ -48,7 +47,6 @@ def pytest_configure(config: pytest.Config) -> None:
         if not name.startswith(("PYTEST_", "COV_")):
             del os.environ[name]
     gc.disable()  # until pytest_collection_finish
-    report_less(config)
     # No credentials of the machine either: neither from a role nor, see below, from files.
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 

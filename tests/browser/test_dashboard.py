@@ -31,7 +31,6 @@ from tests.browser.support import (
     judge_by_axe,
 )
 from tests.support.service import SECRET, client
-from tests.support.wide import ALL_EXAMPLES
 
 pytestmark = pytest.mark.browser
 
@@ -66,9 +65,7 @@ ANY_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\?.*")
 @pytest.mark.parametrize(
     ("look", "subject", "states"),
     [
-        pytest.param(
-            *case, marks=[] if case in IN_EVERY_RUN and not ALL_EXAMPLES else pytest.mark.short
-        )
+        pytest.param(*case, marks=[] if case in IN_EVERY_RUN else pytest.mark.short)
         for case in itertools.product(LOOKS, SUBJECTS, ("first", "others"))
     ],
 )
