@@ -56,5 +56,6 @@ async def passes(arrange: Arrange, time: timedelta) -> None:
 
 
 def in_hours(hours: float) -> str:
-    """A time of UTC so far ahead, as a person would write it."""
-    return (datetime.now(UTC) + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%S")
+    """A time of UTC so far ahead, as answers write it, too: these leave out seconds of 00."""
+    at = datetime.now(UTC) + timedelta(hours=hours)
+    return at.replace(second=at.second or 1).strftime("%Y-%m-%dT%H:%M:%S")
